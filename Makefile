@@ -1,0 +1,72 @@
+# All that is needed is Python 3.11: each target makes .venv when it is not there, and installs once.
+#   make demo     a backfill against a local simulator, no account needed
+#   make test     the test suite; ARGS="-k name" goes to pytest
+#   make lint     ruff: rules and format        make types    mypy --strict
+#   make bench    the benchmarks                make docs     write the generated pages of docs/ anew
+#   make lock     renew constraints.txt         make clean    remove everything that make made
+# PYTHON=/path/to/python chooses the interpreter that .venv is made with.
+
+VENV := .venv
+BIN := $(VENV)/bin
+INPUTS := pyproject.toml setup.py constraints.txt
+# Certificates of the machine: a company's proxy has its own. Both names, as uv renamed the setting.
+export UV_NATIVE_TLS := 1
+export UV_SYSTEM_CERTS := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt
+
+.PHONY: demo test lint types bench lock docs clean venv
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.runtime
+	$(BIN)/beam-talonone demo $(ARGS)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev
+	$(BIN)/python bench/compare.py $(ARGS)
+
+docs: $(VENV)/.dev
+	$(BIN)/python docs/generate.py
+
+# --upgrade: without it, uv keeps the versions that it finds in the file.
+lock: $(VENV)/.uv
+	$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 --upgrade --quiet \
+	  --no-annotate --no-header --strip-extras --output-file constraints.txt
+
+venv: $(VENV)/.dev
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis demo-output bench/out
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp says what is installed; it is older than its inputs when something has to be installed again.
+$(VENV)/.uv:
+	@found=; for candidate in $(PYTHON) python3.11 python3 python; do \
+	  if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	  then found=$$candidate; break; fi; done; \
+	if [ -z "$$found" ]; then \
+	  echo "beam-talonone needs Python 3.11 or newer, and python3.11, python3 and python are not:" >&2; \
+	  echo "install it, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; fi; \
+	rm -rf $(VENV); \
+	if ! $$found -m venv $(VENV); then \
+	  rm -rf $(VENV); \
+	  echo "$$found cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; fi; \
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt uv
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.uv $(INPUTS)
+	$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.uv $(INPUTS)
+	$(INSTALL) --editable '.[dev]'
+	@touch $@ $(VENV)/.runtime

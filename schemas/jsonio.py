@@ -1,0 +1,73 @@
+"""JSON in and out without losing a digit.
+
+A number with a fraction becomes a `Decimal` on the way in and leaves as the digits it came with:
+19.99 stays 19.99, and no binary float ever stands between.
+"""
+
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+
+_DECODER = msgspec.json.Decoder(float_hook=Decimal)
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+_SORTED = msgspec.json.Encoder(decimal_format="number", order="deterministic")
+
+MAX_DEPTH = 100
+"""Levels of nesting: what nests deeper could be read in one place and then exhaust the stack in another."""
+
+
+def loads(text: bytes | str) -> Any:
+    """The value that `text` (UTF-8 JSON) stands for.
+
+    Raises ValueError with the byte position when it is not JSON, and for what nests deeper than MAX_DEPTH.
+    """
+    try:
+        value = _DECODER.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+    except InvalidOperation:
+        raise ValueError("a number with an exponent beyond all bounds") from None
+    if _may_be_deep(text) and _depth_exceeds(value, MAX_DEPTH):
+        raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+    return value
+
+
+def _may_be_deep(text: bytes | str) -> bool:
+    # counting is far cheaper than walking, and tells for nearly all records that they cannot be deep
+    brackets = text.count(b"[") + text.count(b"{") if isinstance(text, bytes) else text.count("[") + text.count("{")
+    return brackets > MAX_DEPTH
+
+
+def _depth_exceeds(value: Any, most: int) -> bool:
+    level = [value]
+    for _ in range(most):
+        level = [
+            child
+            for node in level
+            if isinstance(node, dict | list)
+            for child in (node.values() if isinstance(node, dict) else node)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def dumps(value: Any) -> bytes:
+    """`value` as compact UTF-8 JSON; raises ValueError for what JSON cannot carry (a lone surrogate)."""
+    return _encode(_ENCODER, value)
+
+
+def canonical(value: Any) -> bytes:
+    """`value` as JSON with sorted keys: equal values give equal bytes. For digests, not for the wire."""
+    return _encode(_SORTED, value)
+
+
+def _encode(encoder: msgspec.json.Encoder, value: Any) -> bytes:
+    try:
+        return encoder.encode(value)
+    except UnicodeError as error:
+        raise ValueError(f"text that UTF-8 cannot carry: {error}") from error
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error

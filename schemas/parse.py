@@ -1,0 +1,90 @@
+"""From a decoded object to a valid record, or to the reason why not."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from beam_talonone.schemas.reasons import Reason
+from beam_talonone.schemas.records import MODELS, Record
+
+
+class InvalidRecord(ValueError):
+    """A record that cannot be sent: `reason`, `detail` in words, `pointer` (JSON pointer into the record)."""
+
+    def __init__(self, reason: Reason, detail: str, pointer: str | None = None) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.pointer = pointer
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A valid record and how many of its top-level fields were not known."""
+
+    record: Record
+    unknown_fields: int
+
+
+_LIMITS = {"too_long", "string_too_long", "cart_items", "cart_quantity", "audiences_many", "amount_digits"}
+
+
+def parse(kind: str, fields: Mapping[str, Any], assume_timezone: tzinfo | None = None) -> Parsed:
+    """The record of `kind` that `fields` hold.
+
+    Null counts as absent, except as an order's customer. Raises InvalidRecord for the first thing that is wrong.
+    """
+    model = MODELS[kind]
+    known = model.model_fields
+    given = {
+        name: value
+        for name, value in fields.items()
+        if name in known and (value is not None or (name == "customer_id" and kind == "orders"))
+    }
+    unknown = sum(1 for name in fields if name not in known)
+    try:
+        record = model.model_validate(given, context={"assume_timezone": assume_timezone})
+    except ValidationError as error:
+        raise invalid(error.errors(include_url=False, include_context=True)) from None
+    return Parsed(record, unknown)
+
+
+def invalid(errors: list[ErrorDetails], within: str = "") -> InvalidRecord:
+    """The InvalidRecord for pydantic's `errors`; `within` is the pointer of the place that was validated."""
+    first = errors[0]
+    # pydantic marks a bad name of an object by a part "[key]" of its own
+    pointer = within + "".join(f"/{escape(part)}" for part in first["loc"] if part != "[key]")
+    others = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    field = pointer.lstrip("/") or "the record"
+    return InvalidRecord(_reason(first), f"{field}: {first['msg']}{_shown(first)}{others}", pointer)
+
+
+def _reason(error: ErrorDetails) -> Reason:
+    error_type = error["type"]
+    # null counts as absent, within a record too; a null in a list is no absent field
+    named = bool(error["loc"]) and isinstance(error["loc"][-1], str)
+    if error_type == "missing" or (error["input"] is None and named):
+        return Reason.MISSING_FIELD
+    if error_type == "naive_time":
+        return Reason.NAIVE_TIME
+    return Reason.OVER_LIMIT if error_type in _LIMITS else Reason.INVALID_FIELD
+
+
+def _shown(error: ErrorDetails) -> str:
+    value = error.get("input")
+    if error["type"] == "missing" or isinstance(value, Mapping | list):
+        return ""
+    try:
+        text = repr(value)
+    except ValueError:
+        text = "an integer of thousands of digits"
+    return f", found {text if len(text) <= 60 else text[:57] + '...'}"
+
+
+def escape(part: object) -> str:
+    """One reference token of a JSON pointer (RFC 6901)."""
+    return str(part).replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,33 @@
+"""What a source hands on: one record as it came, before anybody has looked inside."""
+
+from typing import Any
+
+import msgspec
+
+
+class Raw(msgspec.Struct, frozen=True, array_like=True):
+    """One record as it came, or the place where a file could not be read.
+
+    A record has `line` (JSONL) or `fields` (the other formats) and no `broken`. With `broken` there is no record to
+    decode: either the file broke off there (what came before counts), or, with `whole_file` False, this row alone
+    is unreadable; then `line` is the row as it came, as far as it is known (at most its first 4096 bytes).
+    """
+
+    kind: str
+    """orders | returns | profiles | events | calls: the option it came by."""
+    file: str
+    """The file's path as it was matched."""
+    position: int
+    """The 1-based row: JSONL counts all lines, blank ones too; CSV data rows; Avro and Parquet records."""
+    format: str
+    """jsonl | csv | avro | parquet"""
+    line: bytes | None
+    """JSONL: the text as it came, without the line's end."""
+    fields: Any
+    """CSV, Avro, Parquet: the record as a dict. Absent fields are not in it."""
+    broken: str | None
+    """Why this row, or the file from this row on, cannot be read."""
+    whole_file: bool = True
+    """Where `broken` is set: False when only this row is lost."""
+    row: dict[str, str] | None = None
+    """CSV: the row as it came, column name -> text."""

@@ -1,0 +1,164 @@
+"""The five kinds of records that users hand in, validated strictly; shapes and meanings are those of docs/records.md.
+
+Fields that a model does not know are ignored here and counted by `parse`. None in a model means absent, except
+for an order's `customer_id`, where it means a guest.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from beam_talonone.schemas.bodies import MAX_BULK, MAX_IDENTIFIERS, check_cart
+from beam_talonone.schemas.types import Amount, Code, Count, Id, Instant, Sku, Text
+
+Attributes = dict[Text, Any]
+Costs = dict[Text, Amount | None]
+Version = Annotated[StrictInt, Field(ge=-(2**63), le=2**63 - 1)]
+"""What 64 bits hold: it is sorted by, on disk and across shuffles."""
+
+
+class Record(BaseModel):
+    """What every kind has: a time to be ordered by."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    event_time: Instant
+
+
+class OrderProduct(BaseModel):
+    model_config = ConfigDict(frozen=True)
+    name: Text
+
+
+class OrderItem(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    sku: Sku
+    quantity: Count
+    unit_price: Amount | None = None
+    name: Text | None = None
+    category: Text | None = None
+    product: OrderProduct | None = None
+    weight: Amount | None = None
+    height: Amount | None = None
+    width: Amount | None = None
+    length: Amount | None = None
+    attributes: Attributes | None = None
+    additional_costs: Costs | None = None
+
+
+class Order(Record):
+    """A whole snapshot of an order."""
+
+    order_id: Id
+    customer_id: Id | None
+    version: Version = 0
+    status: Literal["open", "completed", "cancelled"]
+    store_id: Id | None = None
+    items: list[OrderItem] | None = None
+    coupon_codes: list[Code] | None = None
+    referral_code: Code | None = None
+    loyalty_card: Id | None = None
+    additional_costs: Costs | None = None
+    identifiers: Annotated[list[Text], Field(max_length=MAX_IDENTIFIERS)] | None = None
+    attributes: Attributes | None = None
+
+    @field_validator("items")
+    @classmethod
+    def _within_cart_limits(cls, items: list[OrderItem] | None) -> list[OrderItem] | None:
+        check_cart([item.quantity for item in items or ()])
+        return items
+
+
+class ReturnItem(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    sku: Sku | None = None
+    position: Annotated[StrictInt, Field(ge=0)] | None = None
+    quantity: Count
+
+    @model_validator(mode="after")
+    def _names_one_item(self) -> "ReturnItem":
+        if (self.sku is None) == (self.position is None):
+            raise PydanticCustomError("which_item", "a returned item has either `sku` or `position`")
+        return self
+
+
+class Return(Record):
+    """Items of an order that came back."""
+
+    return_id: Id
+    order_id: Id
+    customer_id: Id | None = None
+    items: Annotated[list[ReturnItem], Field(min_length=1)]
+
+
+class Audiences(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    add: Annotated[list[StrictInt], Field(max_length=MAX_BULK)] | None = None
+    remove: Annotated[list[StrictInt], Field(max_length=MAX_BULK)] | None = None
+
+    @model_validator(mode="after")
+    def _one_request_is_enough(self) -> "Audiences":
+        both = set(self.add or ()) & set(self.remove or ())
+        if both:
+            raise PydanticCustomError("audiences_both", "audience {id} is both added and removed", {"id": min(both)})
+        if len(self.add or ()) + len(self.remove or ()) > MAX_BULK:
+            raise PydanticCustomError("audiences_many", "more than 1000 audience changes")
+        return self
+
+
+class Profile(Record):
+    """A change of a customer's profile: what it does not name stays as it is."""
+
+    customer_id: Id
+    version: Version = 0
+    attributes: Attributes | None = None
+    audiences: Audiences | None = None
+    erase: StrictBool = False
+
+
+class Event(Record):
+    """Something a customer did."""
+
+    event_id: Id
+    type: Annotated[Text, Field(min_length=1)]
+    customer_id: Id
+    attributes: Attributes | None = None
+    loyalty_card: Id | None = None
+
+
+class Call(Record):
+    """Any write of the API, by its name. Path, query and body are checked against the operation table."""
+
+    call_id: Id
+    operation: Text
+    path: dict[Text, Id] = {}
+    query: dict[Text, Any] = {}
+    body: Any = None
+    ordering_key: Id | None = None
+
+
+MODELS: dict[str, type[Record]] = {
+    "orders": Order,
+    "returns": Return,
+    "profiles": Profile,
+    "events": Event,
+    "calls": Call,
+}
+"""Kind -> model. The kinds are named as the command line's options are."""
+
+ID_FIELDS = {
+    "orders": "order_id",
+    "returns": "return_id",
+    "profiles": "customer_id",
+    "events": "event_id",
+    "calls": "call_id",
+}
+
+_RANKS = {"profiles": 0, "orders": 1, "events": 2, "returns": 3, "calls": 4}
+_ERASURE = 5
+
+
+def rank(kind: str, record: Record) -> int:
+    """The place of a record among those of the same time: profile, order, event, return, call, erasure."""
+    return _ERASURE if isinstance(record, Profile) and record.erase else _RANKS[kind]

@@ -1,0 +1,126 @@
+"""The scalar types of the records: ids, amounts, instants. Each refuses what it cannot carry unchanged."""
+
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
+from decimal import Context, Decimal, InvalidOperation
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, StrictStr, StringConstraints, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+ID_MAX = 1000
+CODE_MAX = 100
+MAX_DIGITS = 30
+
+_RFC3339 = re.compile(
+    r"(?P<day>\d{4}-\d\d-\d\d)[Tt ](?P<clock>\d\d:\d\d):(?P<second>\d\d)(?P<fraction>\.\d+)?"
+    r"(?P<zone>[Zz]|[+-]\d\d:[0-5]\d)?",
+    re.ASCII,
+)
+_SHORT = re.compile(r"(?:0|-?[1-9]\d{0,14})(?:\.\d{0,8}[1-9])?", re.ASCII)
+_DECIMAL = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
+
+
+def _as_id(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value
+
+
+Text = StrictStr
+"""Text that UTF-8 can carry: pydantic refuses lone surrogates."""
+
+Id = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=ID_MAX), BeforeValidator(_as_id)]
+"""1 to 1000 characters, never normalised; an integer counts as its digits."""
+
+Sku = Annotated[str, StringConstraints(strict=True, min_length=1), BeforeValidator(_as_id)]
+"""A stock keeping unit: text that is not empty; an integer counts as its digits."""
+
+Code = Annotated[str, StringConstraints(strict=True, max_length=CODE_MAX), BeforeValidator(_as_id)]
+"""A coupon or referral code: at most 100 characters."""
+
+_WIDE = Context(prec=2 * MAX_DIGITS + 2)
+
+Count = Annotated[int, Field(strict=True, ge=1)]
+
+
+def _as_amount(value: Any) -> Decimal:
+    if type(value) is str and _SHORT.fullmatch(value):
+        return Decimal(value)  # what nearly every price looks like: nothing to normalise, nothing to refuse
+    if isinstance(value, bool) or not isinstance(value, int | str | float | Decimal):
+        raise PydanticCustomError("amount_type", "an amount is a number or a decimal string")
+    if isinstance(value, str) and not _DECIMAL.fullmatch(value):
+        raise PydanticCustomError("amount_text", "not a decimal number")
+    try:
+        # repr of a float is its shortest exact form: 19.99 from a Parquet double is 19.99 here
+        amount = Decimal(float.__repr__(value)) if isinstance(value, float) else Decimal(value)
+    except (InvalidOperation, ValueError):
+        raise PydanticCustomError("amount_text", "not a decimal number") from None
+    if not amount.is_finite():
+        raise PydanticCustomError("amount_finite", "an amount is a finite number")
+    if len(amount.as_tuple().digits) > MAX_DIGITS or abs(amount.adjusted()) > MAX_DIGITS:
+        raise PydanticCustomError("amount_digits", "an amount has at most 30 digits")
+    return plain(amount)
+
+
+def plain(amount: Decimal) -> Decimal:
+    """The same number without trailing zeros or exponent, so that 19.9, 19.90 and a Parquet 19.900 are one amount."""
+    if not amount:
+        return Decimal(0)
+    short = amount.normalize(_WIDE)
+    return short.quantize(Decimal(1), context=_WIDE) if short.as_tuple().exponent > 0 else short  # type: ignore[operator]
+
+
+Amount = Annotated[Decimal, BeforeValidator(_as_amount)]
+"""Money or a measure, carried as a decimal from the input to the wire."""
+
+
+def parse_instant(value: Any, assume: tzinfo | None = None) -> datetime:
+    """An instant in UTC from RFC 3339 text or a datetime; ValueError says what is wrong.
+
+    A value without an offset is taken in the zone `assume`, or refused when there is none. Digits beyond the
+    microsecond are cut off. A leap second counts as the second that follows.
+    """
+    if isinstance(value, datetime):
+        moment, leap = value, timedelta()
+    elif isinstance(value, str):
+        match = _RFC3339.fullmatch(value)
+        if match is None:
+            raise ValueError("not an RFC 3339 time such as 2026-05-01T12:00:00Z")
+        leap = timedelta(seconds=1) if match["second"] == "60" else timedelta()
+        second = "59" if leap else match["second"]
+        zone = (match["zone"] or "").upper()
+        moment = datetime.fromisoformat(
+            f"{match['day']}T{match['clock']}:{second}{(match['fraction'] or '')[:7]}{zone}"
+        )
+    else:
+        raise ValueError("a time is RFC 3339 text")
+    if moment.tzinfo is None:
+        if assume is None:
+            raise ValueError("a time without an offset: give one, or say --assume-timezone")
+        moment = moment.replace(tzinfo=assume)
+    try:
+        return moment.astimezone(UTC) + leap
+    except OverflowError as error:
+        raise ValueError("a time outside the years 1 to 9999") from error
+
+
+def _as_instant(value: Any, info: ValidationInfo) -> datetime:
+    assume = (info.context or {}).get("assume_timezone")
+    try:
+        return parse_instant(value, assume)
+    except ValueError as error:
+        naive = "without an offset" in str(error)
+        raise PydanticCustomError("naive_time" if naive else "time", "{why}", {"why": str(error)}) from None
+
+
+Instant = Annotated[datetime, BeforeValidator(_as_instant)]
+"""A moment in UTC. The validation context's `assume_timezone` (a tzinfo) admits times without an offset."""
+
+
+def micros(moment: datetime) -> int:
+    """Microseconds since 1970-01-01T00:00:00Z, exact."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

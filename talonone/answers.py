@@ -1,0 +1,148 @@
+"""What an answer means: one table from status and title to what to do."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from typing import Any
+
+from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.operations import Operation
+from beam_talonone.schemas.reasons import Reason
+
+
+class Verdict(Enum):
+    APPLIED = "the API did it"
+    RETRY = "a passing failure: the same request may go through later"
+    REFUSED = "the request is wrong: a dead letter"
+    STOP = "the configuration is wrong: the run stops"
+    UNKNOWN = "it may have acted, and a repeat is no longer protected"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One row: the first that fits decides. `acted` says whether the API may have acted before it answered so."""
+
+    statuses: range | tuple[int, ...]
+    verdict: Verdict
+    reason: Reason | None = None
+    title: str | None = None
+    acted: bool = False
+    slows: bool = False
+
+
+RULES = (
+    Rule(range(200, 300), Verdict.APPLIED, acted=True),
+    Rule((401, 403), Verdict.STOP),
+    Rule(range(300, 400), Verdict.STOP),
+    Rule((409, 425), Verdict.RETRY),
+    Rule((429,), Verdict.RETRY, slows=True),
+    Rule((503,), Verdict.RETRY, acted=True, slows=True),
+    Rule((408,), Verdict.RETRY, acted=True),
+    Rule(range(500, 600), Verdict.RETRY, acted=True),
+    Rule((400,), Verdict.REFUSED, Reason.UNKNOWN_ATTRIBUTE, title="unknown"),
+    Rule((404,), Verdict.REFUSED, Reason.NOT_FOUND),
+    Rule(range(400, 500), Verdict.REFUSED, Reason.REFUSED),
+)
+_ODD = Rule((), Verdict.RETRY, acted=True)
+
+LONGEST_MESSAGE = 2000
+"""Characters of an error that are kept: it stands in dead letters, of which there may be many."""
+
+GATEWAY = frozenset({502, 503, 504})
+"""Statuses from in front of the API: they say that it is not reachable, not that it looked at the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One entry of an error answer: title, details, and the JSON pointer into what was sent."""
+
+    title: str
+    details: str
+    pointer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the API answered to a request, or None as status when nothing came back (`message` then says why).
+
+    `acted` tells whether it may have acted; `unclear_before` whether an earlier try of the same request may have.
+    """
+
+    status: int | None
+    verdict: Verdict
+    reason: Reason | None
+    message: str
+    problems: tuple[Problem, ...] = ()
+    body: bytes = b""
+    acted: bool = False
+    slows: bool = False
+    retry_after: float | None = None
+    unclear_before: bool = False
+    tries: int = 1
+
+    @property
+    def ok(self) -> bool:
+        return self.verdict is Verdict.APPLIED
+
+    @property
+    def pointer(self) -> str | None:
+        return next((p.pointer for p in self.problems if p.pointer), None)
+
+
+def classify(row: Operation, status: int, body: bytes, retry_after: str | None, now: datetime) -> Answer:
+    """The meaning of an answer to the operation `row`. `retry_after` is the header's text, `now` is in UTC."""
+    if 200 <= status < 300 or status in row.done_when:
+        return Answer(status, Verdict.APPLIED, None, "", body=body, acted=True)
+    message, problems = read_error(body)
+    titles = {problem.title.lower() for problem in problems}
+    rule = next(
+        (r for r in RULES if status in r.statuses and (r.title is None or r.title in titles)),
+        _ODD,
+    )
+    return Answer(
+        status, rule.verdict, rule.reason, message or f"status {status}", problems, body, rule.acted, rule.slows,
+        seconds_to_wait(retry_after, now),
+    )  # fmt: skip
+
+
+def read_error(body: bytes) -> tuple[str, tuple[Problem, ...]]:
+    """Message and problems of an error body; an empty message when it has no such shape."""
+    try:
+        value = jsonio.loads(body)
+    except ValueError:
+        return "", ()
+    if not isinstance(value, dict):
+        return "", ()
+    listed = value.get("errors")
+    problems = (
+        tuple(_problem(entry) for entry in listed if isinstance(entry, dict)) if isinstance(listed, list) else ()
+    )
+    said = [str(value.get("message") or "")] + [
+        f"{p.title}: {p.details}" if p.details else p.title for p in problems[:3]
+    ]
+    return "; ".join(part for part in said if part)[:LONGEST_MESSAGE], problems
+
+
+def _problem(entry: dict[str, Any]) -> Problem:
+    source = entry.get("source")
+    pointer = source.get("pointer") if isinstance(source, dict) else None
+    return Problem(
+        str(entry.get("title") or ""), str(entry.get("details") or ""), pointer if isinstance(pointer, str) else None
+    )
+
+
+def seconds_to_wait(retry_after: str | None, now: datetime) -> float | None:
+    """Seconds from a Retry-After header (a number or an HTTP date); None when there is none that can be read."""
+    if retry_after is None:
+        return None
+    text = retry_after.strip()
+    if text.isdecimal():
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - now).total_seconds())

@@ -1,0 +1,226 @@
+"""From a valid record to the requests that carry it out. Plain functions; nothing is sent here."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Literal
+
+from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.calls import Called, check_call
+from beam_talonone.schemas.operations import OPERATIONS
+from beam_talonone.schemas.parse import InvalidRecord
+from beam_talonone.schemas.reasons import Reason
+from beam_talonone.schemas.records import Call, Event, Order, OrderItem, Profile, Record, Return, rank
+from beam_talonone.schemas.request import Request, query_text
+from beam_talonone.schemas.types import ID_MAX, micros
+from beam_talonone.talonone.identity import digest, identity
+from beam_talonone.talonone.work import Part, Work
+
+STATES = {"open": "open", "completed": "closed", "cancelled": "cancelled"}
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What changes requests: `dry` asks the API to change nothing, `effects` to answer with effects where it is
+    silent by default, `profile_mode` "rules" runs the rule engine for each profile change."""
+
+    dry: bool = False
+    effects: bool = False
+    profile_mode: Literal["bulk", "rules"] = "bulk"
+
+
+def build(kind: str, record: Record, options: BuildOptions) -> Work:
+    """The work for `record`. Raises InvalidRecord for a call that the operation table refuses, and for what JSON
+    cannot carry."""
+    try:
+        return _build(kind, record, options)
+    except InvalidRecord:
+        raise
+    except ValueError as error:
+        raise InvalidRecord(Reason.INVALID_FIELD, str(error)) from None
+
+
+def _build(kind: str, record: Record, options: BuildOptions) -> Work:
+    match record:
+        case Order():
+            return _order(record, options)
+        case Return():
+            return _return(record, options)
+        case Profile():
+            return _profile(record, options)
+        case Event():
+            return _event(record, options)
+        case Call():
+            return _call(record, options)
+    raise TypeError(f"no requests are known for records of kind {kind}")
+
+
+def guest_id(order_id: str) -> str:
+    """The profile of an order without a customer."""
+    guest = f"guest-{order_id}"
+    return guest if len(guest) <= ID_MAX else "guest-" + sha256(order_id.encode()).hexdigest()
+
+
+def _order(order: Order, options: BuildOptions) -> Work:
+    customer = guest_id(order.order_id) if order.customer_id is None else order.customer_id
+    session = _present(
+        {
+            "profileId": customer,
+            "storeIntegrationId": order.store_id,
+            "state": STATES[order.status],
+            "cartItems": None if order.items is None else [_item(item) for item in order.items],
+            "couponCodes": order.coupon_codes,
+            "referralCode": order.referral_code,
+            "loyaltyCards": None if order.loyalty_card is None else [order.loyalty_card],
+            "additionalCosts": _costs(order.additional_costs),
+            "identifiers": order.identifiers,
+            "attributes": order.attributes,
+        }
+    )
+    request = _request(
+        "update_customer_session_v2",
+        {"customerSessionId": order.order_id},
+        {"customerSession": session},
+        options,
+    )
+    return _work(
+        "orders", order.order_id, order, [Part(request, "order")], [order.order_id], [customer], session,
+        version=order.version, status=order.status,
+    )  # fmt: skip
+
+
+def _item(item: OrderItem) -> dict[str, Any]:
+    return _present(
+        {
+            "sku": item.sku,
+            "quantity": item.quantity,
+            "price": item.unit_price,
+            "name": item.name,
+            "category": item.category,
+            "product": None if item.product is None else {"name": item.product.name},
+            "weight": item.weight,
+            "height": item.height,
+            "width": item.width,
+            "length": item.length,
+            "attributes": item.attributes,
+            "additionalCosts": _costs(item.additional_costs),
+        }
+    )
+
+
+def _return(record: Return, options: BuildOptions) -> Work:
+    items = [_present({"sku": i.sku, "position": i.position, "quantity": i.quantity}) for i in record.items]
+    body = {"return": {"returnedCartItems": items}}
+    request = _request("return_cart_items", {"customerSessionId": record.order_id}, body, options)
+    profiles = [] if record.customer_id is None else [record.customer_id]
+    content = [record.order_id, record.customer_id, micros(record.event_time), items]
+    return _work("returns", record.return_id, record, [Part(request, "return")], [record.order_id], profiles, content)
+
+
+def _profile(profile: Profile, options: BuildOptions) -> Work:
+    customer, audiences = profile.customer_id, profile.audiences
+    actions = [] if audiences is None else [
+        {"action": action, "profileIntegrationId": customer, "audienceId": audience}
+        for action, ids in (("add", audiences.add), ("delete", audiences.remove))
+        for audience in dict.fromkeys(ids or ())
+    ]  # fmt: skip
+    parts = []
+    if profile.attributes is not None or not (actions or profile.erase):
+        parts.append(_attributes_part(customer, profile.attributes, options))
+    if actions:
+        request = _request("update_customer_profile_audiences", {}, {"data": actions}, options)
+        parts.append(Part(request, "pack", len(actions)))
+    if profile.erase:
+        request = _request("delete_customer_data", {"integrationId": customer}, None, options)
+        parts.append(Part(request, "plain"))
+    content = [customer, profile.attributes, actions, profile.erase]
+    return _work("profiles", customer, profile, parts, [], [customer], content, version=profile.version)
+
+
+def _attributes_part(customer: str, attributes: dict[str, Any] | None, options: BuildOptions) -> Part:
+    change = _present({"attributes": attributes})
+    if options.profile_mode == "rules":
+        path = {"integrationId": customer}
+        query: dict[str, object] = {"runRuleEngine": True}
+        return Part(_request("update_customer_profile_v2", path, change, options, query), "plain")
+    body = {"customerProfiles": [{"integrationId": customer, **change}]}
+    return Part(_request("update_customer_profiles_v2", {}, body, options), "pack")
+
+
+def _event(event: Event, options: BuildOptions) -> Work:
+    body = _present(
+        {
+            "profileId": event.customer_id,
+            "type": event.type,
+            "attributes": event.attributes,
+            "loyaltyCards": None if event.loyalty_card is None else [event.loyalty_card],
+        }
+    )
+    request = _request("track_event_v2", {}, body, options)
+    content = [micros(event.event_time), body]
+    return _work("events", event.event_id, event, [Part(request, "plain")], [], [event.customer_id], content)
+
+
+def _call(call: Call, options: BuildOptions) -> Work:
+    called: Called = check_call(call)
+    row = called.operation
+    query = dict(called.query)
+    if options.dry and row.can_be_dry:
+        query["dry"] = True
+    request = Request(
+        row.name,
+        row.method,
+        row.template,
+        called.path,
+        {k: query_text(v) for k, v in query.items()},
+        called.body,
+    )
+    held = called.profiles if call.ordering_key is None else [*called.profiles, call.ordering_key]
+    content = [micros(call.event_time), request.operation, request.path, request.query, request.body_json()]
+    return _work("calls", call.call_id, call, [Part(request, "plain")], called.sessions, held, content)
+
+
+def _request(
+    operation: str,
+    path: dict[str, str],
+    body: Any,
+    options: BuildOptions,
+    query: dict[str, object] | None = None,
+) -> Request:
+    """The request that the operation's row makes of it, with the options' query parameters where the row has them."""
+    row = OPERATIONS[operation]
+    asked: dict[str, object] = dict(query or {})
+    if "silent" in row.query:
+        asked["silent"] = "no" if options.effects else "yes"
+    if options.dry and row.can_be_dry:
+        asked["dry"] = True
+    text = {name: query_text(value) for name, value in asked.items()}
+    return Request(operation, row.method, row.template, path, text, None if body is None else jsonio.dumps(body))
+
+
+def _work(
+    kind: str,
+    record_id: str,
+    record: Record,
+    parts: list[Part],
+    sessions: list[str],
+    profiles: list[str],
+    content: Any,
+    *,
+    version: int = 0,
+    status: str = "",
+) -> Work:
+    event_us, digested = micros(record.event_time), digest(content)
+    return Work(
+        kind, record_id, identity(kind, record_id, event_us, version, digested), digested, event_us,
+        rank(kind, record), version, sessions, list(dict.fromkeys(profiles)), parts, status,
+    )  # fmt: skip
+
+
+def _costs(costs: dict[str, Any] | None) -> dict[str, Any] | None:
+    if costs is None:
+        return None
+    return {name: {"price": amount} for name, amount in costs.items() if amount is not None}
+
+
+def _present(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

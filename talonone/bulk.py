@@ -1,0 +1,133 @@
+"""Bulks: packing entries of many customers into one request, and finding the poisoned ones when it is refused.
+
+Pure: the packing never sends, and `isolate` sends through a function it is given.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import msgspec
+
+from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.operations import OPERATIONS
+from beam_talonone.schemas.reasons import Reason
+from beam_talonone.schemas.request import Request
+from beam_talonone.talonone.answers import Answer
+
+T = TypeVar("T")
+
+
+@dataclass
+class Entry(Generic[T]):
+    """What travels for one customer: the requests of `members`, of which later ones win where they overlap."""
+
+    members: list[T]
+    requests: list[Request]
+    size: int = 1
+
+
+@dataclass
+class Pack(Generic[T]):
+    """An open bulk of one operation (and one query): entries by customer, in the order they came."""
+
+    operation: str
+    query: dict[str, str]
+    entries: dict[str, Entry[T]] = field(default_factory=dict)
+    size: int = 0
+
+    @property
+    def limit(self) -> int:
+        bulk = OPERATIONS[self.operation].bulk
+        return 1 if bulk is None else bulk.limit
+
+    def room_for(self, size: int) -> bool:
+        return self.size + size <= self.limit
+
+
+def bulk_request(requests: list[Request]) -> Request:
+    """One request with the entries of all, in order. They are of one operation and query."""
+    first = requests[0]
+    bulk = OPERATIONS[first.operation].bulk
+    if bulk is None or len(requests) == 1:
+        return first
+    head = b'{"' + bulk.field.encode() + b'":['
+    entries = b",".join((request.body or b"")[len(head) : -2] for request in requests)
+    return msgspec.structs.replace(first, body=head + entries + b"]}")
+
+
+def merged(requests: list[Request]) -> Request:
+    """One profile update that does what several of the same customer do one after the other."""
+    if len(requests) == 1:
+        return requests[0]
+    entry: dict[str, object] = {}
+    attributes: dict[str, object] = {}
+    for request in requests:
+        change = request.body_json()["customerProfiles"][0]
+        attributes.update(change.get("attributes") or {})
+        entry.update(change)
+    if attributes or "attributes" in entry:
+        entry["attributes"] = attributes
+    return msgspec.structs.replace(requests[0], body=jsonio.dumps({"customerProfiles": [entry]}))
+
+
+FEW = 3
+"""Entries that were pointed at and are innocent: after so many the error is taken to point nowhere."""
+
+SendEntries = Callable[[list[int]], Awaitable[Answer]]
+"""Sends the entries of the given numbers as one bulk."""
+
+
+async def isolate(count: int, send: SendEntries, pointed: Callable[[Answer, list[int]], list[int]]) -> list[Answer]:
+    """Carry out `count` entries, whatever some of them are: the answer for each, in order.
+
+    They go as one bulk. When it is refused, the entries that the error points at (`pointed` names them, given the
+    numbers that were sent) go alone and the others together; without a pointer, or when it led nowhere, the halves
+    go apart. A poisoned entry costs two or three requests where the API points at it, and two for each halving where
+    it does not.
+    """
+    answers: dict[int, Answer] = {}
+    waiting = [(list(range(count)), True)]
+    while waiting:
+        numbers, trust = waiting.pop()
+        answer = await send(numbers)
+        if answer.ok or len(numbers) == 1 or not _concerns_entries(answer):
+            answers.update((number, answer) for number in numbers)
+            continue
+        suspects = list(dict.fromkeys(pointed(answer, numbers))) if trust else []
+        if not suspects or len(suspects) == len(numbers):
+            middle = len(numbers) // 2
+            waiting += [(numbers[middle:], trust), (numbers[:middle], trust)]
+            continue
+        guilty = False
+        for sent, suspect in enumerate(suspects):
+            if sent == FEW and not guilty:
+                break
+            alone = await send([suspect])
+            answers[suspect] = alone
+            guilty = guilty or not alone.ok
+        rest = [number for number in numbers if number not in answers]
+        waiting.append((rest, guilty))
+    return [answers[number] for number in range(count)]
+
+
+def _concerns_entries(answer: Answer) -> bool:
+    """A refusal of what was sent, or an API that keeps failing at it while it works for others (a locked profile, an
+    entry that crashes it, too much for its time limit): one entry may be the cause."""
+    if answer.reason is Reason.RETRIES_EXHAUSTED:
+        return answer.status not in (425, 429)
+    return answer.status in (400, 404, 413, 422)
+
+
+def pointed_entries(field_name: str, answer: Answer, sizes: dict[int, int]) -> list[int]:
+    """The entries that the problems of `answer` point at. `sizes` tells, in the order sent, how many places of the
+    bulk's list each entry takes.
+    """
+    owners = [number for number, size in sizes.items() for _ in range(size)]
+    found = []
+    for problem in answer.problems:
+        parts = (problem.pointer or "").lstrip("#").strip("/").split("/")
+        if len(parts) >= 2 and parts[0] == field_name and parts[1].isdecimal() and len(parts[1]) < 10:
+            place = int(parts[1])
+            found += [owners[place]] if place < len(owners) else []
+    return found

@@ -1,0 +1,105 @@
+"""What a protocol needs to carry out one part of a record: sending under the right key, with the counts kept."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
+from beam_talonone.schemas.request import Request
+from beam_talonone.talonone.answers import Answer
+from beam_talonone.talonone.dispatcher import Ticket
+from beam_talonone.talonone.identity import idempotency_key
+from beam_talonone.talonone.sender import KEY_HOLDS, Sender, Trip
+
+
+@dataclass(frozen=True)
+class InFlight:
+    """What the journal knows of a part that was in flight when an earlier run died.
+
+    `generation` is that of its last key, `first_sent` is in seconds since 1970.
+    """
+
+    generation: int
+    first_sent: float
+
+
+@dataclass(frozen=True)
+class SendOptions:
+    """What changes how a record is carried out.
+
+    `dry`: keys of their own, and nothing is expected to change. `attempt`: name of a replay after a definite
+    refusal. `edit_closed`: "reopen" edits sessions that are closed. `effects`: outcomes carry effects.
+    """
+
+    dry: bool = False
+    attempt: str = ""
+    edit_closed: str | None = None
+    effects: bool = False
+
+
+@dataclass
+class Courier:
+    """Sends the requests of one part, or of one bulk, and counts them.
+
+    `identities` are those of the records that travel, `step` names the part, `was_in_flight` is set on resume.
+    `started` is told the key's generation and the time before the part's own request first leaves.
+    """
+
+    sender: Sender
+    ticket: Ticket
+    identities: list[bytes]
+    step: str
+    options: SendOptions
+    started: Callable[[int, float], None]
+    was_in_flight: InFlight | None = None
+    attempts: int = 0
+    first_sent: float | None = None
+    generation: int = 0
+
+    async def send(self, request: Request) -> Answer:
+        """Send the part's own request: the one that is journalled and read back after a crash."""
+        before = self.was_in_flight
+        trip = Trip(request, self._keys(request, self.step), self.ticket, self.started)
+        if before is not None:
+            trip.generation, trip.first_sent, trip.unclear = before.generation, before.first_sent, True
+        try:
+            return await self._answer(trip)
+        finally:
+            self.first_sent, self.generation = trip.first_sent, trip.generation
+
+    async def send_step(self, request: Request, name: str, identities: list[bytes] | None = None) -> Answer:
+        """Send a further request of the same part, under a key of its own."""
+        return await self._answer(
+            Trip(request, self._keys(request, f"{self.step}/{name}", identities), self.ticket, _quiet)
+        )
+
+    async def read(self, request: Request) -> Answer:
+        """Send a request that reads."""
+        return await self._answer(Trip(request, None, self.ticket, _quiet))
+
+    def still_protected(self) -> bool:
+        """True while a request that was in flight may go again: by its key, or because repeating it is harmless."""
+        before = self.was_in_flight
+        return before is None or self.sender.wall() - before.first_sent <= KEY_HOLDS
+
+    async def _answer(self, trip: Trip) -> Answer:
+        try:
+            return await self.sender.final_answer(trip)
+        finally:
+            self.attempts += trip.tries
+
+    def _keys(
+        self, request: Request, step: str, identities: list[bytes] | None = None
+    ) -> Callable[[int], str] | None:
+        if OPERATIONS[request.operation].repeat is not SafeToRepeat.BY_KEY:
+            return None
+        travelling = identities or self.identities
+
+        def key(generation: int) -> str:
+            name = step if generation == 0 else f"{step}#{generation}"
+            return idempotency_key(travelling, name, dry=self.options.dry, attempt=self.options.attempt)
+
+        return key
+
+
+def _quiet(generation: int, at: float) -> None:
+    """Steps and reads need no journal of their own."""

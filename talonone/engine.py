@@ -1,0 +1,265 @@
+"""The sending engine of a process: an event loop in a thread of its own, fed by and answering to other threads."""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import uvloop
+
+from beam_talonone.schemas.request import Request
+from beam_talonone.talonone.answers import Answer
+from beam_talonone.talonone.courier import InFlight
+from beam_talonone.talonone.dispatcher import Departures, Dispatcher, Ticket
+from beam_talonone.talonone.errors import StopRun
+from beam_talonone.talonone.intake import Intake, Member
+from beam_talonone.talonone.job import Job
+from beam_talonone.talonone.memory import SessionMemory
+from beam_talonone.talonone.outcome import Outcome
+from beam_talonone.talonone.pacing import Pacer
+from beam_talonone.talonone.quiet import quiet_process
+from beam_talonone.talonone.sender import Sender, Trip
+from beam_talonone.talonone.stats import Stats
+from beam_talonone.talonone.transport import HttpTransport, check_base_url
+
+WINDOW = 10_000
+"""Jobs taken in and not yet done. A slice of a backfill fits in it: then every customer's first record may start."""
+
+GRACE = 30.0
+"""Seconds for what is in flight to end after a failure."""
+
+TELL_EVERY = 0.01
+"""Seconds after which those who wait are told that jobs have ended."""
+
+PORTION = 20
+"""Posts that are read at a time: a departure that is due must not wait until thousands of jobs are taken in."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """Where and how to send. `rate` in requests a second for the whole engine, `concurrency` requests in flight,
+    `give_up_after` and `timeout` in seconds (None: never give up)."""
+
+    base_url: str
+    rate: float = 100.0
+    concurrency: int = 64
+    give_up_after: float | None = 300.0
+    timeout: float = 30.0
+    window: int = WINDOW
+
+
+class Engine:
+    """Carries out jobs. `submit` and `flush` may be called from any thread; outcomes are told on the engine's own."""
+
+    def __init__(self, settings: EngineSettings, api_key: str) -> None:
+        check_base_url(settings.base_url)
+        quiet_process()
+        self.settings = settings
+        self.stats = Stats()
+        self.memory = SessionMemory()
+        self.failure: BaseException | None = None
+        self.pending = 0
+        """Jobs taken in and not yet done."""
+        self._key = api_key
+        self._loop = uvloop.new_event_loop()
+        self._inbox: deque[Callable[[], None]] = deque()
+        self._woken = False
+        self._changed = threading.Condition()
+        self._telling = False
+        self._ready = threading.Event()
+        self._closing = asyncio.Event()
+        self._why: BaseException | None = None
+        """What began the stopping; it becomes `failure` when nothing is in flight any more."""
+        self._thread = threading.Thread(target=self._run, name="talonone-engine", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+
+    def submit(self, job: Job) -> None:
+        """Take in a job; waits while the window is full. Raises what stopped the engine."""
+        self._make_room(1)
+        self._post(lambda: self._intake.accept(job))
+
+    def submit_pack(self, members: list[Member], before: InFlight) -> None:
+        """Take in a bulk that was in flight when an earlier run died."""
+        self._make_room(len({job.number for job, _ in members}))
+        self._post(lambda: self._intake.accept_pack(members, before))
+
+    def answers(self, requests: list[Request]) -> list[Answer]:
+        """The answers to requests that read, in their order: paced and retried like all, older than every job."""
+        self._raise_failure()
+        return asyncio.run_coroutine_threadsafe(self._answers(requests), self._loop).result()
+
+    def flush(self) -> None:
+        """Let half-filled bulks go."""
+        self._post(self._flush)
+
+    def job_done(self, count: int = 1) -> None:
+        """To be called once for each submitted job when its outcome was told, on the engine's thread."""
+        with self._changed:
+            self.pending -= count
+        # Waking a waiter for each job would cost more than the job: two threads taking turns at every request
+        if not self._telling:
+            self._telling = True
+            self._loop.call_later(TELL_EVERY, self._tell)
+
+    def _tell(self) -> None:
+        self._telling = False
+        with self._changed:
+            self._changed.notify_all()
+
+    def wait(self, done: Callable[[], bool]) -> None:
+        """Wait until `done()`; it is asked whenever jobs end. Raises what stopped the engine."""
+        with self._changed:
+            while not done():
+                self._raise_failure()
+                self._changed.wait(1.0)
+
+    def stop(self, why: StopRun, grace: float = GRACE) -> None:
+        """Start nothing more and let what is in flight end, for at most `grace` seconds; waiters then raise `why`."""
+        if self._thread.is_alive():
+            with contextlib.suppress(concurrent.futures.CancelledError):  # closed meanwhile
+                asyncio.run_coroutine_threadsafe(self._stop(why, grace), self._loop).result()
+
+    def close(self) -> None:
+        """End the engine's thread. Jobs that are not done stay undone; whoever waits for them is told so."""
+        self._wake(self._closing.set)
+        self._thread.join()
+        self._fail(StopRun("the engine is closed"))
+
+    @property
+    def throttled(self) -> float:
+        """Seconds in which a request was ready and the rate held it back."""
+        return self._departures.throttled
+
+    def _make_room(self, count: int) -> None:
+        with self._changed:
+            while self.pending and self.pending + count > self.settings.window:
+                self._raise_failure()
+                self._post(self._flush_if_idle)
+                self._changed.wait(1.0)
+            self._raise_failure()
+            self.pending += count
+
+    def _raise_failure(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+    def _flush(self) -> None:
+        self._intake.flush()
+
+    def _flush_if_idle(self) -> None:
+        """The window is full: if nothing is under way, half-filled bulks fill it, and nothing else would end them."""
+        if not self._dispatcher.pending:
+            self._intake.flush()
+
+    def _post(self, action: Callable[[], None]) -> None:
+        # One wake-up of the loop serves many posts: waking it costs more than the work
+        self._inbox.append(action)
+        if not self._woken:
+            self._woken = True
+            self._wake(self._read_inbox)
+
+    def _wake(self, action: Callable[[], object]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended: `failure` tells whoever waits
+            self._loop.call_soon_threadsafe(action)
+
+    def _read_inbox(self) -> None:
+        self._woken = False
+        for _ in range(min(len(self._inbox), PORTION)):
+            action = self._inbox.popleft()
+            try:
+                action()
+            except Exception as error:
+                self._failed(error)
+        if self._inbox:
+            self._woken = True
+            self._loop.call_soon(self._read_inbox)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._main())
+        except Exception as error:
+            log.exception("the sending thread ended")
+            self._fail(error)
+        finally:
+            self._loop.close()
+            self._ready.set()
+
+    async def _main(self) -> None:
+        settings = self.settings
+        async with HttpTransport(settings.base_url, self._key, settings.timeout) as transport:
+            pacer = Pacer(settings.rate)
+            self._departures = Departures(pacer, settings.concurrency)
+            self._dispatcher = Dispatcher(self._departures, self._failed)
+            self._sender = Sender(
+                transport.send, self._departures, pacer, settings.base_url, settings.give_up_after, self.stats
+            )
+            self._intake = Intake(self._dispatcher, self._sender)
+            departing = asyncio.create_task(self._departures.run())
+            departing.add_done_callback(lambda task: None if task.cancelled() else self._failed(_end_of(task)))
+            self._ready.set()
+            await self._closing.wait()
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _answers(self, requests: list[Request]) -> list[Answer]:
+        return await asyncio.gather(*(self._read(request) for request in requests))
+
+    async def _read(self, request: Request) -> Answer:
+        ticket = Ticket(-1, (), _not_dispatched)
+        try:
+            return await self._sender.final_answer(Trip(request, None, ticket, lambda generation, at: None))
+        finally:
+            if ticket.has_leave:
+                self._departures.release()
+
+    def _failed(self, error: BaseException) -> None:
+        """The first failure stops everything: what is in flight ends first, so that its outcome is not lost."""
+        if not isinstance(error, StopRun):
+            log.error("a defect stopped the sending", exc_info=error)
+        if self._why is None:
+            self._why = error
+            self._stopping = asyncio.ensure_future(self._stop(error, GRACE))
+
+    async def _stop(self, why: BaseException, grace: float) -> None:
+        self._why = self._why or why
+        stop = why if isinstance(why, StopRun) else StopRun(f"stopped by a defect: {why!r}")
+        self._dispatcher.stop(stop)
+        self._sender.stopping.set()
+        self._departures.abandon(stop)
+        deadline = self._loop.time() + grace
+        while self._dispatcher.running > 0 and self._loop.time() < deadline:
+            await asyncio.sleep(0.02)
+        self._fail(self._why)
+
+    def _fail(self, error: BaseException) -> None:
+        with self._changed:
+            self.failure = self.failure or error
+            self._changed.notify_all()
+
+    def report_progress(self) -> dict[str, Any]:
+        """Counts for a progress display; may be called from any thread."""
+        return {"requests": self.stats.requests, "retries": self.stats.retries, "pending": self.pending}
+
+
+def _end_of(task: asyncio.Task[None]) -> BaseException:
+    return task.exception() or RuntimeError("the departures ended")
+
+
+async def _not_dispatched(ticket: Ticket) -> None:
+    raise RuntimeError("a ticket for reading only is never dispatched")
+
+
+def remember(engine: Engine, job: Job, outcome: Outcome) -> None:
+    """Keep in the engine's memory how a record ended, for those that come after it."""
+    engine.memory.note(job.work, outcome)

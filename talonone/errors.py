@@ -1,0 +1,45 @@
+"""What ends a run, by how one recovers from it.
+
+    TalonOneError
+    +-- ConfigurationError       the settings are wrong: correct them (usage)
+    +-- StopRun                  the run stopped, nothing is lost: it can be resumed
+        +-- KeyRefused           401 or 403: give the right key
+        +-- WrongAddress         DNS or TLS failed before the first success: correct the base URL
+        +-- Unreachable          no answer for --give-up-after seconds
+        +-- TooManyDeadLetters   more than --max-dead-letters
+        +-- Interrupted          SIGTERM, Ctrl-C, or --limit
+
+What concerns one record never is an exception: it is an outcome (see talonone.outcome).
+"""
+
+
+class TalonOneError(Exception):
+    """Root of everything this package raises on purpose. `str()` is one line for the person who reads it."""
+
+
+class ConfigurationError(TalonOneError):
+    """A setting is missing or wrong; the message names it."""
+
+
+class StopRun(TalonOneError):
+    """The run cannot go on; what was not sent stays unsent and can be resumed."""
+
+
+class KeyRefused(StopRun):
+    pass
+
+
+class WrongAddress(StopRun):
+    pass
+
+
+class Unreachable(StopRun):
+    pass
+
+
+class TooManyDeadLetters(StopRun):
+    pass
+
+
+class Interrupted(StopRun):
+    pass

@@ -1,0 +1,199 @@
+"""From jobs in order to tickets: bulks are packed on the way, and no customer's order is broken by it."""
+
+from beam_talonone.schemas.operations import OPERATIONS
+from beam_talonone.schemas.reasons import Reason
+from beam_talonone.schemas.request import Request
+from beam_talonone.talonone.answers import Answer, Verdict
+from beam_talonone.talonone.bulk import Entry, Pack, bulk_request, isolate, merged, pointed_entries
+from beam_talonone.talonone.courier import Courier, InFlight
+from beam_talonone.talonone.dispatcher import Dispatcher, Ticket
+from beam_talonone.talonone.job import Job
+from beam_talonone.talonone.outcome import Outcome, applied, combined, refused
+from beam_talonone.talonone.protocols import Known, carry_out
+from beam_talonone.talonone.sender import Sender
+from beam_talonone.talonone.work import Key, Part
+
+Member = tuple[Job, int]
+
+PACK_ORDER = ("update_customer_profiles_v2", "update_customer_profile_audiences")
+"""Bulks leave in this order when all are sealed: a record's attributes before its audiences."""
+
+MERGES = frozenset({"update_customer_profiles_v2"})
+"""Where two changes of one customer can travel as one entry."""
+
+
+class Intake:
+    """Takes jobs in the order of their records and submits tickets."""
+
+    def __init__(self, dispatcher: Dispatcher, sender: Sender) -> None:
+        self._dispatcher = dispatcher
+        self._sender = sender
+        self._packs: dict[str, Pack[Member]] = {}
+
+    def accept(self, job: Job) -> None:
+        if not job.missing:
+            job.end(combined([job.parts[index] for index in sorted(job.parts)]))
+        self._take_in(job, job.missing)
+
+    def _take_in(self, job: Job, parts: list[int]) -> None:
+        for index in parts:
+            part = job.work.parts[index]
+            if part.protocol == "pack":
+                self._pack(job, index, part)
+            else:
+                self._single(job, index, part)
+
+    def accept_pack(self, members: list[Member], before: InFlight) -> None:
+        """Take a bulk that was in flight when a run died: it goes again as it was. What else its records are made of
+        goes after it."""
+        entries: dict[str, Entry[Member]] = {}
+        for job, index in members:
+            self._enter(entries, job, index)
+        self._submit_pack(list(entries.values()), before)
+        for job, index in members:
+            self._take_in(job, [other for other in job.missing if other != index])
+
+    def flush(self) -> None:
+        """Seal and submit every open bulk."""
+        for operation in PACK_ORDER:
+            self._seal(operation)
+
+    def _single(self, job: Job, index: int, part: Part) -> None:
+        if any(customer in pack.entries for pack in self._packs.values() for customer in job.work.profiles):
+            self.flush()
+
+        known = Known()
+
+        def nothing_to_send() -> bool:
+            nonlocal known
+            looked = job.look(job)
+            if isinstance(looked, Outcome):
+                job.part_done(index, looked)
+                return True
+            known = looked
+            return False
+
+        async def run(ticket: Ticket) -> None:
+            courier = Courier(
+                self._sender, ticket, [job.work.identity], f"{index}:{part.request.operation}", job.options,
+                lambda generation, at: job.recorder.started(job.number, index, generation, at),
+                job.in_flight.get(index),
+            )  # fmt: skip
+            job.part_done(index, await carry_out(courier, job.work, part, known))
+
+        self._dispatcher.submit(Ticket(job.number, job.work.keys(), run, nothing_to_send, part.request.operation))
+
+    def _pack(self, job: Job, index: int, part: Part) -> None:
+        operation, customer = part.request.operation, job.work.profiles[0]
+        place = PACK_ORDER.index(operation)
+        later = [self._packs[name] for name in PACK_ORDER[place + 1 :] if name in self._packs]
+        pack = self._packs.get(operation)
+        repeated = pack is not None and customer in pack.entries
+        if any(customer in other.entries for other in later) or (repeated and operation not in MERGES):
+            self.flush()
+        elif pack is not None and (pack.query != part.request.query or not (repeated or pack.room_for(part.entries))):
+            self._seal_through(operation)
+        pack = self._packs.setdefault(operation, Pack(operation, part.request.query))
+        pack.size += self._enter(pack.entries, job, index)
+        if pack.size >= pack.limit:
+            self._seal_through(operation)
+
+    def _enter(self, entries: dict[str, Entry[Member]], job: Job, index: int) -> int:
+        """Add a member to the entry of its customer; returns by how much the bulk grew."""
+        part, customer = job.work.parts[index], job.work.profiles[0]
+        entry = entries.get(customer)
+        if entry is None:
+            entries[customer] = Entry([(job, index)], [part.request], part.entries)
+            return part.entries
+        entry.members.append((job, index))
+        entry.requests.append(part.request)
+        return 0
+
+    def _seal_through(self, operation: str) -> None:
+        """Submit the bulk of `operation`, and before it those that must not come after it."""
+        for name in PACK_ORDER[: PACK_ORDER.index(operation) + 1]:
+            self._seal(name)
+
+    def _seal(self, operation: str) -> None:
+        pack = self._packs.pop(operation, None)
+        if pack is not None and pack.entries:
+            self._submit_pack(list(pack.entries.values()), None)
+
+    def _submit_pack(self, entries: list[Entry[Member]], before: InFlight | None) -> None:
+        members = [member for entry in entries for member in entry.members]
+        keys: dict[Key, None] = {}
+        for job, _ in members:
+            keys.update(dict.fromkeys(job.work.keys()))
+
+        async def run(ticket: Ticket) -> None:
+            await Bulk(self._sender, ticket, entries, before).carry_out()
+
+        oldest = min(job.number for job, _ in members)
+        operation = members[0][0].work.parts[members[0][1]].request.operation
+        self._dispatcher.submit(Ticket(oldest, tuple(keys), run, operation=operation))
+
+
+class Bulk:
+    """One sealed bulk on its way: sent whole, taken apart when it is refused."""
+
+    def __init__(self, sender: Sender, ticket: Ticket, entries: list[Entry[Member]], before: InFlight | None) -> None:
+        self._entries = entries
+        self._members = [member for entry in entries for member in entry.members]
+        self._tries = [0] * len(entries)
+        first = self._members[0][0]
+        self._operation = first.work.parts[self._members[0][1]].request.operation
+        self._effects = first.options.effects
+        listed = [(job.number, index) for job, index in self._members]
+        self._courier = Courier(
+            sender, ticket, _identities(self._members), f"bulk:{self._operation}", first.options,
+            lambda generation, at: first.recorder.packed(listed, generation, at), before,
+        )  # fmt: skip
+
+    async def carry_out(self) -> None:
+        row = OPERATIONS[self._operation]
+        field_name = "" if row.bulk is None else row.bulk.field
+
+        def pointed(answer: Answer, numbers: list[int]) -> list[int]:
+            return pointed_entries(field_name, answer, {number: self._entries[number].size for number in numbers})
+
+        answers = await isolate(len(self._entries), self._send, pointed)
+        for number, (entry, answer) in enumerate(zip(self._entries, answers, strict=True)):
+            if answer.ok or len(entry.members) == 1:
+                self._tell(entry.members, answer, self._tries[number])
+            else:
+                await self._one_by_one(entry, self._tries[number])
+
+    async def _send(self, numbers: list[int]) -> Answer:
+        entries = [self._entries[number] for number in numbers]
+        request = bulk_request([merged(entry.requests) for entry in entries])
+        if len(numbers) == len(self._entries):
+            answer = await self._courier.send(request)
+        else:
+            members = [member for entry in entries for member in entry.members]
+            answer = await self._courier.send_step(request, "part", _identities(members))
+        for number in numbers:
+            self._tries[number] += answer.tries
+        return answer
+
+    async def _one_by_one(self, entry: Entry[Member], tries: int) -> None:
+        """A merged entry was refused: its changes go apart, in order, so that only the bad one is lost."""
+        for member, request in zip(entry.members, entry.requests, strict=True):
+            answer = await self._alone(request, member)
+            self._tell([member], answer, tries + answer.tries)
+
+    async def _alone(self, request: Request, member: Member) -> Answer:
+        return await self._courier.send_step(request, "alone", _identities([member]))
+
+    def _tell(self, members: list[Member], answer: Answer, tries: int) -> None:
+        for job, index in members:
+            if answer.ok:
+                outcome = applied(self._operation, answer, tries, effects=self._effects)
+            elif answer.verdict is Verdict.UNKNOWN:
+                outcome = refused(self._operation, answer, tries, Reason.OUTCOME_UNKNOWN)
+            else:
+                outcome = refused(self._operation, answer, tries)
+            job.part_done(index, outcome)
+
+
+def _identities(members: list[Member]) -> list[bytes]:
+    return [job.work.identity for job, _ in members]

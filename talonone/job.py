@@ -1,0 +1,75 @@
+"""A record on its way: its work, what is known of it, and where its outcome is to be told."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from beam_talonone.talonone.courier import InFlight, SendOptions
+from beam_talonone.talonone.outcome import Outcome, combined
+from beam_talonone.talonone.protocols import Known
+from beam_talonone.talonone.work import Work
+
+
+class Recorder(Protocol):
+    """Is told what happens before it matters: a journal writes it down, so that a killed run can be resumed."""
+
+    def started(self, number: int, part: int, generation: int, at: float) -> None:
+        """The request of a part is about to leave. `at` is in seconds since 1970."""
+
+    def packed(self, members: list[tuple[int, int]], generation: int, at: float) -> None:
+        """A bulk of these (number, part) is about to leave, in this order."""
+
+    def part_done(self, number: int, part: int, outcome: Outcome) -> None:
+        """A part has its outcome, and others of the record are still to come."""
+
+    def done(self, number: int, outcome: Outcome) -> None:
+        """The record has its outcome."""
+
+
+class NoRecorder:
+    """Writes nothing down: for pipelines whose engine remembers what it committed."""
+
+    def started(self, number: int, part: int, generation: int, at: float) -> None: ...
+
+    def packed(self, members: list[tuple[int, int]], generation: int, at: float) -> None: ...
+
+    def part_done(self, number: int, part: int, outcome: Outcome) -> None: ...
+
+    def done(self, number: int, outcome: Outcome) -> None: ...
+
+
+@dataclass(eq=False)
+class Job:
+    """One record to be carried out. `number` is its age (lower is older).
+
+    `look` is asked when nothing earlier of its keys is left: what is known of its session, or the outcome when
+    nothing is to be sent. `told` is called once with the outcome, on the sending thread. `in_flight` and `parts`
+    come from the journal of a run that died.
+    """
+
+    number: int
+    work: Work
+    options: SendOptions
+    look: Callable[["Job"], Known | Outcome]
+    told: Callable[["Job", Outcome], None]
+    recorder: Recorder = field(default_factory=NoRecorder)
+    in_flight: dict[int, InFlight] = field(default_factory=dict)
+    parts: dict[int, Outcome] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> list[int]:
+        """The parts that have no outcome yet."""
+        return [index for index in range(len(self.work.parts)) if index not in self.parts]
+
+    def part_done(self, part: int, outcome: Outcome) -> None:
+        """Take the outcome of a part; with the last one the record is done."""
+        self.parts[part] = outcome
+        if self.missing:
+            self.recorder.part_done(self.number, part, outcome)
+            return
+        self.end(combined([self.parts[index] for index in sorted(self.parts)]))
+
+    def end(self, outcome: Outcome) -> None:
+        """Tell the outcome: first to the journal."""
+        self.recorder.done(self.number, outcome)
+        self.told(self, outcome)

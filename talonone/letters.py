@@ -1,0 +1,59 @@
+"""The lines of dead-letters/*.jsonl and results/*.jsonl: one shape for files, topics and PCollections."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from beam_talonone.talonone.outcome import Outcome
+
+
+def dead_letter(
+    kind: str,
+    record_id: str | None,
+    record: Any,
+    source: dict[str, Any],
+    outcome: Outcome,
+    job: str,
+    at: float,
+    attempt: str = "",
+) -> dict[str, Any]:
+    """What is written of a record that could not be applied. `at` is in seconds since 1970.
+
+    Where the record was sent, `first_sent_at` and `key` tell a replay under which key it may go again.
+    """
+    letter = {
+        "kind": kind,
+        "id": record_id,
+        "record": record,
+        "source": source,
+        "stage": outcome.stage.value,
+        "reason": outcome.reason,
+        "detail": outcome.detail,
+        "pointer": outcome.pointer,
+        "operation": outcome.operation,
+        "status": outcome.status,
+        "attempts": outcome.attempts,
+        "failed_at": rfc3339(at),
+        "job": job,
+    }
+    if outcome.first_sent is not None:
+        letter["first_sent_at"] = rfc3339(outcome.first_sent)
+        letter["key"] = {"attempt": attempt, "generation": outcome.generation}
+    return letter
+
+
+def result(kind: str, record_id: str, outcome: Outcome) -> dict[str, Any]:
+    """What is written of a record that was applied."""
+    return {
+        "kind": kind,
+        "id": record_id,
+        "operation": outcome.operation,
+        "status": outcome.status,
+        "outcome": outcome.end.value,
+        "effects": outcome.effects or [],
+        "attempts": outcome.attempts,
+    }
+
+
+def rfc3339(at: float) -> str:
+    """Seconds since 1970 as text, to the millisecond."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

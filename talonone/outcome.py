@@ -1,0 +1,86 @@
+"""How a record ended. Every record that was read has exactly one outcome."""
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.reasons import Reason, Skip, Stage
+from beam_talonone.talonone.answers import Answer
+
+
+class End(StrEnum):
+    APPLIED = "applied"
+    ALREADY_APPLIED = "already_applied"
+    SUPERSEDED = "superseded"
+    DUPLICATE = "duplicate"
+    SKIPPED = "skipped"
+    FILTERED = "filtered"
+    DEAD = "dead_lettered"
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """The end of a record, or of one of its parts.
+
+    `reason` is a Reason for a dead letter and a Skip for a skipped record. `status` and `operation` are those of the
+    answer that decided; `attempts` counts all requests made for it. `effects` is the JSON list that the API answered.
+    """
+
+    end: End
+    reason: str | None = None
+    detail: str | None = None
+    pointer: str | None = None
+    operation: str | None = None
+    status: int | None = None
+    attempts: int = 0
+    effects: list[Any] | None = None
+    stage: Stage = Stage.SEND
+    first_sent: float | None = None
+    """Seconds since 1970 of the first try, where there was one."""
+    generation: int = 0
+    """The generation of the last key it was tried under."""
+
+    @property
+    def good(self) -> bool:
+        return self.end is not End.DEAD
+
+
+def applied(operation: str, answer: Answer, attempts: int, *, effects: bool) -> Outcome:
+    """The outcome of an answer that says yes; the effects are read only if asked for."""
+    listed = _effects(answer.body) if effects else None
+    return Outcome(End.APPLIED, operation=operation, status=answer.status, attempts=attempts, effects=listed)
+
+
+def refused(operation: str, answer: Answer, attempts: int, reason: Reason | None = None) -> Outcome:
+    """A dead letter from an answer that says no, under the answer's reason or a more telling one."""
+    why = reason or answer.reason or Reason.REFUSED
+    return Outcome(End.DEAD, why.value, answer.message, answer.pointer, operation, answer.status, attempts)
+
+
+def skipped(reason: Skip, operation: str | None = None, attempts: int = 0) -> Outcome:
+    return Outcome(End.SKIPPED, reason.value, operation=operation, attempts=attempts)
+
+
+def _effects(body: bytes) -> list[Any]:
+    try:
+        value = jsonio.loads(body) if body else {}
+    except ValueError:
+        return []
+    found = value.get("effects") if isinstance(value, dict) else None
+    return found if isinstance(found, list) else []
+
+
+def combined(parts: list[Outcome]) -> Outcome:
+    """One outcome of a record's parts: its first dead letter, else applied if any part was, else its first."""
+    attempts = sum(part.attempts for part in parts)
+    dead = next((part for part in parts if part.end is End.DEAD), None)
+    chosen = dead or next((part for part in parts if part.end is End.APPLIED), parts[0])
+    effects = [effect for part in parts for effect in part.effects or ()]
+    tried = [part.first_sent for part in parts if part.first_sent is not None]
+    return msgspec.structs.replace(
+        chosen,
+        attempts=attempts,
+        effects=effects if any(part.effects is not None for part in parts) else None,
+        first_sent=min(tried, default=None),
+    )

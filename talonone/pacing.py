@@ -1,0 +1,41 @@
+"""Departure times at an even rate (GCRA), slower after the API asked for it.
+
+Time is passed in, in seconds of any monotonic clock, so that everything here is tested without waiting.
+"""
+
+TOLERANCE = 0.004
+"""Seconds that a departure may be late without the schedule moving: what a busy event loop needs to keep the rate.
+At 200 a second it lets two requests leave together, never more."""
+
+SLOWEST = 0.05
+STEEPEST = 0.3
+RECOVERY_PER_SECOND = 0.1
+SLOWING = 3.0
+"""How hard a 429 counts. At the rate r, a second in which the share s of all answers is 429 takes 3 s of the rate,
+and 0.1 comes back: a stray 429 costs nothing lasting, a storm brings the pace to its floor within a second, and against
+an API that allows only part of the rate the pace settles a thirtieth of the rate above that part."""
+
+
+class Pacer:
+    """Hands out departures of at most `rate` a second, evenly spaced, with no credit for time that passed unused."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self._next = float("-inf")
+        self._factor = 1.0
+        self._slowed_at = float("-inf")
+
+    def reserve(self, now: float) -> float:
+        """Book the next departure; returns its time, which is `now` or later."""
+        due = max(self._next, now - TOLERANCE)
+        self._next = due + 1.0 / (self.rate * self.factor(now))
+        return max(due, now)
+
+    def slow_down(self, now: float) -> None:
+        """The API said 429 or 503: go a step slower, never below a twentieth of the rate."""
+        self._factor = max(SLOWEST, self.factor(now) - min(STEEPEST, SLOWING / self.rate))
+        self._slowed_at = now
+
+    def factor(self, now: float) -> float:
+        """The share of the rate in use: it climbs back by a tenth a second."""
+        return min(1.0, self._factor + RECOVERY_PER_SECOND * max(0.0, now - self._slowed_at))

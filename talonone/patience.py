@@ -1,0 +1,81 @@
+"""How long failures are waited out: for one request, and for the API as a whole. Clocks are passed in."""
+
+import random
+from dataclasses import dataclass, field
+
+FIRST_WAIT = 0.5
+LONGEST_WAIT = 20.0
+LEAST_TIME = 120.0
+LEAST_TRIES = 6
+
+
+def backoff(tries: int, rng: random.Random, first: float = FIRST_WAIT) -> float:
+    """Seconds to wait after the `tries`-th failure: exponential, jittered down to half, at most 20 s."""
+    return min(LONGEST_WAIT, first * 2.0 ** min(tries - 1, 16)) * rng.uniform(0.5, 1.0)
+
+
+@dataclass
+class Health:
+    """What the last answers tell of the API as a whole."""
+
+    last_success: float | None = None
+    failing_since: float | None = None
+    failing: set[int] = field(default_factory=set)
+
+    def works(self, now: float) -> None:
+        """An answer came that shows the API at work (also a refusal)."""
+        self.last_success = now
+        self.failing_since = None
+        self.failing.clear()
+
+    def fails(self, now: float, who: int) -> None:
+        """A request (known by the number `who`) met a passing failure."""
+        if self.failing_since is None:
+            self.failing_since = now
+        if len(self.failing) < 2:
+            self.failing.add(who)
+
+    def gave_up_on(self, who: int) -> None:
+        """A request is no longer tried: its failures were its own, and tell nothing of the API."""
+        self.failing.discard(who)
+        if not self.failing:
+            self.failing_since = None
+
+    def down_for(self, now: float) -> float:
+        """Seconds since which nothing at all succeeded."""
+        return 0.0 if self.failing_since is None else now - self.failing_since
+
+
+@dataclass
+class Patience:
+    """The budget of one request: tries and time count only while the API works for others.
+
+    A request that fails alone, while there is nothing else to compare it with, is counted too if the API itself
+    answered: else one poisoned record at the end of a run could hold it for ever.
+    """
+
+    who: int
+    counted_time: float = 0.0
+    counted_tries: int = 0
+    _last_failure: float | None = None
+
+    def failed(self, now: float, health: Health, *, reachable: bool) -> bool:
+        """Count a failure at `now`, if it counts. `reachable` is True when the API itself answered.
+
+        Returns whether it is the request's own failure, as far as can be told, and not the API's.
+        """
+        before = self._last_failure
+        self._last_failure = now
+        health.fails(now, self.who)
+        if before is None:
+            return False
+        others_work = health.last_success is not None and health.last_success >= before
+        alone = reachable and health.failing == {self.who}
+        if others_work or alone:
+            self.counted_time += now - before
+            self.counted_tries += 1
+        return others_work or alone
+
+    @property
+    def exhausted(self) -> bool:
+        return self.counted_time >= LEAST_TIME and self.counted_tries >= LEAST_TRIES

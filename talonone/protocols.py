@@ -1,0 +1,195 @@
+"""How one part of a record is carried out, from its request to its outcome: what the API's answers lead to.
+
+Each protocol is a coroutine of a courier and the part; it returns the part's Outcome. Bulks are in talonone.bulk.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat, reopen_customer_session
+from beam_talonone.schemas.reasons import Reason, Skip
+from beam_talonone.schemas.request import Request
+from beam_talonone.talonone.answers import Answer, Verdict
+from beam_talonone.talonone.courier import Courier
+from beam_talonone.talonone.outcome import End, Outcome, applied, refused, skipped
+from beam_talonone.talonone.sessions import CannotRead, read_session, same_content, same_state, was_returned
+from beam_talonone.talonone.work import Part, Protocol, Work
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the job knows about a record's session beyond the record itself.
+
+    `session_sent`: an earlier version of the order was applied by this job. `order_dead`: the order's record is a
+    dead letter and none was applied. `returned`: items of the order that this job returned earlier.
+    """
+
+    session_sent: bool = False
+    order_dead: bool = False
+    returned: list[dict[str, Any]] = field(default_factory=list)
+
+
+Carrier = Callable[[Courier, Work, Part, Known], Awaitable[Outcome]]
+
+
+async def carry_out(courier: Courier, work: Work, part: Part, known: Known) -> Outcome:
+    """The outcome of `part`, by its protocol. A session that cannot be read back ends as `outcome_unknown`."""
+    try:
+        outcome = await PROTOCOLS[part.protocol](courier, work, part, known)
+    except CannotRead as error:
+        outcome = _unknown(courier, part, str(error))
+    first_sent = courier.first_sent or outcome.first_sent
+    return msgspec.structs.replace(
+        outcome, attempts=courier.attempts, first_sent=first_sent, generation=courier.generation
+    )
+
+
+async def plain(courier: Courier, work: Work, part: Part, known: Known) -> Outcome:
+    """Send it; what was in flight when a run died goes again only while its key protects it."""
+    row = OPERATIONS[part.request.operation]
+    if courier.was_in_flight is not None and row.repeat is SafeToRepeat.NO:
+        return _unknown(courier, part, "in flight when a run ended, and nothing keeps a repeat from acting twice")
+    if row.repeat is SafeToRepeat.BY_KEY and not row.harmless and not courier.still_protected():
+        return _unknown(courier, part, "in flight when a run ended more than 23 hours ago")
+    answer = await courier.send(part.request)
+    return _settled(courier, part, answer)
+
+
+async def order(courier: Courier, work: Work, part: Part, known: Known) -> Outcome:
+    """Update a session, knowing its states: cancelled alone, closed already, edited after closing."""
+    wanted = jsonio.loads(part.request.body or b"{}")["customerSession"]
+    lone_cancel = work.status == "cancelled" and not known.session_sent
+    if courier.was_in_flight is not None or lone_cancel:
+        found = await read_session(courier, work.id)
+        if found is None and lone_cancel:
+            return skipped(Skip.NOTHING_TO_CANCEL, part.request.operation)
+        if courier.was_in_flight is not None and _is_done(wanted, found):
+            return _already(part)
+    answer = await courier.send(part.request)
+    if answer.verdict is Verdict.UNKNOWN or _may_be_a_state(answer):
+        return await _by_state(courier, work, part, answer, wanted)
+    return _settled(courier, part, answer)
+
+
+def _is_done(wanted: dict[str, Any], found: dict[str, Any] | None) -> bool:
+    if found is None or not same_state(wanted, found):
+        return False
+    # a cancellation only changes the state of a session that was closed: its content need not have been taken over
+    return wanted["state"] == "cancelled" or same_content(wanted, found)
+
+
+def _may_be_a_state(answer: Answer) -> bool:
+    """A 400 that does not name an unknown attribute may come from the session's state."""
+    return answer.status == 400 and answer.reason is Reason.REFUSED
+
+
+async def _by_state(courier: Courier, work: Work, part: Part, answer: Answer, wanted: dict[str, Any]) -> Outcome:
+    found = await read_session(courier, work.id)
+    state = None if found is None else found.get("state")
+    if answer.unclear_before and _is_done(wanted, found):
+        return _already(part)
+    if answer.verdict is Verdict.UNKNOWN:
+        return _unknown(courier, part, f"the session is {state or 'not there'}, not what was sent")
+    reopens = courier.options.edit_closed == "reopen" and not courier.options.dry
+    if state == "closed" and found is not None:
+        if wanted["state"] == "closed" and same_content(wanted, found):
+            return _already(part)
+        if reopens:
+            return await _reopen_and_edit(courier, work, part, wanted)
+        return refused(part.request.operation, answer, 0, Reason.SESSION_CLOSED)
+    if state in ("partially_returned", "cancelled"):
+        return refused(part.request.operation, answer, 0, Reason.SESSION_FINAL)
+    if state == "open" and reopens and courier.was_in_flight is not None:
+        # an earlier run died between reopening and closing: the refusal is the stored one of before
+        return await _edit_open(courier, work, part, wanted)
+    return refused(part.request.operation, answer, 0)
+
+
+async def _reopen_and_edit(courier: Courier, work: Work, part: Part, wanted: dict[str, Any]) -> Outcome:
+    reopened = await courier.send_step(reopen_customer_session(work.id), "reopen")
+    if not await _led_to(courier, work, reopened, {"state": "open"}):
+        return _settled_as(courier, part, reopened, "reopen_customer_session")
+    return await _edit_open(courier, work, part, wanted)
+
+
+async def _led_to(courier: Courier, work: Work, answer: Answer, wanted: dict[str, Any]) -> bool:
+    """True when a step succeeded: also one that was refused because an earlier, unclear try of it had acted."""
+    return answer.ok or (answer.unclear_before and _is_done(wanted, await read_session(courier, work.id)))
+
+
+async def _edit_open(courier: Courier, work: Work, part: Part, wanted: dict[str, Any]) -> Outcome:
+    """Update the reopened session and close it again; a refused edit leaves it closed as it was before."""
+    edited = await courier.send_step(_with_session(part.request, {**wanted, "state": "open"}), "edit")
+    if not edited.ok:
+        before = {"state": "closed"}
+        closed = await courier.send_step(_with_session(part.request, before), "restore")
+        outcome = _settled(courier, part, edited)
+        return outcome if await _led_to(courier, work, closed, before) else _left_open(outcome, closed)
+    if wanted["state"] == "open":
+        return _settled(courier, part, edited)
+    closed = await courier.send_step(part.request, "close")
+    if closed.ok:
+        return _settled(courier, part, closed)
+    if await _led_to(courier, work, closed, wanted):
+        return _already(part)
+    return _left_open(_settled(courier, part, closed), closed)
+
+
+def _left_open(outcome: Outcome, closed: Answer) -> Outcome:
+    """The outcome of an edit after which the session could not be closed again: somebody has to look."""
+    left = f"the session was reopened and could not be closed again ({closed.message})"
+    return msgspec.structs.replace(outcome, detail=f"{outcome.detail}; {left}")
+
+
+def _with_session(request: Request, session: dict[str, Any]) -> Request:
+    return msgspec.structs.replace(request, body=jsonio.dumps({"customerSession": session}))
+
+
+async def returned(courier: Courier, work: Work, part: Part, known: Known) -> Outcome:
+    """Return items, never twice: what may have been returned already is looked up in the session."""
+    items = jsonio.loads(part.request.body or b"{}")["return"]["returnedCartItems"]
+    if courier.was_in_flight is not None:
+        shown = await _shows(courier, work, items, known)
+        if shown:
+            return _already(part)
+        if shown is None and not courier.still_protected():
+            return _unknown(courier, part, "in flight when a run ended, and the session does not tell")
+    answer = await courier.send(part.request)
+    if answer.unclear_before and not answer.ok and await _shows(courier, work, items, known):
+        return _already(part)
+    return _settled(courier, part, answer)
+
+
+async def _shows(courier: Courier, work: Work, items: list[dict[str, Any]], known: Known) -> bool | None:
+    found = await read_session(courier, work.sessions[0])
+    return False if found is None else was_returned(items, known.returned, found)
+
+
+def _settled(courier: Courier, part: Part, answer: Answer) -> Outcome:
+    return _settled_as(courier, part, answer, part.request.operation)
+
+
+def _settled_as(courier: Courier, part: Part, answer: Answer, operation: str) -> Outcome:
+    if answer.ok:
+        if answer.status in OPERATIONS[operation].done_when:
+            return Outcome(End.ALREADY_APPLIED, operation=operation, status=answer.status)
+        return applied(operation, answer, 0, effects=courier.options.effects)
+    if answer.verdict is Verdict.UNKNOWN:
+        return _unknown(courier, part, answer.message)
+    return refused(operation, answer, 0)
+
+
+def _already(part: Part) -> Outcome:
+    return Outcome(End.ALREADY_APPLIED, operation=part.request.operation, status=200)
+
+
+def _unknown(courier: Courier, part: Part, detail: str) -> Outcome:
+    first = courier.first_sent or (courier.was_in_flight.first_sent if courier.was_in_flight else None)
+    return Outcome(End.DEAD, Reason.OUTCOME_UNKNOWN.value, detail, operation=part.request.operation, first_sent=first)
+
+
+PROTOCOLS: dict[Protocol, Carrier] = {"plain": plain, "order": order, "return": returned}

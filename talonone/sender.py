@@ -1,0 +1,186 @@
+"""Sends one request until its answer is final: paced, retried with patience, under its idempotency key."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
+from beam_talonone.schemas.reasons import Reason
+from beam_talonone.schemas.request import Request
+from beam_talonone.talonone.answers import GATEWAY, Answer, Verdict, classify
+from beam_talonone.talonone.dispatcher import Departures, Ticket
+from beam_talonone.talonone.errors import KeyRefused, StopRun, Unreachable, WrongAddress
+from beam_talonone.talonone.pacing import Pacer
+from beam_talonone.talonone.patience import LONGEST_WAIT, Health, Patience, backoff
+from beam_talonone.talonone.stats import Stats
+from beam_talonone.talonone.transport import BadAddress, Send, TransportFailure
+
+KEY_HOLDS = 23 * 3600.0
+"""Seconds after its first try for which a request may go again under its key: the API keeps answers for 24 hours."""
+
+LONGEST_RETRY_AFTER = 3600.0
+"""Seconds: a longer Retry-After is not waited for in full, or it could outlast the key and the run."""
+
+FRESH_KEY_AFTER = 2
+"""Answers 409 in a row after which a request takes a fresh key: an API that stores a 409 would replay it for ever."""
+
+
+@dataclass
+class Trip:
+    """What the sending of one request has met so far. `key` makes the key of a generation (0 is the first).
+
+    `started` is called before each first try under a generation, with the time in seconds since 1970: what it
+    writes is on disk before the request leaves.
+    """
+
+    request: Request
+    key: Callable[[int], str] | None
+    ticket: Ticket
+    started: Callable[[int, float], None]
+    generation: int = 0
+    tries: int = 0
+    conflicts: int = 0
+    unclear: bool = False
+    first_sent: float | None = None
+
+
+@dataclass
+class Sender:
+    """The way out. `give_up_after` is in seconds, None waits for ever; `api` names the API in messages."""
+
+    send: Send
+    departures: Departures
+    pacer: Pacer
+    api: str
+    give_up_after: float | None
+    stats: Stats = field(default_factory=Stats)
+    health: Health = field(default_factory=Health)
+    rng: random.Random = field(default_factory=random.Random)
+    wall: Callable[[], float] = time.time
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def final_answer(self, trip: Trip) -> Answer:
+        """The answer to `trip` that no repeat would change.
+
+        Raises StopRun when the run cannot go on: key refused, address wrong, API unreachable for too long.
+        """
+        patience = Patience(id(trip))
+        while True:
+            answer = await self._try(trip)
+            if answer.verdict is Verdict.STOP:
+                raise self._refused_key(answer)
+            now = asyncio.get_running_loop().time()
+            if answer.verdict is not Verdict.RETRY:
+                self.health.works(now)
+                return replace(answer, unclear_before=trip.unclear, tries=trip.tries)
+            trip.unclear = trip.unclear or answer.acted
+            reachable = answer.status is not None and answer.status not in GATEWAY
+            its_own = patience.failed(now, self.health, reachable=reachable)
+            if answer.slows:
+                self.pacer.slow_down(now)
+            if patience.exhausted:
+                self.health.gave_up_on(id(trip))
+                return replace(
+                    answer, verdict=Verdict.REFUSED, reason=Reason.RETRIES_EXHAUSTED, unclear_before=trip.unclear,
+                    tries=trip.tries, message=f"{answer.message} ({trip.tries} tries)",
+                )  # fmt: skip
+            if not its_own:
+                self._check_outage(now, answer)
+            if not self._no_longer_protected(trip):
+                self._maybe_fresh_key(trip, answer)
+                await self._wait_out(self._wait(trip, answer), answer, its_own)
+            if self._no_longer_protected(trip):
+                self.health.gave_up_on(id(trip))
+                return replace(answer, verdict=Verdict.UNKNOWN, unclear_before=True, tries=trip.tries)
+
+    async def _try(self, trip: Trip) -> Answer:
+        ticket = trip.ticket
+        if not ticket.has_leave:
+            await self.departures.take(ticket.number)
+            ticket.has_leave = True
+        if self.stopping.is_set():
+            raise StopRun("stopped")
+        trip.tries += 1
+        if trip.first_sent is None:
+            trip.first_sent = self.wall()
+        if trip.tries == 1 or trip.conflicts == FRESH_KEY_AFTER:
+            trip.started(trip.generation, self.wall())
+        began = time.perf_counter()
+        row = OPERATIONS[trip.request.operation]
+        try:
+            reply = await self.send(trip.request, trip.key(trip.generation) if trip.key else None)
+            answer = classify(row, reply.status, reply.body, reply.retry_after, datetime.now(UTC))
+        except TransportFailure as failure:
+            self._check_address(failure)
+            answer = Answer(None, Verdict.RETRY, None, str(failure), acted=failure.may_have_acted)
+        finally:
+            ticket.has_leave = False
+            self.departures.release()
+        ms = (time.perf_counter() - began) * 1000
+        self.stats.tried(row.name, answer.status, ms, retry=trip.tries > 1)
+        return answer
+
+    def _wait(self, trip: Trip, answer: Answer) -> float:
+        wait = backoff(trip.tries, self.rng)
+        if answer.retry_after is None:
+            return wait
+        return min(answer.retry_after, LONGEST_RETRY_AFTER) + self.rng.uniform(0.0, 0.25)
+
+    async def _wait_out(self, seconds: float, answer: Answer, its_own: bool) -> None:
+        """Wait before the next try, and see meanwhile whether the API has been down for too long."""
+        clock = asyncio.get_running_loop().time
+        end = clock() + seconds
+        while (left := end - clock()) > 0:
+            await self._pause(min(left, LONGEST_WAIT))
+            if not its_own:
+                self._check_outage(clock(), answer)
+
+    def _maybe_fresh_key(self, trip: Trip, answer: Answer) -> None:
+        # Only while no try is unclear: a fresh key must never stand beside one that may have acted
+        trip.conflicts = trip.conflicts + 1 if answer.status == 409 and not trip.unclear else 0
+        if trip.conflicts > FRESH_KEY_AFTER:
+            trip.conflicts = 1
+        if trip.conflicts == FRESH_KEY_AFTER:
+            trip.generation += 1
+
+    def _no_longer_protected(self, trip: Trip) -> bool:
+        if not trip.unclear or trip.first_sent is None:
+            return False
+        row = OPERATIONS[trip.request.operation]
+        if row.repeat is SafeToRepeat.BY_KEY and not row.harmless:
+            return self.wall() - trip.first_sent > KEY_HOLDS
+        return row.repeat is SafeToRepeat.NO
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleep, unless the run stops first: then raise StopRun."""
+        try:
+            await asyncio.wait_for(self.stopping.wait(), seconds)
+        except TimeoutError:
+            return
+        raise StopRun("stopped")
+
+    def _check_address(self, failure: TransportFailure) -> None:
+        if isinstance(failure, BadAddress) and self.health.last_success is None:
+            raise WrongAddress(f"{self.api} cannot be reached: {failure}. Is --base-url (TALONONE_BASE_URL) right?")
+
+    def _check_outage(self, now: float, answer: Answer) -> None:
+        down = self.health.down_for(now)
+        if self.give_up_after is not None and down >= self.give_up_after:
+            raise Unreachable(
+                f"{self.api} has not answered any request for {down:.0f} s (--give-up-after"
+                f" {self.give_up_after:g}); the last failure: {answer.message}"
+            )
+
+    def _refused_key(self, answer: Answer) -> StopRun:
+        if answer.status in (401, 403):
+            return KeyRefused(
+                f"{self.api} refuses the API key (status {answer.status}); check TALONONE_API_KEY and that the key"
+                " belongs to this deployment"
+            )
+        return WrongAddress(
+            f"{self.api} answered with a redirect (status {answer.status}); --base-url (TALONONE_BASE_URL) must be"
+            " the deployment's own address"
+        )

@@ -1,0 +1,74 @@
+"""Counts of what was sent and answered, which add up over threads of time: runs, resumes, slices."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+BUCKETS_PER_DOUBLING = 16
+
+
+@dataclass
+class Latencies:
+    """A histogram of milliseconds with buckets 4.4 % wide, so that percentiles of parts can be merged."""
+
+    counts: dict[int, int] = field(default_factory=dict)
+
+    def add(self, ms: float) -> None:
+        bucket = round(math.log2(max(ms, 0.01)) * BUCKETS_PER_DOUBLING)
+        self.counts[bucket] = self.counts.get(bucket, 0) + 1
+
+    def percentile(self, share: float) -> float | None:
+        """The latency in ms that `share` (0 to 1) of the answers did not exceed; None without answers."""
+        left = share * sum(self.counts.values())
+        for bucket in sorted(self.counts):
+            left -= self.counts[bucket]
+            if left <= 0:
+                return float(round(2.0 ** (bucket / BUCKETS_PER_DOUBLING), 2))
+        return None
+
+
+@dataclass
+class OperationStats:
+    """One operation: requests sent (retries included), how many were retries, answers by status, latencies."""
+
+    requests: int = 0
+    retries: int = 0
+    statuses: dict[str, int] = field(default_factory=dict)
+    latencies: Latencies = field(default_factory=Latencies)
+
+    def report(self) -> dict[str, Any]:
+        percentiles = {f"p{p}": self.latencies.percentile(p / 100) for p in (50, 95, 99)}
+        return {
+            "requests": self.requests,
+            "retries": self.retries,
+            "statuses": dict(sorted(self.statuses.items())),
+            "latency_ms": percentiles,
+        }
+
+
+@dataclass
+class Stats:
+    """All operations. A try without an answer counts under the status "none"."""
+
+    operations: dict[str, OperationStats] = field(default_factory=dict)
+
+    def tried(self, operation: str, status: int | None, ms: float, *, retry: bool) -> None:
+        """Count one request; `ms` is the time until its answer."""
+        stats = self.operations.setdefault(operation, OperationStats())
+        stats.requests += 1
+        stats.retries += retry
+        name = "none" if status is None else str(status)
+        stats.statuses[name] = stats.statuses.get(name, 0) + 1
+        if status is not None:
+            stats.latencies.add(ms)
+
+    @property
+    def requests(self) -> int:
+        return sum(stats.requests for stats in tuple(self.operations.values()))
+
+    @property
+    def retries(self) -> int:
+        return sum(stats.retries for stats in tuple(self.operations.values()))
+
+    def report(self) -> dict[str, Any]:
+        return {name: stats.report() for name, stats in sorted(self.operations.items())}

@@ -1,0 +1,331 @@
+"""HTTP on the loopback: what reaches the server, and what every way of breaking is taken for."""
+
+import asyncio
+import datetime
+import ssl
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+
+from beam_talonone.schemas.bodies import TrackEvent
+from beam_talonone.schemas.operations import (
+    delete_customer_data,
+    get_customer_session,
+    reopen_customer_session,
+    track_event_v2,
+)
+from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.transport import BadAddress, Broken, HttpTransport, NotSent, Reply, check_base_url
+
+KEY = "sesame-street-1234"
+EVENT = track_event_v2(TrackEvent(profileId="c", type="vü", attributes={"a": "🛒"}), silent="yes")
+ODD = "a/b%c?d#e f\"'🛒"
+
+
+@asynccontextmanager
+async def serving(handler):
+    """An aiohttp server around `handler(request, body)`; gives its address and the requests it got."""
+    got = []
+
+    async def handle(request):
+        body = await request.read()
+        got.append((request.method, request.raw_path, dict(request.headers), body))
+        return await handler(request)
+
+    server = web.Server(handle)
+    runner = web.ServerRunner(server)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}", got
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def scripted(*replies, close=True):
+    """A raw server: each connection's request is answered by the next of `replies` (bytes), then it is closed."""
+    left, connections = list(replies), []
+
+    async def handle(reader, writer):
+        connections.append(writer)
+        while left:
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = [
+                int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")
+            ]
+            await reader.readexactly(length[0] if length else 0)
+            reply = left.pop(0)
+            writer.write(reply)
+            await writer.drain()
+            if close:
+                break
+        if close:
+            writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", left
+    finally:
+        for writer in connections:
+            writer.close()
+        server.close()
+
+
+def sent(address, *requests, timeout=5.0, key="k"):
+    """The replies, or failures, of requests sent one after the other on one transport."""
+
+    async def main():
+        async with HttpTransport(address, KEY, timeout) as transport:
+            found = []
+            for request in requests:
+                try:
+                    found.append(await transport.send(request, key))
+                except Exception as error:
+                    found.append(error)
+            return found
+
+    return main()
+
+
+async def ok(request):
+    return web.Response(status=201, text="{}", headers={"Retry-After": "7"})
+
+
+def test_a_request_as_the_server_sees_it():
+    async def main():
+        async with serving(ok) as (address, got):
+            await sent(address + "/base/", EVENT, get_customer_session(ODD), delete_customer_data(".."), key=None)
+            replies = await sent(address, EVENT, reopen_customer_session("s"))
+            return replies, got
+
+    replies, got = asyncio.run(main())
+    assert replies[0] == Reply(201, b"{}", "7")
+    method, path, headers, body = got[0]
+    assert (method, path, body) == ("POST", "/base/v2/events?silent=yes", EVENT.body)
+    assert headers["Authorization"] == f"ApiKey-v1 {KEY}"
+    assert headers["Content-Type"] == "application/json"
+    assert "Idempotency-Key" not in headers
+    assert got[1][:2] == ("GET", "/base/v2/customer_sessions/a%2Fb%25c%3Fd%23e%20f%22%27%F0%9F%9B%92")
+    assert got[2][:2] == ("DELETE", "/base/v1/customer_data/%2E%2E")
+    assert got[3][2]["Idempotency-Key"] == "k"
+    assert got[4][0] == "PUT"
+    for _, path, headers, body in got:
+        assert KEY not in path
+        assert KEY.encode() not in body
+        assert [name for name, value in headers.items() if KEY in value] == ["Authorization"]
+
+
+def test_large_bodies_and_answers_of_any_length():
+    async def echo(request):
+        body = await request.read()
+        return web.Response(body=body * 3)
+
+    event = track_event_v2(TrackEvent(profileId="c", type="x" * 300_000))
+
+    async def main():
+        async with serving(echo) as (address, _):
+            return await sent(address, event, event)
+
+    assert [reply.body for reply in asyncio.run(main())] == [event.body * 3] * 2
+
+
+def test_a_redirect_is_an_answer_and_not_followed():
+    async def redirect(request):
+        return web.Response(status=307, headers={"Location": "/elsewhere"})
+
+    async def main():
+        async with serving(redirect) as (address, got):
+            return await sent(address, EVENT), got
+
+    (reply,), got = asyncio.run(main())
+    assert (reply.status, len(got)) == (307, 1)
+
+
+def test_many_at_once():
+    async def slow(request):
+        await asyncio.sleep(0.05)
+        return web.Response(text=request.raw_path)
+
+    async def main():
+        async with serving(slow) as (address, _), HttpTransport(address, KEY, 5.0) as transport:
+            wanted = [get_customer_session(str(number)) for number in range(200)]
+            replies = await asyncio.gather(*(transport.send(request, None) for request in wanted))
+            return [reply.body.decode() for reply in replies], [request.target() for request in wanted]
+
+    found, wanted = asyncio.run(main())
+    assert found == wanted
+
+
+def test_a_late_answer_is_unclear_and_does_not_reach_another_request():
+    first = asyncio.Event()
+
+    async def late(request):
+        if not first.is_set():
+            first.set()
+            await asyncio.sleep(0.4)
+            return web.Response(text="late")
+        return web.Response(text="good")
+
+    async def main():
+        async with serving(late) as (address, _), HttpTransport(address, KEY, 0.2) as transport:
+            with pytest.raises(Broken, match=r"no answer within 0\.2 s"):
+                await transport.send(EVENT, "k")
+            replies = [await transport.send(EVENT, "k")]
+            await asyncio.sleep(0.3)
+            replies.append(await transport.send(EVENT, "k"))
+            return replies
+
+    assert [reply.body for reply in asyncio.run(main())] == [b"good", b"good"]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"",
+        b"HTTP/1.1 200",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"\x15\x03\x01\x00\x02\x02\x46",
+    ],
+)
+def test_what_is_no_whole_answer_is_unclear(reply):
+    async def main():
+        async with scripted(reply) as (address, _):
+            return await sent(address, EVENT)
+
+    (failure,) = asyncio.run(main())
+    assert isinstance(failure, Broken)
+    assert failure.may_have_acted
+    assert str(failure)
+
+
+@pytest.mark.parametrize("method", ["PUT", "GET"])
+def test_a_kept_connection_that_breaks_is_not_sent_again_in_secret(method):
+    good = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+    request = reopen_customer_session("s") if method == "PUT" else get_customer_session("s")
+
+    async def main():
+        got = []
+
+        async def handle(reader, writer):
+            for answers in (True, False):
+                got.append(await reader.readuntil(b"\r\n\r\n"))
+                if answers:
+                    writer.write(good)
+            writer.close()
+
+        server = await asyncio.start_server(handle, "127.0.0.1", 0)
+        found = await sent(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", request, request)
+        server.close()
+        return found, got
+
+    (first, second), got = asyncio.run(main())
+    assert first.status == 200
+    assert isinstance(second, Broken)
+    assert len(got) == 2
+
+
+def test_an_answer_without_a_length_ends_with_its_connection():
+    async def main():
+        async with scripted(b"HTTP/1.1 500 Oops\r\n\r\nwhat", b"HTTP/1.1 204 No Content\r\n\r\n") as (address, _):
+            return await sent(address, EVENT, EVENT)
+
+    first, second = asyncio.run(main())
+    assert (first.status, first.body) == (500, b"what")
+    assert (second.status, second.body) == (204, b"")
+
+
+def test_nobody_listens():
+    (failure,) = asyncio.run(sent("http://127.0.0.1:9", EVENT))
+    assert type(failure) is NotSent
+    assert not failure.may_have_acted
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "exa..mple", "a" * 70 + ".example", ".example"])
+def test_a_host_that_dns_does_not_know(host):
+    try:
+        failure = asyncio.run(sent(f"http://{host}", EVENT))[0]
+    except ConfigurationError:
+        return
+    assert type(failure) is BadAddress
+    assert not failure.may_have_acted
+
+
+def test_tls_where_there_is_none_and_the_other_way_round():
+    async def main():
+        async with serving(ok) as (address, got):
+            return await sent(address.replace("http:", "https:"), EVENT), got
+
+    (failure,), got = asyncio.run(main())
+    assert type(failure) is BadAddress
+    assert got == []
+
+
+def test_a_certificate_that_nobody_vouches_for(tmp_path):
+    pytest.importorskip("cryptography", reason="cryptography makes the certificate of this test")
+    context = self_signed(tmp_path)
+
+    async def main():
+        async def handle(reader, writer):
+            writer.close()
+
+        server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context)
+        found = await sent(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", EVENT)
+        server.close()
+        return found
+
+    (failure,) = asyncio.run(main())
+    assert type(failure) is BadAddress
+    assert "certificate" in str(failure).lower()
+
+
+def self_signed(folder):
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    day = datetime.timedelta(days=1)
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+        .not_valid_before(now - day).not_valid_after(now + day).sign(key, hashes.SHA256())
+    )  # fmt: skip
+    path = folder / "server.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + private)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    return context
+
+
+def test_no_failure_tells_the_key():
+    failures = [*asyncio.run(sent("http://127.0.0.1:9", EVENT)), *asyncio.run(sent("http://nowhere.invalid", EVENT))]
+    assert all(KEY not in str(failure) and KEY not in repr(failure) for failure in failures)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://x.example", "http://localhost:8080", "https://x.example/talon/", "http://[::1]:80"]
+)
+def test_base_urls(url):
+    assert check_base_url(url) == url.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "", "x.example", "ftp://x.example", "http://", "https://x.example?a=1", "https://x.example#a",
+        "https://u:p@x.example", "http://x:abc", "http://x:99999", "http://[::1", "http://x y", "http://x\nHost: y",
+    ],
+)  # fmt: skip
+def test_what_is_no_base_url(url):
+    with pytest.raises(ConfigurationError, match="base URL"):
+        check_base_url(url)
