@@ -1,0 +1,8 @@
+"""`python -m beam_talonone.simulator`: the same as `beam-talonone simulate`."""
+
+import typer
+
+from beam_talonone.pipelines.simulate import simulate
+
+if __name__ == "__main__":
+    typer.run(simulate)
