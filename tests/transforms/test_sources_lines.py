@@ -1,0 +1,261 @@
+"""JSONL and CSV: rows, positions, shards, gzip, and what is wrong with files."""
+
+import csv
+import gzip
+import io
+import random
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beam_talonone.transforms.formats import lines as line_reader
+from beam_talonone.transforms.formats.csv import unflatten
+from beam_talonone.transforms.formats.shards import plan_shards, read_shard
+from beam_talonone.transforms.sources import inputs_of, match_files
+
+
+def shards(path, kind="profiles", shard_bytes=1 << 30):
+    return [shard for source in inputs_of(kind, match_files(str(path))) for shard in plan_shards(source, shard_bytes)]
+
+
+def read(path, kind="profiles", shard_bytes=1 << 30):
+    return [raw for shard in shards(path, kind, shard_bytes) for raw in read_shard(shard)]
+
+
+def good(raws):
+    return [(raw.position, raw.line or raw.row) for raw in raws if raw.broken is None]
+
+
+def broken(raws):
+    return [(raw.position, raw.broken, raw.whole_file) for raw in raws if raw.broken is not None]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("lines")
+
+
+def write(folder, name, data):
+    path = folder / name
+    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    return path
+
+
+# JSONL
+
+
+def test_positions_are_line_numbers_and_blank_lines_count(folder):
+    path = write(folder, "blank.jsonl", b'\xef\xbb\xbf{"a":1}\r\n\n  \r\n{"b":2}\n\xef\xbb\xbf{"c":3}')
+    assert good(read(path)) == [(1, b'{"a":1}'), (4, b'{"b":2}'), (5, b'\xef\xbb\xbf{"c":3}')]
+
+
+def test_an_empty_file_has_no_records(folder):
+    assert read(write(folder, "empty.jsonl", b"")) == []
+    assert read(write(folder, "blank_only.jsonl", b"\n\r\n \n")) == []
+
+
+@given(
+    st.lists(st.sampled_from([b"", b" ", b"{}", b'{"a":"' + b"x" * 40 + b'"}', b"\xff", b"a\rb"]), max_size=30),
+    st.sampled_from([b"\n", b"\r\n"]),
+    st.booleans(),
+    st.booleans(),
+    st.integers(1, 200),
+    st.integers(1, 50),
+)
+def test_jsonl_shards_give_the_same_records(folder, texts, newline, bom, last, shard_bytes, chunk):
+    data = b"\xef\xbb\xbf" * bom + newline.join(texts) + newline * last
+    path = write(folder, "shards.jsonl", data)
+    whole = read(path)
+    assert good(whole) == [(i, text) for i, text in enumerate(texts, 1) if text.strip()]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(line_reader, "CHUNK", chunk)
+        assert read(path, shard_bytes=shard_bytes) == whole
+
+
+def test_a_file_is_cut_into_shards_of_about_the_size_asked_for(folder):
+    path = write(folder, "cut.jsonl", b'{"abc":1}\n' * 1000)
+    found = shards(path, shard_bytes=1000)
+    assert [(shard.start, shard.first) for shard in found[:10]] == [(i * 1000, i * 100 + 1) for i in range(10)]
+
+
+def test_a_too_long_line_is_lost_alone(folder):
+    longest = line_reader.LONGEST
+    data = b"{}\n" + b"x" * (longest + 1) + b"\n[]\n" + b"y" * longest
+    path = write(folder, "long.jsonl", data)
+    raws = read(path)
+    assert good(raws)[:2] == [(1, b"{}"), (3, b"[]")]
+    assert (good(raws)[2][0], len(good(raws)[2][1])) == (4, longest)
+    assert broken(raws) == [(2, "line longer than 16 MiB", False)]
+    assert raws[1].line == b"x" * 4096
+    assert read(path, shard_bytes=100_000) == raws
+
+
+@given(st.lists(st.binary(max_size=60).map(lambda b: b.replace(b"\n", b"")), max_size=8), st.integers(1, 30))
+def test_lines_know_length_and_quotes_of_what_is_too_long(texts, chunk):
+    data = b"".join(text + b"\n" for text in texts)
+    pieces = [data[i : i + chunk] for i in range(0, len(data), chunk)]
+    for line, text in zip(line_reader.lines(pieces, longest=20), texts, strict=True):
+        if len(text) > 20:
+            assert (line.size, line.quotes) == (len(text), text.count(b'"'))
+            assert len(line) >= 20
+            assert text.startswith(line)
+        else:
+            assert line == text
+
+
+def test_memory_does_not_grow_with_the_file(folder):
+    peaks = []
+    for rows in (10_000, 100_000):
+        path = write(folder, "big.jsonl", b'{"a":"%s"}\n' % (b"x" * 90) * rows)
+        tracemalloc.start()
+        assert sum(1 for shard in shards(path, shard_bytes=1 << 21) for _ in read_shard(shard)) == rows
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]
+
+
+# gzip
+
+
+def test_gzip_is_one_shard_and_reads_several_members(folder):
+    path = folder / "two.jsonl.gz"
+    path.write_bytes(gzip.compress(b"{}\n[") + gzip.compress(b"]\n\n{}"))
+    assert len(shards(path, shard_bytes=1)) == 1
+    assert good(read(path)) == [(1, b"{}"), (2, b"[]"), (4, b"{}")]
+
+
+def test_of_a_truncated_gzip_file_what_came_before_counts(folder):
+    dice = random.Random(1)
+    rows = [b'{"n":%d}' % dice.getrandbits(64) for _ in range(200_000)]
+    whole = gzip.compress(b"\n".join(rows))
+    path = folder / "cut.jsonl.gz"
+    path.write_bytes(whole[: len(whole) // 2])
+    raws = read(path)
+    [(position, why, whole_file)] = broken(raws)
+    assert good(raws) == list(enumerate(rows[: position - 1], 1))
+    assert 80_000 < position < 120_000
+    assert whole_file
+    assert why == "the file is cut off: its data ends too early"
+    assert raws[-1].broken is why
+
+
+def test_damaged_gzip(folder):
+    packed = bytearray(gzip.compress(b"{}\n" * 10))
+    packed[-5] ^= 1
+    (folder / "crc.jsonl.gz").write_bytes(packed)
+    raws = read(folder / "crc.jsonl.gz")
+    assert len(good(raws)) == 10
+    assert [(position, why[:18]) for position, why, _ in broken(raws)] == [(11, "damaged gzip data:")]
+    (folder / "plain.jsonl.gz").write_bytes(b"{}\n")
+    assert broken(read(folder / "plain.jsonl.gz"))[0][1].startswith("damaged gzip data: Not a gzipped file")
+    (folder / "none.jsonl.gz").write_bytes(b"")
+    assert broken(read(folder / "none.jsonl.gz")) == [(1, "the file is empty: not gzip data", True)]
+
+
+# CSV
+
+
+def test_csv_rows_are_unflattened_and_kept_flat(folder):
+    header = b"\xef\xbb\xbfcustomer_id,version,erase,attributes.a,attributes.b.c\r\n"
+    body = b'c1,3,TRUE,"x ""y"", z",\r\n\r\nc2,v3,maybe,"two\r\nlines",q\r\n"",,,,\n007,-1,false\n'
+    path = write(folder, "p.csv", header + body)
+    first, second, third, fourth = read(path)
+    assert first.fields == {"customer_id": "c1", "version": 3, "erase": True, "attributes": {"a": 'x "y", z'}}
+    assert first.row == {"customer_id": "c1", "version": "3", "erase": "TRUE", "attributes.a": 'x "y", z',
+                         "attributes.b.c": ""}  # fmt: skip
+    assert second.fields == {"customer_id": "c2", "version": "v3", "erase": "maybe",
+                             "attributes": {"a": "two\r\nlines", "b.c": "q"}}  # fmt: skip
+    assert third.fields == {}
+    assert fourth.fields == {"customer_id": "007", "version": -1, "erase": False}
+    assert [raw.position for raw in (first, second, third, fourth)] == [1, 2, 3, 4]
+
+
+def test_audiences_may_come_as_json_lists():
+    assert unflatten({"audiences.add": "[1, 2]", "audiences.remove": "3"}) == {
+        "audiences": {"add": [1, 2], "remove": "3"}
+    }
+
+
+CELLS = st.text(st.sampled_from('ab,"\n\r é;'), max_size=8)
+
+
+@given(
+    st.lists(st.lists(CELLS, min_size=2, max_size=2).filter(lambda row: "".join(row).strip()), max_size=12),
+    st.sampled_from(["\n", "\r\n"]),
+    st.integers(1, 60),
+    st.integers(1, 30),
+)
+def test_csv_shards_give_the_same_records(folder, table, newline, shard_bytes, chunk):
+    text = io.StringIO(newline="")
+    # The minimal quoting leaves a carriage return bare where the line's end is a line feed.
+    bare = any("\r" in cell for row in table for cell in row)
+    quoting = csv.QUOTE_ALL if bare else csv.QUOTE_MINIMAL
+    csv.writer(text, lineterminator=newline, quoting=quoting).writerows([["x", "y"], *table])
+    path = write(folder, "shards.csv", text.getvalue().encode())
+    whole = read(path)
+    assert good(whole) == [(i, {"x": x, "y": y}) for i, (x, y) in enumerate(table, 1)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(line_reader, "CHUNK", chunk)
+        assert read(path, shard_bytes=shard_bytes) == whole
+
+
+@given(st.binary(max_size=80), st.integers(1, 20))
+def test_csv_shards_agree_on_any_bytes(folder, body, shard_bytes):
+    path = write(folder, "any.csv", b"x,y\n" + body)
+    assert read(path, shard_bytes=shard_bytes) == read(path)
+
+
+def test_bad_csv_rows_are_lost_alone(folder):
+    data = b'a,b\n1,2\n1,2,3\n\xff,2\n1\0,2\n"x"y,2\n1,2\n5" pipe,2\n6" pipe,2\n1,2\n"open,2\n1,2\n'
+    raws = read(write(folder, "bad.csv", data))
+    assert [position for position, _ in good(raws)] == [1, 6, 8]
+    assert broken(raws) == [
+        (2, "the row has 3 cells, the header 2", False),
+        (3, "not UTF-8 text: byte 1 of the row", False),
+        (4, "a NUL character in the row", False),
+        (5, "not a CSV row: ',' expected after '\"'", False),
+        (7, raws[6].broken, False),
+        (9, "not a CSV row: a quote is never closed", False),
+    ]
+    assert raws[1].line == b"1,2,3"
+    assert raws[6].line == b'5" pipe,2\n6" pipe,2'
+    assert raws[8].line == b'"open,2\n1,2\n'
+
+
+@pytest.mark.parametrize(
+    ("header", "why"),
+    [
+        (b"", "no header: the file is empty"),
+        (b"a,b,a\n1,2,3\n", "the header names the column 'a' twice"),
+        (b"a,,b\n1,2,3\n", "column 2 has no name in the header"),
+        (b"a;b\n1;2\n", "the columns are not separated by commas"),
+        (b"attributes,attributes.x\n", "the header has both the column attributes and columns attributes.*"),
+        ("a,b\n".encode("utf-16"), "the header cannot be read: "),
+        (b'"a,b\n1,2\n', "the header cannot be read: not a CSV row: a quote is never closed"),
+    ],
+)
+def test_a_header_that_cannot_be_used_is_one_broken_file(folder, header, why):
+    path = write(folder, "header.csv", header)
+    [(position, said, whole_file)] = broken(read(path))
+    assert (position, whole_file) == (1, True)
+    assert said.startswith(why)
+    assert broken(read(path, shard_bytes=1)) == [(1, said, True)]
+
+
+def test_a_quote_that_is_never_closed_does_not_fill_the_memory(folder):
+    data = b'a,b\n1,2\n"open' + (b"x" * 199 + b"\n") * 100_000
+    path = write(folder, "open.csv", data)
+    tracemalloc.start()
+    raws = read(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert broken(raws) == [(2, "row longer than 16 MiB: is a quote never closed?", False)]
+    assert raws[1].line.startswith(b'"openxxx')
+    assert len(raws[1].line) == 4096
+    assert peak < 3 * line_reader.LONGEST
+
+
+def test_csv_gzip(folder):
+    assert good(read(write(folder, "z.csv.gz", b"a\n1\n"))) == [(1, {"a": "1"})]

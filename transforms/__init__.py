@@ -1,0 +1,1 @@
+"""Beam transforms: sources, decoding, ordering, sending, dead letters."""

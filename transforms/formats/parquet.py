@@ -1,0 +1,144 @@
+"""Parquet files by pyarrow, a few rows at a time."""
+
+from collections.abc import Callable, Iterator
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from beam_talonone.schemas.raw import Raw
+from beam_talonone.transforms.formats.errors import BadFile, BadRow
+from beam_talonone.transforms.formats.shard import Cursor, Cut, Shard
+from beam_talonone.transforms.formats.values import fields_of, float_of_single
+
+BATCH_ROWS = 1000
+COLUMN_BUFFER = 256 << 10
+
+Convert = Callable[[Any], Any]
+
+
+def cuts(handle: IO[bytes], shard_bytes: int) -> Iterator[Cut]:
+    """Where shards begin: at the first row group before which the shard has `shard_bytes` or more, unpacked."""
+    metadata = _open(handle).metadata
+    size, position = 0, 1
+    for group in range(metadata.num_row_groups):
+        if size >= shard_bytes:
+            size = 0
+            yield Cut(group, position)
+        size += metadata.row_group(group).total_byte_size
+        position += metadata.row_group(group).num_rows
+
+
+def read(handle: IO[bytes], shard: Shard, cursor: Cursor) -> Iterator[Raw]:
+    """The rows of the shard's row groups. Raises BadFile and what pyarrow raises on damaged data."""
+    file = _open(handle)
+    names = file.schema_arrow.names
+    if len(set(names)) < len(names):
+        raise BadFile("the schema has two columns of the same name")
+    end = file.metadata.num_row_groups if shard.end is None else shard.end
+    target = pa.schema([(field.name, plain_type(field.type)) for field in file.schema_arrow])
+    converts = {field.name: convert for field in target if (convert := converter(field.type)) is not None}
+    # One row group at a time: a batch over two of them would lose rows of the first when the second is damaged.
+    for group in range(shard.start, end):
+        for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], use_threads=False):
+            columns = [
+                column if column.type == type_ else column.cast(type_, safe=False)
+                for column, type_ in zip(batch.columns, target.types, strict=True)
+            ]
+            for row in _rows(pa.RecordBatch.from_arrays(columns, names=names)):
+                yield _record(shard, cursor.position, row, converts)
+                cursor.position += 1
+
+
+def _open(handle: IO[bytes]) -> Any:
+    try:
+        # A buffer size makes pyarrow stream the column chunks, which may be as large as the file.
+        return pq.ParquetFile(handle, buffer_size=COLUMN_BUFFER, pre_buffer=False, page_checksum_verification=True)
+    except pa.ArrowInvalid as error:
+        raise BadFile(f"not a whole Parquet file: {error}") from error
+
+
+def _rows(batch: Any) -> Iterator[dict[str, Any] | BadRow]:
+    try:
+        yield from batch.to_pylist()
+        return
+    except (ValueError, OverflowError, pa.ArrowException):
+        pass
+    # A value that Python cannot hold (a year beyond 9999, text that is not UTF-8) costs its own row only.
+    for index in range(batch.num_rows):
+        try:
+            [row] = batch.slice(index, 1).to_pylist()
+        except (ValueError, OverflowError, pa.ArrowException) as error:
+            yield BadRow(f"a value that cannot be read: {error}")
+        else:
+            yield row
+
+
+def _record(shard: Shard, position: int, row: dict[str, Any] | BadRow, converts: dict[str, Convert]) -> Raw:
+    try:
+        if isinstance(row, BadRow):
+            raise row
+        for name, convert in converts.items():
+            row[name] = convert(row[name])
+        fields = fields_of(shard.kind, row)
+    except BadRow as error:
+        return Raw(shard.kind, shard.file, position, "parquet", None, None, str(error), whole_file=False)
+    return Raw(shard.kind, shard.file, position, "parquet", None, fields, None)
+
+
+def plain_type(type_: Any) -> Any:
+    """The Arrow type in which values of `type_` reach Python whole.
+
+    Nanoseconds become microseconds, as Python has no finer; instants come in UTC; dictionaries are resolved.
+    """
+    types = pa.types
+    if types.is_timestamp(type_):
+        unit = "us" if type_.unit == "ns" else type_.unit
+        return pa.timestamp(unit, tz=None if type_.tz is None else "UTC")
+    if types.is_time64(type_) and type_.unit == "ns":
+        return pa.time64("us")
+    if types.is_duration(type_) and type_.unit == "ns":
+        return pa.duration("us")
+    if types.is_float16(type_):
+        return pa.float32()
+    if types.is_dictionary(type_):
+        return plain_type(type_.value_type)
+    if types.is_struct(type_):
+        return pa.struct([field.with_type(plain_type(field.type)) for field in type_])
+    if types.is_map(type_):
+        return pa.map_(plain_type(type_.key_type), plain_type(type_.item_type))
+    if types.is_fixed_size_list(type_):
+        return pa.list_(type_.value_field.with_type(plain_type(type_.value_type)), type_.list_size)
+    if types.is_large_list(type_):
+        return pa.large_list(type_.value_field.with_type(plain_type(type_.value_type)))
+    if types.is_list(type_):
+        return pa.list_(type_.value_field.with_type(plain_type(type_.value_type)))
+    return type_
+
+
+def converter(type_: Any) -> Convert | None:
+    """What pyarrow's Python values of `type_` still need, or None.
+
+    Maps come as pairs, and 32-bit floats with digits that they do not have.
+    """
+    types = pa.types
+    if types.is_float32(type_):
+        return _optional(float_of_single)
+    if types.is_map(type_):
+        of_item = converter(type_.item_type) or _same
+        return _optional(lambda pairs: {key: of_item(item) for key, item in pairs})
+    if types.is_list(type_) or types.is_large_list(type_) or types.is_fixed_size_list(type_):
+        of_value = converter(type_.value_type)
+        return of_value and _optional(lambda values: [of_value(value) for value in values])
+    if types.is_struct(type_):
+        parts = {field.name: part for field in type_ if (part := converter(field.type)) is not None}
+        return _optional(lambda row: {**row, **{n: part(row[n]) for n, part in parts.items()}}) if parts else None
+    return None
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _optional(convert: Convert) -> Convert:
+    return lambda value: None if value is None else convert(value)

@@ -1,0 +1,45 @@
+"""A stretch of one file: what is planned in one place and read in another."""
+
+from typing import NamedTuple
+
+import msgspec
+
+from beam_talonone.transforms.formats.files import FileInfo, Format
+
+
+class Input(msgspec.Struct, frozen=True):
+    """A matched file with the kind of records it holds."""
+
+    kind: str
+    info: FileInfo
+    format: Format
+
+
+class Shard(msgspec.Struct, frozen=True):
+    """Records of `file` from `start` to before `end` (None: to its end); `first` is the first one's position.
+
+    `start` and `end` count bytes, but row groups in Parquet files.
+    """
+
+    kind: str
+    file: str
+    format: Format
+    start: int = 0
+    end: int | None = None
+    first: int = 1
+
+
+class Cut(NamedTuple):
+    """Where a shard begins that is not a file's first, and the position of its `first` record."""
+
+    start: int
+    first: int
+
+
+class Cursor:
+    """The position of the record that is read next: known also when reading it fails."""
+
+    __slots__ = ("position",)
+
+    def __init__(self, position: int) -> None:
+        self.position = position

@@ -1,0 +1,58 @@
+"""Cutting files into shards and reading a shard, whatever the format."""
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import IO, NamedTuple
+
+from beam_talonone.schemas.raw import Raw
+from beam_talonone.transforms.formats import avro, csv, jsonl, parquet
+from beam_talonone.transforms.formats.files import in_words, open_file
+from beam_talonone.transforms.formats.shard import Cursor, Cut, Input, Shard
+
+SHARD_BYTES = 64 << 20
+_LOG = logging.getLogger(__name__)
+
+
+class _Reader(NamedTuple):
+    cuts: Callable[[IO[bytes], int], Iterator[Cut]]
+    read: Callable[[IO[bytes], Shard, Cursor], Iterator[Raw]]
+
+
+_READERS = {
+    "jsonl": _Reader(jsonl.cuts, jsonl.read),
+    "csv": _Reader(csv.cuts, csv.read),
+    "avro": _Reader(avro.cuts, avro.read),
+    "parquet": _Reader(parquet.cuts, parquet.read),
+}
+
+
+def plan_shards(source: Input, shard_bytes: int = SHARD_BYTES) -> Iterator[Shard]:
+    """The shards of a file, in order, of about `shard_bytes` each; a damaged file makes no difference.
+
+    A gzipped file is one shard: it can only be read from its beginning.
+    """
+    info, format = source.info, source.format
+    start, first = 0, 1
+    if info.size > shard_bytes and not format.gzip:
+        try:
+            with open_file(info.path) as handle:
+                for cut in _READERS[format.name].cuts(handle, shard_bytes):
+                    yield Shard(source.kind, info.path, format, start, cut.start, first)
+                    start, first = cut
+        except Exception:
+            # Whoever reads the rest meets the same trouble, and knows the position and what came before it.
+            _LOG.debug("planning shards of %s stopped at %d", info.path, start, exc_info=True)
+    yield Shard(source.kind, info.path, format, start, None, first)
+
+
+def read_shard(shard: Shard) -> Iterator[Raw]:
+    """The shard's records; where it cannot be read further, one last Raw says why instead of an exception.
+
+    Damage costs the rest of its own shard: the other shards of the file are read all the same.
+    """
+    cursor = Cursor(shard.first)
+    try:
+        with open_file(shard.file, shard.format.gzip) as handle:
+            yield from _READERS[shard.format.name].read(handle, shard, cursor)
+    except Exception as error:  # the libraries raise nearly everything on damaged data
+        yield Raw(shard.kind, shard.file, cursor.position, shard.format.name, None, None, in_words(error))

@@ -1,0 +1,93 @@
+"""From what a source read to valid work, or to a dead letter with its reason."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Any
+
+import apache_beam as beam
+
+from beam_talonone.schemas.decode import decode
+from beam_talonone.schemas.parse import InvalidRecord, parse
+from beam_talonone.schemas.raw import Raw
+from beam_talonone.schemas.reasons import Reason, Stage
+from beam_talonone.schemas.records import ID_FIELDS
+from beam_talonone.talonone.build import BuildOptions, build
+from beam_talonone.talonone.work import Work
+
+_DECODE = (
+    Reason.UNREADABLE_FILE, Reason.LINE_TOO_LONG, Reason.NOT_JSON, Reason.NOT_AN_OBJECT, Reason.BAD_ROW,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Of a record that comes out of a dead letter: where the letter stood, and what it says of the earlier try.
+
+    `definite` is False when the API may have acted; then `attempt`, `generation` and `first_sent` (seconds since
+    1970) tell the key of that try. Of a definite refusal `attempt` names the new one.
+    """
+
+    file: str
+    position: int
+    source: dict[str, Any]
+    definite: bool
+    attempt: str
+    generation: int = 0
+    first_sent: float | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A record as it came, and either its work or why there is none, with the fields that could be read all the same.
+
+    `origin` is set for what comes out of a dead letter.
+    """
+
+    raw: Raw
+    work: Work | None
+    unknown_fields: int = 0
+    problem: InvalidRecord | None = None
+    fields: dict[str, Any] | None = None
+    origin: Origin | None = None
+
+    @property
+    def stage(self) -> Stage:
+        return Stage.DECODE if self.problem is not None and self.problem.reason in _DECODE else Stage.VALIDATE
+
+    def id_or_none(self) -> str | None:
+        """The record's id, also that of an invalid one if it can be read."""
+        return self.work.id if self.work is not None else self.text_field(ID_FIELDS[self.raw.kind])
+
+    def text_field(self, name: str) -> str | None:
+        value = (self.fields or {}).get(name)
+        usable = isinstance(value, str | int) and not isinstance(value, bool) and value != ""
+        return str(value) if usable else None
+
+
+def prepare(raw: Raw, options: BuildOptions, assume_timezone: tzinfo | None = None) -> Prepared:
+    """Decode, validate and build one record. Whatever is wrong with it is in the result, never raised."""
+    fields: dict[str, Any] | None = None
+    try:
+        fields = decode(raw)
+        parsed = parse(raw.kind, fields, assume_timezone)
+        return Prepared(raw, build(raw.kind, parsed.record, options), parsed.unknown_fields)
+    except InvalidRecord as problem:
+        return Prepared(raw, None, 0, problem, fields)
+
+
+Prepares = Callable[[Raw, BuildOptions, tzinfo | None], Prepared]
+
+
+class Prepare(beam.DoFn):  # type: ignore[misc]
+    """Raw -> Prepared. `prepares` makes it: `prepare`, or what opens something around the record first."""
+
+    def __init__(
+        self, options: BuildOptions, assume_timezone: tzinfo | None = None, prepares: Prepares = prepare
+    ) -> None:
+        self._options = options
+        self._assume_timezone = assume_timezone
+        self._prepares = prepares
+
+    def process(self, raw: Raw) -> Iterator[Prepared]:
+        yield self._prepares(raw, self._options, self._assume_timezone)

@@ -1,0 +1,239 @@
+"""WriteToTalonOne: the sink for anybody's own pipeline."""
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.pvalue import TaggedOutput
+from apache_beam.transforms.window import GlobalWindow
+
+from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.raw import Raw
+from beam_talonone.schemas.reasons import Reason, Skip, Stage
+from beam_talonone.schemas.records import MODELS
+from beam_talonone.talonone.build import BuildOptions
+from beam_talonone.talonone.courier import SendOptions
+from beam_talonone.talonone.engine import EngineSettings
+from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.job import Job
+from beam_talonone.talonone.letters import dead_letter, result
+from beam_talonone.talonone.outcome import End, Outcome, skipped
+from beam_talonone.talonone.protocols import Known
+from beam_talonone.talonone.transport import check_base_url
+from beam_talonone.talonone.work import Work
+from beam_talonone.transforms.engines import DEFAULT_KEY_ENV, EngineConfig, engine_for
+from beam_talonone.transforms.prepare import Prepared, prepare
+from beam_talonone.transforms.send import Sending, in_window
+
+DEAD, OTHERS = "dead_letters", "others"
+NAMESPACE = "talonone"
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of the records: PCollections of dicts.
+
+    `applied` has lines as in results/*.jsonl, `dead_letters` as in dead-letters/*.jsonl, `others` (superseded,
+    duplicate, skipped) has `kind`, `id`, `outcome` and `reason`. Every record is in exactly one of them.
+    """
+
+    applied: beam.PCollection[dict[str, Any]]
+    dead_letters: beam.PCollection[dict[str, Any]]
+    others: beam.PCollection[dict[str, Any]]
+
+
+class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
+    """Bounded PCollection of records of one kind (dicts as docs/records.md has them) -> Written.
+
+    `kind` is orders, returns, profiles, events or calls. The settings have the names and defaults of the command
+    line's options: `base_url` (else TALONONE_BASE_URL where the pipeline is built), `api_key_env` names the
+    environment variable that holds the key on the worker, `rate` in requests a second, `concurrency` requests in
+    flight, `give_up_after` in seconds. All steps of a process with the same settings share one rate. Records
+    of one order and of one customer are sent one at a time and in order; the step holds back what comes faster than
+    the rate. Raises ConfigurationError when a setting is missing or wrong; a refused key or an API that is
+    unreachable for too long fails the pipeline, and no record becomes a dead letter for it.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        *,
+        base_url: str | None = None,
+        api_key_env: str = DEFAULT_KEY_ENV,
+        rate: float = 100.0,
+        concurrency: int = 64,
+        give_up_after: float = 300.0,
+        profile_mode: Literal["bulk", "rules"] = "bulk",
+        edit_closed: Literal["reopen"] | None = None,
+        results: bool = False,
+        dry: bool = False,
+        assume_timezone: str | None = None,
+    ) -> None:
+        super().__init__()
+        if kind not in MODELS:
+            raise ConfigurationError(f"WriteToTalonOne takes {', '.join(MODELS)}, not {kind!r}")
+        url = base_url or os.environ.get("TALONONE_BASE_URL")
+        if not url:
+            raise ConfigurationError("no base URL: give base_url or set TALONONE_BASE_URL")
+        if not rate > 0 or concurrency < 1:
+            raise ConfigurationError("rate and concurrency must be above 0")
+        self._kind = kind
+        self._config = EngineConfig(
+            EngineSettings(check_base_url(url), rate, concurrency, give_up_after), api_key_env
+        )
+        self._build = BuildOptions(dry, results, profile_mode)
+        self._options = SendOptions(dry=dry, edit_closed=edit_closed, effects=results)
+        self._assume_timezone = assume_timezone
+        self._job = uuid.uuid4().hex[:12]
+
+    def expand(self, records: beam.PCollection[Mapping[str, Any]]) -> Written:
+        if not records.is_bounded:
+            raise ConfigurationError("WriteToTalonOne takes a bounded PCollection")
+        prepared = records | "Validate" >> beam.ParDo(
+            ValidateRecords(self._kind, self._build, self._assume_timezone, self.label, self._job)
+        ).with_outputs(DEAD, main="ready")
+        sent = (
+            prepared.ready
+            | "By order" >> beam.GroupByKey()
+            | "Find lanes" >> beam.ParDo(FindLanes())
+            | "By customer" >> beam.GroupByKey()
+            | "Send"
+            >> beam.ParDo(SendLanes(self._config, self._options, self.label, self._job)).with_outputs(
+                DEAD, OTHERS, main="applied"
+            )
+        )
+        dead = (prepared[DEAD], sent[DEAD]) | "Dead letters" >> beam.Flatten()
+        return Written(sent.applied, dead, sent[OTHERS])
+
+
+class ValidateRecords(beam.DoFn):  # type: ignore[misc]
+    """dict -> (order or customer, (work, record) as bytes), or a dead letter."""
+
+    def __init__(self, kind: str, options: BuildOptions, zone: str | None, label: str, job: str) -> None:
+        self._kind, self._options, self._zone = kind, options, zone
+        self._label, self._job = label, job
+        self._invalid = Metrics.counter(NAMESPACE, f"{kind}_invalid")
+
+    def setup(self) -> None:
+        self._assume = None if self._zone is None else ZoneInfo(self._zone)
+
+    def process(self, record: Mapping[str, Any]) -> Iterator[Any]:
+        fields = dict(record) if isinstance(record, Mapping) else None
+        raw = Raw(self._kind, "", 0, "dict", None, fields, None)
+        prepared = prepare(raw, self._options, self._assume)
+        came = shown(record)
+        if prepared.work is None:
+            self._invalid.inc()
+            yield TaggedOutput(DEAD, self._dead(prepared, came))
+            return
+        work = prepared.work
+        yield (work.sessions or work.profiles or [work.id])[0], (work.to_bytes(), came)
+
+    def _dead(self, prepared: Prepared, came: bytes) -> dict[str, Any]:
+        problem = prepared.problem
+        if problem is None:
+            raise RuntimeError("a record without work has no problem either")
+        outcome = Outcome(End.DEAD, problem.reason.value, problem.detail, problem.pointer, stage=prepared.stage)
+        source = {"step": self._label}
+        record = jsonio.loads(came)
+        return dead_letter(self._kind, prepared.id_or_none(), record, source, outcome, self._job, time.time())
+
+
+def shown(record: Any) -> bytes:
+    """The record for a dead letter, as JSON; what JSON cannot carry is shown as text."""
+    try:
+        return jsonio.dumps(record)
+    except (TypeError, ValueError):
+        return json.dumps(record, default=repr).encode()
+
+
+Packed = tuple[bytes, bytes]
+
+
+class FindLanes(beam.DoFn):  # type: ignore[misc]
+    """All versions of an order (or whatever shares a key) -> (customer to be ordered with, (work, record)).
+
+    An order that changes its customer, as a guest's does, goes with the last one, so that its versions stay in order.
+    """
+
+    def process(self, group: tuple[str, Iterable[Packed]]) -> Iterator[tuple[str, Packed]]:
+        key, packed = group
+        works = sorted(((Work.from_bytes(work), work, record) for work, record in packed), key=_in_order)
+        named = [work.profiles[0] for work, _, _ in works if work.profiles]
+        lane = named[-1] if named else key
+        for _, blob, record in works:
+            yield lane, (blob, record)
+
+
+def _in_order(entry: tuple[Work, bytes, bytes]) -> tuple[tuple[int, int, int], bytes]:
+    # a PCollection has no places to break ties by: the content does it the same way each time
+    return entry[0].order(), entry[0].content
+
+
+class SendLanes(beam.DoFn):  # type: ignore[misc]
+    """(customer, all of its works) -> result lines; dead letters and others as tagged outputs."""
+
+    def __init__(self, config: EngineConfig, options: SendOptions, label: str, job: str) -> None:
+        self._config, self._options = config, options
+        self._label, self._job = label, job
+
+    def start_bundle(self) -> None:
+        self._sending = Sending(engine_for(self._config))
+        self._records: dict[int, bytes] = {}
+        self._number = 0
+
+    def process(self, lane: tuple[str, Iterable[Packed]]) -> Iterator[Any]:
+        seen: dict[bytes, bytes] = {}
+        for work, record in self._sorted(lane[1]):
+            again = seen.get(work.identity)
+            if again is not None:
+                yield from self._repeated(work, record, again)
+                continue
+            seen[work.identity] = work.content
+            self._number += 1
+            self._records[self._number] = record
+            self._sending.submit(Job(self._number, work, self._options, self._look, self._sending.tell))
+            for job, outcome in self._sending.done():
+                yield self._output(job.work, self._records.pop(job.number), outcome)
+
+    def finish_bundle(self) -> Iterator[Any]:
+        window = GlobalWindow()
+        for job, outcome in self._sending.rest():
+            yield in_window(self._output(job.work, self._records.pop(job.number), outcome), window)
+
+    def _sorted(self, packed: Iterable[Packed]) -> list[tuple[Work, bytes]]:
+        works = sorted(((Work.from_bytes(work), work, record) for work, record in packed), key=_in_order)
+        return [(work, record) for work, _, record in works]
+
+    def _look(self, job: Job) -> Known | Outcome:
+        if not job.work.sessions:
+            return Known()
+        known = self._sending.engine.memory.known(job.work.sessions[0])
+        if self._options.dry and job.work.kind == "returns" and known.session_sent:
+            return skipped(Skip.ORDER_NOT_SENT, "return_cart_items")
+        return replace(known, order_dead=False)
+
+    def _repeated(self, work: Work, record: bytes, content: bytes) -> Iterator[Any]:
+        if work.content == content:
+            yield self._output(work, record, Outcome(End.DUPLICATE))
+            return
+        detail = "another record has this id and other content"
+        yield self._output(work, record, Outcome(End.DEAD, Reason.ID_REUSED.value, detail, stage=Stage.VALIDATE))
+
+    def _output(self, work: Work, record: bytes, outcome: Outcome) -> Any:
+        Metrics.counter(NAMESPACE, f"{work.kind}_{outcome.end.value}").inc()
+        if outcome.end is End.DEAD:
+            source = {"step": self._label}
+            came = jsonio.loads(record)
+            return TaggedOutput(DEAD, dead_letter(work.kind, work.id, came, source, outcome, self._job, time.time()))
+        if outcome.end in (End.APPLIED, End.ALREADY_APPLIED):
+            return result(work.kind, work.id, outcome)
+        told = {"kind": work.kind, "id": work.id, "outcome": outcome.end.value, "reason": outcome.reason}
+        return TaggedOutput(OTHERS, told)
