@@ -1,0 +1,266 @@
+"""The backfill: everything read and laid down in order, then sent slice by slice, resumable at any moment."""
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import msgspec
+
+from beam_talonone.pipelines import slices, spool
+from beam_talonone.pipelines.folder import JobFolder, open_job, write_whole
+from beam_talonone.pipelines.ingest import ingest
+from beam_talonone.pipelines.journal import Journal, Replayed, replay_journal
+from beam_talonone.pipelines.options import BackfillOptions, InputOptions
+from beam_talonone.pipelines.report import make_report
+from beam_talonone.pipelines.runner import bounded_runner, run_bounded
+from beam_talonone.schemas.operations import get_customer_session
+from beam_talonone.talonone.courier import SendOptions
+from beam_talonone.talonone.engine import Engine, EngineSettings
+from beam_talonone.talonone.errors import ConfigurationError, Interrupted, TooManyDeadLetters
+from beam_talonone.talonone.sessions import profile_of
+from beam_talonone.talonone.stats import Stats
+from beam_talonone.talonone.transport import check_base_url
+from beam_talonone.transforms.engines import EngineConfig, close_engine, engine_for, read_key
+from beam_talonone.transforms.formats.errors import SourceError
+from beam_talonone.transforms.formats.files import FileInfo, match_files
+from beam_talonone.transforms.sources import inputs_of
+
+
+class Backfill:
+    """One run of a job. `notice` is told lines for the person at the terminal, `tally` counts as it goes."""
+
+    def __init__(self, options: BackfillOptions, notice: Callable[[str], None]) -> None:
+        self.options = options
+        self.tally = slices.Tally()
+        self.total = 0
+        """Records to be sent, over all runs of the job; 0 until all is read."""
+        self.already = 0
+        """How many of them ended before this run."""
+        self._notice = notice
+        sending = options.sending
+        self._config = EngineConfig(
+            EngineSettings(
+                check_base_url(sending.base_url), sending.rate, sending.concurrency, sending.give_up_after
+            ),
+            sending.api_key_env,
+        )  # fmt: skip
+        self._engine: Engine | None = None
+        self._began = time.time()
+
+    def run(self) -> dict[str, Any]:
+        """Run the job to its end, or go on with it; returns its report.
+
+        Raises ConfigurationError before anything was sent, StopRun when it ended early and can be resumed.
+        """
+        read_key(self.options.sending.api_key_env)
+        bounded_runner(self.options.beam_args)
+        files = match_inputs(self.options.input)
+        folder = open_job(
+            self.options.output, self.options.command, self.options.fixed(), files, resume=self.options.resume
+        )
+        try:
+            if folder.report.exists():
+                self._notice(f"the job in {folder.root} is finished: nothing was changed")
+                return dict(json.loads(folder.report.read_text()))
+            with self._stoppable():
+                return self._run(folder, files)
+        finally:
+            close_engine(self._config)
+            folder.close()
+
+    def _run(self, folder: JobFolder, files: dict[str, list[FileInfo]]) -> dict[str, Any]:
+        self._read(folder, files)
+        with closing(spool.connect(folder.spool)) as connection:
+            self._write_input_letters(folder, connection)
+            self._judge_input(connection)
+            self._engine = engine_for(self._config)
+            self._began = time.time()
+            try:
+                self._send(folder, connection)
+            finally:
+                self._keep_clock(connection)
+            report = self._report(folder, connection)
+        write_whole(folder.report, json.dumps(report, indent=2).encode() + b"\n")
+        return report
+
+    def _read(self, folder: JobFolder, files: dict[str, list[FileInfo]]) -> None:
+        if folder.spool.exists():
+            with closing(spool.connect(folder.spool)) as connection:
+                read = spool.get_meta(connection, "read")
+            if read is not None:
+                self.total = int(read)
+                return
+            for leftover in folder.spool.parent.glob("spool.sqlite*"):
+                leftover.unlink()
+        self._notice("reading and checking the input")
+        total = ingest(folder.spool, self.options.input, files, folder.job, self.options.beam_args)
+        with closing(spool.connect(folder.spool)) as connection:
+            spool.set_meta(connection, "read", str(total))
+        self.total = total
+
+    def _write_input_letters(self, folder: JobFolder, connection: Any) -> None:
+        letters = connection.execute(
+            "SELECT letter FROM fates JOIN records USING (rec) WHERE letter IS NOT NULL ORDER BY file, position"
+        )
+        slices.write_lines(folder.root / "dead-letters" / "input.jsonl", (row[0] for row in letters))
+
+    def _judge_input(self, connection: Any) -> None:
+        read, dead = connection.execute(
+            "SELECT (SELECT COUNT(*) FROM records), (SELECT COUNT(*) FROM fates WHERE end = 'dead_lettered')"
+        ).fetchone()
+        allowed = self.options.sending.max_dead_letters
+        if allowed.exceeded(dead, read):
+            raise TooManyDeadLetters(
+                f"{dead} of the {read} records read are dead letters, more than --max-dead-letters {allowed.text};"
+                f" see {self.options.output / 'dead-letters'}"
+            )
+
+    def _send(self, folder: JobFolder, connection: Any) -> None:
+        first = int(spool.get_meta(connection, "next") or 1)
+        self.already = first - 1
+        left = self.options.limit
+        while first <= self.total:
+            last = min(first + slices.SLICE - 1, self.total)
+            told = replay_journal(folder.journal)
+            self.already = first - 1 + len(told.done)
+            slice_name = f"slice-{(first - 1) // slices.SLICE + 1:06d}"
+            before = self.tally.ended
+            self._slice(folder, connection, first, last, told, slice_name, left)
+            if left is not None:
+                left -= self.tally.ended - before
+            if left is not None and left <= 0 and self._unsent(connection):
+                raise Interrupted(f"stopped after --limit {self.options.limit} records; go on with --resume")
+            first = last + 1
+
+    def _slice(
+        self, folder: JobFolder, connection: Any, first: int, last: int, told: Replayed, name: str, limit: int | None
+    ) -> None:
+        engine = self._the_engine()
+        self._fold(folder, connection, name, told)
+        engine.memory.forget()
+        began = _snapshot(engine.stats)
+        self._name_returns(connection, first, last)
+        journal = Journal(folder.journal, lambda: _since(engine.stats, began))
+        run = slices.SliceRun(
+            folder.spool, first, last, engine, journal, told, self._send_options(),
+            self.options.sending.max_dead_letters, self.tally, limit,
+        )  # fmt: skip
+        runner, beam_options = bounded_runner(self.options.beam_args)
+        try:
+            run_bounded(slices.create_pipeline(str(folder.root / name), run, runner, beam_options))
+        except Exception:
+            if engine.failure is None:
+                # whatever is in flight must end before its journal is closed
+                engine.stop(Interrupted("the pipeline failed"))
+                raise
+            raise engine.failure from None
+        finally:
+            journal.close()
+            told = replay_journal(folder.journal)
+            self._fold(folder, connection, name, told)
+        if len(told.done) == last - first + 1:
+            spool.set_meta(connection, "next", str(last + 1))
+            folder.journal.unlink()
+
+    def _fold(self, folder: JobFolder, connection: Any, name: str, told: Replayed) -> None:
+        slices.fold(connection, name, told, folder.root, folder.job, results=self.options.input.results)
+        number = int(name.rsplit("-", 1)[1])
+        for process, stats in enumerate(told.stats):
+            connection.execute(
+                "INSERT OR REPLACE INTO stats VALUES (?, ?, ?)", (number, process, msgspec.json.encode(stats))
+            )
+
+    def _name_returns(self, connection: Any, first: int, last: int) -> None:
+        """Ask the API for the customers of returns whose order is not in the input."""
+        unnamed = spool.unnamed_returns(connection, first, last)
+        sessions = sorted({session for _, session in unnamed})
+        answers = self._the_engine().answers([get_customer_session(session) for session in sessions])
+        found = {session: profile_of(answer) for session, answer in zip(sessions, answers, strict=True)}
+        connection.executemany(
+            "UPDATE records SET customer = ? WHERE rec = ?", [(found[session] or "", rec) for rec, session in unnamed]
+        )
+
+    def _send_options(self) -> SendOptions:
+        options = self.options
+        return SendOptions(
+            dry=options.input.dry, edit_closed=options.sending.edit_closed, effects=options.input.results
+        )
+
+    def _report(self, folder: JobFolder, connection: Any) -> dict[str, Any]:
+        worked = float(spool.get_meta(connection, "worked") or 0)
+        report = make_report(
+            connection, folder.job, self.options.sending.rate, folder.manifest["started"], time.time()
+        )
+        requests = sum(entry["requests"] for entry in report["operations"].values())
+        report["requests_per_second"] = round(requests / worked, 2) if worked else 0.0
+        return report
+
+    def _keep_clock(self, connection: Any) -> None:
+        """Add this run's time to the job's, so that a rate can be told that leaves out the time between runs."""
+        worked = float(spool.get_meta(connection, "worked") or 0)
+        spool.set_meta(connection, "worked", str(worked + time.time() - self._began))
+        self._began = time.time()
+
+    def _unsent(self, connection: Any) -> bool:
+        row = connection.execute("SELECT COUNT(*) FROM queue WHERE rec NOT IN (SELECT rec FROM fates)").fetchone()
+        return int(row[0]) > 0
+
+    def _the_engine(self) -> Engine:
+        if self._engine is None:
+            raise RuntimeError("nothing can be sent before the engine is there")
+        return self._engine
+
+    @contextmanager
+    def _stoppable(self) -> Iterator[None]:
+        """SIGTERM and Ctrl-C end the run in order; a second one ends it at once, as a kill would."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self._interrupted) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _interrupted(self, number: int, frame: Any) -> None:
+        why = Interrupted(f"stopped by {signal.Signals(number).name}; go on with --resume")
+        signal.signal(number, signal.SIG_DFL)
+        if self._engine is None:
+            raise why
+        self._notice(f"{signal.Signals(number).name}: finishing what is in flight")
+        threading.Thread(target=self._engine.stop, args=(why,), daemon=True).start()
+
+
+def match_inputs(options: InputOptions) -> dict[str, list[FileInfo]]:
+    """The files of each kind. Raises ConfigurationError for a glob without a match or a format that cannot be."""
+    found = {}
+    for kind, pattern in options.globs.items():
+        try:
+            found[kind] = match_files(pattern)
+            list(inputs_of(kind, found[kind], options.format))
+        except SourceError as error:
+            raise ConfigurationError(f"--{kind} {pattern}: {error}") from None
+    return found
+
+
+def _snapshot(stats: Stats) -> Stats:
+    return msgspec.json.decode(msgspec.json.encode(stats), type=Stats, strict=False)
+
+
+def _since(stats: Stats, before: Stats) -> Stats:
+    """What was counted after `before`."""
+    now = _snapshot(stats)
+    for name, old in before.operations.items():
+        entry = now.operations[name]
+        entry.requests -= old.requests
+        entry.retries -= old.retries
+        for status, count in old.statuses.items():
+            entry.statuses[status] -= count
+        for bucket, count in old.latencies.counts.items():
+            entry.latencies.counts[bucket] -= count
+    return now

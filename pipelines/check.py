@@ -1,0 +1,129 @@
+"""check: everything of a backfill but the sending. Nothing of it touches the network."""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from beam_talonone.pipelines import spool
+from beam_talonone.pipelines.backfill import match_inputs
+from beam_talonone.pipelines.ingest import ingest
+from beam_talonone.pipelines.options import KINDS, InputOptions
+from beam_talonone.pipelines.report import make_report
+from beam_talonone.schemas import jsonio
+from beam_talonone.talonone.courier import SendOptions
+from beam_talonone.talonone.dispatcher import Dispatcher, Ticket
+from beam_talonone.talonone.intake import Intake
+from beam_talonone.talonone.job import Job
+from beam_talonone.talonone.protocols import Known
+from beam_talonone.talonone.work import Work
+
+EXAMPLES = 3
+
+
+def run_check(options: InputOptions, rate: float, show: int, beam_args: tuple[str, ...]) -> int:
+    """Tell what a backfill of the input would send at `rate` requests a second; returns the exit code.
+
+    The account goes to stderr, the first `show` requests to stdout. Raises ConfigurationError.
+    """
+    files = match_inputs(options)
+    with tempfile.TemporaryDirectory(prefix="beam-talonone-check-") as folder:
+        path = Path(folder) / "spool.sqlite"
+        total = ingest(path, options, files, "check", beam_args)
+        with closing(spool.connect(path)) as connection:
+            for line in _requests_in_input_order(connection, show):
+                print(line)
+            sys.stdout.flush()
+            report = make_report(connection, "check", rate, 0.0, 0.0)
+            for line in (*_account(connection, report), *_forecast(path, connection, total, rate)):
+                print(line, file=sys.stderr)
+    return 3 if any(counts["dead_lettered"] for counts in report["kinds"].values()) else 0
+
+
+def _requests_in_input_order(connection: Any, count: int) -> Iterator[str]:
+    rank = " ".join(f"WHEN '{kind}' THEN {place}" for place, kind in enumerate(KINDS))
+    rows = connection.execute(
+        "SELECT kind, id, work FROM queue JOIN records USING (rec)"
+        f" ORDER BY CASE kind {rank} END, file_no, position LIMIT ?",
+        (count,),
+    )
+    for kind, record_id, blob in rows:
+        for part in Work.from_bytes(blob).parts:
+            if count <= 0:
+                return
+            count -= 1
+            request = part.request
+            shown = {
+                "kind": kind,
+                "id": record_id,
+                "operation": request.operation,
+                "path": request.path,
+                "query": request.query,
+                "body": None if request.body is None else msgspec.Raw(request.body),
+            }
+            yield jsonio.dumps(shown).decode()
+
+
+def _account(connection: Any, report: dict[str, Any]) -> Iterator[str]:
+    for kind, counts in report["kinds"].items():
+        to_send = counts["mapped"] - counts["duplicate"]
+        told = ", ".join(f"{counts[name]:,} {name}" for name in ("invalid", "filtered", "duplicate") if counts[name])
+        unknown = f"; {counts['unknown_fields']:,} unknown fields ignored" if counts["unknown_fields"] else ""
+        yield f"{kind}: {counts['read']:,} read, {to_send:,} to send{', ' + told if told else ''}{unknown}"
+        for reason, number in report["reasons"].get(kind, {}).items():
+            yield f"  {number:,} {reason}"
+            yield from _examples(connection, kind, reason)
+
+
+def _examples(connection: Any, kind: str, reason: str) -> Iterator[str]:
+    rows = connection.execute(
+        "SELECT letter FROM fates JOIN records USING (rec) WHERE kind = ? AND reason = ? AND letter IS NOT NULL"
+        " ORDER BY file, position LIMIT ?",
+        (kind, reason, EXAMPLES),
+    )
+    for (blob,) in rows:
+        letter = jsonio.loads(blob)
+        yield f"    {letter['source']['file']}:{letter['source']['position']}: {letter['detail']}"
+
+
+def _forecast(path: Path, connection: Any, total: int, rate: float) -> Iterator[str]:
+    operations = _count_requests(path, total)
+    requests = sum(operations.values())
+    for name, number in sorted(operations.items()):
+        yield f"{number:,} requests {name}"
+    if requests:
+        seconds = timedelta(seconds=round(requests / rate))
+        yield f"{requests:,} requests take at least {seconds} at {rate:g} a second"
+    longest = connection.execute(
+        "SELECT customer, COUNT(*) FROM queue JOIN records USING (rec) WHERE customer IS NOT NULL"
+        " GROUP BY customer ORDER BY COUNT(*) DESC, customer LIMIT 1"
+    ).fetchone()
+    if longest:
+        yield f"the longest single customer is {longest[0]} with {longest[1]:,} records, sent one after the other"
+
+
+class _Counter(Dispatcher):
+    """Stands where the dispatcher stands, and counts what would be sent first for each ticket."""
+
+    def __init__(self) -> None:
+        self.operations: dict[str, int] = {}
+
+    def submit(self, ticket: Ticket) -> None:
+        self.operations[ticket.operation] = self.operations.get(ticket.operation, 0) + 1
+
+
+def _count_requests(path: Path, total: int) -> dict[str, int]:
+    """Requests by operation, bulks packed as a backfill packs them; retries and read-backs come on top."""
+    counter = _Counter()
+    intake = Intake(counter, None)  # type: ignore[arg-type]
+    for number, blob, _, _ in spool.slice_rows(path, 1, total):
+        intake.accept(
+            Job(number, Work.from_bytes(blob), SendOptions(), lambda job: Known(), lambda job, outcome: None)
+        )
+    intake.flush()
+    return counter.operations

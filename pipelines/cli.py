@@ -1,0 +1,91 @@
+"""The command line: what is typed becomes options, failures become one line and an exit code."""
+
+import logging
+import os
+import sys
+import traceback
+from typing import Annotated, Any
+
+import typer
+
+from beam_talonone.pipelines import commands
+from beam_talonone.pipelines.simulate import simulate
+from beam_talonone.talonone.errors import ConfigurationError, StopRun
+
+FINISHED, STOPPED, USAGE, DEAD_LETTERS = 0, 1, 2, 3
+
+_BadCommandLine: Any = typer.BadParameter.__mro__[1]
+"""Typer's error for a wrong command line, which it does not export: the parent of its BadParameter."""
+
+app = typer.Typer(
+    name="beam-talonone",
+    help="Feed Talon.One from files: once, in order, at the rate, with nothing lost.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(commands.backfill)
+app.command()(commands.replay)
+app.command()(commands.check)
+app.command()(commands.demo)
+app.command()(simulate)
+
+
+@app.callback()
+def common(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and Beam's own messages.")] = False,
+) -> None:
+    """Feed Talon.One from files."""
+    logging.basicConfig(level=logging.INFO if debug else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    if not debug:
+        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+
+
+def main() -> None:
+    """Entry point of `beam-talonone`: runs a command and exits with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line `arguments`; returns the exit code. Whatever goes wrong is one line on stderr."""
+    # --debug is taken wherever it stands before Beam's own options
+    ours = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    debug = "--debug" in ours
+    if debug:
+        arguments = ["--debug", *(word for word in ours if word != "--debug"), *arguments[len(ours) :]]
+    try:
+        code = app(arguments, standalone_mode=False)
+        return code if isinstance(code, int) else FINISHED
+    except _BadCommandLine as error:
+        return _fail(USAGE, " ".join(error.format_message().split()), debug)
+    except ConfigurationError as error:
+        return _fail(USAGE, str(error), debug)
+    except (typer.Abort, KeyboardInterrupt):
+        return _fail(STOPPED, "stopped by Ctrl-C", debug)
+    except StopRun as error:
+        return _fail(STOPPED, str(error), debug)
+    except OSError as error:
+        return _fail(STOPPED, f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), debug)
+    except Exception as error:
+        return _fail(STOPPED, f"{type(error).__name__}: {_first_line(error)} (--debug shows more)", debug)
+
+
+def _fail(code: int, message: str, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print(f"beam-talonone: {_without_key(message)}", file=sys.stderr)
+    return code
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[-1] if text else "no message"
+
+
+def _without_key(message: str) -> str:
+    key = os.environ.get("TALONONE_API_KEY", "").strip()
+    return message.replace(key, "[key]") if len(key) >= 4 else message
+
+
+if __name__ == "__main__":
+    main()

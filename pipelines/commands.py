@@ -1,0 +1,247 @@
+"""The commands as they are typed. Each checks what was given, and hands over to the module that does it.
+
+That module is imported only then: importing Beam takes seconds, and a wrong option should be told at once.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from beam_talonone.pipelines.options import (
+    KINDS,
+    BackfillOptions,
+    InputOptions,
+    SendingOptions,
+    parse_max_dead_letters,
+    parse_time_option,
+    parse_zone,
+)
+from beam_talonone.talonone.errors import ConfigurationError
+
+Glob = Annotated[str | None, typer.Option(metavar="GLOB", help="Files of these records: a local path or gs://.")]
+Format = Annotated[
+    Literal["jsonl", "avro", "csv", "parquet"] | None,
+    typer.Option("--format", help="Format of all files, instead of telling it by their names."),
+]
+Zone = Annotated[
+    str | None, typer.Option("--assume-timezone", metavar="ZONE", help="Zone of times without an offset.")
+]
+BaseUrl = Annotated[
+    str | None, typer.Option("--base-url", envvar="TALONONE_BASE_URL", help="The deployment's address.")
+]
+Rate = Annotated[float, typer.Option("--rate", help="Requests a second for the whole job.")]
+Concurrency = Annotated[int, typer.Option("--concurrency", help="Requests in flight at most.")]
+GiveUp = Annotated[
+    float, typer.Option("--give-up-after", metavar="SECONDS", help="How long the API may be unreachable.")
+]
+MaxDead = Annotated[
+    str, typer.Option("--max-dead-letters", metavar="N|P%", help="More dead letters than this end the run with 1.")
+]
+Output = Annotated[
+    Path, typer.Option("--output", metavar="DIR", help="Folder for the report, dead letters and state.")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask: sending triggers live campaigns.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the job in --output.")]
+Mode = Annotated[
+    Literal["bulk", "rules"],
+    typer.Option(
+        "--profile-mode", help="bulk: up to 1000 profiles a request; rules: one each, with the rule engine."
+    ),
+]
+EditClosed = Annotated[
+    Literal["reopen"] | None, typer.Option("--edit-closed", help="Reopen sessions that are closed to edit them.")
+]
+Since = Annotated[str | None, typer.Option("--since", metavar="T", help="Leave out records before T.")]
+Until = Annotated[str | None, typer.Option("--until", metavar="T", help="Leave out records from T on.")]
+ProfilesFirst = Annotated[bool, typer.Option("--profiles-first", help="Send all profiles before everything else.")]
+BeamArgs = Annotated[list[str] | None, typer.Argument(metavar="[-- BEAM_OPTIONS]", help="Beam's own options.")]
+
+
+def backfill(
+    output: Output,
+    orders: Glob = None,
+    returns: Glob = None,
+    profiles: Glob = None,
+    events: Glob = None,
+    calls: Glob = None,
+    resume: Resume = False,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Send N records, then stop; look, then --resume.")
+    ] = None,
+    profiles_first: ProfilesFirst = False,
+    profile_mode: Mode = "bulk",
+    edit_closed: EditClosed = None,
+    results: Annotated[
+        bool, typer.Option("--results", help="Write results/ with the effects of each record.")
+    ] = False,
+    dry: Annotated[bool, typer.Option("--dry", help="Send with dry=true: nothing changes.")] = False,
+    yes: Yes = False,
+    format: Format = None,
+    assume_timezone: Zone = None,
+    base_url: BaseUrl = None,
+    rate: Rate = 100.0,
+    concurrency: Concurrency = 64,
+    give_up_after: GiveUp = 300.0,
+    max_dead_letters: MaxDead = "50%",
+    beam_args: BeamArgs = None,
+) -> int:
+    """Send orders, returns, profiles, events and calls from files: once, in order, resumable."""
+    globs = given_globs(orders=orders, returns=returns, profiles=profiles, events=events, calls=calls)
+    options = BackfillOptions(
+        input_options(globs, format, assume_timezone, since, until, profiles_first, profile_mode, dry, results),
+        sending_options(base_url, rate, concurrency, give_up_after, max_dead_letters, edit_closed),
+        output,
+        resume,
+        limit,
+        tuple(beam_args or ()),
+    )
+    if not dry:
+        confirm(yes, f"Closed sessions trigger live campaigns at {options.sending.base_url}. Go on?")
+    from beam_talonone.pipelines.backfill import Backfill
+    from beam_talonone.pipelines.console import run_with_progress
+
+    return run_with_progress(Backfill, options)
+
+
+def replay(
+    dead_letters: Annotated[str, typer.Argument(metavar="DEAD_LETTERS_GLOB", help="Files of dead letters.")],
+    output: Output,
+    resume: Resume = False,
+    edit_closed: EditClosed = None,
+    profile_mode: Mode = "bulk",
+    results: Annotated[
+        bool, typer.Option("--results", help="Write results/ with the effects of each record.")
+    ] = False,
+    yes: Yes = False,
+    assume_timezone: Zone = None,
+    base_url: BaseUrl = None,
+    rate: Rate = 100.0,
+    concurrency: Concurrency = 64,
+    give_up_after: GiveUp = 300.0,
+    max_dead_letters: MaxDead = "50%",
+    beam_args: BeamArgs = None,
+) -> int:
+    """Send dead letters again: one pass, never over what the same job has applied since."""
+    globs = {"dead_letters": dead_letters}
+    options = BackfillOptions(
+        input_options(globs, "jsonl", assume_timezone, None, None, False, profile_mode, False, results),
+        sending_options(base_url, rate, concurrency, give_up_after, max_dead_letters, edit_closed),
+        output,
+        resume,
+        None,
+        tuple(beam_args or ()),
+        command="replay",
+    )
+    confirm(yes, f"Closed sessions trigger live campaigns at {options.sending.base_url}. Go on?")
+    from beam_talonone.pipelines.console import run_with_progress
+    from beam_talonone.pipelines.replay import Replay
+
+    return run_with_progress(Replay, options)
+
+
+def check(
+    orders: Glob = None,
+    returns: Glob = None,
+    profiles: Glob = None,
+    events: Glob = None,
+    calls: Glob = None,
+    show: Annotated[int, typer.Option("--show", metavar="N", min=0, help="Print the first N requests.")] = 0,
+    since: Since = None,
+    until: Until = None,
+    profile_mode: Mode = "bulk",
+    dry: Annotated[bool, typer.Option("--dry", help="As the requests of a dry run.")] = False,
+    results: Annotated[bool, typer.Option("--results", help="As the requests of a run with --results.")] = False,
+    format: Format = None,
+    assume_timezone: Zone = None,
+    rate: Rate = 100.0,
+    beam_args: BeamArgs = None,
+) -> int:
+    """Decode, map and validate everything, and tell what a backfill would send. No network."""
+    globs = given_globs(orders=orders, returns=returns, profiles=profiles, events=events, calls=calls)
+    options = input_options(globs, format, assume_timezone, since, until, False, profile_mode, dry, results)
+    from beam_talonone.pipelines.check import run_check
+
+    return run_check(options, positive("--rate", rate), show, tuple(beam_args or ()))
+
+
+def demo(
+    rate: Rate = 100.0,
+    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Where the demo leaves its files.")] = Path(
+        "demo-output"
+    ),
+) -> int:
+    """Simulator, sample data with every kind of trouble, a backfill with faults on, and its account."""
+    from beam_talonone.pipelines.demo import run_demo
+
+    return run_demo(positive("--rate", rate), output)
+
+
+def given_globs(**globs: str | None) -> dict[str, str]:
+    """The inputs that were given, in the order of kinds. Raises ConfigurationError when there is none."""
+    found = {kind: pattern for kind in KINDS if (pattern := globs[kind])}
+    if not found:
+        raise ConfigurationError("no input: give at least one of --orders, --returns, --profiles, --events, --calls")
+    return found
+
+
+def input_options(
+    globs: dict[str, str],
+    format_name: Any,
+    zone: str | None,
+    since: str | None,
+    until: str | None,
+    profiles_first: bool,
+    profile_mode: Any,
+    dry: bool,
+    results: bool,
+) -> InputOptions:
+    assume = parse_zone(zone)
+    return InputOptions(
+        globs,
+        format_name,
+        zone,
+        parse_time_option("--since", since, assume),
+        parse_time_option("--until", until, assume),
+        profiles_first,
+        profile_mode,
+        dry,
+        results,
+    )
+
+
+def sending_options(
+    base_url: str | None, rate: float, concurrency: int, give_up: float, max_dead: str, edit_closed: str | None
+) -> SendingOptions:
+    from beam_talonone.talonone.transport import check_base_url
+
+    if not base_url:
+        raise ConfigurationError("no base URL: give --base-url or set TALONONE_BASE_URL")
+    return SendingOptions(
+        check_base_url(base_url),
+        rate=positive("--rate", rate),
+        concurrency=int(positive("--concurrency", concurrency)),
+        give_up_after=positive("--give-up-after", give_up),
+        max_dead_letters=parse_max_dead_letters(max_dead),
+        edit_closed=edit_closed,
+    )
+
+
+def positive(name: str, value: float) -> float:
+    """`value`, if it is above 0 and finite. Raises ConfigurationError that names the option."""
+    if not 0 < value < 1e6:
+        raise ConfigurationError(f"{name} takes a number above 0 and below a million, not {value:g}")
+    return value
+
+
+def confirm(yes: bool, question: str) -> None:
+    """Ask the person at the terminal. Raises ConfigurationError when there is none, or the answer is no."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigurationError("this sends to a live deployment: say --yes, as nobody is here to be asked")
+    if not typer.confirm(question, err=True):
+        raise ConfigurationError("nothing was sent")

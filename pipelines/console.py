@@ -1,0 +1,94 @@
+"""What a person at the terminal sees of a run: notices, progress, and the account at its end. All on stderr."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from beam_talonone.pipelines.options import BackfillOptions
+from beam_talonone.pipelines.report import account
+from beam_talonone.pipelines.slices import Tally
+
+LINE_EVERY = 10.0
+
+
+class Run(Protocol):
+    """What is shown of a run while it goes on."""
+
+    tally: Tally
+    total: int
+    already: int
+
+    def run(self) -> dict[str, Any]: ...
+
+
+def run_with_progress(make: Callable[[BackfillOptions, Callable[[str], None]], Run], options: BackfillOptions) -> int:
+    """Run a job with its progress shown; returns the exit code: 3 when there are dead letters, else 0."""
+    console = Console(stderr=True, highlight=False)
+    work = make(options, lambda text: console.print(f"beam-talonone: {text}"))
+    with ProgressShown(console, work):
+        report = work.run()
+    for line in account(report):
+        console.print(line, soft_wrap=True)
+    console.print(f"the full account: {options.output / 'report.json'}", soft_wrap=True)
+    return exit_code(report)
+
+
+def exit_code(report: dict[str, Any]) -> int:
+    return 3 if any(counts["dead_lettered"] for counts in report["kinds"].values()) else 0
+
+
+class ProgressShown(AbstractContextManager["ProgressShown"]):
+    """Shows progress from a thread of its own, as Beam keeps the main one: a bar, or a line now and then in logs."""
+
+    def __init__(self, console: Console, run: Run) -> None:
+        self._console = console
+        self._run = run
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._show, daemon=True)
+
+    def __enter__(self) -> "ProgressShown":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _show(self) -> None:
+        if self._console.is_terminal:
+            self._bar()
+        else:
+            self._lines()
+
+    def _bar(self) -> None:
+        columns = (TextColumn("sending"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"))
+        with Progress(*columns, TimeRemainingColumn(), console=self._console, transient=True) as bar:
+            task = bar.add_task("sending", total=None, speed="")
+            began: float | None = None
+            while not self._ended.wait(0.2):
+                ended = self._run.tally.ended
+                if ended and began is None:
+                    began = time.monotonic()
+                seconds = time.monotonic() - began if began else 0.0
+                speed = f"{ended / seconds:,.0f} records/s" if seconds > 1 else ""
+                bar.update(task, total=self._run.total or None, completed=self._run.already + ended, speed=speed)
+
+    def _lines(self) -> None:
+        while not self._ended.wait(LINE_EVERY):
+            if self._run.total:
+                done = self._run.already + self._run.tally.ended
+                print(
+                    f"beam-talonone: {done:,} of {self._run.total:,} records sent,"
+                    f" {self._run.tally.dead:,} dead letters",
+                    file=sys.stderr,
+                    flush=True,
+                )

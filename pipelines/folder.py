@@ -1,0 +1,126 @@
+"""The output folder of a job: who uses it, what the job was started with, and whether it may be resumed."""
+
+import fcntl
+import json
+import os
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.transforms.formats.files import FileInfo
+
+MANIFEST = "job.json"
+OURS = (MANIFEST, "report.json", "dead-letters", "results", "state")
+
+
+@dataclass
+class JobFolder:
+    """The folder, open and locked. `job` is the id that stands in dead letters."""
+
+    root: Path
+    job: str
+    resumed: bool
+    manifest: dict[str, Any] = field(default_factory=dict)
+    _lock: int = -1
+
+    @property
+    def spool(self) -> Path:
+        return self.root / "state" / "spool.sqlite"
+
+    @property
+    def journal(self) -> Path:
+        return self.root / "state" / "journal.jsonl"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.json"
+
+    def close(self) -> None:
+        os.close(self._lock)
+
+
+def open_job(
+    root: Path, command: str, fixed: dict[str, Any], files: dict[str, list[FileInfo]], *, resume: bool
+) -> JobFolder:
+    """Take the folder for a job, new or resumed.
+
+    Raises ConfigurationError when it is used and `resume` is not given, when what was given differs from what the
+    job was started with, and when another process is at work in it.
+    """
+    manifest_path = root / MANIFEST
+    if not resume and any((root / name).exists() for name in OURS):
+        raise ConfigurationError(
+            f"--output {root} holds a job already: add --resume to go on with it, or name another folder"
+        )
+    try:
+        (root / "state").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"--output {root} cannot be made: {error.strerror}") from None
+    lock = _lock(root)
+    wanted = {"command": command, "options": fixed, "files": _files(files)}
+    if manifest_path.exists():
+        manifest = json.loads(manifest_path.read_text())
+        _compare(root, manifest, wanted)
+        return JobFolder(root, manifest["job"], True, manifest, lock)
+    manifest = {"job": uuid.uuid4().hex[:12], "started": time.time(), **wanted}
+    write_whole(manifest_path, json.dumps(manifest, indent=2).encode())
+    return JobFolder(root, manifest["job"], False, manifest, lock)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    half = path.with_name(path.name + ".part")
+    half.write_bytes(data)
+    half.replace(path)
+
+
+def _lock(root: Path) -> int:
+    lock = os.open(root / "state" / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise ConfigurationError(f"another process is at work in --output {root}") from None
+    return lock
+
+
+def _files(files: dict[str, list[FileInfo]]) -> dict[str, list[list[Any]]]:
+    return {kind: [[info.path, info.size, info.modified] for info in infos] for kind, infos in sorted(files.items())}
+
+
+def _compare(root: Path, manifest: dict[str, Any], wanted: dict[str, Any]) -> None:
+    if manifest["command"] != wanted["command"]:
+        raise ConfigurationError(f"--output {root} holds a {manifest['command']}, not a {wanted['command']}")
+    for name in sorted({*manifest["options"], *wanted["options"]}):
+        before, now = manifest["options"].get(name), wanted["options"].get(name)
+        if before != now:
+            raise ConfigurationError(
+                f"{name} was {_shown(before)} when the job in {root} was started and is {_shown(now)} now:"
+                " resume with the same"
+            )
+    if manifest["files"] != wanted["files"]:
+        changed = _changed(manifest["files"], wanted["files"])
+        raise ConfigurationError(
+            f"the input has changed since the job in {root} was started ({changed}):"
+            " it can only be resumed with the same files"
+        )
+
+
+def _shown(value: Any) -> str:
+    return "not given" if value is None or value is False else "given" if value is True else repr(value)
+
+
+def _changed(before: dict[str, list[list[Any]]], now: dict[str, list[list[Any]]]) -> str:
+    old = {entry[0]: entry for entries in before.values() for entry in entries}
+    new = {entry[0]: entry for entries in now.values() for entry in entries}
+    for path in sorted({*old, *new}):
+        if path not in new:
+            return f"{path} is gone"
+        if path not in old:
+            return f"{path} is new"
+        if old[path] != new[path]:
+            return f"{path} has another size or time"
+    return "the files are matched in another order"

@@ -1,0 +1,62 @@
+"""Opening dead letters: from a line of a dead-letter file back to the record in it."""
+
+from dataclasses import replace
+from datetime import tzinfo
+from typing import Any
+
+from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.decode import decode
+from beam_talonone.schemas.parse import InvalidRecord
+from beam_talonone.schemas.raw import Raw
+from beam_talonone.schemas.reasons import Reason
+from beam_talonone.schemas.records import MODELS
+from beam_talonone.schemas.types import parse_instant
+from beam_talonone.talonone.build import BuildOptions
+from beam_talonone.transforms.formats.csv import unflatten
+from beam_talonone.transforms.prepare import Origin, Prepared, prepare
+
+LETTERS = "dead_letters"
+
+
+def open_letter(raw: Raw, options: BuildOptions, assume_timezone: tzinfo | None = None) -> Prepared:
+    """The record of a dead letter, prepared as any other. What is no dead letter comes out with its problem."""
+    try:
+        letter = decode(raw)
+        if letter.get("kind") not in MODELS or "record" not in letter or not isinstance(letter.get("source"), dict):
+            raise InvalidRecord(Reason.INVALID_FIELD, "not a dead letter: it needs `kind`, `record` and `source`")
+        origin = _origin(raw, letter)
+    except InvalidRecord as problem:
+        return Prepared(raw, None, 0, problem)
+    if letter["reason"] == Reason.UNREADABLE_FILE:
+        nothing = InvalidRecord(Reason.UNREADABLE_FILE, "a file that could not be read has no record to replay")
+        return Prepared(_inner(raw, letter), None, 0, nothing, origin=origin)
+    return replace(prepare(_inner(raw, letter), options, assume_timezone), origin=origin)
+
+
+def _origin(raw: Raw, letter: dict[str, Any]) -> Origin:
+    try:
+        reason = Reason(str(letter.get("reason")))
+    except ValueError:
+        raise InvalidRecord(
+            Reason.INVALID_FIELD, f"a dead letter of the unknown reason {letter.get('reason')!r}"
+        ) from None
+    key = letter.get("key") if isinstance(letter.get("key"), dict) else {}
+    if reason.definite or not isinstance(key, dict):
+        attempt = f"{letter.get('job')} {letter.get('failed_at')}"
+        return Origin(raw.file, raw.position, letter["source"], True, attempt)
+    try:
+        first_sent = parse_instant(letter.get("first_sent_at")).timestamp()
+    except ValueError:
+        first_sent = None
+    attempt, generation = str(key.get("attempt", "")), key.get("generation", 0)
+    return Origin(raw.file, raw.position, letter["source"], False, attempt, int(generation), first_sent)
+
+
+def _inner(raw: Raw, letter: dict[str, Any]) -> Raw:
+    """The record inside the letter, as its source once gave it."""
+    record, kind = letter["record"], letter["kind"]
+    if letter["source"].get("format") == "csv" and isinstance(record, dict):
+        flat = {str(name): str(value) for name, value in record.items()}
+        return Raw(kind, raw.file, raw.position, "csv", None, unflatten(flat), None, row=flat)
+    line = record.encode() if isinstance(record, str) else jsonio.dumps(record)
+    return Raw(kind, raw.file, raw.position, "jsonl", line, None, None)

@@ -1,0 +1,130 @@
+"""The settings of a run, checked, and apart from how they were typed."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from beam_talonone.schemas.types import parse_instant
+from beam_talonone.talonone.build import BuildOptions
+from beam_talonone.talonone.errors import ConfigurationError
+
+KINDS = ("orders", "returns", "profiles", "events", "calls")
+
+
+@dataclass(frozen=True)
+class MaxDeadLetters:
+    """How many dead letters a run bears: a number, or a share judged from 1,000 records on."""
+
+    count: int | None = None
+    share: float | None = None
+    text: str = ""
+
+    FROM = 1000
+
+    def exceeded(self, dead: int, of: int) -> bool:
+        """True when `dead` of `of` records are too many."""
+        if self.count is not None:
+            return dead > self.count
+        return self.share is not None and of >= self.FROM and dead > self.share * of
+
+
+def parse_max_dead_letters(text: str) -> MaxDeadLetters:
+    """`N` or `P%`. Raises ConfigurationError."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(%?)", text.strip(), re.ASCII)
+    if match is None or (not match[2] and "." in match[1]) or (match[2] and float(match[1]) > 100):
+        raise ConfigurationError(f"--max-dead-letters takes a number or a percentage such as 50%, not {text!r}")
+    if match[2]:
+        return MaxDeadLetters(share=float(match[1]) / 100, text=text)
+    return MaxDeadLetters(count=int(match[1]), text=text)
+
+
+def parse_time_option(name: str, text: str | None, assume: tzinfo | None) -> datetime | None:
+    """A time given on the command line. Raises ConfigurationError that names the option."""
+    if text is None:
+        return None
+    try:
+        return parse_instant(text, assume)
+    except ValueError as error:
+        raise ConfigurationError(f"{name} {text!r}: {error}") from None
+
+
+def parse_zone(text: str | None) -> tzinfo | None:
+    """A time zone by its IANA name. Raises ConfigurationError."""
+    if text is None:
+        return None
+    try:
+        return ZoneInfo(text)
+    except (ValueError, OSError, KeyError):
+        raise ConfigurationError(
+            f"--assume-timezone {text!r} is not a time zone such as Europe/Berlin or UTC"
+        ) from None
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """What is read, and what it is turned into. All of it changes requests, so a resumed job must have the same."""
+
+    globs: dict[str, str]
+    format: str | None = None
+    assume_timezone: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    profiles_first: bool = False
+    profile_mode: Literal["bulk", "rules"] = "bulk"
+    dry: bool = False
+    results: bool = False
+
+    def build_options(self) -> BuildOptions:
+        return BuildOptions(self.dry, self.results, self.profile_mode)
+
+    def as_json(self) -> dict[str, Any]:
+        """For job.json, by the command line's names."""
+        return {
+            **{f"--{kind}": pattern for kind, pattern in sorted(self.globs.items())},
+            "--format": self.format,
+            "--assume-timezone": self.assume_timezone,
+            "--since": None if self.since is None else self.since.isoformat(),
+            "--until": None if self.until is None else self.until.isoformat(),
+            "--profiles-first": self.profiles_first,
+            "--profile-mode": self.profile_mode,
+            "--dry": self.dry,
+            "--results": self.results,
+        }
+
+
+@dataclass(frozen=True)
+class SendingOptions:
+    """How it is sent."""
+
+    base_url: str
+    api_key_env: str = "TALONONE_API_KEY"
+    rate: float = 100.0
+    concurrency: int = 64
+    give_up_after: float = 300.0
+    max_dead_letters: MaxDeadLetters = field(default_factory=lambda: MaxDeadLetters(share=0.5, text="50%"))
+    edit_closed: str | None = None
+
+
+@dataclass(frozen=True)
+class BackfillOptions:
+    """All of `backfill` and `replay`."""
+
+    input: InputOptions
+    sending: SendingOptions
+    output: Path
+    resume: bool = False
+    limit: int | None = None
+    beam_args: tuple[str, ...] = ()
+    command: str = "backfill"
+    quiet: bool = False
+
+    def fixed(self) -> dict[str, Any]:
+        """What must be the same when the job is resumed."""
+        return {
+            **self.input.as_json(),
+            "--base-url": self.sending.base_url,
+            "--edit-closed": self.sending.edit_closed,
+        }

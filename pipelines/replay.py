@@ -1,0 +1,133 @@
+"""Replay: dead letters sent again in one bounded pass, never over what their job has applied since."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from beam_talonone.pipelines import spool
+from beam_talonone.pipelines.backfill import Backfill
+from beam_talonone.pipelines.folder import MANIFEST, JobFolder
+from beam_talonone.pipelines.ingest import letter_of
+from beam_talonone.schemas.reasons import Reason, Stage
+from beam_talonone.talonone.outcome import End, Outcome
+from beam_talonone.talonone.supersede import change_of, without
+from beam_talonone.talonone.work import Work
+from beam_talonone.transforms.formats.files import FileInfo
+
+_APPLIED = "('applied', 'already_applied')"
+
+
+class Replay(Backfill):
+    """A backfill whose input are dead letters.
+
+    Beside the letters stands the job they came from; what it applied since, and what earlier replays of it applied,
+    decides what may still be sent. What this replay applies is noted there.
+    """
+
+    def _read(self, folder: JobFolder, files: dict[str, list[FileInfo]]) -> None:
+        super()._read(folder, files)
+        self._origins = sorted({origin for info in files["dead_letters"] if (origin := origin_of(Path(info.path)))})
+        lost = [info.path for info in files["dead_letters"] if origin_of(Path(info.path)) is None]
+        if lost:
+            self._notice(
+                f"the job of {lost[0]} is not beside it: what that job applied since cannot be taken into account"
+            )
+        with closing(spool.connect(folder.spool)) as connection:
+            if spool.get_meta(connection, "origins_asked") is None:
+                self._settle_by_origins(connection, folder)
+                self.total = spool.order_queue(connection)
+                spool.set_meta(connection, "read", str(self.total))
+                spool.set_meta(connection, "origins_asked", "yes")
+            spool.set_meta(connection, "origin", str(self._origins[0]) if self._origins else "")
+
+    def _settle_by_origins(self, connection: Any, folder: JobFolder) -> None:
+        """Give a fate to the letters whose job has gone on, and take from the others what is newer there."""
+        rows = connection.execute("SELECT rec, work FROM queue JOIN records USING (rec) ORDER BY number").fetchall()
+        connection.execute("BEGIN")
+        for origin in self._origins:
+            with closing(spool.connect(origin)) as applied:
+                for rec, blob in rows:
+                    self._settle(connection, applied, rec, Work.from_bytes(blob), folder.job)
+        connection.execute("COMMIT")
+
+    def _settle(self, connection: Any, applied: Any, rec: int, work: Work, job: str) -> None:
+        fate = _fate(applied, work)
+        if isinstance(fate, Work):
+            if fate is not work:
+                connection.execute("UPDATE records SET work = ? WHERE rec = ?", (fate.to_bytes(), rec))
+            return
+        letter = None
+        if fate.end is End.DEAD:
+            letter = letter_of(connection, rec, fate, job, self._began)
+        spool.settle(connection, [(rec, fate.end.value, fate.stage.value, fate.reason, letter)])
+
+    def _fold(self, folder: JobFolder, connection: Any, name: str, told: Any) -> None:
+        super()._fold(folder, connection, name, told)
+        done = [
+            number for number, (outcome, _) in told.done.items() if outcome.end in (End.APPLIED, End.ALREADY_APPLIED)
+        ]
+        rows = [
+            connection.execute(
+                "SELECT kind, identity, content, session, customer, event_us, rank, version, work"
+                " FROM queue JOIN records USING (rec) WHERE number = ?",
+                (number,),
+            ).fetchone()
+            for number in done
+        ]
+        for origin in self._origins:
+            with closing(spool.connect(origin)) as applied:
+                applied.execute("BEGIN")
+                applied.executemany("INSERT OR REPLACE INTO replayed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+                applied.execute("COMMIT")
+
+
+def origin_of(letters: Path) -> Path | None:
+    """The spool of the job that wrote a file of dead letters; of a replay's, that of the job it replayed."""
+    folder = letters.resolve().parent.parent
+    path = folder / "state" / "spool.sqlite"
+    if not (folder / MANIFEST).exists() or not path.exists():
+        return None
+    with closing(spool.connect(path)) as connection:
+        earlier = spool.get_meta(connection, "origin")
+    return Path(earlier) if earlier else path
+
+
+def _fate(applied: Any, work: Work) -> Work | Outcome:
+    """What is left to be sent of `work`, or why nothing is."""
+    if work.kind in ("returns", "events", "calls"):
+        known = _content_applied(applied, work)
+        if known is None:
+            return work
+        if known == work.content:
+            return Outcome(End.DUPLICATE)
+        detail = "another record with this id was applied"
+        return Outcome(End.DEAD, Reason.ID_REUSED.value, detail, stage=Stage.VALIDATE)
+    newer = list(_newer(applied, work))
+    if work.kind == "orders":
+        return Outcome(End.SUPERSEDED) if newer else work
+    left = without(work, [change_of(other) for other in newer])
+    return Outcome(End.SUPERSEDED) if left is None else left
+
+
+def _content_applied(applied: Any, work: Work) -> bytes | None:
+    row = applied.execute(
+        f"SELECT content FROM records JOIN fates USING (rec) WHERE identity = ? AND end IN {_APPLIED}"
+        " UNION ALL SELECT content FROM replayed WHERE kind = ? AND identity = ?",
+        (work.identity, work.kind, work.identity),
+    ).fetchone()
+    return None if row is None else bytes(row[0])
+
+
+def _newer(applied: Any, work: Work) -> Iterator[Work]:
+    """Works of the same order, or profile, that were applied and come after `work` in the order of records."""
+    column, held = ("session", work.id) if work.kind == "orders" else ("customer", work.id)
+    rows = applied.execute(
+        f"SELECT work FROM records JOIN fates USING (rec) WHERE kind = ? AND {column} = ? AND end IN {_APPLIED}"
+        f" AND (event_us, rank, version) >= (?, ?, ?)"
+        f" UNION ALL SELECT work FROM replayed WHERE kind = ? AND {column} = ?"
+        f" AND (event_us, rank, version) >= (?, ?, ?)",
+        (work.kind, held, *work.order(), work.kind, held, *work.order()),
+    )
+    for (blob,) in rows:
+        yield Work.from_bytes(blob)

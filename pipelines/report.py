@@ -1,0 +1,120 @@
+"""The report of a job, made from what its spool holds: the same after a resume as without one."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from beam_talonone.pipelines.options import KINDS
+from beam_talonone.talonone.outcome import End
+from beam_talonone.talonone.stats import Latencies, OperationStats, Stats
+
+APPLIED = (End.APPLIED.value, End.ALREADY_APPLIED.value)
+
+
+def make_report(connection: Any, job: str, rate: float, started: float, ended: float) -> dict[str, Any]:
+    """report.json as a value. `rate` in requests a second, times in seconds since 1970."""
+    kinds = {kind: counts for kind in KINDS if (counts := _kind(connection, kind))["read"]}
+    stats = all_stats(connection)
+    outcomes = ("filtered", "applied", "superseded", "duplicate", "skipped", "dead_lettered")
+    read = sum(counts["read"] for counts in kinds.values())
+    seconds = max(ended - started, 0.001)
+    return {
+        "job": job,
+        "kinds": kinds,
+        "operations": stats.report(),
+        "rate": rate,
+        "requests_per_second": round(stats.requests / seconds, 2),
+        "started": _time(started),
+        "ended": _time(ended),
+        "reasons": _reasons(connection),
+        "unaccounted": read - sum(counts[name] for counts in kinds.values() for name in outcomes),
+    }
+
+
+def _kind(connection: Any, kind: str) -> dict[str, int]:
+    read, valid, unknown = connection.execute(
+        "SELECT COUNT(*), COUNT(work), COALESCE(SUM(unknown_fields), 0) FROM records WHERE kind = ?", (kind,)
+    ).fetchone()
+    ends = dict(
+        connection.execute(
+            "SELECT end, COUNT(*) FROM fates JOIN records USING (rec) WHERE kind = ? GROUP BY end", (kind,)
+        ).fetchall()
+    )
+    reused = connection.execute(
+        "SELECT COUNT(*) FROM fates JOIN records USING (rec)"
+        " WHERE kind = ? AND stage = 'validate' AND work IS NOT NULL",
+        (kind,),
+    ).fetchone()[0]
+    filtered = ends.get(End.FILTERED.value, 0)
+    invalid = read - valid + reused
+    return {
+        "read": read,
+        "invalid": invalid,
+        "filtered": filtered,
+        "mapped": read - invalid - filtered,
+        "applied": sum(ends.get(end, 0) for end in APPLIED),
+        "superseded": ends.get(End.SUPERSEDED.value, 0),
+        "duplicate": ends.get(End.DUPLICATE.value, 0),
+        "skipped": ends.get(End.SKIPPED.value, 0),
+        "dead_lettered": ends.get(End.DEAD.value, 0),
+        "unknown_fields": unknown,
+    }
+
+
+def _reasons(connection: Any) -> dict[str, dict[str, int]]:
+    """Dead letters and skipped records by kind and reason."""
+    found: dict[str, dict[str, int]] = {}
+    rows = connection.execute(
+        "SELECT kind, reason, COUNT(*) FROM fates JOIN records USING (rec) WHERE reason IS NOT NULL"
+        " GROUP BY kind, reason ORDER BY kind, reason"
+    )
+    for kind, reason, count in rows:
+        found.setdefault(kind, {})[reason] = count
+    return found
+
+
+def all_stats(connection: Any) -> Stats:
+    """What all processes of the job sent, added up."""
+    total = Stats()
+    for (value,) in connection.execute("SELECT value FROM stats"):
+        add_stats(total, msgspec.json.decode(value, type=Stats, strict=False))
+    return total
+
+
+def add_stats(total: Stats, more: Stats) -> None:
+    """Add `more` to `total`."""
+    for name, stats in more.operations.items():
+        into = total.operations.setdefault(name, OperationStats())
+        into.requests += stats.requests
+        into.retries += stats.retries
+        for status, count in stats.statuses.items():
+            into.statuses[status] = into.statuses.get(status, 0) + count
+        _add_latencies(into.latencies, stats.latencies)
+
+
+def _add_latencies(total: Latencies, more: Latencies) -> None:
+    for bucket, count in more.counts.items():
+        total.counts[bucket] = total.counts.get(bucket, 0) + count
+
+
+def _time(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def account(report: dict[str, Any]) -> list[str]:
+    """The report for a person at the end of a run, as lines of text."""
+    columns = ("read", "applied", "superseded", "duplicate", "skipped", "filtered", "dead_lettered")
+    heads = ("", "read", "applied", "superseded", "duplicate", "skipped", "filtered", "dead letters")
+    rows = [(kind, *(f"{counts[name]:,}" for name in columns)) for kind, counts in report["kinds"].items()]
+    widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads))]
+    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in (heads, *rows)]
+    for kind, reasons in report["reasons"].items():
+        lines.append(f"{kind}: " + ", ".join(f"{count:,} {reason}" for reason, count in reasons.items()))
+    requests = sum(entry["requests"] for entry in report["operations"].values())
+    retries = sum(entry["retries"] for entry in report["operations"].values())
+    lines.append(
+        f"{requests:,} requests, {retries:,} of them retries; {report['requests_per_second']:g} a second of"
+        f" {report['rate']:g} allowed; unaccounted {report['unaccounted']}"
+    )
+    return lines

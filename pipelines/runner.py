@@ -1,0 +1,70 @@
+"""Which engine runs a bounded pipeline, and what of Beam's own options is allowed with it."""
+
+import contextlib
+import io
+from typing import Any
+
+from beam_talonone.talonone.errors import ConfigurationError
+
+IN_PROCESS = ("directrunner", "fnapirunner", "bundlebaseddirectrunner")
+
+
+def bounded_runner(beam_args: tuple[str, ...]) -> tuple[Any, Any]:
+    """(runner, options) for a bounded pipeline: the in-process FnApiRunner.
+
+    `--runner=DirectRunner` means it too; Beam's own switch of that name may download another engine. Raises
+    ConfigurationError for other runners, for unknown options, and for modes that lose elements.
+    """
+    from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+    for argument in beam_args:
+        if not argument.startswith("--"):
+            raise ConfigurationError(
+                f"unexpected argument {argument!r}: Beam's own options follow `--` as --name=value"
+            )
+    known = {
+        option
+        for kind in PipelineOptions.__subclasses__()
+        for option in _option_names(kind)
+    }  # fmt: skip
+    for argument in beam_args:
+        if argument.split("=", 1)[0] not in known:
+            raise ConfigurationError(f"Beam has no option {argument.split('=', 1)[0]}")
+    complaint = io.StringIO()
+    try:
+        # argparse tells a bad value on stderr, and exits
+        with contextlib.redirect_stderr(complaint):
+            options = PipelineOptions(list(beam_args))
+            options.get_all_options()
+    except SystemExit:
+        why = complaint.getvalue().strip().rpartition("error: ")[2]
+        raise ConfigurationError(f"Beam does not take its options so: {why}") from None
+    name = (options.view_as(StandardOptions).runner or "DirectRunner").rsplit(".", 1)[-1]
+    if name.lower() not in IN_PROCESS:
+        raise ConfigurationError(
+            f"--runner={name}: a backfill runs in this process (DirectRunner): its journal is on this disk"
+        )
+    direct = options.view_as(DirectOptions)
+    if direct.direct_running_mode != "in_memory" or direct.direct_num_workers != 1:
+        raise ConfigurationError(
+            "--direct_running_mode and --direct_num_workers stay at their defaults:"
+            " Beam's multi_threading loses elements"
+        )
+    return FnApiRunner(), options
+
+
+def _option_names(kind: Any) -> set[str]:
+    import argparse
+
+    parser = argparse.ArgumentParser(add_help=False)
+    try:
+        kind._add_argparse_args(parser)
+    except AttributeError:
+        return set()
+    return {name for action in parser._actions for name in action.option_strings}
+
+
+def run_bounded(pipeline: Any) -> None:
+    """Run to the end. Raises what Beam raises when a step failed."""
+    pipeline.run().wait_until_finish()

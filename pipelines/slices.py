@@ -1,0 +1,262 @@
+"""Sending a slice: read from the spool in order, carried out by the engine, journalled, folded into the spool."""
+
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import msgspec
+
+from beam_talonone.pipelines import spool
+from beam_talonone.pipelines.ingest import letter_of, read_origin
+from beam_talonone.pipelines.journal import Journal, Replayed
+from beam_talonone.pipelines.options import MaxDeadLetters
+from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.operations import OPERATIONS
+from beam_talonone.schemas.reasons import Reason, Skip
+from beam_talonone.talonone.courier import InFlight, SendOptions
+from beam_talonone.talonone.engine import Engine
+from beam_talonone.talonone.errors import TooManyDeadLetters
+from beam_talonone.talonone.job import Job
+from beam_talonone.talonone.letters import result
+from beam_talonone.talonone.memory import returned_items
+from beam_talonone.talonone.outcome import End, Outcome, skipped
+from beam_talonone.talonone.protocols import Known
+from beam_talonone.talonone.work import Work
+from beam_talonone.transforms.prepare import Origin
+from beam_talonone.transforms.send import Sending
+
+SLICE = 10_000
+"""Records of a slice: enough for hundreds of customers to be under way, little enough to be held in memory."""
+
+
+@dataclass
+class Tally:
+    """Live counts of a run, for the progress bar and for --max-dead-letters."""
+
+    ended: int = 0
+    dead: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@dataclass
+class SliceRun:
+    """One slice under way. `first` and `last` number its records, `told` is what its journal says already."""
+
+    spool: Path
+    first: int
+    last: int
+    engine: Engine
+    journal: Journal
+    told: Replayed
+    options: SendOptions
+    max_dead_letters: MaxDeadLetters
+    tally: Tally
+    limit: int | None = None
+
+
+_runs: dict[str, SliceRun] = {}
+"""The slices under way in this process, by name: a graph carries the name, the steps find the rest here."""
+
+
+def create_pipeline(name: str, run: SliceRun, runner: Any, beam_options: Any) -> beam.Pipeline:
+    """spool -> engine -> outcomes. Returned unrun; the run is found by its name in this process."""
+    _runs[name] = run
+    pipeline = beam.Pipeline(runner=runner, options=beam_options)
+    _ = (
+        pipeline
+        | "Slice" >> beam.Create([name])
+        | "Read in order" >> beam.ParDo(ReadSlice())
+        | "Send" >> beam.ParDo(SendSlice(name))
+    )
+    return pipeline
+
+
+@dataclass(frozen=True)
+class Item:
+    """A record of the slice; `origin` is that of a replayed dead letter."""
+
+    number: int
+    work: Work
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True)
+class PackItem:
+    """A bulk that was in flight when an earlier run died."""
+
+    members: list[tuple[Item, int]]
+    before: InFlight
+
+
+class ReadSlice(beam.DoFn):  # type: ignore[misc]
+    """Name of a run -> its records in order, those that ended already left out; bulks that were in flight first."""
+
+    def process(self, name: str) -> Iterator[Item | PackItem]:
+        run = _runs[name]
+        packed = {number for members, _ in run.told.packs for number, _ in members}
+        yield from self._packs(run, packed)
+        sent = len(packed)
+        with closing(spool.connect(run.spool)) as connection:
+            for number, blob, customer, origin in spool.slice_rows(run.spool, run.first, run.last):
+                if number in run.told.done or number in packed:
+                    continue
+                if run.limit is not None and sent >= run.limit:
+                    return
+                sent += 1
+                work = _with_customer(Work.from_bytes(blob), customer)
+                if work.sessions:
+                    _recall(connection, run, number, work)
+                yield Item(number, work, read_origin(origin))
+
+    def _packs(self, run: SliceRun, packed: set[int]) -> Iterator[PackItem]:
+        if not packed:
+            return
+        works = {
+            number: Item(number, Work.from_bytes(blob), read_origin(origin))
+            for number, blob, _, origin in spool.slice_rows(run.spool, min(packed), max(packed))
+            if number in packed
+        }
+        for members, before in run.told.packs:
+            yield PackItem([(works[number], part) for number, part in members], before)
+
+
+def _with_customer(work: Work, customer: str | None) -> Work:
+    """An anonymous return gets the customer that was found for it."""
+    if work.profiles or not customer:
+        return work
+    return msgspec.structs.replace(work, profiles=[customer])
+
+
+def _recall(connection: Any, run: SliceRun, number: int, work: Work) -> None:
+    """Put into the engine's memory what earlier slices did with the record's session, where it matters."""
+    session = work.sessions[0]
+    if work.kind == "returns" or work.status == "cancelled":
+        for status, end in spool.orders_of(connection, session):
+            run.engine.memory.note_order(session, status or "", End(end))
+    if work.kind == "returns" and number in run.told.in_flight:
+        for blob in spool.returns_of(connection, session):
+            run.engine.memory.note_return(session, returned_items(Work.from_bytes(blob)))
+
+
+class SendSlice(beam.DoFn):  # type: ignore[misc]
+    """Records in order -> nothing: outcomes go to the journal, which is folded into the spool afterwards."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def start_bundle(self) -> None:
+        self._run = _runs[self._name]
+        self._sending = Sending(self._run.engine)
+
+    def process(self, item: Item | PackItem) -> Iterator[None]:
+        if isinstance(item, PackItem):
+            members = [(self._job(member), part) for member, part in item.members]
+            self._sending.took(len({job.number for job, _ in members}))
+            self._run.engine.submit_pack(members, item.before)
+        else:
+            self._sending.submit(self._job(item))
+        for _, outcome in self._sending.done():
+            self._count(outcome)
+        return iter(())
+
+    def finish_bundle(self) -> None:
+        for _, outcome in self._sending.rest():
+            self._count(outcome)
+
+    def _job(self, item: Item) -> Job:
+        run = self._run
+        parts = dict(run.told.parts.get(item.number, {}))
+        if run.options.dry:
+            parts.update(_not_dry(item.work))
+        in_flight = run.told.in_flight.get(item.number, {})
+        options = run.options
+        if item.origin is not None:
+            options = replace(options, attempt=item.origin.attempt)
+            in_flight = in_flight or _earlier_try(item.origin, len(item.work.parts))
+        return Job(item.number, item.work, options, self._look, self._sending.tell, run.journal, in_flight, parts)
+
+    def _look(self, job: Job) -> Known | Outcome:
+        """What is known of the record's session once all before it have ended, or why nothing is to be sent."""
+        if not job.work.sessions:
+            return Known()
+        known = self._run.engine.memory.known(job.work.sessions[0])
+        if job.work.kind != "returns":
+            return known
+        if known.order_dead:
+            detail = "the order's own record is a dead letter; replay that first"
+            return Outcome(End.DEAD, Reason.ORDER_DEAD_LETTERED.value, detail, operation="return_cart_items")
+        if job.options.dry and known.session_sent:
+            return skipped(Skip.ORDER_NOT_SENT, "return_cart_items")
+        return known
+
+    def _count(self, outcome: Outcome) -> None:
+        tally, allowed = self._run.tally, self._run.max_dead_letters
+        with tally.lock:
+            tally.ended += 1
+            tally.dead += outcome.end is End.DEAD
+            too_many = allowed.exceeded(tally.dead, tally.ended)
+        if too_many and self._run.engine.failure is None:
+            self._run.engine.stop(
+                TooManyDeadLetters(
+                    f"{tally.dead} of the {tally.ended} records sent are dead letters, more than --max-dead-letters"
+                    f" {allowed.text} (the last: {outcome.reason}: {outcome.detail})"
+                )
+            )
+
+
+def _earlier_try(origin: Origin, parts: int) -> dict[int, InFlight]:
+    """A replayed record of unclear outcome stands as one that was in flight when a run died."""
+    if origin.definite or origin.first_sent is None:
+        return {}
+    return dict.fromkeys(range(parts), InFlight(origin.generation, origin.first_sent))
+
+
+def _not_dry(work: Work) -> dict[int, Outcome]:
+    """The parts that cannot be tried without effect."""
+    return {
+        index: skipped(Skip.NOT_DRY, part.request.operation)
+        for index, part in enumerate(work.parts)
+        if not OPERATIONS[part.request.operation].can_be_dry
+        or (part.request.operation == "update_customer_profile_v2" and "runRuleEngine" not in part.request.query)
+    }
+
+
+def fold(connection: Any, run_name: str, told: Replayed, output: Path, job: str, *, results: bool) -> None:
+    """Write what a journal tells into the spool and the slice's files. Doing it again gives the same."""
+    letters: list[bytes] = []
+    lines: list[bytes] = []
+    fates = []
+    for number, (outcome, at) in sorted(told.done.items()):
+        rec, kind, record_id = connection.execute(
+            "SELECT rec, kind, id FROM queue JOIN records USING (rec) WHERE number = ?", (number,)
+        ).fetchone()
+        dead = outcome.end is End.DEAD
+        if dead:
+            letters.append(letter_of(connection, rec, outcome, job, at))
+        elif results and outcome.end in (End.APPLIED, End.ALREADY_APPLIED):
+            lines.append(jsonio.dumps(result(kind, record_id, outcome)))
+        fates.append((rec, outcome.end.value, outcome.stage.value if dead else None, outcome.reason, None))
+    write_lines(output / "dead-letters" / f"{run_name}.jsonl", letters)
+    if results:
+        write_lines(output / "results" / f"{run_name}.jsonl", lines)
+    connection.execute("BEGIN")
+    spool.settle(connection, fates)
+    connection.execute("COMMIT")
+
+
+def write_lines(path: Path, lines: Iterable[bytes]) -> None:
+    """Write a JSONL file whole or not at all; none for no lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_suffix(".part")
+    with half.open("wb") as file:
+        for line in lines:
+            file.write(line + b"\n")
+    if half.stat().st_size:
+        half.replace(path)
+    else:
+        half.unlink()
+        path.unlink(missing_ok=True)

@@ -1,0 +1,152 @@
+"""The input of a job on disk, in the order in which it is to be sent, and what became of each record.
+
+An SQLite file: it sorts more than fits in memory, finds duplicates and the customers of anonymous returns, and keeps
+the fate of every record for resuming, replaying and the report.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS records (
+  rec INTEGER PRIMARY KEY,
+  kind TEXT NOT NULL, id TEXT, session TEXT, customer TEXT, identity BLOB, content BLOB,
+  phase INTEGER, event_us INTEGER, rank INTEGER, version INTEGER, status TEXT,
+  file TEXT NOT NULL, file_no INTEGER NOT NULL, position INTEGER NOT NULL, format TEXT NOT NULL,
+  unknown_fields INTEGER NOT NULL, raw BLOB, work BLOB, origin BLOB
+);
+CREATE TABLE IF NOT EXISTS queue (number INTEGER PRIMARY KEY, rec INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS fates (
+  rec INTEGER PRIMARY KEY, end TEXT NOT NULL, stage TEXT, reason TEXT, letter BLOB, result BLOB
+);
+CREATE TABLE IF NOT EXISTS replayed (
+  kind TEXT NOT NULL, identity BLOB NOT NULL, content BLOB NOT NULL, session TEXT, customer TEXT,
+  event_us INTEGER NOT NULL, rank INTEGER NOT NULL, version INTEGER NOT NULL, work BLOB NOT NULL,
+  PRIMARY KEY (kind, identity)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS stats (slice INTEGER NOT NULL, process INTEGER NOT NULL, value BLOB NOT NULL,
+  PRIMARY KEY (slice, process)) WITHOUT ROWID;
+"""
+
+INDEXES = """
+CREATE INDEX IF NOT EXISTS by_session ON records (session) WHERE session IS NOT NULL;
+CREATE INDEX IF NOT EXISTS by_customer ON records (customer) WHERE kind = 'profiles';
+CREATE INDEX IF NOT EXISTS by_identity ON records (identity) WHERE identity IS NOT NULL;
+CREATE UNIQUE INDEX IF NOT EXISTS by_rec ON queue (rec);
+"""
+
+IN_ORDER = "phase, event_us, rank, version, file_no, position"
+
+Row = tuple[Any, ...]
+
+
+def connect(path: Path, *, fresh: bool = False) -> sqlite3.Connection:
+    """Open the spool at `path`. `fresh`: faster, for a spool that is thrown away if the process dies."""
+    connection = sqlite3.connect(path, isolation_level=None, timeout=60)
+    connection.execute(f"PRAGMA journal_mode = {'OFF' if fresh else 'WAL'}")
+    connection.execute(f"PRAGMA synchronous = {'OFF' if fresh else 'NORMAL'}")
+    connection.execute("PRAGMA cache_size = -32768")
+    connection.execute("PRAGMA temp_store = FILE")
+    connection.executescript(SCHEMA)
+    return connection
+
+
+def get_meta(connection: sqlite3.Connection, name: str) -> str | None:
+    row = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def set_meta(connection: sqlite3.Connection, name: str, value: str) -> None:
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+
+def settle(
+    connection: sqlite3.Connection, fates: Iterable[tuple[int, str, str | None, str | None, bytes | None]]
+) -> None:
+    """Write fates: (record, end, stage, reason, dead letter as JSON)."""
+    connection.executemany("INSERT OR REPLACE INTO fates VALUES (?, ?, ?, ?, ?, NULL)", fates)
+
+
+def order_queue(connection: sqlite3.Connection) -> int:
+    """Number the records that have no fate yet in the order of sending; returns how many there are."""
+    connection.execute("DELETE FROM queue")
+    connection.execute(
+        "INSERT INTO queue (rec) SELECT rec FROM records WHERE work IS NOT NULL"
+        f" AND rec NOT IN (SELECT rec FROM fates) ORDER BY {IN_ORDER}"
+    )
+    row = connection.execute("SELECT COUNT(*) FROM queue").fetchone()
+    return int(row[0])
+
+
+def repeated(connection: sqlite3.Connection) -> Iterator[list[tuple[int, bytes]]]:
+    """Groups of records with one identity, each group in the order of sending: (record, content)."""
+    groups = connection.execute(
+        "SELECT identity FROM records WHERE identity IS NOT NULL AND rec NOT IN (SELECT rec FROM fates)"
+        " GROUP BY identity HAVING COUNT(*) > 1"
+    )
+    for (identity,) in groups:
+        yield connection.execute(
+            "SELECT rec, content FROM records WHERE identity = ? AND rec NOT IN (SELECT rec FROM fates)"
+            f" ORDER BY {IN_ORDER}",
+            (identity,),
+        ).fetchall()
+
+
+def name_anonymous_returns(connection: sqlite3.Connection) -> None:
+    """Give returns without a customer the customer of their order: its latest version before the return, else any."""
+    unnamed = connection.execute(
+        "SELECT rec, session, event_us FROM records WHERE kind = 'returns' AND customer IS NULL AND work IS NOT NULL"
+    ).fetchall()
+    latest_first = ", ".join(f"{column} DESC" for column in IN_ORDER.split(", "))
+    named = []
+    for rec, session, event_us in unnamed:
+        order = connection.execute(
+            "SELECT customer FROM records WHERE session = ? AND kind = 'orders' AND work IS NOT NULL"
+            f" ORDER BY event_us > ?, {latest_first} LIMIT 1",
+            (session, event_us),
+        ).fetchone()
+        if order is not None:
+            named.append((order[0], rec))
+    connection.execute("BEGIN")
+    connection.executemany("UPDATE records SET customer = ? WHERE rec = ?", named)
+    connection.execute("COMMIT")
+
+
+def unnamed_returns(connection: sqlite3.Connection, first: int, last: int) -> list[tuple[int, str]]:
+    """Returns of the slice whose order's customer is still unknown: (record, order)."""
+    return connection.execute(
+        "SELECT rec, session FROM queue JOIN records USING (rec)"
+        " WHERE number BETWEEN ? AND ? AND kind = 'returns' AND customer IS NULL",
+        (first, last),
+    ).fetchall()
+
+
+def slice_rows(path: Path, first: int, last: int) -> Iterator[tuple[int, bytes, str | None, bytes | None]]:
+    """The work of a slice in order: (number, work, customer, origin)."""
+    with closing(connect(path)) as connection:
+        yield from connection.execute(
+            "SELECT number, work, customer, origin FROM queue JOIN records USING (rec)"
+            " WHERE number BETWEEN ? AND ? ORDER BY number",
+            (first, last),
+        )
+
+
+def orders_of(connection: sqlite3.Connection, session: str) -> list[tuple[str | None, str]]:
+    """Fates of the order's records so far: (status, end)."""
+    return connection.execute(
+        "SELECT status, end FROM records JOIN fates USING (rec) WHERE session = ? AND kind = 'orders'", (session,)
+    ).fetchall()
+
+
+def returns_of(connection: sqlite3.Connection, session: str) -> list[bytes]:
+    """The work of the order's returns that were applied."""
+    found = connection.execute(
+        "SELECT work FROM records JOIN fates USING (rec) WHERE session = ? AND kind = 'returns'"
+        " AND end IN ('applied', 'already_applied')",
+        (session,),
+    )
+    return [row[0] for row in found]

@@ -1,0 +1,66 @@
+"""The output folder: taken by one job at a time, resumed only with what it was started with."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from beam_talonone.pipelines.folder import open_job
+from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.transforms.formats.files import FileInfo
+
+FIXED: dict[str, Any] = {"--orders": "*.jsonl", "--base-url": "http://a", "--edit-closed": None}
+FILES = {"orders": [FileInfo("a.jsonl", 10, 1.0)]}
+
+
+def start(
+    root: Path, *, resume: bool = False, fixed: Any = FIXED, files: Any = FILES, command: str = "backfill"
+) -> str:
+    folder = open_job(root, command, fixed, files, resume=resume)
+    folder.close()
+    return folder.job
+
+
+def test_a_used_folder_is_refused_without_resume(tmp_path: Path) -> None:
+    start(tmp_path / "out")
+    with pytest.raises(ConfigurationError, match="--resume"):
+        start(tmp_path / "out")
+
+
+def test_a_resumed_job_keeps_its_id(tmp_path: Path) -> None:
+    assert start(tmp_path / "out") == start(tmp_path / "out", resume=True)
+
+
+def test_resume_of_nothing_starts_the_job(tmp_path: Path) -> None:
+    assert start(tmp_path / "new" / "out", resume=True)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"fixed": {**FIXED, "--base-url": "http://b"}}, "--base-url was 'http://a'"),
+        ({"fixed": {**FIXED, "--edit-closed": "reopen"}}, "--edit-closed was not given"),
+        ({"files": {"orders": [FileInfo("b.jsonl", 10, 1.0)]}}, "a.jsonl is gone"),
+        ({"files": {"orders": [*FILES["orders"], FileInfo("b.jsonl", 10, 1.0)]}}, "b.jsonl is new"),
+        ({"files": {"orders": [FileInfo("a.jsonl", 11, 1.0)]}}, "another size or time"),
+        ({"command": "replay"}, "holds a backfill"),
+    ],
+)
+def test_a_job_is_resumed_only_with_the_same(tmp_path: Path, changed: Any, told: str) -> None:
+    start(tmp_path / "out")
+    with pytest.raises(ConfigurationError, match=told):
+        start(tmp_path / "out", resume=True, **changed)
+
+
+def test_two_at_once_are_refused(tmp_path: Path) -> None:
+    folder = open_job(tmp_path / "out", "backfill", FIXED, FILES, resume=False)
+    with pytest.raises(ConfigurationError, match="another process"):
+        open_job(tmp_path / "out", "backfill", FIXED, FILES, resume=True)
+    folder.close()
+    assert start(tmp_path / "out", resume=True)
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match="--output"):
+        start(tmp_path / "file" / "out")

@@ -1,0 +1,92 @@
+"""The journal: what is written is read back, whatever line a kill tore."""
+
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beam_talonone.pipelines.journal import Journal, replay_journal
+from beam_talonone.schemas.reasons import Reason
+from beam_talonone.talonone.courier import InFlight
+from beam_talonone.talonone.outcome import End, Outcome
+from beam_talonone.talonone.stats import Stats
+
+APPLIED = Outcome(End.APPLIED, operation="track_event_v2", status=204, attempts=1)
+DEAD = Outcome(End.DEAD, Reason.REFUSED.value, "no", "/a", "track_event_v2", 400, 2)
+
+
+def journal(path: Path, stats: Stats | None = None) -> Journal:
+    return Journal(path, lambda: stats or Stats())
+
+
+def test_what_ended_is_done_and_what_only_started_is_in_flight(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    written = journal(path)
+    written.started(1, 0, 0, 100.0)
+    written.started(2, 0, 0, 101.0)
+    written.done(1, APPLIED)
+    written.done(3, DEAD)
+    written.close()
+    told = replay_journal(path)
+    assert {number: outcome for number, (outcome, _) in told.done.items()} == {1: APPLIED, 3: DEAD}
+    assert told.in_flight[2] == {0: InFlight(0, 101.0)}
+
+
+def test_a_fresh_key_keeps_the_time_of_the_first_try(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    written = journal(path)
+    written.started(1, 0, 0, 100.0)
+    written.started(1, 0, 1, 160.0)
+    written.close()
+    assert replay_journal(path).in_flight[1][0] == InFlight(1, 100.0)
+
+
+def test_parts_of_a_record_are_kept_apart(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    written = journal(path)
+    written.part_done(4, 0, APPLIED)
+    written.close()
+    told = replay_journal(path)
+    assert told.parts == {4: {0: APPLIED}}
+    assert 4 not in told.done
+
+
+def test_a_bulk_goes_again_as_it_was_only_while_none_of_it_has_ended(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    written = journal(path)
+    written.packed([(1, 0), (2, 0)], 0, 100.0)
+    written.packed([(3, 0), (4, 0)], 0, 101.0)
+    written.done(3, APPLIED)
+    written.close()
+    assert replay_journal(path).packs == [([(1, 0), (2, 0)], InFlight(0, 100.0))]
+
+
+def test_statistics_of_several_processes_are_kept_apart(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    for _ in range(2):
+        stats = Stats()
+        written = journal(path, stats)
+        for _ in range(3):
+            stats.tried("track_event_v2", 204, 10.0, retry=False)
+            written.write_stats()
+        written.close()
+    requests = [entry["operations"]["track_event_v2"]["requests"] for entry in replay_journal(path).stats]
+    assert requests == [3, 3]
+
+
+@given(cut=st.integers(min_value=0, max_value=400))
+def test_a_torn_journal_loses_its_last_line_and_no_other(tmp_path_factory, cut: int) -> None:
+    path = tmp_path_factory.mktemp("torn") / "journal"
+    written = journal(path)
+    for number in range(1, 6):
+        written.started(number, 0, 0, float(number))
+        written.done(number, APPLIED)
+    data = path.read_bytes()[:cut]
+    path.write_bytes(data)
+    whole = data.count(b"\n")
+    again = journal(path)
+    again.done(9, DEAD)
+    told = replay_journal(path)
+    # lines alternate: started, done, started, done, ...; a last line that is whole but for its newline counts, too
+    assert whole // 2 <= len(told.done) - 1 <= whole // 2 + 1
+    assert told.done[9][0] == DEAD

@@ -1,0 +1,44 @@
+"""Settings as text: what is taken, and what is refused with the option's name."""
+
+import pytest
+
+from beam_talonone.pipelines.options import parse_max_dead_letters, parse_time_option, parse_zone
+from beam_talonone.talonone.errors import ConfigurationError
+
+
+def test_a_share_is_judged_from_a_thousand_records_on() -> None:
+    half = parse_max_dead_letters("50%")
+    assert not half.exceeded(999, 999)
+    assert not half.exceeded(500, 1000)
+    assert half.exceeded(501, 1000)
+
+
+def test_a_number_is_judged_at_once() -> None:
+    ten = parse_max_dead_letters("10")
+    assert not ten.exceeded(10, 10)
+    assert ten.exceeded(11, 11)
+
+
+def test_none_at_all_can_be_asked_for() -> None:
+    assert parse_max_dead_letters("0").exceeded(1, 1)
+    assert not parse_max_dead_letters("100%").exceeded(5000, 5000)
+
+
+@pytest.mark.parametrize("text", ["", "abc", "-1", "101%", "1.5", "%", "5 %", "٥"])
+def test_nonsense_is_refused_with_the_option_named(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="--max-dead-letters"):
+        parse_max_dead_letters(text)
+
+
+def test_times_need_an_offset_or_a_zone() -> None:
+    with pytest.raises(ConfigurationError, match="--since '2026-01-01T00:00:00'"):
+        parse_time_option("--since", "2026-01-01T00:00:00", None)
+    berlin = parse_time_option("--since", "2026-01-01T00:00:00", parse_zone("Europe/Berlin"))
+    assert berlin is not None
+    assert berlin.isoformat() == "2025-12-31T23:00:00+00:00"
+
+
+@pytest.mark.parametrize("zone", ["Nowhere/Town", "", "../etc/passwd"])
+def test_an_unknown_zone_is_refused(zone: str) -> None:
+    with pytest.raises(ConfigurationError, match="--assume-timezone"):
+        parse_zone(zone)
