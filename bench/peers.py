@@ -1,0 +1,128 @@
+"""The ways of sending that bench/compare.py holds against each other; each runs in a process of its own.
+
+    python bench/peers.py PEER URL ORDERS.jsonl
+
+sends every order once as a session update and prints the seconds that it took, and the seconds of processor time.
+Starting Python and importing are left out, reading the file is not.
+"""
+
+import asyncio
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from runs import KEY
+
+IN_FLIGHT = 64
+UNLIMITED = 100_000.0
+
+
+def session_of(order: dict[str, Any]) -> dict[str, Any]:
+    """The body of a session update, as a user would write it down for these orders."""
+    items = [
+        {**{name: item[name] for name in ("sku", "quantity", "name", "category")}, "price": float(item["unit_price"])}
+        for item in order["items"]
+    ]
+    session = {
+        "profileId": order["customer_id"], "state": "closed", "storeIntegrationId": order["store_id"],
+        "cartItems": items, "attributes": order["attributes"],
+    }  # fmt: skip
+    return {"customerSession": session}
+
+
+def write_to_talon_one(url: str, orders: Path) -> Callable[[], None]:
+    """beam_talonone's own transform."""
+    import apache_beam as beam
+
+    from beam_talonone import WriteToTalonOne
+
+    os.environ["TALONONE_API_KEY"] = KEY
+    pipeline = _pipeline()
+    write = WriteToTalonOne("orders", base_url=url, rate=UNLIMITED, concurrency=IN_FLIGHT)
+    _ = pipeline | beam.io.ReadFromText(str(orders)) | beam.Map(msgspec.json.decode) | write
+    return lambda: pipeline.run().wait_until_finish()
+
+
+def request_response_io(url: str, orders: Path) -> Callable[[], None]:
+    """What Beam and the vendor offer today: RequestResponseIO around the official SDK."""
+    import apache_beam as beam
+    from apache_beam.io.requestresponse import RequestResponseIO
+
+    pipeline = _pipeline()
+    source = pipeline | beam.io.ReadFromText(str(orders)) | beam.Map(msgspec.json.decode)
+    _ = source | RequestResponseIO(_session_caller(url))
+    return lambda: pipeline.run().wait_until_finish()
+
+
+def _pipeline() -> Any:
+    import apache_beam as beam
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+    return beam.Pipeline(runner=FnApiRunner())
+
+
+def _session_caller(url: str) -> Any:
+    import talon_one
+    from apache_beam.io.requestresponse import Caller
+
+    class UpdateSession(Caller):  # type: ignore[misc]
+        def __enter__(self) -> Any:
+            configuration = talon_one.Configuration(
+                host=url, api_key={"api_key_v1": KEY}, api_key_prefix={"api_key_v1": "ApiKey-v1"}
+            )
+            self._api = talon_one.IntegrationApi(talon_one.ApiClient(configuration))
+            return self
+
+        def __call__(self, order: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+            request = talon_one.IntegrationRequest.from_dict(session_of(order))
+            return self._api.update_customer_session_v2(order["order_id"], request)
+
+    return UpdateSession()
+
+
+def bare_loop(url: str, orders: Path) -> Callable[[], None]:
+    """The limit of Python: 64 coroutines that do nothing but post bodies made beforehand. No order, no retries."""
+    import uvloop
+
+    waiting = deque(
+        (f"{url}/v2/customer_sessions/{quote(order['order_id'])}", msgspec.json.encode(session_of(order)))
+        for order in map(msgspec.json.decode, orders.read_bytes().splitlines())
+    )
+    return lambda: uvloop.run(_empty(waiting))
+
+
+async def _empty(waiting: deque[tuple[str, bytes]]) -> None:
+    import aiohttp
+
+    headers = {"Authorization": f"ApiKey-v1 {KEY}", "Content-Type": "application/json"}
+    connector = aiohttp.TCPConnector(limit=IN_FLIGHT)
+
+    async def work() -> None:
+        while waiting:
+            url, body = waiting.popleft()
+            async with session.put(url, data=body) as response:
+                await response.read()
+
+    async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
+        await asyncio.gather(*(work() for _ in range(IN_FLIGHT)))
+
+
+PEERS = {"WriteToTalonOne": write_to_talon_one, "RequestResponseIO": request_response_io, "bare loop": bare_loop}
+
+
+def main() -> None:
+    peer, url, orders = sys.argv[1:]
+    send = PEERS[peer](url, Path(orders))
+    began, worked = time.perf_counter(), time.process_time()
+    send()
+    print(time.perf_counter() - began, time.process_time() - worked)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""What the benchmarks share: the command line as a process, the simulator's own account, and a table of figures."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+OUT = Path(__file__).resolve().parent / "out"
+KEY = "bench-key"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A process that ended well: wall time in seconds, and its peak of resident memory in MB."""
+
+    seconds: float
+    peak_mb: float
+
+
+def run(command: list[str]) -> Ended:
+    """Run `command` with its output kept back; raises RuntimeError that shows it when the exit code is not 0."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        command, env={**os.environ, "TALONONE_API_KEY": KEY}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    if process.stdout is None:
+        raise RuntimeError("the process has no output")
+    with process.stdout as output:
+        said = output.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{said.decode(errors='replace')}")
+    kilobytes = usage.ru_maxrss / 1024 if sys.platform == "darwin" else usage.ru_maxrss
+    return Ended(time.perf_counter() - began, kilobytes / 1024)
+
+
+def backfill(orders: Path, output: Path, url: str, rate: float) -> Ended:
+    """`beam-talonone backfill` of one file, as a user runs it."""
+    command = Path(sys.executable).with_name("beam-talonone")
+    return run(
+        [str(command), "backfill", "--orders", str(orders), "--output", str(output), "--yes", "--rate", f"{rate:g}",
+         "--base-url", url]
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Account:
+    """What the simulator saw since it was reset: session updates that acted, and how all requests arrived."""
+
+    acted: int
+    arrivals: list[float]
+    """Seconds on the simulator's clock, in order."""
+    answers: dict[str, int]
+    """How many answers of each status."""
+
+    @property
+    def rate(self) -> float:
+        """Requests a second between the first arrival and the last."""
+        return (len(self.arrivals) - 1) / (self.arrivals[-1] - self.arrivals[0])
+
+    def most_within(self, seconds: float) -> int:
+        """The most arrivals in any window of this length."""
+        most = first = 0
+        for last, at in enumerate(self.arrivals):
+            while self.arrivals[first] <= at - seconds:
+                first += 1
+            most = max(most, last - first + 1)
+        return most
+
+
+def account(url: str) -> Account:
+    lines = [json.loads(line) for line in _ask(url, "GET", "requests").splitlines()]
+    answers: dict[str, int] = {}
+    for line in lines:
+        answers[str(line["status"])] = answers.get(str(line["status"]), 0) + 1
+    summary = json.loads(_ask(url, "GET", "summary"))
+    return Account(summary["acted"], sorted(line["arrived"] for line in lines), answers)
+
+
+def reset(url: str) -> None:
+    """Let the simulator forget everything."""
+    _ask(url, "POST", "reset")
+
+
+def _ask(url: str, method: str, name: str) -> bytes:
+    request = urllib.request.Request(f"{url}/_simulator/{name}", method=method)
+    with urllib.request.urlopen(request, timeout=120) as response:
+        answer: bytes = response.read()
+    return answer
+
+
+def keep(name: str, figures: Any) -> Path:
+    """Write figures to bench/out/NAME.json; returns the path."""
+    OUT.mkdir(exist_ok=True)
+    path = OUT / f"{name}.json"
+    path.write_text(json.dumps(figures, indent=2) + "\n")
+    return path

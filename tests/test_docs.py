@@ -1,0 +1,147 @@
+"""What docs/ says is held against the code: examples are run, lists are compared, the generated page is current."""
+
+import importlib.util
+import json
+import re
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from beam_talonone.schemas.operations import OPERATIONS
+from beam_talonone.schemas.parse import parse
+from beam_talonone.schemas.reasons import Reason, Skip, Stage
+from beam_talonone.schemas.records import MODELS
+from beam_talonone.talonone.build import BuildOptions, build
+from beam_talonone.talonone.letters import dead_letter
+from beam_talonone.talonone.outcome import End, Outcome
+from beam_talonone.transforms.formats.csv import unflatten
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md", ROOT / "runner_configs" / "README.md"]
+
+
+def page(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def section(text: str, title: str) -> str:
+    """The text under the heading `## title`."""
+    return text.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of the table rows in a text, heads and rules left out."""
+    cells = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| `")]
+    return [[cell.strip() for cell in row] for row in cells]
+
+
+def codes(text: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def load(text: str):
+    return json.loads(text, parse_float=Decimal)
+
+
+def requests_of(kind: str, fields) -> list[dict[str, object]]:
+    work = build(kind, parse(kind, fields).record, BuildOptions())
+    requests = [part.request for part in work.parts]
+    return [{"operation": r.operation, "path": r.path, "query": r.query, "body": r.body_json()} for r in requests]
+
+
+EXAMPLES = [
+    (kind, example, becomes)
+    for kind in MODELS
+    for example, becomes in re.findall(
+        r"```json\n(.*?)```\n\nbecomes\n\n```jsonl\n(.*?)```", section(page("records.md"), kind[:-1]), re.DOTALL
+    )
+]
+
+
+@pytest.mark.parametrize(("kind", "example", "becomes"), EXAMPLES)
+def test_examples_become_what_the_page_says(kind, example, becomes):
+    assert requests_of(kind, load(example)) == [load(line) for line in becomes.splitlines()]
+
+
+def test_every_kind_has_an_example():
+    assert {kind for kind, _, _ in EXAMPLES} == set(MODELS)
+    assert len(codes(page("records.md"), "json")) == len(EXAMPLES)
+
+
+def test_the_csv_example_is_valid():
+    [text] = codes(section(page("records.md"), "profile"), "csv")
+    header, tier, erasure = text.strip().replace('"Lyon, France"', "Lyon; France").splitlines()
+    names = header.split(",")
+    first, second = (unflatten(dict(zip(names, row.split(","), strict=True))) for row in (tier, erasure))
+    assert [r["operation"] for r in requests_of("profiles", first)] == ["update_customer_profiles_v2"]
+    assert [r["operation"] for r in requests_of("profiles", second)] == ["delete_customer_data"]
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_every_field_of_a_record_is_described(kind):
+    named = {name for row in rows(section(page("records.md"), kind[:-1])) for name in re.findall(r"`(\w+)`", row[0])}
+    assert named == set(MODELS[kind].model_fields)
+
+
+def test_dead_letter_has_the_fields_of_the_page():
+    [example] = codes(section(page("dead-letters.md"), "Shape"), "json")
+    outcome = Outcome(End.DEAD, Reason.REFUSED.value, first_sent=1.0)
+    made = dead_letter("orders", "1", {}, {}, outcome, "job", 2.0)
+    assert list(load(example)) == list(made)
+    described = [name for row in rows(section(page("dead-letters.md"), "Shape")) for name in row[0].split(", ")]
+    assert [name.strip("`") for name in described] == list(made)
+
+
+def test_stages_of_the_page_are_those_of_the_code():
+    [stage] = [row for row in rows(section(page("dead-letters.md"), "Shape")) if row[0] == "`stage`"]
+    assert re.findall(r"`(\w+)`", stage[1]) == [stage.value for stage in Stage]
+
+
+def test_reasons_of_the_page_are_those_of_the_code():
+    listed = rows(section(page("dead-letters.md"), "Reasons"))
+    assert [(row[0].strip("`"), row[2]) for row in listed] == [(reason.value, reason.meaning) for reason in Reason]
+    assert {row[1] for row in listed} <= {stage.value for stage in Stage}
+    assert all(row[3] for row in listed)
+
+
+def test_unclear_reasons_are_named_where_replay_is_explained():
+    told = section(page("dead-letters.md"), "Replay")
+    assert {reason.value for reason in Reason if f"`{reason}`" in told} == {r.value for r in Reason if not r.definite}
+
+
+def test_skips_of_the_page_are_those_of_the_code():
+    listed = rows(section(page("dead-letters.md"), "Skipped records"))
+    assert [row[0].strip("`") for row in listed] == [skip.value for skip in Skip]
+
+
+def test_the_operations_page_is_current():
+    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    assert generate.PAGE.read_text(encoding="utf-8") == generate.page(OPERATIONS), "run `make docs`"
+
+
+def anchors(path: Path) -> set[str]:
+    heads = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head).strip().lower().replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path):
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+        file, _, anchor = target.partition("#")
+        if "://" in target:
+            continue
+        led = (path.parent / file).resolve() if file else path
+        if not led.exists() or (anchor and anchor not in anchors(led)):
+            broken.append(target)
+    assert broken == []
+
+
+def test_every_make_target_of_the_docs_exists():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    told = {target for path in PAGES for target in re.findall(r"`make ([a-z]+)", path.read_text(encoding="utf-8"))}
+    assert told <= targets
