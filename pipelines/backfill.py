@@ -109,9 +109,7 @@ class Backfill:
         slices.write_lines(folder.root / "dead-letters" / "input.jsonl", (row[0] for row in letters))
 
     def _judge_input(self, connection: Any) -> None:
-        read, dead = connection.execute(
-            "SELECT (SELECT COUNT(*) FROM records), (SELECT COUNT(*) FROM fates WHERE end = 'dead_lettered')"
-        ).fetchone()
+        read, dead = _read_and_dead(connection)
         allowed = self.options.sending.max_dead_letters
         if allowed.exceeded(dead, read):
             raise TooManyDeadLetters(
@@ -121,50 +119,49 @@ class Backfill:
 
     def _send(self, folder: JobFolder, connection: Any) -> None:
         first = int(spool.get_meta(connection, "next") or 1)
-        self.already = first - 1
+        self.already = first - 1 + len(replay_journal(folder.journal(_slice_name(first))).done)
         left = self.options.limit
         while first <= self.total:
             last = min(first + slices.SLICE - 1, self.total)
-            told = replay_journal(folder.journal)
-            self.already = first - 1 + len(told.done)
-            slice_name = f"slice-{(first - 1) // slices.SLICE + 1:06d}"
             before = self.tally.ended
-            self._slice(folder, connection, first, last, told, slice_name, left)
+            self._slice(folder, connection, first, last, left)
             if left is not None:
                 left -= self.tally.ended - before
             if left is not None and left <= 0 and self._unsent(connection):
                 raise Interrupted(f"stopped after --limit {self.options.limit} records; go on with --resume")
             first = last + 1
 
-    def _slice(
-        self, folder: JobFolder, connection: Any, first: int, last: int, told: Replayed, name: str, limit: int | None
-    ) -> None:
-        engine = self._the_engine()
+    def _slice(self, folder: JobFolder, connection: Any, first: int, last: int, limit: int | None) -> None:
+        engine, name = self._the_engine(), _slice_name(first)
+        path = folder.journal(name)
+        told = replay_journal(path)
         self._fold(folder, connection, name, told)
         engine.memory.forget()
         began = _snapshot(engine.stats)
-        self._name_returns(connection, first, last)
-        journal = Journal(folder.journal, lambda: _since(engine.stats, began))
+        read, dead = _read_and_dead(connection)
+        journal = Journal(path, lambda: _since(engine.stats, began))
         run = slices.SliceRun(
             folder.spool, first, last, engine, journal, told, self._send_options(),
-            self.options.sending.max_dead_letters, self.tally, limit,
+            self.options.sending.max_dead_letters, self.tally, read, dead - self.tally.dead, limit,
         )  # fmt: skip
-        runner, beam_options = bounded_runner(self.options.beam_args)
         try:
+            self._name_returns(connection, first, last)
+            runner, beam_options = bounded_runner(self.options.beam_args)
             run_bounded(slices.create_pipeline(str(folder.root / name), run, runner, beam_options))
         except Exception:
-            if engine.failure is None:
-                # whatever is in flight must end before its journal is closed
-                engine.stop(Interrupted("the pipeline failed"))
+            # What is in flight must end before its journal is closed. A stop that is under way keeps its reason.
+            ended = Interrupted("the pipeline failed")
+            engine.stop(ended)
+            if engine.failure is None or engine.failure is ended:
                 raise
             raise engine.failure from None
         finally:
             journal.close()
-            told = replay_journal(folder.journal)
+            told = replay_journal(path)
             self._fold(folder, connection, name, told)
         if len(told.done) == last - first + 1:
             spool.set_meta(connection, "next", str(last + 1))
-            folder.journal.unlink()
+            path.unlink()
 
     def _fold(self, folder: JobFolder, connection: Any, name: str, told: Replayed) -> None:
         slices.fold(connection, name, told, folder.root, folder.job, results=self.options.input.results)
@@ -246,6 +243,18 @@ def match_inputs(options: InputOptions) -> dict[str, list[FileInfo]]:
         except SourceError as error:
             raise ConfigurationError(f"--{kind} {pattern}: {error}") from None
     return found
+
+
+def _read_and_dead(connection: Any) -> tuple[int, int]:
+    """Records of the job, and how many of them are dead letters so far."""
+    read, dead = connection.execute(
+        "SELECT (SELECT COUNT(*) FROM records), (SELECT COUNT(*) FROM fates WHERE end = 'dead_lettered')"
+    ).fetchone()
+    return int(read), int(dead)
+
+
+def _slice_name(first: int) -> str:
+    return f"slice-{(first - 1) // slices.SLICE + 1:06d}"
 
 
 def _snapshot(stats: Stats) -> Stats:

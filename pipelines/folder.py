@@ -30,9 +30,9 @@ class JobFolder:
     def spool(self) -> Path:
         return self.root / "state" / "spool.sqlite"
 
-    @property
-    def journal(self) -> Path:
-        return self.root / "state" / "journal.jsonl"
+    def journal(self, slice_name: str) -> Path:
+        """Each slice has its own: a journal that outlives its slice, by a kill, is not taken for the next's."""
+        return self.root / "state" / f"journal-{slice_name}.jsonl"
 
     @property
     def report(self) -> Path:

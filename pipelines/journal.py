@@ -2,6 +2,7 @@
 
 One line an event, appended with one write, so that a killed process leaves at most the last line torn. Lines:
 
+    ["o"]                                       a process began to write
     ["s", number, part, generation, at]         the request of a part is about to leave
     ["b", [[number, part], ...], generation, at]  a bulk of these is about to leave
     ["p", number, part, outcome]                a part of a record ended, others are to come
@@ -34,6 +35,7 @@ class Journal:
         self._stats = stats
         self._stats_at = time.monotonic()
         end_torn_line(path, self._file)
+        self._write(["o"])
 
     def started(self, number: int, part: int, generation: int, at: float) -> None:
         self._write(["s", number, part, generation, at])
@@ -107,6 +109,8 @@ def _read_line(line: bytes, told: Replayed, packs: dict[tuple[tuple[int, int], .
     except msgspec.DecodeError:
         return
     match entry:
+        case ["o"]:
+            told.stats.append({"operations": {}})
         case ["s", number, part, generation, at]:
             known = told.in_flight.setdefault(number, {})
             first = known[part].first_sent if part in known else at
@@ -119,16 +123,4 @@ def _read_line(line: bytes, told: Replayed, packs: dict[tuple[tuple[int, int], .
         case ["d", number, outcome, at]:
             told.done[number] = (msgspec.convert(outcome, Outcome), at)
         case ["q", stats]:
-            _keep_stats(told.stats, stats)
-
-
-def _keep_stats(kept: list[dict[str, Any]], stats: dict[str, Any]) -> None:
-    """Statistics of one process only grow: a smaller one begins the next process."""
-    if kept and _requests(stats) >= _requests(kept[-1]):
-        kept[-1] = stats
-    else:
-        kept.append(stats)
-
-
-def _requests(stats: dict[str, Any]) -> int:
-    return sum(entry["requests"] for entry in stats["operations"].values())
+            told.stats[-1:] = [stats]

@@ -55,6 +55,9 @@ class SliceRun:
     options: SendOptions
     max_dead_letters: MaxDeadLetters
     tally: Tally
+    read: int
+    """Records read, of which `dead_before` were dead letters before this run of the job."""
+    dead_before: int
     limit: int | None = None
 
 
@@ -194,16 +197,20 @@ class SendSlice(beam.DoFn):  # type: ignore[misc]
         return known
 
     def _count(self, outcome: Outcome) -> None:
-        tally, allowed = self._run.tally, self._run.max_dead_letters
+        run, tally = self._run, self._run.tally
         with tally.lock:
             tally.ended += 1
             tally.dead += outcome.end is End.DEAD
-            too_many = allowed.exceeded(tally.dead, tally.ended)
-        if too_many and self._run.engine.failure is None:
-            self._run.engine.stop(
+            dead, sent = tally.dead, tally.ended
+        if outcome.end is not End.DEAD or run.engine.failure is not None:
+            return
+        # what is sent is judged for itself, or a bad attribute would be noticed after half of all records only
+        in_all, allowed = run.dead_before + dead, run.max_dead_letters
+        if allowed.exceeded(dead, sent) or allowed.exceeded(in_all, run.read):
+            run.engine.stop(
                 TooManyDeadLetters(
-                    f"{tally.dead} of the {tally.ended} records sent are dead letters, more than --max-dead-letters"
-                    f" {allowed.text} (the last: {outcome.reason}: {outcome.detail})"
+                    f"{in_all} dead letters ({dead} of the {sent} records sent now), more than --max-dead-letters"
+                    f" {allowed.text}; the last: {outcome.reason}: {outcome.detail}"
                 )
             )
 
