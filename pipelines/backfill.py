@@ -49,7 +49,6 @@ class Backfill:
             sending.api_key_env,
         )  # fmt: skip
         self._engine: Engine | None = None
-        self._began = time.time()
 
     def run(self) -> dict[str, Any]:
         """Run the job to its end, or go on with it; returns its report.
@@ -78,12 +77,10 @@ class Backfill:
             self._write_input_letters(folder, connection)
             self._judge_input(connection)
             self._engine = engine_for(self._config)
-            self._began = time.time()
-            try:
-                self._send(folder, connection)
-            finally:
-                self._keep_clock(connection)
-            report = self._report(folder, connection)
+            self._send(folder, connection)
+            report = make_report(
+                connection, folder.job, self.options.sending.rate, folder.manifest["started"], time.time()
+            )
         write_whole(folder.report, json.dumps(report, indent=2).encode() + b"\n")
         return report
 
@@ -166,9 +163,10 @@ class Backfill:
     def _fold(self, folder: JobFolder, connection: Any, name: str, told: Replayed) -> None:
         slices.fold(connection, name, told, folder.root, folder.job, results=self.options.input.results)
         number = int(name.rsplit("-", 1)[1])
-        for process, stats in enumerate(told.stats):
+        for process, (stats, seconds) in enumerate(told.stats):
             connection.execute(
-                "INSERT OR REPLACE INTO stats VALUES (?, ?, ?)", (number, process, msgspec.json.encode(stats))
+                "INSERT OR REPLACE INTO stats VALUES (?, ?, ?, ?)",
+                (number, process, msgspec.json.encode(stats), seconds),
             )
 
     def _name_returns(self, connection: Any, first: int, last: int) -> None:
@@ -186,21 +184,6 @@ class Backfill:
         return SendOptions(
             dry=options.input.dry, edit_closed=options.sending.edit_closed, effects=options.input.results
         )
-
-    def _report(self, folder: JobFolder, connection: Any) -> dict[str, Any]:
-        worked = float(spool.get_meta(connection, "worked") or 0)
-        report = make_report(
-            connection, folder.job, self.options.sending.rate, folder.manifest["started"], time.time()
-        )
-        requests = sum(entry["requests"] for entry in report["operations"].values())
-        report["requests_per_second"] = round(requests / worked, 2) if worked else 0.0
-        return report
-
-    def _keep_clock(self, connection: Any) -> None:
-        """Add this run's time to the job's, so that a rate can be told that leaves out the time between runs."""
-        worked = float(spool.get_meta(connection, "worked") or 0)
-        spool.set_meta(connection, "worked", str(worked + time.time() - self._began))
-        self._began = time.time()
 
     def _unsent(self, connection: Any) -> bool:
         row = connection.execute("SELECT COUNT(*) FROM queue WHERE rec NOT IN (SELECT rec FROM fates)").fetchone()

@@ -7,7 +7,7 @@ One line an event, appended with one write, so that a killed process leaves at m
     ["b", [[number, part], ...], generation, at]  a bulk of these is about to leave
     ["p", number, part, outcome]                a part of a record ended, others are to come
     ["d", number, outcome, at]                  a record ended
-    ["q", statistics]                           what this process sent so far in this slice
+    ["q", statistics, seconds]                  what this process sent so far in this slice, and in which time
 """
 
 import os
@@ -24,7 +24,7 @@ from beam_talonone.talonone.outcome import Outcome
 from beam_talonone.talonone.stats import Stats
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
-STATS_EVERY = 1.0
+STATS_EVERY = 0.2
 
 
 class Journal:
@@ -33,7 +33,7 @@ class Journal:
     def __init__(self, path: Path, stats: Callable[[], Stats]) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._stats = stats
-        self._stats_at = time.monotonic()
+        self._began = self._stats_at = time.monotonic()
         end_torn_line(path, self._file)
         self._write(["o"])
 
@@ -53,7 +53,7 @@ class Journal:
 
     def write_stats(self) -> None:
         self._stats_at = time.monotonic()
-        self._write(["q", self._stats()])
+        self._write(["q", self._stats(), self._stats_at - self._began])
 
     def close(self) -> None:
         """The slice is complete: its lines survive a loss of power from here on."""
@@ -85,8 +85,8 @@ class Replayed:
     parts: dict[int, dict[int, Outcome]] = field(default_factory=dict)
     in_flight: dict[int, dict[int, InFlight]] = field(default_factory=dict)
     packs: list[tuple[list[tuple[int, int]], InFlight]] = field(default_factory=list)
-    stats: list[dict[str, Any]] = field(default_factory=list)
-    """The last statistics of each process that wrote the journal."""
+    stats: list[tuple[dict[str, Any], float]] = field(default_factory=list)
+    """The last statistics, and the seconds, of each process that wrote the journal."""
 
 
 def replay_journal(path: Path) -> Replayed:
@@ -110,7 +110,7 @@ def _read_line(line: bytes, told: Replayed, packs: dict[tuple[tuple[int, int], .
         return
     match entry:
         case ["o"]:
-            told.stats.append({"operations": {}})
+            told.stats.append(({"operations": {}}, 0.0))
         case ["s", number, part, generation, at]:
             known = told.in_flight.setdefault(number, {})
             first = known[part].first_sent if part in known else at
@@ -122,5 +122,5 @@ def _read_line(line: bytes, told: Replayed, packs: dict[tuple[tuple[int, int], .
             told.parts.setdefault(number, {})[part] = msgspec.convert(outcome, Outcome)
         case ["d", number, outcome, at]:
             told.done[number] = (msgspec.convert(outcome, Outcome), at)
-        case ["q", stats]:
-            told.stats[-1:] = [stats]
+        case ["q", stats, seconds]:
+            told.stats[-1:] = [(stats, seconds)]

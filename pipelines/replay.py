@@ -1,5 +1,6 @@
 """Replay: dead letters sent again in one bounded pass, never over what their job has applied since."""
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -59,7 +60,7 @@ class Replay(Backfill):
             return
         letter = None
         if fate.end is End.DEAD:
-            letter = letter_of(connection, rec, fate, job, self._began)
+            letter = letter_of(connection, rec, fate, job, time.time())
         spool.settle(connection, [(rec, fate.end.value, fate.stage.value, fate.reason, letter)])
 
     def _fold(self, folder: JobFolder, connection: Any, name: str, told: Any) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from beam_talonone.pipelines.letters import LETTERS
 from beam_talonone.pipelines.options import KINDS
 from beam_talonone.talonone.outcome import End
 from beam_talonone.talonone.stats import Latencies, OperationStats, Stats
@@ -14,17 +15,18 @@ APPLIED = (End.APPLIED.value, End.ALREADY_APPLIED.value)
 
 def make_report(connection: Any, job: str, rate: float, started: float, ended: float) -> dict[str, Any]:
     """report.json as a value. `rate` in requests a second, times in seconds since 1970."""
-    kinds = {kind: counts for kind in KINDS if (counts := _kind(connection, kind))["read"]}
+    # of a replay, what is no dead letter has no kind of its own
+    kinds = {kind: counts for kind in (*KINDS, LETTERS) if (counts := _kind(connection, kind))["read"]}
     stats = all_stats(connection)
     outcomes = ("filtered", "applied", "superseded", "duplicate", "skipped", "dead_lettered")
     read = sum(counts["read"] for counts in kinds.values())
-    seconds = max(ended - started, 0.001)
+    seconds = connection.execute("SELECT COALESCE(SUM(seconds), 0) FROM stats").fetchone()[0]
     return {
         "job": job,
         "kinds": kinds,
         "operations": stats.report(),
         "rate": rate,
-        "requests_per_second": round(stats.requests / seconds, 2),
+        "requests_per_second": round(stats.requests / seconds, 2) if seconds else 0.0,
         "started": _time(started),
         "ended": _time(ended),
         "reasons": _reasons(connection),

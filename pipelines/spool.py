@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS replayed (
   PRIMARY KEY (kind, identity)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS stats (slice INTEGER NOT NULL, process INTEGER NOT NULL, value BLOB NOT NULL,
+  seconds REAL NOT NULL,
   PRIMARY KEY (slice, process)) WITHOUT ROWID;
 """
 

@@ -136,6 +136,9 @@ def test_the_ledger_goes_to_a_file_as_it_happens(tmp_path):
     with running(SimulatorSettings(ledger=str(file))) as url:
         for n in range(3):
             httpx.put(f"{url}/v2/customer_sessions/{n}", json=BODY, headers=KEY)
+            deadline = time.monotonic() + 10.0  # the line follows the answer, in another process
+            while len(file.read_text().splitlines()) < n + 1 and time.monotonic() < deadline:
+                time.sleep(0.01)
             assert len(file.read_text().splitlines()) == n + 1
         assert file.read_text() == httpx.get(url + "/_simulator/ledger").text
     assert json.loads(file.read_text().splitlines()[0])["answered"] > 0
