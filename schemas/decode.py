@@ -51,12 +51,17 @@ def as_it_came(raw: Raw) -> Any:
     return None if raw.fields is None else plain_json(raw.fields, lenient=True)
 
 
+_PLAIN = frozenset({str, int, bool, type(None)})
+
+
 def plain_json(value: Any, *, lenient: bool = False) -> Any:
     """`value` with everything that JSON has no word for turned into what the API takes: times in RFC 3339.
 
     Raises InvalidRecord for what cannot be sent (bytes, NaN); `lenient` turns those into text instead.
     """
-    if isinstance(value, Mapping):
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, dict | Mapping):
         return {str(name): plain_json(entry, lenient=lenient) for name, entry in value.items()}
     if isinstance(value, list | tuple):
         return [plain_json(entry, lenient=lenient) for entry in value]

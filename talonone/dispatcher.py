@@ -74,6 +74,7 @@ class Departures:
             delay = self._pacer.reserve(now) - now
             if delay > 0:
                 await asyncio.sleep(delay)
+                self._pacer.left(clock())
                 self.throttled += delay
             while self._waiting:
                 _, _, start = heapq.heappop(self._waiting)

@@ -36,7 +36,7 @@ GRACE = 30.0
 TELL_EVERY = 0.01
 """Seconds after which those who wait are told that jobs have ended."""
 
-PORTION = 20
+PORTION = 10
 """Posts that are read at a time: a departure that is due must not wait until thousands of jobs are taken in."""
 
 log = logging.getLogger(__name__)

@@ -73,6 +73,8 @@ def _effects(body: bytes) -> list[Any]:
 
 def combined(parts: list[Outcome]) -> Outcome:
     """One outcome of a record's parts: its first dead letter, else applied if any part was, else its first."""
+    if len(parts) == 1:
+        return parts[0]
     attempts = sum(part.attempts for part in parts)
     dead = next((part for part in parts if part.end is End.DEAD), None)
     chosen = dead or next((part for part in parts if part.end is End.APPLIED), parts[0])

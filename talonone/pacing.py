@@ -5,15 +5,15 @@ Time is passed in, in seconds of any monotonic clock, so that everything here is
 
 TOLERANCE = 0.004
 """Seconds that a departure may be late without the schedule moving: what a busy event loop needs to keep the rate.
-At 200 a second it lets two requests leave together, never more."""
+At 200 a second a request may so follow a late one after 1 ms, and no other one after that."""
 
 SLOWEST = 0.05
 STEEPEST = 0.3
 RECOVERY_PER_SECOND = 0.1
 SLOWING = 3.0
 """How hard a 429 counts. At the rate r, a second in which the share s of all answers is 429 takes 3 s of the rate,
-and 0.1 comes back: a stray 429 costs nothing lasting, a storm brings the pace to its floor within a second, and against
-an API that allows only part of the rate the pace settles a thirtieth of the rate above that part."""
+and 0.1 comes back: a stray 429 costs nothing lasting, a storm brings the pace to its floor within a second, and
+against an API that allows only part of the rate the pace settles a thirtieth of the rate above that part."""
 
 
 class Pacer:
@@ -30,6 +30,11 @@ class Pacer:
         due = max(self._next, now - TOLERANCE)
         self._next = due + 1.0 / (self.rate * self.factor(now))
         return max(due, now)
+
+    def left(self, at: float) -> None:
+        """The departure booked last left at `at`, later than booked: of that only so much is made up for that the
+        next one does not leave together with it."""
+        self._next = max(self._next, at - TOLERANCE + 1.0 / (self.rate * self.factor(at)))
 
     def slow_down(self, now: float) -> None:
         """The API said 429 or 503: go a step slower, never below a twentieth of the rate."""

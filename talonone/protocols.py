@@ -61,18 +61,23 @@ async def plain(courier: Courier, work: Work, part: Part, known: Known) -> Outco
 
 async def order(courier: Courier, work: Work, part: Part, known: Known) -> Outcome:
     """Update a session, knowing its states: cancelled alone, closed already, edited after closing."""
-    wanted = jsonio.loads(part.request.body or b"{}")["customerSession"]
     lone_cancel = work.status == "cancelled" and not known.session_sent
     if courier.was_in_flight is not None or lone_cancel:
         found = await read_session(courier, work.id)
         if found is None and lone_cancel:
             return skipped(Skip.NOTHING_TO_CANCEL, part.request.operation)
-        if courier.was_in_flight is not None and _is_done(wanted, found):
+        if courier.was_in_flight is not None and _is_done(_wanted(part), found):
             return _already(part)
     answer = await courier.send(part.request)
     if answer.verdict is Verdict.UNKNOWN or _may_be_a_state(answer):
-        return await _by_state(courier, work, part, answer, wanted)
+        return await _by_state(courier, work, part, answer, _wanted(part))
     return _settled(courier, part, answer)
+
+
+def _wanted(part: Part) -> dict[str, Any]:
+    """The session as the part's request sets it. Most orders never need it, so it is not read in advance."""
+    session: dict[str, Any] = jsonio.loads(part.request.body or b"{}")["customerSession"]
+    return session
 
 
 def _is_done(wanted: dict[str, Any], found: dict[str, Any] | None) -> bool:

@@ -7,7 +7,7 @@ YOUNG, MIDDLE, OLD = 20_000, 20, 20
 """Thresholds of the garbage collector. Thousands of records wait at a time, and its defaults look through them all
 again and again: a fifth of the processor's time."""
 
-SWITCH = 0.001
+SWITCH = 0.0005
 """Seconds until a busy thread must make room: with the default of 5 ms the sending thread would be late for its
 departures whenever another one reads or checks records."""
 

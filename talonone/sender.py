@@ -75,6 +75,8 @@ class Sender:
             now = asyncio.get_running_loop().time()
             if answer.verdict is not Verdict.RETRY:
                 self.health.works(now)
+                if trip.tries == 1 and not trip.unclear:
+                    return answer
                 return replace(answer, unclear_before=trip.unclear, tries=trip.tries)
             trip.unclear = trip.unclear or answer.acted
             reachable = answer.status is not None and answer.status not in GATEWAY

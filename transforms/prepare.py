@@ -57,7 +57,9 @@ class Prepared:
 
     def id_or_none(self) -> str | None:
         """The record's id, also that of an invalid one if it can be read."""
-        return self.work.id if self.work is not None else self.text_field(ID_FIELDS[self.raw.kind])
+        if self.work is not None:
+            return self.work.id
+        return self.text_field(ID_FIELDS.get(self.raw.kind, ""))
 
     def text_field(self, name: str) -> str | None:
         value = (self.fields or {}).get(name)

@@ -1,6 +1,6 @@
 """What DoFns that send have in common: feeding the process's engine, and giving out outcomes as they come."""
 
-import queue
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,12 +21,12 @@ class Sending:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._open = 0
-        self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
+        self._done: deque[Done] = deque()
 
     def tell(self, job: Job, outcome: Outcome) -> None:
         """To be given to jobs as `told`; runs on the engine's thread."""
         remember(self.engine, job, outcome)
-        self._done.put((job, outcome))
+        self._done.append((job, outcome))
         self.engine.job_done()
 
     def submit(self, job: Job) -> None:
@@ -39,19 +39,15 @@ class Sending:
 
     def done(self) -> Iterator[Done]:
         """The outcomes that have come since the last call."""
-        while True:
-            try:
-                found = self._done.get_nowait()
-            except queue.Empty:
-                return
+        while self._done:
             self._open -= 1
-            yield found
+            yield self._done.popleft()
 
     def rest(self) -> Iterator[Done]:
         """Send what is half-packed and give every outcome that is still open. Raises what stopped the engine."""
         self.engine.flush()
         while self._open:
-            self.engine.wait(lambda: not self._done.empty())
+            self.engine.wait(lambda: bool(self._done))
             yield from self.done()
 
 

@@ -187,6 +187,7 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
     def start_bundle(self) -> None:
         self._sending = Sending(engine_for(self._config))
         self._records: dict[int, bytes] = {}
+        self._counters: dict[str, Any] = {}
         self._number = 0
 
     def process(self, lane: tuple[str, Iterable[Packed]]) -> Iterator[Any]:
@@ -218,7 +219,7 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
         known = self._sending.engine.memory.known(job.work.sessions[0])
         if self._options.dry and job.work.kind == "returns" and known.session_sent:
             return skipped(Skip.ORDER_NOT_SENT, "return_cart_items")
-        return replace(known, order_dead=False)
+        return replace(known, order_dead=False) if known.order_dead else known
 
     def _repeated(self, work: Work, record: bytes, content: bytes) -> Iterator[Any]:
         if work.content == content:
@@ -227,8 +228,13 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
         detail = "another record has this id and other content"
         yield self._output(work, record, Outcome(End.DEAD, Reason.ID_REUSED.value, detail, stage=Stage.VALIDATE))
 
+    def _counter(self, name: str) -> Any:
+        if name not in self._counters:
+            self._counters[name] = Metrics.counter(NAMESPACE, name)
+        return self._counters[name]
+
     def _output(self, work: Work, record: bytes, outcome: Outcome) -> Any:
-        Metrics.counter(NAMESPACE, f"{work.kind}_{outcome.end.value}").inc()
+        self._counter(f"{work.kind}_{outcome.end.value}").inc()
         if outcome.end is End.DEAD:
             source = {"step": self._label}
             came = jsonio.loads(record)

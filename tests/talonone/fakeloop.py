@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 START = 1_000.0
+TOO_LONG = 10 * 365 * 86_400.0
 
 
 class NothingWillHappen(Exception):
@@ -21,7 +22,7 @@ class _Jumping(selectors.SelectSelector):
     loop: "FakeLoop"
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None:
+        if timeout is None or timeout > TOO_LONG:
             raise NothingWillHappen
         if timeout > 0:
             self.loop.now += timeout
