@@ -14,8 +14,9 @@ from beam_talonone.pipelines import slices, spool
 from beam_talonone.pipelines.folder import JobFolder, open_job, write_whole
 from beam_talonone.pipelines.ingest import ingest
 from beam_talonone.pipelines.journal import Journal, Replayed, replay_journal
+from beam_talonone.pipelines.letters import LETTERS
 from beam_talonone.pipelines.options import BackfillOptions, InputOptions
-from beam_talonone.pipelines.report import make_report
+from beam_talonone.pipelines.report import account, make_report
 from beam_talonone.pipelines.runner import bounded_runner, run_bounded
 from beam_talonone.schemas.operations import get_customer_session
 from beam_talonone.talonone.courier import SendOptions
@@ -23,7 +24,7 @@ from beam_talonone.talonone.engine import Engine, EngineSettings
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, TooManyDeadLetters
 from beam_talonone.talonone.sessions import profile_of
 from beam_talonone.talonone.stats import Stats
-from beam_talonone.talonone.transport import check_base_url
+from beam_talonone.talonone.transport import check_base_url, in_clear
 from beam_talonone.transforms.engines import EngineConfig, close_engine, engine_for, read_key
 from beam_talonone.transforms.formats.errors import SourceError
 from beam_talonone.transforms.formats.files import FileInfo, match_files
@@ -56,6 +57,8 @@ class Backfill:
         Raises ConfigurationError before anything was sent, StopRun when it ended early and can be resumed.
         """
         read_key(self.options.sending.api_key_env)
+        if in_clear(self.options.sending.base_url):
+            self._notice(f"{self.options.sending.base_url} is not https: the API key travels in clear text")
         bounded_runner(self.options.beam_args)
         files = match_inputs(self.options.input)
         folder = open_job(
@@ -78,9 +81,7 @@ class Backfill:
             self._judge_input(connection)
             self._engine = engine_for(self._config)
             self._send(folder, connection)
-            report = make_report(
-                connection, folder.job, self.options.sending.rate, folder.manifest["started"], time.time()
-            )
+            report = self._report(folder, connection)
         write_whole(folder.report, json.dumps(report, indent=2).encode() + b"\n")
         return report
 
@@ -125,6 +126,8 @@ class Backfill:
             if left is not None:
                 left -= self.tally.ended - before
             if left is not None and left <= 0 and self._unsent(connection):
+                for line in account(self._report(folder, connection)):
+                    self._notice(line)
                 raise Interrupted(f"stopped after --limit {self.options.limit} records; go on with --resume")
             first = last + 1
 
@@ -185,6 +188,10 @@ class Backfill:
             dry=options.input.dry, edit_closed=options.sending.edit_closed, effects=options.input.results
         )
 
+    def _report(self, folder: JobFolder, connection: Any) -> dict[str, Any]:
+        started = folder.manifest["started"]
+        return make_report(connection, folder.job, self.options.sending.rate, started, time.time())
+
     def _unsent(self, connection: Any) -> bool:
         row = connection.execute("SELECT COUNT(*) FROM queue WHERE rec NOT IN (SELECT rec FROM fates)").fetchone()
         return int(row[0]) > 0
@@ -224,7 +231,8 @@ def match_inputs(options: InputOptions) -> dict[str, list[FileInfo]]:
             found[kind] = match_files(pattern)
             list(inputs_of(kind, found[kind], options.format))
         except SourceError as error:
-            raise ConfigurationError(f"--{kind} {pattern}: {error}") from None
+            option = "DEAD_LETTERS_GLOB" if kind == LETTERS else f"--{kind}"
+            raise ConfigurationError(f"{option}: {error}") from None
     return found
 
 

@@ -14,7 +14,7 @@ from beam_talonone.pipelines import spool
 from beam_talonone.pipelines.backfill import match_inputs
 from beam_talonone.pipelines.ingest import ingest
 from beam_talonone.pipelines.options import KINDS, InputOptions
-from beam_talonone.pipelines.report import make_report
+from beam_talonone.pipelines.report import ignored, make_report
 from beam_talonone.schemas import jsonio
 from beam_talonone.talonone.courier import SendOptions
 from beam_talonone.talonone.dispatcher import Dispatcher, Ticket
@@ -73,11 +73,14 @@ def _account(connection: Any, report: dict[str, Any]) -> Iterator[str]:
     for kind, counts in report["kinds"].items():
         to_send = counts["mapped"] - counts["duplicate"]
         told = ", ".join(f"{counts[name]:,} {name}" for name in ("invalid", "filtered", "duplicate") if counts[name])
-        unknown = f"; {counts['unknown_fields']:,} unknown fields ignored" if counts["unknown_fields"] else ""
+        names = report["unknown_names"].get(kind)
+        unknown = f"; ignored, as not known: {ignored(names)}" if names else ""
         yield f"{kind}: {counts['read']:,} read, {to_send:,} to send{', ' + told if told else ''}{unknown}"
         for reason, number in report["reasons"].get(kind, {}).items():
             yield f"  {number:,} {reason}"
             yield from _examples(connection, kind, reason)
+            if number > EXAMPLES:
+                yield f"    and {number - EXAMPLES:,} more"
 
 
 def _examples(connection: Any, kind: str, reason: str) -> Iterator[str]:

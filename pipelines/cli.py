@@ -2,26 +2,34 @@
 
 import logging
 import os
+import signal
 import sys
 import traceback
+from importlib import metadata
 from typing import Annotated, Any
 
 import typer
 
 from beam_talonone.pipelines import commands
 from beam_talonone.pipelines.simulate import simulate
-from beam_talonone.talonone.errors import ConfigurationError, StopRun
+from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopRun
 
-FINISHED, STOPPED, USAGE, DEAD_LETTERS = 0, 1, 2, 3
+FINISHED, STOPPED, USAGE = 0, 1, 2
+TYPER_INTERRUPTED = 130
 
 _BadCommandLine: Any = typer.BadParameter.__mro__[1]
 """Typer's error for a wrong command line, which it does not export: the parent of its BadParameter."""
+
+_NoCommand: type[Exception] = next(
+    (kind for kind in _BadCommandLine.__subclasses__() if kind.__name__ == "NoArgsIsHelpError"), _BadCommandLine
+)
 
 app = typer.Typer(
     name="beam-talonone",
     help="Feed Talon.One from files: once, in order, at the rate, with nothing lost.",
     no_args_is_help=True,
     add_completion=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
     pretty_exceptions_enable=False,
 )
 app.command()(commands.backfill)
@@ -31,9 +39,18 @@ app.command()(commands.demo)
 app.command()(simulate)
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"beam-talonone {metadata.version('beam-talonone')}")
+        raise typer.Exit
+
+
 @app.callback()
 def common(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and Beam's own messages.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Feed Talon.One from files."""
     logging.basicConfig(level=logging.INFO if debug else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
@@ -43,6 +60,7 @@ def common(
 
 def main() -> None:
     """Entry point of `beam-talonone`: runs a command and exits with its code."""
+    signal.signal(signal.SIGTERM, _terminated)  # while Beam is being imported; a run has handlers of its own
     sys.exit(run(sys.argv[1:]))
 
 
@@ -55,7 +73,11 @@ def run(arguments: list[str]) -> int:
         arguments = ["--debug", *(word for word in ours if word != "--debug"), *arguments[len(ours) :]]
     try:
         code = app(arguments, standalone_mode=False)
+        if code == TYPER_INTERRUPTED:
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else FINISHED
+    except _NoCommand:
+        return USAGE  # the help was shown
     except _BadCommandLine as error:
         return _fail(USAGE, " ".join(error.format_message().split()), debug)
     except ConfigurationError as error:
@@ -68,6 +90,10 @@ def run(arguments: list[str]) -> int:
         return _fail(STOPPED, f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), debug)
     except Exception as error:
         return _fail(STOPPED, f"{type(error).__name__}: {_first_line(error)} (--debug shows more)", debug)
+
+
+def _terminated(number: int, frame: object) -> None:
+    raise Interrupted("stopped by SIGTERM")
 
 
 def _fail(code: int, message: str, debug: bool) -> int:

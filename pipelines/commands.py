@@ -20,7 +20,9 @@ from beam_talonone.pipelines.options import (
 )
 from beam_talonone.talonone.errors import ConfigurationError
 
-Glob = Annotated[str | None, typer.Option(metavar="GLOB", help="Files of these records: a local path or gs://.")]
+Glob = Annotated[
+    list[str] | None, typer.Option(metavar="GLOB", help="Files of these records: a local path or gs://, quoted.")
+]
 Format = Annotated[
     Literal["jsonl", "avro", "csv", "parquet"] | None,
     typer.Option("--format", help="Format of all files, instead of telling it by their names."),
@@ -180,9 +182,12 @@ def demo(
     return run_demo(positive("--rate", rate), output)
 
 
-def given_globs(**globs: str | None) -> dict[str, str]:
-    """The inputs that were given, in the order of kinds. Raises ConfigurationError when there is none."""
-    found = {kind: pattern for kind in KINDS if (pattern := globs[kind])}
+def given_globs(**globs: list[str] | None) -> dict[str, str]:
+    """The inputs that were given, in the order of kinds. Raises ConfigurationError for none, or one given twice."""
+    twice = next((kind for kind, patterns in globs.items() if len(patterns or ()) > 1), None)
+    if twice is not None:
+        raise ConfigurationError(f"--{twice} was given more than once: give one pattern that matches all files")
+    found = {kind: patterns[0] for kind in KINDS if (patterns := globs[kind])}
     if not found:
         raise ConfigurationError("no input: give at least one of --orders, --returns, --profiles, --events, --calls")
     return found

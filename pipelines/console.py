@@ -31,12 +31,14 @@ class Run(Protocol):
 def run_with_progress(make: Callable[[BackfillOptions, Callable[[str], None]], Run], options: BackfillOptions) -> int:
     """Run a job with its progress shown; returns the exit code: 3 when there are dead letters, else 0."""
     console = Console(stderr=True, highlight=False)
-    work = make(options, lambda text: console.print(f"beam-talonone: {text}"))
+    work = make(options, lambda text: console.print(f"beam-talonone: {text}", soft_wrap=True))
     with ProgressShown(console, work):
         report = work.run()
     for line in account(report):
         console.print(line, soft_wrap=True)
     console.print(f"the full account: {options.output / 'report.json'}", soft_wrap=True)
+    if exit_code(report):
+        console.print(f"what was not applied, and why: {options.output / 'dead-letters'}", soft_wrap=True)
     return exit_code(report)
 
 

@@ -45,7 +45,6 @@ def run_demo(rate: float, output: Path) -> int:
             output / "backfill",
         )
         run_with_progress(Backfill, options)
-    print(f"look at {output / 'backfill' / 'dead-letters'} for what was not applied, and why", file=sys.stderr)
     return 0
 
 

@@ -50,6 +50,8 @@ def open_job(
     Raises ConfigurationError when it is used and `resume` is not given, when what was given differs from what the
     job was started with, and when another process is at work in it.
     """
+    if ":/" in str(root):
+        raise ConfigurationError(f"--output {root} is a folder of this machine: the journal must be on its disk")
     manifest_path = root / MANIFEST
     if not resume and any((root / name).exists() for name in OURS):
         raise ConfigurationError(

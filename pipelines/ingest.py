@@ -1,6 +1,7 @@
 """The first pipeline of a backfill: everything that was given is read, checked, and laid down in order of sending."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
@@ -28,6 +29,9 @@ from beam_talonone.transforms.sources import ReadRecords
 
 BATCH = 500
 
+UNKNOWN_NAME = 100
+"""Characters kept of the name of a field that is not known."""
+
 BRANCH_BITS = 48
 """Each branch of the graph numbers its records in a range of its own."""
 
@@ -45,6 +49,7 @@ def ingest(
         connection.executescript(spool.INDEXES)
         _settle_repeated(connection, job)
         spool.name_anonymous_returns(connection)
+        spool.set_meta(connection, "kinds", " ".join(kind for kind in files if kind != LETTERS))
         return spool.order_queue(connection)
 
 
@@ -84,6 +89,7 @@ class WriteSpool(beam.DoFn):  # type: ignore[misc]
     def setup(self) -> None:
         self._connection = spool.connect(Path(self._path), fresh=True)
         self._rows: list[spool.Row] = []
+        self._unknown: Counter[tuple[str, str]] = Counter()
         self._fates: list[tuple[int, str, str | None, str | None, bytes | None]] = []
 
     def start_bundle(self) -> None:
@@ -117,6 +123,7 @@ class WriteSpool(beam.DoFn):  # type: ignore[misc]
                 prepared.unknown_fields, raw_json(prepared), work.to_bytes(), _origin_json(prepared.origin),
             )
         )  # fmt: skip
+        self._unknown.update((work.kind, name[:UNKNOWN_NAME]) for name in prepared.unknown_names)
         if not self._since <= work.event_us < self._until:
             self._fates.append((self._last, End.FILTERED.value, None, None, None))
 
@@ -161,7 +168,9 @@ class WriteSpool(beam.DoFn):  # type: ignore[misc]
             f"INSERT INTO records VALUES (?{', ?' * 19})", [(first + i, *row) for i, row in enumerate(self._rows)]
         )
         spool.settle(self._connection, self._fates)
+        spool.add_unknown(self._connection, self._unknown)
         self._connection.execute("COMMIT")
+        self._unknown.clear()
         self._rows.clear()
         self._fates.clear()
 

@@ -26,10 +26,10 @@ def open_letter(raw: Raw, options: BuildOptions, assume_timezone: tzinfo | None 
             raise InvalidRecord(Reason.INVALID_FIELD, "not a dead letter: it needs `kind`, `record` and `source`")
         origin = _origin(raw, letter)
     except InvalidRecord as problem:
-        return Prepared(raw, None, 0, problem)
+        return Prepared(raw, None, problem=problem)
     if letter["reason"] == Reason.UNREADABLE_FILE:
         nothing = InvalidRecord(Reason.UNREADABLE_FILE, "a file that could not be read has no record to replay")
-        return Prepared(_inner(raw, letter), None, 0, nothing, origin=origin)
+        return Prepared(_inner(raw, letter), None, problem=nothing, origin=origin)
     return replace(prepare(_inner(raw, letter), options, assume_timezone), origin=origin)
 
 

@@ -7,8 +7,11 @@ import msgspec
 
 from beam_talonone.pipelines.letters import LETTERS
 from beam_talonone.pipelines.options import KINDS
+from beam_talonone.pipelines.spool import get_meta
 from beam_talonone.talonone.outcome import End
 from beam_talonone.talonone.stats import Latencies, OperationStats, Stats
+
+NAMES_SHOWN = 20
 
 APPLIED = (End.APPLIED.value, End.ALREADY_APPLIED.value)
 
@@ -16,7 +19,9 @@ APPLIED = (End.APPLIED.value, End.ALREADY_APPLIED.value)
 def make_report(connection: Any, job: str, rate: float, started: float, ended: float) -> dict[str, Any]:
     """report.json as a value. `rate` in requests a second, times in seconds since 1970."""
     # of a replay, what is no dead letter has no kind of its own
-    kinds = {kind: counts for kind in (*KINDS, LETTERS) if (counts := _kind(connection, kind))["read"]}
+    given = (get_meta(connection, "kinds") or "").split()
+    counted = {kind: _kind(connection, kind) for kind in (*KINDS, LETTERS)}
+    kinds = {kind: counts for kind, counts in counted.items() if counts["read"] or kind in given}
     stats = all_stats(connection)
     outcomes = ("filtered", "applied", "superseded", "duplicate", "skipped", "dead_lettered")
     read = sum(counts["read"] for counts in kinds.values())
@@ -30,6 +35,7 @@ def make_report(connection: Any, job: str, rate: float, started: float, ended: f
         "started": _time(started),
         "ended": _time(ended),
         "reasons": _reasons(connection),
+        "unknown_names": _unknown_names(connection),
         "unaccounted": read - sum(counts[name] for counts in kinds.values() for name in outcomes),
     }
 
@@ -76,6 +82,17 @@ def _reasons(connection: Any) -> dict[str, dict[str, int]]:
     return found
 
 
+def _unknown_names(connection: Any) -> dict[str, dict[str, int]]:
+    """The commonest field names that were ignored, by kind, with in how many records they stood."""
+    found: dict[str, dict[str, int]] = {}
+    rows = connection.execute("SELECT kind, name, records FROM unknown ORDER BY kind, records DESC, name")
+    for kind, name, records in rows:
+        names = found.setdefault(kind, {})
+        if len(names) < NAMES_SHOWN:
+            names[name] = records
+    return found
+
+
 def all_stats(connection: Any) -> Stats:
     """What all processes of the job sent, added up."""
     total = Stats()
@@ -113,6 +130,8 @@ def account(report: dict[str, Any]) -> list[str]:
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in (heads, *rows)]
     for kind, reasons in report["reasons"].items():
         lines.append(f"{kind}: " + ", ".join(f"{count:,} {reason}" for reason, count in reasons.items()))
+    for kind, names in report["unknown_names"].items():
+        lines.append(f"{kind}: fields that are not known were ignored: {ignored(names)}")
     requests = sum(entry["requests"] for entry in report["operations"].values())
     retries = sum(entry["retries"] for entry in report["operations"].values())
     lines.append(
@@ -120,3 +139,8 @@ def account(report: dict[str, Any]) -> list[str]:
         f" {report['rate']:g} allowed; unaccounted {report['unaccounted']}"
     )
     return lines
+
+
+def ignored(names: dict[str, int]) -> str:
+    """Names of ignored fields with their counts, for a line of text."""
+    return ", ".join(f"{name} in {count:,}" for name, count in names.items())

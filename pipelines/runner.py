@@ -21,7 +21,8 @@ def bounded_runner(beam_args: tuple[str, ...]) -> tuple[Any, Any]:
     for argument in beam_args:
         if not argument.startswith("--"):
             raise ConfigurationError(
-                f"unexpected argument {argument!r}: Beam's own options follow `--` as --name=value"
+                f"unexpected argument {argument!r}: quote a pattern, or the shell takes it apart;"
+                " Beam's own options follow `--` as --name=value"
             )
     known = {
         option

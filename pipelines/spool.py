@@ -5,7 +5,7 @@ the fate of every record for resuming, replaying and the report.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,9 @@ CREATE TABLE IF NOT EXISTS replayed (
   kind TEXT NOT NULL, identity BLOB NOT NULL, content BLOB NOT NULL, session TEXT, customer TEXT,
   event_us INTEGER NOT NULL, rank INTEGER NOT NULL, version INTEGER NOT NULL, work BLOB NOT NULL,
   PRIMARY KEY (kind, identity)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS unknown (
+  kind TEXT NOT NULL, name TEXT NOT NULL, records INTEGER NOT NULL, PRIMARY KEY (kind, name)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS stats (slice INTEGER NOT NULL, process INTEGER NOT NULL, value BLOB NOT NULL,
   seconds REAL NOT NULL,
@@ -70,6 +73,15 @@ def settle(
 ) -> None:
     """Write fates: (record, end, stage, reason, dead letter as JSON)."""
     connection.executemany("INSERT OR REPLACE INTO fates VALUES (?, ?, ?, ?, ?, NULL)", fates)
+
+
+def add_unknown(connection: sqlite3.Connection, names: Mapping[tuple[str, str], int]) -> None:
+    """Count field names that were not known: (kind, name) -> in how many records."""
+    connection.executemany(
+        "INSERT INTO unknown VALUES (?, ?, ?)"
+        " ON CONFLICT (kind, name) DO UPDATE SET records = records + excluded.records",
+        [(kind, name, count) for (kind, name), count in names.items()],
+    )
 
 
 def order_queue(connection: sqlite3.Connection) -> int:

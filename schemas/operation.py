@@ -58,6 +58,8 @@ class Operation:
     done_when: frozenset[int]
     harmless: bool
     """True when a repeat changes nothing even after its key is forgotten."""
+    creates: bool
+    """True when it creates what it names and does not find: a 404 then tells of a wrong address."""
 
     @property
     def is_read(self) -> bool:
@@ -87,6 +89,7 @@ def operation(
     bulk: Bulk | None = None,
     done_when: tuple[int, ...] = (),
     harmless: bool = False,
+    creates: bool = False,
 ) -> Callable[[Callable[P, Request]], Callable[P, Request]]:
     """Make a function a row of the table.
 
@@ -107,7 +110,7 @@ def operation(
         }
         row = Operation(
             name, method, template, tuple(re.findall(r"\{(\w+)\}", template)), queries, hints.get("body"),
-            inspect.getdoc(function) or "", repeat, sessions, profiles, bulk, frozenset(done_when), harmless,
+            inspect.getdoc(function) or "", repeat, sessions, profiles, bulk, frozenset(done_when), harmless, creates,
         )  # fmt: skip
         OPERATIONS[name] = row
 

@@ -22,6 +22,7 @@ Silent = Literal["yes", "no"]
     repeat=BY_KEY,
     sessions=("path:customerSessionId",),
     profiles=("body:customerSession/profileId",),
+    creates=True,
 )
 def update_customer_session_v2(
     customer_session_id: str,
@@ -66,7 +67,7 @@ def reopen_customer_session(customer_session_id: str) -> Request:
     raise NotImplementedError
 
 
-@operation("PUT /v2/customer_profiles/{integrationId}", repeat=BY_KEY, profiles=("path:integrationId",))
+@operation("PUT /v2/customer_profiles/{integrationId}", repeat=BY_KEY, profiles=("path:integrationId",), creates=True)
 def update_customer_profile_v2(
     integration_id: str,
     body: bodies.ProfileUpdate,
@@ -84,6 +85,7 @@ def update_customer_profile_v2(
     profiles=("body:customerProfiles/integrationId",),
     bulk=Bulk("customerProfiles", bodies.MAX_BULK),
     harmless=True,
+    creates=True,
 )
 def update_customer_profiles_v2(body: bodies.ProfilesUpdate, *, silent: Silent | None = None) -> Request:
     """Create or update up to 1000 customer profiles; never runs the rule engine."""
@@ -112,7 +114,7 @@ def delete_customer_data(integration_id: str) -> Request:
     raise NotImplementedError
 
 
-@operation("POST /v2/events", repeat=BY_KEY, profiles=("body:profileId",))
+@operation("POST /v2/events", repeat=BY_KEY, profiles=("body:profileId",), creates=True)
 def track_event_v2(
     body: bodies.TrackEvent,
     *,

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from beam_talonone.schemas.reasons import Reason
-from beam_talonone.schemas.records import MODELS, Record
+from beam_talonone.schemas.records import MODELS, OrderItem, Record, ReturnItem
 
 
 class InvalidRecord(ValueError):
@@ -28,7 +28,11 @@ class Parsed:
 
     record: Record
     unknown_fields: int
+    unknown_names: tuple[str, ...] = ()
+    """The names that were not known, those inside of items (`items/price`) too; each once."""
 
+
+_ITEM_FIELDS = {"orders": frozenset(OrderItem.model_fields), "returns": frozenset(ReturnItem.model_fields)}
 
 _LIMITS = {"too_long", "string_too_long", "cart_items", "cart_quantity", "audiences_many", "amount_digits"}
 
@@ -45,12 +49,20 @@ def parse(kind: str, fields: Mapping[str, Any], assume_timezone: tzinfo | None =
         for name, value in fields.items()
         if name in known and (value is not None or (name == "customer_id" and kind == "orders"))
     }
-    unknown = sum(1 for name in fields if name not in known)
+    unknown = [name for name in fields if name not in known]
     try:
         record = model.model_validate(given, context={"assume_timezone": assume_timezone})
     except ValidationError as error:
         raise invalid(error.errors(include_url=False, include_context=True)) from None
-    return Parsed(record, unknown)
+    return Parsed(record, len(unknown), (*unknown, *_unknown_in_items(kind, fields)))
+
+
+def _unknown_in_items(kind: str, fields: Mapping[str, Any]) -> list[str]:
+    known = _ITEM_FIELDS.get(kind)
+    if known is None:
+        return []
+    found = {name: None for item in fields.get("items") or () for name in item if name not in known}
+    return [f"items/{name}" for name in found]
 
 
 def invalid(errors: list[ErrorDetails], within: str = "") -> InvalidRecord:

@@ -72,6 +72,7 @@ class Sender:
             answer = await self._try(trip)
             if answer.verdict is Verdict.STOP:
                 raise self._refused_key(answer)
+            self._check_path(trip, answer)
             now = asyncio.get_running_loop().time()
             if answer.verdict is not Verdict.RETRY:
                 self.health.works(now)
@@ -167,6 +168,14 @@ class Sender:
     def _check_address(self, failure: TransportFailure) -> None:
         if isinstance(failure, BadAddress) and self.health.last_success is None:
             raise WrongAddress(f"{self.api} cannot be reached: {failure}. Is --base-url (TALONONE_BASE_URL) right?")
+
+    def _check_path(self, trip: Trip, answer: Answer) -> None:
+        operation = OPERATIONS[trip.request.operation]
+        if answer.status == 404 and operation.creates and self.health.last_success is None:
+            raise WrongAddress(
+                f"{self.api} answers 404 to {operation.name}, which creates what it does not find:"
+                " is the path in --base-url (TALONONE_BASE_URL) right?"
+            )
 
     def _check_outage(self, now: float, answer: Answer) -> None:
         down = self.health.down_for(now)

@@ -70,6 +70,13 @@ def check_base_url(base_url: str) -> str:
     return base_url.rstrip("/")
 
 
+def in_clear(base_url: str) -> bool:
+    """True when requests to `base_url` would carry the key unencrypted over a network."""
+    url = yarl.URL(base_url)
+    host = url.host or ""
+    return url.scheme == "http" and host not in ("localhost", "::1") and not host.startswith("127.")
+
+
 class HttpTransport:
     """Keeps connections to one deployment. To be used inside an event loop, as an async context manager."""
 

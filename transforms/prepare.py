@@ -47,6 +47,7 @@ class Prepared:
     raw: Raw
     work: Work | None
     unknown_fields: int = 0
+    unknown_names: tuple[str, ...] = ()
     problem: InvalidRecord | None = None
     fields: dict[str, Any] | None = None
     origin: Origin | None = None
@@ -73,9 +74,10 @@ def prepare(raw: Raw, options: BuildOptions, assume_timezone: tzinfo | None = No
     try:
         fields = decode(raw)
         parsed = parse(raw.kind, fields, assume_timezone)
-        return Prepared(raw, build(raw.kind, parsed.record, options), parsed.unknown_fields)
+        work = build(raw.kind, parsed.record, options)
+        return Prepared(raw, work, parsed.unknown_fields, parsed.unknown_names)
     except InvalidRecord as problem:
-        return Prepared(raw, None, 0, problem, fields)
+        return Prepared(raw, None, problem=problem, fields=fields)
 
 
 Prepares = Callable[[Raw, BuildOptions, tzinfo | None], Prepared]

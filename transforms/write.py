@@ -26,6 +26,7 @@ from beam_talonone.talonone.job import Job
 from beam_talonone.talonone.letters import dead_letter, result
 from beam_talonone.talonone.outcome import End, Outcome, skipped
 from beam_talonone.talonone.protocols import Known
+from beam_talonone.talonone.quiet import quiet_process
 from beam_talonone.talonone.transport import check_base_url
 from beam_talonone.talonone.work import Work
 from beam_talonone.transforms.engines import DEFAULT_KEY_ENV, EngineConfig, engine_for
@@ -93,7 +94,7 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         self._assume_timezone = assume_timezone
         self._job = uuid.uuid4().hex[:12]
 
-    def expand(self, records: beam.PCollection[Mapping[str, Any]]) -> Written:
+    def expand(self, records: beam.PCollection[Mapping[str, Any]]) -> Any:  # Beam warns of the type Written
         if not records.is_bounded:
             raise ConfigurationError("WriteToTalonOne takes a bounded PCollection")
         prepared = records | "Validate" >> beam.ParDo(
@@ -122,6 +123,7 @@ class ValidateRecords(beam.DoFn):  # type: ignore[misc]
         self._invalid = Metrics.counter(NAMESPACE, f"{kind}_invalid")
 
     def setup(self) -> None:
+        quiet_process()
         self._assume = None if self._zone is None else ZoneInfo(self._zone)
 
     def process(self, record: Mapping[str, Any]) -> Iterator[Any]:
@@ -142,7 +144,7 @@ class ValidateRecords(beam.DoFn):  # type: ignore[misc]
             raise RuntimeError("a record without work has no problem either")
         outcome = Outcome(End.DEAD, problem.reason.value, problem.detail, problem.pointer, stage=prepared.stage)
         source = {"step": self._label}
-        record = jsonio.loads(came)
+        record = json.loads(came)
         return dead_letter(self._kind, prepared.id_or_none(), record, source, outcome, self._job, time.time())
 
 
@@ -237,7 +239,7 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
         self._counter(f"{work.kind}_{outcome.end.value}").inc()
         if outcome.end is End.DEAD:
             source = {"step": self._label}
-            came = jsonio.loads(record)
+            came = json.loads(record)
             return TaggedOutput(DEAD, dead_letter(work.kind, work.id, came, source, outcome, self._job, time.time()))
         if outcome.end in (End.APPLIED, End.ALREADY_APPLIED):
             return result(work.kind, work.id, outcome)
