@@ -145,7 +145,7 @@ class Backfill:
             self.options.sending.max_dead_letters, self.tally, read, dead - self.tally.dead, limit,
         )  # fmt: skip
         try:
-            self._name_returns(connection, first, last)
+            self._name_returns(connection, first, spool.last_to_send(connection, first, last, limit))
             runner, beam_options = bounded_runner(self.options.beam_args)
             run_bounded(slices.create_pipeline(str(folder.root / name), run, runner, beam_options))
         except Exception:

@@ -129,6 +129,18 @@ def name_anonymous_returns(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
+def last_to_send(connection: sqlite3.Connection, first: int, last: int, limit: int | None) -> int:
+    """The number of the last record of the slice that is to be sent, if only `limit` are."""
+    if limit is None:
+        return last
+    row = connection.execute(
+        "SELECT number FROM queue WHERE number BETWEEN ? AND ? AND rec NOT IN (SELECT rec FROM fates)"
+        " ORDER BY number LIMIT 1 OFFSET ?",
+        (first, last, max(limit - 1, 0)),
+    ).fetchone()
+    return last if row is None else int(row[0])
+
+
 def unnamed_returns(connection: sqlite3.Connection, first: int, last: int) -> list[tuple[int, str]]:
     """Returns of the slice whose order's customer is still unknown: (record, order)."""
     return connection.execute(

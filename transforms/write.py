@@ -94,6 +94,9 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         self._assume_timezone = assume_timezone
         self._job = uuid.uuid4().hex[:12]
 
+    def default_label(self) -> str:
+        return f"WriteToTalonOne({self._kind})"
+
     def expand(self, records: beam.PCollection[Mapping[str, Any]]) -> Any:  # Beam warns of the type Written
         if not records.is_bounded:
             raise ConfigurationError("WriteToTalonOne takes a bounded PCollection")
