@@ -119,3 +119,15 @@ def test_a_storm_brings_the_pace_to_its_floor_within_a_second():
         pacer.slow_down(now)
     assert pacer.factor(now) <= SLOWEST + 0.1
     assert sent < 100
+
+
+def test_a_late_departure_is_made_up_for_without_a_pair():
+    pacer, left = Pacer(200.0), []
+    for number in range(40):
+        at = pacer.reserve(left[-1] if left else 0.0) + (0.030 if number == 10 else 0.0)
+        pacer.left(at)
+        left.append(at)
+    gaps = [b - a for a, b in pairwise(left)]
+    assert gaps[10] == pytest.approx(1 / 200 - TOLERANCE)
+    assert min(gaps[11:]) == pytest.approx(1 / 200)
+    assert max(bisect_right(left, start + 0.1 - 1e-9) - first for first, start in enumerate(left)) <= 21

@@ -1,0 +1,124 @@
+"""One HTTP/1.1 connection against a server that plays back bytes: every way an answer can come, or not come whole."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+
+from beam_talonone.talonone.connection import Connection
+
+ASK = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+EMPTY = b"HTTP/1.1 204 No Content\r\n\r\n"
+
+
+@asynccontextmanager
+async def connected(*replies, close=False):
+    """A Connection to a server that gives the next of `replies` (bytes, or a list sent in pieces) per request."""
+
+    async def serve(reader, writer):
+        for reply in replies:
+            await reader.readuntil(b"\r\n\r\n")
+            for piece in [reply] if isinstance(reply, bytes) else reply:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        if not close:
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    _, connection = await asyncio.get_running_loop().create_connection(Connection, host, port)
+    try:
+        yield connection
+    finally:
+        connection.close()
+        server.close()
+
+
+def answers(*replies, asks=1, close=False, within=5.0):
+    """The answers to `asks` exchanges on one connection, and whether it can be used again."""
+
+    async def run():
+        async with connected(*replies, close=close) as connection:
+            found = [await connection.exchange(ASK, within) for _ in range(asks)]
+            await asyncio.sleep(0.03)
+            return found, connection.usable
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", (200, b"ok", None)),
+        ([b"HTTP/1.1 200 OK\r\nContent-Le", b"ngth: 4\r\n\r\nin", b" 2"], (200, b"in 2", None)),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n", (200, b"abc", None)),
+        (EMPTY, (204, b"", None)),
+        (b"HTTP/1.1 429 X\r\nRETRY-AFTER:  7 \r\nContent-Length: 0\r\n\r\n", (429, b"", "7")),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1", (200, b"1", None)),
+    ],
+    ids=["sized", "in pieces", "chunked", "no content", "retry-after", "100 first"],
+)
+def test_whole_answers_leave_the_connection_usable(reply, answer):
+    assert answers(reply) == ([answer], True)
+
+
+def test_one_connection_carries_many_exchanges_without_mixing_them():
+    replies = [b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nRetry-After: 1\r\n\r\na", EMPTY, EMPTY]
+    assert answers(*replies, asks=3) == ([(200, b"a", "1"), (204, b"", None), (204, b"", None)], True)
+
+
+def test_a_body_that_ends_with_the_connection():
+    found, usable = answers([b"HTTP/1.0 200 OK\r\n\r\nhal", b"f"], close=True)
+    assert (found, usable) == ([(200, b"half", None)], False)
+
+
+def test_a_server_that_says_close_is_not_used_again():
+    found, usable = answers(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+    assert (found, usable) == ([(200, b"", None)], False)
+
+
+@pytest.mark.parametrize(
+    ("reply", "message"),
+    [
+        (b"", "closed before the answer was whole"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", "closed before the answer was whole"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n", "closed before the answer was whole"),
+        (b"SSH-2.0-OpenSSH_9\r\n", "not HTTP/1.1"),
+        (b"HTTP/1.1 101 X\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n", "not HTTP/1.1"),
+    ],
+    ids=["nothing", "cut in the body", "cut in the chunks", "another protocol", "upgrade"],
+)
+def test_an_answer_that_does_not_come_whole_is_a_connection_error(reply, message):
+    with pytest.raises(ConnectionError, match=message):
+        answers(reply, close=True)
+
+
+def test_an_answer_that_is_late_closes_the_connection():
+    async def run():
+        async with connected([]) as connection:
+            with pytest.raises(TimeoutError, match=r"no answer within 0\.05 s"):
+                await connection.exchange(ASK, 0.05)
+            assert not connection.usable
+            with pytest.raises(ConnectionError, match="before it was used"):
+                await connection.exchange(ASK, 0.05)
+
+    asyncio.run(run())
+
+
+def test_what_nobody_asked_for_closes_the_connection():
+    found, usable = answers([EMPTY, EMPTY])
+    assert (found, usable) == ([(204, b"", None)], False)
+
+
+def test_a_cancelled_exchange_closes_the_connection():
+    async def run():
+        async with connected([]) as connection:
+            task = asyncio.create_task(connection.exchange(ASK, 5.0))
+            await asyncio.sleep(0.02)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            assert not connection.usable
+
+    asyncio.run(run())
