@@ -5,6 +5,7 @@ import io
 from typing import Any
 
 from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.quiet import quiet_process
 
 IN_PROCESS = ("directrunner", "fnapirunner", "bundlebaseddirectrunner")
 
@@ -68,4 +69,5 @@ def _option_names(kind: Any) -> set[str]:
 
 def run_bounded(pipeline: Any) -> None:
     """Run to the end. Raises what Beam raises when a step failed."""
+    quiet_process()
     pipeline.run().wait_until_finish()

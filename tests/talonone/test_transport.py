@@ -283,6 +283,27 @@ def test_a_certificate_that_nobody_vouches_for(tmp_path):
     assert "certificate" in str(failure).lower()
 
 
+def test_a_certificate_that_is_trusted(tmp_path, monkeypatch):
+    pytest.importorskip("cryptography", reason="cryptography makes the certificate of this test")
+    context = self_signed(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
+
+    async def main():
+        async def handle(reader, writer):
+            for _ in range(2):
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+            await writer.drain()
+
+        server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context)
+        async with HttpTransport(f"https://localhost:{server.sockets[0].getsockname()[1]}", KEY, 5.0) as transport:
+            answers = [await transport.send(get_customer_session("s"), None) for _ in range(2)]
+        server.close()
+        return answers
+
+    assert [(answer.status, answer.body) for answer in asyncio.run(main())] == [(200, b"{}")] * 2
+
+
 def self_signed(folder):
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
@@ -295,7 +316,9 @@ def self_signed(folder):
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
         x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
-        .not_valid_before(now - day).not_valid_after(now + day).sign(key, hashes.SHA256())
+        .not_valid_before(now - day).not_valid_after(now + day)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
     )  # fmt: skip
     path = folder / "server.pem"
     private = key.private_bytes(
