@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -41,6 +42,8 @@ class Backfill:
         """Records to be sent, over all runs of the job; 0 until all is read."""
         self.already = 0
         """How many of them ended before this run."""
+        self.origins: list[Path] = []
+        """Spools of the jobs whose dead letters are replayed."""
         self._notice = notice
         sending = options.sending
         self._config = EngineConfig(
@@ -86,19 +89,18 @@ class Backfill:
         return report
 
     def _read(self, folder: JobFolder, files: dict[str, list[FileInfo]]) -> None:
-        if folder.spool.exists():
-            with closing(spool.connect(folder.spool)) as connection:
-                read = spool.get_meta(connection, "read")
-            if read is not None:
-                self.total = int(read)
-                return
-            for leftover in folder.spool.parent.glob("spool.sqlite*"):
-                leftover.unlink()
+        if folder.read.exists():
+            self.total = int(folder.read.read_text())
+            return
+        for leftover in folder.spool.parent.glob("spool.sqlite*"):
+            leftover.unlink()
         self._notice("reading and checking the input")
-        total = ingest(folder.spool, self.options.input, files, folder.job, self.options.beam_args)
-        with closing(spool.connect(folder.spool)) as connection:
-            spool.set_meta(connection, "read", str(total))
-        self.total = total
+        self.total = ingest(folder.spool, self.options.input, files, folder.job, self.options.beam_args)
+        self._after_reading(folder, files)
+        write_whole(folder.read, str(self.total).encode())
+
+    def _after_reading(self, folder: JobFolder, files: dict[str, list[FileInfo]]) -> None:
+        """What else is to be settled before anything is sent."""
 
     def _write_input_letters(self, folder: JobFolder, connection: Any) -> None:
         letters = connection.execute(
@@ -142,7 +144,7 @@ class Backfill:
         journal = Journal(path, lambda: _since(engine.stats, began))
         run = slices.SliceRun(
             folder.spool, first, last, engine, journal, told, self._send_options(),
-            self.options.sending.max_dead_letters, self.tally, read, dead - self.tally.dead, limit,
+            self.options.sending.max_dead_letters, self.tally, read, dead - self.tally.dead, limit, self.origins,
         )  # fmt: skip
         try:
             self._name_returns(connection, first, spool.last_to_send(connection, first, last, limit))

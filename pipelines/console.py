@@ -30,7 +30,7 @@ class Run(Protocol):
 
 def run_with_progress(make: Callable[[BackfillOptions, Callable[[str], None]], Run], options: BackfillOptions) -> int:
     """Run a job with its progress shown; returns the exit code: 3 when there are dead letters, else 0."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, markup=False)
     work = make(options, lambda text: console.print(f"beam-talonone: {text}", soft_wrap=True))
     with ProgressShown(console, work):
         report = work.run()

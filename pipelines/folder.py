@@ -35,6 +35,11 @@ class JobFolder:
         return self.root / "state" / f"journal-{slice_name}.jsonl"
 
     @property
+    def read(self) -> Path:
+        """Says that the spool is complete, and how many records it has to send. Until then it may be broken."""
+        return self.root / "state" / "read"
+
+    @property
     def report(self) -> Path:
         return self.root / "report.json"
 

@@ -22,7 +22,11 @@ def open_letter(raw: Raw, options: BuildOptions, assume_timezone: tzinfo | None 
     """The record of a dead letter, prepared as any other. What is no dead letter comes out with its problem."""
     try:
         letter = decode(raw)
-        if letter.get("kind") not in MODELS or "record" not in letter or not isinstance(letter.get("source"), dict):
+        if (
+            str(letter.get("kind")) not in MODELS
+            or "record" not in letter
+            or not isinstance(letter.get("source"), dict)
+        ):
             raise InvalidRecord(Reason.INVALID_FIELD, "not a dead letter: it needs `kind`, `record` and `source`")
         origin = _origin(raw, letter)
     except InvalidRecord as problem:
@@ -49,7 +53,9 @@ def _origin(raw: Raw, letter: dict[str, Any]) -> Origin:
     except ValueError:
         first_sent = None
     attempt, generation = str(key.get("attempt", "")), key.get("generation", 0)
-    return Origin(raw.file, raw.position, letter["source"], False, attempt, int(generation), first_sent)
+    if not isinstance(generation, int) or isinstance(generation, bool) or generation < 0:
+        raise InvalidRecord(Reason.INVALID_FIELD, f"key/generation is a whole number, not {generation!r}")
+    return Origin(raw.file, raw.position, letter["source"], False, attempt, generation, first_sent)
 
 
 def _inner(raw: Raw, letter: dict[str, Any]) -> Raw:

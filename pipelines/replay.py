@@ -10,6 +10,7 @@ from beam_talonone.pipelines import spool
 from beam_talonone.pipelines.backfill import Backfill
 from beam_talonone.pipelines.folder import MANIFEST, JobFolder
 from beam_talonone.pipelines.ingest import letter_of
+from beam_talonone.pipelines.letters import LETTERS
 from beam_talonone.schemas.reasons import Reason, Stage
 from beam_talonone.talonone.outcome import End, Outcome
 from beam_talonone.talonone.supersede import change_of, without
@@ -27,26 +28,25 @@ class Replay(Backfill):
     """
 
     def _read(self, folder: JobFolder, files: dict[str, list[FileInfo]]) -> None:
+        self.origins = sorted({origin for info in files[LETTERS] if (origin := origin_of(Path(info.path)))})
         super()._read(folder, files)
-        self._origins = sorted({origin for info in files["dead_letters"] if (origin := origin_of(Path(info.path)))})
-        lost = [info.path for info in files["dead_letters"] if origin_of(Path(info.path)) is None]
+
+    def _after_reading(self, folder: JobFolder, files: dict[str, list[FileInfo]]) -> None:
+        lost = [info.path for info in files[LETTERS] if origin_of(Path(info.path)) is None]
         if lost:
             self._notice(
                 f"the job of {lost[0]} is not beside it: what that job applied since cannot be taken into account"
             )
         with closing(spool.connect(folder.spool)) as connection:
-            if spool.get_meta(connection, "origins_asked") is None:
-                self._settle_by_origins(connection, folder)
-                self.total = spool.order_queue(connection)
-                spool.set_meta(connection, "read", str(self.total))
-                spool.set_meta(connection, "origins_asked", "yes")
-            spool.set_meta(connection, "origin", str(self._origins[0]) if self._origins else "")
+            self._settle_by_origins(connection, folder)
+            self.total = spool.order_queue(connection)
+            spool.set_meta(connection, "origin", str(self.origins[0]) if self.origins else "")
 
     def _settle_by_origins(self, connection: Any, folder: JobFolder) -> None:
         """Give a fate to the letters whose job has gone on, and take from the others what is newer there."""
         rows = connection.execute("SELECT rec, work FROM queue JOIN records USING (rec) ORDER BY number").fetchall()
         connection.execute("BEGIN")
-        for origin in self._origins:
+        for origin in self.origins:
             with closing(spool.connect(origin)) as applied:
                 for rec, blob in rows:
                     self._settle(connection, applied, rec, Work.from_bytes(blob), folder.job)
@@ -76,7 +76,7 @@ class Replay(Backfill):
             ).fetchone()
             for number in done
         ]
-        for origin in self._origins:
+        for origin in self.origins:
             with closing(spool.connect(origin)) as applied:
                 applied.execute("BEGIN")
                 applied.executemany("INSERT OR REPLACE INTO replayed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
@@ -91,7 +91,9 @@ def origin_of(letters: Path) -> Path | None:
         return None
     with closing(spool.connect(path)) as connection:
         earlier = spool.get_meta(connection, "origin")
-    return Path(earlier) if earlier else path
+    if not earlier:
+        return path
+    return Path(earlier) if Path(earlier).exists() else None
 
 
 def _fate(applied: Any, work: Work) -> Work | Outcome:

@@ -59,6 +59,10 @@ class SliceRun:
     """Records read, of which `dead_before` were dead letters before this run of the job."""
     dead_before: int
     limit: int | None = None
+    origins: list[Path] = field(default_factory=list)
+    """Spools of the jobs whose dead letters are replayed."""
+    recalled: set[str] = field(default_factory=set)
+    """Orders whose earlier returns are in the engine's memory."""
 
 
 _runs: dict[str, SliceRun] = {}
@@ -112,7 +116,7 @@ class ReadSlice(beam.DoFn):  # type: ignore[misc]
                 sent += 1
                 work = _with_customer(Work.from_bytes(blob), customer)
                 if work.sessions:
-                    _recall(connection, run, number, work)
+                    _recall(connection, run, work)
                 yield Item(number, work, read_origin(origin))
 
     def _packs(self, run: SliceRun, packed: set[int]) -> Iterator[PackItem]:
@@ -134,14 +138,19 @@ def _with_customer(work: Work, customer: str | None) -> Work:
     return msgspec.structs.replace(work, profiles=[customer])
 
 
-def _recall(connection: Any, run: SliceRun, number: int, work: Work) -> None:
+def _recall(connection: Any, run: SliceRun, work: Work) -> None:
     """Put into the engine's memory what earlier slices did with the record's session, where it matters."""
     session = work.sessions[0]
     if work.kind == "returns" or work.status == "cancelled":
         for status, end in spool.orders_of(connection, session):
             run.engine.memory.note_order(session, status or "", End(end))
-    if work.kind == "returns" and number in run.told.in_flight:
-        for blob in spool.returns_of(connection, session):
+    if work.kind == "returns" and session not in run.recalled:
+        run.recalled.add(session)
+        earlier = set(spool.returns_of(connection, session))
+        for origin in run.origins:
+            with closing(spool.connect(origin)) as applied:
+                earlier.update(spool.returns_of(applied, session))
+        for blob in earlier:
             run.engine.memory.note_return(session, returned_items(Work.from_bytes(blob)))
 
 

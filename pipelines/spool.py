@@ -37,7 +37,8 @@ CREATE TABLE IF NOT EXISTS stats (slice INTEGER NOT NULL, process INTEGER NOT NU
 """
 
 INDEXES = """
-CREATE INDEX IF NOT EXISTS by_session ON records (session) WHERE session IS NOT NULL;
+CREATE INDEX IF NOT EXISTS orders_by_session ON records (session) WHERE kind = 'orders';
+CREATE INDEX IF NOT EXISTS returns_by_session ON records (session) WHERE kind = 'returns';
 CREATE INDEX IF NOT EXISTS by_customer ON records (customer) WHERE kind = 'profiles';
 CREATE INDEX IF NOT EXISTS by_identity ON records (identity) WHERE identity IS NOT NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS by_rec ON queue (rec);
@@ -168,10 +169,11 @@ def orders_of(connection: sqlite3.Connection, session: str) -> list[tuple[str | 
 
 
 def returns_of(connection: sqlite3.Connection, session: str) -> list[bytes]:
-    """The work of the order's returns that were applied."""
+    """The work of the order's returns that were applied, by the job or by a replay of its dead letters."""
     found = connection.execute(
         "SELECT work FROM records JOIN fates USING (rec) WHERE session = ? AND kind = 'returns'"
-        " AND end IN ('applied', 'already_applied')",
-        (session,),
+        " AND end IN ('applied', 'already_applied')"
+        " UNION SELECT work FROM replayed WHERE kind = 'returns' AND session = ?",
+        (session, session),
     )
     return [row[0] for row in found]

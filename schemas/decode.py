@@ -69,10 +69,12 @@ def plain_json(value: Any, *, lenient: bool = False) -> Any:
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, date | time):
         return value.isoformat()
-    if value is None or isinstance(value, str | bool | int):
+    if isinstance(value, str):
+        return str(value)  # subclasses (numpy's) are no text to the JSON encoder
+    if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float) and math.isfinite(value):
-        return Decimal(repr(value))
+        return Decimal(float.__repr__(value))
     if isinstance(value, Decimal) and value.is_finite():
         return value
     if lenient:

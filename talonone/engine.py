@@ -226,7 +226,7 @@ class Engine:
     def _failed(self, error: BaseException) -> None:
         """The first failure stops everything: what is in flight ends first, so that its outcome is not lost."""
         if not isinstance(error, StopRun):
-            log.error("a defect stopped the sending", exc_info=error)
+            log.info("a defect stopped the sending", exc_info=error)
         if self._why is None:
             self._why = error
             self._stopping = asyncio.ensure_future(self._stop(error, GRACE))

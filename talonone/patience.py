@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 20.0
+FEW = 8
+"""Requests that may fail alone and still be taken for poisoned: an API that is down fails more at a time."""
+
 LEAST_TIME = 120.0
 LEAST_TRIES = 6
 
@@ -21,18 +24,22 @@ class Health:
     last_success: float | None = None
     failing_since: float | None = None
     failing: set[int] = field(default_factory=set)
+    unreachable: bool = False
+    """Since the last success, a failure came from in front of the API or from nowhere."""
 
     def works(self, now: float) -> None:
         """An answer came that shows the API at work (also a refusal)."""
         self.last_success = now
         self.failing_since = None
         self.failing.clear()
+        self.unreachable = False
 
-    def fails(self, now: float, who: int) -> None:
-        """A request (known by the number `who`) met a passing failure."""
+    def fails(self, now: float, who: int, *, reachable: bool = True) -> None:
+        """A request (known by the number `who`) met a passing failure; `reachable` if the API itself answered it."""
+        self.unreachable = self.unreachable or not reachable
         if self.failing_since is None:
             self.failing_since = now
-        if len(self.failing) < 2:
+        if len(self.failing) <= FEW:
             self.failing.add(who)
 
     def gave_up_on(self, who: int) -> None:
@@ -40,6 +47,7 @@ class Health:
         self.failing.discard(who)
         if not self.failing:
             self.failing_since = None
+            self.unreachable = False
 
     def down_for(self, now: float) -> float:
         """Seconds since which nothing at all succeeded."""
@@ -50,8 +58,8 @@ class Health:
 class Patience:
     """The budget of one request: tries and time count only while the API works for others.
 
-    A request that fails alone, while there is nothing else to compare it with, is counted too if the API itself
-    answered: else one poisoned record at the end of a run could hold it for ever.
+    Where only a few requests fail and there is nothing else to compare them with, they are counted too if the API
+    itself answered: else a few poisoned records at the end of a run could hold it for ever.
     """
 
     who: int
@@ -66,11 +74,12 @@ class Patience:
         """
         before = self._last_failure
         self._last_failure = now
-        health.fails(now, self.who)
+        health.fails(now, self.who, reachable=reachable)
         if before is None:
             return False
         others_work = health.last_success is not None and health.last_success >= before
-        alone = reachable and health.failing == {self.who}
+        few = not health.unreachable and len(health.failing) <= FEW
+        alone = reachable and (few or health.failing == {self.who})
         if others_work or alone:
             self.counted_time += now - before
             self.counted_tries += 1

@@ -171,7 +171,10 @@ async def returned(courier: Courier, work: Work, part: Part, known: Known) -> Ou
 
 async def _shows(courier: Courier, work: Work, items: list[dict[str, Any]], known: Known) -> bool | None:
     found = await read_session(courier, work.sessions[0])
-    return False if found is None else was_returned(items, known.returned, found)
+    try:
+        return False if found is None else was_returned(items, known.returned, found)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise CannotRead(f"the session that was read back has an odd shape: {error}") from None
 
 
 def _settled(courier: Courier, part: Part, answer: Answer) -> Outcome:

@@ -36,6 +36,9 @@ def engine_for(config: EngineConfig) -> Engine:
     """This process's engine for `config`, made when it is first asked for."""
     with _lock:
         engine = _engines.get(config)
+        if engine is not None and engine.failure is not None:
+            engine.close()  # what stopped it may be mended: another try begins anew
+            engine = None
         if engine is None:
             engine = _engines[config] = Engine(config.settings, read_key(config.api_key_env))
         return engine

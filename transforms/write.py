@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
@@ -15,6 +15,7 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindow
 
 from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.decode import plain_json
 from beam_talonone.schemas.raw import Raw
 from beam_talonone.schemas.reasons import Reason, Skip, Stage
 from beam_talonone.schemas.records import MODELS
@@ -85,6 +86,12 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
             raise ConfigurationError("no base URL: give base_url or set TALONONE_BASE_URL")
         if not rate > 0 or concurrency < 1:
             raise ConfigurationError("rate and concurrency must be above 0")
+        if profile_mode not in ("bulk", "rules"):
+            raise ConfigurationError(f"profile_mode is 'bulk' or 'rules', not {profile_mode!r}")
+        if edit_closed not in (None, "reopen"):
+            raise ConfigurationError(f"edit_closed is 'reopen' or None, not {edit_closed!r}")
+        if assume_timezone is not None and assume_timezone not in available_timezones():
+            raise ConfigurationError(f"assume_timezone {assume_timezone!r} is not a time zone such as Europe/Berlin")
         self._kind = kind
         self._config = EngineConfig(
             EngineSettings(check_base_url(url), rate, concurrency, give_up_after), api_key_env
@@ -154,9 +161,9 @@ class ValidateRecords(beam.DoFn):  # type: ignore[misc]
 def shown(record: Any) -> bytes:
     """The record for a dead letter, as JSON; what JSON cannot carry is shown as text."""
     try:
-        return jsonio.dumps(record)
-    except (TypeError, ValueError):
-        return json.dumps(record, default=repr).encode()
+        return jsonio.dumps(plain_json(record, lenient=True))
+    except (TypeError, ValueError, RecursionError):
+        return json.dumps(repr(record)).encode()
 
 
 Packed = tuple[bytes, bytes]

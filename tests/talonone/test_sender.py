@@ -17,7 +17,7 @@ from beam_talonone.schemas.operations import (
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.answers import Verdict
 from beam_talonone.talonone.errors import KeyRefused, StopRun, Unreachable, WrongAddress
-from beam_talonone.talonone.patience import LEAST_TIME, LEAST_TRIES
+from beam_talonone.talonone.patience import FEW, LEAST_TIME, LEAST_TRIES
 from beam_talonone.talonone.transport import BadAddress, Broken, NotSent, Reply
 
 EVENT = track_event_v2(TrackEvent(profileId="c", type="view"))
@@ -306,11 +306,19 @@ def test_several_such_requests_one_after_the_other_are_given_up_too():
 def test_many_that_get_500_together_are_an_outage():
     async def main():
         async with way(Api(after=Reply(500, b""))) as w:
-            trips = [w.trip(EVENT, number) for number in (1, 1, 1)]
+            trips = [w.trip(EVENT, 1) for _ in range(FEW + 1)]
             await asyncio.gather(*(w.sender.final_answer(trip) for trip in trips))
 
     with pytest.raises(Unreachable):
         run(main())
+
+
+def test_a_few_that_always_get_500_are_given_up_together():
+    async def main():
+        async with way(Api(after=Reply(500, b""))) as w:
+            return await asyncio.gather(*(w.sender.final_answer(w.trip(EVENT, number)) for number in (1, 2, 3)))
+
+    assert [answer.reason for answer in run(main())] == [Reason.RETRIES_EXHAUSTED] * 3
 
 
 def down_for(hours, failure):
