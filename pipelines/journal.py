@@ -4,6 +4,7 @@ One line an event, appended with one write, so that a killed process leaves at m
 
     ["o"]                                       a process began to write
     ["s", number, part, generation, at]         the request of a part is about to leave
+    ["u", number, part]                         it left in vain: the API did not act on it
     ["b", [[number, part], ...], generation, at]  a bulk of these is about to leave
     ["p", number, part, outcome]                a part of a record ended, others are to come
     ["d", number, outcome, at]                  a record ended
@@ -39,6 +40,9 @@ class Journal:
 
     def started(self, number: int, part: int, generation: int, at: float) -> None:
         self._write(["s", number, part, generation, at])
+
+    def withdrawn(self, number: int, part: int) -> None:
+        self._write(["u", number, part])
 
     def packed(self, members: list[tuple[int, int]], generation: int, at: float) -> None:
         self._write(["b", members, generation, at])
@@ -115,6 +119,8 @@ def _read_line(line: bytes, told: Replayed, packs: dict[tuple[tuple[int, int], .
             known = told.in_flight.setdefault(number, {})
             first = known[part].first_sent if part in known else at
             known[part] = InFlight(generation, first)
+        case ["u", number, part]:
+            told.in_flight.get(number, {}).pop(part, None)
         case ["b", members, generation, at]:
             key = tuple((number, part) for number, part in members)
             packs[key] = InFlight(generation, packs[key].first_sent if key in packs else at)

@@ -41,7 +41,8 @@ class Courier:
     """Sends the requests of one part, or of one bulk, and counts them.
 
     `identities` are those of the records that travel, `step` names the part, `was_in_flight` is set on resume.
-    `started` is told the key's generation and the time before the part's own request first leaves.
+    `started` is told the key's generation and the time before the part's own request first leaves, `withdrawn` that
+    the API did not act on it.
     """
 
     sender: Sender
@@ -51,6 +52,7 @@ class Courier:
     options: SendOptions
     started: Callable[[int, float], None]
     was_in_flight: InFlight | None = None
+    withdrawn: Callable[[], None] = lambda: None
     attempts: int = 0
     first_sent: float | None = None
     generation: int = 0
@@ -58,7 +60,7 @@ class Courier:
     async def send(self, request: Request) -> Answer:
         """Send the part's own request: the one that is journalled and read back after a crash."""
         before = self.was_in_flight
-        trip = Trip(request, self._keys(request, self.step), self.ticket, self.started)
+        trip = Trip(request, self._keys(request, self.step), self.ticket, self.started, withdrawn=self.withdrawn)
         if before is not None:
             trip.generation, trip.first_sent, trip.unclear = before.generation, before.first_sent, True
         try:

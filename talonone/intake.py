@@ -77,7 +77,7 @@ class Intake:
             courier = Courier(
                 self._sender, ticket, [job.work.identity], f"{index}:{part.request.operation}", job.options,
                 lambda generation, at: job.recorder.started(job.number, index, generation, at),
-                job.in_flight.get(index),
+                job.in_flight.get(index), lambda: job.recorder.withdrawn(job.number, index),
             )  # fmt: skip
             job.part_done(index, await carry_out(courier, job.work, part, known))
 

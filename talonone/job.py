@@ -16,6 +16,9 @@ class Recorder(Protocol):
     def started(self, number: int, part: int, generation: int, at: float) -> None:
         """The request of a part is about to leave. `at` is in seconds since 1970."""
 
+    def withdrawn(self, number: int, part: int) -> None:
+        """The request of a part left in vain: the API is known not to have acted on it."""
+
     def packed(self, members: list[tuple[int, int]], generation: int, at: float) -> None:
         """A bulk of these (number, part) is about to leave, in this order."""
 
@@ -30,6 +33,8 @@ class NoRecorder:
     """Writes nothing down: for pipelines whose engine remembers what it committed."""
 
     def started(self, number: int, part: int, generation: int, at: float) -> None: ...
+
+    def withdrawn(self, number: int, part: int) -> None: ...
 
     def packed(self, members: list[tuple[int, int]], generation: int, at: float) -> None: ...
 

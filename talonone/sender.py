@@ -33,7 +33,7 @@ class Trip:
     """What the sending of one request has met so far. `key` makes the key of a generation (0 is the first).
 
     `started` is called before each first try under a generation, with the time in seconds since 1970: what it
-    writes is on disk before the request leaves.
+    writes is on disk before the request leaves. `withdrawn` takes that back when the API is known not to have acted.
     """
 
     request: Request
@@ -45,6 +45,9 @@ class Trip:
     conflicts: int = 0
     unclear: bool = False
     first_sent: float | None = None
+    withdrawn: Callable[[], None] = lambda: None
+    noted: bool = False
+    """True while what `started` wrote stands."""
 
 
 @dataclass
@@ -109,21 +112,28 @@ class Sender:
         trip.tries += 1
         if trip.first_sent is None:
             trip.first_sent = self.wall()
-        if trip.tries == 1 or trip.conflicts == FRESH_KEY_AFTER:
+        if not trip.noted or trip.conflicts == FRESH_KEY_AFTER:
             trip.started(trip.generation, self.wall())
+            trip.noted = True
         began = time.perf_counter()
         row = OPERATIONS[trip.request.operation]
+        failed: TransportFailure | None = None
         try:
             reply = await self.send(trip.request, trip.key(trip.generation) if trip.key else None)
             answer = classify(row, reply.status, reply.body, reply.retry_after, datetime.now(UTC))
         except TransportFailure as failure:
-            self._check_address(failure)
+            failed = failure
             answer = Answer(None, Verdict.RETRY, None, str(failure), acted=failure.may_have_acted)
         finally:
             ticket.has_leave = False
             self.departures.release()
         ms = (time.perf_counter() - began) * 1000
         self.stats.tried(row.name, answer.status, ms, retry=trip.tries > 1)
+        if not (answer.acted or trip.unclear) and answer.verdict in (Verdict.RETRY, Verdict.STOP):
+            trip.withdrawn()
+            trip.noted = False
+        if failed is not None:
+            self._check_address(failed)
         return answer
 
     def _wait(self, trip: Trip, answer: Answer) -> float:

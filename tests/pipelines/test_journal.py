@@ -41,6 +41,19 @@ def test_a_fresh_key_keeps_the_time_of_the_first_try(tmp_path: Path) -> None:
     assert replay_journal(path).in_flight[1][0] == InFlight(1, 100.0)
 
 
+def test_what_is_known_not_to_have_acted_is_not_in_flight(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    written = journal(path)
+    for number in (1, 2):
+        written.started(number, 0, 0, 100.0)
+        written.withdrawn(number, 0)
+    written.started(2, 0, 0, 160.0)
+    written.close()
+    told = replay_journal(path).in_flight
+    assert told[1] == {}
+    assert told[2] == {0: InFlight(0, 160.0)}
+
+
 def test_parts_of_a_record_are_kept_apart(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     written = journal(path)

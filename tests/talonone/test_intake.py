@@ -148,6 +148,9 @@ class Run:
     def started(self, number, part, generation, at):
         self.recorded.append(("started", number, part))
 
+    def withdrawn(self, number, part):
+        pass
+
     def packed(self, members, generation, at):
         self.recorded.append(("packed", members))
 

@@ -127,7 +127,7 @@ def test_parallel_updates_wait_and_take_a_fresh_key():
     answer, started, _ = answer_of(api)
     assert answer.ok
     assert api.keys == ["1#0", "1#0", "1#1", "1#1"]
-    assert [generation for generation, _ in started] == [0, 1]
+    assert [generation for generation, _ in started] == [0, 0, 1, 1]
 
 
 def test_no_fresh_key_while_a_try_is_unclear():
@@ -383,3 +383,30 @@ def test_stopping_ends_the_waiting():
             return asyncio.get_running_loop().time() - START
 
     assert run(main()) == pytest.approx(20.0, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("first", "withdrawn"),
+    [(Reply(429, b""), 1), (Reply(409, b""), 1), (NotSent("no"), 1), (Reply(503, b""), 0), (Broken("cut"), 0)],
+)
+def test_a_try_that_did_not_act_is_taken_back_from_the_journal(first, withdrawn):
+    said = []
+
+    async def main():
+        async def send(request, key):
+            said.append("sent")
+            if len([word for word in said if word == "sent"]) == 1:
+                if isinstance(first, Exception):
+                    raise first
+                return first
+            return OK
+
+        async with way(send) as w:
+            trip = w.trip(EVENT)
+            trip.started = lambda generation, at: said.append("started")
+            trip.withdrawn = lambda: said.append("withdrawn")
+            return await w.sender.final_answer(trip)
+
+    assert run(main()).ok
+    again = ["withdrawn", "started"] if withdrawn else []
+    assert said == ["started", "sent", *again, "sent"]
