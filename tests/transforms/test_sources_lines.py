@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beam_talonone.transforms.formats import lines as line_reader
+from beam_talonone.transforms.formats.csv import rows as csv_rows
 from beam_talonone.transforms.formats.csv import unflatten
 from beam_talonone.transforms.formats.shards import plan_shards, read_shard
 from beam_talonone.transforms.sources import inputs_of, match_files
@@ -210,18 +211,17 @@ def test_csv_shards_agree_on_any_bytes(folder, body, shard_bytes):
 def test_bad_csv_rows_are_lost_alone(folder):
     data = b'a,b\n1,2\n1,2,3\n\xff,2\n1\0,2\n"x"y,2\n1,2\n5" pipe,2\n6" pipe,2\n1,2\n"open,2\n1,2\n'
     raws = read(write(folder, "bad.csv", data))
-    assert [position for position, _ in good(raws)] == [1, 6, 8]
+    assert [position for position, _ in good(raws)] == [1, 6, 7, 8, 9]
     assert broken(raws) == [
         (2, "the row has 3 cells, the header 2", False),
         (3, "not UTF-8 text: byte 1 of the row", False),
         (4, "a NUL character in the row", False),
         (5, "not a CSV row: ',' expected after '\"'", False),
-        (7, raws[6].broken, False),
-        (9, "not a CSV row: a quote is never closed", False),
+        (10, "not a CSV row: a quote is never closed", False),
     ]
     assert raws[1].line == b"1,2,3"
-    assert raws[6].line == b'5" pipe,2\n6" pipe,2'
-    assert raws[8].line == b'"open,2\n1,2\n'
+    assert [raw.row["a"] for raw in raws[6:8]] == ['5" pipe', '6" pipe']
+    assert raws[9].line == b'"open,2\n1,2\n'
 
 
 @pytest.mark.parametrize(
@@ -259,3 +259,16 @@ def test_a_quote_that_is_never_closed_does_not_fill_the_memory(folder):
 
 def test_csv_gzip(folder):
     assert good(read(write(folder, "z.csv.gz", b"a\n1\n"))) == [(1, {"a": "1"})]
+
+
+def test_a_stray_quote_in_an_unquoted_cell_swallows_no_rows(folder):
+    path = write(folder, "stray.csv", b'customer_id,size\na,5" nail\nb,2\nc,3" x 4"\nd,"q\nr"\ne,1\n')
+    assert [(raw.position, raw.row["customer_id"]) for raw in read(path)] == list(enumerate("abcde", 1))
+
+
+@given(st.lists(st.lists(st.text('ab",\n', max_size=6), min_size=2, max_size=2), min_size=1, max_size=8))
+def test_rows_are_those_that_a_csv_writer_wrote(tables):
+    written = io.StringIO()
+    csv.writer(written, lineterminator="\n").writerows(tables)
+    found = [row.decode() for row in csv_rows([written.getvalue().encode()]) if row]
+    assert [next(csv.reader(io.StringIO(row, newline=""))) for row in found] == tables

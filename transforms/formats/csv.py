@@ -16,14 +16,14 @@ _NESTED = ("attributes", "audiences")
 
 
 def rows(pieces: Iterable[bytes], longest: int = LONGEST) -> Iterator[bytes]:
-    """The rows as they came, blank ones included: a line feed ends one where the quotes before it are even.
+    """The rows as they came, blank ones included: a line feed ends one unless it stands in a quoted cell.
 
     A row longer than `longest` bytes comes as TooLong; a quote that is never closed makes the rest one row.
     """
     pending = Pending(longest)
     is_open = False
     for line in lines(pieces, longest):
-        is_open ^= bool(quotes_in(line) & 1)
+        is_open = _is_open_after(line, is_open)
         if not pending and not is_open:
             yield line
             continue
@@ -34,6 +34,31 @@ def rows(pieces: Iterable[bytes], longest: int = LONGEST) -> Iterator[bytes]:
             yield pending.take()
     if pending:
         yield pending.take()
+
+
+def _is_open_after(line: bytes | TooLong, is_open: bool) -> bool:
+    """Whether a quoted cell is open at the end of `line`, if one was (`is_open`) at its start.
+
+    Only a quote at the start of a cell opens one: a stray one, as in 5" nail, must not swallow the rows after it.
+    """
+    if isinstance(line, TooLong) or not quotes_in(line):
+        return is_open ^ bool(quotes_in(line) & 1)
+    at = 0
+    while True:
+        if not is_open and line[at : at + 1] != b'"':
+            at = line.find(b",", at) + 1
+            if not at:
+                return False
+            continue
+        at = line.find(b'"', at if is_open else at + 1)
+        while at >= 0 and line[at + 1 : at + 2] == b'"':
+            at = line.find(b'"', at + 2)
+        if at < 0:
+            return True
+        is_open = False
+        at = line.find(b",", at) + 1
+        if not at:
+            return False
 
 
 def cuts(handle: IO[bytes], shard_bytes: int) -> Iterator[Cut]:
