@@ -119,7 +119,6 @@ class BackfillOptions:
     limit: int | None = None
     beam_args: tuple[str, ...] = ()
     command: str = "backfill"
-    quiet: bool = False
 
     def fixed(self) -> dict[str, Any]:
         """What must be the same when the job is resumed."""

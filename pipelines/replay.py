@@ -12,12 +12,10 @@ from beam_talonone.pipelines.folder import MANIFEST, JobFolder
 from beam_talonone.pipelines.ingest import letter_of
 from beam_talonone.pipelines.letters import LETTERS
 from beam_talonone.schemas.reasons import Reason, Stage
-from beam_talonone.talonone.outcome import End, Outcome
+from beam_talonone.talonone.outcome import DONE, End, Outcome
 from beam_talonone.talonone.supersede import change_of, without
 from beam_talonone.talonone.work import Work
 from beam_talonone.transforms.formats.files import FileInfo
-
-_APPLIED = "('applied', 'already_applied')"
 
 
 class Replay(Backfill):
@@ -46,28 +44,32 @@ class Replay(Backfill):
         """Give a fate to the letters whose job has gone on, and take from the others what is newer there."""
         rows = connection.execute("SELECT rec, work FROM queue JOIN records USING (rec) ORDER BY number").fetchall()
         connection.execute("BEGIN")
+        left: dict[int, Work] = {rec: Work.from_bytes(blob) for rec, blob in rows}
         for origin in self.origins:
             with closing(spool.connect(origin)) as applied:
-                for rec, blob in rows:
-                    self._settle(connection, applied, rec, Work.from_bytes(blob), folder.job)
+                left = {
+                    rec: work
+                    for rec, before in left.items()
+                    if (work := self._settle(connection, applied, rec, before, folder.job)) is not None
+                }
         connection.execute("COMMIT")
 
-    def _settle(self, connection: Any, applied: Any, rec: int, work: Work, job: str) -> None:
+    def _settle(self, connection: Any, applied: Any, rec: int, work: Work, job: str) -> Work | None:
+        """What one origin leaves to be sent of a letter; None when it has its fate."""
         fate = _fate(applied, work)
         if isinstance(fate, Work):
             if fate is not work:
                 connection.execute("UPDATE records SET work = ? WHERE rec = ?", (fate.to_bytes(), rec))
-            return
+            return fate
         letter = None
         if fate.end is End.DEAD:
             letter = letter_of(connection, rec, fate, job, time.time())
         spool.settle(connection, [(rec, fate.end.value, fate.stage.value, fate.reason, letter)])
+        return None
 
     def _fold(self, folder: JobFolder, connection: Any, name: str, told: Any) -> None:
         super()._fold(folder, connection, name, told)
-        done = [
-            number for number, (outcome, _) in told.done.items() if outcome.end in (End.APPLIED, End.ALREADY_APPLIED)
-        ]
+        done = [number for number, (outcome, _) in told.done.items() if outcome.end in DONE]
         rows = [
             connection.execute(
                 "SELECT kind, identity, content, session, customer, event_us, rank, version, work"
@@ -115,7 +117,7 @@ def _fate(applied: Any, work: Work) -> Work | Outcome:
 
 def _content_applied(applied: Any, work: Work) -> bytes | None:
     row = applied.execute(
-        f"SELECT content FROM records JOIN fates USING (rec) WHERE identity = ? AND end IN {_APPLIED}"
+        f"SELECT content FROM records JOIN fates USING (rec) WHERE identity = ? AND {spool.TAKEN}"
         " UNION ALL SELECT content FROM replayed WHERE kind = ? AND identity = ?",
         (work.identity, work.kind, work.identity),
     ).fetchone()
@@ -126,7 +128,7 @@ def _newer(applied: Any, work: Work) -> Iterator[Work]:
     """Works of the same order, or profile, that were applied and come after `work` in the order of records."""
     column, held = ("session", work.id) if work.kind == "orders" else ("customer", work.id)
     rows = applied.execute(
-        f"SELECT work FROM records JOIN fates USING (rec) WHERE kind = ? AND {column} = ? AND end IN {_APPLIED}"
+        f"SELECT work FROM records JOIN fates USING (rec) WHERE kind = ? AND {column} = ? AND {spool.TAKEN}"
         f" AND (event_us, rank, version) >= (?, ?, ?)"
         f" UNION ALL SELECT work FROM replayed WHERE kind = ? AND {column} = ?"
         f" AND (event_us, rank, version) >= (?, ?, ?)",

@@ -23,7 +23,7 @@ from beam_talonone.talonone.errors import TooManyDeadLetters
 from beam_talonone.talonone.job import Job
 from beam_talonone.talonone.letters import result
 from beam_talonone.talonone.memory import returned_items
-from beam_talonone.talonone.outcome import End, Outcome, skipped
+from beam_talonone.talonone.outcome import DONE, End, Outcome, skipped
 from beam_talonone.talonone.protocols import Known
 from beam_talonone.talonone.work import Work
 from beam_talonone.transforms.prepare import Origin
@@ -253,7 +253,7 @@ def fold(connection: Any, run_name: str, told: Replayed, output: Path, job: str,
         dead = outcome.end is End.DEAD
         if dead:
             letters.append(letter_of(connection, rec, outcome, job, at))
-        elif results and outcome.end in (End.APPLIED, End.ALREADY_APPLIED):
+        elif results and outcome.end in DONE:
             lines.append(jsonio.dumps(result(kind, record_id, outcome)))
         fates.append((rec, outcome.end.value, outcome.stage.value if dead else None, outcome.reason, None))
     write_lines(output / "dead-letters" / f"{run_name}.jsonl", letters)

@@ -46,6 +46,9 @@ CREATE UNIQUE INDEX IF NOT EXISTS by_rec ON queue (rec);
 
 IN_ORDER = "phase, event_us, rank, version, file_no, position"
 
+TAKEN = "end IN ('applied', 'already_applied')"
+"""Of a fate: the API has taken the record."""
+
 Row = tuple[Any, ...]
 
 
@@ -172,7 +175,7 @@ def returns_of(connection: sqlite3.Connection, session: str) -> list[bytes]:
     """The work of the order's returns that were applied, by the job or by a replay of its dead letters."""
     found = connection.execute(
         "SELECT work FROM records JOIN fates USING (rec) WHERE session = ? AND kind = 'returns'"
-        " AND end IN ('applied', 'already_applied')"
+        f" AND {TAKEN}"
         " UNION SELECT work FROM replayed WHERE kind = 'returns' AND session = ?",
         (session, session),
     )

@@ -5,12 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from beam_talonone.talonone.outcome import End, Outcome
+from beam_talonone.talonone.outcome import DONE, End, Outcome
 from beam_talonone.talonone.protocols import Known
 from beam_talonone.talonone.work import Work
 
 _SENT, _CLOSED, _DEAD = 1, 2, 4
-_DONE = (End.APPLIED, End.ALREADY_APPLIED)
 
 MOST = 100_000
 """Sessions that are remembered for certain; of the older ones at most as many again."""
@@ -38,12 +37,12 @@ class SessionMemory:
         """Remember how a record ended."""
         if work.kind == "orders":
             self.note_order(work.id, work.status, outcome.end)
-        elif work.kind == "returns" and outcome.end in _DONE:
+        elif work.kind == "returns" and outcome.end in DONE:
             self.note_return(work.sessions[0], returned_items(work))
 
     def note_order(self, session: str, status: str, end: End) -> None:
         flag = _DEAD if end is End.DEAD else 0
-        if end in _DONE:
+        if end in DONE:
             flag = _SENT | (_CLOSED if status == "completed" else 0)
         with self._lock:
             self._young.flags[session] = self._flags(session) | flag

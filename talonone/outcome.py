@@ -20,6 +20,10 @@ class End(StrEnum):
     DEAD = "dead_lettered"
 
 
+DONE = (End.APPLIED, End.ALREADY_APPLIED)
+"""The ends of a record that the API has taken."""
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """The end of a record, or of one of its parts.
 

@@ -25,7 +25,7 @@ from beam_talonone.talonone.engine import EngineSettings
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.job import Job
 from beam_talonone.talonone.letters import dead_letter, result
-from beam_talonone.talonone.outcome import End, Outcome, skipped
+from beam_talonone.talonone.outcome import DONE, End, Outcome, skipped
 from beam_talonone.talonone.protocols import Known
 from beam_talonone.talonone.quiet import quiet_process
 from beam_talonone.talonone.transport import check_base_url
@@ -251,7 +251,7 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
             source = {"step": self._label}
             came = json.loads(record)
             return TaggedOutput(DEAD, dead_letter(work.kind, work.id, came, source, outcome, self._job, time.time()))
-        if outcome.end in (End.APPLIED, End.ALREADY_APPLIED):
+        if outcome.end in DONE:
             return result(work.kind, work.id, outcome)
         told = {"kind": work.kind, "id": work.id, "outcome": outcome.end.value, "reason": outcome.reason}
         return TaggedOutput(OTHERS, told)
