@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from beam_talonone.schemas.operation import WHOLE_NUMBER, Bulk
 from beam_talonone.schemas.operations import OPERATIONS, Operation
 
 PAGE = Path(__file__).with_name("operations.md")
@@ -11,33 +12,60 @@ PAGE = Path(__file__).with_name("operations.md")
 HEAD = """\
 # Operations
 
-The operations of Talon.One's Integration API that the connector knows, from `schemas/operations.py`.
+The operations of Talon.One's Integration API that the connector knows, from `schemas/operations/`.
 Written by `make docs`: change the table, not this page.
 
 * **Writes** can be sent by a `call` record ([records.md](records.md#call)), under the names below. Names in `path`,
   `query` and `body` are the API's own. A name that is not listed is a dead letter `invalid_call` before anything is
-  sent.
-* **Holds** are the ids that a request occupies: nothing else of that session or customer is in flight meanwhile.
+  sent. Orders, returns, profiles and events are records of their own, and better sent as such.
+* **Reads** are what `lookup` does, under the same names.
+* **Holds** are the ids that a request occupies: nothing else of that session, customer, card, coupon, catalog or
+  audience is in flight meanwhile, and what holds the same leaves in the order of records.
 * **Sent twice** says what a repeat does, and so what happens to a request whose outcome is unclear: `by key` and
-  `by nature` go again, a request without protection becomes a dead letter `outcome_unknown`.
+  `by nature` go again, a request without protection becomes a dead letter `outcome_unknown` and is never repeated.
+* **Too much for one request** is cut into several, in order; what is little travels with others where it says so.
 """
 
 
 def page(operations: dict[str, Operation]) -> str:
     """The whole page, in the order of the table."""
-    parts = [HEAD, _overview(operations), *map(_section, operations.values())]
-    return "\n".join(parts)
+    rows = list(operations.values())
+    writes, reads = [row for row in rows if not row.is_read], [row for row in rows if row.is_read]
+    tables = [_overview(f"## {len(writes)} writes", writes), _overview(f"## {len(reads)} reads", reads)]
+    return "\n".join([HEAD, *tables, *map(_section, [*writes, *reads])])
 
 
-def _overview(operations: dict[str, Operation]) -> str:
-    lines = ["| operation | call | sent twice |", "|---|---|---|"]
-    for row in operations.values():
-        lines.append(f"| [{row.name}](#{row.name}) | `{row.method} {row.template}` | {_repeat_word(row)} |")
+def _overview(title: str, rows: list[Operation]) -> str:
+    lines = [title, "", "| operation | call | for | record | sent twice |", "|---|---|---|---|---|"]
+    for row in rows:
+        cells = [f"[{row.name}](#{row.name})", f"`{row.method} {row.template}`", row.purpose, _record(row)]
+        lines.append(f"| {' | '.join([*cells, _repeat_word(row)])} |")
     return "\n".join(lines) + "\n"
 
 
+RECORDS = {
+    "update_customer_session_v2": "order",
+    "return_cart_items": "return",
+    "reopen_customer_session": "order, with `--edit-closed reopen`",
+    "update_customer_profiles_v2": "profile",
+    "update_customer_profile_v2": "profile, with `--profile-mode rules`",
+    "update_customer_profile_audiences": "profile",
+    "delete_customer_data": "profile, with `erase`",
+    "track_event_v2": "event",
+    "track_event_v3": "event, with `--events-api v3`",
+}
+"""Operations that a record of their own leads to. All others are calls, or lookups."""
+
+
+def _record(row: Operation) -> str:
+    return "lookup" if row.is_read else RECORDS.get(row.name, "call")
+
+
 def _repeat_word(row: Operation) -> str:
-    return row.repeat.name.lower().replace("_", " ") if not row.is_read else "reads"
+    if row.is_read:
+        return "reads"
+    word = row.repeat.name.lower().replace("_", " ")
+    return word if row.named_by is None else f"{word} with `{row.named_by.split(':')[1]}`, else no"
 
 
 def _section(row: Operation) -> str:
@@ -50,21 +78,37 @@ def _section(row: Operation) -> str:
 
 
 def _facts(row: Operation) -> Iterator[tuple[str, str]]:
-    yield "path", ", ".join(f"`{name}`" for name in row.path_names)
+    yield "path", ", ".join(f"`{name}` ({_kind(adapter.json_schema(), {})})" for name, adapter in row.path.items())
     yield "query", ", ".join(f"`{name}` ({_kind(adapter.json_schema(), {})})" for name, adapter in row.query.items())
-    holds = [("session", place) for place in row.sessions] + [("customer", place) for place in row.profiles]
+    holds = [*(("session", p) for p in row.sessions), *(("customer", p) for p in row.profiles), *row.others]
     yield "holds", ", ".join(f"{what} `{place.replace(':', ': ')}`" for what, place in holds)
+    if row.paging is not None:
+        yield "pages", f"all are read, up to {row.paging.most} rows of `{row.paging.rows}` a page"
     if row.is_read:
         return
     later = "; harmless even when the key is forgotten" if row.harmless else ""
     yield "sent twice", f"{_repeat_word(row)}: {row.repeat.value}{later}"
     if row.bulk is not None:
-        yield "bulk", f"up to {row.bulk.limit} entries of `{row.bulk.field}` in one request"
-    yield "done already", ", ".join(f"status {status}" for status in sorted(row.done_when))
+        yield "bulk", _bulk(row.bulk)
+    yield "answers", "; ".join(f"{status}: {says.value}" for status, says in sorted(row.says.items()))
+
+
+def _bulk(bulk: Bulk) -> str:
+    words = [f"up to {bulk.limit} entries of `{bulk.field}` in one request"]
+    if bulk.alike is not None:
+        words.append(f"all of one `{bulk.alike}`")
+    if bulk.distinct is not None:
+        words.append(f"none with the `{bulk.distinct}` of another")
+    return ", ".join(words) + ("; requests of several calls travel as one" if bulk.packs else "")
 
 
 def _fields(schema: dict[str, Any], defs: dict[str, Any], indent: str) -> Iterator[str]:
     """A line for each field of an object, the fields of objects within it below."""
+    for option in schema.get("oneOf", ()):
+        chosen = _resolved(option, defs)
+        tag = chosen["properties"]["type"]["const"]
+        yield f"{indent}* `type` `{tag}`, with"
+        yield from _fields({"properties": {"payload": chosen["properties"]["payload"]}}, defs, indent + "  ")
     required = set(schema.get("required", ()))
     for name, inner in schema.get("properties", {}).items():
         needed = ", required" if name in required else ""
@@ -91,6 +135,8 @@ def _object_in(schema: dict[str, Any], defs: dict[str, Any]) -> dict[str, Any]:
 def _kind(schema: dict[str, Any], defs: dict[str, Any]) -> str:
     """The type in words, with its limits."""
     schema = _resolved(schema, defs)
+    if "oneOf" in schema:
+        return "object"
     if "anyOf" in schema:
         options = [option for option in schema["anyOf"] if option.get("type") != "null"]
         # pydantic's way to say Decimal
@@ -108,6 +154,8 @@ def _kind(schema: dict[str, Any], defs: dict[str, Any]) -> str:
                 return f"object of name: {_kind(inner, defs)}"
             return "object of name: any value" if inner else "object"
         case "string":
+            if schema.get("pattern") == WHOLE_NUMBER:
+                return "integer"
             named = {"date-time": "time"}.get(schema.get("format", ""), "text")
             return named + _limits(schema, "Length")
         case "integer":

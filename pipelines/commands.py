@@ -52,6 +52,10 @@ Mode = Annotated[
         "--profile-mode", help="bulk: up to 1000 profiles a request; rules: one each, with the rule engine."
     ),
 ]
+EventsApi = Annotated[
+    Literal["v2", "v3"],
+    typer.Option("--events-api", help="v3: events have ids of their own, and are taken once for ever."),
+]
 EditClosed = Annotated[
     Literal["reopen"] | None, typer.Option("--edit-closed", help="Reopen sessions that are closed to edit them.")
 ]
@@ -76,6 +80,7 @@ def backfill(
     ] = None,
     profiles_first: ProfilesFirst = False,
     profile_mode: Mode = "bulk",
+    events_api: EventsApi = "v2",
     edit_closed: EditClosed = None,
     results: Annotated[
         bool, typer.Option("--results", help="Write results/ with the effects of each record.")
@@ -94,7 +99,18 @@ def backfill(
     """Send orders, returns, profiles, events and calls from files: once, in order, resumable."""
     globs = given_globs(orders=orders, returns=returns, profiles=profiles, events=events, calls=calls)
     options = BackfillOptions(
-        input_options(globs, format, assume_timezone, since, until, profiles_first, profile_mode, dry, results),
+        input_options(
+            globs,
+            format,
+            assume_timezone,
+            since,
+            until,
+            profiles_first=profiles_first,
+            profile_mode=profile_mode,
+            dry=dry,
+            results=results,
+            events_api=events_api,
+        ),
         sending_options(base_url, rate, concurrency, give_up_after, max_dead_letters, edit_closed),
         output,
         resume,
@@ -115,6 +131,7 @@ def replay(
     resume: Resume = False,
     edit_closed: EditClosed = None,
     profile_mode: Mode = "bulk",
+    events_api: EventsApi = "v2",
     results: Annotated[
         bool, typer.Option("--results", help="Write results/ with the effects of each record.")
     ] = False,
@@ -130,7 +147,9 @@ def replay(
     """Send dead letters again: one pass, never over what the same job has applied since."""
     globs = {"dead_letters": dead_letters}
     options = BackfillOptions(
-        input_options(globs, "jsonl", assume_timezone, None, None, False, profile_mode, False, results),
+        input_options(
+            globs, "jsonl", assume_timezone, profile_mode=profile_mode, results=results, events_api=events_api
+        ),
         sending_options(base_url, rate, concurrency, give_up_after, max_dead_letters, edit_closed),
         output,
         resume,
@@ -155,6 +174,7 @@ def check(
     since: Since = None,
     until: Until = None,
     profile_mode: Mode = "bulk",
+    events_api: EventsApi = "v2",
     dry: Annotated[bool, typer.Option("--dry", help="As the requests of a dry run.")] = False,
     results: Annotated[bool, typer.Option("--results", help="As the requests of a run with --results.")] = False,
     format: Format = None,
@@ -164,7 +184,10 @@ def check(
 ) -> int:
     """Decode, map and validate everything, and tell what a backfill would send. No network."""
     globs = given_globs(orders=orders, returns=returns, profiles=profiles, events=events, calls=calls)
-    options = input_options(globs, format, assume_timezone, since, until, False, profile_mode, dry, results)
+    options = input_options(
+        globs, format, assume_timezone, since, until, profile_mode=profile_mode, dry=dry, results=results,
+        events_api=events_api,
+    )  # fmt: skip
     from beam_talonone.pipelines.check import run_check
 
     return run_check(options, positive("--rate", rate), show, tuple(beam_args or ()))
@@ -197,13 +220,11 @@ def input_options(
     globs: dict[str, str],
     format_name: Any,
     zone: str | None,
-    since: str | None,
-    until: str | None,
-    profiles_first: bool,
-    profile_mode: Any,
-    dry: bool,
-    results: bool,
+    since: str | None = None,
+    until: str | None = None,
+    **rest: Any,
 ) -> InputOptions:
+    """InputOptions of what was typed; `rest` are its other fields. Raises ConfigurationError."""
     assume = parse_zone(zone)
     return InputOptions(
         globs,
@@ -211,10 +232,7 @@ def input_options(
         zone,
         parse_time_option("--since", since, assume),
         parse_time_option("--until", until, assume),
-        profiles_first,
-        profile_mode,
-        dry,
-        results,
+        **rest,
     )
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import tzinfo
-from typing import Any
+from typing import Any, Literal
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decode import decode
@@ -34,7 +34,8 @@ def open_letter(raw: Raw, options: BuildOptions, assume_timezone: tzinfo | None 
     if letter["reason"] == Reason.UNREADABLE_FILE:
         nothing = InvalidRecord(Reason.UNREADABLE_FILE, "a file that could not be read has no record to replay")
         return Prepared(_inner(raw, letter), None, problem=nothing, origin=origin)
-    return replace(prepare(_inner(raw, letter), options, assume_timezone), origin=origin)
+    same = _same_api(letter, origin, options)
+    return replace(prepare(_inner(raw, letter), same, assume_timezone), origin=origin)
 
 
 def _origin(raw: Raw, letter: dict[str, Any]) -> Origin:
@@ -44,18 +45,37 @@ def _origin(raw: Raw, letter: dict[str, Any]) -> Origin:
         raise InvalidRecord(
             Reason.INVALID_FIELD, f"a dead letter of the unknown reason {letter.get('reason')!r}"
         ) from None
+    done = _parts_done(letter)
     key = letter.get("key") if isinstance(letter.get("key"), dict) else {}
     if reason.definite or not isinstance(key, dict):
         attempt = f"{letter.get('job')} {letter.get('failed_at')}"
-        return Origin(raw.file, raw.position, letter["source"], True, attempt)
+        return Origin(raw.file, raw.position, letter["source"], True, attempt, parts_done=done)
     try:
         first_sent = parse_instant(letter.get("first_sent_at")).timestamp()
     except ValueError:
         first_sent = None
     attempt, generation = str(key.get("attempt", "")), key.get("generation", 0)
-    if not isinstance(generation, int) or isinstance(generation, bool) or generation < 0:
+    if not _whole(generation):
         raise InvalidRecord(Reason.INVALID_FIELD, f"key/generation is a whole number, not {generation!r}")
-    return Origin(raw.file, raw.position, letter["source"], False, attempt, generation, first_sent)
+    return Origin(raw.file, raw.position, letter["source"], False, attempt, generation, first_sent, done)
+
+
+def _parts_done(letter: dict[str, Any]) -> tuple[int, ...]:
+    done = letter.get("parts_done", [])
+    if not isinstance(done, list) or not all(_whole(part) for part in done):
+        raise InvalidRecord(Reason.INVALID_FIELD, f"parts_done is a list of whole numbers, not {done!r}")
+    return tuple(done)
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _same_api(letter: dict[str, Any], origin: Origin, options: BuildOptions) -> BuildOptions:
+    """An event of unclear outcome goes the way it went: the other way would not know it again."""
+    versions: dict[Any, Literal["v2", "v3"]] = {"track_event_v2": "v2", "track_event_v3": "v3"}
+    version = versions.get(letter.get("operation"))
+    return options if origin.definite or version is None else replace(options, events_api=version)
 
 
 def _inner(raw: Raw, letter: dict[str, Any]) -> Raw:

@@ -76,9 +76,10 @@ class InputOptions:
     profile_mode: Literal["bulk", "rules"] = "bulk"
     dry: bool = False
     results: bool = False
+    events_api: Literal["v2", "v3"] = "v2"
 
     def build_options(self) -> BuildOptions:
-        return BuildOptions(self.dry, self.results, self.profile_mode)
+        return BuildOptions(self.dry, self.results, self.profile_mode, self.events_api)
 
     def as_json(self) -> dict[str, Any]:
         """For job.json, by the command line's names."""
@@ -92,6 +93,7 @@ class InputOptions:
             "--profile-mode": self.profile_mode,
             "--dry": self.dry,
             "--results": self.results,
+            "--events-api": self.events_api,
         }
 
 

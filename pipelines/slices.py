@@ -15,7 +15,7 @@ from beam_talonone.pipelines.ingest import letter_of, read_origin
 from beam_talonone.pipelines.journal import Journal, Replayed
 from beam_talonone.pipelines.options import MaxDeadLetters
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.operations import OPERATIONS
+from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
 from beam_talonone.schemas.reasons import Reason, Skip
 from beam_talonone.talonone.courier import InFlight, SendOptions
 from beam_talonone.talonone.engine import Engine
@@ -188,7 +188,8 @@ class SendSlice(beam.DoFn):  # type: ignore[misc]
         options = run.options
         if item.origin is not None:
             options = replace(options, attempt=item.origin.attempt)
-            in_flight = in_flight or _earlier_try(item.origin, len(item.work.parts))
+            in_flight = in_flight or _earlier_try(item.origin, item.work)
+            parts = {**_done_earlier(item.origin, item.work), **parts}
         return Job(item.number, item.work, options, self._look, self._sending.tell, run.journal, in_flight, parts)
 
     def _look(self, job: Job) -> Known | Outcome:
@@ -224,11 +225,31 @@ class SendSlice(beam.DoFn):  # type: ignore[misc]
             )
 
 
-def _earlier_try(origin: Origin, parts: int) -> dict[int, InFlight]:
-    """A replayed record of unclear outcome stands as one that was in flight when a run died."""
-    if origin.definite or origin.first_sent is None:
+def _earlier_try(origin: Origin, work: Work) -> dict[int, InFlight]:
+    """A replayed record of unclear outcome stands as one that was in flight when a run died.
+
+    Where the time of the first try is lost, only what must never go twice stands so: as tried long ago.
+    """
+    if origin.definite:
         return {}
-    return dict.fromkeys(range(parts), InFlight(origin.generation, origin.first_sent))
+    if origin.first_sent is not None:
+        return dict.fromkeys(range(len(work.parts)), InFlight(origin.generation, origin.first_sent))
+    return {
+        index: InFlight(origin.generation, 0.0)
+        for index, part in enumerate(work.parts)
+        if OPERATIONS[part.request.operation].repeats(part.request) is SafeToRepeat.NO
+    }
+
+
+def _done_earlier(origin: Origin, work: Work) -> dict[int, Outcome]:
+    """The requests of a replayed call that the API took the first time."""
+    if work.kind != "calls":
+        return {}
+    return {
+        index: Outcome(End.ALREADY_APPLIED, operation=work.parts[index].request.operation, status=200)
+        for index in origin.parts_done
+        if index < len(work.parts)
+    }
 
 
 def _not_dry(work: Work) -> dict[int, Outcome]:

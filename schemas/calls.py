@@ -1,96 +1,123 @@
-"""Checks of a `call` record against the operation table, before anything is sent."""
+"""Checks of `call` and `lookup` records against the operation table, before anything is sent."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from beam_talonone.schemas.operation import encode_body
+from beam_talonone.schemas.operation import encode_body, values_at
 from beam_talonone.schemas.operations import OPERATIONS, Operation
 from beam_talonone.schemas.parse import InvalidRecord, escape, invalid
+from beam_talonone.schemas.portions import Portion, in_whole, portions
 from beam_talonone.schemas.reasons import Reason
-from beam_talonone.schemas.records import Call
+from beam_talonone.schemas.request import Request, render_query
+
+
+class Asked(Protocol):
+    """What a record says of a request."""
+
+    @property
+    def path(self) -> Mapping[str, str]: ...
+    @property
+    def query(self) -> Mapping[str, Any]: ...
+    @property
+    def body(self) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """A call that the table allows: what to send, and the sessions and profiles it holds."""
+    """One request that the table allows, with the sessions, profiles and other things that it holds.
 
-    operation: Operation
-    path: dict[str, str]
-    query: dict[str, Any]
-    body: bytes | None
+    `entries` counts the entries of a bulk's list, `first` says which one of the record's own list is its first.
+    """
+
+    request: Request
     sessions: list[str]
     profiles: list[str]
+    others: list[tuple[str, str]]
+    entries: int = 1
+    first: int = 0
 
 
-def check_call(call: Call) -> Called:
-    """What `call` sends. Raises InvalidRecord when the table or the body's model refuses it."""
-    row = OPERATIONS.get(call.operation)
+def check_call(operation: str, asked: Asked, more: Mapping[str, Any] | None = None) -> list[Called]:
+    """What a call sends: one request, or several in order where one would be too much. `more` are query parameters
+    that are added where they are not given.
+
+    Raises InvalidRecord when the table or the body's model refuses it.
+    """
+    row = OPERATIONS.get(operation)
     if row is None:
-        raise InvalidRecord(Reason.UNKNOWN_OPERATION, f"there is no operation {call.operation!r}", "/operation")
+        raise InvalidRecord(Reason.UNKNOWN_OPERATION, f"there is no operation {operation!r}", "/operation")
     if row.is_read:
         raise InvalidRecord(
-            Reason.READ_OPERATION,
-            f"{row.name} reads; a call writes. Use `beam-talonone lookup`",
-            "/operation",
+            Reason.READ_OPERATION, f"{row.name} reads; a call writes. Use `beam-talonone lookup`", "/operation"
         )
-    _check_names("path", call.path, set(row.path_names), required=True)
-    _check_names("query", call.query, set(row.query), required=False)
-    query = {name: _query_value(row, name, value) for name, value in call.query.items() if value is not None}
-    body = _body(row, call.body)
-    places = {"path": call.path, "body": call.body}
-    return Called(row, call.path, query, body, _ids(row.sessions, places), _ids(row.profiles, places))
+    return check_request(row, asked, Reason.INVALID_CALL, more)
 
 
-def _check_names(where: str, given: dict[str, Any], known: set[str], *, required: bool) -> None:
+def check_request(
+    row: Operation, asked: Asked, reason: Reason, more: Mapping[str, Any] | None = None
+) -> list[Called]:
+    """The requests of `row` for what is asked. Raises InvalidRecord with `reason`."""
+    try:
+        path = _checked("path", asked.path, row.path, required=True)
+        query = _checked("query", asked.query, row.query, required=False)
+        text = render_query({**(more or {}), **query})
+        return [_called(row, path, text, portion) for portion in _portions(row, asked.body)]
+    except InvalidRecord as problem:
+        raise InvalidRecord(reason, problem.detail, problem.pointer) from None
+
+
+def _checked(where: str, given: Mapping[str, Any], known: Mapping[str, Any], *, required: bool) -> dict[str, Any]:
     for name in given:
         if name not in known:
             listed = ", ".join(sorted(known)) or "none"
-            raise InvalidRecord(
-                Reason.INVALID_CALL,
-                f"unknown {where} name {name!r}; known: {listed}",
-                f"/{where}/{escape(name)}",
-            )
-    missing = sorted(known - set(given))
+            raise _wrong(f"unknown {where} name {name!r}; known: {listed}", f"/{where}/{escape(name)}")
+    missing = sorted(set(known) - set(given))
     if required and missing:
-        raise InvalidRecord(Reason.INVALID_CALL, f"missing {where} name {missing[0]!r}", f"/{where}")
+        raise _wrong(f"missing {where} name {missing[0]!r}", f"/{where}")
+    found = {}
+    for name, value in given.items():
+        if value is None:
+            continue
+        try:
+            found[name] = known[name].validate_python(value)
+        except ValidationError as error:
+            raise invalid(error.errors(include_url=False), f"/{where}/{escape(name)}") from None
+    return found
 
 
-def _query_value(row: Operation, name: str, value: Any) -> Any:
-    try:
-        return row.query[name].validate_python(value)
-    except ValidationError as error:
-        found = invalid(error.errors(include_url=False), f"/query/{escape(name)}")
-        raise InvalidRecord(Reason.INVALID_CALL, found.detail, found.pointer) from None
-
-
-def _body(row: Operation, body: Any) -> bytes | None:
+def _portions(row: Operation, body: Any) -> list[Portion]:
     if row.body is None:
         if body is not None:
-            raise InvalidRecord(Reason.INVALID_CALL, f"{row.name} takes no body", "/body")
-        return None
+            raise _wrong(f"{row.name} takes no body", "/body")
+        return [Portion(None)]
     if body is None:
-        raise InvalidRecord(Reason.INVALID_CALL, f"{row.name} needs a body", "/body")
-    try:
-        return encode_body(row.body.model_validate(body))
-    except ValidationError as error:
-        found = invalid(error.errors(include_url=False), "/body")
-        raise InvalidRecord(Reason.INVALID_CALL, found.detail, found.pointer) from None
+        raise _wrong(f"{row.name} needs a body", "/body")
+    return portions(row.bulk, body)
 
 
-def _ids(places: tuple[str, ...], values: dict[str, Any]) -> list[str]:
-    """The ids found at `places` (see Operation), each once, in order."""
-    found: list[str] = []
-    for place in places:
-        where, _, rest = place.partition(":")
-        found += _walk(values[where], rest.split("/"))
-    return list(dict.fromkeys(found))
+def _called(row: Operation, path: dict[str, str], query: dict[str, str | list[str]], portion: Portion) -> Called:
+    encoded = None
+    if row.body is not None:
+        try:
+            encoded = encode_body(row.body.model_validate(portion.body))
+        except ValidationError as error:
+            problem = invalid(error.errors(include_url=False), "", portion.body)
+            pointer = in_whole(problem.pointer, row.bulk, portion.first)
+            place = f"/body{pointer or ''}"
+            _, _, what = problem.detail.partition(": ")
+            raise InvalidRecord(problem.reason, f"{place[1:]}: {what}", place) from None
+    return Called(
+        Request(row.name, row.method, row.template, path, query, encoded),
+        values_at(row.sessions, path, portion.body),
+        values_at(row.profiles, path, portion.body),
+        [(kind, value) for kind, place in row.others for value in values_at((place,), path, portion.body)],
+        portion.entries,
+        portion.first,
+    )
 
 
-def _walk(value: Any, names: list[str]) -> list[str]:
-    if isinstance(value, list):
-        return [found for entry in value for found in _walk(entry, names)]
-    if not names:
-        return [] if value is None or value == "" else [str(value)]
-    return _walk(value.get(names[0]), names[1:]) if isinstance(value, dict) else []
+def _wrong(detail: str, pointer: str) -> InvalidRecord:
+    return InvalidRecord(Reason.INVALID_FIELD, detail, pointer)

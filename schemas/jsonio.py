@@ -13,6 +13,9 @@ _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _SORTED = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 
+NULL = msgspec.Raw(b"null")
+"""A null that is sent where None would count as absent."""
+
 MAX_DEPTH = 100
 """Levels of nesting: what nests deeper could be read in one place and then exhaust the stack in another."""
 

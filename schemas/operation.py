@@ -7,12 +7,12 @@ read the same row.
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, ParamSpec, get_type_hints
+from typing import Annotated, Any, ParamSpec, get_type_hints
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, StringConstraints, TypeAdapter
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.request import Request, render_query
@@ -28,46 +28,84 @@ class SafeToRepeat(Enum):
     NO = "a second time acts again"
 
 
+class Says(Enum):
+    """What an error status of one operation means, where that is not what it means elsewhere."""
+
+    DONE = "it is done already"
+    DONE_IF_TRIED = "it is done already where an earlier try may have acted, else a refusal"
+    LOOK = "reading back tells whether it is done; if not, it is tried again"
+    LOOK_IF_TRIED = "where an earlier try may have acted, reading back tells whether it is done; else a refusal"
+    UNKNOWN_IF_TRIED = "where an earlier try may have acted, nobody can tell; else a refusal"
+
+
 @dataclass(frozen=True)
 class Bulk:
-    """How requests of one operation pack into one: `field` is the body's list, of at most `limit` entries."""
+    """How much one request takes: `field` is the body's list, of at most `limit` entries.
+
+    With `packs`, requests that differ in this list only travel as one. Entries of one request have one value at the
+    place `alike`, and no two have the same at the place `distinct` (`a/b` within an entry).
+    """
 
     field: str
     limit: int
+    packs: bool = False
+    alike: str | None = None
+    distinct: str | None = None
+
+
+@dataclass(frozen=True)
+class Paging:
+    """How an operation gives its rows in pages: `rows` is the list in its answer, `key` the field that tells one row
+    from another, if there is one. `pageSize` is at most `most`, `skip` says how many rows to leave out."""
+
+    rows: str = "data"
+    most: int = 1000
+    key: str | None = "id"
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One row. `sessions` and `profiles` are the JSON-path-like places of the ids the request holds while in flight.
+    """One row. `sessions`, `profiles` and `others` are the places of the ids that a request holds while in flight.
 
     A place is `path:NAME` for a path parameter or `body:FIELD/FIELD`, where a list in between means each of its
-    entries.
+    entries. `others` says of what kind an id is: ("catalog", "path:catalogId").
     """
 
     name: str
     method: str
     template: str
-    path_names: tuple[str, ...]
+    path: dict[str, TypeAdapter[Any]]
     query: dict[str, TypeAdapter[Any]]
     body: type[BaseModel] | None
     purpose: str
     repeat: SafeToRepeat
     sessions: tuple[str, ...]
     profiles: tuple[str, ...]
+    others: tuple[tuple[str, str], ...]
+    named_by: str | None
+    """Place of the name that makes a repeat safe where it is given, and without which it acts again."""
     bulk: Bulk | None
-    done_when: frozenset[int]
+    paging: Paging | None
+    says: Mapping[int, Says]
     harmless: bool
     """True when a repeat changes nothing even after its key is forgotten."""
     creates: bool
     """True when it creates what it names and does not find: a 404 then tells of a wrong address."""
+    is_read: bool
 
     @property
-    def is_read(self) -> bool:
-        return self.method == "GET"
+    def path_names(self) -> tuple[str, ...]:
+        return tuple(self.path)
 
     @property
     def can_be_dry(self) -> bool:
         return "dry" in self.query
+
+    def repeats(self, request: Request) -> SafeToRepeat:
+        """What protects this very request from acting twice."""
+        if self.named_by is None or values_at((self.named_by,), request.path, request.body_json()):
+            return self.repeat
+        return SafeToRepeat.NO
 
 
 OPERATIONS: dict[str, Operation] = {}
@@ -83,57 +121,104 @@ def api_name(name: str) -> str:
 def operation(
     call: str,
     *,
-    repeat: SafeToRepeat,
+    repeat: SafeToRepeat = SafeToRepeat.BY_NATURE,
     sessions: tuple[str, ...] = (),
     profiles: tuple[str, ...] = (),
+    others: tuple[tuple[str, str], ...] = (),
+    named_by: str | None = None,
     bulk: Bulk | None = None,
-    done_when: tuple[int, ...] = (),
+    paging: Paging | None = None,
+    says: Mapping[int, Says] | None = None,
     harmless: bool = False,
     creates: bool = False,
+    reads: bool | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[P, Request]], Callable[P, Request]]:
     """Make a function a row of the table.
 
-    `call` is "METHOD /path/{parameter}". `done_when` lists error statuses that mean the work is done already
-    whenever they are answered. Parameters of the function that occur in the path are path parameters, `body`
-    is the body, keyword-only ones are query parameters.
+    `call` is "METHOD /path/{parameter}". Parameters of the function that occur in the path are path parameters,
+    `body` is the body, keyword-only ones are query parameters; `names` spells those that the API spells oddly.
+    `reads` is to be given where the method does not tell. For the others see Operation.
     """
     method, template = call.split(" ")
 
     def register(function: Callable[P, Request]) -> Callable[P, Request]:
-        name = function.__name__
-        hints = get_type_hints(function, include_extras=True)
         signature = inspect.signature(function)
-        queries = {
-            api_name(p.name): TypeAdapter(hints[p.name])
-            for p in signature.parameters.values()
-            if p.kind is p.KEYWORD_ONLY
-        }
+        spelt = {name: (names or {}).get(name) or api_name(name) for name in signature.parameters}
+        hints = get_type_hints(function, include_extras=True)
+        kinds = {spelt[name]: hints[name] for name in signature.parameters}
         row = Operation(
-            name, method, template, tuple(re.findall(r"\{(\w+)\}", template)), queries, hints.get("body"),
-            inspect.getdoc(function) or "", repeat, sessions, profiles, bulk, frozenset(done_when), harmless, creates,
-        )  # fmt: skip
-        OPERATIONS[name] = row
+            name=function.__name__,
+            method=method,
+            template=template,
+            path={name: _path_type(kinds[name]) for name in re.findall(r"\{(\w+)\}", template)},
+            query={spelt[p.name]: TypeAdapter(hints[p.name]) for p in _keyword_only(signature)},
+            body=hints.get("body"),
+            purpose=inspect.getdoc(function) or "",
+            repeat=repeat,
+            sessions=sessions,
+            profiles=profiles,
+            others=others,
+            named_by=named_by,
+            bulk=bulk,
+            paging=paging,
+            says=dict(says or {}),
+            harmless=harmless,
+            creates=creates,
+            is_read=method == "GET" if reads is None else reads,
+        )
+        OPERATIONS[row.name] = row
 
         def build(*args: P.args, **kwargs: P.kwargs) -> Request:
-            given = signature.bind(*args, **kwargs).arguments
-            body = given.pop("body", None)
-            named = {api_name(key): value for key, value in given.items()}
-            return Request(
-                name,
-                method,
-                template,
-                {key: str(named[key]) for key in row.path_names},
-                render_query({key: named.get(key) for key in queries}),
-                None if body is None else encode_body(body),
-            )
+            given = {spelt[name]: value for name, value in signature.bind(*args, **kwargs).arguments.items()}
+            return row_request(row, given)
 
-        build.__name__ = build.__qualname__ = name
+        build.__name__ = build.__qualname__ = row.name
         build.__doc__ = function.__doc__
         return build
 
     return register
 
 
+def row_request(row: Operation, given: Mapping[str, Any]) -> Request:
+    """The request of `row` for values by the API's names, the body under `body`."""
+    query = {name: row.query[name].validate_python(given[name]) for name in row.query if given.get(name) is not None}
+    body = given.get("body")
+    return Request(
+        row.name, row.method, row.template, {name: str(given[name]) for name in row.path}, render_query(query),
+        None if body is None else encode_body(body),
+    )  # fmt: skip
+
+
+WHOLE_NUMBER = r"^(0|[1-9][0-9]{0,17})$"
+
+
+def _path_type(hint: Any) -> TypeAdapter[Any]:
+    """What a path parameter must look like: it travels as text, so a number is a text of digits."""
+    return TypeAdapter(Annotated[str, StringConstraints(pattern=WHOLE_NUMBER)] if hint is int else hint)
+
+
+def _keyword_only(signature: inspect.Signature) -> list[inspect.Parameter]:
+    return [p for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY]
+
+
 def encode_body(body: BaseModel) -> bytes:
     """A body model as JSON: what was not given, or given as null outside of attributes, is not sent."""
     return jsonio.dumps(body.model_dump(by_alias=True, exclude_unset=True, exclude_none=True))
+
+
+def values_at(places: tuple[str, ...], path: Mapping[str, str], body: Any) -> list[str]:
+    """The ids found at `places` (see Operation), each once, in order."""
+    found: list[str] = []
+    for place in places:
+        where, _, rest = place.partition(":")
+        found += _walk(path if where == "path" else body, rest.split("/"))
+    return list(dict.fromkeys(found))
+
+
+def _walk(value: Any, names: list[str]) -> list[str]:
+    if isinstance(value, list):
+        return [found for entry in value for found in _walk(entry, names)]
+    if not names:
+        return [] if value is None or value == "" else [str(value)]
+    return _walk(value.get(names[0]), names[1:]) if isinstance(value, Mapping) else []

@@ -1,6 +1,6 @@
 """From a decoded object to a valid record, or to the reason why not."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
@@ -65,14 +65,28 @@ def _unknown_in_items(kind: str, fields: Mapping[str, Any]) -> list[str]:
     return [f"items/{name}" for name in found]
 
 
-def invalid(errors: list[ErrorDetails], within: str = "") -> InvalidRecord:
-    """The InvalidRecord for pydantic's `errors`; `within` is the pointer of the place that was validated."""
+def invalid(errors: list[ErrorDetails], within: str = "", value: Any = None) -> InvalidRecord:
+    """The InvalidRecord for pydantic's `errors` in `value`; `within` is the pointer of what was validated."""
     first = errors[0]
-    # pydantic marks a bad name of an object by a part "[key]" of its own
-    pointer = within + "".join(f"/{escape(part)}" for part in first["loc"] if part != "[key]")
+    pointer = within + "".join(f"/{escape(part)}" for part in _place(first["loc"], value))
     others = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     field = pointer.lstrip("/") or "the record"
     return InvalidRecord(_reason(first), f"{field}: {first['msg']}{_shown(first)}{others}", pointer)
+
+
+def _place(loc: tuple[int | str, ...], value: Any) -> Iterator[int | str]:
+    """The parts of pydantic's `loc` that are a place in `value`: it marks a bad name by a part "[key]" and the chosen
+    one of several models by its tag, and neither stands in the value."""
+    for number, part in enumerate(loc):
+        if part == "[key]":
+            continue
+        if isinstance(value, Mapping):
+            if part not in value and number + 1 < len(loc):
+                continue
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        yield part
 
 
 def _reason(error: ErrorDetails) -> Reason:

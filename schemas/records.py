@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from beam_talonone.schemas.bodies import MAX_BULK, MAX_IDENTIFIERS, check_cart
+from beam_talonone.schemas.body import MAX_BULK, MAX_IDENTIFIERS, check_cart
 from beam_talonone.schemas.types import Amount, Code, Count, Id, Instant, Sku, Text
 
 Attributes = dict[Text, Any]

@@ -13,14 +13,15 @@ class Request(msgspec.Struct, frozen=True, array_like=True):
     """A call of one API operation, without credentials and without an idempotency key.
 
     `operation` is the name in the operation table; `path` and `query` map the API's own parameter names to
-    text as it stands before percent-encoding; `body` is the JSON to send, or None.
+    text as it stands before percent-encoding, a list being a parameter that is repeated; `body` is the JSON to send,
+    or None.
     """
 
     operation: str
     method: str
     template: str
     path: dict[str, str] = {}
-    query: dict[str, str] = {}
+    query: dict[str, str | list[str]] = {}
     body: bytes | None = None
 
     def target(self) -> str:
@@ -32,7 +33,12 @@ class Request(msgspec.Struct, frozen=True, array_like=True):
         path = self.template.format_map({name: encode_segment(value) for name, value in self.path.items()})
         if not self.query:
             return path
-        return path + "?" + "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in self.query.items())
+        pairs = [
+            f"{quote(name, safe='')}={quote(value, safe=',')}"
+            for name, values in self.query.items()
+            for value in ([values] if isinstance(values, str) else values)
+        ]
+        return f"{path}?{'&'.join(pairs)}" if pairs else path
 
     def body_json(self) -> Any:
         """The body as a value; None when there is none."""
@@ -65,6 +71,10 @@ def query_text(value: object) -> str:
     return str(value)
 
 
-def render_query(values: Mapping[str, object]) -> dict[str, str]:
-    """The given query parameters as text; those that are None are left out."""
-    return {name: query_text(value) for name, value in values.items() if value is not None}
+def render_query(values: Mapping[str, object]) -> dict[str, str | list[str]]:
+    """The given query parameters as text, a list as a list of texts; those that are None are left out."""
+    return {
+        name: [query_text(entry) for entry in value] if isinstance(value, list) else query_text(value)
+        for name, value in values.items()
+        if value is not None
+    }

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Context, Decimal, InvalidOperation
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, StrictStr, StringConstraints, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, StrictStr, StringConstraints, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 ID_MAX = 1000
@@ -116,6 +116,24 @@ def _as_instant(value: Any, info: ValidationInfo) -> datetime:
 
 Instant = Annotated[datetime, BeforeValidator(_as_instant)]
 """A moment in UTC. The validation context's `assume_timezone` (a tzinfo) admits times without an offset."""
+
+
+def _as_list(value: Any) -> Any:
+    return value.split(",") if isinstance(value, str) else value
+
+
+Repeated = Annotated[list[Text], BeforeValidator(_as_list)]
+"""Values of a query parameter that is repeated for each; in one text they are separated by commas."""
+
+split = BeforeValidator(_as_list)
+joined = AfterValidator(",".join)
+"""Take and make one text of several values, separated by commas."""
+
+Joined = Annotated[list[Text], split, joined]
+"""Values of a query parameter that takes them in one text."""
+
+PageSize = Annotated[int, Field(ge=1, le=1000)]
+Skip = Annotated[int, Field(ge=0)]
 
 
 def micros(moment: datetime) -> int:

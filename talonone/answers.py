@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.operations import Operation
+from beam_talonone.schemas.operations import Operation, Says
 from beam_talonone.schemas.reasons import Reason
 
 
@@ -80,6 +80,8 @@ class Answer:
     retry_after: float | None = None
     unclear_before: bool = False
     tries: int = 1
+    already: bool = False
+    """Applied, but not by this request: it found the work done."""
 
     @property
     def ok(self) -> bool:
@@ -92,8 +94,10 @@ class Answer:
 
 def classify(row: Operation, status: int, body: bytes, retry_after: str | None, now: datetime) -> Answer:
     """The meaning of an answer to the operation `row`. `retry_after` is the header's text, `now` is in UTC."""
-    if 200 <= status < 300 or status in row.done_when:
+    if 200 <= status < 300:
         return Answer(status, Verdict.APPLIED, None, "", body=body, acted=True)
+    if row.says.get(status) is Says.DONE:
+        return Answer(status, Verdict.APPLIED, None, "", body=body, acted=True, already=True)
     message, problems = read_error(body)
     titles = {problem.title.lower() for problem in problems}
     rule = next(

@@ -1,8 +1,11 @@
 """From a valid record to the requests that carry it out. Plain functions; nothing is sent here."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+import msgspec
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.calls import Called, check_call
@@ -10,10 +13,12 @@ from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.parse import InvalidRecord
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.records import Call, Event, Order, OrderItem, Profile, Record, Return, rank
-from beam_talonone.schemas.request import Request, query_text
+from beam_talonone.schemas.request import Request, render_query
 from beam_talonone.schemas.types import ID_MAX, micros
 from beam_talonone.talonone.identity import digest, identity
-from beam_talonone.talonone.work import Part, Work
+from beam_talonone.talonone.work import Key, Part, Work
+
+T = TypeVar("T")
 
 STATES = {"open": "open", "completed": "closed", "cancelled": "cancelled"}
 
@@ -21,11 +26,13 @@ STATES = {"open": "open", "completed": "closed", "cancelled": "cancelled"}
 @dataclass(frozen=True)
 class BuildOptions:
     """What changes requests: `dry` asks the API to change nothing, `effects` to answer with effects where it is
-    silent by default, `profile_mode` "rules" runs the rule engine for each profile change."""
+    silent by default, `profile_mode` "rules" runs the rule engine for each profile change, `events_api` "v3" sends
+    events under ids of their own."""
 
     dry: bool = False
     effects: bool = False
     profile_mode: Literal["bulk", "rules"] = "bulk"
+    events_api: Literal["v2", "v3"] = "v2"
 
 
 def build(kind: str, record: Record, options: BuildOptions) -> Work:
@@ -147,6 +154,7 @@ def _attributes_part(customer: str, attributes: dict[str, Any] | None, options: 
 
 
 def _event(event: Event, options: BuildOptions) -> Work:
+    own_id = options.events_api == "v3"
     body = _present(
         {
             "profileId": event.customer_id,
@@ -155,28 +163,42 @@ def _event(event: Event, options: BuildOptions) -> Work:
             "loyaltyCards": None if event.loyalty_card is None else [event.loyalty_card],
         }
     )
-    request = _request("track_event_v2", {}, body, options)
     content = [micros(event.event_time), body]
+    sent = {**body, "integrationId": event.event_id} if own_id else body
+    request = _request("track_event_v3" if own_id else "track_event_v2", {}, sent, options)
     return _work("events", event.event_id, event, [Part(request, "plain")], [], [event.customer_id], content)
 
 
 def _call(call: Call, options: BuildOptions) -> Work:
-    called: Called = check_call(call)
-    row = called.operation
-    query = dict(called.query)
+    row = OPERATIONS.get(call.operation)
+    more = {"silent": "no"} if options.effects and row is not None and "silent" in row.query else {}
+    called = check_call(call.operation, call, more)
+    parts = [_call_part(call, one, options, alone=len(called) == 1) for one in called]
+    content = [micros(call.event_time), call.operation, call.path, call.query, call.body]
+    profiles = [profile for one in called for profile in one.profiles]
+    return _work(
+        "calls", call.call_id, call, parts, _each_once(session for one in called for session in one.sessions),
+        profiles if call.ordering_key is None else [*profiles, call.ordering_key], content,
+        others=_each_once(other for one in called for other in one.others),
+    )  # fmt: skip
+
+
+def _call_part(call: Call, called: Called, options: BuildOptions, *, alone: bool) -> Part:
+    request = called.request
+    row = OPERATIONS[request.operation]
     if options.dry and row.can_be_dry:
-        query["dry"] = True
-    request = Request(
-        row.name,
-        row.method,
-        row.template,
-        called.path,
-        {k: query_text(v) for k, v in query.items()},
-        called.body,
-    )
-    held = called.profiles if call.ordering_key is None else [*called.profiles, call.ordering_key]
-    content = [micros(call.event_time), request.operation, request.path, request.query, request.body_json()]
-    return _work("calls", call.call_id, call, [Part(request, "plain")], called.sessions, held, content)
+        request = msgspec.structs.replace(request, query={**request.query, "dry": "true"})
+    if alone:
+        packs = row.bulk is not None and row.bulk.packs and called.entries < row.bulk.limit
+        return Part(request, "pack" if packs else "plain", called.entries)
+    profiles = called.profiles if call.ordering_key is None else [*called.profiles, call.ordering_key]
+    holds = [
+        *(("session", session) for session in called.sessions),
+        *(("profile", profile) for profile in profiles),
+        *called.others,
+        ("call", call.call_id),  # the requests of one call leave one after the other
+    ]
+    return Part(request, "plain", called.entries, called.first, holds)
 
 
 def _request(
@@ -193,8 +215,8 @@ def _request(
         asked["silent"] = "no" if options.effects else "yes"
     if options.dry and row.can_be_dry:
         asked["dry"] = True
-    text = {name: query_text(value) for name, value in asked.items()}
-    return Request(operation, row.method, row.template, path, text, None if body is None else jsonio.dumps(body))
+    encoded = None if body is None else jsonio.dumps(body)
+    return Request(operation, row.method, row.template, path, render_query(asked), encoded)
 
 
 def _work(
@@ -208,12 +230,17 @@ def _work(
     *,
     version: int = 0,
     status: str = "",
+    others: list[Key] | None = None,
 ) -> Work:
     event_us, digested = micros(record.event_time), digest(content)
     return Work(
         kind, record_id, identity(kind, record_id, event_us, version, digested), digested, event_us,
-        rank(kind, record), version, sessions, list(dict.fromkeys(profiles)), parts, status,
+        rank(kind, record), version, sessions, _each_once(profiles), parts, status, others or [],
     )  # fmt: skip
+
+
+def _each_once(values: Iterable[T]) -> list[T]:
+    return list(dict.fromkeys(values))
 
 
 def _costs(costs: dict[str, Any] | None) -> dict[str, Any] | None:

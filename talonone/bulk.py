@@ -3,7 +3,7 @@
 Pure: the packing never sends, and `isolate` sends through a function it is given.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -14,6 +14,7 @@ from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.answers import Answer
+from beam_talonone.talonone.work import Key
 
 T = TypeVar("T")
 
@@ -27,13 +28,25 @@ class Entry(Generic[T]):
     size: int = 1
 
 
+MERGES = frozenset({"update_customer_profiles_v2"})
+"""Where two changes of one customer can travel as one entry."""
+
+Variant = tuple[str, bytes]
+"""What requests must have in common to travel together: the operation, and path and query as JSON."""
+
+
+def variant_of(request: Request) -> Variant:
+    return request.operation, jsonio.canonical([request.path, request.query])
+
+
 @dataclass
 class Pack(Generic[T]):
-    """An open bulk of one operation (and one query): entries by customer, in the order they came."""
+    """An open bulk: entries in the order they came, and all that they hold together."""
 
     operation: str
-    query: dict[str, str]
-    entries: dict[str, Entry[T]] = field(default_factory=dict)
+    entries: list[Entry[T]] = field(default_factory=list)
+    held: dict[Key, Entry[T]] = field(default_factory=dict)
+    """What is held -> the last entry that holds it."""
     size: int = 0
 
     @property
@@ -41,12 +54,33 @@ class Pack(Generic[T]):
         bulk = OPERATIONS[self.operation].bulk
         return 1 if bulk is None else bulk.limit
 
+    @property
+    def rank(self) -> int:
+        """Bulks of a lower rank leave first when all are sealed: a record's attributes before its audiences."""
+        return 0 if self.operation in MERGES else 1
+
     def room_for(self, size: int) -> bool:
         return self.size + size <= self.limit
 
+    def holds(self, keys: Iterable[Key], *, customers_only: bool = False) -> bool:
+        """True when any of `keys` is held by an entry. All requests of a variant may hold a coupon together."""
+        return any(key in self.held and (key[0] == "profile" or not customers_only) for key in keys)
+
+    def add(self, member: T, request: Request, size: int, keys: Iterable[Key]) -> None:
+        """Add a request; one of a customer who is in already is merged with the entry that is there."""
+        known = next((self.held[key] for key in keys if key in self.held), None) if self.operation in MERGES else None
+        if known is not None:
+            known.members.append(member)
+            known.requests.append(request)
+            return
+        entry = Entry([member], [request], size)
+        self.entries.append(entry)
+        self.held.update(dict.fromkeys(keys, entry))
+        self.size += size
+
 
 def bulk_request(requests: list[Request]) -> Request:
-    """One request with the entries of all, in order. They are of one operation and query."""
+    """One request with the entries of all, in order. They are of one variant, and a body is one list alone."""
     first = requests[0]
     bulk = OPERATIONS[first.operation].bulk
     if bulk is None or len(requests) == 1:

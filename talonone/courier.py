@@ -7,7 +7,9 @@ from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.answers import Answer
 from beam_talonone.talonone.dispatcher import Ticket
+from beam_talonone.talonone.doubts import Found
 from beam_talonone.talonone.identity import idempotency_key
+from beam_talonone.talonone.readback import LOOKS
 from beam_talonone.talonone.sender import KEY_HOLDS, Sender, Trip
 
 
@@ -61,6 +63,8 @@ class Courier:
         """Send the part's own request: the one that is journalled and read back after a crash."""
         before = self.was_in_flight
         trip = Trip(request, self._keys(request, self.step), self.ticket, self.started, withdrawn=self.withdrawn)
+        if request.operation in LOOKS:
+            trip.look = lambda: self.look(request)
         if before is not None:
             trip.generation, trip.first_sent, trip.unclear = before.generation, before.first_sent, True
         try:
@@ -77,6 +81,11 @@ class Courier:
     async def read(self, request: Request) -> Answer:
         """Send a request that reads."""
         return await self._answer(Trip(request, None, self.ticket, _quiet))
+
+    async def look(self, request: Request) -> Found:
+        """Read back whether `request` shows in what the API has."""
+        way = LOOKS.get(request.operation)
+        return Found.UNKNOWN if way is None else await way(request, self.read)
 
     def still_protected(self) -> bool:
         """True while a request that was in flight may go again: by its key, or because repeating it is harmless."""

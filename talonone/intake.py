@@ -4,7 +4,17 @@ from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.answers import Answer, Verdict
-from beam_talonone.talonone.bulk import Entry, Pack, bulk_request, isolate, merged, pointed_entries
+from beam_talonone.talonone.bulk import (
+    MERGES,
+    Entry,
+    Pack,
+    Variant,
+    bulk_request,
+    isolate,
+    merged,
+    pointed_entries,
+    variant_of,
+)
 from beam_talonone.talonone.courier import Courier, InFlight
 from beam_talonone.talonone.dispatcher import Dispatcher, Ticket
 from beam_talonone.talonone.job import Job
@@ -15,11 +25,8 @@ from beam_talonone.talonone.work import Key, Part
 
 Member = tuple[Job, int]
 
-PACK_ORDER = ("update_customer_profiles_v2", "update_customer_profile_audiences")
-"""Bulks leave in this order when all are sealed: a record's attributes before its audiences."""
-
-MERGES = frozenset({"update_customer_profiles_v2"})
-"""Where two changes of one customer can travel as one entry."""
+MOST_OPEN = 100
+"""Open bulks: reservations of many coupons, a few each, must not wait for ever."""
 
 
 class Intake:
@@ -28,7 +35,7 @@ class Intake:
     def __init__(self, dispatcher: Dispatcher, sender: Sender) -> None:
         self._dispatcher = dispatcher
         self._sender = sender
-        self._packs: dict[str, Pack[Member]] = {}
+        self._packs: dict[Variant, Pack[Member]] = {}
 
     def accept(self, job: Job) -> None:
         if not job.missing:
@@ -46,20 +53,21 @@ class Intake:
     def accept_pack(self, members: list[Member], before: InFlight) -> None:
         """Take a bulk that was in flight when a run died: it goes again as it was. What else its records are made of
         goes after it."""
-        entries: dict[str, Entry[Member]] = {}
-        for job, index in members:
-            self._enter(entries, job, index)
-        self._submit_pack(list(entries.values()), before)
+        pack: Pack[Member] = Pack(_part(members[0]).request.operation)
+        for member in members:
+            self._enter(pack, member)
+        self._submit_pack(pack.entries, before)
         for job, index in members:
             self._take_in(job, [other for other in job.missing if other != index])
 
     def flush(self) -> None:
         """Seal and submit every open bulk."""
-        for operation in PACK_ORDER:
-            self._seal(operation)
+        for variant in sorted(self._packs, key=lambda variant: self._packs[variant].rank):
+            self._seal(variant)
 
     def _single(self, job: Job, index: int, part: Part) -> None:
-        if any(customer in pack.entries for pack in self._packs.values() for customer in job.work.profiles):
+        held = job.work.keys_of(part)
+        if any(pack.holds(held) for pack in self._packs.values()):
             self.flush()
 
         known = Known()
@@ -81,55 +89,55 @@ class Intake:
             )  # fmt: skip
             job.part_done(index, await carry_out(courier, job.work, part, known))
 
-        self._dispatcher.submit(Ticket(job.number, job.work.keys(), run, nothing_to_send, part.request.operation))
+        self._dispatcher.submit(Ticket(job.number, held, run, nothing_to_send, part.request.operation))
 
     def _pack(self, job: Job, index: int, part: Part) -> None:
-        operation, customer = part.request.operation, job.work.profiles[0]
-        place = PACK_ORDER.index(operation)
-        later = [self._packs[name] for name in PACK_ORDER[place + 1 :] if name in self._packs]
-        pack = self._packs.get(operation)
-        repeated = pack is not None and customer in pack.entries
-        if any(customer in other.entries for other in later) or (repeated and operation not in MERGES):
+        variant, held = variant_of(part.request), job.work.keys_of(part)
+        pack = self._packs.get(variant) or Pack(part.request.operation)
+        merges = part.request.operation in MERGES
+        if self._goes_after(pack, held) or (pack.holds(held, customers_only=True) and not merges):
             self.flush()
-        elif pack is not None and (pack.query != part.request.query or not (repeated or pack.room_for(part.entries))):
-            self._seal_through(operation)
-        pack = self._packs.setdefault(operation, Pack(operation, part.request.query))
-        pack.size += self._enter(pack.entries, job, index)
+        elif not (pack.room_for(part.entries) or (merges and pack.holds(held))):
+            self._seal_through(variant)
+        elif variant not in self._packs and len(self._packs) >= MOST_OPEN:
+            self.flush()
+        pack = self._packs.setdefault(variant, Pack(part.request.operation))
+        self._enter(pack, (job, index))
         if pack.size >= pack.limit:
-            self._seal_through(operation)
+            self._seal_through(variant)
 
-    def _enter(self, entries: dict[str, Entry[Member]], job: Job, index: int) -> int:
-        """Add a member to the entry of its customer; returns by how much the bulk grew."""
-        part, customer = job.work.parts[index], job.work.profiles[0]
-        entry = entries.get(customer)
-        if entry is None:
-            entries[customer] = Entry([(job, index)], [part.request], part.entries)
-            return part.entries
-        entry.members.append((job, index))
-        entry.requests.append(part.request)
-        return 0
+    def _goes_after(self, pack: Pack[Member], held: tuple[Key, ...]) -> bool:
+        """True when something of what is `held` travels in another open bulk that would not leave before `pack`."""
+        return any(
+            other is not pack and other.rank >= pack.rank and other.holds(held) for other in self._packs.values()
+        )
 
-    def _seal_through(self, operation: str) -> None:
-        """Submit the bulk of `operation`, and before it those that must not come after it."""
-        for name in PACK_ORDER[: PACK_ORDER.index(operation) + 1]:
-            self._seal(name)
+    def _enter(self, pack: Pack[Member], member: Member) -> None:
+        part = _part(member)
+        pack.add(member, part.request, part.entries, member[0].work.keys_of(part))
 
-    def _seal(self, operation: str) -> None:
-        pack = self._packs.pop(operation, None)
-        if pack is not None and pack.entries:
-            self._submit_pack(list(pack.entries.values()), None)
+    def _seal_through(self, variant: Variant) -> None:
+        """Submit a bulk, and before it those that must not come after it."""
+        rank = self._packs[variant].rank
+        for other in [other for other, pack in self._packs.items() if pack.rank < rank]:
+            self._seal(other)
+        self._seal(variant)
+
+    def _seal(self, variant: Variant) -> None:
+        pack = self._packs.pop(variant)
+        self._submit_pack(pack.entries, None)
 
     def _submit_pack(self, entries: list[Entry[Member]], before: InFlight | None) -> None:
         members = [member for entry in entries for member in entry.members]
         keys: dict[Key, None] = {}
-        for job, _ in members:
-            keys.update(dict.fromkeys(job.work.keys()))
+        for member in members:
+            keys.update(dict.fromkeys(member[0].work.keys_of(_part(member))))
 
         async def run(ticket: Ticket) -> None:
             await Bulk(self._sender, ticket, entries, before).carry_out()
 
         oldest = min(job.number for job, _ in members)
-        operation = members[0][0].work.parts[members[0][1]].request.operation
+        operation = _part(members[0]).request.operation
         self._dispatcher.submit(Ticket(oldest, tuple(keys), run, operation=operation))
 
 
@@ -141,7 +149,7 @@ class Bulk:
         self._members = [member for entry in entries for member in entry.members]
         self._tries = [0] * len(entries)
         first = self._members[0][0]
-        self._operation = first.work.parts[self._members[0][1]].request.operation
+        self._operation = _part(self._members[0]).request.operation
         self._effects = first.options.effects
         listed = [(job.number, index) for job, index in self._members]
         self._courier = Courier(
@@ -193,6 +201,11 @@ class Bulk:
             else:
                 outcome = refused(self._operation, answer, tries)
             job.part_done(index, outcome)
+
+
+def _part(member: Member) -> Part:
+    job, index = member
+    return job.work.parts[index]
 
 
 def _identities(members: list[Member]) -> list[bytes]:

@@ -18,7 +18,8 @@ def dead_letter(
 ) -> dict[str, Any]:
     """What is written of a record that could not be applied. `at` is in seconds since 1970.
 
-    Where the record was sent, `first_sent_at` and `key` tell a replay under which key it may go again.
+    Where the record was sent, `first_sent_at` and `key` tell a replay under which key it may go again, and
+    `parts_done` which of a call's requests must not go again at all.
     """
     letter = {
         "kind": kind,
@@ -38,12 +39,15 @@ def dead_letter(
     if outcome.first_sent is not None:
         letter["first_sent_at"] = rfc3339(outcome.first_sent)
         letter["key"] = {"attempt": attempt, "generation": outcome.generation}
+    if kind == "calls" and outcome.parts_done:
+        letter["parts_done"] = outcome.parts_done
     return letter
 
 
 def result(kind: str, record_id: str, outcome: Outcome) -> dict[str, Any]:
-    """What is written of a record that was applied."""
-    return {
+    """What is written of a record that was applied. `response` is there where a call was answered with something
+    else than effects: the code or the card that was made."""
+    line = {
         "kind": kind,
         "id": record_id,
         "operation": outcome.operation,
@@ -52,6 +56,7 @@ def result(kind: str, record_id: str, outcome: Outcome) -> dict[str, Any]:
         "effects": outcome.effects or [],
         "attempts": outcome.attempts,
     }
+    return line if outcome.response is None else {**line, "response": outcome.response}
 
 
 def rfc3339(at: float) -> str:

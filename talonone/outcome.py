@@ -44,10 +44,15 @@ class Outcome(msgspec.Struct, frozen=True):
     """Seconds since 1970 of the first try, where there was one."""
     generation: int = 0
     """The generation of the last key it was tried under."""
+    response: Any = None
+    """What the API answered to a call, where that was asked for."""
+    parts_done: list[int] | None = None
+    """Of a dead letter of several requests: those that the API has taken."""
 
     @property
-    def good(self) -> bool:
-        return self.end is not End.DEAD
+    def definite(self) -> bool:
+        """False when it is not known whether the API acted."""
+        return self.end is not End.DEAD or self.reason is None or Reason(self.reason).definite
 
 
 def applied(operation: str, answer: Answer, attempts: int, *, effects: bool) -> Outcome:
@@ -76,17 +81,25 @@ def _effects(body: bytes) -> list[Any]:
 
 
 def combined(parts: list[Outcome]) -> Outcome:
-    """One outcome of a record's parts: its first dead letter, else applied if any part was, else its first."""
+    """One outcome of a record's parts: a dead letter if there is one, else applied if any part was, else its first.
+
+    Of several dead letters one of unclear outcome counts: a replay must not repeat what may have acted.
+    """
     if len(parts) == 1:
         return parts[0]
     attempts = sum(part.attempts for part in parts)
-    dead = next((part for part in parts if part.end is End.DEAD), None)
+    all_dead = [part for part in parts if part.end is End.DEAD]
+    dead = next((part for part in all_dead if not part.definite), next(iter(all_dead), None))
     chosen = dead or next((part for part in parts if part.end is End.APPLIED), parts[0])
     effects = [effect for part in parts for effect in part.effects or ()]
+    responses = [part.response for part in parts]
+    done = [index for index, part in enumerate(parts) if part.end in DONE]
     tried = [part.first_sent for part in parts if part.first_sent is not None]
     return msgspec.structs.replace(
         chosen,
         attempts=attempts,
         effects=effects if any(part.effects is not None for part in parts) else None,
         first_sent=min(tried, default=None),
+        response=responses if any(response is not None for response in responses) else None,
+        parts_done=done if dead is not None and done else None,
     )

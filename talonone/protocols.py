@@ -11,12 +11,15 @@ import msgspec
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat, reopen_customer_session
+from beam_talonone.schemas.portions import in_whole
 from beam_talonone.schemas.reasons import Reason, Skip
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.answers import Answer, Verdict
+from beam_talonone.talonone.compare import same_content, same_state, was_returned
 from beam_talonone.talonone.courier import Courier
+from beam_talonone.talonone.doubts import Found
 from beam_talonone.talonone.outcome import End, Outcome, applied, refused, skipped
-from beam_talonone.talonone.sessions import CannotRead, read_session, same_content, same_state, was_returned
+from beam_talonone.talonone.sessions import CannotRead, read_session
 from beam_talonone.talonone.work import Part, Protocol, Work
 
 
@@ -43,20 +46,37 @@ async def carry_out(courier: Courier, work: Work, part: Part, known: Known) -> O
     except CannotRead as error:
         outcome = _unknown(courier, part, str(error))
     first_sent = courier.first_sent or outcome.first_sent
+    bulk = OPERATIONS[part.request.operation].bulk
     return msgspec.structs.replace(
-        outcome, attempts=courier.attempts, first_sent=first_sent, generation=courier.generation
-    )
+        outcome, attempts=courier.attempts, first_sent=first_sent, generation=courier.generation,
+        pointer=in_whole(outcome.pointer, bulk, part.first),
+    )  # fmt: skip
 
 
 async def plain(courier: Courier, work: Work, part: Part, known: Known) -> Outcome:
     """Send it; what was in flight when a run died goes again only while its key protects it."""
     row = OPERATIONS[part.request.operation]
-    if courier.was_in_flight is not None and row.repeat is SafeToRepeat.NO:
-        return _unknown(courier, part, "in flight when a run ended, and nothing keeps a repeat from acting twice")
-    if row.repeat is SafeToRepeat.BY_KEY and not row.harmless and not courier.still_protected():
-        return _unknown(courier, part, "in flight when a run ended more than 23 hours ago")
+    if courier.was_in_flight is not None:
+        if row.repeats(part.request) is SafeToRepeat.NO:
+            return _unknown(courier, part, "in flight when a run ended, and nothing keeps a repeat from acting twice")
+        if row.repeat is SafeToRepeat.BY_KEY and not row.harmless and not courier.still_protected():
+            return _unknown(courier, part, "in flight when a run ended more than 23 hours ago")
+        if await courier.look(part.request) is Found.DONE:
+            return _already(part)
     answer = await courier.send(part.request)
-    return _settled(courier, part, answer)
+    outcome = _settled(courier, part, answer)
+    if work.kind == "calls" and courier.options.effects and outcome.end is End.APPLIED:
+        return msgspec.structs.replace(outcome, response=_response(answer))
+    return outcome
+
+
+def _response(answer: Answer) -> Any:
+    """What the API answered to a call, the code it made, the card's identifier; None where that is effects."""
+    try:
+        value = jsonio.loads(answer.body) if answer.body else None
+    except ValueError:
+        return None
+    return None if isinstance(value, dict) and "effects" in value else value
 
 
 async def order(courier: Courier, work: Work, part: Part, known: Known) -> Outcome:
@@ -183,7 +203,7 @@ def _settled(courier: Courier, part: Part, answer: Answer) -> Outcome:
 
 def _settled_as(courier: Courier, part: Part, answer: Answer, operation: str) -> Outcome:
     if answer.ok:
-        if answer.status in OPERATIONS[operation].done_when:
+        if answer.already:
             return Outcome(End.ALREADY_APPLIED, operation=operation, status=answer.status)
         return applied(operation, answer, 0, effects=courier.options.effects)
     if answer.verdict is Verdict.UNKNOWN:

@@ -12,9 +12,10 @@ from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.answers import GATEWAY, Answer, Verdict, classify
 from beam_talonone.talonone.dispatcher import Departures, Ticket
+from beam_talonone.talonone.doubts import Look, judged
 from beam_talonone.talonone.errors import KeyRefused, StopRun, Unreachable, WrongAddress
 from beam_talonone.talonone.pacing import Pacer
-from beam_talonone.talonone.patience import LONGEST_WAIT, Health, Patience, backoff
+from beam_talonone.talonone.patience import FIRST_WAIT, LONGEST_WAIT, Health, Patience, backoff
 from beam_talonone.talonone.stats import Stats
 from beam_talonone.talonone.transport import BadAddress, Send, TransportFailure
 
@@ -34,6 +35,7 @@ class Trip:
 
     `started` is called before each first try under a generation, with the time in seconds since 1970: what it
     writes is on disk before the request leaves. `withdrawn` takes that back when the API is known not to have acted.
+    `look` reads back whether it shows in what the API has.
     """
 
     request: Request
@@ -46,6 +48,7 @@ class Trip:
     unclear: bool = False
     first_sent: float | None = None
     withdrawn: Callable[[], None] = lambda: None
+    look: Look | None = None
     noted: bool = False
     """True while what `started` wrote stands."""
 
@@ -64,6 +67,7 @@ class Sender:
     rng: random.Random = field(default_factory=random.Random)
     wall: Callable[[], float] = time.time
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _careful: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def final_answer(self, trip: Trip) -> Answer:
         """The answer to `trip` that no repeat would change.
@@ -71,8 +75,12 @@ class Sender:
         Raises StopRun when the run cannot go on: key refused, address wrong, API unreachable for too long.
         """
         patience = Patience(id(trip))
+        row = OPERATIONS[trip.request.operation]
+        unsafe = row.repeat is SafeToRepeat.NO or row.named_by is not None
         while True:
-            answer = await self._try(trip)
+            answer = await (self._try_carefully(trip) if unsafe else self._try(trip))
+            if answer.status in row.says:
+                answer = await judged(row, answer, unclear=trip.unclear, look=trip.look)
             if answer.verdict is Verdict.STOP:
                 raise self._refused_key(answer)
             self._check_path(trip, answer)
@@ -101,6 +109,21 @@ class Sender:
             if self._no_longer_protected(trip):
                 self.health.gave_up_on(id(trip))
                 return replace(answer, verdict=Verdict.UNKNOWN, unclear_before=True, tries=trip.tries)
+
+    async def _try_carefully(self, trip: Trip) -> Answer:
+        """A try of what must not go twice. While the API fails for all, one goes at a time, and later and later: each
+        may end in an outcome that nobody knows, and an outage must not cost one for each record."""
+        if self.health.failing_since is None:
+            return await self._try(trip)
+        clock = asyncio.get_running_loop().time
+        async with self._careful:
+            down = self.health.down_for(clock())
+            if down > 0.0:
+                await self._pause(min(LONGEST_WAIT, max(FIRST_WAIT, down)) * self.rng.uniform(0.5, 1.0))
+            answer = await self._try(trip)
+            if answer.verdict is not Verdict.RETRY:
+                self.health.works(clock())
+            return answer
 
     async def _try(self, trip: Trip) -> Answer:
         ticket = trip.ticket
@@ -165,7 +188,7 @@ class Sender:
         row = OPERATIONS[trip.request.operation]
         if row.repeat is SafeToRepeat.BY_KEY and not row.harmless:
             return self.wall() - trip.first_sent > KEY_HOLDS
-        return row.repeat is SafeToRepeat.NO
+        return row.repeats(trip.request) is SafeToRepeat.NO
 
     async def _pause(self, seconds: float) -> None:
         """Sleep, unless the run stops first: then raise StopRun."""

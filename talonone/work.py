@@ -8,26 +8,29 @@ from beam_talonone.schemas.request import Request
 
 Protocol = Literal["order", "return", "plain", "pack"]
 Key = tuple[str, str]
-"""("session" | "profile", id): what a request holds while it is pending or in flight."""
+"""("session" | "profile" | ..., id): what a request holds while it is pending or in flight."""
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True):
     """One request of a record and how it is carried out.
 
     `protocol`: "order" and "return" know session states, "pack" travels in a bulk with others, "plain" is just
-    sent. `entries` counts the entries of a pack's list.
+    sent. `entries` counts the entries of a bulk's list, and `first` says which of the record's own list is its first.
+    `holds` is what this part occupies where that is not all that its record does.
     """
 
     request: Request
     protocol: Protocol
     entries: int = 1
+    first: int = 0
+    holds: list[Key] | None = None
 
 
 class Work(msgspec.Struct, frozen=True, array_like=True):
     """A valid record, ready to be ordered and sent.
 
-    `session` and `profiles` are the ids it holds; `content` is a digest of what it would send, `identity` that of
-    the record. `event_us` is in microseconds since 1970 in UTC. `status` is an order's.
+    `sessions`, `profiles` and `others` (of what kind, which) are what it holds; `content` is a digest of what it
+    would send, `identity` that of the record. `event_us` is in microseconds since 1970 (UTC), `status` an order's.
     """
 
     kind: str
@@ -41,9 +44,14 @@ class Work(msgspec.Struct, frozen=True, array_like=True):
     profiles: list[str]
     parts: list[Part]
     status: str = ""
+    others: list[Key] = []
 
     def keys(self) -> tuple[Key, ...]:
-        return (*(("session", s) for s in self.sessions), *(("profile", p) for p in self.profiles))
+        return (*(("session", s) for s in self.sessions), *(("profile", p) for p in self.profiles), *self.others)
+
+    def keys_of(self, part: Part) -> tuple[Key, ...]:
+        """What one of its parts holds."""
+        return self.keys() if part.holds is None else tuple(part.holds)
 
     def order(self) -> tuple[int, int, int]:
         """Sorts records as the contract has it; the place in the input breaks what ties remain."""

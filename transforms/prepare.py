@@ -35,6 +35,8 @@ class Origin:
     attempt: str
     generation: int = 0
     first_sent: float | None = None
+    parts_done: tuple[int, ...] = ()
+    """Requests of a call that were applied then, and must not go again."""
 
 
 @dataclass(frozen=True)

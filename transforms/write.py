@@ -73,6 +73,7 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         concurrency: int = 64,
         give_up_after: float = 300.0,
         profile_mode: Literal["bulk", "rules"] = "bulk",
+        events_api: Literal["v2", "v3"] = "v2",
         edit_closed: Literal["reopen"] | None = None,
         results: bool = False,
         dry: bool = False,
@@ -88,6 +89,8 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
             raise ConfigurationError("rate and concurrency must be above 0")
         if profile_mode not in ("bulk", "rules"):
             raise ConfigurationError(f"profile_mode is 'bulk' or 'rules', not {profile_mode!r}")
+        if events_api not in ("v2", "v3"):
+            raise ConfigurationError(f"events_api is 'v2' or 'v3', not {events_api!r}")
         if edit_closed not in (None, "reopen"):
             raise ConfigurationError(f"edit_closed is 'reopen' or None, not {edit_closed!r}")
         if assume_timezone is not None and assume_timezone not in available_timezones():
@@ -96,7 +99,7 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         self._config = EngineConfig(
             EngineSettings(check_base_url(url), rate, concurrency, give_up_after), api_key_env
         )
-        self._build = BuildOptions(dry, results, profile_mode)
+        self._build = BuildOptions(dry, results, profile_mode, events_api)
         self._options = SendOptions(dry=dry, edit_closed=edit_closed, effects=results)
         self._assume_timezone = assume_timezone
         self._job = uuid.uuid4().hex[:12]

@@ -8,8 +8,8 @@ import yarl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beam_talonone.schemas.bodies import ProfileUpdate
-from beam_talonone.schemas.operations import get_customer_session, update_customer_profile_v2
+from beam_talonone.schemas.operations import get_customer_session
+from beam_talonone.schemas.operations.profiles import ProfileUpdate, update_customer_profile_v2
 from beam_talonone.schemas.request import Request, query_text, render_query
 
 IDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60)

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.bodies import ProfilesUpdate
-from beam_talonone.schemas.operations import update_customer_profiles_v2
+from beam_talonone.schemas.operations.profiles import ProfilesUpdate, update_customer_profiles_v2
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.answers import Answer, Problem, Verdict
 from beam_talonone.talonone.bulk import bulk_request, isolate, merged, pointed_entries

@@ -8,12 +8,9 @@ import pytest
 from fakeloop import START, run
 from way import EPOCH, way
 
-from beam_talonone.schemas.bodies import AudienceActions, ProfilesUpdate, TrackEvent
-from beam_talonone.schemas.operations import (
-    track_event_v2,
-    update_customer_profile_audiences,
-    update_customer_profiles_v2,
-)
+from beam_talonone.schemas.operations.audiences import AudienceActions, update_customer_profile_audiences
+from beam_talonone.schemas.operations.events import TrackEvent, track_event_v2
+from beam_talonone.schemas.operations.profiles import ProfilesUpdate, update_customer_profiles_v2
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.answers import Verdict
 from beam_talonone.talonone.errors import KeyRefused, StopRun, Unreachable, WrongAddress

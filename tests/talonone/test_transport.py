@@ -8,13 +8,9 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from beam_talonone.schemas.bodies import TrackEvent
-from beam_talonone.schemas.operations import (
-    delete_customer_data,
-    get_customer_session,
-    reopen_customer_session,
-    track_event_v2,
-)
+from beam_talonone.schemas.operations import get_customer_session, reopen_customer_session
+from beam_talonone.schemas.operations.events import TrackEvent, track_event_v2
+from beam_talonone.schemas.operations.profiles import delete_customer_data
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.transport import BadAddress, Broken, HttpTransport, NotSent, Reply, check_base_url
 

@@ -1,0 +1,99 @@
+"""What the bodies of the API's requests have in common. The bodies themselves stand beside their operations.
+
+They are strict: what they refuse, the API would refuse too. Field names are the API's own. Unknown names are refused,
+so that a misspelt one in a `call` record is found before anything is sent.
+"""
+
+from typing import Annotated, Any, Final
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    RootModel,
+    StrictInt,
+    WithJsonSchema,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
+
+from beam_talonone.schemas.jsonio import NULL
+from beam_talonone.schemas.types import Amount, Id, Text, parse_instant
+
+MAX_CART_ITEMS: Final = 1000
+MAX_CART_QUANTITY: Final = 10_000
+MAX_IDENTIFIERS: Final = 5
+MAX_BULK: Final = 1000
+
+Attributes = dict[Text, Any]
+LoyaltyCards = Annotated[list[Id], Field(max_length=1)]
+Name = Annotated[Text, Field(min_length=1)]
+Ids = list[Id]
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    if len(set(values)) < len(values):
+        raise PydanticCustomError("twice", "an entry stands twice")
+    return values
+
+
+Distinct = Annotated[list[StrictInt], AfterValidator(_distinct)]
+"""Numbers, none of them twice."""
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AttributeValues(RootModel[Attributes]):
+    """A body that is nothing but attributes."""
+
+
+class AdditionalCost(Body):
+    price: Amount
+
+
+AdditionalCosts = dict[Text, AdditionalCost]
+
+
+class Product(Body):
+    name: Text
+
+
+def check_cart(quantities: list[int]) -> None:
+    """The API's limits on one cart: 1000 items and a summed quantity of 10,000."""
+    if len(quantities) > MAX_CART_ITEMS:
+        raise PydanticCustomError("cart_items", "more than 1000 cart items")
+    if sum(quantities) > MAX_CART_QUANTITY:
+        raise PydanticCustomError("cart_quantity", "the quantities of the cart sum to more than 10,000")
+
+
+def _as_time(text: str) -> str:
+    try:
+        parse_instant(text)
+    except ValueError as error:
+        raise PydanticCustomError("time", "{why}", {"why": str(error)}) from None
+    return text
+
+
+Time = Annotated[Text, AfterValidator(_as_time), WithJsonSchema({"type": "string", "format": "date-time"})]
+"""RFC 3339 text with an offset, sent as it came."""
+
+
+def _not_null(value: Any) -> Any:
+    if value is None:
+        raise PydanticCustomError("missing", "null is no value here")
+    return value
+
+
+Given = Annotated[Any, AfterValidator(_not_null)]
+"""Any value but null."""
+
+NullableAmount = Annotated[
+    Amount,
+    WrapValidator(lambda value, inner: NULL if value is None else inner(value)),
+    PlainSerializer(lambda value: value, return_type=Any),
+]
+"""An amount, or a null that means something to the API and is sent."""

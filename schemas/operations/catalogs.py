@@ -1,0 +1,141 @@
+"""Cart item catalogs and prices."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StrictBool, StrictInt, model_validator
+from pydantic_core import PydanticCustomError
+
+from beam_talonone.schemas.body import MAX_BULK, Attributes, Body, Given, Name, NullableAmount, Product, Time
+from beam_talonone.schemas.operation import Bulk, operation
+from beam_talonone.schemas.request import Request
+from beam_talonone.schemas.types import Amount, Text
+
+
+class ItemToAdd(Body):
+    sku: Text
+    price: Amount | None = None
+    attributes: Attributes | None = None
+    product: Product | None = None
+    replaceIfExists: StrictBool | None = None
+
+
+class ItemToPatch(Body):
+    sku: Text
+    price: Amount | None = None
+    attributes: Attributes | None = None
+    product: Product | None = None
+    createIfNotExists: StrictBool | None = None
+
+
+class Filter(Body):
+    attr: Text
+    op: Literal["EQ", "LT", "LE", "GT", "GE", "IN"]
+    value: Given
+
+
+class ItemsToPatch(Body):
+    price: Amount | None = None
+    filters: list[Filter] | None = None
+    attributes: Attributes | None = None
+
+
+class ItemToRemove(Body):
+    sku: Text
+
+
+class ItemsToRemove(Body):
+    filters: list[Filter] | None = None
+
+
+class PriceAdjustment(Body):
+    priceType: Text
+    referenceId: Name
+    price: NullableAmount | None = None
+    calculatedAt: Time | None = None
+    effectiveFrom: Time | None = None
+    effectiveUntil: Time | None = None
+    contextId: Text | None = None
+
+
+class ItemToAdjust(Body):
+    sku: Text
+    adjustments: list[PriceAdjustment]
+
+
+class Add(Body):
+    type: Literal["ADD"]
+    payload: ItemToAdd
+
+
+class Patch(Body):
+    type: Literal["PATCH"]
+    payload: ItemToPatch
+
+
+class PatchMany(Body):
+    type: Literal["PATCH_MANY"]
+    payload: ItemsToPatch
+
+
+class Remove(Body):
+    type: Literal["REMOVE"]
+    payload: ItemToRemove
+
+
+class RemoveMany(Body):
+    type: Literal["REMOVE_MANY"]
+    payload: ItemsToRemove
+
+
+class AddPriceAdjustment(Body):
+    type: Literal["ADD_PRICE_ADJUSTMENT"]
+    payload: ItemToAdjust
+
+
+CatalogAction = Annotated[
+    Add | Patch | PatchMany | Remove | RemoveMany | AddPriceAdjustment, Field(discriminator="type")
+]
+
+
+class CatalogSync(Body):
+    """Body of sync_catalog: at most 1000 actions of one type, no SKU twice."""
+
+    actions: Annotated[list[CatalogAction], Field(min_length=1, max_length=MAX_BULK)]
+    version: Annotated[StrictInt, Field(ge=1)] | None = None
+
+
+@operation(
+    "PUT /v1/catalogs/{catalogId}/sync",
+    others=(("catalog", "path:catalogId"),),
+    bulk=Bulk("actions", MAX_BULK, alike="type", distinct="payload/sku"),
+)
+def sync_catalog(catalog_id: int, body: CatalogSync) -> Request:
+    """Add, change and remove items of a catalog."""
+    raise NotImplementedError
+
+
+class PriceTarget(Body):
+    targetType: Literal["NONE", "AUDIENCE"]
+    audienceID: StrictInt | None = None
+
+    @model_validator(mode="after")
+    def _audience_named(self) -> "PriceTarget":
+        if (self.targetType == "AUDIENCE") != (self.audienceID is not None):
+            raise PydanticCustomError("which_audience", "`audienceID` goes with the target AUDIENCE, and only so")
+        return self
+
+
+class PriorPriceQuestion(Body):
+    """Body of best_prior_price. `timeframe` is a number of days, as text."""
+
+    skus: Annotated[list[Text], Field(min_length=1)]
+    timeframeEndDate: Time
+    timeframe: Text
+    timeframeEndDateType: Literal["strict", "price", "sale"]
+    target: PriceTarget | None = None
+
+
+@operation("POST /v1/best_prior_price", reads=True)
+def best_prior_price(body: PriorPriceQuestion) -> Request:
+    """Read the lowest prices that items had in a time."""
+    raise NotImplementedError
