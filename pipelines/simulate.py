@@ -27,7 +27,7 @@ def simulate(
             help="A fault to order, NAME:param=value,...; may be repeated. NAME is latency (ms, jitter), "
             "5xx (status), cut-before, cut-after, outage (kind=cut|503), revoke (after), unauthorized, storm "
             "or poison (text). "
-            "All take share, from, to (seconds), from-request, to-request. "
+            "All take share, from, to (seconds), from-request, to-request, operation, target (text of its URL). "
             "Example: --fault 5xx:share=0.02 --fault outage:from=10,to=15"
         ),
     ] = None,
@@ -40,6 +40,16 @@ def simulate(
     unknown_audience: Annotated[
         list[int] | None, typer.Option(help="An audience id that does not exist. May be repeated.")
     ] = None,
+    unknown_coupon: Annotated[
+        list[str] | None, typer.Option(help="A coupon code that does not exist. May be repeated.")
+    ] = None,
+    unknown_program: Annotated[
+        list[int] | None, typer.Option(help="A loyalty program id that does not exist. May be repeated.")
+    ] = None,
+    unknown_catalog: Annotated[
+        list[int] | None, typer.Option(help="A catalog id that does not exist. May be repeated.")
+    ] = None,
+    campaigns: Annotated[int, typer.Option(help="How many campaigns run; their ids are 1 and up.")] = 3,
     errors: Annotated[
         str, typer.Option(help="Problems reported of a refused request: first, all, or none (no pointers at all).")
     ] = "all",
@@ -54,8 +64,9 @@ def simulate(
 ) -> None:
     """Run a local Talon.One to try the connector on, with limits, faults and a ledger at /_simulator/.
 
-    GET /_simulator/ledger, requests, sessions, profiles and summary show what happened; POST /_simulator/forget-keys,
-    reset and faults change it. Ctrl-C ends it.
+    GET /_simulator/ledger, requests, sessions, profiles, audiences, coupons, referrals, cards, loyalty, catalogs,
+    events and summary show what happened; POST /_simulator/forget-keys, reset, faults and loyalty change it. Ctrl-C
+    ends it.
     """
     try:
         settings = SimulatorSettings(
@@ -68,6 +79,10 @@ def simulate(
             seed=seed,
             unknown_attributes=tuple(unknown_attribute or ()),
             unknown_audiences=tuple(unknown_audience or ()),
+            unknown_coupons=tuple(unknown_coupon or ()),
+            unknown_programs=tuple(unknown_program or ()),
+            unknown_catalogs=tuple(unknown_catalog or ()),
+            campaigns=campaigns,
             errors=cast(ErrorDetail, errors),
             retry_after=cast(RetryAfter, retry_after),
             unknown_session_status=cast(Literal[400, 404], unknown_session),

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from email.utils import formatdate
 from typing import Any, BinaryIO, Final
 
@@ -17,7 +17,8 @@ from beam_talonone.simulator.checks import Check
 from beam_talonone.simulator.faults import CUT_BEFORE, Fate
 from beam_talonone.simulator.handlers import HANDLERS
 from beam_talonone.simulator.ledger import NO_BODY, Acted, Received
-from beam_talonone.simulator.routes import Routes, query_values
+from beam_talonone.simulator.queries import parsed
+from beam_talonone.simulator.routes import Routes
 from beam_talonone.simulator.settings import SimulatorSettings
 from beam_talonone.simulator.state import State, new_state
 
@@ -104,14 +105,14 @@ class Simulator:
 
     async def _respond(self, state: State, incoming: Incoming, request: Received) -> Answer | None:
         """The answer to a request; None to cut its connection."""
-        fate = state.plan.fate(request.arrived, request.n, incoming.body)
-        request.fault = fate.names
         found: tuple[Operation, dict[str, str]] | Refusal
         try:
             found = self._routes.find(incoming.method, incoming.path)
             request.operation = found[0].name
         except Refusal as refusal:
             found = refusal
+        fate = state.plan.fate(request.arrived, request.n, incoming.body, request.operation, incoming.target)
+        request.fault = fate.names
         if fate.status == CUT_BEFORE:
             return None
         try:
@@ -212,8 +213,9 @@ class Simulator:
         try:
             done = handler.act(state.world, call)
         except Refusal as refusal:
-            return self._refused(refusal, with_status=handler.status_in_errors)
-        if not call.dry and operation.method != "GET":
+            # only a 400 may go without its status
+            return self._refused(refusal, with_status=handler.status_in_errors or refusal.status != 400)
+        if not call.dry and not operation.is_read:
             keep = self.settings.keep_bodies and call.body is not None
             body = call.place(state.world.spool) if keep else NO_BODY
             state.ledger.act(Acted(request, call.path, done.session, done.profiles, state.elapsed(), body))
@@ -251,7 +253,7 @@ def _incoming(scope: Scope, path: bytes, body: bytes) -> Incoming:
 
 def _understood(handler: Handler, check: Check | None, path: dict[str, str], incoming: Incoming) -> Call:
     """The request as a checked Call; raises Refusal with all that is wrong."""
-    values = _parsed_query(handler, incoming.query) if incoming.query else {}
+    values = parsed(handler.query, incoming.query) if incoming.query else {}
     body = None
     if check is not None:
         try:
@@ -262,19 +264,3 @@ def _understood(handler: Handler, check: Check | None, path: dict[str, str], inc
         if problems:
             raise Refusal(400, "the request is not valid", problems)
     return Call(path, values, body, incoming.body, handler.is_dry(values), time.time())
-
-
-def _parsed_query(handler: Handler, raw: bytes) -> Mapping[str, Any]:
-    """The query parameters that the operation has, parsed; others are ignored."""
-    values, problems = {}, []
-    for name, text in query_values(raw).items():
-        parse = handler.query.get(name)
-        if parse is None:
-            continue
-        try:
-            values[name] = parse(text)
-        except ValueError as error:
-            problems.append(Problem("", "Invalid value", str(error), name))
-    if problems:
-        raise Refusal(400, "invalid query", problems)
-    return values

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from beam_talonone.simulator.answers import Answer
+from beam_talonone.simulator.answers import Answer, Problem, Refusal
 from beam_talonone.simulator.checks import Check
+from beam_talonone.simulator.queries import Query
 from beam_talonone.simulator.settings import SimulatorSettings
 from beam_talonone.simulator.spool import Spool
 from beam_talonone.simulator.world import World
+
+MAX_NUMBER: Final = (1 << 63) - 1
 
 
 class Call:
@@ -33,6 +36,13 @@ class Call:
             self._place = spool.put(self.raw)
         return self._place
 
+    def number(self, name: str) -> int:
+        """The path parameter `name` as an integer; raises Refusal 400 where it is none."""
+        text = self.path[name]
+        if not (text.isascii() and text.isdecimal() and int(text) <= MAX_NUMBER):
+            raise Refusal(400, "invalid path", [Problem("", "Invalid value", "must be an integer", name)])
+        return int(text)
+
     def wants(self) -> list[str]:
         content: list[str] = self.body.get("responseContent", []) if self.body else []
         return content
@@ -56,13 +66,14 @@ class Handler:
     """How the simulator does one operation.
 
     `shape` makes the check of its body, None where it has none. `query` parses its query parameters, each raising
-    ValueError. `is_dry` tells from the parsed query whether the call changes nothing. `lanes` names what the call
-    must have for itself. `status_in_errors` says whether a 400 repeats its status in the body.
+    ValueError; a Several takes more than one value. `is_dry` tells from the parsed query whether the call changes
+    nothing. `lanes` names what the call must have for itself. `status_in_errors` says whether a 400 repeats its
+    status in the body.
     """
 
     act: Callable[[World, Call], Done]
     shape: Callable[[SimulatorSettings], Check] | None = None
-    query: Mapping[str, Callable[[str], Any]] = field(default_factory=dict)
+    query: Query = field(default_factory=dict)
     is_dry: Callable[[Mapping[str, Any]], bool] = _nothing
     lanes: Callable[[World, Call], tuple[str, ...]] | None = None
     status_in_errors: bool = True

@@ -5,6 +5,7 @@ grow from the inside out, only where something is wrong.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -38,7 +39,7 @@ def text(*, least: int = 0, most: int | None = None) -> Check:
         if type(value) is not str:
             return _type("a string")
         if len(value) < least:
-            return wrong("Too short", "must not be empty")
+            return wrong("Too short", "must not be empty" if least == 1 else f"must have at least {least} characters")
         if most is not None and len(value) > most:
             return wrong("Too long", f"must not be longer than {most} characters")
         return GOOD
@@ -57,15 +58,32 @@ def one_of(*words: str) -> Check:
     return check
 
 
-def integer(*, least: int | None = None) -> Check:
+def integer(*, least: int | None = None, most: int | None = None) -> Check:
     def check(value: Any) -> Problems:
         if type(value) is not int:
             return _type("an integer")
         if least is not None and value < least:
             return wrong("Too small", f"must be at least {least}")
+        if most is not None and value > most:
+            return wrong("Too large", f"must be at most {most}")
         return GOOD
 
     return check
+
+
+def boolean(value: Any) -> Problems:
+    return GOOD if type(value) is bool else _type("true or false")
+
+
+def time(value: Any) -> Problems:
+    """RFC 3339 text, with an offset."""
+    if type(value) is not str:
+        return _type("a string")
+    try:
+        right = value[10:11] == "T" and datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        right = False
+    return GOOD if right else wrong("Invalid value", "must be an RFC 3339 timestamp")
 
 
 def number(value: Any) -> Problems:
@@ -124,8 +142,11 @@ def mapping(entry: Check) -> Check:
     return check
 
 
-def fields(known: Mapping[str, Check], required: Collection[str] = ()) -> Check:
-    """An object whose fields pass their checks and has all that are `required`; fields not known are ignored."""
+def fields(known: Mapping[str, Check], required: Collection[str] = (), *, closed: bool = False) -> Check:
+    """An object whose fields pass their checks and has all that are `required`.
+
+    Fields not known are ignored, unless it is `closed` to them.
+    """
     check_of = known.get
 
     def check(value: Any) -> Problems:
@@ -138,6 +159,8 @@ def fields(known: Mapping[str, Check], required: Collection[str] = ()) -> Check:
                 problems = inner(one)
                 if problems:
                     found += under(name, problems)
+            elif closed:
+                found += under(name, wrong("Unknown", "is not a field of this request"))
         for name in required:
             if name not in value:
                 found += under(name, wrong("Missing", "is required"))

@@ -1,14 +1,18 @@
 """The control endpoints under /_simulator/: no key, no rate, not counted.
 
-GET ledger, requests, sessions, profiles (a JSON object a line), summary; POST forget-keys, reset, faults.
+GET ledger, requests, sessions, profiles, audiences, coupons, referrals, cards, loyalty (the members of programs),
+catalogs, events (the advanced ones), each a JSON object a line, and summary; POST forget-keys, reset, faults, and
+loyalty (transactions to put in, see rows.py).
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from beam_talonone.simulator.answers import Answer, decode, encode
-from beam_talonone.simulator.world import merged
+from beam_talonone.simulator.rows import add_rows
+from beam_talonone.simulator.state_lines import STATE, lines
 
 if TYPE_CHECKING:
     from beam_talonone.simulator.app import Simulator
@@ -21,9 +25,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 async def answer(simulator: "Simulator", method: str, path: bytes, body: bytes, send: Send) -> None:
     """Answer one control request."""
     name = path.removeprefix(PREFIX).decode("latin-1")
-    lines = LINES.get(name) if method == "GET" else None
-    if lines is not None:
-        await _send_lines(lines(simulator), send)
+    if method == "GET" and name in LINES:
+        await _send_lines(LINES[name](simulator), send)
         return
     if (method, name) == ("GET", "summary"):
         found = Answer(200, encode(summary(simulator)))
@@ -38,53 +41,17 @@ async def answer(simulator: "Simulator", method: str, path: bytes, body: bytes, 
     await send({"type": "http.response.body", "body": found.body})
 
 
-async def _send_lines(lines: Iterator[bytes], send: Send) -> None:
+async def _send_lines(all_lines: Iterator[bytes], send: Send) -> None:
     headers = [(b"content-type", b"application/x-ndjson")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     chunk: list[bytes] = []
-    for line in lines:
+    for line in all_lines:
         chunk.append(line + b"\n")
         if len(chunk) == CHUNK_LINES:
             await send({"type": "http.response.body", "body": b"".join(chunk), "more_body": True})
             chunk.clear()
             await asyncio.sleep(0)  # a long ledger must not hold up the requests
     await send({"type": "http.response.body", "body": b"".join(chunk)})
-
-
-def session_lines(simulator: "Simulator") -> Iterator[bytes]:
-    world = simulator.state.world
-    for session in list(world.sessions.values()):
-        content = world.content(session)
-        items = [
-            item | {"returnedQuantity": session.returned.get(position, 0)}
-            for position, item in enumerate(content.get("cartItems", ()))
-        ]
-        shown = {
-            "id": session.id,
-            "state": session.state,
-            "profileId": session.profile,
-            "updates": session.updates,
-            "returns": len(session.returns),
-            "cartItems": items,
-            "couponCodes": content.get("couponCodes", []),
-            "attributes": merged({}, content.get("attributes", {})),
-        }
-        yield encode({**content, **shown})
-
-
-def profile_lines(simulator: "Simulator") -> Iterator[bytes]:
-    for profile in list(simulator.state.world.profiles.values()):
-        yield encode(
-            {
-                "id": profile.id,
-                "attributes": profile.attributes,
-                "audiences": sorted(profile.audiences),
-                "sessions": len(profile.sessions),
-                "events": profile.events,
-                "erased": profile.erased,
-                "known": profile.known,
-            }
-        )
 
 
 def summary(simulator: "Simulator") -> dict[str, Any]:
@@ -127,14 +94,22 @@ def _faults(simulator: "Simulator", body: bytes) -> Answer:
     return Answer(200, encode(simulator.state.faults))
 
 
+def _loyalty(simulator: "Simulator", body: bytes) -> Answer:
+    return add_rows(simulator.state.world, body)
+
+
+def _state_lines(name: str, simulator: "Simulator") -> Iterator[bytes]:
+    return lines(simulator.state.world, name)
+
+
 LINES: dict[str, Callable[["Simulator"], Iterator[bytes]]] = {
     "ledger": lambda simulator: simulator.state.ledger.ledger_lines(),
     "requests": lambda simulator: simulator.state.ledger.request_lines(),
-    "sessions": session_lines,
-    "profiles": profile_lines,
+    **{name: partial(_state_lines, name) for name in STATE},
 }
 POSTS: dict[str, Callable[["Simulator", bytes], Answer]] = {
     "forget-keys": _forget_keys,
     "reset": _reset,
     "faults": _faults,
+    "loyalty": _loyalty,
 }

@@ -2,7 +2,9 @@
 
 Every fault takes `share` (0 to 1, default 1: of the requests it could meet, how many it does), `from` and `to`
 (seconds since the faults were set: at the start, or by POST /_simulator/faults) and `from-request` and `to-request`
-(numbers of requests since then, the first is 1; `to-request` is included, `to` is not).
+(numbers of requests since then, the first is 1; `to-request` is included, `to` is not). With `operation=NAME` it
+meets only requests of that operation, with `target=TEXT` only those whose path and query, as they came, contain the
+text: `5xx:operation=get_loyalty_balances`, `cut-before:target=skip=100`.
 
     latency:ms=50,jitter=20     takes that much longer
     5xx:status=503              answered 500, 502 or 503 (any of them unless `status` says which) without acting
@@ -19,6 +21,8 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
+
+from beam_talonone.schemas.operations import OPERATIONS
 
 CUT_BEFORE: Final = -1
 
@@ -54,6 +58,14 @@ class Fault:
     kind: str = "cut"
     after: int = 0
     text: bytes = b""
+    operation: str | None = None
+    target: bytes = b""
+
+    def meets(self, body: bytes, operation: str | None, target: bytes) -> bool:
+        """Whether a request is of the kind that this fault is for."""
+        if self.operation is not None and self.operation != operation:
+            return False
+        return self.target in target and self.text in body
 
     def covers(self, seconds: float, number: int) -> bool:
         return self.start <= seconds < self.end and self.first <= number <= self.last and number > self.after
@@ -82,6 +94,12 @@ def _filled(text: str) -> bytes:
     return text.encode()
 
 
+def _operation(text: str) -> str:
+    if text not in OPERATIONS:
+        raise ValueError("is no operation; names are the official SDK's, such as update_customer_session_v2")
+    return text
+
+
 def _word(*known: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in known:
@@ -98,6 +116,8 @@ _COMMON: Mapping[str, Param] = {
     "to": ("end", _number(0)),
     "from-request": ("first", _count),
     "to-request": ("last", _count),
+    "operation": ("operation", _operation),
+    "target": ("target", _filled),
 }
 _OWN: Mapping[str, Mapping[str, Param]] = {
     "latency": {"ms": ("ms", _number(0)), "jitter": ("jitter", _number(0))},
@@ -151,8 +171,8 @@ class FaultPlan:
         self._started = started
         self._before = before
 
-    def fate(self, now: float, number: int, body: bytes) -> Fate:
-        """What becomes of request `number`, arrived at `now`, with this body."""
+    def fate(self, now: float, number: int, body: bytes, operation: str | None = None, target: bytes = b"") -> Fate:
+        """What becomes of request `number`, arrived at `now`; `target` is its path and query."""
         if not self._dice:
             return UNHARMED
         delay, status, cut_after, names = 0.0, None, False, []
@@ -161,7 +181,7 @@ class FaultPlan:
             luck, spread = dice.random(), dice.random()
             if luck >= fault.share or not fault.covers(now - self._started, number - self._before):
                 continue
-            if fault.text and fault.text not in body:
+            if not fault.meets(body, operation, target):
                 continue
             names.append(fault.name)
             if fault.name == "latency":

@@ -1,9 +1,11 @@
-"""Customer profiles, their audiences, their erasure, and their events."""
+"""Customer profiles, their audiences, and their erasure."""
 
 from typing import Any
 
 from beam_talonone.simulator.answers import Answer, Problem, Refusal, encode
+from beam_talonone.simulator.audiences import missing
 from beam_talonone.simulator.call import Call, Done
+from beam_talonone.simulator.loyalty import customer_of
 from beam_talonone.simulator.views import ALWAYS, asked_for, event_view, profile_view
 from beam_talonone.simulator.world import Profile, World, merged
 
@@ -15,10 +17,6 @@ def lanes(_: World, call: Call) -> tuple[str, ...]:
     return (f"profile {call.path['integrationId']}",)
 
 
-def event_lanes(_: World, call: Call) -> tuple[str, ...]:
-    return (f"profile {call.body['profileId']}",)
-
-
 def update(world: World, call: Call) -> Done:
     id = call.path["integrationId"]
     body: dict[str, Any] = call.body
@@ -26,9 +24,12 @@ def update(world: World, call: Call) -> Done:
     if wants and not call.query.get("runRuleEngine", False):
         problem = Problem("/responseContent", "Invalid value", "can be used only with runRuleEngine=true")
         raise Refusal(400, "nothing can be added to an answer without the rule engine", [problem])
-    profile = _draft(world, id, call.now) if call.dry else world.profile(id, call.now)
+    changes: dict[str, list[int]] = body.get("audiencesChanges", {})
+    unknown = [found for name, ids in changes.items() for found in missing(world, f"/audiencesChanges/{name}", ids)]
+    if unknown:
+        raise Refusal(400, "audience not found", unknown)
+    profile = draft(world, id, call.now) if call.dry else world.profile(id, call.now)
     profile.attributes = merged(profile.attributes, body.get("attributes", {}))
-    changes = body.get("audiencesChanges", {})
     profile.audiences = (profile.audiences | set(changes.get("adds", ()))) - set(changes.get("deletes", ()))
     answer = NOTHING_ASKED
     if wants:
@@ -39,7 +40,7 @@ def update(world: World, call: Call) -> Done:
     return Done(answer, None, (id,))
 
 
-def _draft(world: World, id: str, now: float) -> Profile:
+def draft(world: World, id: str, now: float) -> Profile:
     """A copy of the profile that nobody keeps."""
     old = world.profiles.get(id)
     if old is None:
@@ -62,13 +63,13 @@ def update_many(world: World, call: Call) -> Done:
 
 def change_audiences(world: World, call: Call) -> Done:
     actions: list[dict[str, Any]] = call.body.get("data", [])
-    missing = [
+    unknown = [
         Problem(f"/data/{index}/audienceId", "Not found", "no audience has this id")
         for index, action in enumerate(actions)
-        if action["audienceId"] in world.settings.unknown_audiences
+        if not world.has_audience(action["audienceId"])
     ]
-    if missing:
-        raise Refusal(404, "audience not found", missing)
+    if unknown:
+        raise Refusal(404, "audience not found", unknown)
     for action in actions:
         if action["action"] == "add":
             world.profile(action["profileIntegrationId"], call.now).audiences.add(action["audienceId"])
@@ -78,11 +79,8 @@ def change_audiences(world: World, call: Call) -> Done:
 
 
 def erase(world: World, call: Call) -> Done:
-    id = call.path["integrationId"]
-    profile = world.profiles.get(id)
-    if profile is None or not profile.known:
-        problem = Problem("", "Not found", "no customer has this integration id", "integrationId")
-        raise Refusal(404, "customer not found", [problem])
+    """Erase a customer: his attributes, those of what was made for him, and all that belongs to him."""
+    profile = customer_of(world, call)
     profile.attributes = {}
     profile.audiences = set()
     profile.erased += 1
@@ -90,24 +88,22 @@ def erase(world: World, call: Call) -> Done:
     for session_id in profile.sessions:
         session = world.sessions[session_id]
         session.content = world.keep(world.content(session) | {"attributes": {}})
-    return Done(NO_CONTENT, None, (id,))
+    _take_belongings(world, profile.id)
+    return Done(NO_CONTENT, None, (profile.id,))
 
 
-def track_event(world: World, call: Call) -> Done:
-    body: dict[str, Any] = call.body
-    id: str = body["profileId"]
-    if call.query.get("forceCompleteEvaluation", False) and not call.dry:
-        problem = Problem("", "Invalid value", "needs dry=true", "forceCompleteEvaluation")
-        raise Refusal(400, "invalid query", [problem])
-    profile = _draft(world, id, call.now) if call.dry else world.profile(id, call.now)
-    profile.events += 1
-    if call.query.get("silent", True):
-        return Done(NO_CONTENT, None, (id,))
-    wants = call.wants()
-    parts = asked_for(world, wants, profile, call.dry)
-    if "event" in wants:
-        store = {"storeIntegrationId": body["storeIntegrationId"]} if "storeIntegrationId" in body else {}
-        parts["event"] = event_view(
-            world, body["type"], call.now, profileId=id, attributes=body.get("attributes", {}), **store
-        )
-    return Done(Answer(200, encode(parts)), None, (id,))
+def _take_belongings(world: World, id: str) -> None:
+    """Coupons, cards and codes stay, but they are no longer his; what he has in loyalty programs goes."""
+    had = world.belongings.pop(id, None)
+    if had is None:
+        return
+    for code in had.coupons:
+        del world.coupons[code].reserved[id]
+    for program, identifier in had.cards:
+        del world.programs[program].cards[identifier].profiles[id]
+    for program in had.programs:
+        del world.programs[program].members[id]
+    for code in had.referrals:
+        world.referrals[code].given["attributes"] = {}
+    for event in had.events:
+        world.events[event].given["attributes"] = {}

@@ -61,5 +61,16 @@ def _decoded(name: str, step: bytes) -> str:
 
 
 def query_values(raw: bytes) -> dict[str, Any]:
-    """The query's parameters as text; of one given twice the last counts."""
-    return dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True)) if raw else {}
+    """The query's parameters as text; of one that is repeated the list of its values."""
+    if not raw:
+        return {}
+    values: dict[str, Any] = {}
+    for name, text in parse_qsl(raw.decode("latin-1"), keep_blank_values=True):
+        old = values.get(name)
+        if old is None:
+            values[name] = text
+        elif isinstance(old, list):
+            old.append(text)
+        else:
+            values[name] = [old, text]
+    return values

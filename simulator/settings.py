@@ -6,7 +6,7 @@ from typing import Literal
 
 ErrorDetail = Literal["first", "all", "none"]
 RetryAfter = Literal["none", "seconds", "date"]
-Entity = Literal["session", "profile", "cart_item", "event"]
+Entity = Literal["session", "profile", "cart_item", "event", "referral"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,14 @@ class SimulatorSettings:
     """For each entity named here: the only attribute names that the account knows."""
     unknown_audiences: tuple[int, ...] = ()
     """Audience ids that do not exist; all others do."""
+    unknown_coupons: tuple[str, ...] = ()
+    """Coupon codes that do not exist; all others do."""
+    unknown_programs: tuple[int, ...] = ()
+    """Loyalty program ids that do not exist; all others do, with members and cards."""
+    unknown_catalogs: tuple[int, ...] = ()
+    """Catalog ids that do not exist; all others do, empty at first."""
+    campaigns: int = 3
+    """How many campaigns run; their ids are 1 and up."""
     errors: ErrorDetail = "all"
     """Which problems of a refused request are reported: the first, all, or the first without saying where."""
     retry_after: RetryAfter = "none"
@@ -51,6 +59,8 @@ class SimulatorSettings:
             raise ValueError(f"burst: {self.burst} would let nothing through; the least is 1")
         if self.latency_ms < 0 or self.jitter_ms < 0:
             raise ValueError("latency and jitter are milliseconds, 0 or more")
+        if self.campaigns < 0:
+            raise ValueError(f"campaigns: {self.campaigns} is not 0 or more")
         for name, value, known in (
             ("errors", self.errors, ("first", "all", "none")),
             ("retry-after", self.retry_after, ("none", "seconds", "date")),

@@ -8,6 +8,7 @@ from beam_talonone.simulator.checks import (
     Problems,
     array,
     attributes,
+    boolean,
     both,
     fields,
     integer,
@@ -15,6 +16,7 @@ from beam_talonone.simulator.checks import (
     number,
     one_of,
     text,
+    time,
     wrong,
 )  # fmt: skip
 from beam_talonone.simulator.settings import Entity, SimulatorSettings
@@ -24,11 +26,15 @@ MAX_CODE = 100
 MAX_ITEMS = 1000
 MAX_QUANTITY = 10_000
 MAX_BULK = 1000
+MAX_USES = 999_999
 BUILT_IN_EVENTS = "talon_"
 
 PROFILE_CONTENT = (
     "customerProfile", "triggeredCampaigns", "loyalty", "event", "awardedGiveaways", "ruleFailureReasons",
     "campaignEligibility", "achievements",
+)  # fmt: skip
+ADVANCED_CONTENT = (
+    "customerProfile", "triggeredCampaigns", "loyalty", "advancedEvent", "awardedGiveaways", "ruleFailureReasons",
 )  # fmt: skip
 RETURN_CONTENT = (
     "customerSession", "customerProfile", "coupons", "triggeredCampaigns", "referral", "loyalty", "event",
@@ -44,7 +50,7 @@ _store = text(least=1, most=MAX_ID)
 _cards = array(text(), most=1)
 
 
-def _known(settings: SimulatorSettings, entity: Entity) -> Check:
+def known_attributes(settings: SimulatorSettings, entity: Entity) -> Check:
     return attributes(settings.unknown_attributes, settings.known_attributes.get(entity))
 
 
@@ -67,7 +73,7 @@ def session_update(settings: SimulatorSettings) -> Check:
             "height": number,
             "width": number,
             "length": number,
-            "attributes": _known(settings, "cart_item"),
+            "attributes": known_attributes(settings, "cart_item"),
             "additionalCosts": _costs,
         },
         required=("sku", "quantity"),
@@ -86,7 +92,7 @@ def session_update(settings: SimulatorSettings) -> Check:
             "experimentVariantAllocations": array(allocation),
             "additionalCosts": _costs,
             "identifiers": array(text(), most=5),
-            "attributes": _known(settings, "session"),
+            "attributes": known_attributes(settings, "session"),
         }
     )
     return fields(
@@ -107,11 +113,10 @@ def cart_return(_: SimulatorSettings) -> Check:
 
 
 def profile_update(settings: SimulatorSettings) -> Check:
-    exists = _existing_audience(settings)
-    changes = fields({"adds": array(exists), "deletes": array(exists)}, required=("adds", "deletes"))
+    changes = fields({"adds": array(integer()), "deletes": array(integer())}, required=("adds", "deletes"))
     return fields(
         {
-            "attributes": _known(settings, "profile"),
+            "attributes": known_attributes(settings, "profile"),
             "evaluableCampaignIds": _campaigns,
             "audiencesChanges": changes,
             "responseContent": array(one_of(*PROFILE_CONTENT)),
@@ -119,18 +124,9 @@ def profile_update(settings: SimulatorSettings) -> Check:
     )
 
 
-def _existing_audience(settings: SimulatorSettings) -> Check:
-    missing = frozenset(settings.unknown_audiences)
-
-    def exists(audience: int) -> Problems:
-        return wrong("Not found", "no audience has this id") if audience in missing else GOOD
-
-    return both(integer(), exists)
-
-
 def profiles_update(settings: SimulatorSettings) -> Check:
     profile = fields(
-        {"integrationId": text(least=1, most=MAX_ID), "attributes": _known(settings, "profile")},
+        {"integrationId": text(least=1, most=MAX_ID), "attributes": known_attributes(settings, "profile")},
         required=("integrationId",),
     )
     return fields({"customerProfiles": array(profile, most=MAX_BULK)})
@@ -148,19 +144,94 @@ def audience_actions(_: SimulatorSettings) -> Check:
     return fields({"data": array(action, most=MAX_BULK)})
 
 
-def event(settings: SimulatorSettings) -> Check:
-    def custom(name: str) -> Problems:
-        return wrong("Invalid value", "is a built-in event") if name.startswith(BUILT_IN_EVENTS) else GOOD
+def audience_attributes(settings: SimulatorSettings) -> Check:
+    return known_attributes(settings, "profile")
 
+
+def _none_twice(values: list[int]) -> Problems:
+    return wrong("Duplicate", "has an entry twice") if len(set(values)) < len(values) else GOOD
+
+
+_applications = both(array(integer()), _none_twice)
+
+
+def new_audience(_: SimulatorSettings) -> Check:
     return fields(
         {
-            "profileId": text(least=1, most=MAX_ID),
-            "storeIntegrationId": _store,
-            "evaluableCampaignIds": _campaigns,
-            "type": both(text(least=1), custom),
-            "attributes": _known(settings, "event"),
-            "loyaltyCards": _cards,
-            "responseContent": array(one_of(*PROFILE_CONTENT)),
+            "name": text(least=1),
+            "sandbox": boolean,
+            "description": text(),
+            "subscribedApplicationsIds": _applications,
+            "integration": text(),
+            "integrationId": text(least=1, most=MAX_ID),
+            "createdIn3rdParty": boolean,
+            "lastUpdate": time,
         },
-        required=("profileId", "type"),
+        required=("name",),
     )
+
+
+def audience_update(_: SimulatorSettings) -> Check:
+    return fields({"name": text(least=1), "subscribedApplicationsIds": _applications}, required=("name",))
+
+
+def coupon_reservations(_: SimulatorSettings) -> Check:
+    return fields({"integrationIDs": array(text(least=1, most=MAX_ID), most=MAX_BULK)}, required=("integrationIDs",))
+
+
+def _referral_limits(settings: SimulatorSettings) -> dict[str, Check]:
+    return {
+        "campaignId": integer(),
+        "startDate": time,
+        "expiryDate": time,
+        "usageLimit": integer(least=0, most=MAX_USES),
+        "attributes": known_attributes(settings, "referral"),
+    }
+
+
+def new_referral(settings: SimulatorSettings) -> Check:
+    customers: dict[str, Check] = {
+        "advocateProfileIntegrationId": text(least=1, most=MAX_ID),
+        "friendProfileIntegrationId": text(),
+    }
+    return fields(_referral_limits(settings) | customers, required=("campaignId", "advocateProfileIntegrationId"))
+
+
+def new_referrals(settings: SimulatorSettings) -> Check:
+    own: dict[str, Check] = {
+        "advocateProfileIntegrationIds": array(text(least=1, most=MAX_ID), least=1, most=MAX_BULK),
+        "validCharacters": array(text(least=1, most=1)),
+        "referralPattern": text(least=3, most=MAX_CODE),
+    }
+    # the API wants a usage limit although its schema does not say so
+    needed = ("campaignId", "advocateProfileIntegrationIds", "usageLimit")
+    return fields(_referral_limits(settings) | own, required=needed)
+
+
+def _custom(name: str) -> Problems:
+    return wrong("Invalid value", "is a built-in event") if name.startswith(BUILT_IN_EVENTS) else GOOD
+
+
+def _any_event(settings: SimulatorSettings) -> dict[str, Check]:
+    return {
+        "profileId": text(least=1, most=MAX_ID),
+        "storeIntegrationId": _store,
+        "evaluableCampaignIds": _campaigns,
+        "type": both(text(least=1), _custom),
+        "attributes": known_attributes(settings, "event"),
+        "loyaltyCards": _cards,
+    }
+
+
+def event(settings: SimulatorSettings) -> Check:
+    own: dict[str, Check] = {"responseContent": array(one_of(*PROFILE_CONTENT))}
+    return fields(_any_event(settings) | own, required=("profileId", "type"))
+
+
+def advanced_event(settings: SimulatorSettings) -> Check:
+    own: dict[str, Check] = {
+        "integrationId": text(least=1, most=MAX_ID),
+        "connectedSessionId": text(least=1),
+        "responseContent": array(one_of(*ADVANCED_CONTENT)),
+    }
+    return fields(_any_event(settings) | own, required=("profileId", "type", "integrationId"))

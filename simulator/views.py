@@ -1,9 +1,12 @@
 """What the API shows of its entities."""
 
+import time
 from collections.abc import Iterable
 from decimal import Context, Decimal, localcontext
 from typing import Any
 
+from beam_talonone.simulator.balances import loyalty_view
+from beam_talonone.simulator.entities import Event
 from beam_talonone.simulator.world import ACCOUNT_ID, APPLICATION_ID, Profile, Session, World, timestamp
 
 EXACT = Context(prec=2000)
@@ -79,10 +82,16 @@ def profile_view(world: World, profile: Profile) -> dict[str, Any]:
         "accountId": ACCOUNT_ID,
         "closedSessions": closed,
         "totalSales": sales,
-        "audienceMemberships": [{"id": id, "name": f"audience {id}"} for id in sorted(profile.audiences)],
+        "audienceMemberships": [{"id": id, "name": audience_name(world, id)} for id in sorted(profile.audiences)],
         "lastActivity": timestamp(profile.updated),
         "sandbox": False,
     }
+
+
+def audience_name(world: World, id: int) -> str:
+    """The name that an audience was given; one that only exists has its id for a name."""
+    audience = world.audiences.get(id)
+    return audience.given["name"] if audience is not None else f"audience {id}"
 
 
 def _sales(session: Session, content: dict[str, Any]) -> Decimal:
@@ -104,6 +113,18 @@ def event_view(world: World, type: str, now: float, **fields: Any) -> dict[str, 
     }
 
 
+def advanced_event_view(event: Event) -> dict[str, Any]:
+    shown = ("connectedSessionId", "storeIntegrationId", "type", "attributes", "integrationId")
+    return {
+        **{name: event.given[name] for name in shown if name in event.given},
+        "id": event.number,
+        "created": timestamp(event.created),
+        "applicationId": APPLICATION_ID,
+        "profileId": event.profile,
+        "effects": [],
+    }
+
+
 def asked_for(world: World, wants: Iterable[str], profile: Profile | None, dry: bool) -> dict[str, Any]:
     """The parts of an answer that any evaluated request may ask for, beyond what is its own."""
     parts: dict[str, Any] = dict(ALWAYS)
@@ -111,7 +132,7 @@ def asked_for(world: World, wants: Iterable[str], profile: Profile | None, dry: 
         if name in _EMPTY or (name == "campaignEligibility" and dry):
             parts[name] = []
         elif name == "loyalty":
-            parts[name] = {"cards": [], "programs": {}}
+            parts[name] = loyalty_view(world, profile.id if profile is not None else None, time.time())
         elif name == "customerProfile" and profile is not None:
             parts[name] = profile_view(world, profile)
     return parts

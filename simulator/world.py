@@ -1,4 +1,4 @@
-"""What the simulated account holds: profiles, sessions and the numbers given to them."""
+"""What the simulated account holds: profiles, sessions, all else, and the numbers given to them."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -8,11 +8,24 @@ from typing import Any
 import msgspec
 
 from beam_talonone.simulator.answers import decode, encode
+from beam_talonone.simulator.entities import (
+    Audience,
+    AudienceKey,
+    Belongings,
+    Catalog,
+    Coupon,
+    Event,
+    Price,
+    Program,
+    Referral,
+)
 from beam_talonone.simulator.settings import SimulatorSettings
 from beam_talonone.simulator.spool import Spool
 
 APPLICATION_ID = 1
 ACCOUNT_ID = 1
+FIRST_AUDIENCE = 1_000_001
+"""Audiences made here are numbered from here on, far from the ids that exist anyway."""
 
 
 class Profile(msgspec.Struct, gc=False):
@@ -55,6 +68,19 @@ class World:
     profiles: dict[str, Profile] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
     numbers: "count[int]" = field(default_factory=lambda: count(1))
+    belongings: dict[str, Belongings] = field(default_factory=dict)
+    audiences: dict[int, Audience] = field(default_factory=dict)
+    audience_keys: dict[AudienceKey, int] = field(default_factory=dict)
+    audience_numbers: "count[int]" = field(default_factory=lambda: count(FIRST_AUDIENCE))
+    deleted_audiences: set[int] = field(default_factory=set)
+    coupons: dict[str, Coupon] = field(default_factory=dict)
+    referrals: dict[str, Referral] = field(default_factory=dict)
+    referral_calls: int = 0
+    programs: dict[int, Program] = field(default_factory=dict)
+    transactions: int = 0
+    catalogs: dict[int, Catalog] = field(default_factory=dict)
+    prices: dict[str, list[Price]] = field(default_factory=dict)
+    events: dict[str, Event] = field(default_factory=dict)
 
     def profile(self, id: str, now: float) -> Profile:
         """The profile `id`, made when there is none: the API makes profiles it is told of."""
@@ -64,6 +90,17 @@ class World:
         profile.updated = now
         profile.known = True
         return profile
+
+    def belonging(self, id: str) -> Belongings:
+        """What belongs to the customer `id`, to be added to."""
+        return self.belongings.setdefault(id, Belongings())
+
+    def program(self, id: int) -> Program:
+        """The loyalty program `id`, to be added to."""
+        return self.programs.setdefault(id, Program())
+
+    def has_audience(self, id: int) -> bool:
+        return id not in self.deleted_audiences and id not in self.settings.unknown_audiences
 
     def content(self, session: Session) -> dict[str, Any]:
         """The customer session as it was sent, its updates merged."""

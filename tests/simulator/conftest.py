@@ -142,3 +142,24 @@ def document():
         pytest.skip(f"the vendor's document is not there: {DOCUMENT}")
     yaml = pytest.importorskip("yaml")
     return yaml.load(DOCUMENT.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+@pytest.fixture(scope="session")
+def judge(document):
+    """The vendor's document as a judge of answers."""
+    from vendor_document import Document
+
+    return Document(document)
+
+
+@pytest.fixture(scope="session")
+def held(judge):
+    """Calls an Api and holds the answer against the document."""
+    from vendor_document import target_of
+
+    def call(api, method, template, body=None, *, query="", key=None, **names):
+        reply = api.call(method, target_of(template, names) + query, body, key=key)
+        judge.hold(method, template, reply)
+        return reply
+
+    return call

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from beam_talonone import simulator
+from beam_talonone.simulator.handlers import HANDLERS
 
 SESSION = "/v2/customer_sessions/s"
 OPEN = {"customerSession": {"profileId": "p", "state": "open"}}
@@ -273,44 +274,13 @@ def test_a_parallel_409_is_not_stored(simulated):
     assert api.summary()["keys"] == 4
 
 
-def test_the_ledger_keeps_bodies_as_they_came(api):
-    api.call(
-        "PUT", SESSION, b'{"customerSession": {"cartItems": [\n{"sku":"x", "quantity":1, "price":19.990}]}}', key="k"
-    )
-    text = api.call("GET", "/_simulator/ledger", auth=None).text
-    assert b'"body":{"customerSession":{"cartItems":[{"sku":"x","quantity":1,"price":19.990}]}}' in text
-    (line,) = api.lines("ledger")
-    assert (line["n"], line["operation"], line["session"], line["key"]) == (1, "update_customer_session_v2", "s", "k")
-    assert line["arrived"] == line["applied"] == line["answered"] == 0.0
-
-
-def test_the_ledger_can_go_without_bodies(simulated):
-    api = simulated(keep_bodies=False)
-    api.call("PUT", SESSION + "?dry=false", OPEN)
-    assert api.lines("ledger")[0]["body"] is None
-    assert api.lines("ledger")[0]["query"] == {"dry": "false"}
-    assert api.read()["profileId"] == "p"
-
-
-def test_reset(api):
-    api.call("PUT", SESSION, CLOSED, key="k")
-    api.call("POST", "/_simulator/reset", auth=None)
-    assert [api.lines(name) for name in ("ledger", "requests", "sessions", "profiles")] == [[], [], [], []]
-    assert api.call("PUT", SESSION, CLOSED, key="k").status == 200
-    assert not api.lines("requests")[0]["replayed"]
-
-
-def test_what_is_in_flight_at_a_reset_is_forgotten_too(simulated):
-    api = simulated(latency_ms=20)
-
-    async def reset_between():
-        flying = asyncio.create_task(api.send("PUT", SESSION, OPEN, key="k"))
-        await asyncio.sleep(0.005)
-        await api.send("POST", "/_simulator/reset")
-        return await flying
-
-    assert asyncio.run(reset_between()).status == 200
-    assert api.lines("ledger") == api.lines("requests") == api.lines("sessions") == []
+def test_an_operation_without_a_handler_is_not_implemented(monkeypatch, simulated):
+    monkeypatch.delitem(HANDLERS, "reopen_customer_session")
+    api = simulated()
+    api.call("PUT", SESSION, CLOSED)
+    reply = api.reopen(key="k")
+    assert (reply.status, "reopen_customer_session" in reply.json["message"]) == (501, True)
+    assert len(api.lines("ledger")) == 1
     assert api.summary()["keys"] == 0
 
 
@@ -325,23 +295,3 @@ def test_nothing_but_the_operation_table_is_shared_with_the_sender():
     others = {name for name in shared if not name.startswith("beam_talonone.simulator")}
     # the second is the command line of `python -m beam_talonone.simulator`
     assert others == {"beam_talonone.schemas.operations", "beam_talonone.pipelines.simulate"}
-
-
-def test_summary(simulated):
-    api = simulated(key="right")
-    api.call("PUT", SESSION, OPEN, auth="ApiKey-v1 right")
-    api.call("GET", SESSION, auth="ApiKey-v1 wrong")
-    api.call("GET", "/nowhere", auth="ApiKey-v1 right")
-    api.now += 3
-    summary = api.summary()
-    assert summary["operations"] == {
-        "get_customer_session": {"401": 1},
-        "none": {"404": 1},
-        "update_customer_session_v2": {"200": 1},
-    }
-    assert (summary["requests"], summary["acted"], summary["uptime"]) == (3, 1, 3.0)
-
-
-def test_control_paths_that_are_not_there(api):
-    assert api.call("GET", "/_simulator/nothing").status == 404
-    assert api.call("POST", "/_simulator/summary").status == 404

@@ -7,6 +7,7 @@ import pytest
 from beam_talonone.simulator.checks import (
     array,
     attributes,
+    boolean,
     both,
     fields,
     integer,
@@ -14,6 +15,7 @@ from beam_talonone.simulator.checks import (
     number,
     one_of,
     text,
+    time,
     wrong,
 )
 
@@ -28,6 +30,14 @@ THING = fields({"n": integer(least=1), "list": array(text(), most=2), "map": map
         (integer(), [0, -1, 10**30], [True, "1", Decimal("1.0"), None]),
         (integer(least=1), [1], [0]),
         (number, [0, -1, Decimal("1.5"), Decimal("1e308")], ["1", None, False, Decimal("1e309"), 10**400]),
+        (integer(least=0, most=9), [0, 9], [-1, 10]),
+        (boolean, [True, False], [1, 0, "true", None]),
+        (
+            time,
+            ["2026-05-01T12:00:00Z", "2026-05-01T12:00:00.123456+02:00"],
+            ["2026-05-01", "2026-05-01T12:00:00", "2026-05-01t12:00:00z", "2026-13-01T12:00:00Z", 1, None, ""],
+        ),
+        (fields({"n": integer()}, closed=True), [{}, {"n": 1}], [{"n": 1, "other": None}]),
         (one_of("a", "b"), ["a"], ["c", 1, None, []]),
         (array(text(), least=1, most=2), [["x"]], [[], ["x"] * 3, [1], "x", None]),
         (mapping(number), [{}, {"a": 1}], [{"a": "1"}, []]),

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from beam_talonone.simulator.faults import Fault, FaultPlan, parse_fault
+from beam_talonone.simulator.faults import UNHARMED, Fault, FaultPlan, parse_fault
 from beam_talonone.simulator.settings import SimulatorSettings
 
 SESSION = "/v2/customer_sessions/s"
@@ -31,6 +31,8 @@ def test_parse():
         ("revoke:after=-1", "must be 0 or more"),
         ("outage:kind=soft", "must be cut or 503"),
         ("poison:text=", "must not be empty"),
+        ("5xx:operation=read_all", "read_all.*is no operation"),
+        ("5xx:target=", "must not be empty"),
     ],
 )
 def test_what_is_not_understood_is_said(spec, says):
@@ -96,6 +98,36 @@ def test_cut_after_acts_and_stores_the_answer(simulated):
     assert api.call("PUT", SESSION, OPEN, key="k").status == 200
     assert len(api.lines("ledger")) == 1
     assert api.lines("requests")[1]["replayed"]
+
+
+def test_a_fault_of_one_operation(simulated):
+    api = simulated(
+        faults=("5xx:operation=get_customer_session,status=503", "cut-before:operation=reopen_customer_session")
+    )
+    assert statuses(api, 2) == [503, 503]
+    assert api.session(state="closed").status == 200
+    assert api.reopen().status is None
+    assert [line["fault"] for line in api.lines("requests")] == ["5xx", "5xx", None, "cut-before"]
+    assert api.call("GET", "/nowhere").status == 404
+
+
+def test_a_fault_of_one_page(simulated):
+    api = simulated(
+        faults=("5xx:target=skip=100,to-request=2,status=500", "cut-after:target=/customer_sessions/a%2F")
+    )
+    api.call("POST", "/_simulator/loyalty", {"program": 1, "profile": "p", "rows": 300}, auth=None)
+    pages = [f"/v1/loyalty_programs/1/profile/p/transactions?pageSize=100&skip={skip}" for skip in (0, 100, 100, 200)]
+    assert [api.call("GET", page).status for page in pages] == [200, 500, 200, 200]
+    assert api.session("a/b").status is None
+    assert api.session("a").status == 200
+    assert [line["session"] for line in api.lines("ledger")] == ["a/b", "a"]
+
+
+def test_what_a_fault_is_for_does_not_move_its_luck():
+    alone = fates(1, "5xx:share=0.2,status=500")
+    plan = FaultPlan([parse_fault("5xx:share=0.2,status=500,target=/a")], seed=1, started=0.0, before=0)
+    there = [plan.fate(n / 100, n, b"", None, b"/a" if n % 2 else b"/b") for n in range(1, 2001)]
+    assert there == [fate if n % 2 else UNHARMED for n, fate in enumerate(alone, 1)]
 
 
 def test_poison_is_500_for_ever(simulated):

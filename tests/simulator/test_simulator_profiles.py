@@ -1,6 +1,4 @@
-"""Profiles one by one and in bulk, audiences, erasure, events."""
-
-import pytest
+"""Profiles one by one and in bulk, audiences, erasure."""
 
 
 def put_profile(api, id="p", query="", **body):
@@ -116,36 +114,3 @@ def test_erasure(api):
     assert erase(api).status == 404
     put_profile(api, attributes={"a": 2})
     assert erase(api).status == 204
-
-
-def test_events(api):
-    event = {"profileId": "new", "type": "viewed", "attributes": {"page": 1}, "responseContent": ["event"]}
-    assert api.call("POST", "/v2/events", event).status == 204
-    reply = api.call("POST", "/v2/events?silent=no", event)
-    assert (reply.status, reply.json["event"]["attributes"]) == (200, {"page": 1})
-    assert api.call("POST", "/v2/events?dry=true&forceCompleteEvaluation=true", event).status == 204
-    assert api.one("profiles", "new")["events"] == 2
-    assert len(api.lines("ledger")) == 2
-
-
-@pytest.mark.parametrize(
-    ("event", "pointer"),
-    [
-        ({"type": "viewed"}, "/profileId"),
-        ({"profileId": "", "type": "viewed"}, "/profileId"),
-        ({"profileId": "p"}, "/type"),
-        ({"profileId": "p", "type": ""}, "/type"),
-        ({"profileId": "p", "type": "talon_session_closed"}, "/type"),
-        ({"profileId": "p", "type": "t", "loyaltyCards": ["a", "b"]}, "/loyaltyCards"),
-    ],
-)
-def test_events_that_are_refused(api, event, pointer):
-    assert api.call("POST", "/v2/events", event).pointers == [pointer]
-
-
-def test_query_words_of_events(api):
-    event = {"profileId": "p", "type": "viewed"}
-    assert api.call("POST", "/v2/events?silent=maybe", event).parameters == ["silent"]
-    assert api.call("POST", "/v2/events?forceCompleteEvaluation=true", event).parameters == [
-        "forceCompleteEvaluation"
-    ]
