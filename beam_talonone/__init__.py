@@ -1,19 +1,30 @@
 """Feed Talon.One from Apache Beam: once, in order, at the rate, with nothing lost."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from beam_talonone.talonone.errors import ConfigurationError, StopRun, TalonOneError
 
 if TYPE_CHECKING:
+    from beam_talonone.transforms.lookup import LookedUp, LookupTalonOne
     from beam_talonone.transforms.write import WriteToTalonOne, Written
 
-__all__ = ["ConfigurationError", "StopRun", "TalonOneError", "WriteToTalonOne", "Written"]
+__all__ = [
+    "ConfigurationError",
+    "LookedUp",
+    "LookupTalonOne",
+    "StopRun",
+    "TalonOneError",
+    "WriteToTalonOne",
+    "Written",
+]
+
+_LAZY = {"WriteToTalonOne": "write", "Written": "write", "LookupTalonOne": "lookup", "LookedUp": "lookup"}
+"""What needs Beam, and the module of transforms/ that has it."""
 
 
 def __getattr__(name: str) -> Any:
     # Importing Beam takes seconds: who only wants the command line or the client does not pay for it
-    if name in ("WriteToTalonOne", "Written"):
-        from beam_talonone.transforms import write
-
-        return getattr(write, name)
+    if name in _LAZY:
+        return getattr(import_module(f"beam_talonone.transforms.{_LAZY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

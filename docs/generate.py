@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from beam_talonone.schemas.operation import WHOLE_NUMBER, Bulk
+from beam_talonone.schemas.operation import Bulk
 from beam_talonone.schemas.operations import OPERATIONS, Operation
 
 PAGE = Path(__file__).with_name("operations.md")
@@ -18,7 +18,7 @@ Written by `make docs`: change the table, not this page.
 * **Writes** can be sent by a `call` record ([records.md](records.md#call)), under the names below. Names in `path`,
   `query` and `body` are the API's own. A name that is not listed is a dead letter `invalid_call` before anything is
   sent. Orders, returns, profiles and events are records of their own, and better sent as such.
-* **Reads** are what `lookup` does, under the same names.
+* **Reads** are what `lookup` does ([lookup.md](lookup.md)), under the same names.
 * **Holds** are the ids that a request occupies: nothing else of that session, customer, card, coupon, catalog or
   audience is in flight meanwhile, and what holds the same leaves in the order of records.
 * **Sent twice** says what a repeat does, and so what happens to a request whose outcome is unclear: `by key` and
@@ -154,8 +154,6 @@ def _kind(schema: dict[str, Any], defs: dict[str, Any]) -> str:
                 return f"object of name: {_kind(inner, defs)}"
             return "object of name: any value" if inner else "object"
         case "string":
-            if schema.get("pattern") == WHOLE_NUMBER:
-                return "integer"
             named = {"date-time": "time"}.get(schema.get("format", ""), "text")
             return named + _limits(schema, "Length")
         case "integer":

@@ -20,6 +20,7 @@ from beam_talonone.pipelines.options import BackfillOptions, InputOptions
 from beam_talonone.pipelines.report import account, make_report
 from beam_talonone.pipelines.runner import bounded_runner, run_bounded
 from beam_talonone.schemas.operations import get_customer_session
+from beam_talonone.schemas.records import LOOKUPS
 from beam_talonone.talonone.courier import SendOptions
 from beam_talonone.talonone.engine import Engine, EngineSettings
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, TooManyDeadLetters
@@ -34,6 +35,8 @@ from beam_talonone.transforms.sources import inputs_of
 
 class Backfill:
     """One run of a job. `notice` is told lines for the person at the terminal, `tally` counts as it goes."""
+
+    doing, done = "sending", "records sent"
 
     def __init__(self, options: BackfillOptions, notice: Callable[[str], None]) -> None:
         self.options = options
@@ -143,7 +146,7 @@ class Backfill:
         read, dead = _read_and_dead(connection)
         journal = Journal(path, lambda: _since(engine.stats, began))
         run = slices.SliceRun(
-            folder.spool, first, last, engine, journal, told, self._send_options(),
+            folder.spool, first, last, engine, journal, told, self._send_options(folder, name),
             self.options.sending.max_dead_letters, self.tally, read, dead - self.tally.dead, limit, self.origins,
         )  # fmt: skip
         try:
@@ -164,6 +167,10 @@ class Backfill:
         if len(told.done) == last - first + 1:
             spool.set_meta(connection, "next", str(last + 1))
             path.unlink()
+            self._slice_ended(folder, name)
+
+    def _slice_ended(self, folder: JobFolder, name: str) -> None:
+        """What is to be tidied up when a slice is complete."""
 
     def _fold(self, folder: JobFolder, connection: Any, name: str, told: Replayed) -> None:
         slices.fold(connection, name, told, folder.root, folder.job, results=self.options.input.results)
@@ -184,7 +191,7 @@ class Backfill:
             "UPDATE records SET customer = ? WHERE rec = ?", [(found[session] or "", rec) for rec, session in unnamed]
         )
 
-    def _send_options(self) -> SendOptions:
+    def _send_options(self, folder: JobFolder, name: str) -> SendOptions:
         options = self.options
         return SendOptions(
             dry=options.input.dry, edit_closed=options.sending.edit_closed, effects=options.input.results
@@ -233,7 +240,7 @@ def match_inputs(options: InputOptions) -> dict[str, list[FileInfo]]:
             found[kind] = match_files(pattern)
             list(inputs_of(kind, found[kind], options.format))
         except SourceError as error:
-            option = "DEAD_LETTERS_GLOB" if kind == LETTERS else f"--{kind}"
+            option = {LETTERS: "DEAD_LETTERS_GLOB", LOOKUPS: "--input"}.get(kind, f"--{kind}")
             raise ConfigurationError(f"{option}: {error}") from None
     return found
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from beam_talonone.pipelines import commands
+from beam_talonone.pipelines import commands, reads
 from beam_talonone.pipelines.simulate import simulate
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopRun
 
@@ -35,6 +35,8 @@ app = typer.Typer(
 app.command()(commands.backfill)
 app.command()(commands.replay)
 app.command()(commands.check)
+app.command()(reads.lookup)
+app.command()(reads.verify)
 app.command()(commands.demo)
 app.command()(simulate)
 

@@ -24,6 +24,9 @@ class Run(Protocol):
     tally: Tally
     total: int
     already: int
+    doing: str
+    """What it does, and with what: "sending", "records sent"."""
+    done: str
 
     def run(self) -> dict[str, Any]: ...
 
@@ -72,16 +75,16 @@ class ProgressShown(AbstractContextManager["ProgressShown"]):
             self._lines()
 
     def _bar(self) -> None:
-        columns = (TextColumn("sending"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"))
+        columns = (TextColumn(self._run.doing), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"))
         with Progress(*columns, TimeRemainingColumn(), console=self._console, transient=True) as bar:
-            task = bar.add_task("sending", total=None, speed="")
+            task = bar.add_task(self._run.doing, total=None, speed="")
             began: float | None = None
             while not self._ended.wait(0.2):
                 ended = self._run.tally.ended
                 if ended and began is None:
                     began = time.monotonic()
                 seconds = time.monotonic() - began if began else 0.0
-                speed = f"{ended / seconds:,.0f} records/s" if seconds > 1 else ""
+                speed = f"{ended / seconds:,.0f}/s" if seconds > 1 else ""
                 bar.update(task, total=self._run.total or None, completed=self._run.already + ended, speed=speed)
 
     def _lines(self) -> None:
@@ -89,7 +92,7 @@ class ProgressShown(AbstractContextManager["ProgressShown"]):
             if self._run.total:
                 done = self._run.already + self._run.tally.ended
                 print(
-                    f"beam-talonone: {done:,} of {self._run.total:,} records sent,"
+                    f"beam-talonone: {done:,} of {self._run.total:,} {self._run.done},"
                     f" {self._run.tally.dead:,} dead letters",
                     file=sys.stderr,
                     flush=True,

@@ -13,7 +13,7 @@ from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.transforms.formats.files import FileInfo
 
 MANIFEST = "job.json"
-OURS = (MANIFEST, "report.json", "dead-letters", "results", "state")
+OURS = (MANIFEST, "report.json", "dead-letters", "results", "lookups", "differences.jsonl", "state")
 
 
 @dataclass

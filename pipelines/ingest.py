@@ -24,7 +24,8 @@ from beam_talonone.talonone.letters import dead_letter
 from beam_talonone.talonone.outcome import End, Outcome
 from beam_talonone.talonone.work import Work
 from beam_talonone.transforms.formats.files import FileInfo
-from beam_talonone.transforms.prepare import Origin, Prepare, Prepared, prepare
+from beam_talonone.transforms.prepare import Origin, Prepare, Prepared, Prepares, prepare
+from beam_talonone.transforms.prepare_lookup import PrepareLookup
 from beam_talonone.transforms.sources import ReadRecords
 
 BATCH = 500
@@ -59,7 +60,7 @@ def create_pipeline(
     """files -> raw records -> valid work or a reason why not -> the spool. Returned unrun."""
     pipeline = beam.Pipeline(runner=runner, options=beam_options)
     numbers = {(kind, info.path): number for kind in files for number, info in enumerate(files[kind])}
-    prepares = open_letter if LETTERS in files else prepare
+    prepares = _prepares(options, files)
     zone = parse_zone(options.assume_timezone)
     # Each kind has a branch of its own: a Flatten would hold all records in memory between two stages
     for number, kind in enumerate(files):
@@ -70,6 +71,12 @@ def create_pipeline(
             | f"Spool {kind}" >> beam.ParDo(WriteSpool(str(path), number, numbers, options, job))
         )
     return pipeline
+
+
+def _prepares(options: InputOptions, files: dict[str, list[FileInfo]]) -> Prepares:
+    if options.operation is not None:
+        return PrepareLookup(options.operation)
+    return open_letter if LETTERS in files else prepare
 
 
 class WriteSpool(beam.DoFn):  # type: ignore[misc]

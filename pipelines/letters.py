@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decode import decode
+from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.parse import InvalidRecord
 from beam_talonone.schemas.raw import Raw
 from beam_talonone.schemas.reasons import Reason
@@ -28,6 +29,9 @@ def open_letter(raw: Raw, options: BuildOptions, assume_timezone: tzinfo | None 
             or not isinstance(letter.get("source"), dict)
         ):
             raise InvalidRecord(Reason.INVALID_FIELD, "not a dead letter: it needs `kind`, `record` and `source`")
+        row = OPERATIONS.get(str(letter.get("operation")))
+        if row is not None and row.is_read:
+            raise InvalidRecord(Reason.READ_OPERATION, "a read that failed: run verify or lookup again", "/operation")
         origin = _origin(raw, letter)
     except InvalidRecord as problem:
         return Prepared(raw, None, problem=problem)
@@ -57,7 +61,8 @@ def _origin(raw: Raw, letter: dict[str, Any]) -> Origin:
     attempt, generation = str(key.get("attempt", "")), key.get("generation", 0)
     if not _whole(generation):
         raise InvalidRecord(Reason.INVALID_FIELD, f"key/generation is a whole number, not {generation!r}")
-    return Origin(raw.file, raw.position, letter["source"], False, attempt, generation, first_sent, done)
+    unknown = reason is Reason.OUTCOME_UNKNOWN
+    return Origin(raw.file, raw.position, letter["source"], False, attempt, generation, first_sent, unknown, done)
 
 
 def _parts_done(letter: dict[str, Any]) -> tuple[int, ...]:

@@ -77,6 +77,8 @@ class InputOptions:
     dry: bool = False
     results: bool = False
     events_api: Literal["v2", "v3"] = "v2"
+    operation: str | None = None
+    """What a lookup reads."""
 
     def build_options(self) -> BuildOptions:
         return BuildOptions(self.dry, self.results, self.profile_mode, self.events_api)
@@ -94,6 +96,7 @@ class InputOptions:
             "--dry": self.dry,
             "--results": self.results,
             "--events-api": self.events_api,
+            "OPERATION": self.operation,
         }
 
 

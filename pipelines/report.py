@@ -8,6 +8,7 @@ import msgspec
 from beam_talonone.pipelines.letters import LETTERS
 from beam_talonone.pipelines.options import KINDS
 from beam_talonone.pipelines.spool import get_meta
+from beam_talonone.schemas.records import LOOKUPS
 from beam_talonone.talonone.outcome import End
 from beam_talonone.talonone.stats import Latencies, OperationStats, Stats
 
@@ -20,7 +21,7 @@ def make_report(connection: Any, job: str, rate: float, started: float, ended: f
     """report.json as a value. `rate` in requests a second, times in seconds since 1970."""
     # of a replay, what is no dead letter has no kind of its own
     given = (get_meta(connection, "kinds") or "").split()
-    counted = {kind: _kind(connection, kind) for kind in (*KINDS, LETTERS)}
+    counted = {kind: _kind(connection, kind) for kind in (*KINDS, LETTERS, LOOKUPS)}
     kinds = {kind: counts for kind, counts in counted.items() if counts["read"] or kind in given}
     stats = all_stats(connection)
     outcomes = ("filtered", "applied", "superseded", "duplicate", "skipped", "dead_lettered")

@@ -18,6 +18,7 @@ from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
 from beam_talonone.schemas.reasons import Reason, Skip
 from beam_talonone.talonone.courier import InFlight, SendOptions
+from beam_talonone.talonone.dry import not_dry
 from beam_talonone.talonone.engine import Engine
 from beam_talonone.talonone.errors import TooManyDeadLetters
 from beam_talonone.talonone.job import Job
@@ -183,7 +184,7 @@ class SendSlice(beam.DoFn):  # type: ignore[misc]
         run = self._run
         parts = dict(run.told.parts.get(item.number, {}))
         if run.options.dry:
-            parts.update(_not_dry(item.work))
+            parts.update(not_dry(item.work))
         in_flight = run.told.in_flight.get(item.number, {})
         options = run.options
         if item.origin is not None:
@@ -228,17 +229,19 @@ class SendSlice(beam.DoFn):  # type: ignore[misc]
 def _earlier_try(origin: Origin, work: Work) -> dict[int, InFlight]:
     """A replayed record of unclear outcome stands as one that was in flight when a run died.
 
-    Where the time of the first try is lost, only what must never go twice stands so: as tried long ago.
+    What must never go twice was tried again only while it was known not to have acted: it stands so where its outcome
+    is unknown, also if the letter no longer says when it was sent.
     """
     if origin.definite:
         return {}
-    if origin.first_sent is not None:
-        return dict.fromkeys(range(len(work.parts)), InFlight(origin.generation, origin.first_sent))
-    return {
-        index: InFlight(origin.generation, 0.0)
-        for index, part in enumerate(work.parts)
-        if OPERATIONS[part.request.operation].repeats(part.request) is SafeToRepeat.NO
-    }
+    found = {}
+    for index, part in enumerate(work.parts):
+        if OPERATIONS[part.request.operation].repeats(part.request) is SafeToRepeat.NO:
+            if origin.unknown:
+                found[index] = InFlight(origin.generation, origin.first_sent or 0.0)
+        elif origin.first_sent is not None:
+            found[index] = InFlight(origin.generation, origin.first_sent)
+    return found
 
 
 def _done_earlier(origin: Origin, work: Work) -> dict[int, Outcome]:
@@ -249,16 +252,6 @@ def _done_earlier(origin: Origin, work: Work) -> dict[int, Outcome]:
         index: Outcome(End.ALREADY_APPLIED, operation=work.parts[index].request.operation, status=200)
         for index in origin.parts_done
         if index < len(work.parts)
-    }
-
-
-def _not_dry(work: Work) -> dict[int, Outcome]:
-    """The parts that cannot be tried without effect."""
-    return {
-        index: skipped(Skip.NOT_DRY, part.request.operation)
-        for index, part in enumerate(work.parts)
-        if not OPERATIONS[part.request.operation].can_be_dry
-        or (part.request.operation == "update_customer_profile_v2" and "runRuleEngine" not in part.request.query)
     }
 
 

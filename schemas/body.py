@@ -4,6 +4,7 @@ They are strict: what they refuse, the API would refuse too. Field names are the
 so that a misspelt one in a `call` record is found before anything is sent.
 """
 
+import re
 from typing import Annotated, Any, Final
 
 from pydantic import (
@@ -20,6 +21,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from beam_talonone.schemas.jsonio import NULL
+from beam_talonone.schemas.request import query_text
 from beam_talonone.schemas.types import Amount, Id, Text, parse_instant
 
 MAX_CART_ITEMS: Final = 1000
@@ -70,16 +72,20 @@ def check_cart(quantities: list[int]) -> None:
         raise PydanticCustomError("cart_quantity", "the quantities of the cart sum to more than 10,000")
 
 
+_PLAIN_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
 def _as_time(text: str) -> str:
     try:
-        parse_instant(text)
+        instant = parse_instant(text)
     except ValueError as error:
         raise PydanticCustomError("time", "{why}", {"why": str(error)}) from None
-    return text
+    # RFC 3339 allows a space, small letters and leap seconds, which few who read it expect
+    return text if _PLAIN_TIME.fullmatch(text) else query_text(instant)
 
 
 Time = Annotated[Text, AfterValidator(_as_time), WithJsonSchema({"type": "string", "format": "date-time"})]
-"""RFC 3339 text with an offset, sent as it came."""
+"""RFC 3339 text with an offset, sent as it came where it is of the plain form."""
 
 
 def _not_null(value: Any) -> Any:
@@ -92,7 +98,7 @@ Given = Annotated[Any, AfterValidator(_not_null)]
 """Any value but null."""
 
 NullableAmount = Annotated[
-    Amount,
+    Amount | None,
     WrapValidator(lambda value, inner: NULL if value is None else inner(value)),
     PlainSerializer(lambda value: value, return_type=Any),
 ]

@@ -40,9 +40,11 @@ class Called:
     first: int = 0
 
 
-def check_call(operation: str, asked: Asked, more: Mapping[str, Any] | None = None) -> list[Called]:
+def check_call(
+    operation: str, asked: Asked, *, more: Mapping[str, Any] | None = None, dry: bool = False
+) -> list[Called]:
     """What a call sends: one request, or several in order where one would be too much. `more` are query parameters
-    that are added where they are not given.
+    that are added where they are not given; `dry` tries it without effect, where the operation can.
 
     Raises InvalidRecord when the table or the body's model refuses it.
     """
@@ -53,17 +55,22 @@ def check_call(operation: str, asked: Asked, more: Mapping[str, Any] | None = No
         raise InvalidRecord(
             Reason.READ_OPERATION, f"{row.name} reads; a call writes. Use `beam-talonone lookup`", "/operation"
         )
-    return check_request(row, asked, Reason.INVALID_CALL, more)
+    return check_request(row, asked, Reason.INVALID_CALL, more=more, dry=dry)
 
 
 def check_request(
-    row: Operation, asked: Asked, reason: Reason, more: Mapping[str, Any] | None = None
+    row: Operation, asked: Asked, reason: Reason, *, more: Mapping[str, Any] | None = None, dry: bool = False
 ) -> list[Called]:
     """The requests of `row` for what is asked. Raises InvalidRecord with `reason`."""
     try:
         path = _checked("path", asked.path, row.path, required=True)
-        query = _checked("query", asked.query, row.query, required=False)
-        text = render_query({**(more or {}), **query})
+        query = {**(more or {}), **_checked("query", asked.query, row.query, required=False)}
+        if dry and row.can_be_dry:
+            query["dry"] = True
+        misplaced = next((name for name in row.only_dry if query.get(name) and not query.get("dry")), None)
+        if misplaced is not None:
+            raise _wrong(f"{misplaced} goes with dry=true alone", f"/query/{misplaced}")
+        text = render_query(query)
         return [_called(row, path, text, portion) for portion in _portions(row, asked.body)]
     except InvalidRecord as problem:
         raise InvalidRecord(reason, problem.detail, problem.pointer) from None

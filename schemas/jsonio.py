@@ -57,6 +57,12 @@ def _depth_exceeds(value: Any, most: int) -> bool:
     return True
 
 
+def one_line(text: bytes) -> bytes:
+    """The same JSON without the space between its parts; every digit stays. Raises ValueError when it is not JSON."""
+    loads(text)
+    return bytes(msgspec.json.format(text, indent=-1))
+
+
 def dumps(value: Any) -> bytes:
     """`value` as compact UTF-8 JSON; raises ValueError for what JSON cannot carry (a lone surrogate)."""
     return _encode(_ENCODER, value)

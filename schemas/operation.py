@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any, ParamSpec, get_type_hints
 
-from pydantic import BaseModel, StringConstraints, TypeAdapter
+from pydantic import AfterValidator, BaseModel, TypeAdapter, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.request import Request, render_query
@@ -43,7 +44,9 @@ class Bulk:
     """How much one request takes: `field` is the body's list, of at most `limit` entries.
 
     With `packs`, requests that differ in this list only travel as one. Entries of one request have one value at the
-    place `alike`, and no two have the same at the place `distinct` (`a/b` within an entry).
+    place `alike`, and no two have the same at the place `distinct` (`a/b` within an entry). `first_only` are fields
+    that go with the first of several requests alone. `builds_up` says that each builds on those before it: after one
+    that is refused the others are not sent.
     """
 
     field: str
@@ -51,6 +54,8 @@ class Bulk:
     packs: bool = False
     alike: str | None = None
     distinct: str | None = None
+    first_only: tuple[str, ...] = ()
+    builds_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,8 @@ class Operation:
     bulk: Bulk | None
     paging: Paging | None
     says: Mapping[int, Says]
+    only_dry: tuple[str, ...]
+    """Query parameters that go with `dry` alone."""
     harmless: bool
     """True when a repeat changes nothing even after its key is forgotten."""
     creates: bool
@@ -129,6 +136,7 @@ def operation(
     bulk: Bulk | None = None,
     paging: Paging | None = None,
     says: Mapping[int, Says] | None = None,
+    only_dry: tuple[str, ...] = (),
     harmless: bool = False,
     creates: bool = False,
     reads: bool | None = None,
@@ -163,6 +171,7 @@ def operation(
             bulk=bulk,
             paging=paging,
             says=dict(says or {}),
+            only_dry=only_dry,
             harmless=harmless,
             creates=creates,
             is_read=method == "GET" if reads is None else reads,
@@ -190,12 +199,20 @@ def row_request(row: Operation, given: Mapping[str, Any]) -> Request:
     )  # fmt: skip
 
 
-WHOLE_NUMBER = r"^(0|[1-9][0-9]{0,17})$"
+_WHOLE = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
+
+
+def _digits(text: str) -> str:
+    if not _WHOLE.fullmatch(text):
+        raise PydanticCustomError("whole_number", "not a whole number")
+    return text
 
 
 def _path_type(hint: Any) -> TypeAdapter[Any]:
     """What a path parameter must look like: it travels as text, so a number is a text of digits."""
-    return TypeAdapter(Annotated[str, StringConstraints(pattern=WHOLE_NUMBER)] if hint is int else hint)
+    if hint is not int:
+        return TypeAdapter(hint)
+    return TypeAdapter(Annotated[str, AfterValidator(_digits), WithJsonSchema({"type": "integer"})])
 
 
 def _keyword_only(signature: inspect.Signature) -> list[inspect.Parameter]:

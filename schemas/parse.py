@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from beam_talonone.schemas.reasons import Reason
-from beam_talonone.schemas.records import MODELS, OrderItem, Record, ReturnItem
+from beam_talonone.schemas.records import MODELS, Lookup, OrderItem, Record, ReturnItem
+
+M = TypeVar("M", bound=BaseModel)
 
 
 class InvalidRecord(ValueError):
@@ -50,11 +52,22 @@ def parse(kind: str, fields: Mapping[str, Any], assume_timezone: tzinfo | None =
         if name in known and (value is not None or (name == "customer_id" and kind == "orders"))
     }
     unknown = [name for name in fields if name not in known]
+    record = _validated(model, given, assume_timezone)
+    return Parsed(record, len(unknown), (*unknown, *_unknown_in_items(kind, fields)))
+
+
+def parse_lookup(fields: Mapping[str, Any]) -> tuple[Lookup, tuple[str, ...]]:
+    """The lookup that `fields` hold, and the names of those that are not known. Raises InvalidRecord."""
+    known = Lookup.model_fields
+    given = {name: value for name, value in fields.items() if name in known and value is not None}
+    return _validated(Lookup, given), tuple(name for name in fields if name not in known)
+
+
+def _validated(model: type[M], given: Mapping[str, Any], assume_timezone: tzinfo | None = None) -> M:
     try:
-        record = model.model_validate(given, context={"assume_timezone": assume_timezone})
+        return model.model_validate(given, context={"assume_timezone": assume_timezone})
     except ValidationError as error:
         raise invalid(error.errors(include_url=False, include_context=True)) from None
-    return Parsed(record, len(unknown), (*unknown, *_unknown_in_items(kind, fields)))
 
 
 def _unknown_in_items(kind: str, fields: Mapping[str, Any]) -> list[str]:

@@ -22,12 +22,18 @@ def portions(bulk: Bulk | None, body: Any) -> list[Portion]:
     A body that is small enough, or that has no such list, is one portion: whether it is right is not asked here.
     """
     entries = body.get(bulk.field) if bulk is not None and isinstance(body, dict) else None
-    if bulk is None or not isinstance(entries, list) or not entries:
+    if bulk is None or not isinstance(entries, list):
         return [Portion(body)]
+    if not entries:
+        return [Portion(body, 0)]
     runs = list(_runs(bulk, entries))
     if len(runs) == 1:
         return [Portion(body, len(entries))]
-    return [Portion({**body, bulk.field: entries[start:end]}, end - start, start) for start, end in runs]
+    later = {name: value for name, value in body.items() if name not in bulk.first_only}
+    return [
+        Portion({**(later if start else body), bulk.field: entries[start:end]}, end - start, start)
+        for start, end in runs
+    ]
 
 
 def _runs(bulk: Bulk, entries: list[Any]) -> Iterator[tuple[int, int]]:

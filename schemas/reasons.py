@@ -45,6 +45,10 @@ class Reason(StrEnum):
         "invalid_call",
         "a call with missing or unknown names in path or query, or a body the API refuses",
     )
+    INVALID_LOOKUP = (
+        "invalid_lookup",
+        "a lookup with missing or unknown names in path or query, or a value the API refuses",
+    )
     REFUSED = "refused", "the API refused the request; `detail` says what it answered"
     UNKNOWN_ATTRIBUTE = "unknown_attribute", "an attribute that is not defined in the account"
     NOT_FOUND = "not_found", "the API does not have what the request names"
@@ -70,3 +74,5 @@ class Skip(StrEnum):
     NOT_DRY = "not_dry"
     ORDER_NOT_SENT = "order_of_same_dry_run"
     NOTHING_TO_REPLAY = "nothing_to_replay"
+    PART_BEFORE_REFUSED = "part_before_refused"
+    """Never a record's own end: a request of a call that builds on one that was refused, which decides."""

@@ -138,6 +138,20 @@ class Call(Record):
     ordering_key: Id | None = None
 
 
+class Lookup(BaseModel):
+    """What is to be read. Path, query and body are checked against the operation table."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    lookup_id: Id | None = None
+    path: dict[Text, Id] = {}
+    query: dict[Text, Any] = {}
+    body: Any = None
+
+
+LOOKUPS = "lookups"
+"""The kind of what `lookup` reads, beside those of the records."""
+
 MODELS: dict[str, type[Record]] = {
     "orders": Order,
     "returns": Return,
@@ -153,6 +167,7 @@ ID_FIELDS = {
     "profiles": "customer_id",
     "events": "event_id",
     "calls": "call_id",
+    LOOKUPS: "lookup_id",
 }
 
 _RANKS = {"profiles": 0, "orders": 1, "events": 2, "returns": 3, "calls": 4}

@@ -126,11 +126,20 @@ Repeated = Annotated[list[Text], BeforeValidator(_as_list)]
 """Values of a query parameter that is repeated for each; in one text they are separated by commas."""
 
 split = BeforeValidator(_as_list)
-joined = AfterValidator(",".join)
-"""Take and make one text of several values, separated by commas."""
+joined = AfterValidator(lambda values: ",".join(values) or None)
+"""Take and make one text of several values, separated by commas; none is no parameter at all."""
 
 Joined = Annotated[list[Text], split, joined]
 """Values of a query parameter that takes them in one text."""
+
+
+def _only_true(value: bool) -> bool:
+    if not value:
+        raise PydanticCustomError("only_true", "true is the only value it takes")
+    return value
+
+
+OnlyTrue = Annotated[bool, AfterValidator(_only_true)]
 
 PageSize = Annotated[int, Field(ge=1, le=1000)]
 Skip = Annotated[int, Field(ge=0)]

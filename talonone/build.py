@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal, TypeVar
 
-import msgspec
-
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.calls import Called, check_call
-from beam_talonone.schemas.operations import OPERATIONS
+from beam_talonone.schemas.operations import OPERATIONS, Operation, SafeToRepeat
 from beam_talonone.schemas.parse import InvalidRecord
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.records import Call, Event, Order, OrderItem, Profile, Record, Return, rank
@@ -172,32 +170,38 @@ def _event(event: Event, options: BuildOptions) -> Work:
 def _call(call: Call, options: BuildOptions) -> Work:
     row = OPERATIONS.get(call.operation)
     more = {"silent": "no"} if options.effects and row is not None and "silent" in row.query else {}
-    called = check_call(call.operation, call, more)
-    parts = [_call_part(call, one, options, alone=len(called) == 1) for one in called]
+    called = check_call(call.operation, call, more=more, dry=options.dry)
+    parts = [_call_part(call, one, alone=len(called) == 1) for one in called]
     content = [micros(call.event_time), call.operation, call.path, call.query, call.body]
     profiles = [profile for one in called for profile in one.profiles]
     return _work(
         "calls", call.call_id, call, parts, _each_once(session for one in called for session in one.sessions),
         profiles if call.ordering_key is None else [*profiles, call.ordering_key], content,
-        others=_each_once(other for one in called for other in one.others),
+        others=[*_each_once(other for one in called for other in one.others), *_own(call, row, parts)],
     )  # fmt: skip
 
 
-def _call_part(call: Call, called: Called, options: BuildOptions, *, alone: bool) -> Part:
+def _own(call: Call, row: Operation | None, parts: list[Part]) -> list[Key]:
+    """What must not go twice holds its own id, so that a second copy of it waits until the first has ended."""
+    unsafe = row is not None and any(row.repeats(part.request) is SafeToRepeat.NO for part in parts)
+    return [("call", call.call_id)] if unsafe else []
+
+
+def _call_part(call: Call, called: Called, *, alone: bool) -> Part:
     request = called.request
     row = OPERATIONS[request.operation]
-    if options.dry and row.can_be_dry:
-        request = msgspec.structs.replace(request, query={**request.query, "dry": "true"})
     if alone:
-        packs = row.bulk is not None and row.bulk.packs and called.entries < row.bulk.limit
+        packs = row.bulk is not None and row.bulk.packs and 0 < called.entries < row.bulk.limit
         return Part(request, "pack" if packs else "plain", called.entries)
     profiles = called.profiles if call.ordering_key is None else [*called.profiles, call.ordering_key]
-    holds = [
-        *(("session", session) for session in called.sessions),
-        *(("profile", profile) for profile in profiles),
-        *called.others,
-        ("call", call.call_id),  # the requests of one call leave one after the other
-    ]
+    holds = _each_once(
+        [
+            *(("session", session) for session in called.sessions),
+            *(("profile", profile) for profile in profiles),
+            *called.others,
+            ("call", call.call_id),  # the requests of one call leave one after the other
+        ]
+    )
     return Part(request, "plain", called.entries, called.first, holds)
 
 

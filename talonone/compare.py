@@ -51,17 +51,25 @@ def was_returned(items: list[dict[str, Any]], before: list[dict[str, Any]], foun
     True: it does. False: it does not. None: the session does not tell, as something else was returned too.
     """
     cart = [entry for entry in found.get("cartItems") or () if isinstance(entry, dict)]
-    touched = [_lines(item, cart) for item in items]
+    touched = [(_lines(item, cart), item["quantity"]) for item in items]
+    earlier = [(_lines(item, cart), item["quantity"]) for item in before]
     verdicts: set[bool | None] = set()
-    for lines in touched:
+    for lines, _ in touched:
         if not lines:
             verdicts.add(False)  # what is not in the cart was never returned
             continue
+        lines = _all_that_share(lines, [*touched, *earlier])
         returned = sum(_quantity(cart[line].get("returnedQuantity")) for line in lines)
-        earlier = sum(item["quantity"] for item in before if _lines(item, cart) & lines)
-        now = sum(item["quantity"] for item, its in zip(items, touched, strict=True) if its & lines)
-        verdicts.add(True if returned == earlier + now else False if returned == earlier else None)
+        then = sum(quantity for its, quantity in earlier if its & lines)
+        now = sum(quantity for its, quantity in touched if its & lines)
+        verdicts.add(True if returned == then + now else False if returned == then else None)
     return verdicts.pop() if len(verdicts) == 1 else None
+
+
+def _all_that_share(lines: frozenset[int], returns: list[tuple[frozenset[int], int]]) -> frozenset[int]:
+    """The cart lines whose quantities cannot be told apart: `lines`, those of returns that touch them, and so on."""
+    wider = lines.union(*(its for its, _ in returns if its & lines))
+    return lines if wider == lines else _all_that_share(wider, returns)
 
 
 def _quantity(value: Any) -> int | Decimal:

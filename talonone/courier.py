@@ -1,7 +1,8 @@
 """What a protocol needs to carry out one part of a record: sending under the right key, with the counts kept."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
 from beam_talonone.schemas.request import Request
@@ -24,6 +25,12 @@ class InFlight:
     first_sent: float
 
 
+class Lines(Protocol):
+    """Takes the line of a lookup in pieces, and says where it lies, if that is of use to anybody."""
+
+    async def put(self, pieces: Iterator[bytes]) -> tuple[int, int] | None: ...
+
+
 @dataclass(frozen=True)
 class SendOptions:
     """What changes how a record is carried out.
@@ -36,6 +43,8 @@ class SendOptions:
     attempt: str = ""
     edit_closed: str | None = None
     effects: bool = False
+    lines: Lines | None = None
+    """Where lookups put what they read."""
 
 
 @dataclass

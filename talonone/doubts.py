@@ -1,5 +1,6 @@
 """What an answer means when an earlier try may have acted, or when only reading back can tell."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from enum import Enum
@@ -18,6 +19,9 @@ class Found(Enum):
     UNKNOWN = "it cannot be told"
 
 
+_ALREADY = re.compile(r"\balready (been )?(exists|linked|registered|joined|a member)\b", re.IGNORECASE)
+"""The texts are not stable, so this is asked only where an earlier try may have acted and nothing else can tell."""
+
 Look = Callable[[], Awaitable[Found]]
 
 
@@ -33,7 +37,10 @@ async def judged(row: Operation, answer: Answer, *, unclear: bool, look: Look | 
         return replace(answer, verdict=Verdict.UNKNOWN) if unclear else answer
     if look is None or not (unclear or says is Says.LOOK):
         return answer
-    return _seen(answer, await look())
+    found = await look()
+    if found is Found.UNKNOWN and says is Says.LOOK_IF_TRIED and _ALREADY.search(answer.message):
+        return _done(answer)
+    return _seen(answer, found)
 
 
 def _seen(answer: Answer, found: Found) -> Answer:

@@ -1,7 +1,7 @@
 """From jobs in order to tickets: bulks are packed on the way, and no customer's order is broken by it."""
 
 from beam_talonone.schemas.operations import OPERATIONS
-from beam_talonone.schemas.reasons import Reason
+from beam_talonone.schemas.reasons import Reason, Skip
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.answers import Answer, Verdict
 from beam_talonone.talonone.bulk import (
@@ -17,8 +17,8 @@ from beam_talonone.talonone.bulk import (
 )
 from beam_talonone.talonone.courier import Courier, InFlight
 from beam_talonone.talonone.dispatcher import Dispatcher, Ticket
-from beam_talonone.talonone.job import Job
-from beam_talonone.talonone.outcome import Outcome, applied, combined, refused
+from beam_talonone.talonone.job import Ended, Job
+from beam_talonone.talonone.outcome import Outcome, applied, combined, refused, skipped
 from beam_talonone.talonone.protocols import Known, carry_out
 from beam_talonone.talonone.sender import Sender
 from beam_talonone.talonone.work import Key, Part
@@ -74,7 +74,15 @@ class Intake:
 
         def nothing_to_send() -> bool:
             nonlocal known
+            if job.over:
+                return True
+            if job.broken_before(index):
+                job.part_done(index, skipped(Skip.PART_BEFORE_REFUSED, part.request.operation))
+                return True
             looked = job.look(job)
+            if isinstance(looked, Ended):
+                job.end_as_before(looked.outcome)
+                return True
             if isinstance(looked, Outcome):
                 job.part_done(index, looked)
                 return True

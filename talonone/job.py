@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.talonone.courier import InFlight, SendOptions
-from beam_talonone.talonone.outcome import Outcome, combined
+from beam_talonone.talonone.outcome import DONE, Outcome, combined
 from beam_talonone.talonone.protocols import Known
 from beam_talonone.talonone.work import Work
 
@@ -43,28 +44,44 @@ class NoRecorder:
     def done(self, number: int, outcome: Outcome) -> None: ...
 
 
+@dataclass(frozen=True)
+class Ended:
+    """How a whole record ended before."""
+
+    outcome: Outcome
+
+
 @dataclass(eq=False)
 class Job:
     """One record to be carried out. `number` is its age (lower is older).
 
-    `look` is asked when nothing earlier of its keys is left: what is known of its session, or the outcome when
-    nothing is to be sent. `told` is called once with the outcome, on the sending thread. `in_flight` and `parts`
-    come from the journal of a run that died.
+    `look` is asked when nothing earlier of its keys is left: what is known of its session, or the outcome of a part
+    when nothing is to be sent, or Ended when the whole record has ended before. `told` is called once with the
+    outcome, on the sending thread. `in_flight` and `parts` come from the journal of a run that died.
     """
 
     number: int
     work: Work
     options: SendOptions
-    look: Callable[["Job"], Known | Outcome]
+    look: Callable[["Job"], Known | Outcome | Ended]
     told: Callable[["Job", Outcome], None]
     recorder: Recorder = field(default_factory=NoRecorder)
     in_flight: dict[int, InFlight] = field(default_factory=dict)
     parts: dict[int, Outcome] = field(default_factory=dict)
+    over: bool = False
+    """True when it was found to have ended before."""
 
     @property
     def missing(self) -> list[int]:
         """The parts that have no outcome yet."""
         return [index for index in range(len(self.work.parts)) if index not in self.parts]
+
+    def broken_before(self, part: int) -> bool:
+        """True when `part` builds on an earlier one that was not applied."""
+        bulk = OPERATIONS[self.work.parts[part].request.operation].bulk
+        if part == 0 or bulk is None or not bulk.builds_up:
+            return False
+        return any(outcome.end not in DONE for index, outcome in self.parts.items() if index < part)
 
     def part_done(self, part: int, outcome: Outcome) -> None:
         """Take the outcome of a part; with the last one the record is done."""
@@ -73,6 +90,12 @@ class Job:
             self.recorder.part_done(self.number, part, outcome)
             return
         self.end(combined([self.parts[index] for index in sorted(self.parts)]))
+
+    def end_as_before(self, outcome: Outcome) -> None:
+        """The record has ended before: nothing of it is sent, and it ends in the same way."""
+        if not self.over:
+            self.over = True
+            self.told(self, outcome)
 
     def end(self, outcome: Outcome) -> None:
         """Tell the outcome: first to the journal."""

@@ -46,6 +46,8 @@ class Outcome(msgspec.Struct, frozen=True):
     """The generation of the last key it was tried under."""
     response: Any = None
     """What the API answered to a call, where that was asked for."""
+    place: tuple[int, int] | None = None
+    """Of a lookup: where its line lies, as offset and length in bytes."""
     parts_done: list[int] | None = None
     """Of a dead letter of several requests: those that the API has taken."""
 
@@ -89,7 +91,7 @@ def combined(parts: list[Outcome]) -> Outcome:
         return parts[0]
     attempts = sum(part.attempts for part in parts)
     all_dead = [part for part in parts if part.end is End.DEAD]
-    dead = next((part for part in all_dead if not part.definite), next(iter(all_dead), None))
+    dead = max(all_dead, key=lambda part: (part.reason == Reason.OUTCOME_UNKNOWN, not part.definite), default=None)
     chosen = dead or next((part for part in parts if part.end is End.APPLIED), parts[0])
     effects = [effect for part in parts for effect in part.effects or ()]
     responses = [part.response for part in parts]

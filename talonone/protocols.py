@@ -18,6 +18,7 @@ from beam_talonone.talonone.answers import Answer, Verdict
 from beam_talonone.talonone.compare import same_content, same_state, was_returned
 from beam_talonone.talonone.courier import Courier
 from beam_talonone.talonone.doubts import Found
+from beam_talonone.talonone.lookups import look_up
 from beam_talonone.talonone.outcome import End, Outcome, applied, refused, skipped
 from beam_talonone.talonone.sessions import CannotRead, read_session
 from beam_talonone.talonone.work import Part, Protocol, Work
@@ -220,4 +221,11 @@ def _unknown(courier: Courier, part: Part, detail: str) -> Outcome:
     return Outcome(End.DEAD, Reason.OUTCOME_UNKNOWN.value, detail, operation=part.request.operation, first_sent=first)
 
 
-PROTOCOLS: dict[Protocol, Carrier] = {"plain": plain, "order": order, "return": returned}
+async def read(courier: Courier, work: Work, part: Part, known: Known) -> Outcome:
+    """Look something up; its line goes where the options say."""
+    if courier.options.lines is None:
+        raise RuntimeError("a lookup has nowhere to put its line")
+    return await look_up(courier, part.request, work.given, courier.options.lines)
+
+
+PROTOCOLS: dict[Protocol, Carrier] = {"plain": plain, "order": order, "return": returned, "read": read}

@@ -23,7 +23,10 @@ async def event_is_there(request: Request, read: Read) -> Found:
     found = _object(await read(get_event_v3(sent["integrationId"])))
     if not isinstance(found, dict):
         return found
-    named = {name: sent[name] for name in ("profileId", "type", "attributes", "connectedSessionId") if name in sent}
+    names = ["profileId", "type", "attributes", "connectedSessionId"]
+    if "storeIntegrationId" in found:  # the document does not promise that it comes back
+        names.append("storeIntegrationId")
+    named = {name: sent[name] for name in names if name in sent}
     return Found.DONE if same(named, found) else Found.OTHER
 
 
@@ -39,8 +42,8 @@ async def card_is_linked(request: Request, read: Read) -> Found:
     found = await _loyalty(request.body_json()["integrationId"], read)
     if not isinstance(found, dict):
         return found
-    cards = [card.get("identifier") for card in _objects(found.get("cards"))]
-    return Found.DONE if request.path["loyaltyCardId"] in cards else Found.NOT_DONE
+    cards = [(card.get("programID"), card.get("identifier")) for card in _objects(found.get("cards"))]
+    return Found.DONE if (_program(request), request.path["loyaltyCardId"]) in cards else Found.NOT_DONE
 
 
 async def card_is_unlinked(request: Request, read: Read) -> Found:
@@ -71,7 +74,7 @@ LOOKS: dict[str, LookBack] = {
 async def _loyalty(customer: str, read: Read) -> dict[str, Any] | Found:
     found = _object(await read(get_customer_inventory(customer, loyalty=True)))
     if not isinstance(found, dict):
-        return found
+        return Found.UNKNOWN  # a card may be linked to a customer of whom nothing else is known
     loyalty = found.get("loyalty")
     return loyalty if isinstance(loyalty, dict) else Found.UNKNOWN
 

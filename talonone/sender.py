@@ -76,7 +76,7 @@ class Sender:
         """
         patience = Patience(id(trip))
         row = OPERATIONS[trip.request.operation]
-        unsafe = row.repeat is SafeToRepeat.NO or row.named_by is not None
+        unsafe = not row.is_read and row.repeats(trip.request) is SafeToRepeat.NO
         while True:
             answer = await (self._try_carefully(trip) if unsafe else self._try(trip))
             if answer.status in row.says:
@@ -107,29 +107,44 @@ class Sender:
                 self._maybe_fresh_key(trip, answer)
                 await self._wait_out(self._wait(trip, answer), answer, its_own)
             if self._no_longer_protected(trip):
-                self.health.gave_up_on(id(trip))
+                if not unsafe:  # one try of it tells as much of the API as of itself
+                    self.health.gave_up_on(id(trip))
                 return replace(answer, verdict=Verdict.UNKNOWN, unclear_before=True, tries=trip.tries)
 
     async def _try_carefully(self, trip: Trip) -> Answer:
         """A try of what must not go twice. While the API fails for all, one goes at a time, and later and later: each
         may end in an outcome that nobody knows, and an outage must not cost one for each record."""
-        if self.health.failing_since is None:
-            return await self._try(trip)
-        clock = asyncio.get_running_loop().time
-        async with self._careful:
-            down = self.health.down_for(clock())
-            if down > 0.0:
-                await self._pause(min(LONGEST_WAIT, max(FIRST_WAIT, down)) * self.rng.uniform(0.5, 1.0))
-            answer = await self._try(trip)
-            if answer.verdict is not Verdict.RETRY:
-                self.health.works(clock())
-            return answer
+        while True:
+            if self.health.failing_since is not None:
+                self._give_back(trip.ticket)  # whoever waits here must not keep the others from trying
+                async with self._careful:
+                    down = self.health.down_for(asyncio.get_running_loop().time())
+                    if down > 0.0:
+                        return await self._try_late(trip, down)
+            await self._leave(trip.ticket)
+            if self.health.failing_since is None:  # leave may have been long in coming
+                return await self._try(trip)
 
-    async def _try(self, trip: Trip) -> Answer:
-        ticket = trip.ticket
+    async def _try_late(self, trip: Trip, down: float) -> Answer:
+        await self._pause(min(LONGEST_WAIT, max(FIRST_WAIT, down)) * self.rng.uniform(0.5, 1.0))
+        answer = await self._try(trip)
+        if answer.verdict is not Verdict.RETRY:
+            self.health.works(asyncio.get_running_loop().time())
+        return answer
+
+    async def _leave(self, ticket: Ticket) -> None:
         if not ticket.has_leave:
             await self.departures.take(ticket.number)
             ticket.has_leave = True
+
+    def _give_back(self, ticket: Ticket) -> None:
+        if ticket.has_leave:
+            ticket.has_leave = False
+            self.departures.release()
+
+    async def _try(self, trip: Trip) -> Answer:
+        ticket = trip.ticket
+        await self._leave(ticket)
         if self.stopping.is_set():
             raise StopRun("stopped")
         trip.tries += 1
@@ -204,7 +219,14 @@ class Sender:
 
     def _check_path(self, trip: Trip, answer: Answer) -> None:
         operation = OPERATIONS[trip.request.operation]
-        if answer.status == 404 and operation.creates and self.health.last_success is None:
+        if answer.status != 404 or self.health.last_success is not None:
+            return
+        if answer.body.lstrip()[:1] == b"<":
+            raise WrongAddress(
+                f"{self.api} answers {operation.name} with a web page (status 404):"
+                " is the path in --base-url (TALONONE_BASE_URL) right?"
+            )
+        if operation.creates:
             raise WrongAddress(
                 f"{self.api} answers 404 to {operation.name}, which creates what it does not find:"
                 " is the path in --base-url (TALONONE_BASE_URL) right?"

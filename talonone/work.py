@@ -6,7 +6,7 @@ import msgspec
 
 from beam_talonone.schemas.request import Request
 
-Protocol = Literal["order", "return", "plain", "pack"]
+Protocol = Literal["order", "return", "plain", "pack", "read"]
 Key = tuple[str, str]
 """("session" | "profile" | ..., id): what a request holds while it is pending or in flight."""
 
@@ -15,8 +15,8 @@ class Part(msgspec.Struct, frozen=True, array_like=True):
     """One request of a record and how it is carried out.
 
     `protocol`: "order" and "return" know session states, "pack" travels in a bulk with others, "plain" is just
-    sent. `entries` counts the entries of a bulk's list, and `first` says which of the record's own list is its first.
-    `holds` is what this part occupies where that is not all that its record does.
+    sent, "read" is a lookup. `entries` counts the entries of a bulk's list, and `first` says which one of the
+    record's own list is its first. `holds` is what this part occupies where that is not all that its record does.
     """
 
     request: Request
@@ -45,6 +45,8 @@ class Work(msgspec.Struct, frozen=True, array_like=True):
     parts: list[Part]
     status: str = ""
     others: list[Key] = []
+    given: bytes = b""
+    """Of a lookup: what its line says of the input, a JSON object."""
 
     def keys(self) -> tuple[Key, ...]:
         return (*(("session", s) for s in self.sessions), *(("profile", p) for p in self.profiles), *self.others)

@@ -102,7 +102,7 @@ def test_stages_of_the_page_are_those_of_the_code():
 def test_reasons_of_the_page_are_those_of_the_code():
     listed = rows(section(page("dead-letters.md"), "Reasons"))
     assert [(row[0].strip("`"), row[2]) for row in listed] == [(reason.value, reason.meaning) for reason in Reason]
-    assert {row[1] for row in listed} <= {stage.value for stage in Stage}
+    assert {stage for row in listed for stage in row[1].split(", ")} <= {stage.value for stage in Stage}
     assert all(row[3] for row in listed)
 
 
@@ -145,3 +145,14 @@ def test_every_make_target_of_the_docs_exists():
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     told = {target for path in PAGES for target in re.findall(r"`make ([a-z]+)", path.read_text(encoding="utf-8"))}
     assert told <= targets
+
+
+def test_the_diffs_are_of_what_is_there():
+    shown = "\n".join(codes(page("development.md"), "diff"))
+    files = re.split(r"^--- a/.*\n\+\+\+ b/(.*)\n", shown, flags=re.MULTILINE)[1:]
+    assert files[::2] == [
+        "schemas/operations/audiences.py", "simulator/shapes.py", "simulator/audiences.py", "simulator/handlers.py",
+    ]  # fmt: skip
+    for name, diff in zip(files[::2], files[1::2], strict=True):
+        added = "\n".join(line.removeprefix("+") for line in diff.strip("\n").splitlines())
+        assert added in (ROOT / name).read_text(encoding="utf-8"), name

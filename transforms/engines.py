@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from beam_talonone.talonone.engine import Engine, EngineSettings
 from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.once import Once
+from beam_talonone.talonone.transport import check_base_url
 
 DEFAULT_KEY_ENV = "TALONONE_API_KEY"
 
@@ -18,7 +20,20 @@ class EngineConfig:
     api_key_env: str = DEFAULT_KEY_ENV
 
 
+def engine_config(
+    base_url: str | None, api_key_env: str, rate: float, concurrency: int, give_up_after: float
+) -> EngineConfig:
+    """The settings of a step, checked; without `base_url` that of TALONONE_BASE_URL. Raises ConfigurationError."""
+    url = base_url or os.environ.get("TALONONE_BASE_URL")
+    if not url:
+        raise ConfigurationError("no base URL: give base_url or set TALONONE_BASE_URL")
+    if not rate > 0 or concurrency < 1:
+        raise ConfigurationError("rate and concurrency must be above 0")
+    return EngineConfig(EngineSettings(check_base_url(url), rate, concurrency, give_up_after), api_key_env)
+
+
 _engines: dict[EngineConfig, Engine] = {}
+_once: dict[str, Once] = {}
 _lock = threading.Lock()
 
 
@@ -42,6 +57,12 @@ def engine_for(config: EngineConfig) -> Engine:
         if engine is None:
             engine = _engines[config] = Engine(config.settings, read_key(config.api_key_env))
         return engine
+
+
+def once_for(base_url: str) -> Once:
+    """What this process remembers of requests to a deployment that must not go twice, whatever becomes of engines."""
+    with _lock:
+        return _once.setdefault(base_url, Once())
 
 
 def close_engine(config: EngineConfig) -> None:

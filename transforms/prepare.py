@@ -35,6 +35,8 @@ class Origin:
     attempt: str
     generation: int = 0
     first_sent: float | None = None
+    unknown: bool = False
+    """True when it is not known whether that try acted, and False when tries without any effect were too many."""
     parts_done: tuple[int, ...] = ()
     """Requests of a call that were applied then, and must not go again."""
 

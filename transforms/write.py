@@ -1,7 +1,6 @@
 """WriteToTalonOne: the sink for anybody's own pipeline."""
 
 import json
-import os
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,16 +20,15 @@ from beam_talonone.schemas.reasons import Reason, Skip, Stage
 from beam_talonone.schemas.records import MODELS
 from beam_talonone.talonone.build import BuildOptions
 from beam_talonone.talonone.courier import SendOptions
-from beam_talonone.talonone.engine import EngineSettings
+from beam_talonone.talonone.dry import not_dry
 from beam_talonone.talonone.errors import ConfigurationError
-from beam_talonone.talonone.job import Job
+from beam_talonone.talonone.job import Ended, Job
 from beam_talonone.talonone.letters import dead_letter, result
 from beam_talonone.talonone.outcome import DONE, End, Outcome, skipped
 from beam_talonone.talonone.protocols import Known
 from beam_talonone.talonone.quiet import quiet_process
-from beam_talonone.talonone.transport import check_base_url
 from beam_talonone.talonone.work import Work
-from beam_talonone.transforms.engines import DEFAULT_KEY_ENV, EngineConfig, engine_for
+from beam_talonone.transforms.engines import DEFAULT_KEY_ENV, EngineConfig, engine_config, engine_for, once_for
 from beam_talonone.transforms.prepare import Prepared, prepare
 from beam_talonone.transforms.send import Sending, in_window
 
@@ -59,8 +57,10 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
     environment variable that holds the key on the worker, `rate` in requests a second, `concurrency` requests in
     flight, `give_up_after` in seconds. All steps of a process with the same settings share one rate. Records
     of one order and of one customer are sent one at a time and in order; the step holds back what comes faster than
-    the rate. Raises ConfigurationError when a setting is missing or wrong; a refused key or an API that is
-    unreachable for too long fails the pipeline, and no record becomes a dead letter for it.
+    the rate. All calls keep one order, so one worker sends them. What the API would do twice (docs/operations.md) is
+    not sent again when a bundle is tried again, as long as the worker lives; to survive a kill it takes the journal
+    of `beam-talonone backfill`. Raises ConfigurationError when a setting is missing or wrong; a refused key or an API
+    that is unreachable for too long fails the pipeline, and no record becomes a dead letter for it.
     """
 
     def __init__(
@@ -82,11 +82,6 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         super().__init__()
         if kind not in MODELS:
             raise ConfigurationError(f"WriteToTalonOne takes {', '.join(MODELS)}, not {kind!r}")
-        url = base_url or os.environ.get("TALONONE_BASE_URL")
-        if not url:
-            raise ConfigurationError("no base URL: give base_url or set TALONONE_BASE_URL")
-        if not rate > 0 or concurrency < 1:
-            raise ConfigurationError("rate and concurrency must be above 0")
         if profile_mode not in ("bulk", "rules"):
             raise ConfigurationError(f"profile_mode is 'bulk' or 'rules', not {profile_mode!r}")
         if events_api not in ("v2", "v3"):
@@ -96,9 +91,7 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         if assume_timezone is not None and assume_timezone not in available_timezones():
             raise ConfigurationError(f"assume_timezone {assume_timezone!r} is not a time zone such as Europe/Berlin")
         self._kind = kind
-        self._config = EngineConfig(
-            EngineSettings(check_base_url(url), rate, concurrency, give_up_after), api_key_env
-        )
+        self._config = engine_config(base_url, api_key_env, rate, concurrency, give_up_after)
         self._build = BuildOptions(dry, results, profile_mode, events_api)
         self._options = SendOptions(dry=dry, edit_closed=edit_closed, effects=results)
         self._assume_timezone = assume_timezone
@@ -149,7 +142,9 @@ class ValidateRecords(beam.DoFn):  # type: ignore[misc]
             yield TaggedOutput(DEAD, self._dead(prepared, came))
             return
         work = prepared.work
-        yield (work.sessions or work.profiles or [work.id])[0], (work.to_bytes(), came)
+        # a call may hold many customers: all calls keep one order
+        lane = self._kind if self._kind == "calls" else (work.sessions or work.profiles or [work.id])[0]
+        yield lane, (work.to_bytes(), came)
 
     def _dead(self, prepared: Prepared, came: bytes) -> dict[str, Any]:
         problem = prepared.problem
@@ -181,7 +176,7 @@ class FindLanes(beam.DoFn):  # type: ignore[misc]
     def process(self, group: tuple[str, Iterable[Packed]]) -> Iterator[tuple[str, Packed]]:
         key, packed = group
         works = sorted(((Work.from_bytes(work), work, record) for work, record in packed), key=_in_order)
-        named = [work.profiles[0] for work, _, _ in works if work.profiles]
+        named = [work.profiles[0] for work, _, _ in works if work.profiles and work.kind != "calls"]
         lane = named[-1] if named else key
         for _, blob, record in works:
             yield lane, (blob, record)
@@ -201,6 +196,7 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
 
     def start_bundle(self) -> None:
         self._sending = Sending(engine_for(self._config))
+        self._once = once_for(self._config.settings.base_url)
         self._records: dict[int, bytes] = {}
         self._counters: dict[str, Any] = {}
         self._number = 0
@@ -215,7 +211,7 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
             seen[work.identity] = work.content
             self._number += 1
             self._records[self._number] = record
-            self._sending.submit(Job(self._number, work, self._options, self._look, self._sending.tell))
+            self._sending.submit(self._job_of(work))
             for job, outcome in self._sending.done():
                 yield self._output(job.work, self._records.pop(job.number), outcome)
 
@@ -224,11 +220,20 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
         for job, outcome in self._sending.rest():
             yield in_window(self._output(job.work, self._records.pop(job.number), outcome), window)
 
+    def _job_of(self, work: Work) -> Job:
+        return Job(
+            self._number, work, self._options, self._look, self._sending.tell, self._once.recorder(work),
+            self._once.in_flight(work), not_dry(work) if self._options.dry else {},
+        )  # fmt: skip
+
     def _sorted(self, packed: Iterable[Packed]) -> list[tuple[Work, bytes]]:
         works = sorted(((Work.from_bytes(work), work, record) for work, record in packed), key=_in_order)
         return [(work, record) for work, _, record in works]
 
-    def _look(self, job: Job) -> Known | Outcome:
+    def _look(self, job: Job) -> Known | Outcome | Ended:
+        ended = self._once.ended.get(job.work.identity)
+        if ended is not None:  # in a bundle that is tried again
+            return Ended(ended)
         if not job.work.sessions:
             return Known()
         known = self._sending.engine.memory.known(job.work.sessions[0])

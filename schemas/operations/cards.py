@@ -7,7 +7,7 @@ from pydantic import Field
 from beam_talonone.schemas.body import Body, Ids
 from beam_talonone.schemas.operation import Paging, Says, operation
 from beam_talonone.schemas.request import Request
-from beam_talonone.schemas.types import Id, Instant, PageSize, Repeated, Skip, Text
+from beam_talonone.schemas.types import Id, Instant, OnlyTrue, PageSize, Repeated, Skip, Text
 
 CardId = Annotated[Text, Field(min_length=4, max_length=108)]
 Sort = Literal["startDate", "expiryDate", "-startDate", "-expiryDate"]
@@ -109,7 +109,7 @@ def get_loyalty_card_transactions(
     transaction_uuids: Repeated | None = None,
     page_size: PageSize | None = None,
     skip: Skip | None = None,
-    awaits_activation: bool | None = None,
+    awaits_activation: OnlyTrue | None = None,
 ) -> Request:
     """Read the transactions of a loyalty card."""
     raise NotImplementedError

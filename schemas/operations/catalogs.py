@@ -50,7 +50,7 @@ class ItemsToRemove(Body):
 class PriceAdjustment(Body):
     priceType: Text
     referenceId: Name
-    price: NullableAmount | None = None
+    price: NullableAmount = None
     calculatedAt: Time | None = None
     effectiveFrom: Time | None = None
     effectiveUntil: Time | None = None
@@ -107,7 +107,7 @@ class CatalogSync(Body):
 @operation(
     "PUT /v1/catalogs/{catalogId}/sync",
     others=(("catalog", "path:catalogId"),),
-    bulk=Bulk("actions", MAX_BULK, alike="type", distinct="payload/sku"),
+    bulk=Bulk("actions", MAX_BULK, alike="type", distinct="payload/sku", first_only=("version",), builds_up=True),
 )
 def sync_catalog(catalog_id: int, body: CatalogSync) -> Request:
     """Add, change and remove items of a catalog."""

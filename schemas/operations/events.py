@@ -23,7 +23,13 @@ class TrackEvent(Body):
     responseContent: list[ProfileContent] | None = None
 
 
-@operation("POST /v2/events", repeat=SafeToRepeat.BY_KEY, profiles=("body:profileId",), creates=True)
+@operation(
+    "POST /v2/events",
+    repeat=SafeToRepeat.BY_KEY,
+    profiles=("body:profileId",),
+    only_dry=("forceCompleteEvaluation",),
+    creates=True,
+)
 def track_event_v2(
     body: TrackEvent,
     *,
@@ -60,6 +66,7 @@ class AdvancedEvent(Body):
     sessions=("body:connectedSessionId",),
     others=(("event", "body:integrationId"),),
     says={409: Says.LOOK},
+    only_dry=("forceCompleteEvaluation",),
     creates=True,
 )
 def track_event_v3(

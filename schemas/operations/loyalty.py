@@ -10,7 +10,7 @@ from beam_talonone.schemas.body import Body, Name
 from beam_talonone.schemas.operation import Paging, Says, operation
 from beam_talonone.schemas.operations.cards import IDS, Sort, TransactionType
 from beam_talonone.schemas.request import Request
-from beam_talonone.schemas.types import Id, Instant, PageSize, Repeated, Skip, Text
+from beam_talonone.schemas.types import Id, Instant, OnlyTrue, PageSize, Repeated, Skip, Text
 
 MAX_ACTIVATED = 50
 
@@ -71,7 +71,7 @@ def get_loyalty_program_profile_transactions(
     end_date: Instant | None = None,
     page_size: PageSize | None = None,
     skip: Skip | None = None,
-    awaits_activation: bool | None = None,
+    awaits_activation: OnlyTrue | None = None,
 ) -> Request:
     """Read a customer's transactions in a loyalty program."""
     raise NotImplementedError
@@ -103,9 +103,11 @@ def delete_loyalty_transactions_from_ledgers(
 
 def _uuid(text: str) -> str:
     try:
-        UUID(text)
+        right = str(UUID(text)) == text.lower()  # Python takes more spellings than the API
     except ValueError:
-        raise PydanticCustomError("uuid", "not a UUID") from None
+        right = False
+    if not right:
+        raise PydanticCustomError("uuid", "not a UUID of 32 digits in five groups")
     return text
 
 

@@ -96,7 +96,7 @@ class NewReturn(Body):
 class CartReturn(Body):
     """Body of return_cart_items."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_alias=True)
 
     return_: Annotated[NewReturn, Field(alias="return")]
     responseContent: list[ReturnContent] | None = None
@@ -107,6 +107,7 @@ class CartReturn(Body):
     repeat=SafeToRepeat.BY_KEY,
     sessions=("path:customerSessionId",),
     profiles=("body:customerSession/profileId",),
+    only_dry=("now",),
     creates=True,
 )
 def update_customer_session_v2(

@@ -9,7 +9,6 @@ from way import EPOCH, way
 
 from beam_talonone.schemas.parse import parse
 from beam_talonone.talonone.build import BuildOptions, build
-from beam_talonone.talonone.compare import was_returned
 from beam_talonone.talonone.courier import Courier, InFlight, SendOptions
 from beam_talonone.talonone.outcome import End
 from beam_talonone.talonone.protocols import Known, carry_out
@@ -268,34 +267,6 @@ def test_a_return_refused_because_it_was_done():
     api.faults = {0: CUT_AFTER}
     outcome = carry(api, returns({"sku": "tea", "quantity": 3}))
     assert (outcome.end, api.acted) == (End.ALREADY_APPLIED, ["return_cart_items"])
-
-
-@pytest.mark.parametrize(
-    ("items", "before", "cart", "shown"),
-    [
-        ([("tea", 1)], [], [("tea", 1)], True),
-        ([("tea", 1)], [], [("tea", 0)], False),
-        ([("tea", 1)], [("tea", 1)], [("tea", 1)], False),
-        ([("tea", 1)], [("tea", 1)], [("tea", 2)], True),
-        ([("tea", 1)], [], [("tea", 2)], None),
-        ([("tea", 1), ("cup", 1)], [], [("tea", 1), ("cup", 1)], True),
-        ([("tea", 1), ("cup", 1)], [], [("tea", 1), ("cup", 0)], None),
-        ([("tea", 1)], [], [("tea", 1), ("tea", 0)], True),
-        ([(0, 1)], [("tea", 1)], [("tea", 1)], False),
-        ([(0, 1), ("tea", 1)], [], [("tea", 2)], True),
-        ([("hat", 1)], [], [("tea", 1)], False),
-        ([(7, 1)], [], [("tea", 1)], False),
-        ([("tea", 1)], [], [("tea", None)], False),
-        ([("tea", 1)], [], [("tea", "one")], False),
-        ([("tea", 1)], [], [], False),
-    ],
-)
-def test_whether_a_session_shows_a_return(items, before, cart, shown):
-    def named(entries):
-        return [{"position" if isinstance(what, int) else "sku": what, "quantity": n} for what, n in entries]
-
-    found = {"cartItems": [{"sku": sku, "quantity": 9, "returnedQuantity": n} for sku, n in cart]}
-    assert was_returned(named(items), named(before), found) is shown
 
 
 def test_an_erasure_of_nobody_is_done():

@@ -22,7 +22,7 @@ from beam_talonone.transforms.formats.errors import (
 
 FORMATS = ("jsonl", "avro", "csv", "parquet")
 LINE_FORMATS = ("jsonl", "csv")
-FLAT_KINDS = ("profiles", "events")
+FLAT_KINDS = ("profiles", "events", "lookups")
 
 
 class Format(msgspec.Struct, frozen=True):
@@ -87,7 +87,10 @@ def format_of(path: str, override: str | None = None) -> Format:
 
 
 def check_kind(kind: str, format: Format) -> None:
-    """Raises WrongFormat where records of `kind` cannot come in `format`: only flat kinds fit into CSV."""
+    """Raises WrongFormat where records of `kind` cannot come in `format`: only flat kinds fit into CSV, and lookups
+    are lines of text."""
+    if kind == "lookups" and format.name not in LINE_FORMATS:
+        raise WrongFormat(f"{kind} cannot come as {format.name}: give JSONL or CSV")
     if format.name == "csv" and kind not in FLAT_KINDS:
         raise WrongFormat(f"{kind} cannot come as CSV, which is flat: give JSONL, Avro or Parquet")
 

@@ -1,0 +1,102 @@
+"""The commands that only read, as they are typed."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from beam_talonone.pipelines.commands import (
+    BaseUrl,
+    BeamArgs,
+    Concurrency,
+    Format,
+    GiveUp,
+    Glob,
+    MaxDead,
+    Output,
+    Rate,
+    Resume,
+    Since,
+    Until,
+    Zone,
+    given_globs,
+    input_options,
+    sending_options,
+)
+from beam_talonone.pipelines.options import BackfillOptions
+from beam_talonone.schemas.records import LOOKUPS
+from beam_talonone.talonone.errors import ConfigurationError
+
+
+def verify(
+    output: Output,
+    orders: Glob = None,
+    returns: Glob = None,
+    profiles: Glob = None,
+    resume: Resume = False,
+    since: Since = None,
+    until: Until = None,
+    format: Format = None,
+    assume_timezone: Zone = None,
+    base_url: BaseUrl = None,
+    rate: Rate = 100.0,
+    concurrency: Concurrency = 64,
+    give_up_after: GiveUp = 300.0,
+    max_dead_letters: MaxDead = "50%",
+    beam_args: BeamArgs = None,
+) -> int:
+    """Read back what a backfill of these files leads to, and tell each difference. Nothing is changed."""
+    if not (orders or returns or profiles):
+        raise ConfigurationError("no input: give at least one of --orders, --returns, --profiles")
+    globs = given_globs(orders=orders, returns=returns, profiles=profiles, events=None, calls=None)
+    options = BackfillOptions(
+        input_options(globs, format, assume_timezone, since, until),
+        sending_options(base_url, rate, concurrency, give_up_after, max_dead_letters, None),
+        output,
+        resume,
+        beam_args=tuple(beam_args or ()),
+        command="verify",
+    )
+    from beam_talonone.pipelines.verify import run_verify
+
+    return run_verify(options)
+
+
+def lookup(
+    operation: Annotated[
+        str, typer.Argument(metavar="OPERATION", help="What to read, for example get_loyalty_balances.")
+    ],
+    input: Annotated[
+        str, typer.Option("--input", metavar="GLOB", help="JSONL or CSV files with what the operation needs, quoted.")
+    ],
+    output: Output,
+    resume: Resume = False,
+    format: Annotated[
+        Literal["jsonl", "csv"] | None, typer.Option("--format", help="Format of all files, instead of their names'.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Read N, then stop; look, then --resume.")
+    ] = None,
+    base_url: BaseUrl = None,
+    rate: Rate = 100.0,
+    concurrency: Concurrency = 64,
+    give_up_after: GiveUp = 300.0,
+    max_dead_letters: MaxDead = "50%",
+    beam_args: BeamArgs = None,
+) -> int:
+    """Read from the API for each line of a file of ids: all pages, at the rate, resumable."""
+    from beam_talonone.transforms.prepare_lookup import read_operation
+
+    row = read_operation(operation)
+    options = BackfillOptions(
+        input_options({LOOKUPS: input}, format, None, operation=row.name),
+        sending_options(base_url, rate, concurrency, give_up_after, max_dead_letters, None),
+        output,
+        resume,
+        limit,
+        tuple(beam_args or ()),
+        command="lookup",
+    )
+    from beam_talonone.pipelines.console import run_with_progress
+    from beam_talonone.pipelines.lookup import Lookup
+
+    return run_with_progress(Lookup, options)

@@ -1,0 +1,22 @@
+"""What of a record cannot be tried without effect."""
+
+from beam_talonone.schemas.operations import OPERATIONS
+from beam_talonone.schemas.reasons import Skip
+from beam_talonone.talonone.outcome import Outcome, skipped
+from beam_talonone.talonone.work import Part, Work
+
+
+def not_dry(work: Work) -> dict[int, Outcome]:
+    """The parts that would act in a dry run: they are skipped, and this is their outcome."""
+    return {
+        index: skipped(Skip.NOT_DRY, part.request.operation)
+        for index, part in enumerate(work.parts)
+        if not _can_be_dry(part)
+    }
+
+
+def _can_be_dry(part: Part) -> bool:
+    request = part.request
+    if request.operation == "update_customer_profile_v2" and request.query.get("runRuleEngine") != "true":
+        return False  # the API heeds `dry` only where the rule engine runs
+    return OPERATIONS[request.operation].can_be_dry

@@ -1,0 +1,61 @@
+"""What must not go twice, remembered while the process lives: for pipelines without a journal, whose engine may try a
+bundle again."""
+
+from dataclasses import dataclass, field
+
+from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
+from beam_talonone.talonone.courier import InFlight
+from beam_talonone.talonone.job import NoRecorder, Recorder
+from beam_talonone.talonone.outcome import End, Outcome
+from beam_talonone.talonone.work import Work
+
+MOST = 100_000
+"""Records whose end is remembered: a bundle that is tried again is not older than so many."""
+
+
+@dataclass
+class Once:
+    """Per record that has no protection against a second sending: which of its requests left, and how it ended."""
+
+    left: dict[bytes, dict[int, InFlight]] = field(default_factory=dict)
+    ended: dict[bytes, Outcome] = field(default_factory=dict)
+
+    def remember(self, identity: bytes, outcome: Outcome) -> None:
+        """Keep how a record ended. One that was refused is not kept: it may come again, and nothing was made."""
+        self.ended[identity] = outcome
+        if len(self.ended) > MOST:
+            del self.ended[next(iter(self.ended))]
+
+    def recorder(self, work: Work) -> Recorder:
+        """What is to be told of the sending of `work`."""
+        return _Remembering(self, work.identity) if is_unsafe(work) else NoRecorder()
+
+    def in_flight(self, work: Work) -> dict[int, InFlight]:
+        """The requests of `work` that left before, in a bundle whose end was not seen."""
+        return dict(self.left.get(work.identity, {}))
+
+
+def is_unsafe(work: Work) -> bool:
+    """True when a request of `work` would act again if it were sent again."""
+    return any(
+        OPERATIONS[part.request.operation].repeats(part.request) is SafeToRepeat.NO
+        for part in work.parts
+        if part.protocol == "plain"
+    )
+
+
+class _Remembering(NoRecorder):
+    def __init__(self, once: Once, identity: bytes) -> None:
+        self._once = once
+        self._identity = identity
+
+    def started(self, number: int, part: int, generation: int, at: float) -> None:
+        self._once.left.setdefault(self._identity, {})[part] = InFlight(generation, at)
+
+    def withdrawn(self, number: int, part: int) -> None:
+        self._once.left.get(self._identity, {}).pop(part, None)
+
+    def done(self, number: int, outcome: Outcome) -> None:
+        self._once.left.pop(self._identity, None)
+        if outcome.end is not End.DEAD or not outcome.definite or outcome.parts_done:
+            self._once.remember(self._identity, outcome)

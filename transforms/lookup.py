@@ -1,0 +1,163 @@
+"""LookupTalonOne: reads from the API for the elements of anybody's own pipeline."""
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.pvalue import TaggedOutput
+from apache_beam.utils.windowed_value import WindowedValue
+
+from beam_talonone.schemas.raw import Raw
+from beam_talonone.schemas.records import LOOKUPS
+from beam_talonone.talonone.courier import SendOptions
+from beam_talonone.talonone.job import Job
+from beam_talonone.talonone.letters import dead_letter
+from beam_talonone.talonone.outcome import End, Outcome
+from beam_talonone.talonone.protocols import Known
+from beam_talonone.talonone.quiet import quiet_process
+from beam_talonone.transforms.engines import DEFAULT_KEY_ENV, EngineConfig, engine_config, engine_for
+from beam_talonone.transforms.prepare import Prepared
+from beam_talonone.transforms.prepare_lookup import prepare_lookup, read_operation
+from beam_talonone.transforms.send import Sending
+from beam_talonone.transforms.write import DEAD, NAMESPACE, shown
+
+Asks = Callable[[Any], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class LookedUp:
+    """What became of the elements: `found` has lines as in lookups/*.jsonl with the `element` they belong to,
+    `dead_letters` lines as in dead-letters/*.jsonl. Every element is in exactly one of them."""
+
+    found: beam.PCollection[dict[str, Any]]
+    dead_letters: beam.PCollection[dict[str, Any]]
+
+
+class LookupTalonOne(beam.PTransform):  # type: ignore[misc]
+    """PCollection of anything, bounded or not -> LookedUp: each element with what the API answers for it.
+
+    `operation` is one that reads, by its name in docs/operations.md. `lookup` makes of an element what is asked:
+    `{"path": {...}, "query": {...}, "body": ..., "lookup_id": ...}`, of which only what the operation needs; without
+    it the elements themselves are that. All pages are read; an element's rows are held in memory until it is done. A
+    404 is an answer: `status` says so. What the API refuses is a dead letter. The other settings are those of
+    WriteToTalonOne; with the same ones all steps of a process share one rate. Elements keep their windows and
+    timestamps, but no order. Raises ConfigurationError when a setting is missing or wrong.
+    """
+
+    def __init__(
+        self,
+        operation: str,
+        lookup: Asks | None = None,
+        *,
+        base_url: str | None = None,
+        api_key_env: str = DEFAULT_KEY_ENV,
+        rate: float = 100.0,
+        concurrency: int = 64,
+        give_up_after: float = 300.0,
+    ) -> None:
+        super().__init__()
+        self._operation = read_operation(operation).name
+        self._lookup = lookup
+        self._config = engine_config(base_url, api_key_env, rate, concurrency, give_up_after)
+        self._job = uuid.uuid4().hex[:12]
+
+    def default_label(self) -> str:
+        return f"LookupTalonOne({self._operation})"
+
+    def expand(self, elements: beam.PCollection[Any]) -> Any:  # Beam warns of the type LookedUp
+        looked = elements | "Look up" >> beam.ParDo(
+            LookUp(self._operation, self._lookup, self._config, self.label, self._job)
+        ).with_outputs(DEAD, main="found")
+        return LookedUp(looked.found, looked[DEAD])
+
+
+class InMemory:
+    """Keeps the line of one lookup."""
+
+    def __init__(self) -> None:
+        self.line = b""
+
+    async def put(self, pieces: Iterator[bytes]) -> None:
+        self.line = b"".join(pieces)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an element belongs: its window and timestamp go with what was found for it."""
+
+    element: Any
+    timestamp: Any
+    window: Any
+
+    def holds(self, value: Any) -> WindowedValue:
+        return WindowedValue(value, self.timestamp, (self.window,))
+
+
+class LookUp(beam.DoFn):  # type: ignore[misc]
+    """Element -> line with the element; dead letters as tagged output. What was found goes out as it comes, the rest
+    at the end of the bundle."""
+
+    def __init__(self, operation: str, lookup: Asks | None, config: EngineConfig, label: str, job: str) -> None:
+        self._operation, self._lookup, self._config = operation, lookup, config
+        self._label, self._job = label, job
+
+    def setup(self) -> None:
+        quiet_process()
+
+    def start_bundle(self) -> None:
+        self._sending = Sending(engine_for(self._config))
+        self._open: dict[int, tuple[Place, InMemory]] = {}
+        self._number = 0
+
+    def process(
+        self, element: Any, timestamp: Any = beam.DoFn.TimestampParam, window: Any = beam.DoFn.WindowParam
+    ) -> Iterator[Any]:
+        place = Place(element, timestamp, window)
+        prepared = self._prepared(element)
+        if prepared.work is None:
+            yield self._invalid(prepared, place)
+            return
+        self._number += 1
+        lines = InMemory()
+        self._open[self._number] = (place, lines)
+        options = SendOptions(lines=lines)
+        self._sending.submit(Job(self._number, prepared.work, options, lambda job: Known(), self._sending.tell))
+        for job, outcome in self._sending.done():
+            yield self._output(job, outcome)
+
+    def finish_bundle(self) -> Iterator[Any]:
+        for job, outcome in self._sending.rest():
+            yield self._output(job, outcome)
+
+    def _prepared(self, element: Any) -> Prepared:
+        asked = element if self._lookup is None else self._lookup(element)
+        fields = dict(asked) if isinstance(asked, Mapping) else None
+        return prepare_lookup(Raw(LOOKUPS, "", 0, "dict", None, fields, None), self._operation)
+
+    def _invalid(self, prepared: Prepared, place: Place) -> TaggedOutput:
+        problem = prepared.problem
+        if problem is None:
+            raise RuntimeError("a lookup without work has no problem either")
+        reason = problem.reason.value
+        outcome = Outcome(End.DEAD, reason, problem.detail, problem.pointer, self._operation, stage=prepared.stage)
+        return self._dead(prepared.id_or_none(), place, outcome)
+
+    def _output(self, job: Job, outcome: Outcome) -> Any:
+        place, lines = self._open.pop(job.number)
+        if outcome.end is End.DEAD:
+            return self._dead(job.work.id or None, place, outcome)
+        Metrics.counter(NAMESPACE, f"{LOOKUPS}_{outcome.end.value}").inc()
+        found = json.loads(lines.line)
+        return place.holds(found if self._lookup is None else {**found, "element": place.element})
+
+    def _dead(self, lookup_id: str | None, place: Place, outcome: Outcome) -> TaggedOutput:
+        Metrics.counter(NAMESPACE, f"{LOOKUPS}_{End.DEAD.value}").inc()
+        came = json.loads(shown(place.element))
+        source = {"step": self._label}
+        letter = dead_letter(LOOKUPS, lookup_id, came, source, outcome, self._job, time.time())
+        return TaggedOutput(DEAD, place.holds(letter))
