@@ -43,15 +43,17 @@ class Says(Enum):
 class Bulk:
     """How much one request takes: `field` is the body's list, of at most `limit` entries.
 
-    With `packs`, requests that differ in this list only travel as one. Entries of one request have one value at the
-    place `alike`, and no two have the same at the place `distinct` (`a/b` within an entry). `first_only` are fields
-    that go with the first of several requests alone. `builds_up` says that each builds on those before it: after one
-    that is refused the others are not sent.
+    With `packs`, requests that differ in this list only travel as one; with `merges`, those of one customer even as
+    one entry, in which the later wins attribute by attribute. Entries of one request have one value at the place
+    `alike`, and no two have the same at the place `distinct` (`a/b` within an entry). `first_only` are fields that go
+    with the first of several requests alone. `builds_up` says that each builds on those before it: after one that is
+    refused the others are not sent.
     """
 
     field: str
     limit: int
     packs: bool = False
+    merges: bool = False
     alike: str | None = None
     distinct: str | None = None
     first_only: tuple[str, ...] = ()

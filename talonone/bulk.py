@@ -28,9 +28,6 @@ class Entry(Generic[T]):
     size: int = 1
 
 
-MERGES = frozenset({"update_customer_profiles_v2"})
-"""Where two changes of one customer can travel as one entry."""
-
 Variant = tuple[str, bytes]
 """What requests must have in common to travel together: the operation, and path and query as JSON."""
 
@@ -48,16 +45,19 @@ class Pack(Generic[T]):
     held: dict[Key, Entry[T]] = field(default_factory=dict)
     """What is held -> the last entry that holds it."""
     size: int = 0
+    limit: int = field(init=False)
+    merges: bool = field(init=False)
+    """True where two changes of one customer travel as one entry."""
 
-    @property
-    def limit(self) -> int:
+    def __post_init__(self) -> None:
         bulk = OPERATIONS[self.operation].bulk
-        return 1 if bulk is None else bulk.limit
+        self.limit = 1 if bulk is None else bulk.limit
+        self.merges = bulk is not None and bulk.merges
 
     @property
     def rank(self) -> int:
         """Bulks of a lower rank leave first when all are sealed: a record's attributes before its audiences."""
-        return 0 if self.operation in MERGES else 1
+        return 0 if self.merges else 1
 
     def room_for(self, size: int) -> bool:
         return self.size + size <= self.limit
@@ -68,7 +68,7 @@ class Pack(Generic[T]):
 
     def add(self, member: T, request: Request, size: int, keys: Iterable[Key]) -> None:
         """Add a request; one of a customer who is in already is merged with the entry that is there."""
-        known = next((self.held[key] for key in keys if key in self.held), None) if self.operation in MERGES else None
+        known = next((self.held[key] for key in keys if key in self.held), None) if self.merges else None
         if known is not None:
             known.members.append(member)
             known.requests.append(request)

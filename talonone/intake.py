@@ -5,7 +5,6 @@ from beam_talonone.schemas.reasons import Reason, Skip
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.answers import Answer, Verdict
 from beam_talonone.talonone.bulk import (
-    MERGES,
     Entry,
     Pack,
     Variant,
@@ -102,14 +101,14 @@ class Intake:
     def _pack(self, job: Job, index: int, part: Part) -> None:
         variant, held = variant_of(part.request), job.work.keys_of(part)
         pack = self._packs.get(variant) or Pack(part.request.operation)
-        merges = part.request.operation in MERGES
-        if self._goes_after(pack, held) or (pack.holds(held, customers_only=True) and not merges):
+        if self._goes_after(pack, held) or (pack.holds(held, customers_only=True) and not pack.merges):
             self.flush()
-        elif not (pack.room_for(part.entries) or (merges and pack.holds(held))):
+        elif not (pack.room_for(part.entries) or (pack.merges and pack.holds(held))):
             self._seal_through(variant)
         elif variant not in self._packs and len(self._packs) >= MOST_OPEN:
             self.flush()
-        pack = self._packs.setdefault(variant, Pack(part.request.operation))
+        if variant not in self._packs:
+            self._packs[variant] = pack = Pack(part.request.operation)
         self._enter(pack, (job, index))
         if pack.size >= pack.limit:
             self._seal_through(variant)

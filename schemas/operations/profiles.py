@@ -58,7 +58,7 @@ def update_customer_profile_v2(
     "PUT /v2/customer_profiles",
     repeat=SafeToRepeat.BY_KEY,
     profiles=("body:customerProfiles/integrationId",),
-    bulk=Bulk("customerProfiles", MAX_BULK),
+    bulk=Bulk("customerProfiles", MAX_BULK, merges=True),
     harmless=True,
     creates=True,
 )
