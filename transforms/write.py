@@ -231,7 +231,7 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
         return [(work, record) for work, _, record in works]
 
     def _look(self, job: Job) -> Known | Outcome | Ended:
-        ended = self._once.ended.get(job.work.identity)
+        ended = self._once.before(job.work)
         if ended is not None:  # in a bundle that is tried again
             return Ended(ended)
         if not job.work.sessions:

@@ -83,7 +83,7 @@ def test_what_left_is_remembered_until_it_ended_or_was_taken_back():
     outcome = Outcome(End.APPLIED)
     told.done(1, outcome)
     assert once.in_flight(work) == {}
-    assert once.ended == {work.identity: outcome}
+    assert once.before(work) == outcome
     assert once.in_flight(other) == {0: InFlight(0, 13.0)}
 
 
@@ -112,7 +112,7 @@ def bundle(once, api, *works, dies_after=None):
 
     def job(number, work):
         def look(job):
-            ended = once.ended.get(work.identity)
+            ended = once.before(work)
             return Known() if ended is None else Ended(ended)
 
         def told(job, outcome):
