@@ -20,6 +20,7 @@ from beam_talonone.schemas.decode import as_it_came
 from beam_talonone.schemas.raw import Raw
 from beam_talonone.schemas.reasons import Reason, Skip, Stage
 from beam_talonone.schemas.types import micros
+from beam_talonone.talonone.done import applied_parts
 from beam_talonone.talonone.letters import dead_letter
 from beam_talonone.talonone.outcome import End, Outcome
 from beam_talonone.talonone.work import Work
@@ -236,10 +237,12 @@ def _settle_repeated(connection: Any, job: str) -> None:
 
 def letter_of(connection: Any, rec: int, outcome: Outcome, job: str, at: float) -> bytes:
     """The dead letter of a record in the spool, as JSON."""
-    kind, record_id, raw, file, position, format_name, blob = connection.execute(
-        "SELECT kind, id, raw, file, position, format, origin FROM records WHERE rec = ?", (rec,)
+    kind, record_id, raw, file, position, format_name, work, blob = connection.execute(
+        "SELECT kind, id, raw, file, position, format, work, origin FROM records WHERE rec = ?", (rec,)
     ).fetchone()
     origin = read_origin(blob)
     came_from = source(file, position, format_name) if origin is None else origin.source
     attempt = "" if origin is None else origin.attempt
-    return jsonio.dumps(dead_letter(kind, record_id, msgspec.Raw(raw), came_from, outcome, job, at, attempt))
+    done = applied_parts(Work.from_bytes(work), outcome) if outcome.parts_done else None
+    letter = dead_letter(kind, record_id, msgspec.Raw(raw), came_from, outcome, job, at, attempt, done)
+    return jsonio.dumps(letter)

@@ -65,10 +65,10 @@ def _origin(raw: Raw, letter: dict[str, Any]) -> Origin:
     return Origin(raw.file, raw.position, letter["source"], False, attempt, generation, first_sent, unknown, done)
 
 
-def _parts_done(letter: dict[str, Any]) -> tuple[int, ...]:
+def _parts_done(letter: dict[str, Any]) -> tuple[str, ...]:
     done = letter.get("parts_done", [])
-    if not isinstance(done, list) or not all(_whole(part) for part in done):
-        raise InvalidRecord(Reason.INVALID_FIELD, f"parts_done is a list of whole numbers, not {done!r}")
+    if not isinstance(done, list) or not all(isinstance(part, str) for part in done):
+        raise InvalidRecord(Reason.INVALID_FIELD, f"parts_done is a list of texts, not {done!r:.60}")
     return tuple(done)
 
 

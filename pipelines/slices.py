@@ -18,6 +18,7 @@ from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
 from beam_talonone.schemas.reasons import Reason, Skip
 from beam_talonone.talonone.courier import InFlight, SendOptions
+from beam_talonone.talonone.done import done_before
 from beam_talonone.talonone.dry import not_dry
 from beam_talonone.talonone.engine import Engine
 from beam_talonone.talonone.errors import TooManyDeadLetters
@@ -190,7 +191,7 @@ class SendSlice(beam.DoFn):  # type: ignore[misc]
         if item.origin is not None:
             options = replace(options, attempt=item.origin.attempt)
             in_flight = in_flight or _earlier_try(item.origin, item.work)
-            parts = {**_done_earlier(item.origin, item.work), **parts}
+            parts = {**done_before(item.work, item.origin.parts_done), **parts}
         return Job(item.number, item.work, options, self._look, self._sending.tell, run.journal, in_flight, parts)
 
     def _look(self, job: Job) -> Known | Outcome:
@@ -242,17 +243,6 @@ def _earlier_try(origin: Origin, work: Work) -> dict[int, InFlight]:
         elif origin.first_sent is not None:
             found[index] = InFlight(origin.generation, origin.first_sent)
     return found
-
-
-def _done_earlier(origin: Origin, work: Work) -> dict[int, Outcome]:
-    """The requests of a replayed call that the API took the first time."""
-    if work.kind != "calls":
-        return {}
-    return {
-        index: Outcome(End.ALREADY_APPLIED, operation=work.parts[index].request.operation, status=200)
-        for index in origin.parts_done
-        if index < len(work.parts)
-    }
 
 
 def fold(connection: Any, run_name: str, told: Replayed, output: Path, job: str, *, results: bool) -> None:

@@ -112,20 +112,26 @@ SendEntries = Callable[[list[int]], Awaitable[Answer]]
 """Sends the entries of the given numbers as one bulk."""
 
 
-async def isolate(count: int, send: SendEntries, pointed: Callable[[Answer, list[int]], list[int]]) -> list[Answer]:
+async def isolate(
+    count: int,
+    send: SendEntries,
+    pointed: Callable[[Answer, list[int]], list[int]],
+    *,
+    whole: tuple[int, ...] = (),
+) -> list[Answer]:
     """Carry out `count` entries, whatever some of them are: the answer for each, in order.
 
     They go as one bulk. When it is refused, the entries that the error points at (`pointed` names them, given the
     numbers that were sent) go alone and the others together; without a pointer, or when it led nowhere, the halves
     go apart. A poisoned entry costs two or three requests where the API points at it, and two for each halving where
-    it does not.
+    it does not. `whole` are the statuses that tell of what all share: nobody is looked for then.
     """
     answers: dict[int, Answer] = {}
     waiting = [(list(range(count)), True)]
     while waiting:
         numbers, trust = waiting.pop()
         answer = await send(numbers)
-        if answer.ok or len(numbers) == 1 or not _concerns_entries(answer):
+        if answer.ok or len(numbers) == 1 or answer.status in whole or not _concerns_entries(answer):
             answers.update((number, answer) for number in numbers)
             continue
         suspects = list(dict.fromkeys(pointed(answer, numbers))) if trust else []

@@ -171,7 +171,9 @@ class Bulk:
         def pointed(answer: Answer, numbers: list[int]) -> list[int]:
             return pointed_entries(field_name, answer, {number: self._entries[number].size for number in numbers})
 
-        answers = await isolate(len(self._entries), self._send, pointed)
+        # what the path names all entries share: where it is not there, none of them is to blame
+        whole = (404,) if row.path else ()
+        answers = await isolate(len(self._entries), self._send, pointed, whole=whole)
         for number, (entry, answer) in enumerate(zip(self._entries, answers, strict=True)):
             if answer.ok or len(entry.members) == 1:
                 self._tell(entry.members, answer, self._tries[number])

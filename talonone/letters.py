@@ -15,11 +15,12 @@ def dead_letter(
     job: str,
     at: float,
     attempt: str = "",
+    done: list[str] | None = None,
 ) -> dict[str, Any]:
     """What is written of a record that could not be applied. `at` is in seconds since 1970.
 
     Where the record was sent, `first_sent_at` and `key` tell a replay under which key it may go again, and
-    `parts_done` which of a call's requests must not go again at all.
+    `parts_done` (`done`, see talonone.done) which of a call's requests must not go again at all.
     """
     letter = {
         "kind": kind,
@@ -39,8 +40,8 @@ def dead_letter(
     if outcome.first_sent is not None:
         letter["first_sent_at"] = rfc3339(outcome.first_sent)
         letter["key"] = {"attempt": attempt, "generation": outcome.generation}
-    if kind == "calls" and outcome.parts_done:
-        letter["parts_done"] = outcome.parts_done
+    if done:
+        letter["parts_done"] = done
     return letter
 
 

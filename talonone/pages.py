@@ -16,6 +16,9 @@ REMEMBERED = 10_000
 """Rows that are known again. Rows that are added while a read goes on push others to the next page: as many as are
 added between two pages come twice, and are left out the second time."""
 
+LONGEST_STAND = 100
+"""Pages without anything new after which a read is given up: it would never end."""
+
 Read = Callable[[Request], Awaitable[Answer]]
 
 
@@ -55,7 +58,7 @@ async def read_pages(request: Request, paging: Paging, read: Read, rows: Rows) -
     query = {"pageSize": str(paging.most), **request.query}
     skip = int(str(query.pop("skip", "0")))
     known = _Known(paging.key)
-    pages = 0
+    pages = standing = 0
     while True:
         asked = {**query, "skip": str(skip)} if skip else query
         answer = await read(msgspec.structs.replace(request, query=asked))
@@ -63,9 +66,15 @@ async def read_pages(request: Request, paging: Paging, read: Read, rows: Rows) -
         if not answer.ok:
             return Paged(answer, pages, {})
         page = page_of(answer.body, paging, skip)
-        rows.add(known.new(page.rows))
+        new = known.new(page.rows)
+        rows.add(new)
         if not page.more:
             return Paged(answer, pages, page.rest)
+        standing = 0 if new else standing + 1
+        if standing == LONGEST_STAND:
+            raise BadPage(
+                f"{standing} pages in a row had no row that was not known: the list grows faster than it is read"
+            )
         skip += len(page.rows)
 
 

@@ -37,8 +37,8 @@ class Origin:
     first_sent: float | None = None
     unknown: bool = False
     """True when it is not known whether that try acted, and False when tries without any effect were too many."""
-    parts_done: tuple[int, ...] = ()
-    """Requests of a call that were applied then, and must not go again."""
+    parts_done: tuple[str, ...] = ()
+    """Requests of a call that were applied then, and must not go again; see talonone.done."""
 
 
 @dataclass(frozen=True)

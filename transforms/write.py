@@ -20,6 +20,7 @@ from beam_talonone.schemas.reasons import Reason, Skip, Stage
 from beam_talonone.schemas.records import MODELS
 from beam_talonone.talonone.build import BuildOptions
 from beam_talonone.talonone.courier import SendOptions
+from beam_talonone.talonone.done import applied_parts
 from beam_talonone.talonone.dry import not_dry
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.job import Ended, Job
@@ -258,7 +259,10 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
         if outcome.end is End.DEAD:
             source = {"step": self._label}
             came = json.loads(record)
-            return TaggedOutput(DEAD, dead_letter(work.kind, work.id, came, source, outcome, self._job, time.time()))
+            letter = dead_letter(
+                work.kind, work.id, came, source, outcome, self._job, time.time(), done=applied_parts(work, outcome)
+            )  # fmt: skip
+            return TaggedOutput(DEAD, letter)
         if outcome.end in DONE:
             return result(work.kind, work.id, outcome)
         told = {"kind": work.kind, "id": work.id, "outcome": outcome.end.value, "reason": outcome.reason}

@@ -6,7 +6,7 @@ from pydantic import Field, StrictBool, StrictInt, model_validator
 from pydantic_core import PydanticCustomError
 
 from beam_talonone.schemas.body import MAX_BULK, Attributes, Body, Given, Name, NullableAmount, Product, Time
-from beam_talonone.schemas.operation import Bulk, operation
+from beam_talonone.schemas.operation import Bulk, Says, operation
 from beam_talonone.schemas.request import Request
 from beam_talonone.schemas.types import Amount, Text
 
@@ -107,6 +107,7 @@ class CatalogSync(Body):
 @operation(
     "PUT /v1/catalogs/{catalogId}/sync",
     others=(("catalog", "path:catalogId"),),
+    says={400: Says.UNKNOWN_IF_TRIED},
     bulk=Bulk("actions", MAX_BULK, alike="type", distinct="payload/sku", first_only=("version",), builds_up=True),
 )
 def sync_catalog(catalog_id: int, body: CatalogSync) -> Request:

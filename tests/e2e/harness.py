@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from beam_talonone.pipelines.cli import main
+from beam_talonone.simulator.serve import run as run_simulator
 from beam_talonone.simulator.serve import running
 from beam_talonone.simulator.settings import SimulatorSettings
 
@@ -186,6 +188,12 @@ def backfill(url: str, inputs: Mapping[str, object], output: Path, *more: object
     return [*words, *more]
 
 
+def replay(url: str, job: Path, output: Path, *more: object) -> list[object]:
+    """The words of a replay of the dead letters of a job, at a rate that does not hold up."""
+    words = ["replay", job / "dead-letters" / "*.jsonl", "--output", output, "--base-url", url, "--yes"]
+    return [*words, "--rate", 3000, *more]
+
+
 def assert_no_key(folder: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_file():
@@ -239,6 +247,10 @@ class Simulator:
         with urllib.request.urlopen(request) as answer:
             answer.read()
 
+    def put_rows(self, rows: int, **more: Any) -> None:
+        """Put loyalty transactions in, as simulator/rows.py has it, of program 1 unless `more` names another."""
+        self._post("loyalty", json.dumps({"program": 1, "rows": rows, **more}).encode())
+
     def forget_keys(self) -> None:
         self._post("forget-keys", b"")
 
@@ -261,6 +273,37 @@ def simulator(**settings: Any) -> Iterator[Simulator]:
     """A simulator that takes only our key."""
     with running(SimulatorSettings(**{"key": KEY, **settings})) as url:
         yield Simulator(url)
+
+
+@contextmanager
+def simulator_at(port: int, **settings: Any) -> Iterator[Simulator]:
+    """A simulator on a port of one's choice: another one later at the same URL is the account after it was mended."""
+    server = _FORKS.Process(target=_serve, args=(SimulatorSettings(**{"key": KEY, **settings}), port))
+    server.start()
+    try:
+        wait_until(lambda: _listens(port) or not server.is_alive(), "the simulator listens", timeout=20)
+        assert server.is_alive(), "the simulator did not start"
+        yield Simulator(f"http://127.0.0.1:{port}")
+    finally:
+        server.terminate()
+        server.join(10)
+
+
+def _serve(settings: SimulatorSettings, port: int) -> None:
+    run_simulator(settings, port=port)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def wait_until(done: Callable[[], bool], what: str, process: Running | None = None, timeout: float = 60.0) -> None:
