@@ -1,8 +1,11 @@
 """Write docs/operations.md from the operation table: `make docs`. tests/test_docs.py tells when it was forgotten."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel
 
 from beam_talonone.schemas.operation import Bulk
 from beam_talonone.schemas.operations import OPERATIONS, Operation
@@ -73,7 +76,7 @@ def _section(row: Operation) -> str:
     lines += [f"* {head}: {text}" for head, text in _facts(row) if text]
     if row.body is not None:
         schema = row.body.model_json_schema(by_alias=True)
-        lines += ["* body:", *_fields(schema, schema.get("$defs", {}), "  ")]
+        lines += [f"* body: {_said(row.body)}".rstrip(), *_fields(schema, schema.get("$defs", {}), "  ")]
     return "\n".join(lines) + "\n"
 
 
@@ -100,6 +103,13 @@ def _bulk(bulk: Bulk) -> str:
     if bulk.distinct is not None:
         words.append(f"none with the `{bulk.distinct}` of another")
     return ", ".join(words) + ("; requests of several calls travel as one" if bulk.packs else "")
+
+
+def _said(body: type[BaseModel]) -> str:
+    """What its docstring says of a body, beside whose it is."""
+    said = " ".join((body.__doc__ or "").split())
+    whose = re.match(r"Body of [\w, ]+?(?:\.|: ) ?", said)
+    return said[whose.end() :] if whose else said
 
 
 def _fields(schema: dict[str, Any], defs: dict[str, Any], indent: str) -> Iterator[str]:
@@ -157,7 +167,10 @@ def _kind(schema: dict[str, Any], defs: dict[str, Any]) -> str:
             named = {"date-time": "time"}.get(schema.get("format", ""), "text")
             return named + _limits(schema, "Length")
         case "integer":
-            return "integer" + (f", at least {schema['minimum']}" if "minimum" in schema else "")
+            least, most = schema.get("minimum"), schema.get("maximum")
+            if most is not None:
+                return f"integer, {least} to {most}"
+            return "integer" + (f", at least {least}" if least is not None else "")
         case "boolean":
             return "true or false"
     return "any value"

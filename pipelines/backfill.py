@@ -15,12 +15,10 @@ from beam_talonone.pipelines import slices, spool
 from beam_talonone.pipelines.folder import JobFolder, open_job, write_whole
 from beam_talonone.pipelines.ingest import ingest
 from beam_talonone.pipelines.journal import Journal, Replayed, replay_journal
-from beam_talonone.pipelines.letters import LETTERS
-from beam_talonone.pipelines.options import BackfillOptions, InputOptions
+from beam_talonone.pipelines.options import NAMED, BackfillOptions, InputOptions
 from beam_talonone.pipelines.report import account, make_report
 from beam_talonone.pipelines.runner import bounded_runner, run_bounded
 from beam_talonone.schemas.operations import get_customer_session
-from beam_talonone.schemas.records import LOOKUPS
 from beam_talonone.talonone.courier import SendOptions
 from beam_talonone.talonone.engine import Engine, EngineSettings
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, TooManyDeadLetters
@@ -71,6 +69,8 @@ class Backfill:
             self.options.output, self.options.command, self.options.fixed(), files, resume=self.options.resume
         )
         try:
+            if self.options.resume and not folder.resumed:
+                self._notice(f"there is no job in {folder.root} yet: this starts one")
             if folder.report.exists():
                 self._notice(f"the job in {folder.root} is finished: nothing was changed")
                 return dict(json.loads(folder.report.read_text()))
@@ -240,7 +240,7 @@ def match_inputs(options: InputOptions) -> dict[str, list[FileInfo]]:
             found[kind] = match_files(pattern)
             list(inputs_of(kind, found[kind], options.format))
         except SourceError as error:
-            option = {LETTERS: "DEAD_LETTERS_GLOB", LOOKUPS: "--input"}.get(kind, f"--{kind}")
+            option = NAMED.get(kind, f"--{kind}")
             raise ConfigurationError(f"{option}: {error}") from None
     return found
 

@@ -18,6 +18,7 @@ from beam_talonone.pipelines.report import ignored, make_report
 from beam_talonone.schemas import jsonio
 from beam_talonone.talonone.courier import SendOptions
 from beam_talonone.talonone.dispatcher import Dispatcher, Ticket
+from beam_talonone.talonone.dry import not_dry
 from beam_talonone.talonone.intake import Intake
 from beam_talonone.talonone.job import Job
 from beam_talonone.talonone.protocols import Known
@@ -36,16 +37,16 @@ def run_check(options: InputOptions, rate: float, show: int, beam_args: tuple[st
         path = Path(folder) / "spool.sqlite"
         total = ingest(path, options, files, "check", beam_args)
         with closing(spool.connect(path)) as connection:
-            for line in _requests_in_input_order(connection, show):
+            for line in _requests_in_input_order(connection, show, dry=options.dry):
                 print(line)
             sys.stdout.flush()
             report = make_report(connection, "check", rate, 0.0, 0.0)
-            for line in (*_account(connection, report), *_forecast(path, connection, total, rate)):
+            for line in (*_account(connection, report), *_forecast(path, connection, total, rate, dry=options.dry)):
                 print(line, file=sys.stderr)
     return 3 if any(counts["dead_lettered"] for counts in report["kinds"].values()) else 0
 
 
-def _requests_in_input_order(connection: Any, count: int) -> Iterator[str]:
+def _requests_in_input_order(connection: Any, count: int, *, dry: bool) -> Iterator[str]:
     rank = " ".join(f"WHEN '{kind}' THEN {place}" for place, kind in enumerate(KINDS))
     rows = connection.execute(
         "SELECT kind, id, work FROM queue JOIN records USING (rec)"
@@ -53,7 +54,9 @@ def _requests_in_input_order(connection: Any, count: int) -> Iterator[str]:
         (count,),
     )
     for kind, record_id, blob in rows:
-        for part in Work.from_bytes(blob).parts:
+        work = Work.from_bytes(blob)
+        skipped = not_dry(work) if dry else {}
+        for part in (part for index, part in enumerate(work.parts) if index not in skipped):
             if count <= 0:
                 return
             count -= 1
@@ -94,8 +97,8 @@ def _examples(connection: Any, kind: str, reason: str) -> Iterator[str]:
         yield f"    {letter['source']['file']}:{letter['source']['position']}: {letter['detail']}"
 
 
-def _forecast(path: Path, connection: Any, total: int, rate: float) -> Iterator[str]:
-    operations = _count_requests(path, total)
+def _forecast(path: Path, connection: Any, total: int, rate: float, *, dry: bool) -> Iterator[str]:
+    operations = _count_requests(path, total, dry=dry)
     requests = sum(operations.values())
     for name, number in sorted(operations.items()):
         yield f"{number:,} requests {name}"
@@ -120,13 +123,13 @@ class _Counter(Dispatcher):
         self.operations[ticket.operation] = self.operations.get(ticket.operation, 0) + 1
 
 
-def _count_requests(path: Path, total: int) -> dict[str, int]:
+def _count_requests(path: Path, total: int, *, dry: bool) -> dict[str, int]:
     """Requests by operation, bulks packed as a backfill packs them; retries and read-backs come on top."""
     counter = _Counter()
     intake = Intake(counter, None)  # type: ignore[arg-type]
     for number, blob, _, _ in spool.slice_rows(path, 1, total):
-        intake.accept(
-            Job(number, Work.from_bytes(blob), SendOptions(), lambda job: Known(), lambda job, outcome: None)
-        )
+        work = Work.from_bytes(blob)
+        skipped = not_dry(work) if dry else {}
+        intake.accept(Job(number, work, SendOptions(), lambda job: Known(), lambda job, outcome: None, parts=skipped))
     intake.flush()
     return counter.operations

@@ -39,7 +39,12 @@ GiveUp = Annotated[
     float, typer.Option("--give-up-after", metavar="SECONDS", help="How long the API may be unreachable.")
 ]
 MaxDead = Annotated[
-    str, typer.Option("--max-dead-letters", metavar="N|P%", help="More dead letters than this end the run with 1.")
+    str,
+    typer.Option(
+        "--max-dead-letters",
+        metavar="N|P%",
+        help="More dead letters than this end the run with 1; a share is judged from 1,000 records on.",
+    ),
 ]
 Output = Annotated[
     Path, typer.Option("--output", metavar="DIR", help="Folder for the report, dead letters and state.")

@@ -244,5 +244,5 @@ def letter_of(connection: Any, rec: int, outcome: Outcome, job: str, at: float) 
     came_from = source(file, position, format_name) if origin is None else origin.source
     attempt = "" if origin is None else origin.attempt
     done = applied_parts(Work.from_bytes(work), outcome) if outcome.parts_done else None
-    letter = dead_letter(kind, record_id, msgspec.Raw(raw), came_from, outcome, job, at, attempt, done)
+    letter = dead_letter(kind, record_id or None, msgspec.Raw(raw), came_from, outcome, job, at, attempt, done)
     return jsonio.dumps(letter)

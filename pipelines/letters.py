@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import tzinfo
-from typing import Any, Literal
+from typing import Any
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decode import decode
@@ -10,7 +10,7 @@ from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.parse import InvalidRecord
 from beam_talonone.schemas.raw import Raw
 from beam_talonone.schemas.reasons import Reason
-from beam_talonone.schemas.records import MODELS
+from beam_talonone.schemas.records import LOOKUPS, MODELS
 from beam_talonone.schemas.types import parse_instant
 from beam_talonone.talonone.build import BuildOptions
 from beam_talonone.transforms.formats.csv import unflatten
@@ -23,6 +23,8 @@ def open_letter(raw: Raw, options: BuildOptions, assume_timezone: tzinfo | None 
     """The record of a dead letter, prepared as any other. What is no dead letter comes out with its problem."""
     try:
         letter = decode(raw)
+        if letter.get("kind") == LOOKUPS:
+            raise InvalidRecord(Reason.READ_OPERATION, "lookups are not replayed: run them again", "/kind")
         if (
             str(letter.get("kind")) not in MODELS
             or "record" not in letter
@@ -77,10 +79,14 @@ def _whole(value: Any) -> bool:
 
 
 def _same_api(letter: dict[str, Any], origin: Origin, options: BuildOptions) -> BuildOptions:
-    """An event of unclear outcome goes the way it went: the other way would not know it again."""
-    versions: dict[Any, Literal["v2", "v3"]] = {"track_event_v2": "v2", "track_event_v3": "v3"}
-    version = versions.get(letter.get("operation"))
-    return options if origin.definite or version is None else replace(options, events_api=version)
+    """An advanced event stays one, or it would be another event beside itself. An event of unclear outcome goes the
+    way it went: the other way would not know it again."""
+    operation = letter.get("operation")
+    if operation == "track_event_v3":
+        return replace(options, events_api="v3")
+    if operation == "track_event_v2" and not origin.definite:
+        return replace(options, events_api="v2")
+    return options
 
 
 def _inner(raw: Raw, letter: dict[str, Any]) -> Raw:

@@ -25,6 +25,12 @@ class Lookup(Backfill):
     def _run(self, folder: JobFolder, files: dict[str, list[FileInfo]]) -> dict[str, Any]:
         report = super()._run(folder, files)
         self._notice(f"what was read: {folder.root / 'lookups'}")
+        statuses = report["operations"].get(self.options.input.operation, {}).get("statuses", {})
+        missing = statuses.get("404", 0)
+        if missing:
+            self._notice(f"{missing:,} of the answers were 404: not there")
+        if missing and len(statuses) == 1:
+            self._notice("nothing at all was found: is the path in --base-url (TALONONE_BASE_URL) right?")
         return report
 
     def _send_options(self, folder: JobFolder, name: str) -> SendOptions:

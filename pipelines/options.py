@@ -14,6 +14,10 @@ from beam_talonone.talonone.errors import ConfigurationError
 KINDS = ("orders", "returns", "profiles", "events", "calls")
 
 
+NAMED = {"lookups": "--input", "dead_letters": "DEAD_LETTERS_GLOB"}
+"""Inputs that are given otherwise than by an option of their kind's name."""
+
+
 @dataclass(frozen=True)
 class MaxDeadLetters:
     """How many dead letters a run bears: a number, or a share judged from 1,000 records on."""
@@ -86,7 +90,7 @@ class InputOptions:
     def as_json(self) -> dict[str, Any]:
         """For job.json, by the command line's names."""
         return {
-            **{f"--{kind}": pattern for kind, pattern in sorted(self.globs.items())},
+            **{NAMED.get(kind, f"--{kind}"): pattern for kind, pattern in sorted(self.globs.items())},
             "--format": self.format,
             "--assume-timezone": self.assume_timezone,
             "--since": None if self.since is None else self.since.isoformat(),

@@ -32,7 +32,7 @@ def make_report(connection: Any, job: str, rate: float, started: float, ended: f
         "kinds": kinds,
         "operations": stats.report(),
         "rate": rate,
-        "requests_per_second": round(stats.requests / seconds, 2) if seconds else 0.0,
+        "requests_per_second": round(stats.requests / max(seconds, 1.0), 2),
         "started": _time(started),
         "ended": _time(ended),
         "reasons": _reasons(connection),

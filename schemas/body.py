@@ -50,7 +50,7 @@ class Body(BaseModel):
 
 
 class AttributeValues(RootModel[Attributes]):
-    """A body that is nothing but attributes."""
+    """A body that is nothing but attributes: name to value."""
 
 
 class AdditionalCost(Body):
@@ -79,7 +79,7 @@ def _as_time(text: str) -> str:
     try:
         instant = parse_instant(text)
     except ValueError as error:
-        raise PydanticCustomError("time", "{why}", {"why": str(error)}) from None
+        raise PydanticCustomError("time", "{why}", {"why": str(error).partition(", or")[0]}) from None
     # RFC 3339 allows a space, small letters and leap seconds, which few who read it expect
     return text if _PLAIN_TIME.fullmatch(text) else query_text(instant)
 

@@ -1,7 +1,9 @@
 """Checks of `call` and `lookup` records against the operation table, before anything is sent."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Protocol
 
 from pydantic import ValidationError
@@ -50,7 +52,9 @@ def check_call(
     """
     row = OPERATIONS.get(operation)
     if row is None:
-        raise InvalidRecord(Reason.UNKNOWN_OPERATION, f"there is no operation {operation!r}", "/operation")
+        raise InvalidRecord(
+            Reason.UNKNOWN_OPERATION, f"there is no operation {operation!r}{_meant(operation)}", "/operation"
+        )
     if row.is_read:
         raise InvalidRecord(
             Reason.READ_OPERATION, f"{row.name} reads; a call writes. Use `beam-talonone lookup`", "/operation"
@@ -65,11 +69,11 @@ def check_request(
     try:
         path = _checked("path", asked.path, row.path, required=True)
         query = {**(more or {}), **_checked("query", asked.query, row.query, required=False)}
-        if dry and row.can_be_dry:
+        if dry and row.can_be_dry and ("dry" not in row.needs or query.get(row.needs["dry"])):
             query["dry"] = True
-        misplaced = next((name for name in row.only_dry if query.get(name) and not query.get("dry")), None)
-        if misplaced is not None:
-            raise _wrong(f"{misplaced} goes with dry=true alone", f"/query/{misplaced}")
+        for name, other in row.needs.items():
+            if query.get(name) and not query.get(other):
+                raise _wrong(f"{name} works with {other}=true alone", f"/query/{name}")
         text = render_query(query)
         return [_called(row, path, text, portion) for portion in _portions(row, asked.body)]
     except InvalidRecord as problem:
@@ -124,6 +128,13 @@ def _called(row: Operation, path: dict[str, str], query: dict[str, str | list[st
         portion.entries,
         portion.first,
     )
+
+
+def _meant(operation: str) -> str:
+    """A guess at the operation whose name was misspelt, or spelt as other languages do."""
+    spelt = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", operation).lower()
+    near = get_close_matches(spelt, OPERATIONS, n=1, cutoff=0.8)
+    return f"; is {near[0]} meant?" if near else ""
 
 
 def _wrong(detail: str, pointer: str) -> InvalidRecord:

@@ -94,8 +94,8 @@ class Operation:
     bulk: Bulk | None
     paging: Paging | None
     says: Mapping[int, Says]
-    only_dry: tuple[str, ...]
-    """Query parameters that go with `dry` alone."""
+    needs: Mapping[str, str]
+    """Query parameters that work only where another one is true: name -> that other one."""
     harmless: bool
     """True when a repeat changes nothing even after its key is forgotten."""
     creates: bool
@@ -138,7 +138,7 @@ def operation(
     bulk: Bulk | None = None,
     paging: Paging | None = None,
     says: Mapping[int, Says] | None = None,
-    only_dry: tuple[str, ...] = (),
+    needs: Mapping[str, str] | None = None,
     harmless: bool = False,
     creates: bool = False,
     reads: bool | None = None,
@@ -173,7 +173,7 @@ def operation(
             bulk=bulk,
             paging=paging,
             says=dict(says or {}),
-            only_dry=only_dry,
+            needs=dict(needs or {}),
             harmless=harmless,
             creates=creates,
             is_read=method == "GET" if reads is None else reads,

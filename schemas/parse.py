@@ -36,6 +36,8 @@ class Parsed:
 
 _ITEM_FIELDS = {"orders": frozenset(OrderItem.model_fields), "returns": frozenset(ReturnItem.model_fields)}
 
+_MESSAGES = dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "must be an object")
+
 _LIMITS = {"too_long", "string_too_long", "cart_items", "cart_quantity", "audiences_many", "amount_digits"}
 
 
@@ -84,7 +86,11 @@ def invalid(errors: list[ErrorDetails], within: str = "", value: Any = None) -> 
     pointer = within + "".join(f"/{escape(part)}" for part in _place(first["loc"], value))
     others = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     field = pointer.lstrip("/") or "the record"
-    return InvalidRecord(_reason(first), f"{field}: {first['msg']}{_shown(first)}{others}", pointer)
+    unknown = [str(error["loc"][-1]) for error in errors if error["type"] == "extra_forbidden"]
+    if unknown and first["type"] != "extra_forbidden":  # a name that is missing is often one that is misspelt
+        others = f" (and not known: {', '.join(unknown[:5])})"
+    message = _MESSAGES.get(first["type"], first["msg"])
+    return InvalidRecord(_reason(first), f"{field}: {message}{_shown(first)}{others}", pointer)
 
 
 def _place(loc: tuple[int | str, ...], value: Any) -> Iterator[int | str]:

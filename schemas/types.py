@@ -110,8 +110,10 @@ def _as_instant(value: Any, info: ValidationInfo) -> datetime:
     try:
         return parse_instant(value, assume)
     except ValueError as error:
-        naive = "without an offset" in str(error)
-        raise PydanticCustomError("naive_time" if naive else "time", "{why}", {"why": str(error)}) from None
+        naive, why = "without an offset" in str(error), str(error)
+        if naive and info.context is None:
+            why, _, _ = why.partition(", or")  # the zone is that of records: it is not for parameters of a request
+        raise PydanticCustomError("naive_time" if naive else "time", "{why}", {"why": why}) from None
 
 
 Instant = Annotated[datetime, BeforeValidator(_as_instant)]

@@ -16,7 +16,6 @@ def not_dry(work: Work) -> dict[int, Outcome]:
 
 
 def _can_be_dry(part: Part) -> bool:
-    request = part.request
-    if request.operation == "update_customer_profile_v2" and request.query.get("runRuleEngine") != "true":
-        return False  # the API heeds `dry` only where the rule engine runs
-    return OPERATIONS[request.operation].can_be_dry
+    row = OPERATIONS[part.request.operation]
+    needed = row.needs.get("dry")  # a profile's update heeds it only where the rule engine runs
+    return row.can_be_dry and (needed is None or part.request.query.get(needed) == "true")

@@ -1,5 +1,7 @@
 """From jobs in order to tickets: bulks are packed on the way, and no customer's order is broken by it."""
 
+import msgspec
+
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.reasons import Reason, Skip
 from beam_talonone.schemas.request import Request
@@ -17,7 +19,7 @@ from beam_talonone.talonone.bulk import (
 from beam_talonone.talonone.courier import Courier, InFlight
 from beam_talonone.talonone.dispatcher import Dispatcher, Ticket
 from beam_talonone.talonone.job import Ended, Job
-from beam_talonone.talonone.outcome import Outcome, applied, combined, refused, skipped
+from beam_talonone.talonone.outcome import Outcome, applied, combined, refused, response_of, skipped
 from beam_talonone.talonone.protocols import Known, carry_out
 from beam_talonone.talonone.sender import Sender
 from beam_talonone.talonone.work import Key, Part
@@ -205,6 +207,8 @@ class Bulk:
         for job, index in members:
             if answer.ok:
                 outcome = applied(self._operation, answer, tries, effects=self._effects)
+                if self._effects and job.work.kind == "calls":
+                    outcome = msgspec.structs.replace(outcome, response=response_of(answer))
             elif answer.verdict is Verdict.UNKNOWN:
                 outcome = refused(self._operation, answer, tries, Reason.OUTCOME_UNKNOWN)
             else:

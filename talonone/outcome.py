@@ -63,6 +63,18 @@ def applied(operation: str, answer: Answer, attempts: int, *, effects: bool) -> 
     return Outcome(End.APPLIED, operation=operation, status=answer.status, attempts=attempts, effects=listed)
 
 
+def response_of(answer: Answer) -> Any:
+    """What the API answered to a call, where it is more than effects: the code it made, the card, what was asked for
+    by `responseContent`. None where there is nothing else."""
+    try:
+        value = jsonio.loads(answer.body) if answer.body else None
+    except ValueError:
+        return None
+    if isinstance(value, dict) and "effects" in value:
+        return value if any(more for name, more in value.items() if name != "effects") else None
+    return value
+
+
 def refused(operation: str, answer: Answer, attempts: int, reason: Reason | None = None) -> Outcome:
     """A dead letter from an answer that says no, under the answer's reason or a more telling one."""
     why = reason or answer.reason or Reason.REFUSED

@@ -19,7 +19,7 @@ from beam_talonone.talonone.compare import same_content, same_state, was_returne
 from beam_talonone.talonone.courier import Courier
 from beam_talonone.talonone.doubts import Found
 from beam_talonone.talonone.lookups import look_up
-from beam_talonone.talonone.outcome import End, Outcome, applied, refused, skipped
+from beam_talonone.talonone.outcome import End, Outcome, applied, refused, response_of, skipped
 from beam_talonone.talonone.sessions import CannotRead, read_session
 from beam_talonone.talonone.work import Part, Protocol, Work
 
@@ -67,17 +67,8 @@ async def plain(courier: Courier, work: Work, part: Part, known: Known) -> Outco
     answer = await courier.send(part.request)
     outcome = _settled(courier, part, answer)
     if work.kind == "calls" and courier.options.effects and outcome.end is End.APPLIED:
-        return msgspec.structs.replace(outcome, response=_response(answer))
+        return msgspec.structs.replace(outcome, response=response_of(answer))
     return outcome
-
-
-def _response(answer: Answer) -> Any:
-    """What the API answered to a call, the code it made, the card's identifier; None where that is effects."""
-    try:
-        value = jsonio.loads(answer.body) if answer.body else None
-    except ValueError:
-        return None
-    return None if isinstance(value, dict) and "effects" in value else value
 
 
 async def order(courier: Courier, work: Work, part: Part, known: Known) -> Outcome:
@@ -208,7 +199,7 @@ def _settled_as(courier: Courier, part: Part, answer: Answer, operation: str) ->
             return Outcome(End.ALREADY_APPLIED, operation=operation, status=answer.status)
         return applied(operation, answer, 0, effects=courier.options.effects)
     if answer.verdict is Verdict.UNKNOWN:
-        return _unknown(courier, part, answer.message)
+        return msgspec.structs.replace(_unknown(courier, part, answer.message), status=answer.status)
     return refused(operation, answer, 0)
 
 
@@ -218,7 +209,13 @@ def _already(part: Part) -> Outcome:
 
 def _unknown(courier: Courier, part: Part, detail: str) -> Outcome:
     first = courier.first_sent or (courier.was_in_flight.first_sent if courier.was_in_flight else None)
-    return Outcome(End.DEAD, Reason.OUTCOME_UNKNOWN.value, detail, operation=part.request.operation, first_sent=first)
+    bulk, pointer = OPERATIONS[part.request.operation].bulk, None
+    if bulk is not None and part.holds is not None:  # one of several requests: say which
+        last = part.first + part.entries - 1
+        detail, pointer = f"{detail} (entries {part.first} to {last} of {bulk.field})", f"/{bulk.field}/0"
+    return Outcome(
+        End.DEAD, Reason.OUTCOME_UNKNOWN.value, detail, pointer, part.request.operation, first_sent=first
+    )  # fmt: skip
 
 
 async def read(courier: Courier, work: Work, part: Part, known: Known) -> Outcome:

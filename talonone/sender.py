@@ -237,7 +237,7 @@ class Sender:
         if self.give_up_after is not None and down >= self.give_up_after:
             raise Unreachable(
                 f"{self.api} has not answered any request for {down:.0f} s (--give-up-after"
-                f" {self.give_up_after:g}); the last failure: {answer.message}"
+                f" {self.give_up_after:g}); the last failure: {answer.message}; go on with --resume"
             )
 
     def _refused_key(self, answer: Answer) -> StopRun:

@@ -27,6 +27,9 @@ def engine_config(
     url = base_url or os.environ.get("TALONONE_BASE_URL")
     if not url:
         raise ConfigurationError("no base URL: give base_url or set TALONONE_BASE_URL")
+    for name, value in (("rate", rate), ("concurrency", concurrency), ("give_up_after", give_up_after)):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ConfigurationError(f"{name} is a number, not {value!r}")
     if not rate > 0 or concurrency < 1:
         raise ConfigurationError("rate and concurrency must be above 0")
     return EngineConfig(EngineSettings(check_base_url(url), rate, concurrency, give_up_after), api_key_env)

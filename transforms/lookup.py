@@ -12,7 +12,9 @@ from apache_beam.metrics import Metrics
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.utils.windowed_value import WindowedValue
 
+from beam_talonone.schemas.parse import InvalidRecord
 from beam_talonone.schemas.raw import Raw
+from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.records import LOOKUPS
 from beam_talonone.talonone.courier import SendOptions
 from beam_talonone.talonone.job import Job
@@ -136,7 +138,10 @@ class LookUp(beam.DoFn):  # type: ignore[misc]
 
     def _prepared(self, element: Any) -> Prepared:
         asked = element if self._lookup is None else self._lookup(element)
-        fields = dict(asked) if isinstance(asked, Mapping) else None
+        if not isinstance(asked, Mapping):
+            problem = InvalidRecord(Reason.BAD_ROW, f"a lookup is an object with `path`, found {asked!r:.60}")
+            return Prepared(Raw(LOOKUPS, "", 0, "dict", None, None, None), None, problem=problem)
+        fields = dict(asked)
         return prepare_lookup(Raw(LOOKUPS, "", 0, "dict", None, fields, None), self._operation)
 
     def _invalid(self, prepared: Prepared, place: Place) -> TaggedOutput:

@@ -75,6 +75,7 @@ def nested(row: Operation, flat: Mapping[str, Any]) -> dict[str, Any]:
         elif name in row.query:
             fields["query"][name] = cell
         else:
+            _not_misspelt(row, name)
             fields[name] = cell
     if isinstance(fields.get("body"), str):
         try:
@@ -82,3 +83,16 @@ def nested(row: Operation, flat: Mapping[str, Any]) -> dict[str, Any]:
         except ValueError as error:
             raise InvalidRecord(Reason.INVALID_LOOKUP, f"body: not JSON: {error}", "/body") from None
     return fields
+
+
+def _not_misspelt(row: Operation, column: str) -> None:
+    """Other columns are none of ours, but one that is nearly a name is meant to be it: read without that filter, the
+    answer would be another one."""
+    plain = _plain(column)
+    meant = next((name for name in (*row.path, *row.query, "lookup_id", "body") if _plain(name) == plain), column)
+    if meant != column:
+        raise InvalidRecord(Reason.INVALID_LOOKUP, f"the column {column!r} is not known: is {meant!r} meant?")
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").replace(" ", "").replace("-", "").lower()

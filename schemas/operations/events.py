@@ -27,7 +27,7 @@ class TrackEvent(Body):
     "POST /v2/events",
     repeat=SafeToRepeat.BY_KEY,
     profiles=("body:profileId",),
-    only_dry=("forceCompleteEvaluation",),
+    needs={"forceCompleteEvaluation": "dry"},
     creates=True,
 )
 def track_event_v2(
@@ -66,7 +66,7 @@ class AdvancedEvent(Body):
     sessions=("body:connectedSessionId",),
     others=(("event", "body:integrationId"),),
     says={409: Says.LOOK},
-    only_dry=("forceCompleteEvaluation",),
+    needs={"forceCompleteEvaluation": "dry"},
     creates=True,
 )
 def track_event_v3(

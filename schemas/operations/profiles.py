@@ -45,6 +45,7 @@ class ProfilesUpdate(Body):
     "PUT /v2/customer_profiles/{integrationId}",
     repeat=SafeToRepeat.BY_KEY,
     profiles=("path:integrationId",),
+    needs={"dry": "runRuleEngine"},
     creates=True,
 )
 def update_customer_profile_v2(

@@ -107,7 +107,7 @@ class CartReturn(Body):
     repeat=SafeToRepeat.BY_KEY,
     sessions=("path:customerSessionId",),
     profiles=("body:customerSession/profileId",),
-    only_dry=("now",),
+    needs={"now": "dry"},
     creates=True,
 )
 def update_customer_session_v2(

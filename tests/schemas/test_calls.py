@@ -48,8 +48,14 @@ REFUSED: Final = [
     ("reopen_customer_session", Asked(SESSION, {}, {}), INVALID, "/body", "takes no body"),
     ("return_cart_items", Asked(SESSION), INVALID, "/body", "needs a body"),
     ("return_cart_items", Asked(SESSION, {}, "text"), INVALID, "/body", "body: "),
-    ("return_cart_items", Asked(SESSION, {}, {"return_": RETURN["return"], "x/~": 1}), INVALID, "/body/x~1~0",
-     "body/x~1~0"),
+    ("return_cart_items", Asked(SESSION, {}, {**RETURN, "x/~": 1}), INVALID, "/body/x~1~0", "body/x~1~0"),
+    ("return_cart_items", Asked(SESSION, {}, {"return_": RETURN["return"]}), INVALID, "/body/return",
+     "not known: return_"),
+    ("createCouponReservaton", Asked(), Reason.UNKNOWN_OPERATION, "/operation", "create_coupon_reservation"),
+    ("update_customer_session_v2", Asked(SESSION, {"now": "2036-05-01T12:00:00Z"}, CART), INVALID, "/query/now",
+     "dry=true"),
+    ("update_customer_profile_v2", Asked({"integrationId": "c"}, {"dry": True}, {}), INVALID, "/query/dry",
+     "runRuleEngine=true"),
     ("return_cart_items", Asked(SESSION, {}, {"return": {}}), INVALID, "/body/return/returnedCartItems",
      "body/return/returnedCartItems: Field required"),
 ]  # fmt: skip
@@ -79,7 +85,7 @@ def test_a_lookup_has_its_own_reason():
 
 
 def request(operation: str, asked: Asked, more: dict[str, Any] | None = None):
-    (called,) = check_call(operation, asked, more)
+    (called,) = check_call(operation, asked, more=more)
     return called.request
 
 

@@ -202,7 +202,8 @@ def test_a_refused_portion_is_pointed_at_in_the_whole_list(part, pointer, whole)
     [
         (b'{"code":"X","amount":1.50}', {"code": "X", "amount": jsonio.loads(b"1.50")}),
         (b'[{"code":"X"}]', [{"code": "X"}]),
-        (b'{"effects":[],"code":"X"}', None),
+        (b'{"effects":[],"code":"X"}', {"effects": [], "code": "X"}),
+        (b'{"effects":[["set"]],"createdCoupons":[]}', None),
         (b"", None),
         (b"null", None),
         (b"<html>", None),
