@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from beam_talonone.pipelines import slices, spool
+from beam_talonone.pipelines import slices, spool, tried
 from beam_talonone.pipelines.folder import JobFolder, open_job, write_whole
-from beam_talonone.pipelines.ingest import ingest
+from beam_talonone.pipelines.ingest import ingest, read_origin
 from beam_talonone.pipelines.journal import Journal, Replayed, replay_journal
 from beam_talonone.pipelines.options import NAMED, BackfillOptions, InputOptions
 from beam_talonone.pipelines.report import account, make_report
@@ -22,12 +22,15 @@ from beam_talonone.schemas.operations import get_customer_session
 from beam_talonone.talonone.courier import SendOptions
 from beam_talonone.talonone.engine import Engine, EngineSettings
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, TooManyDeadLetters
+from beam_talonone.talonone.outcome import End, Outcome
 from beam_talonone.talonone.sessions import profile_of
 from beam_talonone.talonone.stats import Stats
 from beam_talonone.talonone.transport import check_base_url, in_clear
+from beam_talonone.talonone.work import Work
 from beam_talonone.transforms.engines import EngineConfig, close_engine, engine_for, read_key
 from beam_talonone.transforms.formats.errors import SourceError
 from beam_talonone.transforms.formats.files import FileInfo, match_files
+from beam_talonone.transforms.prepare import Origin
 from beam_talonone.transforms.sources import inputs_of
 
 
@@ -174,12 +177,23 @@ class Backfill:
 
     def _fold(self, folder: JobFolder, connection: Any, name: str, told: Replayed) -> None:
         slices.fold(connection, name, told, folder.root, folder.job, results=self.options.input.results)
+        dead = list(dead_works(connection, told))
+        for kept in self._kept_by(connection) if dead else ():
+            kept.execute("BEGIN")
+            for work, outcome, origin in dead:
+                attempt, before = ("", ()) if origin is None else (origin.attempt, origin.parts_done)
+                tried.note(kept, work, outcome, attempt, before)
+            kept.execute("COMMIT")
         number = int(name.rsplit("-", 1)[1])
         for process, (stats, seconds) in enumerate(told.stats):
             connection.execute(
                 "INSERT OR REPLACE INTO stats VALUES (?, ?, ?, ?)",
                 (number, process, msgspec.json.encode(stats), seconds),
             )
+
+    def _kept_by(self, connection: Any) -> Iterator[Any]:
+        """The spools that keep what became of what was not applied."""
+        yield connection
 
     def _name_returns(self, connection: Any, first: int, last: int) -> None:
         """Ask the API for the customers of returns whose order is not in the input."""
@@ -243,6 +257,16 @@ def match_inputs(options: InputOptions) -> dict[str, list[FileInfo]]:
             option = NAMED.get(kind, f"--{kind}")
             raise ConfigurationError(f"{option}: {error}") from None
     return found
+
+
+def dead_works(connection: Any, told: Replayed) -> Iterator[tuple[Work, Outcome, Origin | None]]:
+    """The dead letters of a slice: work, outcome, and the origin of what was replayed."""
+    for number, (outcome, _) in told.done.items():
+        if outcome.end is End.DEAD:
+            blob, origin = connection.execute(
+                "SELECT work, origin FROM queue JOIN records USING (rec) WHERE number = ?", (number,)
+            ).fetchone()
+            yield Work.from_bytes(blob), outcome, read_origin(origin)
 
 
 def _read_and_dead(connection: Any) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from beam_talonone.schemas.decode import as_it_came
 from beam_talonone.schemas.raw import Raw
 from beam_talonone.schemas.reasons import Reason, Skip, Stage
 from beam_talonone.schemas.types import micros
-from beam_talonone.talonone.done import applied_parts
+from beam_talonone.talonone.done import applied_parts, union
 from beam_talonone.talonone.letters import dead_letter
 from beam_talonone.talonone.outcome import End, Outcome
 from beam_talonone.talonone.work import Work
@@ -51,6 +51,8 @@ def ingest(
         connection.executescript(spool.INDEXES)
         _settle_repeated(connection, job)
         spool.name_anonymous_returns(connection)
+        if options.profiles_first:
+            spool.keep_order_of_erased(connection)
         spool.set_meta(connection, "kinds", " ".join(kind for kind in files if kind != LETTERS))
         return spool.order_queue(connection)
 
@@ -243,6 +245,8 @@ def letter_of(connection: Any, rec: int, outcome: Outcome, job: str, at: float) 
     origin = read_origin(blob)
     came_from = source(file, position, format_name) if origin is None else origin.source
     attempt = "" if origin is None else origin.attempt
-    done = applied_parts(Work.from_bytes(work), outcome) if outcome.parts_done else None
+    done = applied_parts(Work.from_bytes(work), outcome) if outcome.parts_done else []
+    if origin is not None:  # what an earlier try left counts on
+        done = union(done, origin.parts_done)
     letter = dead_letter(kind, record_id or None, msgspec.Raw(raw), came_from, outcome, job, at, attempt, done)
     return jsonio.dumps(letter)

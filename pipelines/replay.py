@@ -1,16 +1,20 @@
 """Replay: dead letters sent again in one bounded pass, never over what their job has applied since."""
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from beam_talonone.pipelines import spool
+import msgspec
+
+from beam_talonone.pipelines import spool, tried
 from beam_talonone.pipelines.backfill import Backfill
 from beam_talonone.pipelines.folder import MANIFEST, JobFolder
-from beam_talonone.pipelines.ingest import letter_of
+from beam_talonone.pipelines.ingest import letter_of, read_origin
 from beam_talonone.pipelines.letters import LETTERS
+from beam_talonone.pipelines.newer import Related, left_of, related
 from beam_talonone.schemas.reasons import Reason, Stage
 from beam_talonone.talonone.outcome import DONE, End, Outcome
 from beam_talonone.talonone.supersede import change_of, without
@@ -29,11 +33,18 @@ class Replay(Backfill):
         self.origins = sorted({origin for info in files[LETTERS] if (origin := origin_of(Path(info.path)))})
         super()._read(folder, files)
 
+    def _kept_by(self, connection: Any) -> Iterator[Any]:
+        yield connection
+        for origin in self.origins:
+            with closing(spool.connect(origin)) as kept:
+                yield kept
+
     def _after_reading(self, folder: JobFolder, files: dict[str, list[FileInfo]]) -> None:
         lost = [info.path for info in files[LETTERS] if origin_of(Path(info.path)) is None]
         if lost:
             self._notice(
-                f"the job of {lost[0]} is not beside it: what that job applied since cannot be taken into account"
+                f"the job of {lost[0]} is not beside it, or was a dry run:"
+                " what it applied since cannot be taken into account"
             )
         with closing(spool.connect(folder.spool)) as connection:
             self._settle_by_origins(connection, folder)
@@ -47,16 +58,29 @@ class Replay(Backfill):
         left: dict[int, Work] = {rec: Work.from_bytes(blob) for rec, blob in rows}
         for origin in self.origins:
             with closing(spool.connect(origin)) as applied:
+                others = related(applied, left.values())
+                for rec, letter in left.items():
+                    self._recall(connection, applied, rec, letter)
                 left = {
                     rec: work
                     for rec, before in left.items()
-                    if (work := self._settle(connection, applied, rec, before, folder.job)) is not None
+                    if (work := self._settle(connection, applied, rec, before, others, folder.job)) is not None
                 }
         connection.execute("COMMIT")
 
-    def _settle(self, connection: Any, applied: Any, rec: int, work: Work, job: str) -> Work | None:
+    def _recall(self, connection: Any, applied: Any, rec: int, work: Work) -> None:
+        """What other tries of the same record have left, which this letter may not tell."""
+        (blob,) = connection.execute("SELECT origin FROM records WHERE rec = ?", (rec,)).fetchone()
+        before = read_origin(blob)
+        known = None if before is None else tried.recalled(applied, work, before)
+        if known != before:
+            connection.execute("UPDATE records SET origin = ? WHERE rec = ?", (msgspec.json.encode(known), rec))
+
+    def _settle(self, connection: Any, applied: Any, rec: int, work: Work, others: Related, job: str) -> Work | None:
         """What one origin leaves to be sent of a letter; None when it has its fate."""
         fate = _fate(applied, work)
+        if isinstance(fate, Work):
+            fate = left_of(applied, fate, others) or Outcome(End.SUPERSEDED)
         if isinstance(fate, Work):
             if fate is not work:
                 connection.execute("UPDATE records SET work = ? WHERE rec = ?", (fate.to_bytes(), rec))
@@ -91,6 +115,8 @@ def origin_of(letters: Path) -> Path | None:
     path = folder / "state" / "spool.sqlite"
     if not (folder / MANIFEST).exists() or not path.exists():
         return None
+    if json.loads((folder / MANIFEST).read_text())["options"].get("--dry"):
+        return None  # what a dry run "applied" is not there
     with closing(spool.connect(path)) as connection:
         earlier = spool.get_meta(connection, "origin")
     if not earlier:

@@ -28,6 +28,10 @@ CREATE TABLE IF NOT EXISTS replayed (
   event_us INTEGER NOT NULL, rank INTEGER NOT NULL, version INTEGER NOT NULL, work BLOB NOT NULL,
   PRIMARY KEY (kind, identity)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tried (
+  identity BLOB PRIMARY KEY, done TEXT NOT NULL, unknown INTEGER NOT NULL, first_sent REAL, attempt TEXT NOT NULL,
+  generation INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS unknown (
   kind TEXT NOT NULL, name TEXT NOT NULL, records INTEGER NOT NULL, PRIMARY KEY (kind, name)
 ) WITHOUT ROWID;
@@ -48,6 +52,9 @@ IN_ORDER = "phase, event_us, rank, version, file_no, position"
 
 TAKEN = "end IN ('applied', 'already_applied')"
 """Of a fate: the API has taken the record."""
+
+ERASURE = 5
+"""The rank of an erasure among records of the same time; see schemas.records."""
 
 Row = tuple[Any, ...]
 
@@ -131,6 +138,14 @@ def name_anonymous_returns(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN")
     connection.executemany("UPDATE records SET customer = ? WHERE rec = ?", named)
     connection.execute("COMMIT")
+
+
+def keep_order_of_erased(connection: sqlite3.Connection) -> None:
+    """Profile changes of customers who are erased somewhere go at their time, and not before everything else."""
+    connection.execute(
+        "UPDATE records SET phase = 1 WHERE kind = 'profiles' AND customer IN"
+        f" (SELECT customer FROM records WHERE kind = 'profiles' AND rank = {ERASURE})"
+    )
 
 
 def last_to_send(connection: sqlite3.Connection, first: int, last: int, limit: int | None) -> int:

@@ -121,7 +121,9 @@ Instant = Annotated[datetime, BeforeValidator(_as_instant)]
 
 
 def _as_list(value: Any) -> Any:
-    return value.split(",") if isinstance(value, str) else value
+    if isinstance(value, str):
+        return value.split(",")
+    return [_as_id(entry) for entry in (value if isinstance(value, list) else [value])]
 
 
 Repeated = Annotated[list[Text], BeforeValidator(_as_list)]

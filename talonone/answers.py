@@ -94,6 +94,8 @@ class Answer:
 
 def classify(row: Operation, status: int, body: bytes, retry_after: str | None, now: datetime) -> Answer:
     """The meaning of an answer to the operation `row`. `retry_after` is the header's text, `now` is in UTC."""
+    if 200 <= status < 300 and is_web_page(body):
+        return Answer(status, Verdict.RETRY, None, "a web page instead of the API's answer", body=body)
     if 200 <= status < 300:
         return Answer(status, Verdict.APPLIED, None, "", body=body, acted=True)
     if row.says.get(status) is Says.DONE:
@@ -108,6 +110,11 @@ def classify(row: Operation, status: int, body: bytes, retry_after: str | None, 
         status, rule.verdict, rule.reason, message or f"status {status}", problems, body, rule.acted, rule.slows,
         seconds_to_wait(retry_after, now),
     )  # fmt: skip
+
+
+def is_web_page(body: bytes) -> bool:
+    """True for what no API answers: it comes from something in front of it, or from another server."""
+    return body.lstrip()[:1] == b"<"
 
 
 def read_error(body: bytes) -> tuple[str, tuple[Problem, ...]]:

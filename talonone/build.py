@@ -172,7 +172,10 @@ def _call(call: Call, options: BuildOptions) -> Work:
     more = {"silent": "no"} if options.effects and row is not None and "silent" in row.query else {}
     called = check_call(call.operation, call, more=more, dry=options.dry)
     parts = [_call_part(call, one, alone=len(called) == 1) for one in called]
-    content = [micros(call.event_time), call.operation, call.path, call.query, call.body]
+    asked = called[0].request
+    given = {name: value for name, value in asked.query.items() if name in call.query}  # not what options add
+    bodies = [one.request.body_json() for one in called]
+    content = [micros(call.event_time), call.operation, asked.path, given, bodies]
     profiles = [profile for one in called for profile in one.profiles]
     return _work(
         "calls", call.call_id, call, parts, _each_once(session for one in called for session in one.sessions),

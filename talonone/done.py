@@ -4,6 +4,7 @@ A request is known by the entries of its list: a dead letter may be corrected by
 """
 
 from collections import Counter
+from collections.abc import Iterable
 
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.reasons import Reason, Stage
@@ -16,6 +17,14 @@ from beam_talonone.talonone.work import Part, Work
 def applied_parts(work: Work, outcome: Outcome) -> list[str]:
     """What a dead letter of `work` says of the requests that were applied."""
     return [_known_by(work.parts[index]) for index in outcome.parts_done or () if work.kind == "calls"]
+
+
+def union(one: Iterable[str], other: Iterable[str]) -> list[str]:
+    """What both say together: of requests with the same entries as many as the one that knows of more."""
+    counts = Counter(one)
+    for known_by, number in Counter(other).items():
+        counts[known_by] = max(counts[known_by], number)
+    return sorted(counts.elements())
 
 
 def done_before(work: Work, applied: tuple[str, ...]) -> dict[int, Outcome]:

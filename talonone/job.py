@@ -71,6 +71,10 @@ class Job:
     over: bool = False
     """True when it was found to have ended before."""
 
+    def __post_init__(self) -> None:
+        refused = [index for index, outcome in self.parts.items() if outcome.end not in DONE]
+        self._first_refused = min(refused, default=len(self.work.parts))
+
     @property
     def missing(self) -> list[int]:
         """The parts that have no outcome yet."""
@@ -79,14 +83,14 @@ class Job:
     def broken_before(self, part: int) -> bool:
         """True when `part` builds on an earlier one that was not applied."""
         bulk = OPERATIONS[self.work.parts[part].request.operation].bulk
-        if part == 0 or bulk is None or not bulk.builds_up:
-            return False
-        return any(outcome.end not in DONE for index, outcome in self.parts.items() if index < part)
+        return self._first_refused < part and bulk is not None and bulk.builds_up
 
     def part_done(self, part: int, outcome: Outcome) -> None:
         """Take the outcome of a part; with the last one the record is done."""
         self.parts[part] = outcome
-        if self.missing:
+        if outcome.end not in DONE:
+            self._first_refused = min(self._first_refused, part)
+        if len(self.parts) < len(self.work.parts):
             self.recorder.part_done(self.number, part, outcome)
             return
         self.end(combined([self.parts[index] for index in sorted(self.parts)]))

@@ -7,7 +7,7 @@ from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
 from beam_talonone.schemas.reasons import Reason, Stage
 from beam_talonone.talonone.courier import InFlight
 from beam_talonone.talonone.job import NoRecorder, Recorder
-from beam_talonone.talonone.outcome import End, Outcome
+from beam_talonone.talonone.outcome import DONE, End, Outcome
 from beam_talonone.talonone.work import Work
 
 MOST = 100_000
@@ -67,5 +67,5 @@ class _Remembering(NoRecorder):
 
     def done(self, number: int, outcome: Outcome) -> None:
         self._once.left.pop(self._work.identity, None)
-        if outcome.end is not End.DEAD or not outcome.definite or outcome.parts_done:
+        if outcome.end in DONE or (outcome.end is End.DEAD and (not outcome.definite or outcome.parts_done)):
             self._once.remember(self._work, outcome)

@@ -90,6 +90,8 @@ def page_of(body: bytes, paging: Paging, skip: int) -> Page:
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise BadPage(f"an answer without a list `{paging.rows}`: {error}") from None
     total = rest.get("totalResultSize")
+    if rest.get("hasMore") is True and not rows:
+        raise BadPage("it says that there is more, and has no rows")
     more = rest.get("hasMore") is True or (isinstance(total, int) and total > skip + len(rows))
     return Page(rows, rest, more and bool(rows))
 

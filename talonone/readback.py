@@ -42,6 +42,8 @@ async def card_is_linked(request: Request, read: Read) -> Found:
     found = await _loyalty(request.body_json()["integrationId"], read)
     if not isinstance(found, dict):
         return found
+    if "cards" not in found:
+        return Found.UNKNOWN
     cards = [(card.get("programID"), card.get("identifier")) for card in _objects(found.get("cards"))]
     return Found.DONE if (_program(request), request.path["loyaltyCardId"]) in cards else Found.NOT_DONE
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.request import Request
-from beam_talonone.talonone.answers import GATEWAY, Answer, Verdict, classify
+from beam_talonone.talonone.answers import GATEWAY, Answer, Verdict, classify, is_web_page
 from beam_talonone.talonone.dispatcher import Departures, Ticket
 from beam_talonone.talonone.doubts import Look, judged
 from beam_talonone.talonone.errors import KeyRefused, StopRun, Unreachable, WrongAddress
@@ -218,18 +218,20 @@ class Sender:
             raise WrongAddress(f"{self.api} cannot be reached: {failure}. Is --base-url (TALONONE_BASE_URL) right?")
 
     def _check_path(self, trip: Trip, answer: Answer) -> None:
-        operation = OPERATIONS[trip.request.operation]
-        if answer.status != 404 or self.health.last_success is not None:
+        """Before the first success: is this the API at all?"""
+        if self.health.last_success is not None or answer.status is None:
             return
-        if answer.body.lstrip()[:1] == b"<":
-            raise WrongAddress(
-                f"{self.api} answers {operation.name} with a web page (status 404):"
-                " is the path in --base-url (TALONONE_BASE_URL) right?"
-            )
+        operation = OPERATIONS[trip.request.operation]
+        says = f"{self.api} answers status {answer.status} to {operation.name}"
+        if is_web_page(answer.body):
+            raise WrongAddress(f"{says} with a web page: is --base-url (TALONONE_BASE_URL) right?")
+        if answer.status != 404:
+            return
+        if answer.body and not answer.body.lstrip().startswith(b"{"):
+            raise WrongAddress(f"{says}, but not in its words: is the path in --base-url (TALONONE_BASE_URL) right?")
         if operation.creates:
             raise WrongAddress(
-                f"{self.api} answers 404 to {operation.name}, which creates what it does not find:"
-                " is the path in --base-url (TALONONE_BASE_URL) right?"
+                f"{says}, which creates what it does not find: is the path in --base-url (TALONONE_BASE_URL) right?"
             )
 
     def _check_outage(self, now: float, answer: Answer) -> None:

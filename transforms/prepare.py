@@ -69,7 +69,10 @@ class Prepared:
     def text_field(self, name: str) -> str | None:
         value = (self.fields or {}).get(name)
         usable = isinstance(value, str | int) and not isinstance(value, bool) and value != ""
-        return str(value) if usable else None
+        try:
+            return str(value) if usable else None
+        except ValueError:  # an integer of thousands of digits has no text
+            return None
 
 
 def prepare(raw: Raw, options: BuildOptions, assume_timezone: tzinfo | None = None) -> Prepared:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import TaggedOutput
-from apache_beam.transforms.window import GlobalWindow
+from apache_beam.transforms.window import GlobalWindow, GlobalWindows
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decode import plain_json
@@ -104,7 +104,9 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
     def expand(self, records: beam.PCollection[Mapping[str, Any]]) -> Any:  # Beam warns of the type Written
         if not records.is_bounded:
             raise ConfigurationError("WriteToTalonOne takes a bounded PCollection")
-        prepared = records | "Validate" >> beam.ParDo(
+        # order knows no windows: an older version in another window must not overwrite a newer one
+        together = records | "One window" >> beam.WindowInto(GlobalWindows())
+        prepared = together | "Validate" >> beam.ParDo(
             ValidateRecords(self._kind, self._build, self._assume_timezone, self.label, self._job)
         ).with_outputs(DEAD, main="ready")
         sent = (
@@ -162,7 +164,11 @@ def shown(record: Any) -> bytes:
     try:
         return jsonio.dumps(plain_json(record, lenient=True))
     except (TypeError, ValueError, RecursionError):
+        pass
+    try:
         return json.dumps(repr(record)).encode()
+    except (ValueError, RecursionError):  # an integer of thousands of digits has no text
+        return json.dumps(f"a record that cannot be shown ({type(record).__name__})").encode()
 
 
 Packed = tuple[bytes, bytes]

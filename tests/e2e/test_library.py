@@ -7,6 +7,7 @@ from typing import Any
 import apache_beam as beam
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
 from beam_talonone import ConfigurationError, WriteToTalonOne
 
@@ -109,6 +110,23 @@ def test_the_outcomes_have_the_shapes_of_the_files(tmp_path: Path) -> None:
     (letter,) = lines(tmp_path, "dead_letters")
     assert letter["record"] == records[1]
     assert (letter["operation"], letter["status"], letter["stage"]) == ("return_cart_items", 400, "send")
+
+
+def test_windows_of_the_input_break_no_order(tmp_path: Path) -> None:
+    """Two versions of an order in two windows: the older one must not leave after the newer."""
+    versions = [order(f"o{n}", f"c{n}", "open", hour, attributes={"v": hour}) for n in range(20) for hour in (2, 1)]
+    with simulator() as sim:
+        with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+            written = (
+                pipeline
+                | beam.Create(versions)
+                | beam.Map(lambda record: TimestampedValue(record, record["attributes"]["v"] * 3600))
+                | beam.WindowInto(FixedWindows(60))
+                | WriteToTalonOne("orders", base_url=sim.url, rate=2000)
+            )
+            _to_files(tmp_path, "orders", written)
+        assert _counted(tmp_path, "orders") == {"applied": 40, "dead_letters": 0, "others": 0}
+        assert {row["attributes"]["v"] for row in sim.sessions().values()} == {2}
 
 
 def test_a_wrong_key_fails_the_pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

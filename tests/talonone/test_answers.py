@@ -117,3 +117,11 @@ def test_retry_after(header, seconds):
 def test_no_header_raises(header):
     found = seconds_to_wait(header, NOW)
     assert found is None or found >= 0
+
+
+@pytest.mark.parametrize("status", [200, 201])
+def test_a_web_page_is_no_answer(status):
+    """A login page or a wrong host answers 200 to everything: nothing of it was done."""
+    answer = classify(EVENT, status, b"\n<!doctype html><p>Sign in", None, NOW)
+    assert (answer.verdict, answer.acted) == (Verdict.RETRY, False)
+    assert classify(EVENT, status, b'{"effects":[]}', None, NOW).ok

@@ -196,3 +196,9 @@ def test_what_the_api_has_taken_of_a_dead_letter_stays_known():
     first = bundle(once, api, referrals(1500))
     assert (first[0].parts_done, first[0].reason) == ([0], "refused")
     assert bundle(once, api, referrals(1500)) == first
+
+
+def test_what_a_dry_run_left_out_is_not_taken_for_ended():
+    once, work = Once(), referral()
+    once.recorder(work).done(1, Outcome(End.SKIPPED, "not_dry"))
+    assert once.before(work) is None

@@ -140,12 +140,11 @@ def test_many_pages_and_what_stood_beside_the_rows_of_the_last():
 @pytest.mark.parametrize(
     ("answers", "ids", "count"),
     [
-        ([{"data": [], "hasMore": True}], [], 1),
-        ([{"data": None, "hasMore": True}], [], 1),
+        ([{"data": [], "hasMore": False}], [], 1),
+        ([{"data": None, "hasMore": False}], [], 1),
         ([{"data": [row(1)]}], [1], 1),
         ([{"data": [row(1)], "hasMore": "true"}], [1], 1),
         ([{"data": [row(1)], "totalResultSize": "9"}], [1], 1),
-        ([{"data": [row(1)], "hasMore": True}, {"data": [], "hasMore": True}], [1], 2),
         ([{"data": [row(1)], "totalResultSize": 9}, {"data": [], "totalResultSize": 9}], [1], 2),
         ([{"data": [row(1), row(1)], "hasMore": True}, {"data": [row(1)], "hasMore": False}], [1], 2),
         ([{"data": [row(1)], "hasMore": True}, {"data": [row("1")], "hasMore": False}], [1, "1"], 2),
@@ -271,3 +270,9 @@ def test_rows_of_many_pages_are_not_held():
         tracemalloc.stop()
     assert rows.count == 80_000 > REMEMBERED
     assert peak < 8_000_000  # all of them are 34 MB
+
+
+@pytest.mark.parametrize("body", [b'{"data":[],"hasMore":true}', b'{"data":null,"hasMore":true}'])
+def test_a_page_that_promises_more_and_has_nothing_is_no_end(body):
+    with pytest.raises(BadPage):
+        page_of(body, Paging(), 0)

@@ -206,7 +206,7 @@ def test_a_refused_portion_is_pointed_at_in_the_whole_list(part, pointer, whole)
         (b'{"effects":[["set"]],"createdCoupons":[]}', None),
         (b"", None),
         (b"null", None),
-        (b"<html>", None),
+        (b"plain text", None),
     ],
 )
 def test_what_was_answered_to_a_call_is_kept_where_results_are_asked_for(body, response):

@@ -155,7 +155,7 @@ LINKED = [
     ({"cards": [card(CARD, program=6)], "programs": {}}, Found.NOT_DONE),
     ({"cards": [card(CARD, program=6), card(CARD)], "programs": {}}, Found.DONE),
     ({"cards": [], "programs": {}}, Found.NOT_DONE),
-    ({"programs": {}}, Found.NOT_DONE),
+    ({"programs": {}}, Found.UNKNOWN),
     ({"cards": None, "programs": {}}, Found.NOT_DONE),
     ({"cards": [None, CARD, {}, {"identifier": None}, [card(CARD)]], "programs": {}}, Found.NOT_DONE),
 ]
