@@ -141,10 +141,12 @@ def name_anonymous_returns(connection: sqlite3.Connection) -> None:
 
 
 def keep_order_of_erased(connection: sqlite3.Connection) -> None:
-    """Profile changes of customers who are erased somewhere go at their time, and not before everything else."""
+    """Profile changes that come after an erasure of their customer go at their time, and not before everything else."""
     connection.execute(
-        "UPDATE records SET phase = 1 WHERE kind = 'profiles' AND customer IN"
-        f" (SELECT customer FROM records WHERE kind = 'profiles' AND rank = {ERASURE})"
+        "UPDATE records SET phase = 1 WHERE kind = 'profiles' AND EXISTS ("
+        "SELECT 1 FROM records AS erasure WHERE erasure.kind = 'profiles' AND erasure.customer = records.customer"
+        f" AND erasure.rank = {ERASURE} AND (erasure.event_us, erasure.rank, erasure.version)"
+        " < (records.event_us, records.rank, records.version))"
     )
 
 
