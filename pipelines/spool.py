@@ -141,7 +141,7 @@ def name_anonymous_returns(connection: sqlite3.Connection) -> None:
 
 
 def keep_order_of_erased(connection: sqlite3.Connection) -> None:
-    """Profile changes that come after an erasure of their customer go at their time, and not before everything else."""
+    """Profile changes that come after an erasure of their customer go at their time, not before everything else."""
     connection.execute(
         "UPDATE records SET phase = 1 WHERE kind = 'profiles' AND EXISTS ("
         "SELECT 1 FROM records AS erasure WHERE erasure.kind = 'profiles' AND erasure.customer = records.customer"
