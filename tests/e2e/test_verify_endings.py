@@ -162,7 +162,7 @@ class Odd(BaseHTTPRequestHandler):
         name = self.path.partition("?")[0].rsplit("/", 1)[-1]
         status, body = {
             "refused": (422, b'{"message": "not this one, ' + KEY.encode() + b'"}'),
-            "html": (200, b"<html>"),
+            "text": (200, b"plain text"),
             "empty": (200, b'{"customerSession": null}'),
             "inventory": (400, b'{"message": "no"}'),
         }.get(name, (200, b'{"customerSession": {"state": "closed", "profileId": "' + KEY.encode() + b'"}}'))
@@ -188,8 +188,8 @@ def odd_api() -> Iterator[str]:
 
 def test_what_cannot_be_read_is_a_dead_letter(tmp_path: Path) -> None:
     """With the records that hang on it; the others go on."""
-    orders = [order(name, "c", items=[]) for name in ("refused", "html", "good", "empty")]
-    kinds = {"orders": orders, "returns": [returned("r", "html", 3)], "profiles": [profile("p", 0, {"a": 1})]}
+    orders = [order(name, "c", items=[]) for name in ("refused", "text", "good", "empty")]
+    kinds = {"orders": orders, "returns": [returned("r", "text", 3)], "profiles": [profile("p", 0, {"a": 1})]}
     inputs = write_kinds(tmp_path, kinds)
     with odd_api() as url:
         ended = cli(*verify(url, inputs, tmp_path / "out"))
@@ -200,7 +200,7 @@ def test_what_cannot_be_read_is_a_dead_letter(tmp_path: Path) -> None:
     session, inventory = "get_customer_session", "get_customer_inventory"
     assert reads == {
         ("orders", "refused"): ("send", "refused", session, 422),
-        ("orders", "html"): ("send", "refused", session, 200),
+        ("orders", "text"): ("send", "refused", session, 200),
         ("returns", "r"): ("send", "refused", session, 200),
         ("orders", "empty"): ("send", "refused", session, 200),
         ("profiles", "p"): ("send", "refused", inventory, 400),
