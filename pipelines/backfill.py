@@ -115,7 +115,7 @@ class Backfill:
         slices.write_lines(folder.root / "dead-letters" / "input.jsonl", (row[0] for row in letters))
 
     def _judge_input(self, connection: Any) -> None:
-        read, dead = _read_and_dead(connection)
+        read, dead = read_and_dead(connection)
         allowed = self.options.sending.max_dead_letters
         if allowed.exceeded(dead, read):
             raise TooManyDeadLetters(
@@ -146,7 +146,7 @@ class Backfill:
         self._fold(folder, connection, name, told)
         engine.memory.forget()
         began = _snapshot(engine.stats)
-        read, dead = _read_and_dead(connection)
+        read, dead = read_and_dead(connection)
         journal = Journal(path, lambda: _since(engine.stats, began))
         run = slices.SliceRun(
             folder.spool, first, last, engine, journal, told, self._send_options(folder, name),
@@ -269,7 +269,7 @@ def dead_works(connection: Any, told: Replayed) -> Iterator[tuple[Work, Outcome,
             yield Work.from_bytes(blob), outcome, read_origin(origin)
 
 
-def _read_and_dead(connection: Any) -> tuple[int, int]:
+def read_and_dead(connection: Any) -> tuple[int, int]:
     """Records of the job, and how many of them are dead letters so far."""
     read, dead = connection.execute(
         "SELECT (SELECT COUNT(*) FROM records), (SELECT COUNT(*) FROM fates WHERE end = 'dead_lettered')"

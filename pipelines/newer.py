@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from sqlite3 import Connection
 
 from beam_talonone.pipelines import spool
+from beam_talonone.schemas.records import ERASURE
 from beam_talonone.talonone.supersede import Change, change_of, without
 from beam_talonone.talonone.work import Key, Work
 
@@ -29,7 +30,7 @@ def related(applied: Connection, works: Iterable[Work]) -> Related:
     rows = applied.execute(
         f"SELECT work FROM records JOIN fates USING (rec) WHERE {spool.TAKEN} AND (kind = 'calls' OR rank = ?)"
         " UNION ALL SELECT work FROM replayed WHERE kind = 'calls' OR rank = ?",
-        (spool.ERASURE, spool.ERASURE),
+        (ERASURE, ERASURE),
     )
     for (blob,) in rows:
         work = Work.from_bytes(blob)
@@ -88,12 +89,5 @@ def _profile_changes(applied: Connection, work: Work) -> Iterator[Change]:
 
 
 def _later(applied: Connection, kind: str, column: str, held: str, work: Work) -> Iterator[Work]:
-    rows = applied.execute(
-        f"SELECT work FROM records JOIN fates USING (rec) WHERE kind = ? AND {column} = ? AND {spool.TAKEN}"
-        " AND (event_us, rank, version) > (?, ?, ?)"
-        f" UNION ALL SELECT work FROM replayed WHERE kind = ? AND {column} = ?"
-        " AND (event_us, rank, version) > (?, ?, ?)",
-        (kind, held, *work.order(), kind, held, *work.order()),
-    )
-    for (blob,) in rows:
-        yield Work.from_bytes(blob)
+    found = spool.applied_since(applied, kind, column, held, work.order())
+    return (other for other in found if other.order() > work.order())

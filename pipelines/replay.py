@@ -152,13 +152,6 @@ def _content_applied(applied: Any, work: Work) -> bytes | None:
 
 def _newer(applied: Any, work: Work) -> Iterator[Work]:
     """Works of the same order, or profile, that were applied and come after `work` in the order of records."""
-    column, held = ("session", work.id) if work.kind == "orders" else ("customer", work.id)
-    rows = applied.execute(
-        f"SELECT work FROM records JOIN fates USING (rec) WHERE kind = ? AND {column} = ? AND {spool.TAKEN}"
-        f" AND (event_us, rank, version) >= (?, ?, ?)"
-        f" UNION ALL SELECT work FROM replayed WHERE kind = ? AND {column} = ?"
-        f" AND (event_us, rank, version) >= (?, ?, ?)",
-        (work.kind, held, *work.order(), work.kind, held, *work.order()),
+    return spool.applied_since(
+        applied, work.kind, "session" if work.kind == "orders" else "customer", work.id, work.order()
     )
-    for (blob,) in rows:
-        yield Work.from_bytes(blob)

@@ -124,11 +124,23 @@ def _time(at: float) -> str:
 
 def account(report: dict[str, Any]) -> list[str]:
     """The report for a person at the end of a run, as lines of text."""
-    columns = ("read", "applied", "superseded", "duplicate", "skipped", "filtered", "dead_lettered")
-    heads = ("", "read", "applied", "superseded", "duplicate", "skipped", "filtered", "dead letters")
+    return [
+        *counted(report, ("read", "applied", "superseded", "duplicate", "skipped", "filtered", "dead_lettered")),
+        *explained(report),
+    ]
+
+
+def counted(report: dict[str, Any], columns: tuple[str, ...]) -> list[str]:
+    """A table of the counts in `columns`, a line for each kind."""
+    heads = ("", *("dead letters" if name == "dead_lettered" else name for name in columns))
     rows = [(kind, *(f"{counts[name]:,}" for name in columns)) for kind, counts in report["kinds"].items()]
     widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads))]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in (heads, *rows)]
+    return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in (heads, *rows)]
+
+
+def explained(report: dict[str, Any]) -> list[str]:
+    """What stands below the counts: reasons, ignored names, requests."""
+    lines = []
     for kind, reasons in report["reasons"].items():
         lines.append(f"{kind}: " + ", ".join(f"{count:,} {reason}" for reason, count in reasons.items()))
     for kind, names in report["unknown_names"].items():

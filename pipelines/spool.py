@@ -10,6 +10,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from beam_talonone.schemas.records import ERASURE
+from beam_talonone.talonone.work import Work
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS records (
@@ -52,9 +55,6 @@ IN_ORDER = "phase, event_us, rank, version, file_no, position"
 
 TAKEN = "end IN ('applied', 'already_applied')"
 """Of a fate: the API has taken the record."""
-
-ERASURE = 5
-"""The rank of an erasure among records of the same time; see schemas.records."""
 
 Row = tuple[Any, ...]
 
@@ -186,6 +186,23 @@ def orders_of(connection: sqlite3.Connection, session: str) -> list[tuple[str | 
     return connection.execute(
         "SELECT status, end FROM records JOIN fates USING (rec) WHERE session = ? AND kind = 'orders'", (session,)
     ).fetchall()
+
+
+def applied_since(
+    connection: sqlite3.Connection, kind: str, column: str, held: str, order: tuple[int, int, int]
+) -> Iterator[Work]:
+    """Works of `kind` with `held` in `column` that were applied, by the job or by a replay of its dead letters, and
+    that do not come before `order`."""
+    since = (kind, held, *order)
+    rows = connection.execute(
+        f"SELECT work FROM records JOIN fates USING (rec) WHERE kind = ? AND {column} = ? AND {TAKEN}"
+        " AND (event_us, rank, version) >= (?, ?, ?)"
+        f" UNION ALL SELECT work FROM replayed WHERE kind = ? AND {column} = ?"
+        " AND (event_us, rank, version) >= (?, ?, ?)",
+        (*since, *since),
+    )
+    for (blob,) in rows:
+        yield Work.from_bytes(blob)
 
 
 def returns_of(connection: sqlite3.Connection, session: str) -> list[bytes]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.operations import get_customer_inventory, get_customer_session
+from beam_talonone.schemas.records import ERASURE
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.answers import Answer, Verdict
 from beam_talonone.talonone.differences import Line, return_differences, session_differences
@@ -23,9 +24,6 @@ CREATE TABLE IF NOT EXISTS differences (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS erasures (customer TEXT PRIMARY KEY, place INTEGER NOT NULL) WITHOUT ROWID;
 """
-
-ERASURE = 5
-"""The rank of an erasure (see schemas.records.rank)."""
 
 PLACE = "((kind = 'returns') << 62) + (file_no << 40) + position"
 """Where a record stands in the input: orders first, then by file and row."""

@@ -11,12 +11,12 @@ import msgspec
 from rich.console import Console
 
 from beam_talonone.pipelines import spool, targets
-from beam_talonone.pipelines.backfill import Backfill
+from beam_talonone.pipelines.backfill import Backfill, read_and_dead
 from beam_talonone.pipelines.console import ProgressShown
 from beam_talonone.pipelines.folder import JobFolder
 from beam_talonone.pipelines.ingest import letter_of
 from beam_talonone.pipelines.options import BackfillOptions
-from beam_talonone.pipelines.report import ignored
+from beam_talonone.pipelines.report import counted, explained
 from beam_talonone.pipelines.slices import write_lines
 from beam_talonone.pipelines.targets import Target
 from beam_talonone.schemas import jsonio
@@ -121,9 +121,7 @@ class Verify(Backfill):
 
     def _judge(self, connection: Any, last: bytes) -> None:
         """End the run when too much cannot be read, as a backfill ends when too much cannot be sent."""
-        read, in_all = connection.execute(
-            "SELECT (SELECT COUNT(*) FROM records), (SELECT COUNT(*) FROM fates WHERE end = ?)", (DEAD,)
-        ).fetchone()
+        read, in_all = read_and_dead(connection)
         dead, allowed = self.tally.dead, self.options.sending.max_dead_letters
         if allowed.exceeded(dead, self._records) or allowed.exceeded(in_all, read):
             letter = jsonio.loads(last)
@@ -208,26 +206,12 @@ def run_verify(options: BackfillOptions) -> int:
 
 def account(report: dict[str, Any]) -> list[str]:
     """The report for a person at the end of a run, as lines of text."""
-    columns = ("read", "agree", "differ", "superseded", "duplicate", "filtered", "dead_lettered")
-    heads = ("", "read", "agree", "differ", "superseded", "duplicate", "filtered", "dead letters")
-    rows = [(kind, *(f"{counts[name]:,}" for name in columns)) for kind, counts in report["kinds"].items()]
-    widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads))]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in (heads, *rows)]
+    lines = counted(report, ("read", "agree", "differ", "superseded", "duplicate", "filtered", "dead_lettered"))
     for kind, fields in report["differences"].items():
         lines.append(f"{kind} differ in: " + ", ".join(f"{field} {count:,}" for field, count in fields.items()))
     if _nothing_found(report):
         lines.append("none of the orders was found: are the path and the deployment of --base-url the right ones?")
-    for kind, reasons in report["reasons"].items():
-        lines.append(f"{kind}: " + ", ".join(f"{count:,} {reason}" for reason, count in reasons.items()))
-    for kind, names in report["unknown_names"].items():
-        lines.append(f"{kind}: fields that are not known were ignored: {ignored(names)}")
-    requests = sum(entry["requests"] for entry in report["operations"].values())
-    retries = sum(entry["retries"] for entry in report["operations"].values())
-    lines.append(
-        f"{requests:,} requests, {retries:,} of them retries; {report['requests_per_second']:g} a second of"
-        f" {report['rate']:g} allowed; unaccounted {report['unaccounted']}"
-    )
-    return lines
+    return [*lines, *explained(report)]
 
 
 def _nothing_found(report: dict[str, Any]) -> bool:

@@ -171,9 +171,10 @@ ID_FIELDS = {
 }
 
 _RANKS = {"profiles": 0, "orders": 1, "events": 2, "returns": 3, "calls": 4}
-_ERASURE = 5
+ERASURE = 5
+"""The rank of an erasure: after all else of the same time."""
 
 
 def rank(kind: str, record: Record) -> int:
     """The place of a record among those of the same time: profile, order, event, return, call, erasure."""
-    return _ERASURE if isinstance(record, Profile) and record.erase else _RANKS[kind]
+    return ERASURE if isinstance(record, Profile) and record.erase else _RANKS[kind]
