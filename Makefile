@@ -1,6 +1,8 @@
 # All that is needed is Python 3.11: each target makes .venv when it is not there, and installs once.
 #   make demo     a backfill against a local simulator, no account needed
+#   make demo-stream  the same as a stream; needs the Pub/Sub emulator and Prism (make tools)
 #   make test     the test suite; ARGS="-k name" goes to pytest
+#   make tools    Prism into .tools, which the tests of streams need beside the Pub/Sub emulator; needs Go
 #   make lint     ruff: rules and format        make types    mypy --strict
 #   make bench    the benchmarks                make docs     write the generated pages of docs/ anew
 #   make lock     renew constraints.txt         make clean    remove everything that make made
@@ -15,14 +17,32 @@ export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt
 
-.PHONY: demo test lint types bench lock docs clean venv
+.PHONY: demo demo-stream test tools lint types bench lock docs clean venv
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.runtime
 	$(BIN)/beam-talonone demo $(ARGS)
 
+demo-stream: $(VENV)/.runtime
+	$(BIN)/beam-talonone demo --stream --output demo-stream-output $(ARGS)
+
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(ARGS)
+
+# Prism is of the same version as Beam; a stamp says which is there. The rest of what the tests need can only be named.
+tools: $(VENV)/.dev
+	@version=$$($(BIN)/python -c 'from importlib.metadata import version; print(version("apache-beam"))'); \
+	stamp=.tools/prism-$$version; \
+	if ! [ -e $$stamp ] || ! [ -x .tools/bin/prism ]; then \
+	  go=$$(command -v go || command -v /usr/local/go/bin/go) || { \
+	    echo "make tools needs Go to build Prism: https://go.dev/doc/install, or apt install golang-go" >&2; exit 1; }; \
+	  if [ -z "$$HOME" ]; then \
+	    export GOPATH="$${GOPATH:-$(CURDIR)/.tools/go}" GOCACHE="$${GOCACHE:-$(CURDIR)/.tools/cache}"; fi; \
+	  mkdir -p .tools && rm -f .tools/prism-* && \
+	  GOBIN="$(CURDIR)/.tools/bin" "$$go" install -modcacherw \
+	    github.com/apache/beam/sdks/v2/go/cmd/prism@v$$version && touch $$stamp || exit 1; \
+	fi
+	@$(BIN)/python tests/streams/tools.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -45,7 +65,7 @@ lock: $(VENV)/.uv
 venv: $(VENV)/.dev
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis demo-output bench/out
+	rm -rf $(VENV) .tools build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis demo-output bench/out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp says what is installed; it is older than its inputs when something has to be installed again.

@@ -7,19 +7,30 @@ from beam_talonone.talonone.errors import ConfigurationError, StopRun, TalonOneE
 
 if TYPE_CHECKING:
     from beam_talonone.transforms.lookup import LookedUp, LookupTalonOne
+    from beam_talonone.transforms.pubsub.message import Received
+    from beam_talonone.transforms.pubsub.source import ReadFromPubSubAtLeastOnce
     from beam_talonone.transforms.write import WriteToTalonOne, Written
 
 __all__ = [
     "ConfigurationError",
     "LookedUp",
     "LookupTalonOne",
+    "ReadFromPubSubAtLeastOnce",
+    "Received",
     "StopRun",
     "TalonOneError",
     "WriteToTalonOne",
     "Written",
 ]
 
-_LAZY = {"WriteToTalonOne": "write", "Written": "write", "LookupTalonOne": "lookup", "LookedUp": "lookup"}
+_LAZY = {
+    "WriteToTalonOne": "write",
+    "Written": "write",
+    "LookupTalonOne": "lookup",
+    "LookedUp": "lookup",
+    "ReadFromPubSubAtLeastOnce": "pubsub.source",
+    "Received": "pubsub.message",
+}
 """What needs Beam, and the module of transforms/ that has it."""
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from beam_talonone.pipelines import commands, reads
+from beam_talonone.pipelines import commands, reads, stream_command
 from beam_talonone.pipelines.simulate import simulate
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopRun
 
@@ -26,7 +26,7 @@ _NoCommand: type[Exception] = next(
 
 app = typer.Typer(
     name="beam-talonone",
-    help="Feed Talon.One from files: once, in order, at the rate, with nothing lost.",
+    help="Feed Talon.One from files and streams: once, in order, at the rate, with nothing lost.",
     no_args_is_help=True,
     add_completion=False,
     context_settings={"help_option_names": ["--help", "-h"]},
@@ -37,6 +37,7 @@ app.command()(commands.replay)
 app.command()(commands.check)
 app.command()(reads.lookup)
 app.command()(reads.verify)
+app.command()(stream_command.stream)
 app.command()(commands.demo)
 app.command()(simulate)
 
@@ -54,7 +55,7 @@ def common(
         bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Feed Talon.One from files."""
+    """Feed Talon.One from files and streams."""
     logging.basicConfig(level=logging.INFO if debug else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
     if not debug:
         logging.getLogger("apache_beam").setLevel(logging.CRITICAL)

@@ -3,6 +3,7 @@
 That module is imported only then: importing Beam takes seconds, and a wrong option should be told at once.
 """
 
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,6 +19,7 @@ from beam_talonone.pipelines.options import (
     parse_time_option,
     parse_zone,
 )
+from beam_talonone.pipelines.sinks import is_subscription, is_topic
 from beam_talonone.talonone.errors import ConfigurationError
 
 Glob = Annotated[
@@ -131,8 +133,13 @@ def backfill(
 
 
 def replay(
-    dead_letters: Annotated[str, typer.Argument(metavar="DEAD_LETTERS_GLOB", help="Files of dead letters.")],
+    dead_letters: Annotated[
+        str, typer.Argument(metavar="DEAD_LETTERS_GLOB", help="Files of dead letters, or a subscription of them.")
+    ],
     output: Output,
+    state: Annotated[
+        Path | None, typer.Option("--state", metavar="DIR", help="The --state of the stream whose letters they are.")
+    ] = None,
     resume: Resume = False,
     edit_closed: EditClosed = None,
     profile_mode: Mode = "bulk",
@@ -150,23 +157,31 @@ def replay(
     beam_args: BeamArgs = None,
 ) -> int:
     """Send dead letters again: one pass, never over what the same job has applied since."""
-    globs = {"dead_letters": dead_letters}
-    options = BackfillOptions(
-        input_options(
-            globs, "jsonl", assume_timezone, profile_mode=profile_mode, results=results, events_api=events_api
-        ),
-        sending_options(base_url, rate, concurrency, give_up_after, max_dead_letters, edit_closed),
-        output,
-        resume,
-        None,
-        tuple(beam_args or ()),
-        command="replay",
+    subscription = letters_subscription(dead_letters)
+    globs = {} if subscription is not None else {"dead_letters": dead_letters}
+    given = input_options(
+        globs, "jsonl", assume_timezone, profile_mode=profile_mode, results=results, events_api=events_api
     )
-    confirm(yes, f"Closed sessions trigger live campaigns at {options.sending.base_url}. Go on?")
+    sending = sending_options(base_url, rate, concurrency, give_up_after, max_dead_letters, edit_closed)
+    confirm(yes, f"Closed sessions trigger live campaigns at {sending.base_url}. Go on?")
     from beam_talonone.pipelines.console import run_with_progress
-    from beam_talonone.pipelines.replay import Replay
+    from beam_talonone.pipelines.replay import Replay, ReplayOptions
 
+    options = ReplayOptions(
+        given, sending, output, resume, None, tuple(beam_args or ()), subscription=subscription, state=state
+    )
     return run_with_progress(Replay, options)
+
+
+def letters_subscription(given: str) -> str | None:
+    """The subscription that `replay` was given, None for files. Raises ConfigurationError for what is neither."""
+    if is_subscription(given):
+        return given
+    if is_topic(given):
+        raise ConfigurationError(f"DEAD_LETTERS_GLOB {given} is a topic: name a subscription of it")
+    if re.match(r"projects/[^/]*/(subscriptions|topics)/", given):
+        raise ConfigurationError(f"DEAD_LETTERS_GLOB {given} is no subscription: projects/P/subscriptions/S is one")
+    return None
 
 
 def check(
@@ -203,8 +218,15 @@ def demo(
     output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Where the demo leaves its files.")] = Path(
         "demo-output"
     ),
+    stream: Annotated[
+        bool, typer.Option("--stream", help="The same as a stream; needs the Pub/Sub emulator and Prism.")
+    ] = False,
 ) -> int:
     """Simulator, sample data with every kind of trouble, a backfill with faults on, and its account."""
+    if stream:
+        from beam_talonone.pipelines.demo_stream import run_demo_stream
+
+        return run_demo_stream(positive("--rate", rate), output)
     from beam_talonone.pipelines.demo import run_demo
 
     return run_demo(positive("--rate", rate), output)

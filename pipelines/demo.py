@@ -27,7 +27,7 @@ def run_demo(rate: float, output: Path) -> int:
 
     Raises ConfigurationError when `output` holds something else than an earlier demo.
     """
-    _make_room(output)
+    make_room(output)
     sample = write_sample(output / "input")
     print("sample data of a fashion retailer, with:", file=sys.stderr)
     for name, count in sample.put_in.items():
@@ -48,7 +48,8 @@ def run_demo(rate: float, output: Path) -> int:
     return 0
 
 
-def _make_room(output: Path) -> None:
+def make_room(output: Path) -> None:
+    """Make the folder of a demo, or empty that of an earlier one. Raises ConfigurationError for any other folder."""
     if output.exists():
         if not (output / "input" / "orders.jsonl").exists():
             raise ConfigurationError(f"--output {output} exists and is no earlier demo: name another folder")

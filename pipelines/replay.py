@@ -4,34 +4,110 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from beam_talonone.pipelines import spool, tried
-from beam_talonone.pipelines.backfill import Backfill
+from beam_talonone.pipelines.backfill import Backfill, _slice_name
 from beam_talonone.pipelines.folder import MANIFEST, JobFolder
 from beam_talonone.pipelines.ingest import letter_of, read_origin
+from beam_talonone.pipelines.journal import Journal, replay_journal
 from beam_talonone.pipelines.letters import LETTERS
 from beam_talonone.pipelines.newer import Related, left_of, related
+from beam_talonone.pipelines.options import BackfillOptions
+from beam_talonone.pipelines.replay_stream import REPLAYS, no_stream_in, note_applied, sent_by
+from beam_talonone.pipelines.sinks import whose
 from beam_talonone.schemas.reasons import Reason, Stage
+from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.outcome import DONE, End, Outcome
+from beam_talonone.talonone.stats import Stats
 from beam_talonone.talonone.supersede import change_of, without
 from beam_talonone.talonone.work import Work
+from beam_talonone.transforms.engines import read_key
 from beam_talonone.transforms.formats.files import FileInfo
+
+PULLED = "input"
+"""In the output folder: letters that were pulled from a subscription."""
+
+
+@dataclass(frozen=True)
+class ReplayOptions(BackfillOptions):
+    """All of `replay`. `subscription` stands in the place of files; `state` is the folder of the stream whose letters
+    they are, where that is not told by the place of the files."""
+
+    command: str = "replay"
+    subscription: str | None = None
+    state: Path | None = None
+
+    def fixed(self) -> dict[str, Any]:
+        pulled = {} if self.subscription is None else {"DEAD_LETTERS_GLOB": self.subscription}
+        return {**super().fixed(), **pulled, "--state": None if self.state is None else str(self.state.resolve())}
 
 
 class Replay(Backfill):
     """A backfill whose input are dead letters.
 
-    Beside the letters stands the job they came from; what it applied since, and what earlier replays of it applied,
-    decides what may still be sent. What this replay applies is noted there.
+    The job they came from tells what it applied since, and what earlier replays of it applied: that decides what may
+    still be sent, and what this replay applies is noted there. Where it is a stream, its state folder tells.
     """
 
+    options: ReplayOptions
+
+    def run(self) -> dict[str, Any]:
+        options = self.options
+        read_key(options.sending.api_key_env)
+        if options.state is not None:
+            problem = no_stream_in(options.state, options.sending.base_url)
+            if problem is not None:
+                raise ConfigurationError(f"--state: {problem}")
+        if options.subscription is not None and not options.resume:
+            if (options.output / PULLED).exists() and not (options.output / MANIFEST).exists():
+                raise ConfigurationError(f"{options.output / PULLED} is there already: name another --output")
+            from beam_talonone.pipelines.letters_pull import check_subscription
+
+            check_subscription(options.subscription)
+        return super().run()
+
     def _read(self, folder: JobFolder, files: dict[str, list[FileInfo]]) -> None:
-        self.origins = sorted({origin for info in files[LETTERS] if (origin := origin_of(Path(info.path)))})
+        if self.options.subscription is not None and not folder.read.exists():
+            files = self._pulled(folder, self.options.subscription)
+        found = {self._origin_of(Path(info.path)) for info in files.get(LETTERS, ())}
+        if self.options.state is not None:
+            found.add(self.options.state.resolve() / REPLAYS)
+        self.origins = sorted(origin for origin in found if origin is not None)
         super()._read(folder, files)
+
+    def _pulled(self, folder: JobFolder, subscription: str) -> dict[str, list[FileInfo]]:
+        from beam_talonone.pipelines.letters_pull import pull_letters
+
+        path = pull_letters(subscription, folder.root / PULLED, self._notice, resumed=folder.resumed)
+        self.options = replace(self.options, input=replace(self.options.input, globs={LETTERS: str(path)}))
+        return {LETTERS: [FileInfo(str(path), path.stat().st_size, path.stat().st_mtime)]}
+
+    def _origin_of(self, letters: Path) -> Path | None:
+        """Where it is noted what was applied since: the spool of the job of these letters, or that of the replays of
+        their stream."""
+        if self.options.state is not None:
+            return self.options.state.resolve() / REPLAYS
+        if self.options.subscription is not None:
+            return None
+        state = whose(letters.parent) or letters.resolve().parent.parent
+        if self._is_of_stream(state):
+            return state / REPLAYS
+        origin = origin_of(letters)
+        lost = origin is not None and origin.name == REPLAYS and not self._is_of_stream(origin.parent)
+        return None if lost else origin
+
+    def _is_of_stream(self, state: Path) -> bool:
+        return no_stream_in(state, self.options.sending.base_url) is None
+
+    @property
+    def _streams(self) -> list[Path]:
+        """The state folders of the streams whose letters are replayed."""
+        return [origin.parent for origin in self.origins if origin.name == REPLAYS]
 
     def _kept_by(self, connection: Any) -> Iterator[Any]:
         yield connection
@@ -40,10 +116,12 @@ class Replay(Backfill):
                 yield kept
 
     def _after_reading(self, folder: JobFolder, files: dict[str, list[FileInfo]]) -> None:
-        lost = [info.path for info in files[LETTERS] if origin_of(Path(info.path)) is None]
-        if lost:
+        lost = [info.path for info in files[LETTERS] if self._origin_of(Path(info.path)) is None]
+        if self.options.subscription is not None and lost:
+            self._notice("no --state was given: what their stream has sent since cannot be taken into account")
+        elif lost:
             self._notice(
-                f"the job of {lost[0]} is not beside it, or was a dry run:"
+                f"the job of {lost[0]} is not beside it, was a dry run, or sent to another deployment:"
                 " what it applied since cannot be taken into account"
             )
         with closing(spool.connect(folder.spool)) as connection:
@@ -91,6 +169,30 @@ class Replay(Backfill):
         spool.settle(connection, [(rec, fate.end.value, fate.stage.value, fate.reason, letter)])
         return None
 
+    def _slice(self, folder: JobFolder, connection: Any, first: int, last: int, limit: int | None) -> None:
+        for state in self._streams:
+            self._give_way(folder, connection, first, last, state)
+        super()._slice(folder, connection, first, last, limit)
+
+    def _give_way(self, folder: JobFolder, connection: Any, first: int, last: int, state: Path) -> None:
+        """Settle what is not to be sent, as the stream has gone on. It may do so still: this is asked late."""
+        path = folder.journal(_slice_name(first))
+        told = replay_journal(path)
+        packed = {number for members, _ in told.packs for number, _ in members}
+        rows = connection.execute(
+            "SELECT number, rec, work FROM queue JOIN records USING (rec) WHERE number BETWEEN ? AND ?", (first, last)
+        ).fetchall()
+        with sent_by(state) as sent, closing(Journal(path, Stats)) as journal:
+            for number, rec, blob in rows:
+                if number in told.done or number in packed:
+                    continue
+                work = Work.from_bytes(blob)
+                fate = sent.fate(work)
+                if isinstance(fate, Outcome):
+                    journal.done(number, fate)
+                elif fate is not work and number not in told.parts:  # those are counted by their place
+                    connection.execute("UPDATE records SET work = ? WHERE rec = ?", (fate.to_bytes(), rec))
+
     def _fold(self, folder: JobFolder, connection: Any, name: str, told: Any) -> None:
         super()._fold(folder, connection, name, told)
         done = [number for number, (outcome, _) in told.done.items() if outcome.end in DONE]
@@ -107,6 +209,8 @@ class Replay(Backfill):
                 applied.execute("BEGIN")
                 applied.executemany("INSERT OR REPLACE INTO replayed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
                 applied.execute("COMMIT")
+        for state in self._streams:
+            note_applied(state, [Work.from_bytes(row[-1]) for row in rows])
 
 
 def origin_of(letters: Path) -> Path | None:

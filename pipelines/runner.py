@@ -10,14 +10,9 @@ from beam_talonone.talonone.quiet import quiet_process
 IN_PROCESS = ("directrunner", "fnapirunner", "bundlebaseddirectrunner")
 
 
-def bounded_runner(beam_args: tuple[str, ...]) -> tuple[Any, Any]:
-    """(runner, options) for a bounded pipeline: the in-process FnApiRunner.
-
-    `--runner=DirectRunner` means it too; Beam's own switch of that name may download another engine. Raises
-    ConfigurationError for other runners, for unknown options, and for modes that lose elements.
-    """
-    from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
-    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+def beam_options(beam_args: tuple[str, ...]) -> Any:
+    """Beam's PipelineOptions of what was typed after `--`. Raises ConfigurationError for what Beam does not know."""
+    from apache_beam.options.pipeline_options import PipelineOptions
 
     for argument in beam_args:
         if not argument.startswith("--"):
@@ -42,6 +37,19 @@ def bounded_runner(beam_args: tuple[str, ...]) -> tuple[Any, Any]:
     except SystemExit:
         why = complaint.getvalue().strip().rpartition("error: ")[2]
         raise ConfigurationError(f"Beam does not take its options so: {why}") from None
+    return options
+
+
+def bounded_runner(beam_args: tuple[str, ...]) -> tuple[Any, Any]:
+    """(runner, options) for a bounded pipeline: the in-process FnApiRunner.
+
+    `--runner=DirectRunner` means it too; Beam's own switch of that name may download another engine. Raises
+    ConfigurationError for other runners, for unknown options, and for modes that lose elements.
+    """
+    from apache_beam.options.pipeline_options import DirectOptions, StandardOptions
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+    options = beam_options(beam_args)
     name = (options.view_as(StandardOptions).runner or "DirectRunner").rsplit(".", 1)[-1]
     if name.lower() not in IN_PROCESS:
         raise ConfigurationError(

@@ -54,7 +54,9 @@ class Reason(StrEnum):
     NOT_FOUND = "not_found", "the API does not have what the request names"
     SESSION_CLOSED = "session_closed", "other content for a session that is closed; see --edit-closed reopen"
     SESSION_FINAL = "session_final", "an update of a session that is partially returned or cancelled"
+    ORDER_NOT_CLOSED = "order_not_closed", "a return whose order was not closed within --wait-for-order (streams)"
     ORDER_DEAD_LETTERED = "order_dead_lettered", "a return of an order whose own record is a dead letter"
+    DEFECT = "defect", "beam-talonone failed on this record (streams); `detail` is for a bug report"
     RETRIES_EXHAUSTED = (
         "retries_exhausted",
         "the API kept failing for this request while others went through",

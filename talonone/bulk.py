@@ -36,6 +36,10 @@ def variant_of(request: Request) -> Variant:
     return request.operation, jsonio.canonical([request.path, request.query])
 
 
+MOST_BYTES = 4 * 1024 * 1024
+"""Bytes of a bulk's entries: large records must not make a request that takes longer than a request may."""
+
+
 @dataclass
 class Pack(Generic[T]):
     """An open bulk: entries in the order they came, and all that they hold together."""
@@ -45,6 +49,7 @@ class Pack(Generic[T]):
     held: dict[Key, Entry[T]] = field(default_factory=dict)
     """What is held -> the last entry that holds it."""
     size: int = 0
+    bytes: int = 0
     limit: int = field(init=False)
     merges: bool = field(init=False)
     """True where two changes of one customer travel as one entry."""
@@ -59,8 +64,10 @@ class Pack(Generic[T]):
         """Bulks of a lower rank leave first when all are sealed: a record's attributes before its audiences."""
         return 0 if self.merges else 1
 
-    def room_for(self, size: int) -> bool:
-        return self.size + size <= self.limit
+    def room_for(self, size: int, request: Request) -> bool:
+        """True when `size` entries more, those of `request`, fit. What is too large alone travels alone."""
+        fits = not self.entries or self.bytes + len(request.body or b"") <= MOST_BYTES
+        return fits and self.size + size <= self.limit
 
     def holds(self, keys: Iterable[Key], *, customers_only: bool = False) -> bool:
         """True when any of `keys` is held by an entry. All requests of a variant may hold a coupon together."""
@@ -68,6 +75,7 @@ class Pack(Generic[T]):
 
     def add(self, member: T, request: Request, size: int, keys: Iterable[Key]) -> None:
         """Add a request; one of a customer who is in already is merged with the entry that is there."""
+        self.bytes += len(request.body or b"")
         known = next((self.held[key] for key in keys if key in self.held), None) if self.merges else None
         if known is not None:
             known.members.append(member)

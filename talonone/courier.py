@@ -43,6 +43,8 @@ class SendOptions:
     attempt: str = ""
     edit_closed: str | None = None
     effects: bool = False
+    look_first: bool = False
+    """Returns are sent when their order is known to be closed, and are premature before that."""
     lines: Lines | None = None
     """Where lookups put what they read."""
 

@@ -58,7 +58,10 @@ class EngineSettings:
 class Engine:
     """Carries out jobs. `submit` and `flush` may be called from any thread; outcomes are told on the engine's own."""
 
-    def __init__(self, settings: EngineSettings, api_key: str) -> None:
+    def __init__(
+        self, settings: EngineSettings, api_key: str, hold_on: Callable[[StopRun], bool] | None = None
+    ) -> None:
+        """`hold_on` is asked when the key is refused or the address is wrong: True waits for it to be put right."""
         check_base_url(settings.base_url)
         quiet_process()
         self.settings = settings
@@ -68,6 +71,7 @@ class Engine:
         self.pending = 0
         """Jobs taken in and not yet done."""
         self._key = api_key
+        self._hold_on = hold_on
         self._loop = uvloop.new_event_loop()
         self._inbox: deque[Callable[[], None]] = deque()
         self._woken = False
@@ -90,6 +94,35 @@ class Engine:
         """Take in a bulk that was in flight when an earlier run died."""
         self._make_room(len({job.number for job, _ in members}))
         self._post(lambda: self._intake.accept_pack(members, before))
+
+    def post(self, action: Callable[[], None]) -> None:
+        """Run `action` on the engine's thread, after what was posted before."""
+        self._post(action)
+
+    def take(self, job: Job) -> None:
+        """Take in a job on the engine's thread, whatever the window; `told` need not call `job_done`."""
+        self._intake.accept(job)
+
+    def take_pack(self, members: list[Member], before: InFlight) -> None:
+        """Take in a bulk that was in flight when an earlier process died, on the engine's thread."""
+        self._intake.accept_pack(members, before)
+
+    def flush_now(self) -> None:
+        """Let half-filled bulks go, on the engine's thread."""
+        self._intake.flush()
+
+    def after(self, seconds: float, action: Callable[[], None]) -> asyncio.TimerHandle:
+        """Run `action` on the engine's thread, which this is called on, after `seconds`."""
+        return self._loop.call_later(seconds, self._guarded, action)
+
+    def down_for(self) -> float:
+        """Seconds since which nothing at all has succeeded; 0.0 while the API works."""
+        return self._sender.health.down_for(self._loop.time())
+
+    @property
+    def refusal(self) -> StopRun | None:
+        """Why the API takes nothing from us for now: the key is refused, or the address is wrong."""
+        return self._sender.refusal
 
     def answers(self, requests: list[Request]) -> list[Answer]:
         """The answers to requests that read, in their order: paced and retried like all, older than every job."""
@@ -173,14 +206,16 @@ class Engine:
     def _read_inbox(self) -> None:
         self._woken = False
         for _ in range(min(len(self._inbox), PORTION)):
-            action = self._inbox.popleft()
-            try:
-                action()
-            except Exception as error:
-                self._failed(error)
+            self._guarded(self._inbox.popleft())
         if self._inbox:
             self._woken = True
             self._loop.call_soon(self._read_inbox)
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:
+            self._failed(error)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -200,8 +235,9 @@ class Engine:
             self._departures = Departures(pacer, settings.concurrency)
             self._dispatcher = Dispatcher(self._departures, self._failed)
             self._sender = Sender(
-                transport.send, self._departures, pacer, settings.base_url, settings.give_up_after, self.stats
-            )
+                transport.send, self._departures, pacer, settings.base_url, settings.give_up_after, self.stats,
+                hold_on=self._hold_on,
+            )  # fmt: skip
             self._intake = Intake(self._dispatcher, self._sender)
             departing = asyncio.create_task(self._departures.run())
             departing.add_done_callback(lambda task: None if task.cancelled() else self._failed(_end_of(task)))

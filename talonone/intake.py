@@ -105,7 +105,7 @@ class Intake:
         pack = self._packs.get(variant) or Pack(part.request.operation)
         if self._goes_after(pack, held) or (pack.holds(held, customers_only=True) and not pack.merges):
             self.flush()
-        elif not (pack.room_for(part.entries) or (pack.merges and pack.holds(held))):
+        elif not (pack.room_for(part.entries, part.request) or (pack.merges and pack.holds(held))):
             self._seal_through(variant)
         elif variant not in self._packs and len(self._packs) >= MOST_OPEN:
             self.flush()

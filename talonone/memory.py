@@ -58,6 +58,7 @@ class SessionMemory:
             flags, returned = self._flags(session), self._returned(session)
         return Known(
             session_sent=bool(flags & _SENT),
+            session_closed=bool(flags & _CLOSED),
             order_dead=bool(flags & _DEAD) and not flags & _CLOSED,
             returned=returned,
         )

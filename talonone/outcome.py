@@ -50,6 +50,10 @@ class Outcome(msgspec.Struct, frozen=True):
     """Of a lookup: where its line lies, as offset and length in bytes."""
     parts_done: list[int] | None = None
     """Of a dead letter of several requests: those that the API has taken."""
+    premature: bool = False
+    """Of a return: its order is not there, or not closed. Nothing was sent, and a later try may find it so."""
+    customer: str | None = None
+    """Of a premature return without a customer: whose order it is. It is to go again, ordered with that customer."""
 
     @property
     def definite(self) -> bool:

@@ -12,9 +12,9 @@ LEAST_TIME = 120.0
 LEAST_TRIES = 6
 
 
-def backoff(tries: int, rng: random.Random, first: float = FIRST_WAIT) -> float:
-    """Seconds to wait after the `tries`-th failure: exponential, jittered down to half, at most 20 s."""
-    return min(LONGEST_WAIT, first * 2.0 ** min(tries - 1, 16)) * rng.uniform(0.5, 1.0)
+def backoff(tries: int, rng: random.Random, first: float = FIRST_WAIT, longest: float = LONGEST_WAIT) -> float:
+    """Seconds to wait after the `tries`-th failure: exponential, jittered down to half, at most `longest`."""
+    return min(longest, first * 2.0 ** min(tries - 1, 16)) * rng.uniform(0.5, 1.0)
 
 
 @dataclass

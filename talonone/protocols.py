@@ -28,11 +28,13 @@ from beam_talonone.talonone.work import Part, Protocol, Work
 class Known:
     """What the job knows about a record's session beyond the record itself.
 
-    `session_sent`: an earlier version of the order was applied by this job. `order_dead`: the order's record is a
+    `session_sent`: an earlier version of the order was applied by this job, `session_closed`: one that closed it.
+    `order_dead`: the order's record is a
     dead letter and none was applied. `returned`: items of the order that this job returned earlier.
     """
 
     session_sent: bool = False
+    session_closed: bool = False
     order_dead: bool = False
     returned: list[dict[str, Any]] = field(default_factory=list)
 
@@ -175,10 +177,35 @@ async def returned(courier: Courier, work: Work, part: Part, known: Known) -> Ou
             return _already(part)
         if shown is None and not courier.still_protected():
             return _unknown(courier, part, "in flight when a run ended, and the session does not tell")
+    elif courier.options.look_first and not (known.session_closed and work.profiles):
+        early = await _too_early(courier, work, part, known)
+        if early is not None:
+            return early
     answer = await courier.send(part.request)
     if answer.unclear_before and not answer.ok and await _shows(courier, work, items, known):
         return _already(part)
     return _settled(courier, part, answer)
+
+
+async def _too_early(courier: Courier, work: Work, part: Part, known: Known) -> Outcome | None:
+    """The outcome of a return whose order the API does not have, or has not closed. It was not sent: the API would
+    store its refusal, and give it again when the order has come."""
+    found = await read_session(courier, work.sessions[0])
+    operation = part.request.operation
+    if found is None:
+        reason = Reason.ORDER_DEAD_LETTERED if known.order_dead else Reason.NOT_FOUND
+        detail = f"the API does not have the order {work.sessions[0]}"
+    elif found.get("state") == "open":
+        reason, detail = Reason.ORDER_NOT_CLOSED, f"the order {work.sessions[0]} is open"
+    elif not work.profiles and isinstance(found.get("profileId"), str) and found["profileId"]:
+        detail = "it goes again, ordered with its order's customer"
+        return Outcome(
+            End.DEAD, Reason.ORDER_NOT_CLOSED.value, detail, operation=operation, premature=True,
+            customer=found["profileId"],
+        )  # fmt: skip
+    else:
+        return None
+    return Outcome(End.DEAD, reason.value, detail, operation=operation, premature=True)
 
 
 async def _shows(courier: Courier, work: Work, items: list[dict[str, Any]], known: Known) -> bool | None:

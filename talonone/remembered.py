@@ -1,8 +1,12 @@
 """What a stream remembers of records that have left: in memory, or in a small store on disk that survives a crash."""
 
 import sqlite3
+import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from beam_talonone.talonone.sequencer import Order
 from beam_talonone.talonone.supersede import Change, change_of
@@ -21,10 +25,37 @@ CREATE TABLE IF NOT EXISTS changes (
   customer TEXT NOT NULL, what TEXT NOT NULL, name TEXT NOT NULL, event_us INTEGER NOT NULL, rank INTEGER NOT NULL,
   version INTEGER NOT NULL, at REAL NOT NULL, PRIMARY KEY (customer, what, name)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS customers (
+  session TEXT PRIMARY KEY, customer TEXT NOT NULL, at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS returned (
+  identity BLOB PRIMARY KEY, session TEXT NOT NULL, items TEXT NOT NULL, at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS returned_of ON returned (session);
+CREATE INDEX IF NOT EXISTS returned_by_age ON returned (at);
 CREATE INDEX IF NOT EXISTS ended_by_age ON ended (at);
 CREATE INDEX IF NOT EXISTS sent_by_age ON sent (at);
 CREATE INDEX IF NOT EXISTS changes_by_age ON changes (at);
+CREATE INDEX IF NOT EXISTS customers_by_age ON customers (at);
 """
+
+
+class Marks(msgspec.Struct, frozen=True, array_like=True):
+    """What is to be remembered of a record that leaves: under what, and what of a profile it sets."""
+
+    order: Order
+    sent: list[Key]
+    customer: str = ""
+    changes: list[tuple[str, str]] = []
+    """(attribute | audience | erasure, name)."""
+
+
+def marks_of(work: Work) -> Marks:
+    if work.kind == "orders":
+        return Marks(work.order(), [*work.keys(), ("order", work.id)], work.profiles[0])
+    if work.kind == "profiles":
+        return Marks(work.order(), list(work.keys()), work.id, list(_set_by(change_of(work))))
+    return Marks(work.order(), list(work.keys()))
 
 
 class Store:
@@ -34,18 +65,38 @@ class Store:
     """
 
     def __init__(self, path: Path | None = None, expiry: float = FOR_EIGHT_DAYS) -> None:
-        self._expiry = expiry
-        self._connection = sqlite3.connect(":memory:" if path is None else path, check_same_thread=False)
+        self.expiry = expiry
+        # a replay may write to the file of a stream that runs, and waits for its turn
+        self._connection = sqlite3.connect(":memory:" if path is None else path, 60.0, check_same_thread=False)
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.executescript(SCHEMA)
+
+    def customer_of(self, session: str) -> str | None:
+        """The customer of the latest order that was sent for a session."""
+        row = self._connection.execute("SELECT customer FROM customers WHERE session = ?", (session,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def returned_of(self, session: str) -> list[dict[str, Any]]:
+        """The items that were returned of an order."""
+        rows = self._connection.execute("SELECT items FROM returned WHERE session = ?", (session,)).fetchall()
+        return [item for (items,) in rows for item in msgspec.json.decode(items)]
 
     def content(self, identity: bytes) -> bytes | None:
         row = self._connection.execute("SELECT content FROM ended WHERE identity = ?", (identity,)).fetchone()
         return None if row is None else bytes(row[0])
 
     def ended(self, work: Work, now: float) -> None:
-        self._connection.execute("INSERT OR REPLACE INTO ended VALUES (?, ?, ?)", (work.identity, work.content, now))
+        self.note_end(work.identity, work.content, now)
+
+    def note_end(self, identity: bytes, content: bytes, now: float) -> None:
+        self._connection.execute("INSERT OR REPLACE INTO ended VALUES (?, ?, ?)", (identity, content, now))
+
+    def note_returned(self, identity: bytes, session: str, items: list[dict[str, Any]], now: float) -> None:
+        self._connection.execute(
+            "INSERT OR REPLACE INTO returned VALUES (?, ?, ?, ?)",
+            (identity, session, msgspec.json.encode(items).decode(), now),
+        )
 
     def last_order(self, session: str) -> Order | None:
         return self._sent("order", session)
@@ -65,19 +116,26 @@ class Store:
         return [Change(names, audiences, any(what == "erasure" for what, _ in rows))]
 
     def sent(self, work: Work, now: float) -> None:
-        keys = [*work.keys(), *([("order", work.id)] if work.kind == "orders" else [])]
+        self.note(marks_of(work), now)
+
+    def note(self, marks: Marks, now: float) -> None:
         self._connection.executemany(
             "INSERT INTO sent VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET"
             " event_us = excluded.event_us, rank = excluded.rank, version = excluded.version, at = excluded.at"
             " WHERE (excluded.event_us, excluded.rank, excluded.version) >= (event_us, rank, version)",
-            [(*key, *work.order(), now) for key in keys],
+            [(*key, *marks.order, now) for key in marks.sent],
         )
-        if work.kind == "profiles":
+        session = next((name for kind, name in marks.sent if kind == "order"), None)
+        if session is not None:
+            self._connection.execute(
+                "INSERT OR REPLACE INTO customers VALUES (?, ?, ?)", (session, marks.customer, now)
+            )
+        if marks.changes:
             self._connection.executemany(
                 "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (customer, what, name) DO UPDATE SET"
                 " event_us = excluded.event_us, rank = excluded.rank, version = excluded.version, at = excluded.at"
                 " WHERE (excluded.event_us, excluded.rank, excluded.version) >= (event_us, rank, version)",
-                [(work.id, what, name, *work.order(), now) for what, name in _set_by(change_of(work))],
+                [(marks.customer, what, name, *marks.order, now) for what, name in marks.changes],
             )
 
     def commit(self) -> None:
@@ -85,10 +143,10 @@ class Store:
 
     def forget_expired(self, now: float) -> int:
         """Forget what is older than the expiry; returns how much that was."""
-        before = now - self._expiry
+        before = now - self.expiry
         return sum(
             self._connection.execute(f"DELETE FROM {table} WHERE at < ?", (before,)).rowcount
-            for table in ("ended", "sent", "changes")
+            for table in ("ended", "sent", "changes", "customers", "returned")
         )
 
     def close(self) -> None:
@@ -100,6 +158,21 @@ class Store:
             "SELECT event_us, rank, version FROM sent WHERE kind = ? AND id = ?", (kind, name)
         ).fetchone()
         return row
+
+    def begin(self, patience: float = 60.0) -> None:
+        """Begin to write beside a process that writes all the time: between two of its commits, which SQLite's own
+        waiting hardly ever meets. Raises sqlite3.OperationalError when `patience` (seconds) is over."""
+        until = time.monotonic() + patience
+        self._connection.execute("PRAGMA busy_timeout = 0")
+        while True:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                break
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+            time.sleep(0.0005)
+        self._connection.execute("PRAGMA busy_timeout = 60000")
 
 
 def _set_by(change: Change) -> Iterable[tuple[str, str]]:

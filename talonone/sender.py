@@ -25,6 +25,9 @@ KEY_HOLDS = 23 * 3600.0
 LONGEST_RETRY_AFTER = 3600.0
 """Seconds: a longer Retry-After is not waited for in full, or it could outlast the key and the run."""
 
+REFUSED_FIRST_WAIT, REFUSED_LONGEST_WAIT = 1.0, 60.0
+"""Seconds between tries while a stream waits for its key, or the address, to be put right."""
+
 FRESH_KEY_AFTER = 2
 """Answers 409 in a row after which a request takes a fresh key: an API that stores a 409 would replay it for ever."""
 
@@ -51,6 +54,12 @@ class Trip:
     look: Look | None = None
     noted: bool = False
     """True while what `started` wrote stands."""
+    protected: bool = True
+    """False for what was sent so long ago that it goes again for another reason than its key: it was read back."""
+
+
+class _Expired(Exception):
+    """A request of unclear outcome cannot leave before its key expires."""
 
 
 @dataclass
@@ -67,6 +76,13 @@ class Sender:
     rng: random.Random = field(default_factory=random.Random)
     wall: Callable[[], float] = time.time
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    hold_on: Callable[[StopRun], bool] | None = None
+    """Asked when the key is refused or the address is wrong: True waits until that has been put right."""
+    refusal: StopRun | None = None
+    """What is waited for."""
+    _refused: int = 0
+    """Tries, one after the other, since it is waited for."""
+    _probing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _careful: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def final_answer(self, trip: Trip) -> Answer:
@@ -77,13 +93,24 @@ class Sender:
         patience = Patience(id(trip))
         row = OPERATIONS[trip.request.operation]
         unsafe = not row.is_read and row.repeats(trip.request) is SafeToRepeat.NO
+        trip.protected = not self._no_longer_protected(trip)
         while True:
-            answer = await (self._try_carefully(trip) if unsafe else self._try(trip))
-            if answer.status in row.says:
-                answer = await judged(row, answer, unclear=trip.unclear, look=trip.look)
-            if answer.verdict is Verdict.STOP:
-                raise self._refused_key(answer)
-            self._check_path(trip, answer)
+            try:
+                answer = await self._next_try(trip, unsafe)
+                if answer.status in row.says:
+                    answer = await judged(row, answer, unclear=trip.unclear, look=trip.look)
+                if answer.verdict is Verdict.STOP:
+                    raise self._refused_key(answer)
+                self._check_path(trip, answer)
+            except (KeyRefused, WrongAddress) as why:
+                if self.hold_on is None or not self.hold_on(why):
+                    raise
+                self.refusal = why
+                continue
+            except _Expired:
+                waited = "an earlier try may have acted, and its key expired before this one could leave"
+                return Answer(None, Verdict.UNKNOWN, None, waited, unclear_before=True, tries=trip.tries)
+            self.refusal, self._refused = None, 0
             now = asyncio.get_running_loop().time()
             if answer.verdict is not Verdict.RETRY:
                 self.health.works(now)
@@ -110,6 +137,20 @@ class Sender:
                 if not unsafe:  # one try of it tells as much of the API as of itself
                     self.health.gave_up_on(id(trip))
                 return replace(answer, verdict=Verdict.UNKNOWN, unclear_before=True, tries=trip.tries)
+
+    async def _next_try(self, trip: Trip, unsafe: bool) -> Answer:
+        """While the API refuses all we send, one request goes at a time, and later and later."""
+        while True:
+            if self.refusal is None:
+                await self._leave(trip.ticket)
+            if self.refusal is None:  # leave may have been long in coming
+                return await (self._try_carefully(trip) if unsafe else self._try(trip))
+            self._give_back(trip.ticket)
+            async with self._probing:
+                if self.refusal is not None:
+                    self._refused += 1
+                    await self._pause(backoff(self._refused, self.rng, REFUSED_FIRST_WAIT, REFUSED_LONGEST_WAIT))
+                    return await self._try(trip)
 
     async def _try_carefully(self, trip: Trip) -> Answer:
         """A try of what must not go twice. While the API fails for all, one goes at a time, and later and later: each
@@ -147,6 +188,8 @@ class Sender:
         await self._leave(ticket)
         if self.stopping.is_set():
             raise StopRun("stopped")
+        if trip.protected and self._no_longer_protected(trip):
+            raise _Expired
         trip.tries += 1
         if trip.first_sent is None:
             trip.first_sent = self.wall()

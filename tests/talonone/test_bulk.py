@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.operations.profiles import ProfilesUpdate, update_customer_profiles_v2
 from beam_talonone.schemas.reasons import Reason
+from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.answers import Answer, Problem, Verdict
-from beam_talonone.talonone.bulk import bulk_request, isolate, merged, pointed_entries
+from beam_talonone.talonone.bulk import Pack, bulk_request, isolate, merged, pointed_entries
 
 YES = Answer(204, Verdict.APPLIED, None, "")
 
@@ -150,3 +151,16 @@ def test_merged_changes_do_what_they_did_one_after_the_other():
     assert b'"y":1.50' in merged(changes).body
     assert merged([profile("a"), profile("a")]).body_json() == {"customerProfiles": [{"integrationId": "a"}]}
     assert merged(changes[:1]) is changes[0]
+
+
+def test_a_bulk_is_full_by_bytes_as_well_and_what_is_too_large_alone_goes_alone(monkeypatch):
+    monkeypatch.setattr("beam_talonone.talonone.bulk.MOST_BYTES", 1_000)
+    pack = Pack("update_customer_profiles_v2")
+    small = Request("update_customer_profiles_v2", "PUT", "/v2/customer_profiles", {}, {}, b"x" * 400)
+    large = Request("update_customer_profiles_v2", "PUT", "/v2/customer_profiles", {}, {}, b"x" * 5_000)
+    assert pack.room_for(1, large)
+    for number in range(2):
+        assert pack.room_for(1, small)
+        pack.add(number, small, 1, [("profile", str(number))])
+    assert not pack.room_for(1, small)
+    assert pack.size == 2

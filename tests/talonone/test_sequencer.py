@@ -1,6 +1,7 @@
 """Records in any order of arrival: what leaves, in which order, and what does not."""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from beam_talonone.talonone.remembered import Store
 from beam_talonone.talonone.sequencer import Send, Sequencer, Settled
 
 APPLIED, REFUSED = Outcome(End.APPLIED), Outcome(End.DEAD, "refused")
+TOO_EARLY = Outcome(End.DEAD, "order_not_closed", premature=True)
 
 
 def record(kind, second, **fields):
@@ -21,11 +23,16 @@ def record(kind, second, **fields):
 
 
 def order(second, order_id="o", version=0, **fields):
-    return record("orders", second, order_id=order_id, status="open", version=version, **fields)
+    return record("orders", second, **{"order_id": order_id, "status": "open", "version": version, **fields})
 
 
 def event(second, event_id, **fields):
     return record("events", second, event_id=event_id, type="view", **fields)
+
+
+def returned(second, return_id="r", order_id="o", **fields):
+    items = [{"sku": "s", "quantity": 1}]
+    return record("returns", second, return_id=return_id, order_id=order_id, items=items, **fields)
 
 
 def profile(second, version=0, **fields):
@@ -41,6 +48,7 @@ class Stream:
     sent: list = field(default_factory=list)
     settled: dict = field(default_factory=dict)
     told: list = field(default_factory=list)
+    closed: dict = field(default_factory=dict)
 
     def __post_init__(self):
         self.store = Store()
@@ -48,14 +56,24 @@ class Stream:
 
     def take(self, decisions, now):
         for decision in decisions:
-            self.told.append(decision.token)
             if isinstance(decision, Send):
                 self.sent.append(decision.work)
-                self.settled[decision.token] = self.outcome.end
-                self.take(self.sequencer.ended(decision.work, self.outcome, now), now)
+                self.take(self.sequencer.ended(decision.work, self.outcome_of(decision.work), now), now)
             else:
                 assert isinstance(decision, Settled)
+                self.told.append(decision.token)
                 self.settled[decision.token] = decision.outcome.end
+
+    def outcome_of(self, work):
+        if work.kind == "orders" and work.status == "completed" and self.outcome is APPLIED:
+            self.closed[work.id] = work.profiles[0]
+        if work.kind != "returns":
+            return self.outcome
+        if work.sessions[0] not in self.closed:
+            return TOO_EARLY
+        if not work.profiles:
+            return Outcome(End.DEAD, "order_not_closed", premature=True, customer=self.closed[work.sessions[0]])
+        return self.outcome
 
     def arrive(self, work, token, now):
         self.take(self.sequencer.due(now), now)
@@ -138,7 +156,7 @@ def test_a_repeat_is_settled_with_the_first_and_not_before():
     assert sequencer.arrive(event(1, "e"), "and again", 6.0) == []
     ended = sequencer.ended(sent.work, APPLIED, 7.0)
     assert [(one.token, one.outcome.end) for one in ended] == [
-        ("again", End.DUPLICATE), ("and again", End.DUPLICATE),
+        ("first", End.APPLIED), ("again", End.DUPLICATE), ("and again", End.DUPLICATE),
     ]  # fmt: skip
     (late,) = sequencer.arrive(event(1, "e"), "days later", 500_000.0)
     assert (late.token, late.outcome.end) == ("days later", End.DUPLICATE)
@@ -164,12 +182,90 @@ def test_an_id_with_other_content_is_told(ended):
     assert stream.settled[2] is End.DEAD
 
 
+def test_a_return_waits_for_its_order_and_leaves_right_after_it():
+    stream = Stream()
+    stream.arrive(returned(30), "r", 0.0)
+    stream.arrive(event(40, "e"), "e", 1.0)
+    stream.take(stream.sequencer.due(6.0), 6.0)
+    assert stream.settled == {"e": End.APPLIED}, "it holds nothing up"
+    assert stream.sequencer.parked == 1
+    stream.arrive(order(10, status="open"), "open", 6.5)
+    stream.arrive(order(20, status="completed"), "closed", 6.5)
+    stream.take(stream.sequencer.due(12.0), 12.0)
+    assert [work.kind for work in stream.sent] == ["returns", "events", "orders", "orders", "returns"]
+    assert stream.settled["r"] is End.APPLIED
+    assert stream.sequencer.parked == 0
+    assert stream.sequencer.next_due() is None
+
+
+def test_a_return_asks_ever_more_rarely_and_is_a_dead_letter_in_the_end():
+    stream = Stream(settle=0.0)
+    stream.arrive(returned(30), "r", 100.0)
+    stream.arrive(returned(30), "again", 110.0)
+    asked = []
+    while (due := stream.sequencer.next_due()) is not None:
+        assert stream.settled == {}
+        asked.append(due)
+        stream.take(stream.sequencer.due(due), due)
+    gaps = [later - earlier for earlier, later in pairwise(asked[:-1])]
+    assert gaps == sorted(gaps)
+    assert asked[-1] == 700.0
+    assert max(gaps) == 60.0
+    assert stream.settled == {"r": End.DEAD, "again": End.DEAD}
+    assert list(stream.sequencer.drain()) == []
+
+
+def test_a_return_whose_order_was_closed_by_somebody_else_is_found_by_looking():
+    stream = Stream(settle=0.0)
+    stream.arrive(returned(30), "r", 0.0)
+    stream.closed["o"] = "c"
+    due = stream.sequencer.next_due()
+    stream.take(stream.sequencer.due(due), due)
+    assert stream.settled == {"r": End.APPLIED}
+
+
+def test_a_return_without_a_customer_goes_with_that_of_its_order():
+    stream = Stream(settle=0.0)
+    stream.closed["o"] = "whose"
+    stream.arrive(returned(30, customer_id=None), "r", 0.0)
+    assert [work.profiles for work in stream.sent] == [[], ["whose"]]
+    assert stream.settled == {"r": End.APPLIED}
+
+
+def test_many_returns_that_wait_ask_no_more_often_than_allowed():
+    sequencer = Sequencer(Store(), 0.0, looks_per_second=2.0)
+    for number in range(200):
+        (sent,) = sequencer.arrive(returned(30, f"r{number}", f"o{number}"), number, 0.0)
+        assert sequencer.ended(sent.work, TOO_EARLY, 0.0) == []
+    assert sequencer.parked == 200
+    looks, now = 0, 0.0
+    while now < 300.0:
+        for sent in sequencer.due(now):
+            looks += 1
+            sequencer.ended(sent.work, TOO_EARLY, now)
+        now += 0.5
+    assert 0 < looks <= 2.0 * 300 + 200
+    assert sorted(token for token, _ in sequencer.drain()) == list(range(200))
+
+
+def test_after_an_unclean_end_all_wait_for_what_the_dead_process_held():
+    sequencer = Sequencer(Store(), 5.0, quiet_until=10.0)
+    sequencer.arrive(event(9, "new"), 1, 0.0)
+    assert sequencer.next_due() == 15.0
+    sequencer.arrive(event(1, "old"), 2, 9.9)
+    assert [sent.work.id for sent in sequencer.due(15.0)] == ["old", "new"]
+    sequencer.arrive(event(10, "later"), 3, 20.0)
+    assert sequencer.next_due() == 25.0
+
+
 def test_what_waits_is_given_back_when_reading_stops():
     sequencer = Sequencer(Store(), 5.0)
     sequencer.arrive(event(1, "e"), "first", 0.0)
     sequencer.arrive(event(1, "e"), "again", 0.0)
     sequencer.arrive(event(1, "f"), "other", 0.0)
-    assert sorted(sequencer.drain()) == ["again", "first", "other"]
+    assert sorted((token, work.id) for token, work in sequencer.drain()) == [
+        ("again", "e"), ("first", "e"), ("other", "f"),
+    ]  # fmt: skip
     assert sequencer.held == 2
 
 
@@ -225,3 +321,40 @@ def test_whenever_it_arrives_each_has_one_end_and_nothing_old_goes_over_somethin
             for name in entry["attributes"]:
                 assert state.get((work.id, name), work.order()) <= work.order()
                 state[work.id, name] = work.order()
+
+
+def completed(second, which, version=0):
+    return order(second, which, version, status="completed", customer_id="c")
+
+
+WITH_RETURNS = st.one_of(
+    RECORDS,
+    st.builds(completed, st.integers(0, 9), st.sampled_from(ORDERS)),
+    st.builds(
+        lambda second, number, which, who: returned(second, f"{which}{number}", which, customer_id=who),
+        st.integers(0, 9), st.integers(0, 2), st.sampled_from(ORDERS), st.sampled_from(["c", None]),
+    ),
+)  # fmt: skip
+
+
+@given(st.lists(st.tuples(WITH_RETURNS, st.floats(0.0, 800.0)), max_size=25))
+def test_a_return_ends_once_and_is_given_up_only_when_it_has_waited(arrivals):
+    stream, since = Stream(), {}
+    inner = stream.take
+
+    def take(decisions, now):
+        for decision in decisions:
+            if isinstance(decision, Settled) and decision.outcome.premature:
+                assert now >= since[decision.work.identity] + stream.sequencer.wait_for_order
+                assert decision.work.sessions[0] not in stream.closed
+        inner(decisions, now)
+
+    stream.take = take
+    for token, (work, now) in enumerate(sorted(arrivals, key=lambda arrival: arrival[1])):
+        stream.take(stream.sequencer.due(now), now)
+        if work.identity not in {one.identity for _, one in stream.sequencer.drain()}:
+            since[work.identity] = now
+        stream.arrive(work, token, now)
+    stream.end()
+    assert sorted(stream.told) == list(range(len(arrivals)))
+    assert (stream.sequencer.held, stream.sequencer.parked, list(stream.sequencer.drain())) == (0, 0, [])

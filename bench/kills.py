@@ -1,0 +1,137 @@
+"""kill -9 at random moments, in every way, with and without ordering keys: what was lost, doubled, out of order.
+
+    python bench/kills.py --seeds 10 --parallel 3         the whole matrix, as a table
+    python bench/kills.py --only group --seeds 1          one way of killing
+
+Each run publishes 800 messages of all kinds in six portions, starts the stream, kills it five times in the midst of
+its work and starts it again, and judges the simulator's ledger at the end (tests/streams/judge.py).
+"""
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from e2e.harness import simulator
+from streams.emulator import running_emulator
+from streams.judge import judge
+from streams.pubsub import PubSub
+from streams.rig import AFTER_KILL, Rig, halves
+from streams.tools import find_emulator, find_prism
+from streams.traffic import FAULTS, make_traffic
+
+WAYS = {
+    "worker": "the worker process",
+    "prism": "Prism",
+    "worker prism": "both at once",
+    "group": "all, in an outage",
+}
+KILLS, MESSAGES = 5, 800
+
+
+def one(way: str, seed: int, ordering: bool) -> dict[str, Any]:
+    """One run, from an empty emulator to the judgement."""
+    rng, traffic = random.Random(seed), make_traffic(MESSAGES, seed=seed, customers=100)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_emulator(find_emulator(), Path(folder)) as emulator,
+        PubSub(emulator.host) as pubsub,
+        simulator(faults=FAULTS, latency_ms=20, unknown_attributes=("unknown_one",)) as api,
+    ):
+        made = Rig(api, pubsub, emulator.host, find_prism(), Path(folder), ("--rate", 300, "--settle", 1), ordering)
+        made.subscribe(*traffic.kinds)
+        held = again = 0
+        for portion in halves(traffic, KILLS + 1)[:KILLS]:
+            made.publish(portion)
+            before = made.requests()
+            made.start()
+            _wait(made, before + rng.randrange(10, len(portion) // 2))
+            if way == "group":
+                api.faults("outage:kind=cut")
+            time.sleep(rng.uniform(0.0, 0.4))
+            made.kill(*way.split())
+            api.faults(*FAULTS)
+            held += int(api.summary()["requests"]) - before
+        made.publish(halves(traffic, KILLS + 1)[KILLS])
+        made.start()
+        made.wait_until_quiet(AFTER_KILL)
+        code = made.stop()
+        verdict = judge(traffic, made.ledger(), made.letters(), by_customer=False)
+        made.assert_empty()
+        made.assert_no_leftovers()
+        rows = api.rows("requests")
+        again = sum(bool(row["replayed"]) for row in rows)
+        return {
+            "way": way, "seed": seed, "ordering": ordering, "exit": code, "lost": len(verdict.lost),
+            "doubled": len(verdict.doubled), "older over newer": len(verdict.disorder),
+            "letters": len(verdict.letters),
+            "requests": len(rows), "answered again": again, "wrong": verdict.wrong(),
+        }  # fmt: skip
+
+
+def _wait(made: Rig, requests: int) -> None:
+    deadline = time.monotonic() + 60.0
+    while made.requests() < requests and time.monotonic() < deadline and made.process.poll() is None:
+        time.sleep(0.01)
+
+
+def _run(arguments: tuple[str, int, bool]) -> dict[str, Any]:
+    way, seed, ordering = arguments
+    words = [sys.executable, __file__, "--only", way, "--seed", str(seed), *(["--ordering"] if ordering else [])]
+    ended = subprocess.run([*words, "--one"], capture_output=True, text=True, check=False)
+    line = ended.stdout.strip().splitlines()[-1:] or ["{}"]
+    try:
+        found: dict[str, Any] = json.loads(line[0])
+    except ValueError:
+        found = {}
+    if not found:
+        found = {"way": way, "seed": seed, "ordering": ordering, "failed": ended.stderr.strip()[-500:]}
+    print(json.dumps(found), file=sys.stderr, flush=True)
+    return found
+
+
+def table(runs: list[dict[str, Any]]) -> str:
+    groups: dict[tuple[str, bool], list[dict[str, Any]]] = defaultdict(list)
+    for run in runs:
+        groups[run["way"], run["ordering"]].append(run)
+    names = ("lost", "doubled", "older over newer", "letters")
+    lines = ["| killed | ordering keys | runs | lost | doubled | older over newer | letters wrong | requests |",
+             "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    for (way, ordering), its in groups.items():
+        sums = " | ".join(str(sum(run.get(name, 0) for run in its)) for name in names)
+        failed = sum("failed" in run for run in its)
+        total = sum(run.get("requests", 0) for run in its)
+        count = f"{len(its)}" + (f" ({failed} failed)" if failed else "")
+        lines.append(f"| {WAYS[way]} | {'yes' if ordering else 'no'} | {count} | {sums} | {total:,} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--parallel", type=int, default=2)
+    parser.add_argument("--only", choices=[*WAYS])
+    parser.add_argument("--ordering", action="store_true")
+    parser.add_argument("--one", action="store_true", help="one run in this process")
+    given = parser.parse_args()
+    if given.one:
+        print(json.dumps(one(given.only, given.seed, given.ordering)))
+        return
+    ways = [given.only] if given.only else [*WAYS]
+    plan = [(way, seed, ordering) for seed in range(given.seeds) for way in ways for ordering in (False, True)]
+    with ThreadPoolExecutor(given.parallel) as pool:
+        print(table(list(pool.map(_run, plan))))
+
+
+if __name__ == "__main__":
+    main()

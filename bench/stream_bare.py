@@ -1,0 +1,57 @@
+"""The fastest client there is here: the project's own transport, 64 in flight, and nothing else.
+
+    TALONONE_API_KEY=... python bench/stream_bare.py URL COUNT
+
+No Beam, no Pub/Sub, no order, no retries, nothing written down: requests and keys are made before the first leaves.
+"""
+
+import asyncio
+import os
+import sys
+from collections import deque
+from itertools import starmap
+
+import uvloop
+from stream_stand import encode, make_records
+
+from beam_talonone.schemas.raw import Raw
+from beam_talonone.schemas.request import Request
+from beam_talonone.talonone.build import BuildOptions
+from beam_talonone.talonone.identity import idempotency_key
+from beam_talonone.talonone.transport import HttpTransport
+from beam_talonone.transforms.prepare import prepare
+
+IN_FLIGHT = 64
+TIMEOUT = 30.0
+
+
+def request_of(kind: str, record: object) -> tuple[Request, str]:
+    """The request that a stream would send for a record of one request, and its key."""
+    work = prepare(Raw(kind, "bench", 1, "jsonl", encode(record), None, None), BuildOptions()).work
+    if work is None or len(work.parts) != 1:
+        raise ValueError(f"not a record of one request: {record}")
+    request = work.parts[0].request
+    return request, idempotency_key([work.identity], f"0:{request.operation}")
+
+
+async def empty(url: str, key: str, waiting: deque[tuple[Request, str]]) -> None:
+    """Send all that waits. Raises RuntimeError at the first answer that is no success."""
+    async with HttpTransport(url, key, TIMEOUT) as transport:
+
+        async def work() -> None:
+            while waiting:
+                reply = await transport.send(*waiting.popleft())
+                if reply.status >= 300:
+                    raise RuntimeError(f"status {reply.status}: {reply.body[:200]!r}")
+
+        await asyncio.gather(*(work() for _ in range(IN_FLIGHT)))
+
+
+def main() -> None:
+    url, count = sys.argv[1:]
+    waiting = deque(starmap(request_of, make_records(int(count))))
+    uvloop.run(empty(url, os.environ["TALONONE_API_KEY"], waiting))
+
+
+if __name__ == "__main__":
+    main()

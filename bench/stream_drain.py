@@ -1,0 +1,115 @@
+"""SIGTERM under load: how long the end takes, what is still sent, and what a second start sends again.
+
+Messages wait, 64 requests of 50 ms are in flight, and after a fifth of them the stream is told to stop. A second one
+with the same state then does the rest.
+"""
+
+import argparse
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.table import Table
+from stream_stand import UNLIMITED, Stand, clock_of, make_records, standing, until
+
+LATENCY_MS = 50
+ENDS_WITHIN = 60.0
+
+
+@dataclass(frozen=True)
+class Drained:
+    """`before` are requests that had arrived when the signal was sent, `in_flight` those of them without an answer at
+    that moment, `after` those that came later. `again` went under a key that had been there, `twice` acted twice."""
+
+    code: int
+    seconds: float
+    before: int
+    in_flight: int
+    after: int
+    again: int
+    twice: int
+    lost: int
+    reads: float
+    """Seconds from the second start until it reads."""
+    first: float
+    """Seconds from then to its first request: what was given back comes again at once, what was not only when its
+    lease has run out."""
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--messages", type=int, default=5_000)
+    parser.add_argument("--rounds", type=int, default=3)
+
+
+def measure(given: argparse.Namespace, say: Callable[[str], None]) -> tuple[dict[str, Any], list[Table]]:
+    """`rounds` times, each with everything fresh."""
+    found = []
+    for number in range(given.rounds):
+        found.append(one := drain(given.messages))
+        say(f"{number + 1}: exit code {one.code} after {one.seconds:.2f} s, {one.again} again, {one.lost} lost")
+    return {"messages": given.messages, "rounds": [asdict(one) for one in found]}, [_table(found)]
+
+
+def drain(count: int) -> Drained:
+    """One stream that is told to stop, and one that does the rest."""
+    with standing("events", words=UNLIMITED, latency_ms=LATENCY_MS) as stand:
+        rig = stand.rig
+        stand.publish(list(make_records(count)))
+        rig.start()
+        until(lambda: rig.requests() >= count / 5, rig, "a fifth is sent", look=0.01)
+        zero, _ = clock_of(stand.simulator)
+        told = time.monotonic()
+        rig.process.send_signal(signal.SIGTERM)
+        code = int(rig.process.wait(ENDS_WITHIN))
+        seconds = time.monotonic() - told
+        rows = stand.simulator.rows("requests")
+        started = time.monotonic()
+        rig.start()
+        said = rig.folder / f"err-{rig.starts}"
+        until(lambda: b"reading" in said.read_bytes(), rig, "it reads", look=0.05)
+        reads = time.monotonic()
+        until(lambda: stand.acted() >= count, rig, f"{count} messages are applied")
+        stand.settle_down(2.0)
+        stand.stop()
+        return _judge(stand, count, code, seconds, told - zero, reads - zero, len(rows), reads - started)
+
+
+def _judge(
+    stand: Stand, count: int, code: int, seconds: float, told: float, reads: float, first: int, start: float
+) -> Drained:
+    """`told` and `reads` are moments on the simulator's clock, `first` is how many requests the first stream made,
+    `start` the seconds until the second one read."""
+    rows = stand.simulator.rows("requests")
+    keys = Counter(row["key"] for row in rows)
+    acted = Counter(row["key"] for row in stand.simulator.rows("ledger"))
+    arrivals = [float(row["arrived"]) for row in rows]
+    answers = [float("inf") if row["answered"] is None else float(row["answered"]) for row in rows]
+    return Drained(
+        code,
+        seconds,
+        before=sum(at < told for at in arrivals),
+        in_flight=sum(at < told < answered for at, answered in zip(arrivals, answers, strict=True)),
+        after=sum(at >= told for at in arrivals[:first]),
+        again=len(rows) - len(keys),
+        twice=sum(acted.values()) - len(acted),
+        lost=count - len(acted),
+        reads=start,
+        first=min(arrivals[first:], default=reads) - reads,
+    )
+
+
+def _table(found: list[Drained]) -> Table:
+    table = Table(
+        "", "exit", "seconds", "before", "in flight", "after", "again", "twice", "lost", "reads", "first",
+        title="SIGTERM under load, and a second start",
+        caption="requests before and after the signal; seconds to the end, until a new start reads, and to its first",
+    )  # fmt: skip
+    for number, one in enumerate(found, 1):
+        table.add_row(
+            str(number), str(one.code), f"{one.seconds:.2f}", f"{one.before:,}", str(one.in_flight), str(one.after),
+            str(one.again), str(one.twice), str(one.lost), f"{one.reads:.1f}", f"{one.first:.1f}",
+        )  # fmt: skip
+    return table

@@ -1,0 +1,139 @@
+"""Seconds from the publishing of a message to the moment when the API acts on it, at 100 messages a second.
+
+Messages are published one by one on an even schedule, each with the time just before it was published in its record:
+the ledger then says of each when it was published and when it was applied. --settle 0, --bulk-age 0. Beside it the
+same messages, pulled from the emulator by a loop that does nothing else: what of the time is the emulator's.
+"""
+
+import argparse
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import msgspec
+from rich.table import Table
+from stream_stand import KINDS, Stand, clock_of, make_records, standing, until
+
+from beam_talonone.transforms.pubsub.client import PubSub
+
+WORDS = ("--rate", 1_000, "--settle", 0, "--bulk-age", 0)
+"""The default rate of 100 requests a second would be what is measured."""
+
+WARM_UP = 200
+PHASES = {"events": ("events",), "mix": KINDS}
+MARK = "published"
+"""The attribute that tells the time of publishing, on the machine's monotonic clock."""
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seconds", type=float, default=60.0, help="of each phase: events, then a mix of kinds")
+    parser.add_argument("--pace", type=float, default=100.0, help="messages a second")
+
+
+def measure(given: argparse.Namespace, say: Callable[[str], None]) -> tuple[dict[str, Any], list[Table]]:
+    """Both phases in one run of a stream, then the emulator alone."""
+    count, found, paces = int(given.seconds * given.pace), {}, {}
+    with standing("events", "orders", "profiles", words=WORDS) as stand:
+        stand.rig.start()
+        stand.publish([_marked(*one, 0.0) for one in make_records(WARM_UP, KINDS)])
+        until(lambda: stand.acted() > WARM_UP / 2, stand.rig, "the stream is under way")
+        stand.settle_down(2.0)
+        first = WARM_UP
+        for phase, kinds in PHASES.items():
+            began = time.monotonic()
+            late = _publish(stand, make_records(count, kinds, first=first), given.pace)
+            paces[phase] = count / (time.monotonic() - began)
+            stand.settle_down(2.0)
+            zero, wrong = clock_of(stand.simulator)
+            taken = [one for one in _taken(stand.simulator.rows("ledger"), zero) if one[1] >= began]
+            if len(taken) != count:
+                raise RuntimeError(f"{phase}: {len(taken)} of {count} messages in the ledger\n{stand.rig.said()}")
+            found[phase] = taken
+            first += count
+            say(f"{phase}: {count} published at {paces[phase]:.1f} a second, the latest {late * 1000:.0f} ms late")
+        stand.stop()
+    rows = {phase: [one[2] for one in taken] for phase, taken in found.items()}
+    rows |= {f"mix: {kind}": [one[2] for one in found["mix"] if one[0] == kind] for kind in dict.fromkeys(KINDS)}
+    rows["emulator alone"] = _pulled(count, given.pace)
+    figures = {
+        "seconds": {name: _figures(seconds) for name, seconds in rows.items()},
+        "pace": paces,
+        "clocks_within": wrong,
+    }
+    return figures, [_table(rows, wrong)]
+
+
+def _publish(stand: Stand, records: Iterable[tuple[str, dict[str, Any]]], pace: float) -> float:
+    """Publish one by one, each when it is due; gives by how many seconds the latest was late."""
+    began, latest = time.monotonic(), 0.0
+    for number, (kind, record) in enumerate(records):
+        due = began + number / pace
+        time.sleep(max(0.0, due - time.monotonic()))
+        latest = max(latest, time.monotonic() - due)
+        stand.publish_one(*_marked(kind, record, time.monotonic()))
+    return latest
+
+
+def _pulled(count: int, pace: float) -> list[float]:
+    """The seconds from publishing to a pull of the kind that a stream makes, of events."""
+    found: list[float] = []
+    with standing("events") as stand:
+        os.environ["PUBSUB_EMULATOR_HOST"] = stand.rig.host
+        client, subscription = PubSub(), stand.rig.subscriptions["events"]
+
+        def pull() -> None:
+            while len(found) < count:
+                pulled = client.pull(subscription, count).result()._pb.received_messages
+                now = time.monotonic()
+                found.extend(now - msgspec.json.decode(one.message.data)["attributes"][MARK] for one in pulled)
+                client.acknowledge(subscription, [one.ack_id for one in pulled])
+
+        puller = threading.Thread(target=pull, daemon=True)
+        puller.start()
+        _publish(stand, make_records(count), pace)
+        puller.join(60.0)
+        if len(found) != count:
+            raise RuntimeError(f"{len(found)} of {count} messages were pulled")
+        client.close()
+    return found
+
+
+def _marked(kind: str, record: dict[str, Any], now: float) -> tuple[str, dict[str, Any]]:
+    return kind, {**record, "attributes": {**record["attributes"], MARK: now}}
+
+
+def _taken(ledger: list[dict[str, Any]], zero: float) -> Iterator[tuple[str, float, float]]:
+    """Of each record that was applied its kind, when it was published, and the seconds until it was applied."""
+    for row in ledger:
+        body, applied = row["body"], zero + float(row["applied"])
+        match row["operation"]:
+            case "update_customer_session_v2":
+                bodies, kind = [body["customerSession"]], "orders"
+            case "track_event_v2":
+                bodies, kind = [body], "events"
+            case "update_customer_profiles_v2":
+                bodies, kind = body["customerProfiles"], "profiles"
+        for one in bodies:
+            published = float(one["attributes"][MARK])
+            yield kind, published, applied - published
+
+
+def _figures(seconds: list[float]) -> dict[str, float]:
+    ordered = sorted(seconds)
+    found = {f"p{share}": ordered[math.ceil(share / 100 * len(ordered)) - 1] for share in (50, 95, 99)}
+    return {"messages": len(ordered), **found, "max": ordered[-1]}
+
+
+def _table(rows: dict[str, list[float]], wrong: float) -> Table:
+    table = Table(
+        "", "messages", "p50", "p95", "p99", "max",
+        title="ms from publishing to applied", caption=f"the two clocks agree within {wrong * 1000:.2f} ms",
+    )  # fmt: skip
+    for name, seconds in rows.items():
+        figures = _figures(seconds)
+        cells = (f"{figures[column] * 1000:.1f}" for column in ("p50", "p95", "p99", "max"))
+        table.add_row(name, f"{len(seconds):,}", *cells)
+    return table

@@ -1,0 +1,123 @@
+"""Does a stream need more memory the longer it runs? The resident sets of its process and of Prism, all the way.
+
+Launcher and worker are one process. Messages are published in portions, so that at most 20,000 wait: orders, events
+and profile changes of 2,000 customers, each order a new one. --rate that holds nothing up, --settle 0.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from rich.table import Table
+from stream_stand import KINDS, Stand, make_records, standing, until
+
+MOST_WAITING, PORTION = 20_000, 5_000
+ROWS = 10
+"""Lines of the table."""
+
+LOOK = 0.5
+COUNTED = ("update_customer_session_v2", "track_event_v2")
+"""Each is of one record. Profile changes travel in bulks of any size, and as many of them as their share."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """After about `done` messages, `seconds` after the start. Resident memory in MB, and how much of it is anonymous:
+    what is not of files."""
+
+    done: int
+    seconds: float
+    python: float
+    python_anon: float
+    prism: float
+    prism_anon: float
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--messages", type=int, default=300_000)
+
+
+def measure(given: argparse.Namespace, say: Callable[[str], None]) -> tuple[dict[str, Any], list[Table]]:
+    """One run of a stream through all messages."""
+    count, samples = given.messages, []
+    with standing(*dict.fromkeys(KINDS), keep_bodies=False) as stand:
+        began, published, done, shown = time.monotonic(), 0, 0, 0
+        stand.rig.start()
+        until(lambda: stand.rig.prism_pid() is not None, stand.rig, "Prism runs")
+        counted = sum(kind != "profiles" for kind in KINDS) / len(KINDS)
+        while done < count:
+            if published < count and published - done <= MOST_WAITING - PORTION:
+                portion = min(PORTION, count - published)
+                stand.publish(list(make_records(portion, KINDS, first=published)))
+                published += portion
+            done = min(count, int(_answered(stand) / counted + 0.5))
+            until(lambda: stand.rig.prism_pid() is not None, stand.rig, f"{count} messages are applied")
+            samples.append(one := _sample(stand, done, time.monotonic() - began))
+            if done >= shown:
+                say(f"{done:8,} messages  {one.seconds:5.0f} s  Python {one.python:.0f} MB  Prism {one.prism:.0f} MB")
+                shown += count // ROWS
+            time.sleep(LOOK)
+        stand.settle_down(2.0)
+        samples.append(_sample(stand, done, time.monotonic() - began))
+        peaks = _status(stand.rig.process.pid)["VmHWM"], _status(stand.rig.prism_pid())["VmHWM"]
+        stand.stop()
+    figures = _figures(samples, peaks)
+    return {"messages": count, **figures, "samples": [asdict(one) for one in samples]}, _tables(samples, figures)
+
+
+def _answered(stand: Stand) -> int:
+    """Records of the counted operations that were applied; `cut` stands for no answer at all."""
+    operations = stand.simulator.summary()["operations"]
+    return sum(
+        number for name in COUNTED for status, number in operations.get(name, {}).items() if status.startswith("2")
+    )
+
+
+def _sample(stand: Stand, done: int, seconds: float) -> Sample:
+    python, prism = _status(stand.rig.process.pid), _status(stand.rig.prism_pid())
+    return Sample(done, seconds, python["VmRSS"], python["RssAnon"], prism["VmRSS"], prism["RssAnon"])
+
+
+def _status(pid: int | None) -> dict[str, float]:
+    """The memory lines of /proc/PID/status, in MB."""
+    lines = (line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return {words[0].rstrip(":"): int(words[1]) / 1024 for words in lines if words[-1] == "kB"}
+
+
+def _figures(samples: list[Sample], peaks: tuple[float, float]) -> dict[str, Any]:
+    """Peaks as the kernel counts them, and how the last third of the messages compares with the first."""
+    end = samples[-1].done
+    thirds = [one for one in samples if 0 < one.done <= end / 3], [one for one in samples if one.done > end * 2 / 3]
+    first, last = thirds
+
+    def ratio(of: Callable[[Sample], float]) -> float:
+        return mean(map(of, last)) / mean(map(of, first or last))
+
+    return {
+        "max": {"Python": peaks[0], "Prism": peaks[1]},
+        "last_to_first_third": {
+            "Python": ratio(lambda one: one.python), "Python, anonymous": ratio(lambda one: one.python_anon),
+            "Prism": ratio(lambda one: one.prism), "Prism, anonymous": ratio(lambda one: one.prism_anon),
+        },
+    }  # fmt: skip
+
+
+def _tables(samples: list[Sample], figures: dict[str, Any]) -> list[Table]:
+    along = Table(
+        "messages", "seconds", "Python", "anonymous", "Prism", "anonymous", title="resident memory, MB, along the way"
+    )
+    step, due = max(1, samples[-1].done // ROWS), 0
+    for one in samples:
+        if one.done >= due or one is samples[-1]:
+            cells = (one.python, one.python_anon, one.prism, one.prism_anon)
+            along.add_row(f"{one.done:,}", f"{one.seconds:.0f}", *(f"{cell:.0f}" for cell in cells))
+            due = one.done + step
+    end = Table("", "max MB", "last third to first", "anonymous", title="resident memory")
+    ratios = figures["last_to_first_third"]
+    for name, most in figures["max"].items():
+        end.add_row(name, f"{most:.0f}", f"{ratios[name]:.2f}", f"{ratios[f'{name}, anonymous']:.2f}")
+    return [along, end]

@@ -1,0 +1,200 @@
+"""What the benchmarks of streams stand on: the tests' emulator, Prism and rig, a simulator, records, and clocks.
+
+Everything of a measurement is fresh: emulator, simulator, subscriptions and the folder of the stream.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+from orders import FIRST, make_orders
+
+# the tests' tools are no package that is installed
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from e2e.harness import KEY, Simulator, simulator
+from streams.emulator import running_emulator
+from streams.pubsub import PubSub
+from streams.rig import Rig
+from streams.tools import Missing, find_emulator, find_prism
+
+__all__ = [
+    "KEY",
+    "KINDS",
+    "Missing",
+    "Stand",
+    "clock_of",
+    "encode",
+    "make_records",
+    "processor_seconds",
+    "simulator",
+    "standing",
+    "until",
+]
+
+KINDS = ("orders", "events", "profiles", "events")
+"""A mix, in turns: as many events as all else."""
+
+CUSTOMERS = 2_000
+UNLIMITED = ("--rate", 100_000, "--concurrency", 64, "--settle", 0)
+"""A rate that holds nothing up."""
+
+LOOKS = 100
+encode = msgspec.json.Encoder().encode
+Record = dict[str, Any]
+
+
+@dataclass
+class Stand:
+    """A stream that can be started, and what it talks to."""
+
+    rig: Rig
+    simulator: Simulator
+
+    def publish(self, records: list[tuple[str, Record]]) -> None:
+        """(kind, record) to the kind's topic, in few requests."""
+        for kind, topic in self.rig.topics.items():
+            self.rig.pubsub.publish(topic, [encode(record) for one, record in records if one == kind])
+
+    def publish_one(self, kind: str, record: Record) -> None:
+        self.rig.pubsub.publish(self.rig.topics[kind], [encode(record)])
+
+    def acted(self) -> int:
+        return int(self.simulator.summary()["acted"])
+
+    def settle_down(self, seconds: float, timeout: float = 120.0) -> None:
+        """Wait until the API has got nothing for `seconds`."""
+        looks: list[tuple[float, int]] = []
+
+        def quiet() -> bool:
+            looks.append((time.monotonic(), self.rig.requests()))
+            since = next(at for at, number in looks if number == looks[-1][1])
+            return looks[-1][0] - since >= seconds
+
+        until(quiet, self.rig, "it is quiet", timeout)
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code. Raises RuntimeError when it does not end well, or there are dead letters."""
+        code, letters = self.rig.stop(), self.rig.letters()
+        if code or letters:
+            raise RuntimeError(f"exit code {code}, {len(letters)} dead letters: {letters[:1]}\n{self.rig.said()}")
+        return code
+
+
+@contextmanager
+def standing(*kinds: str, words: tuple[object, ...] = UNLIMITED, **server: Any) -> Iterator[Stand]:
+    """A stand with subscriptions of these kinds; `words` are options of the stream, `server` settings of the
+    simulator. The stream is not started, and killed at the end if it still runs. Raises Missing without the tools."""
+    command, prism = find_emulator(), find_prism()
+    with (
+        TemporaryDirectory(prefix="bench-stream-") as folder,
+        running_emulator(command, Path(folder)) as emulator,
+        PubSub(emulator.host) as pubsub,
+        simulator(**server) as api,
+    ):
+        place = Path(folder) / "stream"
+        place.mkdir()
+        rig = Rig(api, pubsub, emulator.host, prism, place, words)
+        rig.subscribe(*kinds)
+        try:
+            yield Stand(rig, api)
+        finally:
+            if rig.process is not None and rig.process.poll() is None:
+                rig.kill("group")
+
+
+def until(done: Callable[[], bool], rig: Rig, what: str, timeout: float = 300.0, look: float = 0.1) -> None:
+    """Wait until `done()`. Raises RuntimeError when the stream ends before, or the time is over (seconds)."""
+    deadline = time.monotonic() + timeout
+    while not done():
+        if rig.process.poll() is not None:
+            raise RuntimeError(f"the stream ended before {what}:\n{rig.said()}")
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{what}: not within {timeout:g} s\n{rig.said()}")
+        time.sleep(look)
+
+
+def clock_of(api: Simulator) -> tuple[float, float]:
+    """When the simulator's clock was 0, on this process's time.monotonic, and how far off that may be, in seconds.
+
+    Both count on the machine's one monotonic clock. An uptime that was asked for between two moments puts the
+    simulator's zero between the two, less the uptime; many answers leave only what all of them allow.
+    """
+    low, high = float("-inf"), float("inf")
+    for _ in range(LOOKS):
+        before = time.monotonic()
+        uptime = float(api.summary()["uptime"])
+        after = time.monotonic()
+        low, high = max(low, before - uptime), min(high, after - uptime)
+    return (low + high) / 2, (high - low) / 2
+
+
+def make_records(
+    count: int, kinds: tuple[str, ...] = ("events",), *, first: int = 0, customers: int = CUSTOMERS
+) -> Iterator[tuple[str, Record]]:
+    """(kind, record), the kinds in turns, each of a customer by chance, a second apart; the same each time.
+
+    `first` is the number of the first one, so that a second call goes on where another one ended.
+    """
+    dice, orders = Random(first), make_orders(count, customers)
+    for number in range(first, first + count):
+        kind = kinds[number % len(kinds)]
+        moment = (FIRST + timedelta(seconds=number)).isoformat()
+        whose = {"customer_id": f"customer-{dice.randrange(customers):06d}", "event_time": moment}
+        match kind:
+            case "orders":
+                yield kind, {**next(orders), **whose, "order_id": f"order-{number:07d}"}
+            case "events":
+                visit = {"page": f"/article/{dice.randrange(5000)}", "seconds": dice.randint(1, 300)}
+                yield kind, {"event_id": f"event-{number:07d}", "type": "visit", **whose, "attributes": visit}
+            case "profiles":
+                change = {"tier": dice.choice(("silver", "gold")), "visits": number}
+                yield kind, {**whose, "attributes": change}
+
+
+ROLES = {
+    "beam-talonone": "client", "stream_bare": "client", "prism": "Prism", "java": "emulator",
+    "beam_talonone.simulator": "simulator",
+}  # fmt: skip
+"""What a process is, by the first words of its command line, without their folders and endings."""
+
+
+def processor_seconds() -> dict[str, float]:
+    """Role -> seconds of processor time so far, of the processes that this one started, and those that they did."""
+    parents, found = {}, {}
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdecimal():
+            continue
+        try:
+            fields = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+            words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        except OSError:  # it has just ended
+            continue
+        parents[int(folder.name)] = int(fields[1])
+        used = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        found[int(folder.name)] = _role(words), used
+    seconds: dict[str, float] = {}
+    for pid, (role, used) in found.items():
+        if role is not None and _descends(pid, parents):
+            seconds[role] = seconds.get(role, 0.0) + used
+    return seconds
+
+
+def _role(words: list[str]) -> str | None:
+    names = {Path(word).stem for word in words[:3]}
+    return next((role for name, role in ROLES.items() if name in names), None)
+
+
+def _descends(pid: int, parents: dict[int, int]) -> bool:
+    while pid in parents and pid != os.getpid():
+        pid = parents[pid]
+    return pid == os.getpid()

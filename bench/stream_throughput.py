@@ -1,0 +1,140 @@
+"""Requests a second of a stream, with all messages waiting, beside the fastest client there is: stream_bare.py.
+
+Both send the same events of 2,000 customers, 64 in flight, at a rate that holds nothing up, in turns, each to a fresh
+simulator. Measured by the simulator's clock between the first tenth of the requests and the last, so that no start-up
+counts; the shares of processor time are those of the same span. A stream may have read all messages by then: "whole"
+is from the first request to the last, with all reading in it.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rich.table import Table
+from runs import account
+from stream_stand import KEY, make_records, processor_seconds, simulator, standing, until
+
+MESSAGES = {0: 20_000, 50: 10_000}
+"""Latency in ms -> messages."""
+
+BARE, STREAM = "bare loop", "stream"
+ROLES = ("client", "Prism", "emulator", "simulator")
+SPANS = ("a_second", "whole")
+FROM, TO = 0.1, 0.9
+LOOK = 0.05
+
+
+@dataclass(frozen=True)
+class Measured:
+    """`cores` is processor time by wall time of each process: client, Prism, emulator, simulator."""
+
+    latency_ms: int
+    peer: str
+    messages: int
+    a_second: float
+    whole: float
+    cores: dict[str, float]
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the messages; below 1 for a quick look")
+    parser.add_argument("--latency", type=int, choices=MESSAGES, action="append", help="only this one, in ms")
+
+
+def measure(given: argparse.Namespace, say: Callable[[str], None]) -> tuple[dict[str, Any], list[Table]]:
+    """Every peer `rounds` times, in turns, at each latency."""
+    found = []
+    for latency in given.latency or MESSAGES:
+        count = max(100, int(MESSAGES[latency] * given.scale))
+        for _ in range(given.rounds):
+            for peer, send in (BARE, bare), (STREAM, stream):
+                found.append(one := send(latency, count))
+                say(f"{latency:2} ms  {peer:9}  {one.a_second:7,.0f} a second")
+    ratios = {
+        latency: {span: _median(found, latency, STREAM, span) / _median(found, latency, BARE, span) for span in SPANS}
+        for latency in _latencies(found)
+    }
+    figures = {"ratio": ratios, "measured": [asdict(one) for one in found]}
+    return figures, _tables(found, ratios)
+
+
+def bare(latency: int, count: int) -> Measured:
+    """The bare loop in a process of its own."""
+    command = [sys.executable, str(Path(__file__).with_name("stream_bare.py"))]
+    with simulator(latency_ms=latency, keep_bodies=False) as api:
+        process = subprocess.Popen([*command, api.url, str(count)], env={**os.environ, "TALONONE_API_KEY": KEY})
+        try:
+            cores = _watch(lambda: int(api.summary()["requests"]), count, lambda: process.poll() is None)
+            if process.wait(60):
+                raise RuntimeError(f"the bare loop ended with {process.returncode}")
+        finally:
+            process.kill()
+        return Measured(latency, BARE, count, *_rates(api.url, count), cores)
+
+
+def stream(latency: int, count: int) -> Measured:
+    """`beam-talonone stream`, started when all messages wait, and stopped when all were applied."""
+    with standing("events", latency_ms=latency, keep_bodies=False) as stand:
+        stand.publish(list(make_records(count)))
+        stand.rig.start()
+        cores = _watch(stand.rig.requests, count, lambda: stand.rig.process.poll() is None)
+        until(lambda: stand.acted() >= count, stand.rig, f"{count} messages are applied")
+        stand.stop()
+        return Measured(latency, STREAM, count, *_rates(stand.simulator.url, count), cores)
+
+
+def _watch(requests: Callable[[], int], count: int, alive: Callable[[], bool]) -> dict[str, float]:
+    """Wait for the span that is measured, and give the processor time of it by its length."""
+    looks = []
+    for share in (FROM, TO):
+        while alive() and requests() < share * count:
+            time.sleep(LOOK)
+        looks.append((time.monotonic(), processor_seconds()))
+    (began, before), (ended, after) = looks
+    return {role: round((after[role] - before.get(role, 0.0)) / (ended - began), 2) for role in sorted(after)}
+
+
+def _rates(url: str, count: int) -> tuple[float, float]:
+    """Requests a second between the tenths, and of all of them."""
+    seen = account(url)
+    if seen.acted != count or len(seen.arrivals) != count:
+        raise RuntimeError(f"{count} messages: {seen.acted} acted in {len(seen.arrivals)} requests ({seen.answers})")
+    first, last = int(FROM * count), int(TO * count)
+    return (last - first) / (seen.arrivals[last] - seen.arrivals[first]), seen.rate
+
+
+def _latencies(found: list[Measured]) -> list[int]:
+    return list(dict.fromkeys(one.latency_ms for one in found))
+
+
+def _median(found: list[Measured], latency: int, peer: str, span: str) -> float:
+    return median(getattr(one, span) for one in found if (one.latency_ms, one.peer) == (latency, peer))
+
+
+def _tables(found: list[Measured], ratios: dict[int, dict[str, float]]) -> list[Table]:
+    rates = Table(
+        "latency", "", "messages", "a second", "least", "most", "of bare", "whole", "of bare",
+        title="requests a second by the simulator's clock, medians",
+    )  # fmt: skip
+    cores = Table("latency", "", *ROLES, title="processor time by wall time, medians")
+    for latency in _latencies(found):
+        for peer in (BARE, STREAM):
+            rows = [one for one in found if (one.latency_ms, one.peer) == (latency, peer)]
+            each = [one.a_second for one in rows]
+            of_bare = {span: f"{ratio:.2f}" if peer == STREAM else "" for span, ratio in ratios[latency].items()}
+            rates.add_row(
+                f"{latency} ms", peer, f"{rows[0].messages:,}", f"{median(each):,.0f}", f"{min(each):,.0f}",
+                f"{max(each):,.0f}", of_bare["a_second"], f"{median(one.whole for one in rows):,.0f}",
+                of_bare["whole"],
+            )  # fmt: skip
+            shares = {role: median(one.cores.get(role, 0.0) for one in rows) for role in ROLES}
+            cores.add_row(f"{latency} ms", peer, *(f"{share:.2f}" for share in shares.values()))
+    return [rates, cores]

@@ -1,0 +1,112 @@
+"""Is the stream well? For the person at the terminal, and for who asks `/healthz`."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from beam_talonone.talonone.errors import ConfigurationError
+
+log = logging.getLogger(__name__)
+
+OUTAGE, STUCK = 30.0, 60.0
+"""Seconds: without any answer of the API, and without any record that ends while some could."""
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What is looked at. Times are in seconds; `moving` are the messages that nothing holds back but the sending."""
+
+    refusal: str | None
+    failure: str | None
+    trouble: str | None
+    """What keeps a subscription from being read."""
+    down_for: float
+    moving: int
+    quiet_for: float
+    """Since the last record that ended."""
+    stopping: bool
+
+
+def ailment(signs: Signs) -> str | None:
+    """Why the stream is not well, or None: messages flow, or none wait."""
+    if signs.stopping:
+        return "stopping"
+    if signs.failure is not None:
+        return signs.failure
+    if signs.refusal is not None:
+        return signs.refusal
+    if signs.trouble is not None:
+        return signs.trouble
+    if signs.down_for >= OUTAGE:
+        return f"the API has not answered any request for {signs.down_for:.0f} s; {signs.moving} messages wait"
+    if signs.moving and signs.quiet_for >= STUCK:
+        return f"{signs.moving} messages wait, and none has ended for {signs.quiet_for:.0f} s"
+    return None
+
+
+class _Quiet(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        log.info("/healthz: %s went away", client_address, exc_info=True)  # no traceback on the terminal for that
+
+
+class HealthServer:
+    """Serves `/healthz` on all addresses: 200 while the stream is well, else 503 with the reason as text."""
+
+    def __init__(self, port: int, look: Callable[[], Signs]) -> None:
+        """Raises ConfigurationError when the port cannot be had."""
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                if self.path.split("?")[0] != "/healthz":
+                    self._answer(404, "only /healthz is here")
+                    return
+                try:
+                    why = ailment(look())
+                except Exception as error:
+                    why = f"it cannot be told: {type(error).__name__}: {error}"
+                self._answer(200 if why is None else 503, why or "ok")
+
+            def _answer(self, status: int, text: str) -> None:
+                body = f"{text}\n".encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "text/plain; charset=utf-8")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *arguments: object) -> None: ...
+
+        try:
+            self._server = _Quiet(("", port), Handler)
+        except OSError as error:
+            raise ConfigurationError(f"--health-port {port}: {error.strerror}") from None
+        self.port = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class Said:
+    """Says what lasts at once, and then every `every` seconds; and once that it is over."""
+
+    def __init__(self, say: Callable[[str], None], every: float = 30.0) -> None:
+        self._say, self._every = say, every
+        self._last: float | None = None
+
+    def look(self, why: str | None, now: float | None = None) -> None:
+        """`why` is what is wrong at `now` (monotonic seconds), None for nothing."""
+        now = time.monotonic() if now is None else now
+        if why is None:
+            if self._last is not None:
+                self._say("it goes on")
+            self._last = None
+        elif self._last is None or now - self._last >= self._every:
+            self._last = now
+            self._say(why)

@@ -1,0 +1,111 @@
+"""Prism, the engine of local streams: found, started, and never left behind."""
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from beam_talonone.talonone.errors import ConfigurationError, StopRun
+
+START_TIMEOUT = 30.0
+PR_SET_PDEATHSIG = 1
+
+
+def prism_binary(location: str | None) -> str | None:
+    """The Prism to run: `location`, else one on PATH, else ~/go/bin/prism; None when Beam is to download it.
+
+    Raises ConfigurationError when `location` is a path without a program.
+    """
+    if location is not None:
+        if "://" in location:
+            return None
+        if not os.access(location, os.X_OK) or Path(location).is_dir():
+            raise ConfigurationError(f"--prism-location {location} is no program")
+        return os.path.abspath(location)  # a bare name would be looked for on PATH
+    home = Path.home() / "go" / "bin" / "prism"
+    return shutil.which("prism") or (str(home) if os.access(home, os.X_OK) else None)
+
+
+class Prism:
+    """A Prism process of our own. It is started in a session of its own, so that a Ctrl-C at the terminal reaches us
+    alone and the stream can drain; and it dies with the thread that started it, whatever kills that."""
+
+    def __init__(self, options: Any, location: str | None, log: Path) -> None:
+        """`options` are Beam's, `log` takes what Prism says. To be called in the main thread, before any other is
+        started. Raises StopRun when it does not come up."""
+        from apache_beam.options.pipeline_options import PrismRunnerOptions
+        from apache_beam.runners.portability.prism_runner import PrismJobServer
+
+        found = prism_binary(location)
+        settings = options.view_as(PrismRunnerOptions)
+        settings.prism_location = found or location
+        settings.prism_log_level = "warn"
+        try:
+            command, self.endpoint = PrismJobServer(options).subprocess_cmd_and_endpoint()
+        except Exception as error:
+            raise StopRun(
+                f"there is no Prism, and it cannot be downloaded ({_first_line(error)}): give --prism-location, or"
+                " `go install github.com/apache/beam/sdks/v2/go/cmd/prism`"
+            ) from None
+        self._log = log
+        try:
+            with log.open("wb") as says:
+                self._process = subprocess.Popen(
+                    [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=says, stderr=says,
+                    start_new_session=True, preexec_fn=_dies_with_parent(),  # noqa: PLW1509  no thread of ours runs yet
+                )  # fmt: skip
+        except OSError as error:
+            raise StopRun(f"Prism did not start: {error.filename}: {error.strerror}") from None
+        self._wait_until_it_listens()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ended(self) -> int | None:
+        """Its exit code, or None while it runs."""
+        return self._process.poll()
+
+    def stop(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()  # it keeps nothing that is to be saved
+        self._process.wait()
+
+    def _wait_until_it_listens(self) -> None:
+        host, port = self.endpoint.rsplit(":", 1)
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                socket.create_connection((host, int(port)), 1.0).close()
+            except OSError:
+                time.sleep(0.02)
+            else:
+                return
+        self.stop()
+        said = self._log.read_text(errors="replace").strip().splitlines()
+        raise StopRun(f"Prism did not start: {said[-1][:300] if said else 'it says nothing'}")
+
+
+def _dies_with_parent() -> Callable[[], None] | None:
+    """What the new process runs first: ask the kernel to kill it when its parent ends, whatever ends that."""
+    if sys.platform != "linux":
+        return None
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def ask() -> None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before we could ask
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return ask
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,0 +1,46 @@
+"""The graphs of a stream: one fused stage where this process acknowledges, or native source and keyed state."""
+
+from typing import Any
+
+import apache_beam as beam
+
+from beam_talonone.pipelines.stream_options import StreamOptions
+from beam_talonone.transforms.apply import ApplyRecords
+from beam_talonone.transforms.messages import PrepareMessages
+from beam_talonone.transforms.pubsub.source import ReadFromPubSubAtLeastOnce
+
+BUNDLE = 5.0
+"""Seconds: nothing waits for a bundle's end, and each gap between two costs 20 ms in which nothing is read."""
+
+
+def create_pipeline(options: StreamOptions, runner: Any, beam_options: Any) -> beam.Pipeline:
+    """The stream as a pipeline that was not run: on Dataflow its graph, else the local one, whose steps find the
+    stream of this process under `options.job`."""
+    pipeline = beam.Pipeline(runner=runner, options=beam_options)
+    if on_dataflow(beam_options):
+        from beam_talonone.pipelines.stream_graph import dataflow_graph
+
+        dataflow_graph(pipeline, options)
+    else:
+        local_graph(pipeline, options)
+    return pipeline
+
+
+def on_dataflow(beam_options: Any) -> bool:
+    from apache_beam.options.pipeline_options import StandardOptions
+
+    name = beam_options.view_as(StandardOptions).runner or ""
+    return "dataflow" in name.lower()
+
+
+def local_graph(pipeline: beam.Pipeline, options: StreamOptions) -> None:
+    """subscriptions -> records -> the stream of this process. No shuffle: an engine that keeps everything in memory
+    would lose it."""
+    outcomes = (
+        pipeline
+        | "Read" >> ReadFromPubSubAtLeastOnce(sorted(options.kinds()), bundle=BUNDLE)
+        | "Prepare" >> beam.ParDo(PrepareMessages(options.kinds(), options.build_options(), options.assume_timezone))
+        | "Apply" >> beam.ParDo(ApplyRecords(options.job))
+    )
+    # a stage without an output makes Prism spin a core
+    _ = (outcomes,) | "Outcomes" >> beam.Flatten()

@@ -1,0 +1,127 @@
+"""The command `stream` as it is typed. What carries it out is imported only then, as in pipelines.commands."""
+
+import time
+import uuid
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from beam_talonone.pipelines.commands import (
+    BaseUrl,
+    BeamArgs,
+    Concurrency,
+    EditClosed,
+    EventsApi,
+    Mode,
+    Rate,
+    Zone,
+    given_globs,
+    sending_options,
+)
+from beam_talonone.pipelines.options import parse_zone
+from beam_talonone.talonone.errors import ConfigurationError, Interrupted
+
+Sub = Annotated[
+    list[str] | None, typer.Option(metavar="SUB", help="projects/P/subscriptions/S with these records as JSON.")
+]
+Where = Annotated[str | None, typer.Option(metavar="TOPIC|DIR", help="projects/P/topics/T, or a folder.")]
+MONTH = 31 * 86_400.0
+
+
+def stream(
+    orders: Sub = None,
+    returns: Sub = None,
+    profiles: Sub = None,
+    events: Sub = None,
+    calls: Sub = None,
+    dead_letters: Where = None,
+    results: Where = None,
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", metavar="DIR", help="What must survive a crash. Needed, but on Dataflow."),
+    ] = None,
+    settle: Annotated[
+        float, typer.Option("--settle", metavar="S", help="Seconds that a record waits for earlier ones.")
+    ] = 5.0,
+    wait_for_order: Annotated[
+        float, typer.Option("--wait-for-order", metavar="S", help="Seconds that a return waits for its order.")
+    ] = 600.0,
+    bulk_age: Annotated[
+        float, typer.Option("--bulk-age", metavar="S", help="Seconds that a profile change waits for others.")
+    ] = 1.0,
+    remember: Annotated[
+        float, typer.Option("--remember", metavar="S", help="Seconds for which a record is known again.")
+    ] = 8 * 86_400.0,
+    exit_on_auth_error: Annotated[
+        bool, typer.Option("--exit-on-auth-error", help="End with 1 when the key is refused, instead of waiting.")
+    ] = False,
+    health_port: Annotated[
+        int | None, typer.Option("--health-port", metavar="N", min=0, max=65535, help="Serve /healthz here.")
+    ] = None,
+    prism_location: Annotated[
+        str | None, typer.Option("--prism-location", metavar="FILE", help="The Prism program.")
+    ] = None,
+    profile_mode: Mode = "bulk",
+    events_api: EventsApi = "v2",
+    edit_closed: EditClosed = None,
+    assume_timezone: Zone = None,
+    base_url: BaseUrl = None,
+    rate: Rate = 100.0,
+    concurrency: Concurrency = 64,
+    beam_args: BeamArgs = None,
+) -> int:
+    """Apply what arrives on Pub/Sub within seconds, until stopped. SIGTERM or Ctrl-C drains and ends with 0."""
+    parse_zone(assume_timezone)
+    subscriptions = given_globs(orders=orders, returns=returns, profiles=profiles, events=events, calls=calls)
+    sending = sending_options(base_url, rate, concurrency, 300.0, "50%", edit_closed)
+    from beam_talonone.pipelines.stream_options import StreamOptions
+
+    options = StreamOptions(
+        checked(subscriptions),
+        sending.base_url,
+        f"stream-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:6]}",
+        rate=sending.rate,
+        concurrency=sending.concurrency,
+        dead_letters=dead_letters,
+        results=results,
+        state=state,
+        settle=seconds("--settle", settle, 3600.0),
+        wait_for_order=seconds("--wait-for-order", wait_for_order, MONTH),
+        bulk_age=seconds("--bulk-age", bulk_age, 3600.0),
+        remember=seconds("--remember", remember, 12 * MONTH),
+        exit_on_auth_error=exit_on_auth_error,
+        health_port=health_port,
+        profile_mode=profile_mode,
+        events_api=events_api,
+        edit_closed=edit_closed,
+        assume_timezone=assume_timezone,
+        prism_location=prism_location,
+        beam_args=tuple(beam_args or ()),
+    )
+    try:
+        from beam_talonone.pipelines.stream_run import run_stream
+
+        return run_stream(options)
+    except (Interrupted, KeyboardInterrupt):
+        return 0  # stopped before anything was read
+
+
+def checked(subscriptions: dict[str, str]) -> dict[str, str]:
+    """The subscriptions, each of one kind. Raises ConfigurationError."""
+    from beam_talonone.pipelines.sinks import is_subscription
+
+    for kind, name in subscriptions.items():
+        if not is_subscription(name):
+            raise ConfigurationError(f"--{kind} takes projects/P/subscriptions/S, not {name!r}")
+        other = next((other for other, same in subscriptions.items() if same == name and other != kind), None)
+        if other is not None:
+            raise ConfigurationError(f"--{kind} and --{other} are the same subscription: each kind has its own")
+    return subscriptions
+
+
+def seconds(name: str, value: float, most: float) -> float:
+    """`value`, if it is 0 or more and at most `most`. Raises ConfigurationError that names the option."""
+    if not 0.0 <= value <= most:
+        raise ConfigurationError(f"{name} takes seconds from 0 to {most:g}, not {value:g}")
+    return value

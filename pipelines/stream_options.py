@@ -1,0 +1,64 @@
+"""The settings of a stream, checked, and apart from how they were typed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from beam_talonone.talonone.build import BuildOptions
+from beam_talonone.talonone.courier import SendOptions
+from beam_talonone.talonone.engine import EngineSettings
+from beam_talonone.talonone.transport import check_base_url
+from beam_talonone.transforms.engines import DEFAULT_KEY_ENV, EngineConfig
+
+
+@dataclass(frozen=True)
+class StreamOptions:
+    """All of `stream`, for the local graph and for Dataflow's.
+
+    `subscriptions` maps kinds (orders, returns, ...) to subscriptions (projects/P/subscriptions/S). `dead_letters`
+    and `results` are topics (projects/P/topics/T) or folders. `settle`, `wait_for_order`, `bulk_age` and `remember`
+    are in seconds. `state`, `bulk_age`, `exit_on_auth_error`, `health_port` and `prism_location` concern the local
+    graph only. On Dataflow each worker has the whole `rate` (requests a second) and `concurrency`: they are the
+    job's with one worker.
+    """
+
+    subscriptions: dict[str, str]
+    base_url: str
+    job: str
+    api_key_env: str = DEFAULT_KEY_ENV
+    rate: float = 100.0
+    concurrency: int = 64
+    dead_letters: str | None = None
+    results: str | None = None
+    state: Path | None = None
+    settle: float = 5.0
+    wait_for_order: float = 600.0
+    bulk_age: float = 1.0
+    remember: float = 8 * 86_400.0
+    exit_on_auth_error: bool = False
+    health_port: int | None = None
+    profile_mode: Literal["bulk", "rules"] = "bulk"
+    events_api: Literal["v2", "v3"] = "v2"
+    edit_closed: str | None = None
+    assume_timezone: str | None = None
+    prism_location: str | None = None
+    beam_args: tuple[str, ...] = ()
+
+    def kinds(self) -> dict[str, str]:
+        """Of each subscription what its messages are."""
+        return {subscription: kind for kind, subscription in self.subscriptions.items()}
+
+    def build_options(self) -> BuildOptions:
+        """How records become requests; effects are asked for when results are wanted."""
+        return BuildOptions(
+            effects=self.results is not None, profile_mode=self.profile_mode, events_api=self.events_api
+        )
+
+    def send_options(self) -> SendOptions:
+        """How requests are carried out: a return looks for its order first, as it may come before it."""
+        return SendOptions(edit_closed=self.edit_closed, effects=self.results is not None, look_first=True)
+
+    def engine_config(self) -> EngineConfig:
+        """What makes the sending engine. Waits out an outage for ever. Raises ConfigurationError for a bad URL."""
+        settings = EngineSettings(check_base_url(self.base_url), self.rate, self.concurrency, give_up_after=None)
+        return EngineConfig(settings, self.api_key_env)

@@ -1,0 +1,286 @@
+"""A stream on this machine, from its start to its end: Prism, the signals, and what is said meanwhile."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from beam_talonone.pipelines.health import HealthServer, Said, Signs, ailment
+from beam_talonone.pipelines.prism import Prism
+from beam_talonone.pipelines.runner import beam_options
+from beam_talonone.pipelines.sinks import FolderSink, Sink, message_ids, say_whose, sink_for
+from beam_talonone.pipelines.stream import create_pipeline, on_dataflow
+from beam_talonone.pipelines.stream_options import StreamOptions
+from beam_talonone.pipelines.stream_state import StateFolder, open_state
+from beam_talonone.talonone.engine import Engine
+from beam_talonone.talonone.errors import ConfigurationError, Interrupted, KeyRefused, StopRun
+from beam_talonone.talonone.inflight import Log
+from beam_talonone.talonone.quiet import quiet_process
+from beam_talonone.talonone.remembered import Store
+from beam_talonone.talonone.sequencer import Sequencer
+from beam_talonone.talonone.streaming import Streaming
+from beam_talonone.talonone.transport import in_clear
+from beam_talonone.transforms.apply import enter_stream, leave_stream
+from beam_talonone.transforms.engines import read_key
+from beam_talonone.transforms.pubsub.subscriber import Flow, Subscriber, close_subscriber, enter_subscriber
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY = 0.5
+GRACE = 8.0
+"""Seconds that what is in flight may take to end when the stream is stopped."""
+
+SAY_EVERY = 60.0
+LEAST_HELD, MOST_HELD = 5_000, 50_000
+MOST_PARKED = 100_000
+"""Returns that wait for their orders without taking room in the buffers."""
+
+
+class StreamRun:
+    """One run of a stream. `notice` is told lines for the person at the terminal."""
+
+    def __init__(self, options: StreamOptions, settings: Any, notice: Callable[[str], None]) -> None:
+        """`settings` are Beam's own options."""
+        self.options = options
+        self._settings = settings
+        self._notice = notice
+        self._stopping: BaseException | None = None
+        self._trouble: tuple[str, float] | None = None
+        self._over = threading.Event()
+        self._streaming: Streaming | None = None
+        self._draining = threading.Lock()
+        self._drained_at: float | None = None
+        self._began = time.monotonic()
+
+    def run(self) -> None:
+        """Run until it is stopped: returns after SIGTERM or Ctrl-C, when all is finished or given back.
+
+        Raises ConfigurationError before anything was read, StopRun when it ended otherwise; nothing is lost then.
+        """
+        options = self.options
+        if options.state is None:
+            raise ConfigurationError(
+                "--state DIR is needed: what must survive a crash is kept there, as Prism keeps nothing"
+            )
+        key = read_key(options.api_key_env)
+        if in_clear(options.base_url):
+            self._notice(f"{options.base_url} is not https: the API key travels in clear text")
+        settings = self._check_runner()
+        state = open_state(options.state, options.base_url)
+        try:
+            before = {number: signal.signal(number, self._signalled) for number in (signal.SIGTERM, signal.SIGINT)}
+            prism = Prism(settings, options.prism_location, state.root / "prism.log")
+            try:
+                self._run(state, key, prism, settings)
+            finally:
+                prism.stop()
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+        finally:
+            state.close()
+
+    def _run(self, state: StateFolder, key: str, prism: Prism, settings: Any) -> None:
+        quiet_process()
+        threading.excepthook = _not_ours
+        options = self.options
+        names = tuple(sorted(options.kinds()))
+        self._subscriber = self._subscribe(names)
+        enter_subscriber(names, self._subscriber)
+        engine = Engine(options.engine_config().settings, key, self._holds_on)
+        self._streaming = streaming = self._make_streaming(state, engine)
+        health = None
+        try:
+            if self._stopping is not None:
+                raise self._stopping
+            if options.health_port is not None:
+                health = HealthServer(options.health_port, self._signs)
+            enter_stream(options.job, streaming)
+            streaming.start()
+            threading.Thread(target=self._watch, args=(prism,), name="watch", daemon=True).start()
+            self._notice(f"reading {', '.join(names)}")
+            self._carry_on(prism, settings)
+        finally:
+            self._drain()
+            self._over.set()
+            close_subscriber(names)
+            leave_stream(options.job)
+            engine.close()
+            streaming.close()
+            state.ended_in_order()
+            if health is not None:
+                health.close()
+            for line in streaming.account.lines():
+                self._notice(line)
+        if self._stopping is not None and not isinstance(self._stopping, Interrupted):
+            raise self._stopping
+
+    def _carry_on(self, prism: Prism, settings: Any) -> None:
+        """Run the pipeline to its end, which comes when reading stops."""
+        from apache_beam.options.pipeline_options import PortableOptions, StandardOptions
+        from apache_beam.runners.portability.prism_runner import PrismRunner
+
+        settings.view_as(PortableOptions).job_endpoint = prism.endpoint
+        settings.view_as(PortableOptions).environment_type = "LOOPBACK"
+        settings.view_as(StandardOptions).streaming = True
+        try:
+            create_pipeline(self.options, PrismRunner(), settings).run().wait_until_finish()
+        except Exception as error:
+            if self._stopping is None:
+                ended = prism.ended()
+                why = f"Prism ended ({ended})" if ended is not None else f"the pipeline failed: {_last_line(error)}"
+                self._stopping = StopRun(f"{why}; nothing is lost: start the stream again")
+        else:
+            if self._stopping is None:
+                self._stopping = StopRun("the pipeline ended by itself; nothing is lost: start the stream again")
+
+    def _subscribe(self, names: tuple[str, ...]) -> Subscriber:
+        options = self.options
+        fill = 2.0 * options.rate * (options.settle + options.bulk_age + 1.0)
+        flow = Flow(messages=int(min(MOST_HELD, max(LEAST_HELD, fill))))
+        return Subscriber(names, flow, self._cannot_read)
+
+    def _make_streaming(self, state: StateFolder, engine: Engine) -> Streaming:
+        options = self.options
+        store = Store(state.store, options.remember)
+        log = Log(state.log, store)
+        quiet_until = float("-inf")
+        if state.unclean:
+            lease = self._subscriber.lease_length
+            quiet_until = time.time() + lease + 1.0
+            self._notice(f"the stream before this one was killed: waiting {lease:.0f} s for what it still held")
+        sequencer: Sequencer[Any] = Sequencer(
+            store, options.settle, options.wait_for_order, quiet_until, looks_per_second=max(0.1, options.rate / 10)
+        )
+        where = options.dead_letters or str(state.dead_letters)
+        self._letters = sink_for(where, "dead-letters", self._notice)
+        self._results = None if options.results is None else sink_for(options.results, "results", self._notice)
+        lettered: dict[tuple[str, str], float] = {}
+        if isinstance(self._letters, FolderSink):
+            lettered = dict.fromkeys(message_ids(Path(where), "dead-letters"), time.time())
+            Path(where).mkdir(parents=True, exist_ok=True)
+            say_whose(Path(where), state.root.resolve(), options.job)
+        return Streaming(
+            engine, sequencer, store, log, options.send_options(), self._letters, self._results, options.bulk_age,
+            options.job, lettered,
+        )  # fmt: skip
+
+    def _check_runner(self) -> Any:
+        from apache_beam.options.pipeline_options import StandardOptions
+
+        name = (self._settings.view_as(StandardOptions).runner or "PrismRunner").rsplit(".", 1)[-1]
+        if name.lower() not in ("prismrunner", "directrunner"):
+            raise ConfigurationError(f"--runner={name}: a stream runs on PrismRunner (the default) or DataflowRunner")
+        return self._settings
+
+    def _holds_on(self, why: StopRun) -> bool:
+        return not (self.options.exit_on_auth_error and isinstance(why, KeyRefused))
+
+    def _cannot_read(self, why: str) -> None:
+        self._trouble = why, time.monotonic()
+
+    def _signs(self) -> Signs:
+        streaming = self._the_streaming()
+        engine = streaming.engine
+        trouble = self._trouble
+        moving = streaming.account.unaccounted - streaming.sequencer.parked - streaming.sequencer.held
+        quiet_since = max(streaming.account.ended_at, self._began)
+        return Signs(
+            None if engine.refusal is None else f"{engine.refusal}; reading has stopped, and it is tried again",
+            None if engine.failure is None else str(engine.failure),
+            trouble[0] if trouble is not None and time.monotonic() - trouble[1] < 60.0 else None,
+            engine.down_for(), max(0, moving), time.monotonic() - quiet_since, self._stopping is not None,
+        )  # fmt: skip
+
+    def _watch(self, prism: Prism) -> None:
+        """Says what is wrong, stops reading while the key is refused, and ends the run when it cannot go on."""
+        said, told, last = Said(self._notice), "", time.monotonic()
+        while not self._over.wait(LOOK_EVERY):
+            signs, streaming = self._signs(), self._the_streaming()
+            if self._stopping is not None:
+                if self._drained_at is not None and time.monotonic() - self._drained_at > GRACE:
+                    prism.stop()  # nothing is left to be done, and it does not end
+                continue
+            said.look(ailment(signs))
+            self._subscriber.pause(signs.refusal is not None)
+            self._subscriber.exempt(min(MOST_PARKED, streaming.sequencer.parked))
+            if streaming.engine.failure is not None:
+                self._stop(streaming.engine.failure)
+            elif prism.ended() is not None:
+                self._stop(StopRun(f"Prism ended ({prism.ended()}); nothing is lost: start the stream again"))
+            if time.monotonic() - last >= SAY_EVERY:
+                last, before = time.monotonic(), told
+                told = "; ".join(streaming.account.lines())
+                if told != before:
+                    self._notice(told)
+
+    def _signalled(self, number: int, frame: FrameType | None) -> None:
+        """The first signal drains, a second one ends at once, as a kill would: nothing is lost by that."""
+        for one in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(one, signal.SIG_DFL)
+        why = Interrupted(f"stopped by {signal.Signals(number).name}")
+        if self._streaming is None:
+            raise why
+        self._notice(f"{signal.Signals(number).name}: finishing what is in flight, giving back the rest")
+        self._stop(why)
+
+    def _stop(self, why: BaseException) -> None:
+        self._stopping = self._stopping or why
+        threading.Thread(target=self._drain, name="drain", daemon=True).start()
+
+    def _drain(self) -> None:
+        """Stop reading, finish what is in flight, give back the rest; the pipeline then ends by itself."""
+        with self._draining:
+            if self._drained_at is None:
+                self._subscriber.stop()
+                self._the_streaming().drain(Interrupted("stopped"), GRACE)
+                for sink in self._sinks():
+                    sink.close()
+                self._drained_at = time.monotonic()
+
+    def _sinks(self) -> list[Sink]:
+        return [sink for sink in (self._letters, self._results) if sink is not None]
+
+    def _the_streaming(self) -> Streaming:
+        if self._streaming is None:
+            raise RuntimeError("nothing can be stopped before it has started")
+        return self._streaming
+
+
+def _not_ours(failed: threading.ExceptHookArgs) -> None:
+    """Threads of Beam and gRPC that end with Prism have nothing to say to a person: what ended it is told by us."""
+    log.info("%s ended: %s", failed.thread, failed.exc_value, exc_info=failed.exc_value)
+
+
+def _last_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[-1][:300] if lines else type(error).__name__
+
+
+def run_stream(options: StreamOptions) -> int:
+    """`beam-talonone stream`, on this machine or as a job on Dataflow; returns the exit code."""
+
+    def notice(text: str) -> None:
+        print(f"beam-talonone: {text}", file=sys.stderr, flush=True)
+
+    settings = beam_options(options.beam_args)
+    if on_dataflow(settings):
+        _submit(options, settings, notice)
+    else:
+        StreamRun(options, settings, notice).run()
+    return os.EX_OK
+
+
+def _submit(options: StreamOptions, settings: Any, notice: Callable[[str], None]) -> None:
+    """Start the stream as a job on Dataflow, and leave it to run."""
+    from apache_beam.options.pipeline_options import StandardOptions
+    from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
+
+    settings.view_as(StandardOptions).streaming = True
+    result = create_pipeline(options, DataflowRunner(), settings).run()
+    notice(f"the job {result.job_id()} was started on Dataflow; `gcloud dataflow jobs drain` stops it")

@@ -1,0 +1,48 @@
+"""What became of the messages of a stream, counted as it goes."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from beam_talonone.talonone.outcome import DONE, Outcome
+
+
+@dataclass
+class Account:
+    """Per kind: messages `read`, and how they ended. Written by one thread, read by others for show: in
+    copies, as a kind or an end may come in meanwhile."""
+
+    kinds: dict[str, Counter[str]] = field(default_factory=dict)
+    unknown: Counter[str] = field(default_factory=Counter)
+    """Per kind: fields that no record has, and that were left out."""
+    ended_at: float = 0.0
+    """Monotonic seconds of the last end, 0.0 before the first."""
+
+    def read(self, kind: str) -> None:
+        self._of(kind)["read"] += 1
+
+    def ended(self, kind: str, outcome: Outcome) -> None:
+        self._of(kind)["applied" if outcome.end in DONE else outcome.end.value] += 1
+
+    def given_back(self, kind: str) -> None:
+        self._of(kind)["given_back"] += 1
+
+    def total(self, name: str) -> int:
+        return sum(counts[name] for counts in list(self.kinds.values()))
+
+    @property
+    def unaccounted(self) -> int:
+        """Messages read that have not ended: what is held."""
+        return sum(2 * counts["read"] - counts.total() for counts in list(self.kinds.values()))
+
+    def lines(self) -> list[str]:
+        """For the person at the terminal: a line a kind."""
+        lines = [
+            f"{kind}: {', '.join(f'{name} {count}' for name, count in list(counts.items()))}"
+            for kind, counts in sorted(self.kinds.items())
+        ]
+        return lines + [f"{kind}: {count} unknown fields were left out" for kind, count in list(self.unknown.items())]
+
+    def _of(self, kind: str) -> Counter[str]:
+        if kind not in self.kinds:
+            self.kinds[kind] = Counter()
+        return self.kinds[kind]

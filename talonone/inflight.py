@@ -1,0 +1,223 @@
+"""The log of a stream: what left and how it ended, on disk before it matters, for as long as the store lacks it.
+
+One line an event, each appended with one write, so that a killed process leaves at most the last line torn. Records
+are known by their identity and content, in hex. Lines:
+
+    ["v", marks, at]                            a record leaves, or a return has: what the store is to remember of it
+    ["s", identity, part, generation, at]       the request of a part is about to leave
+    ["u", identity, part]                       it left in vain: the API did not act on it
+    ["b", [[identity, part], ...], generation, at]  a bulk of these is about to leave
+    ["p", identity, part, outcome]              a part of a record ended, others are to come
+    ["d", identity, content, at]                a record ended, and a repeat of it is a duplicate
+    ["r", identity, session, items, at]         a return was applied: what it took back
+    ["x", identity]                             a record is a dead letter, or was given back before it left
+"""
+
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from beam_talonone.talonone.courier import InFlight
+from beam_talonone.talonone.memory import returned_items
+from beam_talonone.talonone.outcome import Outcome
+from beam_talonone.talonone.remembered import Marks, Store, marks_of
+from beam_talonone.talonone.work import Work
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+LARGE = 16 * 1024 * 1024
+"""Bytes after which the log is written anew, with what is open alone."""
+
+BulkMembers = tuple[tuple[str, int], ...]
+"""(identity in hex, part), in the order in which they travelled."""
+
+
+@dataclass
+class Open:
+    """A record that has left and has not ended: its requests that may have acted, and its parts that have ended."""
+
+    in_flight: dict[int, InFlight] = field(default_factory=dict)
+    parts: dict[int, Outcome] = field(default_factory=dict)
+
+    def older_than(self, at: float) -> bool:
+        """True when all of its requests left before `at`."""
+        return all(before.first_sent < at for before in self.in_flight.values())
+
+
+@dataclass(eq=False)
+class _Bulk:
+    members: BulkMembers
+    before: InFlight
+
+
+class Log:
+    """A Recorder (see talonone.job), used by one thread. `store` takes in what the log says when it is opened."""
+
+    def __init__(self, path: Path, store: Store) -> None:
+        self._path, self._store = path, store
+        self.open: dict[str, Open] = {}
+        """Identity in hex -> what is known of it, by this process and by those that died."""
+        self._names: dict[int, str] = {}
+        """Number of a job -> identity of its record."""
+        self._leaving: set[str] = set()
+        """Identities of the records whose jobs have no outcome yet."""
+        self._bulk_of: dict[str, _Bulk] = {}
+        """Identity -> the last bulk it travelled in."""
+        self._read()
+        self.bulks = {bulk.members: bulk.before for bulk in self._unanswered()}
+        """Bulks that were in flight when a process died."""
+        self._cut()
+
+    def sent(self, number: int, work: Work, at: float) -> Open:
+        """A record leaves as the job `number`. Gives what an earlier process, or an earlier try, has left of it. `at`
+        is in seconds since 1970, here and below."""
+        name = self._names[number] = work.identity.hex()
+        self._leaving.add(name)
+        if work.kind != "returns":  # one may come before its order, which must not be a late one by that
+            self._write(["v", marks_of(work), at])
+        return self.open.setdefault(name, Open())
+
+    def told(self, number: int) -> None:
+        """A job has its outcome, whatever becomes of its record."""
+        self._leaving.discard(self._names.pop(number, ""))
+
+    def ended(self, work: Work, at: float) -> None:
+        """A record has ended, and is not to go again."""
+        self._over(work.identity.hex())
+        if work.kind == "returns":
+            self._write(["v", marks_of(work), at])
+        self._write(["d", work.identity.hex(), work.content.hex(), at])
+
+    def returned(self, work: Work, at: float) -> None:
+        """A return was applied: told before `ended`."""
+        session, items = work.sessions[0], returned_items(work)
+        self._write(["r", work.identity.hex(), session, items, at])
+        self._store.note_returned(work.identity, session, items, at)
+
+    def forget(self, work: Work) -> None:
+        """A record is a dead letter: it may come again, as a new one. Where it has, or where another of its identity
+        is on its way, nothing is forgotten of that."""
+        name = work.identity.hex()
+        if name not in self._leaving and self._over(name):
+            self._write(["x", name])
+
+    def started(self, number: int, part: int, generation: int, at: float) -> None:
+        name = self._names[number]
+        self._note(name, part, generation, at)
+        self._write(["s", name, part, generation, at])
+
+    def withdrawn(self, number: int, part: int) -> None:
+        name = self._names[number]
+        self.open.setdefault(name, Open()).in_flight.pop(part, None)
+        self._write(["u", name, part])
+
+    def packed(self, members: list[tuple[int, int]], generation: int, at: float) -> None:
+        named = [(self._names[number], part) for number, part in members]
+        self._note_bulk(tuple(named), generation, at)
+        self._write(["b", named, generation, at])
+
+    def part_done(self, number: int, part: int, outcome: Outcome) -> None:
+        name = self._names[number]
+        self.open.setdefault(name, Open()).parts[part] = outcome
+        self._write(["p", name, part, outcome])
+
+    def done(self, number: int, outcome: Outcome) -> None:
+        """Told by `ended` or `forget`, when the letter of a dead one is written."""
+
+    def cut_if_large(self) -> None:
+        """Begin a new file when this one is large. The store is to be committed first."""
+        if self._size >= LARGE:
+            os.close(self._file)
+            self._cut()
+
+    def close(self) -> None:
+        os.fsync(self._file)
+        os.close(self._file)
+
+    def _write(self, line: list[Any]) -> None:
+        data = left = _ENCODER.encode(line) + b"\n"
+        try:
+            while left:
+                left = left[os.write(self._file, left) :]
+        except OSError:  # the disk is full: a torn line would take the next one with it
+            os.ftruncate(self._file, self._size)
+            raise
+        self._size += len(data)
+
+    def _cut(self) -> None:
+        half = self._path.with_suffix(".part")
+        half.unlink(missing_ok=True)
+        self._file, self._size = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 0
+        for identity, known in self.open.items():
+            for part, before in known.in_flight.items():
+                self._write(["s", identity, part, before.generation, before.first_sent])
+            for part, outcome in known.parts.items():
+                self._write(["p", identity, part, outcome])
+        for bulk in self._unanswered():
+            self._write(["b", bulk.members, bulk.before.generation, bulk.before.first_sent])
+        os.fsync(self._file)
+        half.replace(self._path)
+
+    def _read(self) -> None:
+        if self._path.exists():
+            with self._path.open("rb") as lines:
+                for line in lines:
+                    self._take(line)
+            self._store.commit()
+        old = time.time() - self._store.expiry
+        for name in [name for name, known in self.open.items() if known.older_than(old)]:
+            self._over(name)  # its message has expired, and never comes again
+
+    def _take(self, line: bytes) -> None:
+        try:
+            entry = msgspec.json.decode(line)
+        except msgspec.DecodeError:
+            return
+        match entry:
+            case ["v", marks, at]:
+                self._store.note(msgspec.convert(marks, Marks), at)
+            case ["s", name, part, generation, at]:
+                self._note(name, part, generation, at)
+            case ["u", name, part]:
+                self.open.setdefault(name, Open()).in_flight.pop(part, None)
+            case ["b", members, generation, at]:
+                self._note_bulk(tuple((name, part) for name, part in members), generation, at)
+            case ["p", name, part, outcome]:
+                self.open.setdefault(name, Open()).parts[part] = msgspec.convert(outcome, Outcome)
+            case ["d", name, content, at]:
+                self._over(name)
+                self._store.note_end(bytes.fromhex(name), bytes.fromhex(content), at)
+            case ["r", name, session, items, at]:
+                self._store.note_returned(bytes.fromhex(name), session, items, at)
+            case ["x", name]:
+                self._over(name)
+
+    def _over(self, name: str) -> bool:
+        """A record is no longer open. False when it was not."""
+        self._bulk_of.pop(name, None)
+        return self.open.pop(name, None) is not None
+
+    def _note_bulk(self, members: BulkMembers, generation: int, at: float) -> None:
+        known = self._bulk_of.get(members[0][0])
+        again = known is not None and known.members == members and self._is_out(known)
+        bulk = _Bulk(members, InFlight(generation, known.before.first_sent if known is not None and again else at))
+        for name, part in members:
+            self._note(name, part, generation, at)
+            self._bulk_of[name] = bulk
+
+    def _unanswered(self) -> list[_Bulk]:
+        """The bulks that left and of which nothing has ended since, nor left in another."""
+        bulks = {id(bulk): bulk for bulk in self._bulk_of.values()}
+        return [bulk for bulk in bulks.values() if self._is_out(bulk)]
+
+    def _is_out(self, bulk: _Bulk) -> bool:
+        return all(
+            self._bulk_of.get(name) is bulk and part not in self.open[name].parts for name, part in bulk.members
+        )
+
+    def _note(self, name: str, part: int, generation: int, at: float) -> None:
+        known = self.open.setdefault(name, Open()).in_flight
+        known[part] = InFlight(generation, known[part].first_sent if part in known else at)

@@ -1,0 +1,297 @@
+"""A stream in one process: from messages in any order to outcomes, and from outcomes to acknowledgements.
+
+Everything here runs on the engine's thread, but for what says otherwise: no locks, and one order of things.
+"""
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+
+from beam_talonone.schemas import jsonio
+from beam_talonone.talonone.account import Account
+from beam_talonone.talonone.courier import SendOptions
+from beam_talonone.talonone.done import applied_parts
+from beam_talonone.talonone.engine import Engine, remember
+from beam_talonone.talonone.errors import StopRun
+from beam_talonone.talonone.inflight import Log
+from beam_talonone.talonone.job import Job
+from beam_talonone.talonone.letters import dead_letter, result
+from beam_talonone.talonone.outcome import DONE, End, Outcome
+from beam_talonone.talonone.protocols import Known
+from beam_talonone.talonone.remembered import Store
+from beam_talonone.talonone.sequencer import Decision, Send, Sequencer
+from beam_talonone.talonone.work import Work
+
+COMMIT_EVERY = 1.0
+FORGET_EVERY = 10.0
+"""Seconds. What is forgotten at a time must take no longer than a request may be late."""
+
+LETTERED_FOR = 900.0
+"""Seconds for which a message's letter is remembered, so that a repeat of Pub/Sub's gets no second one. Longer than
+any lease, and no longer than that: who rewinds a subscription wants its messages to be tried again."""
+
+
+class Message(Protocol):
+    """What a record came in. It is acknowledged when its outcome is known, and its letter written if it is dead."""
+
+    @property
+    def data(self) -> bytes: ...
+    @property
+    def subscription(self) -> str: ...
+    @property
+    def message_id(self) -> str: ...
+    def ack(self) -> None: ...
+    def give_back(self) -> None: ...
+
+
+class Lines(Protocol):
+    """Where dead letters, or results, go. `then` is called once, on any thread, when the line is safely written."""
+
+    def write(self, line: dict[str, Any], attributes: dict[str, str], then: Callable[[], None]) -> None: ...
+
+
+@dataclass
+class Streaming:
+    """The stream of one process. `bulk_age` is in seconds; `job` names the run in dead letters.
+
+    `lettered` are messages (subscription, message id) that got their letter, and when, in seconds since 1970: a
+    process that was killed between the letter and the acknowledgement gets them again.
+    """
+
+    engine: Engine
+    sequencer: Sequencer[Message]
+    store: Store
+    log: Log
+    options: SendOptions
+    letters: Lines
+    results: Lines | None
+    bulk_age: float
+    job: str
+    lettered: dict[tuple[str, str], float] = field(default_factory=dict)
+    account: Account = field(default_factory=Account)
+    writing: int = 0
+    """Lines that are on their way to a topic."""
+    _lettering: dict[tuple[str, str], list[Message]] = field(default_factory=dict)
+    """Messages whose letter is being written -> the same ones, come again."""
+    _number: int = 0
+    _draining: bool = False
+    _timer: Any = None
+    _timer_at: float = 0.0
+    _flushing: bool = False
+    _forgot_at: float = 0.0
+
+    def start(self) -> None:
+        """To be called once, from any thread."""
+        self.engine.post(self._tick)
+
+    def arrived(self, work: Work, message: Message) -> None:
+        """A valid record came; may be called from any thread."""
+        self.engine.post(lambda: self._arrived(work, message))
+
+    def invalid(self, kind: str, record_id: str | None, outcome: Outcome, message: Message) -> None:
+        """What came is a dead letter already; may be called from any thread."""
+        self.engine.post(lambda: self._invalid(kind, record_id, outcome, message))
+
+    def drain(self, why: StopRun, grace: float) -> None:
+        """Finish what is in flight, for at most `grace` seconds, and give back the rest; from any other thread."""
+        self._draining = True
+        self.engine.stop(why, grace)
+        over = threading.Event()
+        self.engine.post(lambda: self._give_back(over))
+        over.wait(grace)
+
+    def close(self) -> None:
+        """After the engine has been closed."""
+        self.store.commit()
+        self.log.cut_if_large()
+        self.log.close()
+        self.store.close()
+
+    def _arrived(self, work: Work, message: Message) -> None:
+        self.account.read(work.kind)
+        if self._draining:
+            self._return(work.kind, message)
+            return
+        if self._has_letter(message):
+            self._over(work.kind, Outcome(End.DUPLICATE), message)
+            return
+        if (again := self._lettering.get((message.subscription, message.message_id))) is not None:
+            again.append(message)  # it ends with the first, when that one's letter is written
+            return
+        if work.kind == "returns" and not work.profiles:
+            customer = self.store.customer_of(work.sessions[0])
+            work = work if customer is None else msgspec.structs.replace(work, profiles=[customer])
+        self._carry(self.sequencer.arrive(work, message, time.time()))
+        self._arm()
+
+    def _invalid(self, kind: str, record_id: str | None, outcome: Outcome, message: Message) -> None:
+        self.account.read(kind)
+        if kind == "orders" and record_id is not None:
+            self.engine.memory.note_order(record_id, "", End.DEAD)
+        self._dead(kind, record_id, outcome, message, lambda: None, [])
+
+    def _due(self) -> None:
+        self._timer = None
+        if not self._draining:
+            self._carry(self.sequencer.due(time.time()))
+            self._arm()
+
+    def _arm(self) -> None:
+        due = self.sequencer.next_due()
+        if due is None or (self._timer is not None and self._timer_at <= due):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = due
+        self._timer = self.engine.after(max(0.0, due - time.time()), self._due)
+
+    def _carry(self, decisions: Iterable[Decision[Message]]) -> None:
+        jobs: list[Job] = []
+        for decision in decisions:
+            if isinstance(decision, Send):
+                jobs.append(self._job(decision.work))
+            else:
+                self._settle(decision.work, decision.outcome, decision.token)
+        packs = any(part.protocol == "pack" for job in jobs for part in job.work.parts)
+        if self.log.bulks and jobs and time.time() >= self.sequencer.quiet_until:
+            jobs = self._as_before(jobs)
+        for job in jobs:
+            self.engine.take(job)
+        if packs and not self._flushing:  # also what follows a bulk that goes again as it was
+            self._flushing = True
+            self.engine.after(self.bulk_age, self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        self.engine.flush_now()
+
+    def _job(self, work: Work) -> Job:
+        self._number += 1
+        before = self.log.sent(self._number, work, time.time())
+        return Job(
+            self._number, work, self.options, self._look, self._told, self.log, dict(before.in_flight),
+            dict(before.parts),
+        )  # fmt: skip
+
+    def _as_before(self, jobs: list[Job]) -> list[Job]:
+        """Let bulks that were in flight when a process died go first, and as they were. What that process held has
+        come back by now, and leaves together; a bulk of which something is missing is packed anew."""
+        by_name = {job.work.identity.hex(): job for job in jobs}
+        taken: set[int] = set()
+        for members, before in self.log.bulks.items():
+            found = [(by_name[name], part) for name, part in members if name in by_name]
+            fits = all(part < len(job.work.parts) and part in job.missing for job, part in found)
+            if len(found) == len(members) and fits and not taken & {job.number for job, _ in found}:
+                taken |= {job.number for job, _ in found}
+                self.engine.take_pack(found, before)
+        self.log.bulks.clear()
+        return [job for job in jobs if job.number not in taken]
+
+    def _look(self, job: Job) -> Known:
+        if not job.work.sessions:
+            return Known()
+        known = self.engine.memory.known(job.work.sessions[0])
+        if job.work.kind != "returns":
+            return known
+        # a session shows how much was returned, not by whom: what earlier returns took must be known, days later too
+        return dataclasses.replace(known, returned=self.store.returned_of(job.work.sessions[0]))
+
+    def _told(self, job: Job, outcome: Outcome) -> None:
+        remember(self.engine, job, outcome)
+        self.log.told(job.number)
+        self._carry(self.sequencer.ended(job.work, outcome, time.time()))
+        self._arm()
+
+    def _settle(self, work: Work, outcome: Outcome, message: Message) -> None:
+        if outcome.end is End.DEAD:
+            self._dead(
+                work.kind, work.id, outcome, message, lambda: self.log.forget(work), applied_parts(work, outcome)
+            )  # fmt: skip
+            return
+        if work.kind == "returns" and outcome.end in DONE:
+            self.log.returned(work, time.time())
+        if outcome.end is not End.DUPLICATE:
+            self.log.ended(work, time.time())
+        if self.results is None or outcome.end not in DONE:
+            self._over(work.kind, outcome, message)
+            return
+        line, attributes = result(work.kind, work.id, outcome), {"kind": work.kind, "job": self.job}
+        self._write(self.results, line, attributes, lambda: self._over(work.kind, outcome, message))
+
+    def _dead(
+        self, kind: str, record_id: str | None, outcome: Outcome, message: Message, forget: Callable[[], None],
+        done: list[str],
+    ) -> None:  # fmt: skip
+        if self._has_letter(message):
+            self._over(kind, Outcome(End.DUPLICATE), message)
+            return
+        name = message.subscription, message.message_id
+        if name in self._lettering:  # the same message again, whose letter is being written
+            self._lettering[name].append(message)
+            return
+        again = self._lettering[name] = []
+        source = {"subscription": message.subscription, "message_id": message.message_id}
+        letter = dead_letter(kind, record_id, shown(message.data), source, outcome, self.job, time.time(), done=done)
+
+        def written() -> None:
+            self.lettered[name] = time.time()
+            del self._lettering[name]
+            forget()
+            self._over(kind, outcome, message)
+            for one in again:
+                self._over(kind, Outcome(End.DUPLICATE), one)
+
+        attributes = {"kind": kind, "reason": str(outcome.reason), "job": self.job}
+        self._write(self.letters, letter, attributes, written)
+
+    def _write(
+        self, lines: Lines, line: dict[str, Any], attributes: dict[str, str], then: Callable[[], None]
+    ) -> None:
+        self.writing += 1
+
+        def written() -> None:
+            self.writing -= 1
+            then()
+
+        lines.write(line, attributes, lambda: self.engine.post(written))
+
+    def _over(self, kind: str, outcome: Outcome, message: Message) -> None:
+        self.account.ended(kind, outcome)
+        self.account.ended_at = time.monotonic()
+        message.ack()
+
+    def _return(self, kind: str, message: Message) -> None:
+        self.account.given_back(kind)
+        message.give_back()
+
+    def _give_back(self, over: threading.Event) -> None:
+        for message, work in self.sequencer.drain():
+            self._return(work.kind, message)
+        over.set()
+
+    def _has_letter(self, message: Message) -> bool:
+        written = self.lettered.get((message.subscription, message.message_id))
+        return written is not None and written > time.time() - LETTERED_FOR
+
+    def _tick(self) -> None:
+        now = time.time()
+        if now - self._forgot_at >= FORGET_EVERY:
+            self._forgot_at = now
+            self.store.forget_expired(now)
+            self.lettered = {message: at for message, at in self.lettered.items() if at > now - LETTERED_FOR}
+        self.store.commit()
+        self.log.cut_if_large()
+        self.engine.after(COMMIT_EVERY, self._tick)
+
+
+def shown(data: bytes) -> Any:
+    """A message for a dead letter: the JSON value, or text when it is none."""
+    try:
+        return jsonio.loads(data)
+    except ValueError:
+        return data.decode("utf-8", "replace")

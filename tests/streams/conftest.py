@@ -1,0 +1,60 @@
+"""The tools of the stream tests, one of each for a pytest process (with xdist: for a worker)."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from .emulator import Emulator, running_emulator
+from .pubsub import PubSub
+from .rig import Rig
+from .tools import find_emulator, find_prism, needed
+
+
+@pytest.fixture(scope="session")
+def prism() -> Path:
+    """The Prism binary, for --prism-location."""
+    return needed(find_prism)
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """A fresh Pub/Sub emulator: it keeps a thread for each ordering key it ever saw, so none is shared or kept."""
+    command = needed(find_emulator)
+    with running_emulator(command, tmp_path_factory.mktemp("emulator")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def pubsub(emulator: Emulator) -> Iterator[PubSub]:
+    """Topics and subscriptions on that emulator. Each test makes its own, with names that are used once."""
+    with PubSub(emulator.host) as client:
+        yield client
+
+
+@pytest.fixture
+def rig(pubsub, emulator, prism, tmp_path) -> Iterator[Callable[..., Rig]]:
+    """Makes a rig for a simulator; whatever is left of its process is killed at the end."""
+    made: list[Rig] = []
+
+    def make(api, *words: object, **more: bool) -> Rig:
+        folder = tmp_path / f"rig-{len(made)}"
+        folder.mkdir()
+        made.append(Rig(api, pubsub, emulator.host, prism, folder, words, **more))
+        return made[-1]
+
+    yield make
+    for one in made:
+        if one.process is not None and one.process.poll() is None:
+            one.process.kill()
+            one.process.wait(10)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test that used the emulator shows the end of its log."""
+    report = yield
+    running = getattr(item, "funcargs", {}).get("emulator")
+    if report.failed and isinstance(running, Emulator):
+        report.sections.append(("log of the Pub/Sub emulator", running.tail()))
+    return report

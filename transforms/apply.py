@@ -1,0 +1,50 @@
+"""The last step of the local graph: records go to the stream of this process, which acknowledges them in its time."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+
+from beam_talonone.schemas.reasons import Stage
+from beam_talonone.talonone.outcome import End, Outcome
+from beam_talonone.talonone.streaming import Streaming
+from beam_talonone.transforms.prepare import Prepared
+from beam_talonone.transforms.pubsub.message import Received
+
+_streams: dict[str, Streaming] = {}
+"""The streams of this process, by name: a graph carries the name, the step finds the rest here."""
+
+
+def enter_stream(name: str, streaming: Streaming) -> None:
+    _streams[name] = streaming
+
+
+def leave_stream(name: str) -> None:
+    _streams.pop(name, None)
+
+
+class ApplyRecords(beam.DoFn):  # type: ignore[misc]
+    """(Received, Prepared) -> nothing. It waits for no outcome: a bundle that did would cost a tenth of the pace, and
+    what bounds the records under way is that the source reads no more than it may hold."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def process(self, element: tuple[Received, Prepared]) -> Iterator[Any]:
+        message, prepared = element
+        streaming = _streams[self._name]
+        if prepared.unknown_fields:
+            streaming.account.unknown[prepared.raw.kind] += prepared.unknown_fields
+        if prepared.work is not None:
+            streaming.arrived(prepared.work, message)
+        else:
+            streaming.invalid(prepared.raw.kind, prepared.id_or_none(), invalid(prepared), message)
+        return iter(())
+
+
+def invalid(prepared: Prepared) -> Outcome:
+    """The outcome of a record that has no work."""
+    problem = prepared.problem
+    if problem is None:
+        return Outcome(End.DEAD, "defect", "a record without work has no problem either", stage=Stage.VALIDATE)
+    return Outcome(End.DEAD, problem.reason.value, problem.detail, problem.pointer, stage=prepared.stage)

@@ -1,0 +1,52 @@
+"""From messages to prepared records, in both graphs of a stream; whatever a message holds, it harms no other."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from datetime import tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import apache_beam as beam
+
+from beam_talonone.schemas.parse import InvalidRecord
+from beam_talonone.schemas.raw import Raw
+from beam_talonone.schemas.reasons import Reason
+from beam_talonone.talonone.build import BuildOptions
+from beam_talonone.talonone.quiet import quiet_process
+from beam_talonone.transforms.prepare import Prepared, prepare
+from beam_talonone.transforms.pubsub.message import Received
+
+log = logging.getLogger(__name__)
+
+
+def prepare_message(
+    message: Received, kind: str, options: BuildOptions, assume_timezone: tzinfo | None = None
+) -> Prepared:
+    """Decode, validate and build the record in a message. Never raises: a message that makes us fail would come again
+    for ever, and take its neighbours with it."""
+    raw = Raw(kind, message.subscription, 0, "jsonl", message.data, None, None)
+    try:
+        return prepare(raw, options, assume_timezone)
+    except Exception as error:
+        log.info("message %s of %s: a defect", message.message_id, message.subscription, exc_info=True)
+        detail = f"beam-talonone failed on it: {type(error).__name__}: {error}"
+        return Prepared(raw, None, problem=InvalidRecord(Reason.DEFECT, detail[:500]))
+
+
+def source_of(message: Received) -> dict[str, Any]:
+    """What a dead letter says of where its record came from."""
+    return {"subscription": message.subscription, "message_id": message.message_id}
+
+
+class PrepareMessages(beam.DoFn):  # type: ignore[misc]
+    """Received -> (Received, Prepared). `kinds` tells of each subscription what its messages are."""
+
+    def __init__(self, kinds: Mapping[str, str], options: BuildOptions, zone: str | None = None) -> None:
+        self._kinds, self._options, self._zone = dict(kinds), options, zone
+
+    def setup(self) -> None:
+        quiet_process()
+        self._assume = None if self._zone is None else ZoneInfo(self._zone)
+
+    def process(self, message: Received) -> Iterator[tuple[Received, Prepared]]:
+        yield message, prepare_message(message, self._kinds[message.subscription], self._options, self._assume)

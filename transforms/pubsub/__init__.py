@@ -1,0 +1,1 @@
+"""Pub/Sub for engines that have no durable source of it: messages are acknowledged by whoever finished them."""

@@ -1,0 +1,95 @@
+"""The few calls of the Pub/Sub API that pulling takes, in plain protobuf and cancellable."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+from google.api_core import exceptions
+from google.api_core.gapic_v1 import routing_header
+from google.pubsub_v1 import SubscriberClient
+from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
+from google.pubsub_v1.types import PullRequest
+
+from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.transforms.pubsub.leases import Leases
+
+LEAST_LEASE, LONGEST_LEASE = 10.0, 60.0
+"""Seconds. A lease longer than a minute only makes others wait longer for what a dead process held."""
+
+MOST_IDS = 1_000
+"""Ids in one request: more would pass the limit of its size (512 KiB)."""
+
+CALL_TIMEOUT = 20.0
+PULL_TIMEOUT = 10.0
+"""Seconds that a pull waits for messages. The emulator answers an empty one a second before that, so a second would
+never wait; and it goes on giving messages to the pull of a process that was killed, until they time out in turn."""
+
+
+def subscriber_client() -> SubscriberClient:
+    """A client of the service, or of the emulator that PUBSUB_EMULATOR_HOST names."""
+    host = os.environ.get("PUBSUB_EMULATOR_HOST")
+    if not host:
+        return SubscriberClient()
+    return SubscriberClient(transport=SubscriberGrpcTransport(channel=emulator_channel(host)))
+
+
+def emulator_channel(host: str) -> Any:
+    """A channel to an emulator. The client's own would take no answer above 4 MB."""
+    return grpc.insecure_channel(host, options=[("grpc.max_receive_message_length", -1)])
+
+
+class PubSub:
+    """One client for all subscriptions; its calls may be made from any thread."""
+
+    def __init__(self) -> None:
+        self._client = subscriber_client()
+
+    def ack_deadline(self, subscription: str) -> float | None:
+        """The subscription's own ack deadline in seconds; None where it may not be asked for.
+
+        Raises ConfigurationError when there is no such subscription.
+        """
+        try:
+            found = self._client.get_subscription(subscription=subscription, timeout=CALL_TIMEOUT)
+        except exceptions.NotFound:
+            raise ConfigurationError(f"there is no subscription {subscription}") from None
+        except exceptions.PermissionDenied:
+            return None  # pulling may be allowed all the same
+        except exceptions.InvalidArgument as error:
+            raise ConfigurationError(f"{subscription} is no subscription: {error.message}") from None
+        return float(found.ack_deadline_seconds)
+
+    def pull(self, subscription: str, most: int) -> Any:
+        """A future of the answer to a pull, of at most `most` messages; it can be cancelled."""
+        header = routing_header.to_grpc_metadata([("subscription", subscription)])
+        request = PullRequest(subscription=subscription, max_messages=most)
+        return self._client.transport.pull.future(request, timeout=PULL_TIMEOUT, metadata=(header,))
+
+    def acknowledge(self, subscription: str, ack_ids: Sequence[str]) -> None:
+        for ids in _portions(ack_ids):
+            self._client.acknowledge(subscription=subscription, ack_ids=ids, timeout=CALL_TIMEOUT)
+
+    def extend(self, subscription: str, ack_ids: Sequence[str], seconds: float) -> None:
+        """Let leases end `seconds` from now; 0 gives the messages back."""
+        for ids in _portions(ack_ids):
+            self._client.modify_ack_deadline(
+                subscription=subscription, ack_ids=ids, ack_deadline_seconds=int(seconds), timeout=CALL_TIMEOUT
+            )
+
+    def close(self) -> None:
+        self._client.transport.close()
+
+
+def leases_for(ack_deadline: float | None) -> Leases:
+    """Leases as long as the subscription's own ack deadline, where that is known and neither too short nor too long.
+
+    Pub/Sub gives the first one, which is as long as that deadline: where ours differ it is set at once, or what a
+    killed process held would come back much later than it is waited for.
+    """
+    length = LEAST_LEASE if ack_deadline is None else min(LONGEST_LEASE, max(LEAST_LEASE, ack_deadline))
+    return Leases(length, first=None if length == ack_deadline else 0.0)
+
+
+def _portions(ids: Sequence[str]) -> list[list[str]]:
+    return [list(ids[first : first + MOST_IDS]) for first in range(0, len(ids), MOST_IDS)]
