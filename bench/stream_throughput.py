@@ -33,7 +33,9 @@ LOOK = 0.05
 
 @dataclass(frozen=True)
 class Measured:
-    """`cores` is processor time by wall time of each process: client, Prism, emulator, simulator."""
+    """`a_second` is between the tenths, `whole` of all requests. `cores` is processor time by wall time of each process
+    (client, Prism, emulator, simulator), `micros` the client's for a request, in microseconds: what other work on the
+    machine changes least. Both are of the span between the tenths."""
 
     latency_ms: int
     peer: str
@@ -41,6 +43,7 @@ class Measured:
     a_second: float
     whole: float
     cores: dict[str, float]
+    micros: float
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -72,12 +75,12 @@ def bare(latency: int, count: int) -> Measured:
     with simulator(latency_ms=latency, keep_bodies=False) as api:
         process = subprocess.Popen([*command, api.url, str(count)], env={**os.environ, "TALONONE_API_KEY": KEY})
         try:
-            cores = _watch(lambda: int(api.summary()["requests"]), count, lambda: process.poll() is None)
+            used = _watch(lambda: int(api.summary()["requests"]), count, lambda: process.poll() is None)
             if process.wait(60):
                 raise RuntimeError(f"the bare loop ended with {process.returncode}")
         finally:
             process.kill()
-        return Measured(latency, BARE, count, *_rates(api.url, count), cores)
+        return Measured(latency, BARE, count, *_rates(api.url, count), *used)
 
 
 def stream(latency: int, count: int) -> Measured:
@@ -85,21 +88,23 @@ def stream(latency: int, count: int) -> Measured:
     with standing("events", latency_ms=latency, keep_bodies=False) as stand:
         stand.publish(list(make_records(count)))
         stand.rig.start()
-        cores = _watch(stand.rig.requests, count, lambda: stand.rig.process.poll() is None)
+        used = _watch(stand.rig.requests, count, lambda: stand.rig.process.poll() is None)
         until(lambda: stand.acted() >= count, stand.rig, f"{count} messages are applied")
         stand.stop()
-        return Measured(latency, STREAM, count, *_rates(stand.simulator.url, count), cores)
+        return Measured(latency, STREAM, count, *_rates(stand.simulator.url, count), *used)
 
 
-def _watch(requests: Callable[[], int], count: int, alive: Callable[[], bool]) -> dict[str, float]:
-    """Wait for the span that is measured, and give the processor time of it by its length."""
+def _watch(requests: Callable[[], int], count: int, alive: Callable[[], bool]) -> tuple[dict[str, float], float]:
+    """Wait for the span that is measured; gives the processor time of it, by its length and by the client's requests."""
     looks = []
     for share in (FROM, TO):
-        while alive() and requests() < share * count:
+        while (made := requests()) < share * count and alive():
             time.sleep(LOOK)
-        looks.append((time.monotonic(), processor_seconds()))
-    (began, before), (ended, after) = looks
-    return {role: round((after[role] - before.get(role, 0.0)) / (ended - began), 2) for role in sorted(after)}
+        looks.append((time.monotonic(), made, processor_seconds()))
+    (began, first, before), (ended, last, after) = looks
+    used = {role: after[role] - before.get(role, 0.0) for role in sorted(after)}
+    cores = {role: round(seconds / (ended - began), 2) for role, seconds in used.items()}
+    return cores, used.get("client", 0.0) / max(1, last - first) * 1e6
 
 
 def _rates(url: str, count: int) -> tuple[float, float]:
@@ -124,7 +129,7 @@ def _tables(found: list[Measured], ratios: dict[int, dict[str, float]]) -> list[
         "latency", "", "messages", "a second", "least", "most", "of bare", "whole", "of bare",
         title="requests a second by the simulator's clock, medians",
     )  # fmt: skip
-    cores = Table("latency", "", *ROLES, title="processor time by wall time, medians")
+    cores = Table("latency", "", *ROLES, "client, µs", title="processor time by wall time, and a request; medians")
     for latency in _latencies(found):
         for peer in (BARE, STREAM):
             rows = [one for one in found if (one.latency_ms, one.peer) == (latency, peer)]
@@ -136,5 +141,6 @@ def _tables(found: list[Measured], ratios: dict[int, dict[str, float]]) -> list[
                 of_bare["whole"],
             )  # fmt: skip
             shares = {role: median(one.cores.get(role, 0.0) for one in rows) for role in ROLES}
-            cores.add_row(f"{latency} ms", peer, *(f"{share:.2f}" for share in shares.values()))
+            micros = f"{median(one.micros for one in rows):.0f}"
+            cores.add_row(f"{latency} ms", peer, *(f"{share:.2f}" for share in shares.values()), micros)
     return [rates, cores]

@@ -37,6 +37,7 @@ GRACE = 8.0
 """Seconds that what is in flight may take to end when the stream is stopped."""
 
 SAY_EVERY = 60.0
+YEARS = 10 * 365 * 86_400
 LEAST_HELD, MOST_HELD = 5_000, 50_000
 MOST_PARKED = 100_000
 """Returns that wait for their orders without taking room in the buffers."""
@@ -127,6 +128,7 @@ class StreamRun:
 
         settings.view_as(PortableOptions).job_endpoint = prism.endpoint
         settings.view_as(PortableOptions).environment_type = "LOOPBACK"
+        settings.view_as(PortableOptions).job_server_timeout = YEARS  # else it ends after five minutes
         settings.view_as(StandardOptions).streaming = True
         try:
             create_pipeline(self.options, PrismRunner(), settings).run().wait_until_finish()

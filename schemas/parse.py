@@ -23,6 +23,9 @@ class InvalidRecord(ValueError):
         self.detail = detail
         self.pointer = pointer
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return InvalidRecord, (self.reason, self.detail, self.pointer)  # it may cross from one worker to another
+
 
 @dataclass(frozen=True, slots=True)
 class Parsed:

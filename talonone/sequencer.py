@@ -121,7 +121,8 @@ class Sequencer(Generic[T]):
     looks_per_second: float = 10.0
     """How often, over all of them, returns that wait for their order may ask for it."""
     _waiting: dict[int, _Waiting[T]] = field(default_factory=dict)
-    _by_key: dict[Key, set[int]] = field(default_factory=dict)
+    _by_key: dict[Key, list[tuple[Order, int]]] = field(default_factory=dict)
+    """Heaps of what waits, by place; what has left is dropped when it comes to the top."""
     _due: list[tuple[float, int]] = field(default_factory=list)
     _open: dict[bytes, _Open[T]] = field(default_factory=dict)
     _parked: dict[int, bytes] = field(default_factory=dict)
@@ -142,10 +143,7 @@ class Sequencer(Generic[T]):
             return [Settled(token, work, Outcome(End.DUPLICATE))]
         self._open[work.identity] = _Open(token, work, now)
         self._number += 1
-        self._waiting[self._number] = _Waiting(self._number, token, work)
-        keys = work.keys()
-        for key in keys:
-            self._by_key.setdefault(key, set()).add(self._number)
+        self._wait(_Waiting(self._number, token, work))
         # what a dead process held is known as sent, though it may not have left: then that makes nothing late
         late = now >= self.quiet_until and self._is_late(work)
         heapq.heappush(self._due, (now if late else max(now, self.quiet_until) + self.settle, self._number))
@@ -221,10 +219,7 @@ class Sequencer(Generic[T]):
             self._open[work.identity] = _Open(token, work, since, repeats, looks)
         for number, identity in held.waiting:
             one = self._open[identity]
-            self._waiting[number] = _Waiting(number, one.token, one.work)
-            keys = one.work.keys()
-            for key in keys:
-                self._by_key.setdefault(key, set()).add(number)
+            self._wait(_Waiting(number, one.token, one.work))
         for number, identity in held.parked:
             self._parked[number] = identity
             self._parked_by_session.setdefault(self._open[identity].work.sessions[0], []).append(number)
@@ -255,6 +250,12 @@ class Sequencer(Generic[T]):
         numbers = list(self._parked_by_session.get(work.id, ()))
         return sorted((self._unpark(number) for number in numbers), key=lambda sent: sent.work.order())
 
+    def _wait(self, one: _Waiting[T]) -> None:
+        self._waiting[one.number] = one
+        keys = one.work.keys()
+        for key in keys:
+            heapq.heappush(self._by_key.setdefault(key, []), one.place)
+
     def _with_earlier(self, number: int) -> list[_Waiting[T]]:
         """A record and all that must go before it, in order."""
         found = {number}
@@ -263,8 +264,10 @@ class Sequencer(Generic[T]):
             one = self._waiting[look.pop()]
             keys = one.work.keys()
             for key in keys:
-                for other in self._by_key[key] - found:
-                    if self._waiting[other].place < one.place:
+                earlier = self._by_key[key]
+                while earlier and earlier[0] < one.place:
+                    other = heapq.heappop(earlier)[1]
+                    if other in self._waiting and other not in found:
                         found.add(other)
                         look.append(other)
         return sorted((self._waiting[one] for one in found), key=lambda one: one.place)
@@ -277,10 +280,11 @@ class Sequencer(Generic[T]):
         del self._waiting[one.number]
         keys = one.work.keys()
         for key in keys:
-            numbers = self._by_key[key]
-            numbers.discard(one.number)
-            if not numbers:
-                del self._by_key[key]
+            waiting = self._by_key.get(key, [])
+            while waiting and waiting[0][1] not in self._waiting:
+                heapq.heappop(waiting)
+            if not waiting:
+                self._by_key.pop(key, None)
         left = self._left_of(one.work)
         if left is None:
             superseded = Outcome(End.SUPERSEDED)

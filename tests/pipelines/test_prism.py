@@ -145,5 +145,5 @@ def test_a_program_of_another_machine(tmp_path):
 
 
 def test_one_that_cannot_be_downloaded(tmp_path):
-    with pytest.raises(StopRun, match="there is no Prism, and it cannot be downloaded .*go install"):
+    with pytest.raises(StopRun, match=r"there is no Prism, and it cannot be downloaded .*go install"):
         started("http://127.0.0.1:1/prism.zip", tmp_path)

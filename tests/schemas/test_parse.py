@@ -1,5 +1,6 @@
 """From objects to records: what is taken, what is refused, and what the refusal says."""
 
+import pickle
 from datetime import UTC, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -248,3 +249,9 @@ def decode_reason(row):
     with pytest.raises(InvalidRecord) as caught:
         decode(row)
     return caught.value.reason
+
+
+def test_what_is_wrong_with_a_record_crosses_from_one_worker_to_another():
+    problem = InvalidRecord(Reason.NAIVE_TIME, "no offset", "/event_time")
+    again = pickle.loads(pickle.dumps(problem))
+    assert (again.reason, again.detail, again.pointer) == (Reason.NAIVE_TIME, "no offset", "/event_time")

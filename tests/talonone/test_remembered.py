@@ -1,10 +1,11 @@
 """The store of what a stream remembers: newest wins, on disk after a commit, forgotten when it is old."""
 
+import msgspec
 import pytest
 
 from beam_talonone.schemas.parse import parse
 from beam_talonone.talonone.build import BuildOptions, build
-from beam_talonone.talonone.remembered import Store
+from beam_talonone.talonone.remembered import Marks, Store, marks_of
 
 
 def record(kind, second, **fields):
@@ -60,3 +61,96 @@ def test_what_is_old_is_forgotten():
     assert store.content(old.identity) is None
     assert store.content(new.identity) == new.content
     assert store.last_order("o") is None
+
+
+def returned(second, return_id, order_id="o", quantity=1, **fields):
+    items = [{"sku": "s", "quantity": quantity}]
+    return record("returns", second, return_id=return_id, order_id=order_id, items=items, **fields)
+
+
+def test_whose_order_it_is():
+    store = Store()
+    assert store.customer_of("o") is None
+    store.sent(order(1, customer_id="c"), 0.0)
+    assert store.customer_of("o") == "c"
+    store.sent(order(2, customer_id="d"), 0.0)
+    assert store.customer_of("o") == "d"
+    store.sent(record("orders", 3, order_id="p", status="open", customer_id=None), 0.0)
+    assert store.customer_of("p") == "guest-p"
+    store.sent(returned(4, "r", customer_id="e"), 0.0)
+    store.sent(record("events", 4, event_id="o", type="view", customer_id="f"), 0.0)
+    assert store.customer_of("o") == "d", "only an order tells"
+
+
+@pytest.mark.parametrize(
+    ("work", "sent", "customer", "changes"),
+    [
+        (order(1), [("session", "o"), ("profile", "c"), ("order", "o")], "c", set()),
+        (
+            record("profiles", 1, attributes={"a": 1, "b": None}, audiences={"add": [1], "remove": [2]}),
+            [("profile", "c")],
+            "c",
+            {("attribute", "a"), ("attribute", "b"), ("audience", "1"), ("audience", "2")},
+        ),
+        (record("profiles", 1, erase=True), [("profile", "c")], "c", {("erasure", "")}),
+        (record("events", 1, event_id="e", type="view"), [("profile", "c")], "", set()),
+        (returned(1, "r"), [("session", "o"), ("profile", "c")], "", set()),
+    ],
+)
+def test_what_is_remembered_of_a_record(work, sent, customer, changes):
+    marks = marks_of(work)
+    assert (marks.order, marks.sent, marks.customer, set(marks.changes)) == (work.order(), sent, customer, changes)
+    again = msgspec.json.decode(msgspec.json.encode(marks), type=Marks)
+    assert again == marks, "as the log of a stream has it"
+
+
+@pytest.mark.parametrize("kind", ["orders", "profiles", "returns"])
+def test_marks_that_came_through_a_log_say_the_same(kind):
+    work = {
+        "orders": order(5),
+        "profiles": record("profiles", 5, attributes={"a": 1}, audiences={"add": [7]}),
+        "returns": returned(5, "r"),
+    }[kind]
+    first, second = Store(), Store()
+    first.sent(work, 0.0)
+    for _ in range(2):  # a log may be read twice
+        second.note(msgspec.json.decode(msgspec.json.encode(marks_of(work)), type=Marks), 0.0)
+    than = record("profiles", 1, attributes={}).order()
+    for store in (first, second):
+        assert store.last_of(("profile", "c")) == work.order()
+    assert first.last_order("o") == second.last_order("o")
+    assert first.customer_of("o") == second.customer_of("o")
+    assert first.newer_changes("c", than) == second.newer_changes("c", than)
+
+
+def test_what_was_returned_of_an_order():
+    store = Store()
+    assert store.returned_of("o") == []
+    for return_id, order_id, quantity in (("r", "o", 1), ("r2", "o", 2), ("r3", "p", 3)):
+        work = returned(1, return_id, order_id, quantity)
+        for _ in range(2):  # told twice, it counts once
+            store.note_returned(work.identity, order_id, [{"sku": "s", "quantity": quantity}], 0.0)
+    assert sorted(item["quantity"] for item in store.returned_of("o")) == [1, 2]
+    assert store.returned_of("p") == [{"sku": "s", "quantity": 3}]
+
+
+def test_customers_and_returns_are_forgotten_too():
+    store = Store(expiry=10.0)
+    store.sent(order(1), 0.0)
+    store.note_returned(b"r" * 16, "o", [{"sku": "s", "quantity": 1}], 0.0)
+    store.sent(record("profiles", 1, customer_id="d", attributes={"a": 1}), 5.0)
+    store.forget_expired(11.0)
+    assert store.customer_of("o") is None
+    assert store.returned_of("o") == []
+    assert store.last_of(("profile", "d")) is not None
+    store.forget_expired(16.0)
+    assert store.newer_changes("d", order(1).order()) == []
+
+
+def test_what_is_sent_again_is_remembered_for_longer():
+    store = Store(expiry=10.0)
+    store.sent(order(1), 0.0)
+    store.sent(order(1), 8.0)
+    store.forget_expired(15.0)
+    assert store.last_order("o") == order(1).order()
+    assert store.customer_of("o") == "c"

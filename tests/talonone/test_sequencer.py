@@ -358,3 +358,24 @@ def test_a_return_ends_once_and_is_given_up_only_when_it_has_waited(arrivals):
     stream.end()
     assert sorted(stream.told) == list(range(len(arrivals)))
     assert (stream.sequencer.held, stream.sequencer.parked, list(stream.sequencer.drain())) == (0, 0, [])
+
+
+def test_thousands_that_wait_for_one_customer_are_not_compared_with_each_other():
+    """By the number of comparisons: looking through all of them for each would take eight million."""
+    sequencer = Sequencer(Store(), 5.0)
+    compared = 0
+
+    class Place(tuple):
+        def __lt__(self, other):
+            nonlocal compared
+            compared += 1
+            return tuple.__lt__(self, other)
+
+    count = 2_000
+    for number in range(count):
+        sequencer.arrive(event(number % 60, f"e{number}"), number, number / count)
+    sequencer._by_key = {key: [Place(place) for place in heap] for key, heap in sequencer._by_key.items()}
+    sent = sequencer.due(10.0)
+    assert len(sent) == count
+    assert [one.work.order() for one in sent] == sorted(one.work.order() for one in sent)
+    assert 0 < compared < 60 * count
