@@ -33,7 +33,7 @@ LOOK = 0.05
 
 @dataclass(frozen=True)
 class Measured:
-    """`a_second` is between the tenths, `whole` of all requests. `cores` is processor time by wall time of each process
+    """`a_second` is between the tenths, `whole` of all requests. `cores` is processor by wall time of each process
     (client, Prism, emulator, simulator), `micros` the client's for a request, in microseconds: what other work on the
     machine changes least. Both are of the span between the tenths."""
 
@@ -95,7 +95,7 @@ def stream(latency: int, count: int) -> Measured:
 
 
 def _watch(requests: Callable[[], int], count: int, alive: Callable[[], bool]) -> tuple[dict[str, float], float]:
-    """Wait for the span that is measured; gives the processor time of it, by its length and by the client's requests."""
+    """Wait for the span that is measured; gives its processor time, by its length and by the client's requests."""
     looks = []
     for share in (FROM, TO):
         while (made := requests()) < share * count and alive():
