@@ -1,6 +1,6 @@
-"""The fastest client there is here: the project's own transport, 64 in flight, and nothing else.
+"""A bare loop: 64 in flight on aiohttp, or on the project's own transport, and nothing else.
 
-    TALONONE_API_KEY=... python bench/stream_bare.py URL COUNT
+    TALONONE_API_KEY=... python bench/stream_bare.py URL COUNT aiohttp|own
 
 No Beam, no Pub/Sub, no order, no retries, nothing written down: requests and keys are made before the first leaves.
 """
@@ -47,10 +47,33 @@ async def empty(url: str, key: str, waiting: deque[tuple[Request, str]]) -> None
         await asyncio.gather(*(work() for _ in range(IN_FLIGHT)))
 
 
+async def empty_by_aiohttp(url: str, key: str, waiting: deque[tuple[Request, str]]) -> None:
+    """The same with a general client."""
+    import aiohttp
+
+    headers = {"Authorization": f"ApiKey-v1 {key}", "Content-Type": "application/json"}
+    connector = aiohttp.TCPConnector(limit=IN_FLIGHT)
+
+    async def work() -> None:
+        while waiting:
+            request, once = waiting.popleft()
+            sent = session.request(
+                request.method, url + request.target(), data=request.body, headers={"Idempotency-Key": once}
+            )
+            async with sent as response:
+                if response.status >= 300:
+                    raise RuntimeError(f"status {response.status}: {(await response.read())[:200]!r}")
+                await response.read()
+
+    async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
+        await asyncio.gather(*(work() for _ in range(IN_FLIGHT)))
+
+
 def main() -> None:
-    url, count = sys.argv[1:]
+    url, count, client = sys.argv[1:]
     waiting = deque(starmap(request_of, make_records(int(count))))
-    uvloop.run(empty(url, os.environ["TALONONE_API_KEY"], waiting))
+    send = empty_by_aiohttp if client == "aiohttp" else empty
+    uvloop.run(send(url, os.environ["TALONONE_API_KEY"], waiting))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,9 @@ WORDS = ("--rate", 1_000, "--settle", 0, "--bulk-age", 0)
 
 WARM_UP = 200
 PHASES = {"events": ("events",), "mix": KINDS}
+LEAST_SEEN = 0.99
+"""Two changes of one profile that meet in a bulk travel as one, with the time of the later one."""
+
 MARK = "published"
 """The attribute that tells the time of publishing, on the machine's monotonic clock."""
 
@@ -49,7 +52,7 @@ def measure(given: argparse.Namespace, say: Callable[[str], None]) -> tuple[dict
             stand.settle_down(2.0)
             zero, wrong = clock_of(stand.simulator)
             taken = [one for one in _taken(stand.simulator.rows("ledger"), zero) if one[1] >= began]
-            if len(taken) != count:
+            if len(taken) < LEAST_SEEN * count:
                 raise RuntimeError(f"{phase}: {len(taken)} of {count} messages in the ledger\n{stand.rig.said()}")
             found[phase] = taken
             first += count

@@ -154,7 +154,7 @@ def make_records(
             case "orders":
                 yield kind, {**next(orders), **whose, "order_id": f"order-{number:07d}"}
             case "events":
-                visit = {"page": f"/article/{dice.randrange(5000)}", "seconds": dice.randint(1, 300)}
+                visit = {"number": number, "page": f"/article/{dice.randrange(5000)}"}
                 yield kind, {"event_id": f"event-{number:07d}", "type": "visit", **whose, "attributes": visit}
             case "profiles":
                 change = {"tier": dice.choice(("silver", "gold")), "visits": number}
@@ -162,7 +162,7 @@ def make_records(
 
 
 ROLES = {
-    "beam-talonone": "client", "stream_bare": "client", "prism": "Prism", "java": "emulator",
+    "beam-talonone": "client", "stream_bare": "client", "stream_by_hand": "client", "prism": "Prism", "java": "emulator",
     "beam_talonone.simulator": "simulator",
 }  # fmt: skip
 """What a process is, by the first words of its command line, without their folders and endings."""

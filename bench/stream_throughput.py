@@ -1,6 +1,7 @@
-"""Requests a second of a stream, with all messages waiting, beside the fastest client there is: stream_bare.py.
+"""Requests a second of a stream, with all messages waiting, beside what one would write by hand (stream_by_hand.py:
+pull, send on aiohttp, acknowledge) and beside clients that have all requests ready (stream_bare.py).
 
-Both send the same events of 2,000 customers, 64 in flight, at a rate that holds nothing up, in turns, each to a fresh
+All send the same events of 2,000 customers, 64 in flight, at a rate that holds nothing up, in turns, each to a fresh
 simulator. Measured by the simulator's clock between the first tenth of the requests and the last, so that no start-up
 counts; the shares of processor time are those of the same span. A stream may have read all messages by then: "whole"
 is from the first request to the last, with all reading in it.
@@ -24,7 +25,8 @@ from stream_stand import KEY, make_records, processor_seconds, simulator, standi
 MESSAGES = {0: 20_000, 50: 10_000}
 """Latency in ms -> messages."""
 
-BARE, STREAM = "bare loop", "stream"
+BARE, READY, OWN, STREAM = "bare loop", "aiohttp, ready", "own transport, ready", "stream"
+PEERS = (BARE, READY, OWN, STREAM)
 ROLES = ("client", "Prism", "emulator", "simulator")
 SPANS = ("a_second", "whole")
 FROM, TO = 0.1, 0.9
@@ -33,9 +35,9 @@ LOOK = 0.05
 
 @dataclass(frozen=True)
 class Measured:
-    """`a_second` is between the tenths, `whole` of all requests. `cores` is processor by wall time of each process
-    (client, Prism, emulator, simulator), `micros` the client's for a request, in microseconds: what other work on the
-    machine changes least. Both are of the span between the tenths."""
+    """`a_second` is between the tenths, `whole` of all requests. In the same span, `cores` is processor time by wall
+    time of each process (client, Prism, emulator, simulator), `micros` the client's for a request, in microseconds:
+    what other work on the machine changes least."""
 
     latency_ms: int
     peer: str
@@ -58,9 +60,9 @@ def measure(given: argparse.Namespace, say: Callable[[str], None]) -> tuple[dict
     for latency in given.latency or MESSAGES:
         count = max(100, int(MESSAGES[latency] * given.scale))
         for _ in range(given.rounds):
-            for peer, send in (BARE, bare), (STREAM, stream):
-                found.append(one := send(latency, count))
-                say(f"{latency:2} ms  {peer:9}  {one.a_second:7,.0f} a second")
+            for peer in PEERS:
+                found.append(one := _send(peer, latency, count))
+                say(f"{latency:2} ms  {peer:20}  {one.a_second:7,.0f} a second")
     ratios = {
         latency: {span: _median(found, latency, STREAM, span) / _median(found, latency, BARE, span) for span in SPANS}
         for latency in _latencies(found)
@@ -69,18 +71,39 @@ def measure(given: argparse.Namespace, say: Callable[[str], None]) -> tuple[dict
     return figures, _tables(found, ratios)
 
 
-def bare(latency: int, count: int) -> Measured:
-    """The bare loop in a process of its own."""
+def _send(peer: str, latency: int, count: int) -> Measured:
+    if peer == STREAM:
+        return stream(latency, count)
+    return by_hand(latency, count) if peer == BARE else ready(peer, latency, count)
+
+
+def by_hand(latency: int, count: int) -> Measured:
+    """The bare loop: all messages wait, and it ends when all are acknowledged."""
+    command = [sys.executable, str(Path(__file__).with_name("stream_by_hand.py"))]
+    with standing("events", latency_ms=latency, keep_bodies=False) as stand:
+        stand.publish(list(make_records(count)))
+        words = [*command, stand.simulator.url, str(count), stand.rig.subscriptions["events"]]
+        environment = {**os.environ, "TALONONE_API_KEY": KEY, "PUBSUB_EMULATOR_HOST": stand.rig.host}
+        return _measured(BARE, latency, count, stand.simulator, subprocess.Popen(words, env=environment))
+
+
+def _measured(peer: str, latency: int, count: int, api: Any, process: "subprocess.Popen[bytes]") -> Measured:
+    try:
+        used = _watch(lambda: int(api.summary()["requests"]), count, lambda: process.poll() is None)
+        if process.wait(120):
+            raise RuntimeError(f"{peer} ended with {process.returncode}")
+    finally:
+        process.kill()
+    return Measured(latency, peer, count, *_rates(api.url, count), *used)
+
+
+def ready(peer: str, latency: int, count: int) -> Measured:
+    """A client with all requests ready, in a process of its own."""
     command = [sys.executable, str(Path(__file__).with_name("stream_bare.py"))]
     with simulator(latency_ms=latency, keep_bodies=False) as api:
-        process = subprocess.Popen([*command, api.url, str(count)], env={**os.environ, "TALONONE_API_KEY": KEY})
-        try:
-            used = _watch(lambda: int(api.summary()["requests"]), count, lambda: process.poll() is None)
-            if process.wait(60):
-                raise RuntimeError(f"the bare loop ended with {process.returncode}")
-        finally:
-            process.kill()
-        return Measured(latency, BARE, count, *_rates(api.url, count), *used)
+        words = [*command, api.url, str(count), "aiohttp" if peer == READY else "own"]
+        process = subprocess.Popen(words, env={**os.environ, "TALONONE_API_KEY": KEY})
+        return _measured(peer, latency, count, api, process)
 
 
 def stream(latency: int, count: int) -> Measured:
@@ -108,7 +131,7 @@ def _watch(requests: Callable[[], int], count: int, alive: Callable[[], bool]) -
 
 
 def _rates(url: str, count: int) -> tuple[float, float]:
-    """Requests a second between the tenths, and of all of them."""
+    """Requests a second between the tenths, and of all of them. Raises RuntimeError unless each message is one."""
     seen = account(url)
     if seen.acted != count or len(seen.arrivals) != count:
         raise RuntimeError(f"{count} messages: {seen.acted} acted in {len(seen.arrivals)} requests ({seen.answers})")
@@ -131,7 +154,7 @@ def _tables(found: list[Measured], ratios: dict[int, dict[str, float]]) -> list[
     )  # fmt: skip
     cores = Table("latency", "", *ROLES, "client, µs", title="processor time by wall time, and a request; medians")
     for latency in _latencies(found):
-        for peer in (BARE, STREAM):
+        for peer in PEERS:
             rows = [one for one in found if (one.latency_ms, one.peer) == (latency, peer)]
             each = [one.a_second for one in rows]
             of_bare = {span: f"{ratio:.2f}" if peer == STREAM else "" for span, ratio in ratios[latency].items()}

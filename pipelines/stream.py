@@ -9,8 +9,8 @@ from beam_talonone.transforms.apply import ApplyRecords
 from beam_talonone.transforms.messages import PrepareMessages
 from beam_talonone.transforms.pubsub.source import ReadFromPubSubAtLeastOnce
 
-BUNDLE = 5.0
-"""Seconds: nothing waits for a bundle's end, and each gap between two costs 20 ms in which nothing is read."""
+BUNDLE = 60.0
+"""Seconds: nothing waits for a bundle's end, and in each gap between two nothing is read for 20 to 200 ms."""
 
 
 def create_pipeline(options: StreamOptions, runner: Any, beam_options: Any) -> beam.Pipeline:

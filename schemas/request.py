@@ -9,7 +9,7 @@ import msgspec
 from beam_talonone.schemas import jsonio
 
 
-class Request(msgspec.Struct, frozen=True, array_like=True):
+class Request(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A call of one API operation, without credentials and without an idempotency key.
 
     `operation` is the name in the operation table; `path` and `query` map the API's own parameter names to

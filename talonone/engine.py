@@ -204,12 +204,16 @@ class Engine:
             self._loop.call_soon_threadsafe(action)
 
     def _read_inbox(self) -> None:
-        self._woken = False
+        """Read a portion, and come again for the rest. `_woken` stays set meanwhile: a post that came between would
+        else start a second reader beside this one, and many of them leave the sending no turn."""
         for _ in range(min(len(self._inbox), PORTION)):
             self._guarded(self._inbox.popleft())
-        if self._inbox:
+        if not self._inbox:
+            self._woken = False
+            if not self._inbox:  # a post that came just before would wake nobody
+                return
             self._woken = True
-            self._loop.call_soon(self._read_inbox)
+        self._loop.call_soon(self._read_inbox)
 
     def _guarded(self, action: Callable[[], None]) -> None:
         try:

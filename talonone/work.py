@@ -11,7 +11,7 @@ Key = tuple[str, str]
 """("session" | "profile" | ..., id): what a request holds while it is pending or in flight."""
 
 
-class Part(msgspec.Struct, frozen=True, array_like=True):
+class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One request of a record and how it is carried out.
 
     `protocol`: "order" and "return" know session states, "pack" travels in a bulk with others, "plain" is just
@@ -26,8 +26,9 @@ class Part(msgspec.Struct, frozen=True, array_like=True):
     holds: list[Key] | None = None
 
 
-class Work(msgspec.Struct, frozen=True, array_like=True):
-    """A valid record, ready to be ordered and sent.
+class Work(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A valid record, ready to be ordered and sent. (Tens of thousands may wait, in no cycle: looking through them for
+    garbage would cost a tenth of the processor.)
 
     `sessions`, `profiles` and `others` (of what kind, which) are what it holds; `content` is a digest of what it
     would send, `identity` that of the record. `event_us` is in microseconds since 1970 (UTC), `status` an order's.

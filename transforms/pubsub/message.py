@@ -5,7 +5,7 @@ import msgspec
 from beam_talonone.transforms.pubsub import holding
 
 
-class Received(msgspec.Struct, frozen=True):
+class Received(msgspec.Struct, frozen=True, gc=False):
     """One delivery of a message. The same message may be delivered again, with another `ack_id`.
 
     `publish_time` is in seconds since 1970. Whoever has finished with it calls `ack`, in whatever process and step
