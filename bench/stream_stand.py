@@ -162,8 +162,8 @@ def make_records(
 
 
 ROLES = {
-    "beam-talonone": "client", "stream_bare": "client", "stream_by_hand": "client", "prism": "Prism", "java": "emulator",
-    "beam_talonone.simulator": "simulator",
+    "beam-talonone": "client", "stream_bare": "client", "stream_by_hand": "client", "prism": "Prism",
+    "java": "emulator", "beam_talonone.simulator": "simulator",
 }  # fmt: skip
 """What a process is, by the first words of its command line, without their folders and endings."""
 

@@ -27,8 +27,8 @@ class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Work(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A valid record, ready to be ordered and sent. (Tens of thousands may wait, in no cycle: looking through them for
-    garbage would cost a tenth of the processor.)
+    """A valid record, ready to be ordered and sent. (Tens of thousands may wait, in no cycle: looking through them
+    for garbage would cost a tenth of the processor.)
 
     `sessions`, `profiles` and `others` (of what kind, which) are what it holds; `content` is a digest of what it
     would send, `identity` that of the record. `event_us` is in microseconds since 1970 (UTC), `status` an order's.
