@@ -50,7 +50,7 @@ def judge(
             verdict.doubled.append(f"{record.kind} {record.mark}: acted, and is a dead letter")
     known = [records[mark] for mark in acted if mark in records]
     _judge_orders(records.values(), known, dead, verdict)
-    _judge_changes(records.values(), known, verdict)
+    _judge_changes(records.values(), rows, verdict)
     for record in records.values():
         gone = counts[record.kind, record.mark] or (record.kind, record.mark) in dead
         if record.poison is None and record.kind in ("returns", "events", "calls") and not gone:
@@ -130,19 +130,25 @@ def _judge_orders(
     verdict.disorder += [f"return of {session}, which is not there" for session in returned - last.keys()]
 
 
-def _judge_changes(records: Iterable[Sent], acted: list[Sent], verdict: Verdict) -> None:
-    """Of each attribute the newest value must have been set last."""
-    newest: dict[tuple[str, str], int] = {}
+def _judge_changes(records: Iterable[Sent], rows: Iterable[Mapping[str, Any]], verdict: Verdict) -> None:
+    """Of each attribute the newest value must have been set last. What a change had left of it is in the request: the
+    names that newer ones had set are not. Marks of changes are numbers of eight digits, in the order of time."""
+    newest: dict[tuple[str, str], str] = {}
     for record in records:
         for name in record.sets:
-            newest[record.customer, name] = max(newest.get((record.customer, name), 0), record.at)
-    set_last: dict[tuple[str, str], int] = {}
-    for record in acted:
-        for name in record.sets:
-            set_last[record.customer, name] = record.at
-    for (customer, name), at in newest.items():
-        if set_last.get((customer, name)) != at:
-            verdict.lost.append(f"profile {customer}: {name} of {at}, found {set_last.get((customer, name))}")
+            newest[record.customer, name] = max(newest.get((record.customer, name), ""), record.mark)
+    set_last: dict[tuple[str, str], str] = {}
+    for row in rows:
+        entries = row["body"]["customerProfiles"] if row["operation"] == "update_customer_profiles_v2" else ()
+        for entry in entries:
+            for name, mark in (entry.get("attributes") or {}).items():
+                where = entry["integrationId"], name
+                if set_last.get(where, "") > mark:
+                    verdict.disorder.append(f"profile {where}: {mark} after {set_last[where]}")
+                set_last[where] = mark
+    for (customer, name), mark in newest.items():
+        if set_last.get((customer, name)) != mark:
+            verdict.lost.append(f"profile {customer}: {name} of {mark}, found {set_last.get((customer, name))}")
 
 
 def _judge_customers(acted: list[Sent], verdict: Verdict) -> None:

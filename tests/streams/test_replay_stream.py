@@ -376,7 +376,7 @@ def test_beside_a_stream_that_writes_all_the_time(sim: Simulator, state: State, 
         stream.join()
     assert kinds["orders"]["applied"] == 1000
     assert all(state.knows(record) for record in refused)
-    assert commits[0] > 10
+    assert commits[0] > 0
 
 
 # With a stream that runs

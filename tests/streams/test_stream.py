@@ -105,7 +105,8 @@ def test_a_wrong_key_stops_reading_and_is_tried_again_until_it_works(rig):
         assert (status, "refuses the API key" in why) == (503, True)
         assert KEY not in why
         api.faults()
-        made.wait_until_quiet(8)
+        wait_until(lambda: api.summary()["acted"] > 0, "the key is tried again", timeout=90)
+        made.wait_until_quiet(12)
         assert made.stop() == 0
         assert judge(traffic, made.ledger(), made.letters(), by_customer=False).wrong() == {}
         assert made.letters() == []

@@ -55,7 +55,7 @@ def test_sigterm_under_load_finishes_what_is_in_flight_and_sends_nothing_again(r
         assert acted < 2_000, "it was not under load any more"
         made.assert_no_leftovers()
         made.start()
-        made.wait_until_quiet(8)
+        made.wait_until_quiet(AFTER_KILL)  # what came to a pull that was cancelled is leased for ten seconds
         assert made.stop() == 0
         verdict = judge(traffic, made.ledger(), made.letters(), by_customer=False)
         assert verdict.wrong() == {}
