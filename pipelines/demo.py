@@ -32,12 +32,8 @@ def run_demo(rate: float, output: Path) -> int:
     print("sample data of a fashion retailer, with:", file=sys.stderr)
     for name, count in sample.put_in.items():
         print(f"  {count:>6,} {name}", file=sys.stderr)
-    settings = SimulatorSettings(
-        rate=rate * 1.1, burst=10, latency_ms=20, jitter_ms=10, faults=FAULTS, seed=1,
-        unknown_attributes=("shoe_szie",), key="demo-key",
-    )  # fmt: skip
     os.environ[KEY_ENV] = "demo-key"
-    with running(settings) as url:
+    with running(simulator_settings(rate)) as url:
         print(f"simulator at {url}, with the faults {', '.join(FAULTS)}", file=sys.stderr)
         options = BackfillOptions(
             InputOptions({kind: str(path) for kind, path in sample.paths.items()}),
@@ -46,6 +42,14 @@ def run_demo(rate: float, output: Path) -> int:
         )
         run_with_progress(Backfill, options)
     return 0
+
+
+def simulator_settings(rate: float) -> SimulatorSettings:
+    """The simulator of a demo that sends `rate` requests a second: a little above that, and with faults."""
+    return SimulatorSettings(
+        rate=rate * 1.1, burst=10, latency_ms=20, jitter_ms=10, faults=FAULTS, seed=1,
+        unknown_attributes=("shoe_szie",), key="demo-key",
+    )  # fmt: skip
 
 
 def make_room(output: Path) -> None:

@@ -16,10 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from beam_talonone.pipelines.demo import FAULTS, make_room
+from beam_talonone.pipelines.demo import FAULTS, make_room, simulator_settings
 from beam_talonone.pipelines.sample import write_sample
 from beam_talonone.simulator.serve import running
-from beam_talonone.simulator.settings import SimulatorSettings
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
 
 PROJECT, REPEATED = "demo", 0.05
@@ -35,7 +34,7 @@ def run_demo_stream(rate: float, output: Path) -> int:
     make_room(output)
     sample = write_sample(output / "input")
     messages = {kind: _messages(path) for kind, path in sample.paths.items()}
-    with _emulator() as host, running(_simulator(rate)) as url:
+    with _emulator() as host, running(simulator_settings(rate)) as url:
         os.environ["PUBSUB_EMULATOR_HOST"] = host
         subscriptions = {kind: _publish(kind, lines) for kind, lines in messages.items()}
         _say(f"{sum(map(len, messages.values())):,} messages published in disorder, {REPEATED:.0%} of them twice, to")
@@ -53,13 +52,6 @@ def run_demo_stream(rate: float, output: Path) -> int:
             raise StopRun("the stream did not end in order")
         _account(url, output, messages)
     return 0
-
-
-def _simulator(rate: float) -> SimulatorSettings:
-    return SimulatorSettings(
-        rate=rate * 1.1, burst=10, latency_ms=20, jitter_ms=10, faults=FAULTS, seed=1,
-        unknown_attributes=("shoe_szie",), key="demo-key",
-    )  # fmt: skip
 
 
 def _messages(path: Path) -> list[bytes]:

@@ -42,13 +42,18 @@ def _object(line: bytes) -> dict[str, Any]:
 def as_it_came(raw: Raw) -> Any:
     """The input for a dead letter: a JSON value, or text when it was not JSON; None for a file that broke off."""
     if raw.line is not None:
-        try:
-            return jsonio.loads(raw.line)
-        except ValueError:
-            return raw.line.decode("utf-8", "replace")
+        return json_or_text(raw.line)
     if raw.row is not None:
         return raw.row
     return None if raw.fields is None else plain_json(raw.fields, lenient=True)
+
+
+def json_or_text(data: bytes) -> Any:
+    """The JSON value that `data` is, or text when it is none."""
+    try:
+        return jsonio.loads(data)
+    except ValueError:
+        return data.decode("utf-8", "replace")
 
 
 _PLAIN = frozenset({str, int, bool, type(None)})

@@ -110,9 +110,7 @@ class Lane:
     """A sequencer, its memory, and what it let go. `kept` is what `to_bytes` gave, or None for a lane that is new."""
 
     def __init__(self, rules: Rules, kept: bytes | None = None) -> None:
-        state = (
-            _STATE.decode(kept) if kept else _State(float("-inf"), None, Held([], [], [], [], 0), [], KeyedMemory())
-        )
+        state = _STATE.decode(kept) if kept else _new_state()
         self.clock, self.newest = state.clock, state.newest
         self.leaving = state.leaving
         self.memory = state.memory

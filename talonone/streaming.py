@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.decode import json_or_text
 from beam_talonone.talonone.account import Account
 from beam_talonone.talonone.courier import SendOptions
 from beam_talonone.talonone.done import applied_parts
@@ -236,7 +236,8 @@ class Streaming:
             return
         again = self._lettering[name] = []
         source = {"subscription": message.subscription, "message_id": message.message_id}
-        letter = dead_letter(kind, record_id, shown(message.data), source, outcome, self.job, time.time(), done=done)
+        came = json_or_text(message.data)
+        letter = dead_letter(kind, record_id, came, source, outcome, self.job, time.time(), done=done)
 
         def written() -> None:
             self.lettered[name] = time.time()
@@ -287,11 +288,3 @@ class Streaming:
         self.store.commit()
         self.log.cut_if_large()
         self.engine.after(COMMIT_EVERY, self._tick)
-
-
-def shown(data: bytes) -> Any:
-    """A message for a dead letter: the JSON value, or text when it is none."""
-    try:
-        return jsonio.loads(data)
-    except ValueError:
-        return data.decode("utf-8", "replace")

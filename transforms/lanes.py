@@ -27,6 +27,7 @@ from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
 from apache_beam.utils.timestamp import Timestamp
 
+from beam_talonone.schemas.decode import json_or_text
 from beam_talonone.talonone.courier import SendOptions
 from beam_talonone.talonone.done import applied_parts
 from beam_talonone.talonone.job import Ended, Job
@@ -36,7 +37,6 @@ from beam_talonone.talonone.outcome import DONE, End, Outcome
 from beam_talonone.talonone.protocols import Known
 from beam_talonone.talonone.quiet import quiet_process
 from beam_talonone.talonone.sequencer import Order, Settled
-from beam_talonone.talonone.streaming import shown
 from beam_talonone.talonone.work import Work
 from beam_talonone.transforms.engines import EngineConfig, engine_for, once_for
 from beam_talonone.transforms.send import Sending
@@ -160,7 +160,7 @@ def letter(
 ) -> dict[str, Any]:
     """The dead letter of a record from a subscription."""
     where = {"subscription": source.subscription, "message_id": source.message_id}
-    return dead_letter(kind, record_id, shown(source.record), where, outcome, job, time.time(), done=done)
+    return dead_letter(kind, record_id, json_or_text(source.record), where, outcome, job, time.time(), done=done)
 
 
 def instant(seconds: float) -> Timestamp:

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator, Mapping
 from datetime import tzinfo
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import apache_beam as beam
@@ -31,11 +30,6 @@ def prepare_message(
         log.info("message %s of %s: a defect", message.message_id, message.subscription, exc_info=True)
         detail = f"beam-talonone failed on it: {type(error).__name__}: {error}"
         return Prepared(raw, None, problem=InvalidRecord(Reason.DEFECT, detail[:500]))
-
-
-def source_of(message: Received) -> dict[str, Any]:
-    """What a dead letter says of where its record came from."""
-    return {"subscription": message.subscription, "message_id": message.message_id}
 
 
 class PrepareMessages(beam.DoFn):  # type: ignore[misc]
