@@ -284,7 +284,8 @@ def referral(call_id, advocate):
     return call(call_id, "create_referral", body=body)
 
 
-def test_a_bulk_that_was_in_flight_goes_again_as_it_was(api, folder):
+def killed_with_five_in_a_bulk(api, folder):
+    """A stream that was killed while its bulk of five was under way; the API has taken it since."""
     api.faults("latency:ms=500")
     with stream(api, folder, settle=0.0, bulk_age=0.2) as killed:
         for number in range(5):
@@ -293,6 +294,11 @@ def test_a_bulk_that_was_in_flight_goes_again_as_it_was(api, folder):
         killed.kill()
     time.sleep(0.6)
     api.faults()
+    return killed
+
+
+def test_a_bulk_that_was_in_flight_goes_again_as_it_was(api, folder):
+    killed = killed_with_five_in_a_bulk(api, folder)
     with stream(api, folder.with_name("next"), after=killed, quiet=0.5) as one:
         one.feed("profiles", profile("new", 1, {"a": 7}))
         redelivered(killed, one, dict.fromkeys([message.message_id for message in killed.messages], "profiles"))
@@ -331,14 +337,7 @@ def test_a_part_that_was_done_does_not_go_again(api, folder):
 
 
 def test_a_bulk_of_which_something_is_missing_is_packed_anew(api, folder):
-    api.faults("latency:ms=500")
-    with stream(api, folder, settle=0.0, bulk_age=0.2) as killed:
-        for number in range(5):
-            killed.feed("profiles", profile(f"c{number}", 1, {"a": number}))
-        in_flight(api)
-        killed.kill()
-    time.sleep(0.6)
-    api.faults()
+    killed = killed_with_five_in_a_bulk(api, folder)
     killed.messages.pop(2)
     with stream(api, folder.with_name("next"), after=killed, quiet=0.3) as one:
         redelivered(killed, one, dict.fromkeys([message.message_id for message in killed.messages], "profiles"))
