@@ -22,6 +22,7 @@ from beam_talonone.talonone.engine import Engine
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, KeyRefused, StopRun
 from beam_talonone.talonone.inflight import Log
 from beam_talonone.talonone.quiet import quiet_process
+from beam_talonone.talonone.released import Released
 from beam_talonone.talonone.remembered import Store
 from beam_talonone.talonone.sequencer import Sequencer
 from beam_talonone.talonone.streaming import Streaming
@@ -150,14 +151,15 @@ class StreamRun:
     def _make_streaming(self, state: StateFolder, engine: Engine) -> Streaming:
         options = self.options
         store = Store(state.store, options.remember)
-        log = Log(state.log, store)
+        memory = Released(store)
+        log = Log(state.log, memory)
         quiet_until = float("-inf")
         if state.unclean:
             lease = self._subscriber.lease_length
             quiet_until = time.time() + lease + 1.0
             self._notice(f"the stream before this one was killed: waiting {lease:.0f} s for what it still held")
         sequencer: Sequencer[Any] = Sequencer(
-            store, options.settle, options.wait_for_order, quiet_until, looks_per_second=max(0.1, options.rate / 10)
+            memory, options.settle, options.wait_for_order, quiet_until, looks_per_second=max(0.1, options.rate / 10)
         )
         where = options.dead_letters or str(state.dead_letters)
         self._letters = sink_for(where, "dead-letters", self._notice)

@@ -3,7 +3,8 @@
 One line an event, each appended with one write, so that a killed process leaves at most the last line torn. Records
 are known by their identity and content, in hex. Lines:
 
-    ["v", marks, at]                            a record leaves, or a return has: what the store is to remember of it
+    ["v", marks, at]                            the first request of a record is about to leave, or a return was
+                                                applied: what the store is to remember of it
     ["s", identity, part, generation, at]       the request of a part is about to leave
     ["u", identity, part]                       it left in vain: the API did not act on it
     ["b", [[identity, part], ...], generation, at]  a bulk of these is about to leave
@@ -23,8 +24,9 @@ import msgspec
 
 from beam_talonone.talonone.courier import InFlight
 from beam_talonone.talonone.memory import returned_items
-from beam_talonone.talonone.outcome import Outcome
-from beam_talonone.talonone.remembered import Marks, Store, marks_of
+from beam_talonone.talonone.outcome import End, Outcome
+from beam_talonone.talonone.released import Released
+from beam_talonone.talonone.remembered import Marks, marks_of
 from beam_talonone.talonone.work import Work
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
@@ -54,10 +56,11 @@ class _Bulk:
 
 
 class Log:
-    """A Recorder (see talonone.job), used by one thread. `store` takes in what the log says when it is opened."""
+    """A Recorder (see talonone.job), used by one thread. The store of `memory` takes in what the log says when it is
+    opened; what was let go is noted in it as it leaves."""
 
-    def __init__(self, path: Path, store: Store) -> None:
-        self._path, self._store = path, store
+    def __init__(self, path: Path, memory: Released) -> None:
+        self._path, self._memory, self._store = path, memory, memory.store
         self.open: dict[str, Open] = {}
         """Identity in hex -> what is known of it, by this process and by those that died."""
         self._names: dict[int, str] = {}
@@ -71,18 +74,20 @@ class Log:
         """Bulks that were in flight when a process died."""
         self._cut()
 
-    def sent(self, number: int, work: Work, at: float) -> Open:
-        """A record leaves as the job `number`. Gives what an earlier process, or an earlier try, has left of it. `at`
-        is in seconds since 1970, here and below."""
+    def sent(self, number: int, work: Work) -> Open:
+        """A record is to leave as the job `number`. Gives what an earlier process or try has left of it."""
         name = self._names[number] = work.identity.hex()
         self._leaving.add(name)
-        if work.kind != "returns":  # one may come before its order, which must not be a late one by that
-            self._write(["v", marks_of(work), at])
         return self.open.setdefault(name, Open())
 
-    def told(self, number: int) -> None:
-        """A job has its outcome, whatever becomes of its record."""
-        self._leaving.discard(self._names.pop(number, ""))
+    def told(self, number: int, outcome: Outcome, at: float) -> None:
+        """A job has its outcome, whatever becomes of its record. `at` is in seconds since 1970, here and below."""
+        name = self._names.pop(number)
+        self._leaving.discard(name)
+        if outcome.end is not End.DEAD:  # it may have left by an earlier process, and not now
+            self._write(*self._leaves(name, at))
+        else:
+            self._memory.dropped(bytes.fromhex(name))
 
     def ended(self, work: Work, at: float) -> None:
         """A record has ended, and is not to go again."""
@@ -107,7 +112,7 @@ class Log:
     def started(self, number: int, part: int, generation: int, at: float) -> None:
         name = self._names[number]
         self._note(name, part, generation, at)
-        self._write(["s", name, part, generation, at])
+        self._write(*self._leaves(name, at), ["s", name, part, generation, at])
 
     def withdrawn(self, number: int, part: int) -> None:
         name = self._names[number]
@@ -117,7 +122,7 @@ class Log:
     def packed(self, members: list[tuple[int, int]], generation: int, at: float) -> None:
         named = [(self._names[number], part) for number, part in members]
         self._note_bulk(tuple(named), generation, at)
-        self._write(["b", named, generation, at])
+        self._write(*(line for name, _ in named for line in self._leaves(name, at)), ["b", named, generation, at])
 
     def part_done(self, number: int, part: int, outcome: Outcome) -> None:
         name = self._names[number]
@@ -137,8 +142,13 @@ class Log:
         os.fsync(self._file)
         os.close(self._file)
 
-    def _write(self, line: list[Any]) -> None:
-        data = left = _ENCODER.encode(line) + b"\n"
+    def _leaves(self, name: str, at: float) -> list[list[Any]]:
+        """What is to be written when a request of a record leaves, besides that it does."""
+        marks = self._memory.left(bytes.fromhex(name), at)
+        return [] if marks is None else [["v", marks, at]]
+
+    def _write(self, *lines: list[Any]) -> None:
+        data = left = b"".join(_ENCODER.encode(line) + b"\n" for line in lines)
         try:
             while left:
                 left = left[os.write(self._file, left) :]

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from beam_talonone.talonone.remembered import marks_of
+from beam_talonone.talonone.remembered import change_that_set, marks_of
 from beam_talonone.talonone.sequencer import Order
 from beam_talonone.talonone.supersede import Change
 from beam_talonone.talonone.work import Key, Work
@@ -44,12 +44,9 @@ class KeyedMemory(msgspec.Struct, array_like=True):
         return None if found is None else found[0]
 
     def newer_changes(self, customer: str, than: Order) -> list[Change]:
-        newer = [name.partition("/") for name, (order, _) in self.changes.get(customer, {}).items() if order > than]
-        if not newer:
-            return []
-        names = frozenset(name for what, _, name in newer if what == "attribute")
-        audiences = frozenset(int(name) for what, _, name in newer if what == "audience")
-        return [Change(names, audiences, any(what == "erasure" for what, _, _ in newer))]
+        known = self.changes.get(customer, {})
+        newer = [name.partition("/")[::2] for name, (order, _) in known.items() if order > than]
+        return [change_that_set(newer)] if newer else []
 
     def sent(self, work: Work, now: float) -> None:
         marks = marks_of(work)

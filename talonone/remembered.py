@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,9 +111,7 @@ class Store:
         ).fetchall()
         if not rows:
             return []
-        names = frozenset(name for what, name in rows if what == "attribute")
-        audiences = frozenset(int(name) for what, name in rows if what == "audience")
-        return [Change(names, audiences, any(what == "erasure" for what, _ in rows))]
+        return [change_that_set(rows)]
 
     def sent(self, work: Work, now: float) -> None:
         self.note(marks_of(work), now)
@@ -173,6 +171,13 @@ class Store:
                     raise
             time.sleep(0.0005)
         self._connection.execute("PRAGMA busy_timeout = 60000")
+
+
+def change_that_set(what: Sequence[tuple[str, str]]) -> Change:
+    """The change that sets all of this (attribute | audience | erasure, name)."""
+    names = frozenset(name for sort, name in what if sort == "attribute")
+    audiences = frozenset(int(name) for sort, name in what if sort == "audience")
+    return Change(names, audiences, any(sort == "erasure" for sort, _ in what))
 
 
 def _set_by(change: Change) -> Iterable[tuple[str, str]]:

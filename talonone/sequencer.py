@@ -43,7 +43,7 @@ class Remembered(Protocol):
         """The latest record of a session or customer that was sent, or None."""
 
     def sent(self, work: Work, now: float) -> None:
-        """A record is about to be sent."""
+        """A record is about to be sent; a return has been applied."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class Sequencer(Generic[T]):
         self._open[work.identity] = _Open(token, work, now)
         self._number += 1
         self._wait(_Waiting(self._number, token, work))
-        # what a dead process held is known as sent, though it may not have left: then that makes nothing late
+        # what a dead process had in flight is known as sent, and comes back: until it has, it makes nothing late
         late = now >= self.quiet_until and self._is_late(work)
         heapq.heappush(self._due, (now if late else max(now, self.quiet_until) + self.settle, self._number))
         return self.due(now)
@@ -171,10 +171,10 @@ class Sequencer(Generic[T]):
         """A record that was sent has its outcome. Gives what follows: its own end and that of its repeats, returns
         whose order has come, or nothing when it came too early and is to be tried again."""
         one = self._open[work.identity]
+        if outcome.premature and outcome.customer is not None and not one.work.profiles:  # at last, however late
+            one.work = msgspec.structs.replace(one.work, profiles=[outcome.customer])
+            return [Send(one.token, one.work)]
         if outcome.premature and now < one.since + self.wait_for_order:
-            if outcome.customer is not None:
-                one.work = msgspec.structs.replace(one.work, profiles=[outcome.customer])
-                return [Send(one.token, one.work)]
             self._park(one, now)
             return []
         del self._open[work.identity]

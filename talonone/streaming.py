@@ -172,7 +172,7 @@ class Streaming:
 
     def _job(self, work: Work) -> Job:
         self._number += 1
-        before = self.log.sent(self._number, work, time.time())
+        before = self.log.sent(self._number, work)
         return Job(
             self._number, work, self.options, self._look, self._told, self.log, dict(before.in_flight),
             dict(before.parts),
@@ -203,8 +203,9 @@ class Streaming:
 
     def _told(self, job: Job, outcome: Outcome) -> None:
         remember(self.engine, job, outcome)
-        self.log.told(job.number)
-        self._carry(self.sequencer.ended(job.work, outcome, time.time()))
+        now = time.time()
+        self.log.told(job.number, outcome, now)
+        self._carry(self.sequencer.ended(job.work, outcome, now))
         self._arm()
 
     def _settle(self, work: Work, outcome: Outcome, message: Message) -> None:

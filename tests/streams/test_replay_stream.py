@@ -36,6 +36,7 @@ from beam_talonone.pipelines.sinks import say_whose
 from beam_talonone.schemas.parse import parse
 from beam_talonone.talonone.build import BuildOptions, build
 from beam_talonone.talonone.inflight import Log
+from beam_talonone.talonone.released import Released
 from beam_talonone.talonone.remembered import Store
 from beam_talonone.talonone.work import Work
 
@@ -299,10 +300,13 @@ def test_letters_know_their_stream(place: str, sim: Simulator, state: State, tmp
 
 def test_what_only_the_log_of_the_stream_tells(sim: Simulator, state: State, tmp_path: Path) -> None:
     """A stream that was killed has not committed what it did last, and one that runs has not yet."""
-    log = Log(state.folder / "log.jsonl", Store())
+    memory = Released(Store())
+    log = Log(state.folder / "log.jsonl", memory)
     newer, was = work_of(order("o", "c", "completed", 2)), work_of(event("e", "d", 1))
-    log.sent(1, newer, 1.0)
-    log.sent(2, was, 1.0)
+    for number, work in enumerate([newer, was]):
+        memory.sent(work, 1.0)
+        log.sent(number, work)
+        log.started(number, 0, 0, 1.0)
     log.ended(was, 1.0)
     log.close()
     with (state.folder / "log.jsonl").open("ab") as torn:

@@ -18,6 +18,7 @@ from beam_talonone.talonone.engine import Engine, EngineSettings
 from beam_talonone.talonone.errors import Interrupted
 from beam_talonone.talonone.inflight import Log
 from beam_talonone.talonone.outcome import End, Outcome
+from beam_talonone.talonone.released import Released
 from beam_talonone.talonone.remembered import Store
 from beam_talonone.talonone.sequencer import Sequencer
 from beam_talonone.talonone.streaming import Streaming
@@ -154,12 +155,13 @@ def stream(
         EngineSettings(simulator.url, rate=rate, concurrency=concurrency, give_up_after=None), KEY, hold_on
     )
     store = Store(folder / "store.sqlite")
+    memory = Released(store)
     sequencer: Sequencer[Any] = Sequencer(
-        store, settle, wait_for_order, quiet_until=time.time() + quiet if quiet else float("-inf")
+        memory, settle, wait_for_order, quiet_until=time.time() + quiet if quiet else float("-inf")
     )
     sink = letters or Lines()
     options = SendOptions(look_first=True, effects=results is not None)
-    log = Log(folder / "log.jsonl", store)
+    log = Log(folder / "log.jsonl", memory)
     streaming = Streaming(engine, sequencer, store, log, options, sink, results, bulk_age, "job-1")
     made = Stream(streaming, folder, sink, results, BuildOptions(effects=results is not None))
     streaming.start()

@@ -18,6 +18,7 @@ from beam_talonone.talonone.build import BuildOptions, build
 from beam_talonone.talonone.courier import InFlight
 from beam_talonone.talonone.inflight import Log
 from beam_talonone.talonone.outcome import End, Outcome
+from beam_talonone.talonone.released import Released
 from beam_talonone.talonone.remembered import Store
 
 NOW = float(int(time.time()))
@@ -41,16 +42,22 @@ def name(work):
     return work.identity.hex()
 
 
+def let_go(log, number, work):
+    """As a sequencer and a stream do it."""
+    log._memory.sent(work, NOW)
+    return log.sent(number, work)
+
+
 def reopened(path):
     store = Store()
-    return Log(path, store), store
+    return Log(path, Released(store)), store
 
 
 def test_what_was_written_is_read_again(tmp_path):
     path = tmp_path / "log.jsonl"
-    log = Log(path, Store())
+    log = Log(path, Released(Store()))
     for number, work in enumerate([EVENT, ORDER, ONE, OTHER]):
-        log.sent(number, work, NOW)
+        let_go(log, number, work)
     log.started(0, 0, 1, NOW + 1)
     log.started(1, 0, 0, NOW + 1)
     log.withdrawn(1, 0)
@@ -61,22 +68,22 @@ def test_what_was_written_is_read_again(tmp_path):
     assert name(ORDER) not in again.open, "the API did not act on it"
     assert again.bulks == {((name(ONE), 0), (name(OTHER), 0)): InFlight(2, NOW + 2)}
     assert again.open[name(ONE)].parts == {1: DONE}
-    assert again.sent(7, ONE, NOW + 9).in_flight == {0: InFlight(2, NOW + 2)}
+    assert let_go(again, 7, ONE).in_flight == {0: InFlight(2, NOW + 2)}
     assert store.last_order("o") == ORDER.order()
     assert store.customer_of("o") == "c"
 
 
 def test_a_further_try_has_the_time_of_the_first(tmp_path):
     path = tmp_path / "log.jsonl"
-    log = Log(path, Store())
-    log.sent(0, EVENT, NOW)
-    log.sent(1, ONE, NOW)
+    log = Log(path, Released(Store()))
+    let_go(log, 0, EVENT)
+    let_go(log, 1, ONE)
     log.started(0, 0, 0, NOW)
     log.packed([(1, 0)], 0, NOW)
     for later in (NOW + 100, NOW + 200):
-        log = Log(path, Store())
-        log.sent(0, EVENT, later)
-        log.sent(1, ONE, later)
+        log = Log(path, Released(Store()))
+        let_go(log, 0, EVENT)
+        let_go(log, 1, ONE)
         log.started(0, 0, 0, later)
         log.packed([(1, 0)], 0, later)
     again, _ = reopened(path)
@@ -86,11 +93,11 @@ def test_a_further_try_has_the_time_of_the_first(tmp_path):
 
 def test_what_ended_is_known_and_what_is_a_dead_letter_may_come_again(tmp_path):
     path = tmp_path / "log.jsonl"
-    log = Log(path, Store())
+    log = Log(path, Released(Store()))
     for number, work in enumerate([EVENT, ORDER]):
-        log.sent(number, work, NOW)
+        let_go(log, number, work)
         log.started(number, 0, 0, NOW)
-        log.told(number)
+        log.told(number, DONE, NOW)
     log.ended(EVENT, NOW)
     log.forget(ORDER)
     again, store = reopened(path)
@@ -102,14 +109,14 @@ def test_what_ended_is_known_and_what_is_a_dead_letter_may_come_again(tmp_path):
 def test_a_return_that_came_before_its_order_leaves_no_mark(tmp_path):
     """Else the order, and all of its customer that is older, would be late after a kill, and wait for nothing."""
     path = tmp_path / "log.jsonl"
-    log = Log(path, Store())
-    log.sent(0, RETURN, NOW)
-    log.told(0)
+    log = Log(path, Released(Store()))
+    let_go(log, 0, RETURN)
+    log.told(0, DONE, NOW)
     _, store = reopened(path)
     assert store.last_of(("session", "o")) is None
-    log = Log(path, Store())
-    log.sent(0, RETURN, NOW)
-    log.told(0)
+    log = Log(path, Released(Store()))
+    let_go(log, 0, RETURN)
+    log.told(0, DONE, NOW)
     log.ended(RETURN, NOW)
     _, store = reopened(path)
     assert store.last_of(("session", "o")) == store.last_of(("profile", "c")) == RETURN.order()
@@ -117,10 +124,10 @@ def test_a_return_that_came_before_its_order_leaves_no_mark(tmp_path):
 
 def test_the_letter_of_another_record_of_its_id_forgets_nothing_of_what_is_in_flight(tmp_path):
     path = tmp_path / "log.jsonl"
-    log = Log(path, Store())
+    log = Log(path, Released(Store()))
     reused = record("events", event_id="e", type="other")
     assert reused.identity == EVENT.identity
-    log.sent(0, EVENT, NOW)
+    let_go(log, 0, EVENT)
     log.started(0, 0, 0, NOW)
     log.forget(reused)
     again, _ = reopened(path)
@@ -130,16 +137,16 @@ def test_the_letter_of_another_record_of_its_id_forgets_nothing_of_what_is_in_fl
 def test_a_bulk_of_which_something_ended_is_none(tmp_path):
     for end in ("ended", "forget", "part_done", "packed"):
         path = tmp_path / f"{end}.jsonl"
-        log = Log(path, Store())
-        log.sent(0, ONE, NOW)
-        log.sent(1, OTHER, NOW)
+        log = Log(path, Released(Store()))
+        let_go(log, 0, ONE)
+        let_go(log, 1, OTHER)
         log.packed([(0, 0), (1, 0)], 0, NOW)
         if end == "part_done":
             log.part_done(0, 0, DONE)
         elif end == "packed":
             log.packed([(1, 0)], 0, NOW)
         else:
-            log.told(0)
+            log.told(0, DONE, NOW)
             getattr(log, end)(ONE, *([NOW] if end == "ended" else []))
         again, _ = reopened(path)
         assert again.bulks == ({((name(OTHER), 0),): InFlight(0, NOW)} if end == "packed" else {}), end
@@ -148,10 +155,10 @@ def test_a_bulk_of_which_something_ended_is_none(tmp_path):
 
 def test_what_is_older_than_any_message_is_forgotten(tmp_path):
     path = tmp_path / "log.jsonl"
-    log = Log(path, Store())
-    log.sent(0, EVENT, NOW)
+    log = Log(path, Released(Store()))
+    let_go(log, 0, EVENT)
     log.started(0, 0, 0, NOW - 9 * 86_400)
-    log.sent(1, ORDER, NOW)
+    let_go(log, 1, ORDER)
     log.started(1, 0, 0, NOW - 7 * 86_400)
     again, _ = reopened(path)
     assert list(again.open) == [name(ORDER)]
@@ -159,9 +166,9 @@ def test_what_is_older_than_any_message_is_forgotten(tmp_path):
 
 def test_a_line_that_the_disk_had_no_room_for_harms_no_other(tmp_path, monkeypatch):
     path = tmp_path / "log.jsonl"
-    log = Log(path, Store())
-    log.sent(0, EVENT, NOW)
-    log.sent(1, ORDER, NOW)
+    log = Log(path, Released(Store()))
+    let_go(log, 0, EVENT)
+    let_go(log, 1, ORDER)
     write, full = os.write, [True]
 
     def half(file, data):
@@ -205,7 +212,7 @@ class Model:
         if place not in self.leaving:
             self.number += 1
             self.leaving[place] = self.number
-            self.log.sent(self.number, work, at)
+            let_go(self.log, self.number, work)
         elif what in ("done", "dead") or part not in self.parts.get(name(work), {}):
             getattr(self, what)(place, work, part, at)
         if self.cuts:
@@ -255,7 +262,7 @@ class Model:
         self.log.forget(work)
 
     def end(self, place, work):
-        self.log.told(self.leaving.pop(place))
+        self.log.told(self.leaving.pop(place), DONE, NOW)
         self.in_flight.pop(name(work), None)
         self.parts.pop(name(work), None)
         self.no_bulk_of({name(work)})
@@ -278,7 +285,7 @@ STEPS = st.lists(
 def read(path, kept=None):
     """What a log says, and a store that took in what it said: open requests, bulks, and what has ended."""
     store = Store(kept)
-    log = Log(path, store)
+    log = Log(path, Released(store))
     of_open = {who: (known.in_flight, known.parts) for who, known in log.open.items() if known.in_flight}
     ended = {name(work): content for work in WORKS if (content := store.content(work.identity)) is not None}
     store.close()
@@ -289,7 +296,7 @@ def read(path, kept=None):
 def test_a_kill_at_any_byte_loses_at_most_the_last_line(steps, data):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "log.jsonl")
-        model = Model(Log(path, Store()), path)
+        model = Model(Log(path, Released(Store())), path)
         model.seen.append((0, model.state()))
         for step in steps:
             model.step(*step)
@@ -308,7 +315,7 @@ def test_a_log_that_is_shortened_loses_nothing(steps):
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(inflight, "LARGE", 400):
         path = Path(folder, "log.jsonl")
         store = Store(Path(folder, "store.sqlite"))
-        model = Model(Log(path, store), path, cuts=True)
+        model = Model(Log(path, Released(store)), path, cuts=True)
         for step in steps:
             model.step(*step)
         store.commit()

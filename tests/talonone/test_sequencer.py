@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from beam_talonone.schemas.parse import parse
@@ -338,6 +338,7 @@ WITH_RETURNS = st.one_of(
 
 
 @given(st.lists(st.tuples(WITH_RETURNS, st.floats(0.0, 800.0)), max_size=25))
+@example([(returned(0, customer_id=None), 0.0), (completed(2, "o"), 5.0), (event(1, "e"), 600.0)])
 def test_a_return_ends_once_and_is_given_up_only_when_it_has_waited(arrivals):
     stream, since = Stream(), {}
     inner = stream.take

@@ -202,6 +202,35 @@ def test_a_drain_gives_back_what_waits_for_its_time_and_for_its_order(api, folde
         assert (parked.acked, parked.given_back) == (0, 1)
 
 
+def test_what_a_drain_gave_back_makes_nothing_late(api, folder):
+    """It had its turn, and no request of it left: what comes back with it is sorted as if it had never come."""
+    api.faults("latency:ms=600")
+    with stream(api, folder, settle=0.0, concurrency=1) as one:
+        one.feed("events", event("first", "x"))
+        in_flight(api)
+        given_back = [
+            one.feed("orders", order("o", "c", "open", 5)),
+            one.feed("profiles", profile("d", 5, attributes={"tier": "gold"})),
+        ]
+        wait_until(lambda: one.streaming.account.total("read") == 3, "they had their turn")
+        one.streaming.drain(Interrupted("stopped"), 5.0)
+        assert [message.given_back for message in given_back] == [1, 1]
+        one.end()
+    api.faults()
+    with stream(api, folder, settle=0.4) as again:
+        again.feed("orders", order("o", "c", "open", 5))
+        again.feed("orders", order("o", "c", "open", 4))
+        again.feed("events", event("e", "c", 3))
+        again.feed("profiles", profile("d", 4, attributes={"tier": "silver"}))
+        again.feed("profiles", profile("d", 5, attributes={"tier": "gold"}))
+        again.settled()
+        assert again.counts("orders") == {"read": 2, "applied": 2}
+        assert again.counts("profiles") == {"read": 2, "applied": 2}
+    assert states(api) == ["open", "open"]
+    acted = [row["operation"] for row in api.rows("requests")][1:]
+    assert acted.index(EVENT) < acted.index(SESSION), "what is older went first"
+
+
 def test_with_a_key_that_is_refused_it_waits_and_goes_on(api, folder, monkeypatch):
     monkeypatch.setattr(sender, "REFUSED_FIRST_WAIT", 0.05)
     monkeypatch.setattr(sender, "REFUSED_LONGEST_WAIT", 0.2)
