@@ -102,6 +102,7 @@ class StreamRun:
                 raise self._stopping
             if options.health_port is not None:
                 health = HealthServer(options.health_port, self._signs)
+            state.begins()
             enter_stream(options.job, streaming)
             streaming.start()
             threading.Thread(target=self._watch, args=(prism,), name="watch", daemon=True).start()
@@ -114,7 +115,8 @@ class StreamRun:
             leave_stream(options.job)
             engine.close()
             streaming.close()
-            state.ended_in_order()
+            if time.time() >= streaming.sequencer.quiet_until:  # else what a killed process held may still be out
+                state.ended_in_order()
             if health is not None:
                 health.close()
             for line in streaming.account.lines():

@@ -32,6 +32,10 @@ class StateFolder:
         """Where dead letters go when nobody says otherwise."""
         return self.root / "dead-letters"
 
+    def begins(self) -> None:
+        """Messages are about to be read: from now on the end is to be an orderly one."""
+        (self.root / UNCLEAN).write_text(f"{os.getpid()}\n")
+
     def ended_in_order(self) -> None:
         (self.root / UNCLEAN).unlink(missing_ok=True)
 
@@ -68,10 +72,7 @@ def _locked(root: Path, base_url: str, lock: int) -> StateFolder:
         half.replace(root / MANIFEST)
     elif before != base_url:
         raise ConfigurationError(f"--state {root} belongs to a stream to {before}, not to {base_url}")
-    mark = root / UNCLEAN
-    unclean = mark.exists()
-    mark.write_text(f"{os.getpid()}\n")
-    return StateFolder(root, unclean, lock)
+    return StateFolder(root, (root / UNCLEAN).exists(), lock)
 
 
 def _deployment(manifest: Path) -> str | None:

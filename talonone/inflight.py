@@ -24,7 +24,7 @@ import msgspec
 
 from beam_talonone.talonone.courier import InFlight
 from beam_talonone.talonone.memory import returned_items
-from beam_talonone.talonone.outcome import End, Outcome
+from beam_talonone.talonone.outcome import DONE, End, Outcome
 from beam_talonone.talonone.released import Released
 from beam_talonone.talonone.remembered import Marks, marks_of
 from beam_talonone.talonone.work import Work
@@ -89,18 +89,16 @@ class Log:
         else:
             self._memory.dropped(bytes.fromhex(name))
 
-    def ended(self, work: Work, at: float) -> None:
+    def ended(self, work: Work, outcome: Outcome, at: float) -> None:
         """A record has ended, and is not to go again."""
-        self._over(work.identity.hex())
-        if work.kind == "returns":
-            self._write(["v", marks_of(work), at])
-        self._write(["d", work.identity.hex(), work.content.hex(), at])
-
-    def returned(self, work: Work, at: float) -> None:
-        """A return was applied: told before `ended`."""
-        session, items = work.sessions[0], returned_items(work)
-        self._write(["r", work.identity.hex(), session, items, at])
-        self._store.note_returned(work.identity, session, items, at)
+        name = work.identity.hex()
+        self._over(name)
+        lines: list[list[Any]] = [["d", name, work.content.hex(), at]]
+        if work.kind == "returns" and outcome.end in DONE:
+            session, items = work.sessions[0], returned_items(work)
+            self._store.note_returned(work.identity, session, items, at)
+            lines = [["v", marks_of(work), at], ["r", name, session, items, at], *lines]
+        self._write(*lines)
 
     def forget(self, work: Work) -> None:
         """A record is a dead letter: it may come again, as a new one. Where it has, or where another of its identity

@@ -80,6 +80,7 @@ class Streaming:
     """Messages whose letter is being written -> the same ones, come again."""
     _number: int = 0
     _draining: bool = False
+    _all_given_back: bool = False
     _timer: Any = None
     _timer_at: float = 0.0
     _flushing: bool = False
@@ -99,11 +100,11 @@ class Streaming:
 
     def drain(self, why: StopRun, grace: float) -> None:
         """Finish what is in flight, for at most `grace` seconds, and give back the rest; from any other thread."""
+        over, until = threading.Event(), time.monotonic() + grace
         self._draining = True
         self.engine.stop(why, grace)
-        over = threading.Event()
-        self.engine.post(lambda: self._give_back(over))
-        over.wait(grace)
+        self.engine.post(lambda: self._give_back(over, until))
+        over.wait(grace + 1.0)
 
     def close(self) -> None:
         """After the engine has been closed."""
@@ -203,6 +204,16 @@ class Streaming:
 
     def _told(self, job: Job, outcome: Outcome) -> None:
         remember(self.engine, job, outcome)
+        if self.results is None or outcome.end not in DONE:
+            self._ended(job, outcome)
+            return
+        # until its result is written it has not ended: after a kill it comes again, and has one then
+        line, attributes = result(job.work.kind, job.work.id, outcome), {"kind": job.work.kind, "job": self.job}
+        self._write(self.results, line, attributes, lambda: self._ended(job, outcome))
+
+    def _ended(self, job: Job, outcome: Outcome) -> None:
+        if self._all_given_back:
+            return
         now = time.time()
         self.log.told(job.number, outcome, now)
         self._carry(self.sequencer.ended(job.work, outcome, now))
@@ -214,15 +225,9 @@ class Streaming:
                 work.kind, work.id, outcome, message, lambda: self.log.forget(work), applied_parts(work, outcome)
             )  # fmt: skip
             return
-        if work.kind == "returns" and outcome.end in DONE:
-            self.log.returned(work, time.time())
         if outcome.end is not End.DUPLICATE:
-            self.log.ended(work, time.time())
-        if self.results is None or outcome.end not in DONE:
-            self._over(work.kind, outcome, message)
-            return
-        line, attributes = result(work.kind, work.id, outcome), {"kind": work.kind, "job": self.job}
-        self._write(self.results, line, attributes, lambda: self._over(work.kind, outcome, message))
+            self.log.ended(work, outcome, time.time())
+        self._over(work.kind, outcome, message)
 
     def _dead(
         self, kind: str, record_id: str | None, outcome: Outcome, message: Message, forget: Callable[[], None],
@@ -271,7 +276,12 @@ class Streaming:
         self.account.given_back(kind)
         message.give_back()
 
-    def _give_back(self, over: threading.Event) -> None:
+    def _give_back(self, over: threading.Event, until: float) -> None:
+        """When nothing is being written any more, or at `until` (monotonic)."""
+        if self.writing and time.monotonic() < until:
+            self.engine.after(0.02, lambda: self._give_back(over, until))
+            return
+        self._all_given_back = True
         for message, work in self.sequencer.drain():
             self._return(work.kind, message)
         over.set()

@@ -17,7 +17,7 @@ HOLDS = """
 import sys, time
 from pathlib import Path
 from beam_talonone.pipelines.stream_state import open_state
-open_state(Path(sys.argv[1]), sys.argv[2])
+open_state(Path(sys.argv[1]), sys.argv[2]).begins()
 print("open", flush=True)
 time.sleep(60)
 """
@@ -45,6 +45,7 @@ def test_a_new_folder_is_made(tmp_path):
 @pytest.mark.parametrize("in_order", [True, False])
 def test_whether_the_last_one_ended_in_order_is_told(tmp_path, in_order):
     first = open_state(tmp_path, URL)
+    first.begins()
     if in_order:
         first.ended_in_order()
     first.close()
@@ -52,8 +53,19 @@ def test_whether_the_last_one_ended_in_order_is_told(tmp_path, in_order):
         second = open_state(tmp_path, URL)
         assert second.unclean is not in_order
         if in_order:
+            second.begins()
             second.ended_in_order()
         second.close()
+
+
+def test_one_that_failed_before_it_read_anything_leaves_things_as_they_were(tmp_path):
+    open_state(tmp_path, URL).close()
+    clean = open_state(tmp_path, URL)
+    assert not clean.unclean
+    clean.begins()
+    clean.close()
+    open_state(tmp_path, URL).close()
+    assert open_state(tmp_path, URL).unclean
 
 
 def test_one_process_at_a_time_and_the_next_one_knows_of_the_kill(tmp_path, holder):

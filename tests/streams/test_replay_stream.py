@@ -36,6 +36,7 @@ from beam_talonone.pipelines.sinks import say_whose
 from beam_talonone.schemas.parse import parse
 from beam_talonone.talonone.build import BuildOptions, build
 from beam_talonone.talonone.inflight import Log
+from beam_talonone.talonone.outcome import End, Outcome
 from beam_talonone.talonone.released import Released
 from beam_talonone.talonone.remembered import Store
 from beam_talonone.talonone.work import Work
@@ -307,7 +308,7 @@ def test_what_only_the_log_of_the_stream_tells(sim: Simulator, state: State, tmp
         memory.sent(work, 1.0)
         log.sent(number, work)
         log.started(number, 0, 0, 1.0)
-    log.ended(was, 1.0)
+    log.ended(was, Outcome(End.APPLIED), 1.0)
     log.close()
     with (state.folder / "log.jsonl").open("ab") as torn:
         torn.write(b'["v", [[1,')

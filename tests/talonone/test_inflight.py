@@ -98,7 +98,7 @@ def test_what_ended_is_known_and_what_is_a_dead_letter_may_come_again(tmp_path):
         let_go(log, number, work)
         log.started(number, 0, 0, NOW)
         log.told(number, DONE, NOW)
-    log.ended(EVENT, NOW)
+    log.ended(EVENT, DONE, NOW)
     log.forget(ORDER)
     again, store = reopened(path)
     assert again.open == {}
@@ -117,7 +117,7 @@ def test_a_return_that_came_before_its_order_leaves_no_mark(tmp_path):
     log = Log(path, Released(Store()))
     let_go(log, 0, RETURN)
     log.told(0, DONE, NOW)
-    log.ended(RETURN, NOW)
+    log.ended(RETURN, DONE, NOW)
     _, store = reopened(path)
     assert store.last_of(("session", "o")) == store.last_of(("profile", "c")) == RETURN.order()
 
@@ -147,7 +147,7 @@ def test_a_bulk_of_which_something_ended_is_none(tmp_path):
             log.packed([(1, 0)], 0, NOW)
         else:
             log.told(0, DONE, NOW)
-            getattr(log, end)(ONE, *([NOW] if end == "ended" else []))
+            getattr(log, end)(ONE, *([DONE, NOW] if end == "ended" else []))
         again, _ = reopened(path)
         assert again.bulks == ({((name(OTHER), 0),): InFlight(0, NOW)} if end == "packed" else {}), end
         assert again.open[name(OTHER)].in_flight == {0: InFlight(0, NOW)}
@@ -254,7 +254,7 @@ class Model:
     def done(self, place, work, part, at):
         self.end(place, work)
         self.log._store.ended(work, at)  # as the sequencer does
-        self.log.ended(work, at)
+        self.log.ended(work, DONE, at)
         self.ended[name(work)] = work.content
 
     def dead(self, place, work, part, at):

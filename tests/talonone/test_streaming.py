@@ -1,5 +1,6 @@
 """A stream in one process: what is sent, written and acknowledged, in which order, and what a kill leaves behind."""
 
+import threading
 import time
 from collections import Counter
 
@@ -171,6 +172,43 @@ def test_results_are_written_before_their_messages_are_acknowledged(api, folder)
         (line,) = one.results.lines
         assert (line["kind"], line["id"], line["outcome"], line["status"]) == ("orders", "o", "applied", 200)
         assert one.results.attributes == [{"kind": "orders", "job": "job-1"}]
+
+
+def test_a_result_that_was_not_written_when_it_was_killed_is_written_after(api, folder):
+    with stream(api, folder, results=Lines(held=True)) as killed:
+        messages = [
+            ("orders", killed.feed("orders", order("o", "c", "completed", 1))),
+            ("events", killed.feed("events", event("e", "d"))),
+        ]
+        wait_until(lambda: len(killed.results.lines) == 2, "they are applied")
+        came = ("returns", killed.feed("returns", returned("r", "o", 2)))
+        wait_until(lambda: len(killed.results.lines) == 3, "and what was returned")
+        killed.streaming.engine.flush()
+        killed.kill()
+    with stream(api, folder.with_name("next"), after=killed, results=Lines(), quiet=0.5) as one:
+        for kind, message in [*messages, came]:
+            one.deliver(kind, message)
+        one.settled()
+        assert sorted(line["id"] for line in one.results.lines) == ["e", "o", "r"]
+    assert len(api.acted(SESSION)) == len(api.acted(EVENT)) == len(api.acted(RETURN)) == 1
+
+
+def test_a_stop_waits_for_the_results_that_are_being_written(api, folder):
+    with stream(api, folder, results=Lines(held=True)) as one:
+        applied = one.feed("events", event("e", "c"))
+        wait_until(lambda: len(one.results.lines) == 1, "its line is on its way")
+        letting_go = threading.Timer(0.3, one.results.let_go)
+        letting_go.start()
+        one.streaming.drain(Interrupted("stopped"), 5.0)
+        assert (applied.acked, applied.given_back) == (1, 0)
+    with stream(api, folder.with_name("other"), results=Lines(held=True)) as one:
+        applied = one.feed("events", event("f", "c"))
+        wait_until(lambda: len(one.results.lines) == 1, "its line is on its way")
+        one.streaming.drain(Interrupted("stopped"), 0.3)
+        assert (applied.acked, applied.given_back) == (0, 1), "it comes again, and gets its result then"
+        one.results.let_go()
+        one.end()
+    assert applied.acked == 0
 
 
 def test_a_drain_finishes_what_is_in_flight_and_gives_back_the_rest(api, folder):
