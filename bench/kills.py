@@ -10,6 +10,7 @@ its work and starts it again, and judges the simulator's ledger at the end (test
 import argparse
 import json
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,10 @@ from streams.pubsub import PubSub
 from streams.rig import AFTER_KILL, Rig, halves
 from streams.tools import find_emulator, find_prism
 from streams.traffic import FAULTS, make_traffic
+
+from beam_talonone.talonone.inflight import Log
+from beam_talonone.talonone.released import Released
+from beam_talonone.talonone.remembered import Store
 
 WAYS = {
     "worker": "the worker process",
@@ -49,7 +54,7 @@ def one(way: str, seed: int, ordering: bool) -> dict[str, Any]:
     ):
         made = Rig(api, pubsub, emulator.host, find_prism(), Path(folder), ("--rate", 300, "--settle", 1), ordering)
         made.subscribe(*traffic.kinds)
-        held = again = 0
+        held, cuts = 0, []
         for portion in halves(traffic, KILLS + 1)[:KILLS]:
             made.publish(portion)
             before = made.requests()
@@ -60,7 +65,8 @@ def one(way: str, seed: int, ordering: bool) -> dict[str, Any]:
             time.sleep(rng.uniform(0.0, 0.4))
             made.kill(*way.split())
             api.faults(*FAULTS)
-            held += int(api.summary()["requests"]) - before
+            held += _in_flight(Path(folder) / "state" / "log.jsonl")
+            cuts.append(made.requests())
         made.publish(halves(traffic, KILLS + 1)[KILLS])
         made.start()
         made.wait_until_quiet(AFTER_KILL)
@@ -69,13 +75,26 @@ def one(way: str, seed: int, ordering: bool) -> dict[str, Any]:
         made.assert_empty()
         made.assert_no_leftovers()
         rows = api.rows("requests")
-        again = sum(bool(row["replayed"]) for row in rows)
         return {
             "way": way, "seed": seed, "ordering": ordering, "exit": code, "lost": len(verdict.lost),
             "doubled": len(verdict.doubled), "older over newer": len(verdict.disorder),
             "letters": len(verdict.letters),
-            "requests": len(rows), "answered again": again, "wrong": verdict.wrong(),
+            "requests": len(rows), "in flight": held, "sent again": _sent_again(rows, cuts),
+            "wrong": verdict.wrong(),
         }  # fmt: skip
+
+
+def _in_flight(log: Path) -> int:
+    """Requests of records that had left and had no outcome, as the log of a killed process tells."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(shutil.copy(log, folder)) if log.exists() else Path(folder, "log.jsonl")
+        return sum(len(known.in_flight) for known in Log(copy, Released(Store())).open.values())
+
+
+def _sent_again(rows: list[dict[str, Any]], cuts: list[int]) -> int:
+    """Idempotency keys that came before a kill and came again after it."""
+    keys = [row["key"] for row in rows]
+    return sum(len({*keys[:cut]} & {*keys[cut:]} - {None}) for cut in cuts)
 
 
 def _wait(made: Rig, requests: int) -> None:
@@ -103,9 +122,10 @@ def table(runs: list[dict[str, Any]]) -> str:
     groups: dict[tuple[str, bool], list[dict[str, Any]]] = defaultdict(list)
     for run in runs:
         groups[run["way"], run["ordering"]].append(run)
-    names = ("lost", "doubled", "older over newer", "letters")
-    lines = ["| killed | ordering keys | runs | lost | doubled | older over newer | letters wrong | requests |",
-             "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    names = ("lost", "doubled", "older over newer", "letters", "in flight", "sent again")
+    lines = ["| killed | ordering keys | runs | lost | doubled | older over newer | letters wrong |"
+             " in flight when killed | sent again | requests |",
+             "|---|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
     for (way, ordering), its in groups.items():
         sums = " | ".join(str(sum(run.get(name, 0) for run in its)) for name in names)
         failed = sum("failed" in run for run in its)
