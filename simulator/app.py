@@ -62,13 +62,18 @@ class Simulator:
             name: (handler, handler.shape(settings) if handler.shape else None) for name, handler in HANDLERS.items()
         }
         self._routes = Routes(OPERATIONS.values())
-        self._key = None if settings.key is None else KEY_PREFIX + settings.key.encode()
+        self.accept(settings.key)
         self._file: BinaryIO | None = open(settings.ledger, "ab") if settings.ledger else None  # noqa: SIM115
         self.state: State = new_state(settings, clock, self._file)
 
     def reset(self) -> None:
-        """As just started: nothing known, nothing counted, the faults of the settings in force."""
+        """As just started: nothing known, nothing counted, the faults and the key of the settings in force."""
+        self.accept(self.settings.key)
         self.state = new_state(self.settings, self._clock, self._file)
+
+    def accept(self, key: str | None) -> None:
+        """Accept this API key alone from now on; None accepts any that is not empty."""
+        self._key = None if key is None else KEY_PREFIX + key.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

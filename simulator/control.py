@@ -1,8 +1,8 @@
 """The control endpoints under /_simulator/: no key, no rate, not counted.
 
 GET ledger, requests, sessions, profiles, audiences, coupons, referrals, cards, loyalty (the members of programs),
-catalogs, events (the advanced ones), each a JSON object a line, and summary; POST forget-keys, reset, faults, and
-loyalty (transactions to put in, see rows.py).
+catalogs, events (the advanced ones), each a JSON object a line, and summary; POST forget-keys, reset, faults,
+api-key (the one that is accepted from now on) and loyalty (transactions to put in, see rows.py).
 """
 
 import asyncio
@@ -94,6 +94,18 @@ def _faults(simulator: "Simulator", body: bytes) -> Answer:
     return Answer(200, encode(simulator.state.faults))
 
 
+def _api_key(simulator: "Simulator", body: bytes) -> Answer:
+    """The body is a JSON string, or null to accept any key."""
+    try:
+        key = decode(body)
+        if not (key is None or (isinstance(key, str) and key)):
+            raise ValueError('the body must be a JSON string, such as "another-key", or null for any')
+    except ValueError as error:
+        return Answer(400, encode({"message": str(error)}))
+    simulator.accept(key)
+    return Answer(200, b"{}")
+
+
 def _loyalty(simulator: "Simulator", body: bytes) -> Answer:
     return add_rows(simulator.state.world, body)
 
@@ -111,5 +123,6 @@ POSTS: dict[str, Callable[["Simulator", bytes], Answer]] = {
     "forget-keys": _forget_keys,
     "reset": _reset,
     "faults": _faults,
+    "api-key": _api_key,
     "loyalty": _loyalty,
 }

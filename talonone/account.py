@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from beam_talonone.talonone.outcome import DONE, Outcome
+from beam_talonone.talonone.outcome import DONE, End, Outcome
 
 
 @dataclass
@@ -14,6 +14,8 @@ class Account:
     kinds: dict[str, Counter[str]] = field(default_factory=dict)
     unknown: Counter[str] = field(default_factory=Counter)
     """Per kind: fields that no record has, and that were left out."""
+    dead: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(kind, reason) of dead letters."""
     ended_at: float = 0.0
     """Monotonic seconds of the last end, 0.0 before the first."""
 
@@ -22,6 +24,8 @@ class Account:
 
     def ended(self, kind: str, outcome: Outcome) -> None:
         self._of(kind)["applied" if outcome.end in DONE else outcome.end.value] += 1
+        if outcome.end is End.DEAD:
+            self.dead[kind, outcome.reason or ""] += 1
 
     def given_back(self, kind: str) -> None:
         self._of(kind)["given_back"] += 1

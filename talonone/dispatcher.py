@@ -22,13 +22,18 @@ class Departures:
 
     def __init__(self, pacer: Pacer, concurrency: int) -> None:
         self._pacer = pacer
-        self._free = concurrency
+        self._concurrency = self._free = concurrency
         self._waiting: list[tuple[int, int, Callable[[], bool]]] = []
         self._count = 0
         self._wake = asyncio.Event()
         self._leaves: set[asyncio.Future[None]] = set()
         self.throttled = 0.0
         """Seconds in which a request was ready and the pacer held it back."""
+
+    @property
+    def in_flight(self) -> int:
+        """Leaves that were given and not given back: requests that are under way."""
+        return self._concurrency - self._free
 
     def ask(self, number: int, start: Callable[[], bool]) -> None:
         """Call `start` when the ticket `number` may send. `start` returns False if it no longer wants to."""
@@ -94,6 +99,10 @@ class Ticket:
     """Asked when all keys are free: True when it settled itself without sending anything."""
     operation: str = ""
     """The operation it begins with."""
+    kind: str = ""
+    record: str | None = None
+    """The id of the record that it is part of; None for several."""
+    records: int = 1
     _blocked: int = 0
     has_leave: bool = False
     """True when leave to send the first request was given with the start."""

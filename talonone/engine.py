@@ -14,17 +14,20 @@ import uvloop
 
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.answers import Answer
+from beam_talonone.talonone.api_key import ApiKey, KeySource
 from beam_talonone.talonone.courier import InFlight
 from beam_talonone.talonone.dispatcher import Departures, Dispatcher, Ticket
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.intake import Intake, Member
 from beam_talonone.talonone.job import Job
+from beam_talonone.talonone.logs import say
 from beam_talonone.talonone.memory import SessionMemory
 from beam_talonone.talonone.outcome import Outcome
 from beam_talonone.talonone.pacing import Pacer
 from beam_talonone.talonone.quiet import quiet_process
 from beam_talonone.talonone.sender import Sender, Trip
 from beam_talonone.talonone.stats import Stats
+from beam_talonone.talonone.tracing import follow_provider
 from beam_talonone.talonone.transport import HttpTransport, check_base_url
 
 WINDOW = 10_000
@@ -59,18 +62,24 @@ class Engine:
     """Carries out jobs. `submit` and `flush` may be called from any thread; outcomes are told on the engine's own."""
 
     def __init__(
-        self, settings: EngineSettings, api_key: str, hold_on: Callable[[StopRun], bool] | None = None
+        self,
+        settings: EngineSettings,
+        api_key: str,
+        hold_on: Callable[[StopRun], bool] | None = None,
+        key_source: KeySource | None = None,
     ) -> None:
-        """`hold_on` is asked when the key is refused or the address is wrong: True waits for it to be put right."""
+        """`hold_on` is asked when the key is refused or the address is wrong: True waits for it to be put right.
+        Before that the key is read once more from `key_source`."""
         check_base_url(settings.base_url)
         quiet_process()
+        follow_provider()
         self.settings = settings
         self.stats = Stats()
         self.memory = SessionMemory()
         self.failure: BaseException | None = None
         self.pending = 0
         """Jobs taken in and not yet done."""
-        self._key = api_key
+        self._key, self._key_source = api_key, key_source
         self._hold_on = hold_on
         self._loop = uvloop.new_event_loop()
         self._inbox: deque[Callable[[], None]] = deque()
@@ -171,6 +180,21 @@ class Engine:
         """Seconds in which a request was ready and the rate held it back."""
         return self._departures.throttled
 
+    @property
+    def pace(self) -> float:
+        """Requests a second that may leave for now: the rate, or less after the API asked for it."""
+        return self.settings.rate * self._pacer.factor(self._loop.time())
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that are under way."""
+        return self._departures.in_flight
+
+    @property
+    def waiting(self) -> int:
+        """Requests that were made of records and have not ended, those under way included; a bulk is one."""
+        return self._dispatcher.pending
+
     def _make_room(self, count: int) -> None:
         with self._changed:
             while self.pending and self.pending + count > self.settings.window:
@@ -226,7 +250,7 @@ class Engine:
         try:
             self._loop.run_until_complete(self._main())
         except Exception as error:
-            log.exception("the sending thread ended")
+            say(log, logging.ERROR, "the sending thread ended", error=error)
             self._fail(error)
         finally:
             self._loop.close()
@@ -235,12 +259,12 @@ class Engine:
     async def _main(self) -> None:
         settings = self.settings
         async with HttpTransport(settings.base_url, self._key, settings.timeout) as transport:
-            pacer = Pacer(settings.rate)
+            self._pacer = pacer = Pacer(settings.rate)
             self._departures = Departures(pacer, settings.concurrency)
             self._dispatcher = Dispatcher(self._departures, self._failed)
             self._sender = Sender(
                 transport.send, self._departures, pacer, settings.base_url, settings.give_up_after, self.stats,
-                hold_on=self._hold_on,
+                hold_on=self._hold_on, api_key=ApiKey(self._key, self._key_source, transport.use_key),
             )  # fmt: skip
             self._intake = Intake(self._dispatcher, self._sender)
             departing = asyncio.create_task(self._departures.run())
@@ -266,7 +290,7 @@ class Engine:
     def _failed(self, error: BaseException) -> None:
         """The first failure stops everything: what is in flight ends first, so that its outcome is not lost."""
         if not isinstance(error, StopRun):
-            log.info("a defect stopped the sending", exc_info=error)
+            say(log, logging.INFO, "a defect stopped the sending", error=error)
         if self._why is None:
             self._why = error
             self._stopping = asyncio.ensure_future(self._stop(error, GRACE))

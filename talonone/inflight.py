@@ -5,13 +5,13 @@ are known by their identity and content, in hex. Lines:
 
     ["v", marks, at]                            the first request of a record is about to leave, or a return was
                                                 applied: what the store is to remember of it
-    ["s", identity, part, generation, at]       the request of a part is about to leave
+    ["s", identity, part, generation, at, content]  the request of a part is about to leave
     ["u", identity, part]                       it left in vain: the API did not act on it
     ["b", [[identity, part], ...], generation, at]  a bulk of these is about to leave
     ["p", identity, part, outcome]              a part of a record ended, others are to come
     ["d", identity, content, at]                a record ended, and a repeat of it is a duplicate
     ["r", identity, session, items, at]         a return was applied: what it took back
-    ["x", identity]                             a record is a dead letter, or was given back before it left
+    ["x", identity]                             a record is a dead letter, and nothing of it is to be remembered
 """
 
 import os
@@ -22,6 +22,7 @@ from typing import Any
 
 import msgspec
 
+from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.courier import InFlight
 from beam_talonone.talonone.memory import returned_items
 from beam_talonone.talonone.outcome import DONE, End, Outcome
@@ -39,8 +40,10 @@ BulkMembers = tuple[tuple[str, int], ...]
 
 @dataclass
 class Open:
-    """A record that has left and has not ended: its requests that may have acted, and its parts that have ended."""
+    """A record that has left and has not ended: its requests that may have acted, and its parts that have ended.
+    `content` is its digest in hex, where that is known."""
 
+    content: str = ""
     in_flight: dict[int, InFlight] = field(default_factory=dict)
     parts: dict[int, Outcome] = field(default_factory=dict)
 
@@ -61,6 +64,8 @@ class Log:
 
     def __init__(self, path: Path, memory: Released) -> None:
         self._path, self._memory, self._store = path, memory, memory.store
+        self._file: int
+        self._size: int
         self.open: dict[str, Open] = {}
         """Identity in hex -> what is known of it, by this process and by those that died."""
         self._names: dict[int, str] = {}
@@ -78,7 +83,15 @@ class Log:
         """A record is to leave as the job `number`. Gives what an earlier process or try has left of it."""
         name = self._names[number] = work.identity.hex()
         self._leaving.add(name)
-        return self.open.setdefault(name, Open())
+        known = self.open.setdefault(name, Open())
+        known.content = work.content.hex()
+        return known
+
+    def is_of_another(self, work: Work) -> bool:
+        """True when what is known of this identity is of a record with other content: what that one has sent may
+        have acted."""
+        known = self.open.get(work.identity.hex())
+        return known is not None and known.content not in ("", work.content.hex())
 
     def told(self, number: int, outcome: Outcome, at: float) -> None:
         """A job has its outcome, whatever becomes of its record. `at` is in seconds since 1970, here and below."""
@@ -89,28 +102,43 @@ class Log:
         else:
             self._memory.dropped(bytes.fromhex(name))
 
+    def applied(self, number: int, work: Work, parts: dict[int, Outcome], at: float) -> None:
+        """The API has taken a record. Of a return that is to be known at once by the others of its order; `parts` are
+        the outcomes to be kept of a record that waits for its result to be written."""
+        known = self.open[self._names[number]].parts
+        for part, outcome in parts.items():
+            if part not in known:
+                self.part_done(number, part, outcome)
+        if work.kind == "returns":
+            session, items = work.sessions[0], returned_items(work)
+            self._store.note_returned(work.identity, session, items, at)
+            self._write(["r", work.identity.hex(), session, items, at])
+
     def ended(self, work: Work, outcome: Outcome, at: float) -> None:
         """A record has ended, and is not to go again."""
         name = work.identity.hex()
         self._over(name)
-        lines: list[list[Any]] = [["d", name, work.content.hex(), at]]
-        if work.kind == "returns" and outcome.end in DONE:
-            session, items = work.sessions[0], returned_items(work)
-            self._store.note_returned(work.identity, session, items, at)
-            lines = [["v", marks_of(work), at], ["r", name, session, items, at], *lines]
-        self._write(*lines)
+        marks = [["v", marks_of(work), at]] if work.kind == "returns" and outcome.end in DONE else []
+        self._write(*marks, ["d", name, work.content.hex(), at])
 
-    def forget(self, work: Work) -> None:
-        """A record is a dead letter: it may come again, as a new one. Where it has, or where another of its identity
-        is on its way, nothing is forgotten of that."""
+    def start_anew(self, work: Work) -> None:
+        """What is known of the parts of a record is of no use any more: they have other numbers now."""
+        if self._over(work.identity.hex()):
+            self._write(["x", work.identity.hex()])
+
+    def forget(self, work: Work, outcome: Outcome) -> None:
+        """A record is a dead letter: it may come again, as a new one. Where it may have acted, or part of it has,
+        that stays known, so that it does not act again; and so does all of another one that has its identity."""
         name = work.identity.hex()
+        if outcome.reason == Reason.ID_REUSED or not outcome.definite or outcome.parts_done:
+            return
         if name not in self._leaving and self._over(name):
             self._write(["x", name])
 
     def started(self, number: int, part: int, generation: int, at: float) -> None:
         name = self._names[number]
         self._note(name, part, generation, at)
-        self._write(*self._leaves(name, at), ["s", name, part, generation, at])
+        self._write(*self._leaves(name, at), ["s", name, part, generation, at, self.open[name].content])
 
     def withdrawn(self, number: int, part: int) -> None:
         name = self._names[number]
@@ -133,8 +161,19 @@ class Log:
     def cut_if_large(self) -> None:
         """Begin a new file when this one is large. The store is to be committed first."""
         if self._size >= LARGE:
-            os.close(self._file)
-            self._cut()
+            was = self._file, self._size
+            try:
+                self._cut()
+            except OSError:  # the disk is full: this one goes on
+                os.close(self._file)
+                self._file, self._size = was
+                raise
+            os.close(was[0])
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self._size
 
     def close(self) -> None:
         os.fsync(self._file)
@@ -161,7 +200,7 @@ class Log:
         self._file, self._size = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 0
         for identity, known in self.open.items():
             for part, before in known.in_flight.items():
-                self._write(["s", identity, part, before.generation, before.first_sent])
+                self._write(["s", identity, part, before.generation, before.first_sent, known.content])
             for part, outcome in known.parts.items():
                 self._write(["p", identity, part, outcome])
         for bulk in self._unanswered():
@@ -187,8 +226,9 @@ class Log:
         match entry:
             case ["v", marks, at]:
                 self._store.note(msgspec.convert(marks, Marks), at)
-            case ["s", name, part, generation, at]:
+            case ["s", name, part, generation, at, *content]:
                 self._note(name, part, generation, at)
+                self.open[name].content = str(next(iter(content), ""))  # there was none in 0.1
             case ["u", name, part]:
                 self.open.setdefault(name, Open()).in_flight.pop(part, None)
             case ["b", members, generation, at]:

@@ -98,7 +98,8 @@ class Intake:
             )  # fmt: skip
             job.part_done(index, await carry_out(courier, job.work, part, known))
 
-        self._dispatcher.submit(Ticket(job.number, held, run, nothing_to_send, part.request.operation))
+        operation, work = part.request.operation, job.work
+        self._dispatcher.submit(Ticket(job.number, held, run, nothing_to_send, operation, work.kind, work.id))
 
     def _pack(self, job: Job, index: int, part: Part) -> None:
         variant, held = variant_of(part.request), job.work.keys_of(part)
@@ -147,7 +148,10 @@ class Intake:
 
         oldest = min(job.number for job, _ in members)
         operation = _part(members[0]).request.operation
-        self._dispatcher.submit(Ticket(oldest, tuple(keys), run, operation=operation))
+        kind, alone = members[0][0].work.kind, members[0][0].work.id if len(members) == 1 else None
+        self._dispatcher.submit(
+            Ticket(oldest, tuple(keys), run, operation=operation, kind=kind, record=alone, records=len(members))
+        )
 
 
 class Bulk:

@@ -1,9 +1,16 @@
 """The lines of dead-letters/*.jsonl and results/*.jsonl: one shape for files, topics and PCollections."""
 
+import logging
 from datetime import UTC, datetime
 from typing import Any
 
+from beam_talonone.talonone.logs import Few, say
 from beam_talonone.talonone.outcome import Outcome
+
+log = logging.getLogger(__name__)
+
+_FEW = Few(100, 60.0)
+"""Of a flood of dead letters a hundred a minute are logged: all of them are written where they belong."""
 
 
 def dead_letter(
@@ -42,7 +49,18 @@ def dead_letter(
         letter["key"] = {"attempt": attempt, "generation": outcome.generation}
     if done:
         letter["parts_done"] = done
+    if log.isEnabledFor(logging.INFO):
+        _log(letter, source)
     return letter
+
+
+def _log(letter: dict[str, Any], source: dict[str, Any]) -> None:
+    passes, kept_back = _FEW.passes()
+    if kept_back:
+        say(log, logging.INFO, f"{kept_back} dead letters more", job=letter["job"])
+    if passes:
+        named = {name: letter[name] for name in ("kind", "id", "stage", "reason", "operation", "status", "job")}
+        say(log, logging.INFO, "dead letter", **named, **source)
 
 
 def result(kind: str, record_id: str, outcome: Outcome) -> dict[str, Any]:

@@ -31,6 +31,8 @@ CREATE TABLE IF NOT EXISTS customers (
 CREATE TABLE IF NOT EXISTS returned (
   identity BLOB PRIMARY KEY, session TEXT NOT NULL, items TEXT NOT NULL, at REAL NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS dead (session TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS dead_by_age ON dead (at);
 CREATE INDEX IF NOT EXISTS returned_of ON returned (session);
 CREATE INDEX IF NOT EXISTS returned_by_age ON returned (at);
 CREATE INDEX IF NOT EXISTS ended_by_age ON ended (at);
@@ -77,10 +79,20 @@ class Store:
         row = self._connection.execute("SELECT customer FROM customers WHERE session = ?", (session,)).fetchone()
         return None if row is None else str(row[0])
 
-    def returned_of(self, session: str) -> list[dict[str, Any]]:
-        """The items that were returned of an order."""
-        rows = self._connection.execute("SELECT items FROM returned WHERE session = ?", (session,)).fetchall()
+    def returned_of(self, session: str, besides: bytes = b"") -> list[dict[str, Any]]:
+        """The items that were returned of an order, by others than the return `besides`."""
+        rows = self._connection.execute(
+            "SELECT items FROM returned WHERE session = ? AND identity != ?", (session, besides)
+        ).fetchall()
         return [item for (items,) in rows for item in msgspec.json.decode(items)]
+
+    def note_dead(self, session: str, now: float) -> None:
+        """An order is a dead letter."""
+        self._connection.execute("INSERT OR REPLACE INTO dead VALUES (?, ?)", (session, now))
+
+    def is_dead(self, session: str) -> bool:
+        """True when a version of the order was a dead letter; others may have been applied."""
+        return self._connection.execute("SELECT 1 FROM dead WHERE session = ?", (session,)).fetchone() is not None
 
     def content(self, identity: bytes) -> bytes | None:
         row = self._connection.execute("SELECT content FROM ended WHERE identity = ?", (identity,)).fetchone()
@@ -144,7 +156,7 @@ class Store:
         before = now - self.expiry
         return sum(
             self._connection.execute(f"DELETE FROM {table} WHERE at < ?", (before,)).rowcount
-            for table in ("ended", "sent", "changes", "customers", "returned")
+            for table in ("ended", "sent", "changes", "customers", "returned", "dead")
         )
 
     def close(self) -> None:

@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.request import Request
+from beam_talonone.talonone import hooks
 from beam_talonone.talonone.answers import GATEWAY, Answer, Verdict, classify, is_web_page
+from beam_talonone.talonone.api_key import ApiKey
 from beam_talonone.talonone.dispatcher import Departures, Ticket
 from beam_talonone.talonone.doubts import Look, judged
 from beam_talonone.talonone.errors import KeyRefused, StopRun, Unreachable, WrongAddress
@@ -56,6 +58,8 @@ class Trip:
     """True while what `started` wrote stands."""
     protected: bool = True
     """False for what was sent so long ago that it goes again for another reason than its key: it was read back."""
+    api_key: int = 0
+    """Number of the API key that its last try left with."""
 
 
 class _Expired(Exception):
@@ -78,10 +82,13 @@ class Sender:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     hold_on: Callable[[StopRun], bool] | None = None
     """Asked when the key is refused or the address is wrong: True waits until that has been put right."""
+    api_key: ApiKey = field(default_factory=ApiKey)
     refusal: StopRun | None = None
     """What is waited for."""
     _refused: int = 0
     """Tries, one after the other, since it is waited for."""
+    _refused_key: int = 0
+    """Number of the API key that was refused when the waiting began."""
     _probing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _careful: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -100,12 +107,14 @@ class Sender:
                 if answer.status in row.says:
                     answer = await judged(row, answer, unclear=trip.unclear, look=trip.look)
                 if answer.verdict is Verdict.STOP:
-                    raise self._refused_key(answer)
+                    if await self._goes_with_another_key(trip, answer):
+                        continue
+                    raise self._refusal_of(answer)
                 self._check_path(trip, answer)
             except (KeyRefused, WrongAddress) as why:
                 if self.hold_on is None or not self.hold_on(why):
                     raise
-                self.refusal = why
+                self.refusal, self._refused_key = why, trip.api_key
                 continue
             except _Expired:
                 waited = "an earlier try may have acted, and its key expired before this one could leave"
@@ -147,6 +156,7 @@ class Sender:
                 return await (self._try_carefully(trip) if unsafe else self._try(trip))
             self._give_back(trip.ticket)
             async with self._probing:
+                await self.api_key.settled()  # who tried before may be about to find another one
                 if self.refusal is not None:
                     self._refused += 1
                     await self._pause(backoff(self._refused, self.rng, REFUSED_FIRST_WAIT, REFUSED_LONGEST_WAIT))
@@ -174,9 +184,14 @@ class Sender:
         return answer
 
     async def _leave(self, ticket: Ticket) -> None:
-        if not ticket.has_leave:
-            await self.departures.take(ticket.number)
-            ticket.has_leave = True
+        """Wait for leave to send; while the API key is read again, too: all would be refused with the old one."""
+        while not ticket.has_leave or self.api_key.being_read:
+            if ticket.has_leave:
+                self._give_back(ticket)
+                await self.api_key.settled()
+            else:
+                await self.departures.take(ticket.number)
+                ticket.has_leave = True
 
     def _give_back(self, ticket: Ticket) -> None:
         if ticket.has_leave:
@@ -199,6 +214,7 @@ class Sender:
         began = time.perf_counter()
         row = OPERATIONS[trip.request.operation]
         failed: TransportFailure | None = None
+        trip.api_key = self.api_key.number
         try:
             reply = await self.send(trip.request, trip.key(trip.generation) if trip.key else None)
             answer = classify(row, reply.status, reply.body, reply.retry_after, datetime.now(UTC))
@@ -210,12 +226,24 @@ class Sender:
             self.departures.release()
         ms = (time.perf_counter() - began) * 1000
         self.stats.tried(row.name, answer.status, ms, retry=trip.tries > 1)
+        if hooks.wanted():
+            self._tell(trip, answer, failed, ms / 1000)
         if not (answer.acted or trip.unclear) and answer.verdict in (Verdict.RETRY, Verdict.STOP):
             trip.withdrawn()
             trip.noted = False
         if failed is not None:
             self._check_address(failed)
         return answer
+
+    def _tell(self, trip: Trip, answer: Answer, failed: TransportFailure | None, seconds: float) -> None:
+        request, ticket = trip.request, trip.ticket
+        failure = None if failed is None else type(failed).__name__
+        hooks.tell(
+            hooks.Sent(
+                request.operation, request.method, answer.status, failure, trip.tries - 1, self.wall() - seconds,
+                seconds, ticket.kind, ticket.record, ticket.records,
+            )
+        )  # fmt: skip
 
     def _wait(self, trip: Trip, answer: Answer) -> float:
         wait = backoff(trip.tries, self.rng)
@@ -285,12 +313,17 @@ class Sender:
                 f" {self.give_up_after:g}); the last failure: {answer.message}; go on with --resume"
             )
 
-    def _refused_key(self, answer: Answer) -> StopRun:
+    async def _goes_with_another_key(self, trip: Trip, answer: Answer) -> bool:
+        """Whether there is another API key now than the one that was refused: then all go on with that."""
+        if answer.status not in (401, 403) or not await self.api_key.changed(trip.api_key):
+            return False
+        if isinstance(self.refusal, KeyRefused) and self._refused_key < self.api_key.number:
+            self.refusal, self._refused = None, 0
+        return True
+
+    def _refusal_of(self, answer: Answer) -> StopRun:
         if answer.status in (401, 403):
-            return KeyRefused(
-                f"{self.api} refuses the API key (status {answer.status}); check TALONONE_API_KEY and that the key"
-                " belongs to this deployment"
-            )
+            return self.api_key.refused(self.api, answer.status)
         return WrongAddress(
             f"{self.api} answered with a redirect (status {answer.status}); --base-url (TALONONE_BASE_URL) must be"
             " the deployment's own address"

@@ -48,10 +48,12 @@ class Remembered(Protocol):
 
 @dataclass(frozen=True)
 class Send(Generic[T]):
-    """A record whose turn has come. Of an older profile change `work` is what newer ones have left of it."""
+    """A record whose turn has come. Of an older profile change `work` is what newer ones have left of it; `shortened`
+    when whole parts are gone, so that the others have other numbers."""
 
     token: T
     work: Work
+    shortened: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,15 +131,18 @@ class Sequencer(Generic[T]):
     """Returns that wait for their order: number -> identity."""
     _parked_by_session: dict[str, list[int]] = field(default_factory=dict)
     _number: int = 0
+    repeats: int = 0
+    """Messages that end with the one that they repeat."""
 
     def arrive(self, work: Work, token: T, now: float) -> list[Decision[T]]:
         """Take in a record at `now`."""
         known = self._open.get(work.identity)
         content = known.work.content if known is not None else self.memory.content(work.identity)
         if content is not None and content != work.content:
-            return [Settled(token, work, _reused())]
+            return [Settled(token, work, reused())]
         if known is not None:
             known.repeats.append((token, work))
+            self.repeats += 1
             return []
         if content is not None:
             return [Settled(token, work, Outcome(End.DUPLICATE))]
@@ -178,6 +183,7 @@ class Sequencer(Generic[T]):
             self._park(one, now)
             return []
         del self._open[work.identity]
+        self.repeats -= len(one.repeats)
         if outcome.end is not End.DEAD:
             self.memory.ended(work, now)
         if work.kind == "returns" and outcome.end in DONE:
@@ -217,6 +223,7 @@ class Sequencer(Generic[T]):
         """Go on where a snapshot was taken. To be called on a new one."""
         for token, work, since, repeats, looks in held.open:
             self._open[work.identity] = _Open(token, work, since, repeats, looks)
+            self.repeats += len(repeats)
         for number, identity in held.waiting:
             one = self._open[identity]
             self._wait(_Waiting(number, one.token, one.work))
@@ -291,7 +298,7 @@ class Sequencer(Generic[T]):
             return self.ended(one.work, superseded, now)
         if left.kind != "returns":  # one that came before its order must not make the order a late one
             self.memory.sent(left, now)
-        return [Send(one.token, left)]
+        return [Send(one.token, left, len(left.parts) < len(one.work.parts))]
 
     def _left_of(self, work: Work) -> Work | None:
         """What newer records have left to be sent of `work`; None for nothing."""
@@ -303,6 +310,7 @@ class Sequencer(Generic[T]):
         return work
 
 
-def _reused() -> Outcome:
+def reused() -> Outcome:
+    """The end of a record whose id an earlier one has, with other content."""
     detail = "an earlier record has this id and other content"
     return Outcome(End.DEAD, Reason.ID_REUSED.value, detail, stage=Stage.VALIDATE)

@@ -24,7 +24,7 @@ from beam_talonone.talonone.letters import dead_letter, result
 from beam_talonone.talonone.outcome import DONE, End, Outcome
 from beam_talonone.talonone.protocols import Known
 from beam_talonone.talonone.remembered import Store
-from beam_talonone.talonone.sequencer import Decision, Send, Sequencer
+from beam_talonone.talonone.sequencer import Decision, Send, Sequencer, reused
 from beam_talonone.talonone.work import Work
 
 COMMIT_EVERY = 1.0
@@ -124,6 +124,9 @@ class Streaming:
         if (again := self._lettering.get((message.subscription, message.message_id))) is not None:
             again.append(message)  # it ends with the first, when that one's letter is written
             return
+        if self.log.is_of_another(work):
+            self._settle(work, reused(), message)
+            return
         if work.kind == "returns" and not work.profiles:
             customer = self.store.customer_of(work.sessions[0])
             work = work if customer is None else msgspec.structs.replace(work, profiles=[customer])
@@ -153,14 +156,18 @@ class Streaming:
 
     def _carry(self, decisions: Iterable[Decision[Message]]) -> None:
         jobs: list[Job] = []
+        shortened: set[int] = set()
         for decision in decisions:
             if isinstance(decision, Send):
+                if decision.shortened:
+                    self.log.start_anew(decision.work)
+                    shortened.add(self._number + 1)
                 jobs.append(self._job(decision.work))
             else:
                 self._settle(decision.work, decision.outcome, decision.token)
         packs = any(part.protocol == "pack" for job in jobs for part in job.work.parts)
         if self.log.bulks and jobs and time.time() >= self.sequencer.quiet_until:
-            jobs = self._as_before(jobs)
+            jobs = self._as_before(jobs, shortened)
         for job in jobs:
             self.engine.take(job)
         if packs and not self._flushing:  # also what follows a bulk that goes again as it was
@@ -179,10 +186,10 @@ class Streaming:
             dict(before.parts),
         )  # fmt: skip
 
-    def _as_before(self, jobs: list[Job]) -> list[Job]:
+    def _as_before(self, jobs: list[Job], shortened: set[int]) -> list[Job]:
         """Let bulks that were in flight when a process died go first, and as they were. What that process held has
         come back by now, and leaves together; a bulk of which something is missing is packed anew."""
-        by_name = {job.work.identity.hex(): job for job in jobs}
+        by_name = {job.work.identity.hex(): job for job in jobs if job.number not in shortened}
         taken: set[int] = set()
         for members, before in self.log.bulks.items():
             found = [(by_name[name], part) for name, part in members if name in by_name]
@@ -200,10 +207,14 @@ class Streaming:
         if job.work.kind != "returns":
             return known
         # a session shows how much was returned, not by whom: what earlier returns took must be known, days later too
-        return dataclasses.replace(known, returned=self.store.returned_of(job.work.sessions[0]))
+        returned = self.store.returned_of(job.work.sessions[0], besides=job.work.identity)
+        dead = known.order_dead or (not known.session_sent and self.store.is_dead(job.work.sessions[0]))
+        return dataclasses.replace(known, returned=returned, order_dead=dead)
 
     def _told(self, job: Job, outcome: Outcome) -> None:
         remember(self.engine, job, outcome)
+        if outcome.end in DONE:
+            self.log.applied(job.number, job.work, {} if self.results is None else job.parts, time.time())
         if self.results is None or outcome.end not in DONE:
             self._ended(job, outcome)
             return
@@ -222,7 +233,8 @@ class Streaming:
     def _settle(self, work: Work, outcome: Outcome, message: Message) -> None:
         if outcome.end is End.DEAD:
             self._dead(
-                work.kind, work.id, outcome, message, lambda: self.log.forget(work), applied_parts(work, outcome)
+                work.kind, work.id, outcome, message, lambda: self.log.forget(work, outcome),
+                applied_parts(work, outcome),
             )  # fmt: skip
             return
         if outcome.end is not End.DUPLICATE:
@@ -236,6 +248,8 @@ class Streaming:
         if self._has_letter(message):
             self._over(kind, Outcome(End.DUPLICATE), message)
             return
+        if kind == "orders" and record_id is not None:
+            self.store.note_dead(record_id, time.time())
         name = message.subscription, message.message_id
         if name in self._lettering:  # the same message again, whose letter is being written
             self._lettering[name].append(message)

@@ -83,19 +83,24 @@ class HttpTransport:
     def __init__(self, base_url: str, api_key: str, timeout: float) -> None:
         """`timeout` is in seconds, for an answer. Raises ConfigurationError for a URL or key that cannot be."""
         self._url = yarl.URL(check_base_url(base_url))
+        self._timeout = timeout
+        self._secrets: list[bytes] = []
+        self._path = self._url.raw_path.rstrip("/")
+        self.use_key(api_key)
+        self._tls: ssl.SSLContext | None = None
+        self._connections: set[Connection] = set()
+        self._idle: deque[Connection] = deque()
+
+    def use_key(self, api_key: str) -> None:
+        """Send this key from now on. Raises ConfigurationError for one that no HTTP header can carry."""
         if not api_key.isascii() or not api_key.isprintable():
             raise ConfigurationError("the API key has characters that no HTTP header can carry")
-        self._timeout = timeout
-        self._secret = api_key.encode()
-        self._path = self._url.raw_path.rstrip("/")
+        self._secrets.append(api_key.encode())  # those before it stay secret: answers to them are under way
         self._headers = (
             f" HTTP/1.1\r\nHost: {self._url.host_port_subcomponent}\r\nAuthorization: ApiKey-v1 {api_key}\r\n"
             "User-Agent: beam-talonone\r\nContent-Type: application/json\r\nAccept: application/json\r\n"
             "Accept-Encoding: identity\r\n"
         )
-        self._tls: ssl.SSLContext | None = None
-        self._connections: set[Connection] = set()
-        self._idle: deque[Connection] = deque()
 
     async def __aenter__(self) -> "HttpTransport":
         if self._url.scheme == "https":
@@ -121,8 +126,9 @@ class HttpTransport:
             raise Broken(f"{type(error).__name__}: {error}") from None
         finally:
             self._keep(connection)
-        if self._secret in body:
-            body = body.replace(self._secret, b"[key]")  # a proxy that echoes headers: answers end in files and logs
+        for secret in self._secrets:
+            if secret in body:
+                body = body.replace(secret, b"[key]")  # a proxy that echoes headers: answers end in files and logs
         return Reply(status, body, retry_after)
 
     def _message(self, request: Request, key: str | None) -> bytes:

@@ -8,6 +8,7 @@ import apache_beam as beam
 from beam_talonone.schemas.reasons import Stage
 from beam_talonone.talonone.outcome import End, Outcome
 from beam_talonone.talonone.streaming import Streaming
+from beam_talonone.transforms.metrics import WHILE_BUSY, count_account, count_requests
 from beam_talonone.transforms.prepare import Prepared
 from beam_talonone.transforms.pubsub.message import Received
 
@@ -39,6 +40,9 @@ class ApplyRecords(beam.DoFn):  # type: ignore[misc]
             streaming.arrived(prepared.work, message)
         else:
             streaming.invalid(prepared.raw.kind, prepared.id_or_none(), invalid(prepared), message)
+        # outcomes come on another thread, in no bundle; what no bundle comes after is told by /metrics alone
+        count_account(streaming.engine, streaming.account, every=WHILE_BUSY)
+        count_requests(streaming.engine, every=WHILE_BUSY)
         return iter(())
 
 

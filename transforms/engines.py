@@ -3,11 +3,15 @@
 import os
 import threading
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
+from beam_talonone.talonone.api_key import KeySource, check_secret_name, keep_secret
 from beam_talonone.talonone.engine import Engine, EngineSettings
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.once import Once
 from beam_talonone.talonone.transport import check_base_url
+from beam_talonone.transforms.secrets import read_secret
 
 DEFAULT_KEY_ENV = "TALONONE_API_KEY"
 
@@ -18,12 +22,20 @@ class EngineConfig:
 
     settings: EngineSettings
     api_key_env: str = DEFAULT_KEY_ENV
+    api_key_secret: str | None = None
 
 
 def engine_config(
-    base_url: str | None, api_key_env: str, rate: float, concurrency: int, give_up_after: float
+    base_url: str | None,
+    api_key_env: str,
+    rate: float,
+    concurrency: int,
+    give_up_after: float,
+    api_key_secret: str | None = None,
 ) -> EngineConfig:
     """The settings of a step, checked; without `base_url` that of TALONONE_BASE_URL. Raises ConfigurationError."""
+    if api_key_secret is not None:
+        check_secret_name(api_key_secret, "api_key_secret")
     url = base_url or os.environ.get("TALONONE_BASE_URL")
     if not url:
         raise ConfigurationError("no base URL: give base_url or set TALONONE_BASE_URL")
@@ -32,7 +44,19 @@ def engine_config(
             raise ConfigurationError(f"{name} is a number, not {value!r}")
     if not rate > 0 or concurrency < 1:
         raise ConfigurationError("rate and concurrency must be above 0")
-    return EngineConfig(EngineSettings(check_base_url(url), rate, concurrency, give_up_after), api_key_env)
+    settings = EngineSettings(check_base_url(url), rate, concurrency, give_up_after)
+    return EngineConfig(settings, api_key_env, api_key_secret)
+
+
+def display_data(config: EngineConfig) -> dict[str, Any]:
+    """The settings as Beam shows them beside a step; nothing about the key."""
+    settings = config.settings
+    return {
+        "base_url": settings.base_url,
+        "rate": settings.rate,
+        "concurrency": settings.concurrency,
+        "give_up_after": settings.give_up_after,
+    }
 
 
 _engines: dict[EngineConfig, Engine] = {}
@@ -40,14 +64,35 @@ _once: dict[str, Once] = {}
 _lock = threading.Lock()
 
 
-def read_key(env: str) -> str:
-    """The API key from the environment variable `env`. Raises ConfigurationError when it holds none."""
-    key = os.environ.get(env, "").strip()
-    if not key:
-        raise ConfigurationError(f"no API key: set the environment variable {env}")
+def read_key(env: str, secret: str | None = None) -> str:
+    """The API key, from the secret of Secret Manager that is named, else from the environment variable `env`.
+
+    Raises ConfigurationError when there is none, or it may not be read; StopRun when it cannot be read just now.
+    """
+    if secret is None:
+        held_by, key = f"the environment variable {env}", os.environ.get(env, "").strip()
+        if not key:
+            raise ConfigurationError(f"no API key: set {held_by}, or name a secret with --api-key-secret")
+    else:
+        held_by, key = f"--api-key-secret {secret}", read_secret(secret).decode("utf-8", "replace").strip()
+        if not key:
+            raise ConfigurationError(f"no API key: {held_by} is empty")
     if not key.isascii() or not key.isprintable() or " " in key:
-        raise ConfigurationError(f"the environment variable {env} does not hold an API key: it has odd characters")
-    return key
+        raise ConfigurationError(f"{held_by} does not hold an API key: it has odd characters")
+    return keep_secret(key)
+
+
+def key_source(env: str, secret: str | None = None) -> KeySource:
+    """Where an engine gets its key once more when it is refused: a secret may have changed, the environment not."""
+    if secret is None:
+        return KeySource(env)
+    return KeySource(f"--api-key-secret {secret}", partial(read_key, env, secret))
+
+
+def make_engine(config: EngineConfig) -> Engine:
+    """An engine for whoever asks, who is to close it. Raises ConfigurationError when there is no key."""
+    named = config.api_key_env, config.api_key_secret
+    return Engine(config.settings, read_key(*named), key_source=key_source(*named))
 
 
 def engine_for(config: EngineConfig) -> Engine:
@@ -58,7 +103,7 @@ def engine_for(config: EngineConfig) -> Engine:
             engine.close()  # what stopped it may be mended: another try begins anew
             engine = None
         if engine is None:
-            engine = _engines[config] = Engine(config.settings, read_key(config.api_key_env))
+            engine = _engines[config] = make_engine(config)
         return engine
 
 

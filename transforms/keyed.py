@@ -24,7 +24,8 @@ from beam_talonone.talonone.sessions import profile_of
 from beam_talonone.talonone.work import Work
 from beam_talonone.transforms.apply import invalid
 from beam_talonone.transforms.engines import EngineConfig, engine_for
-from beam_talonone.transforms.lanes import SendLane, counter, instant, letter, taken
+from beam_talonone.transforms.lanes import SendLane, instant, letter, taken
+from beam_talonone.transforms.metrics import count_outcome, count_read, count_requests
 from beam_talonone.transforms.prepare import Prepared
 from beam_talonone.transforms.pubsub.message import Received
 from beam_talonone.transforms.write import DEAD, OTHERS, Written
@@ -75,8 +76,7 @@ class ByKey(beam.DoFn):  # type: ignore[misc]
         message, prepared = element
         source = Source(message.subscription, message.message_id, message.data)
         kind = prepared.raw.kind
-        if prepared.unknown_fields:
-            counter(f"{kind}_unknown_fields").inc(prepared.unknown_fields)
+        count_read(kind, prepared.unknown_fields)
         if prepared.work is None:
             yield TaggedOutput(DEAD, self._dead(prepared, source))
             return
@@ -90,8 +90,9 @@ class ByKey(beam.DoFn):  # type: ignore[misc]
         kind, record_id = prepared.raw.kind, prepared.id_or_none()
         if kind == "orders" and record_id is not None:  # its returns are told why their order is not there
             engine_for(self._config).memory.note_order(record_id, "", End.DEAD)
-        counter(f"{kind}_{End.DEAD.value}").inc()
-        return letter(kind, record_id, source, invalid(prepared), self._job, [])
+        outcome = invalid(prepared)
+        count_outcome(kind, outcome)
+        return letter(kind, record_id, source, outcome, self._job, [])
 
 
 def customer_lane(work: Work) -> str:
@@ -144,7 +145,9 @@ class FindLane(beam.DoFn):  # type: ignore[misc]
         if not all_came:
             lane.clear()
             return
-        (answer,) = engine_for(self._config).answers([get_customer_session(order)])
+        engine = engine_for(self._config)
+        (answer,) = engine.answers([get_customer_session(order)])
+        count_requests(engine)
         customer = profile_of(answer)
         found = f"order/{order}" if customer is None else f"profile/{customer}"
         lane.write(found)

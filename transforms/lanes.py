@@ -21,7 +21,6 @@ from typing import Any
 import apache_beam as beam
 import msgspec
 from apache_beam.coders import BytesCoder
-from apache_beam.metrics import Metrics
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
@@ -39,8 +38,9 @@ from beam_talonone.talonone.quiet import quiet_process
 from beam_talonone.talonone.sequencer import Order, Settled
 from beam_talonone.talonone.work import Work
 from beam_talonone.transforms.engines import EngineConfig, engine_for, once_for
+from beam_talonone.transforms.metrics import WHILE_BUSY, count_outcome, count_requests
 from beam_talonone.transforms.send import Sending
-from beam_talonone.transforms.write import DEAD, NAMESPACE, OTHERS
+from beam_talonone.transforms.write import DEAD, OTHERS
 
 AT_ONCE = 100
 """Records that one bundle sends: it should not take for ever, and what it sent is sent again if it is lost."""
@@ -73,6 +73,7 @@ class SendLane(beam.DoFn):  # type: ignore[misc]
 
     def setup(self) -> None:
         quiet_process()
+        engine_for(self._config)  # the key is read: what is wrong with it shows before a record has come
 
     def process(
         self, element: tuple[str, bytes], note: Any = NOTE_STATE, arrived: Any = ARRIVED_STATE, wake: Any = WAKE_TIMER
@@ -128,11 +129,16 @@ class SendLane(beam.DoFn):  # type: ignore[misc]
             sending.submit(
                 Job(next(_numbers), one.work, self._options, look, sending.tell, recorder, before)
             )  # fmt: skip
-        return [(job.work, outcome) for job, outcome in sending.rest()]
+        ended = []
+        for job, outcome in sending.rest():
+            ended.append((job.work, outcome))
+            count_requests(sending.engine, every=WHILE_BUSY)
+        count_requests(sending.engine)
+        return ended
 
     def _output(self, settled: Settled[Source]) -> Any:
         work, outcome = settled.work, settled.outcome
-        counter(f"{work.kind}_{outcome.end.value}").inc()
+        count_outcome(work.kind, outcome)
         if outcome.end is End.DEAD:
             done = applied_parts(work, outcome)
             return TaggedOutput(DEAD, letter(work.kind, work.id, settled.token, outcome, self._job, done))
@@ -179,9 +185,3 @@ def process_name() -> bytes:
 @cache
 def _process_name(pid: int) -> bytes:
     return uuid.uuid4().bytes
-
-
-@cache
-def counter(name: str) -> Any:
-    """The metric of this name."""
-    return Metrics.counter(NAMESPACE, name)

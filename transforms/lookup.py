@@ -5,10 +5,9 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import apache_beam as beam
-from apache_beam.metrics import Metrics
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.utils.windowed_value import WindowedValue
 
@@ -22,22 +21,23 @@ from beam_talonone.talonone.letters import dead_letter
 from beam_talonone.talonone.outcome import End, Outcome
 from beam_talonone.talonone.protocols import Known
 from beam_talonone.talonone.quiet import quiet_process
-from beam_talonone.transforms.engines import DEFAULT_KEY_ENV, EngineConfig, engine_config, engine_for
+from beam_talonone.transforms.elements import check_records, plain, shown
+from beam_talonone.transforms.engines import DEFAULT_KEY_ENV, EngineConfig, display_data, engine_config, engine_for
+from beam_talonone.transforms.metrics import WHILE_BUSY, count_outcome, count_read, count_requests
 from beam_talonone.transforms.prepare import Prepared
 from beam_talonone.transforms.prepare_lookup import prepare_lookup, read_operation
 from beam_talonone.transforms.send import Sending
-from beam_talonone.transforms.write import DEAD, NAMESPACE, shown
+from beam_talonone.transforms.write import DEAD, Line
 
 Asks = Callable[[Any], Mapping[str, Any]]
 
 
-@dataclass(frozen=True)
-class LookedUp:
+class LookedUp(NamedTuple):
     """What became of the elements: `found` has lines as in lookups/*.jsonl with the `element` they belong to,
     `dead_letters` lines as in dead-letters/*.jsonl. Every element is in exactly one of them."""
 
-    found: beam.PCollection[dict[str, Any]]
-    dead_letters: beam.PCollection[dict[str, Any]]
+    found: beam.PCollection[Line]
+    dead_letters: beam.PCollection[Line]
 
 
 class LookupTalonOne(beam.PTransform):  # type: ignore[misc]
@@ -45,10 +45,10 @@ class LookupTalonOne(beam.PTransform):  # type: ignore[misc]
 
     `operation` is one that reads, by its name in docs/operations.md. `lookup` makes of an element what is asked:
     `{"path": {...}, "query": {...}, "body": ..., "lookup_id": ...}`, of which only what the operation needs; without
-    it the elements themselves are that. All pages are read; an element's rows are held in memory until it is done. A
-    404 is an answer: `status` says so. What the API refuses is a dead letter. The other settings are those of
-    WriteToTalonOne; with the same ones all steps of a process share one rate. Elements keep their windows and
-    timestamps, but no order. Raises ConfigurationError when a setting is missing or wrong.
+    it the elements themselves, dicts or rows, are that. All pages are read; an element's rows are held in memory
+    until it is done. A 404 is an answer: `status` says so. What the API refuses is a dead letter. The other settings
+    are those of WriteToTalonOne; with the same ones all steps of a process share one rate. Elements keep their
+    windows and timestamps, but no order. Raises ConfigurationError when a setting is missing or wrong.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class LookupTalonOne(beam.PTransform):  # type: ignore[misc]
         *,
         base_url: str | None = None,
         api_key_env: str = DEFAULT_KEY_ENV,
+        api_key_secret: str | None = None,
         rate: float = 100.0,
         concurrency: int = 64,
         give_up_after: float = 300.0,
@@ -65,16 +66,24 @@ class LookupTalonOne(beam.PTransform):  # type: ignore[misc]
         super().__init__()
         self._operation = read_operation(operation).name
         self._lookup = lookup
-        self._config = engine_config(base_url, api_key_env, rate, concurrency, give_up_after)
+        self._config = engine_config(base_url, api_key_env, rate, concurrency, give_up_after, api_key_secret)
         self._job = uuid.uuid4().hex[:12]
 
     def default_label(self) -> str:
         return f"LookupTalonOne({self._operation})"
 
+    def type_check_inputs(self, elements: beam.PCollection[Any]) -> None:
+        if self._lookup is None:
+            check_records(elements.element_type, self.label)
+
+    def display_data(self) -> dict[str, Any]:
+        """What Beam shows of the step: all settings, but nothing about the key."""
+        return {"operation": self._operation, **display_data(self._config)}
+
     def expand(self, elements: beam.PCollection[Any]) -> Any:  # Beam warns of the type LookedUp
         looked = elements | "Look up" >> beam.ParDo(
             LookUp(self._operation, self._lookup, self._config, self.label, self._job)
-        ).with_outputs(DEAD, main="found")
+        ).with_output_types(Line, **{DEAD: Line}).with_outputs(DEAD, main="found")
         return LookedUp(looked.found, looked[DEAD])
 
 
@@ -110,6 +119,7 @@ class LookUp(beam.DoFn):  # type: ignore[misc]
 
     def setup(self) -> None:
         quiet_process()
+        engine_for(self._config)  # the key is read: what is wrong with it shows before an element has come
 
     def start_bundle(self) -> None:
         self._sending = Sending(engine_for(self._config))
@@ -121,6 +131,7 @@ class LookUp(beam.DoFn):  # type: ignore[misc]
     ) -> Iterator[Any]:
         place = Place(element, timestamp, window)
         prepared = self._prepared(element)
+        count_read(LOOKUPS, prepared.unknown_fields)
         if prepared.work is None:
             yield self._invalid(prepared, place)
             return
@@ -131,13 +142,16 @@ class LookUp(beam.DoFn):  # type: ignore[misc]
         self._sending.submit(Job(self._number, prepared.work, options, lambda job: Known(), self._sending.tell))
         for job, outcome in self._sending.done():
             yield self._output(job, outcome)
+        count_requests(self._sending.engine, every=WHILE_BUSY)
 
     def finish_bundle(self) -> Iterator[Any]:
         for job, outcome in self._sending.rest():
             yield self._output(job, outcome)
+            count_requests(self._sending.engine, every=WHILE_BUSY)
+        count_requests(self._sending.engine)
 
     def _prepared(self, element: Any) -> Prepared:
-        asked = element if self._lookup is None else self._lookup(element)
+        asked = plain(element if self._lookup is None else self._lookup(element))
         if not isinstance(asked, Mapping):
             problem = InvalidRecord(Reason.BAD_ROW, f"a lookup is an object with `path`, found {asked!r:.60}")
             return Prepared(Raw(LOOKUPS, "", 0, "dict", None, None, None), None, problem=problem)
@@ -156,13 +170,13 @@ class LookUp(beam.DoFn):  # type: ignore[misc]
         place, lines = self._open.pop(job.number)
         if outcome.end is End.DEAD:
             return self._dead(job.work.id or None, place, outcome)
-        Metrics.counter(NAMESPACE, f"{LOOKUPS}_{outcome.end.value}").inc()
+        count_outcome(LOOKUPS, outcome)
         found = json.loads(lines.line)
         return place.holds(found if self._lookup is None else {**found, "element": place.element})
 
     def _dead(self, lookup_id: str | None, place: Place, outcome: Outcome) -> TaggedOutput:
-        Metrics.counter(NAMESPACE, f"{LOOKUPS}_{End.DEAD.value}").inc()
-        came = json.loads(shown(place.element))
+        count_outcome(LOOKUPS, outcome)
+        came = json.loads(shown(plain(place.element)))
         source = {"step": self._label}
         letter = dead_letter(LOOKUPS, lookup_id, came, source, outcome, self._job, time.time())
         return TaggedOutput(DEAD, place.holds(letter))

@@ -11,6 +11,7 @@ from beam_talonone.schemas.parse import InvalidRecord
 from beam_talonone.schemas.raw import Raw
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.build import BuildOptions
+from beam_talonone.talonone.logs import say
 from beam_talonone.talonone.quiet import quiet_process
 from beam_talonone.transforms.prepare import Prepared, prepare
 from beam_talonone.transforms.pubsub.message import Received
@@ -27,7 +28,10 @@ def prepare_message(
     try:
         return prepare(raw, options, assume_timezone)
     except Exception as error:
-        log.info("message %s of %s: a defect", message.message_id, message.subscription, exc_info=True)
+        say(
+            log, logging.INFO, "a defect", error=error, kind=kind, message_id=message.message_id,
+            subscription=message.subscription, reason=Reason.DEFECT.value,
+        )  # fmt: skip
         detail = f"beam-talonone failed on it: {type(error).__name__}: {error}"
         return Prepared(raw, None, problem=InvalidRecord(Reason.DEFECT, detail[:500]))
 

@@ -75,7 +75,7 @@ def nested(row: Operation, flat: Mapping[str, Any]) -> dict[str, Any]:
         elif name in row.query:
             fields["query"][name] = cell
         else:
-            _not_misspelt(row, name)
+            _not_misspelt(row, name, flat)
             fields[name] = cell
     if isinstance(fields.get("body"), str):
         try:
@@ -85,12 +85,13 @@ def nested(row: Operation, flat: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _not_misspelt(row: Operation, column: str) -> None:
+def _not_misspelt(row: Operation, column: str, flat: Mapping[str, Any]) -> None:
     """Other columns are none of ours, but one that is nearly a name is meant to be it: read without that filter, the
     answer would be another one."""
     plain = _plain(column)
-    meant = next((name for name in (*row.path, *row.query, "lookup_id", "body") if _plain(name) == plain), column)
-    if meant != column:
+    known = (*row.path, *row.query, "lookup_id", "body")
+    meant = next((name for name in known if _plain(name) == plain), column)
+    if meant not in flat:
         raise InvalidRecord(Reason.INVALID_LOOKUP, f"the column {column!r} is not known: is {meant!r} meant?")
 
 

@@ -4,17 +4,14 @@ import json
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
 import apache_beam as beam
-from apache_beam.metrics import Metrics
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindow, GlobalWindows
 
-from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.decode import plain_json
 from beam_talonone.schemas.raw import Raw
 from beam_talonone.schemas.reasons import Reason, Skip, Stage
 from beam_talonone.schemas.records import MODELS
@@ -29,34 +26,43 @@ from beam_talonone.talonone.outcome import DONE, End, Outcome, skipped
 from beam_talonone.talonone.protocols import Known
 from beam_talonone.talonone.quiet import quiet_process
 from beam_talonone.talonone.work import Work
-from beam_talonone.transforms.engines import DEFAULT_KEY_ENV, EngineConfig, engine_config, engine_for, once_for
+from beam_talonone.transforms.elements import as_record, check_records, shown
+from beam_talonone.transforms.engines import (
+    DEFAULT_KEY_ENV,
+    EngineConfig,
+    display_data,
+    engine_config,
+    engine_for,
+    once_for,
+)
+from beam_talonone.transforms.metrics import WHILE_BUSY, count_outcome, count_read, count_requests
 from beam_talonone.transforms.prepare import Prepared, prepare
 from beam_talonone.transforms.send import Sending, in_window
 
 DEAD, OTHERS = "dead_letters", "others"
-NAMESPACE = "talonone"
+Line = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(NamedTuple):
     """What became of the records: PCollections of dicts.
 
     `applied` has lines as in results/*.jsonl, `dead_letters` as in dead-letters/*.jsonl, `others` (superseded,
     duplicate, skipped) has `kind`, `id`, `outcome` and `reason`. Every record is in exactly one of them.
     """
 
-    applied: beam.PCollection[dict[str, Any]]
-    dead_letters: beam.PCollection[dict[str, Any]]
-    others: beam.PCollection[dict[str, Any]]
+    applied: beam.PCollection[Line]
+    dead_letters: beam.PCollection[Line]
+    others: beam.PCollection[Line]
 
 
 class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
-    """Bounded PCollection of records of one kind (dicts as docs/records.md has them) -> Written.
+    """Bounded PCollection of records of one kind (dicts or rows as docs/records.md has them) -> Written.
 
     `kind` is orders, returns, profiles, events or calls. The settings have the names and defaults of the command
     line's options: `base_url` (else TALONONE_BASE_URL where the pipeline is built), `api_key_env` names the
-    environment variable that holds the key on the worker, `rate` in requests a second, `concurrency` requests in
-    flight, `give_up_after` in seconds. All steps of a process with the same settings share one rate. Records
+    environment variable that holds the key on the worker, `api_key_secret` a secret of Secret Manager that does
+    instead (projects/P/secrets/S[/versions/V]), `rate` in requests a second, `concurrency` requests in flight,
+    `give_up_after` in seconds. All steps of a process with the same settings share one rate. Records
     of one order and of one customer are sent one at a time and in order; the step holds back what comes faster than
     the rate. All calls keep one order, so one worker sends them. What the API would do twice (docs/operations.md) is
     not sent again when a bundle is tried again, as long as the worker lives; to survive a kill it takes the journal
@@ -70,6 +76,7 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         *,
         base_url: str | None = None,
         api_key_env: str = DEFAULT_KEY_ENV,
+        api_key_secret: str | None = None,
         rate: float = 100.0,
         concurrency: int = 64,
         give_up_after: float = 300.0,
@@ -92,7 +99,7 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         if assume_timezone is not None and assume_timezone not in available_timezones():
             raise ConfigurationError(f"assume_timezone {assume_timezone!r} is not a time zone such as Europe/Berlin")
         self._kind = kind
-        self._config = engine_config(base_url, api_key_env, rate, concurrency, give_up_after)
+        self._config = engine_config(base_url, api_key_env, rate, concurrency, give_up_after, api_key_secret)
         self._build = BuildOptions(dry, results, profile_mode, events_api)
         self._options = SendOptions(dry=dry, edit_closed=edit_closed, effects=results)
         self._assume_timezone = assume_timezone
@@ -101,47 +108,66 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
     def default_label(self) -> str:
         return f"WriteToTalonOne({self._kind})"
 
-    def expand(self, records: beam.PCollection[Mapping[str, Any]]) -> Any:  # Beam warns of the type Written
+    def type_check_inputs(self, records: beam.PCollection[Any]) -> None:
+        check_records(records.element_type, self.label)
+
+    def display_data(self) -> dict[str, Any]:
+        """What Beam shows of the step: all settings, but nothing about the key."""
+        settings = {
+            "dry": self._options.dry or None,
+            "profile_mode": self._build.profile_mode if self._kind == "profiles" else None,
+            "events_api": self._build.events_api if self._kind == "events" else None,
+            "edit_closed": self._options.edit_closed,
+            "assume_timezone": self._assume_timezone,
+        }
+        given = {name: value for name, value in settings.items() if value is not None}
+        return {"kind": self._kind, **display_data(self._config), **given}
+
+    def expand(self, records: beam.PCollection[Any]) -> Any:  # Beam warns of the type Written
         if not records.is_bounded:
             raise ConfigurationError("WriteToTalonOne takes a bounded PCollection")
         # order knows no windows: an older version in another window must not overwrite a newer one
         together = records | "One window" >> beam.WindowInto(GlobalWindows())
+        # Any: --runtime_type_check holds the dead letters against the main type
         prepared = together | "Validate" >> beam.ParDo(
             ValidateRecords(self._kind, self._build, self._assume_timezone, self.label, self._job)
-        ).with_outputs(DEAD, main="ready")
+        ).with_output_types(Any, **{DEAD: Line}).with_outputs(DEAD, main="ready")
         sent = (
             prepared.ready
             | "By order" >> beam.GroupByKey()
             | "Find lanes" >> beam.ParDo(FindLanes())
             | "By customer" >> beam.GroupByKey()
             | "Send"
-            >> beam.ParDo(SendLanes(self._config, self._options, self.label, self._job)).with_outputs(
-                DEAD, OTHERS, main="applied"
-            )
+            >> beam.ParDo(SendLanes(self._config, self._options, self.label, self._job))
+            .with_output_types(Line, **{DEAD: Line, OTHERS: Line})
+            .with_outputs(DEAD, OTHERS, main="applied")
         )
         dead = (prepared[DEAD], sent[DEAD]) | "Dead letters" >> beam.Flatten()
         return Written(sent.applied, dead, sent[OTHERS])
 
 
+Packed = tuple[bytes, bytes]
+
+
 class ValidateRecords(beam.DoFn):  # type: ignore[misc]
-    """dict -> (order or customer, (work, record) as bytes), or a dead letter."""
+    """dict or row -> (order or customer, (work, record) as bytes), or a dead letter."""
 
     def __init__(self, kind: str, options: BuildOptions, zone: str | None, label: str, job: str) -> None:
         self._kind, self._options, self._zone = kind, options, zone
         self._label, self._job = label, job
-        self._invalid = Metrics.counter(NAMESPACE, f"{kind}_invalid")
 
     def setup(self) -> None:
         quiet_process()
         self._assume = None if self._zone is None else ZoneInfo(self._zone)
 
-    def process(self, record: Mapping[str, Any]) -> Iterator[Any]:
+    def process(self, element: Any) -> Iterator[Any]:
+        record = as_record(self._kind, element)
         fields = dict(record) if isinstance(record, Mapping) else None
         raw = Raw(self._kind, "", 0, "dict", None, fields, None)
         prepared = prepare(raw, self._options, self._assume)
         came = shown(record)
+        count_read(self._kind, prepared.unknown_fields)
         if prepared.work is None:
-            self._invalid.inc()
             yield TaggedOutput(DEAD, self._dead(prepared, came))
             return
         work = prepared.work
@@ -154,24 +180,10 @@ class ValidateRecords(beam.DoFn):  # type: ignore[misc]
         if problem is None:
             raise RuntimeError("a record without work has no problem either")
         outcome = Outcome(End.DEAD, problem.reason.value, problem.detail, problem.pointer, stage=prepared.stage)
+        count_outcome(self._kind, outcome)
         source = {"step": self._label}
         record = json.loads(came)
         return dead_letter(self._kind, prepared.id_or_none(), record, source, outcome, self._job, time.time())
-
-
-def shown(record: Any) -> bytes:
-    """The record for a dead letter, as JSON; what JSON cannot carry is shown as text."""
-    try:
-        return jsonio.dumps(plain_json(record, lenient=True))
-    except (TypeError, ValueError, RecursionError):
-        pass
-    try:
-        return json.dumps(repr(record)).encode()
-    except (ValueError, RecursionError):  # an integer of thousands of digits has no text
-        return json.dumps(f"a record that cannot be shown ({type(record).__name__})").encode()
-
-
-Packed = tuple[bytes, bytes]
 
 
 class FindLanes(beam.DoFn):  # type: ignore[misc]
@@ -201,11 +213,14 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
         self._config, self._options = config, options
         self._label, self._job = label, job
 
+    def setup(self) -> None:
+        quiet_process()
+        engine_for(self._config)  # the key is read: what is wrong with it shows before a record has come
+
     def start_bundle(self) -> None:
         self._sending = Sending(engine_for(self._config))
         self._once = once_for(self._config.settings.base_url)
         self._records: dict[int, bytes] = {}
-        self._counters: dict[str, Any] = {}
         self._number = 0
 
     def process(self, lane: tuple[str, Iterable[Packed]]) -> Iterator[Any]:
@@ -221,11 +236,14 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
             self._sending.submit(self._job_of(work))
             for job, outcome in self._sending.done():
                 yield self._output(job.work, self._records.pop(job.number), outcome)
+            count_requests(self._sending.engine, every=WHILE_BUSY)
 
     def finish_bundle(self) -> Iterator[Any]:
         window = GlobalWindow()
         for job, outcome in self._sending.rest():
             yield in_window(self._output(job.work, self._records.pop(job.number), outcome), window)
+            count_requests(self._sending.engine, every=WHILE_BUSY)
+        count_requests(self._sending.engine)
 
     def _job_of(self, work: Work) -> Job:
         return Job(
@@ -255,13 +273,8 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
         detail = "another record has this id and other content"
         yield self._output(work, record, Outcome(End.DEAD, Reason.ID_REUSED.value, detail, stage=Stage.VALIDATE))
 
-    def _counter(self, name: str) -> Any:
-        if name not in self._counters:
-            self._counters[name] = Metrics.counter(NAMESPACE, name)
-        return self._counters[name]
-
     def _output(self, work: Work, record: bytes, outcome: Outcome) -> Any:
-        self._counter(f"{work.kind}_{outcome.end.value}").inc()
+        count_outcome(work.kind, outcome)
         if outcome.end is End.DEAD:
             source = {"step": self._label}
             came = json.loads(record)

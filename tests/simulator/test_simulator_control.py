@@ -89,6 +89,23 @@ def test_summary(simulated):
     assert (summary["requests"], summary["acted"], summary["uptime"]) == (3, 1, 3.0)
 
 
+def test_another_key_is_accepted_from_now_on_until_a_reset(simulated):
+    api = simulated(key="first")
+
+    def statuses():
+        return [api.call("GET", SESSION, auth=f"ApiKey-v1 {key}").status for key in ("first", "second")]
+
+    assert statuses() == [404, 401]
+    assert api.call("POST", "/_simulator/api-key", b'"second"', auth=None).status == 200
+    assert statuses() == [401, 404]
+    api.call("POST", "/_simulator/api-key", b"null", auth=None)
+    assert statuses() == [404, 404]
+    for body in (b'""', b"7", b"", b"{"):
+        assert api.call("POST", "/_simulator/api-key", body, auth=None).status == 400
+    api.call("POST", "/_simulator/reset", auth=None)
+    assert statuses() == [404, 401]
+
+
 def test_control_paths_that_are_not_there(api):
     assert api.call("GET", "/_simulator/nothing").status == 404
     assert api.call("POST", "/_simulator/summary").status == 404

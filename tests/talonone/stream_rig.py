@@ -12,6 +12,7 @@ from e2e.harness import KEY, Simulator, wait_until
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.parse import parse
+from beam_talonone.talonone.api_key import KeySource
 from beam_talonone.talonone.build import BuildOptions, build
 from beam_talonone.talonone.courier import SendOptions
 from beam_talonone.talonone.engine import Engine, EngineSettings
@@ -145,15 +146,17 @@ def stream(
     results: Lines | None = None,
     rate: float = 2000.0,
     concurrency: int = 64,
+    key_source: KeySource | None = None,
 ) -> Iterator[Stream]:
     """A stream with its state in `folder`; with that of one that was killed, when `after` names it. `quiet`: seconds
-    for which nothing leaves."""
+    for which nothing leaves. `key_source`: where it reads its key once more when that is refused."""
     if after is not None:
         shutil.copytree(after.folder, folder)
     folder.mkdir(exist_ok=True)
     engine = Engine(
-        EngineSettings(simulator.url, rate=rate, concurrency=concurrency, give_up_after=None), KEY, hold_on
-    )
+        EngineSettings(simulator.url, rate=rate, concurrency=concurrency, give_up_after=None), KEY, hold_on,
+        key_source,
+    )  # fmt: skip
     store = Store(folder / "store.sqlite")
     memory = Released(store)
     sequencer: Sequencer[Any] = Sequencer(

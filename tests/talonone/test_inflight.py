@@ -23,6 +23,7 @@ from beam_talonone.talonone.remembered import Store
 
 NOW = float(int(time.time()))
 DONE, DEAD = Outcome(End.APPLIED, operation="track_event_v2", status=204), Outcome(End.DEAD, "refused", "no", "/a")
+REUSED, UNKNOWN = Outcome(End.DEAD, "id_reused"), Outcome(End.DEAD, "outcome_unknown")
 
 
 def record(kind, **fields):
@@ -99,7 +100,7 @@ def test_what_ended_is_known_and_what_is_a_dead_letter_may_come_again(tmp_path):
         log.started(number, 0, 0, NOW)
         log.told(number, DONE, NOW)
     log.ended(EVENT, DONE, NOW)
-    log.forget(ORDER)
+    log.forget(ORDER, DEAD)
     again, store = reopened(path)
     assert again.open == {}
     assert store.content(EVENT.identity) == EVENT.content
@@ -129,9 +130,58 @@ def test_the_letter_of_another_record_of_its_id_forgets_nothing_of_what_is_in_fl
     assert reused.identity == EVENT.identity
     let_go(log, 0, EVENT)
     log.started(0, 0, 0, NOW)
-    log.forget(reused)
+    log.forget(reused, REUSED)
     again, _ = reopened(path)
     assert again.open[name(EVENT)].in_flight == {0: InFlight(0, NOW)}
+
+
+@pytest.mark.parametrize("parts_done", [None, [0]])
+def test_what_may_have_acted_stays_known_though_it_is_a_dead_letter(tmp_path, parts_done):
+    path = tmp_path / "log.jsonl"
+    log = Log(path, Released(Store()))
+    let_go(log, 0, EVENT)
+    log.started(0, 0, 0, NOW)
+    log.told(0, UNKNOWN, NOW)
+    outcome = UNKNOWN if parts_done is None else Outcome(End.DEAD, "refused", parts_done=parts_done)
+    log.forget(EVENT, outcome)
+    for known in (log, reopened(path)[0]):
+        assert known.open[name(EVENT)].in_flight == {0: InFlight(0, NOW)}
+
+
+def test_of_another_record_with_its_id_nothing_is_taken_over(tmp_path):
+    path = tmp_path / "log.jsonl"
+    log = Log(path, Released(Store()))
+    reused = record("events", event_id="e", type="other")
+    let_go(log, 0, EVENT)
+    log.started(0, 0, 0, NOW)
+    assert [log.is_of_another(work) for work in (reused, EVENT, ORDER)] == [True, False, False]
+    again, _ = reopened(path)
+    assert [again.is_of_another(work) for work in (reused, EVENT)] == [True, False]
+    path.write_text(f'["s","{name(EVENT)}",0,0,{NOW}]\n')  # as 0.1 wrote it
+    again, _ = reopened(path)
+    assert again.open[name(EVENT)].in_flight
+    assert not again.is_of_another(reused)
+
+
+def test_a_disk_that_is_full_when_it_is_shortened_leaves_it_as_it_was(tmp_path, monkeypatch):
+    path = tmp_path / "log.jsonl"
+    monkeypatch.setattr(inflight, "LARGE", 1)
+    log = Log(path, Released(Store()))
+    let_go(log, 0, EVENT)
+    log.started(0, 0, 0, NOW)
+    before = path.read_bytes()
+
+    def full(file):
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(inflight.os, "fsync", full)
+    with pytest.raises(OSError, match="no space"):
+        log.cut_if_large()
+    monkeypatch.undo()
+    assert path.read_bytes() == before
+    log.withdrawn(0, 0)
+    assert path.read_bytes() != before, "it goes on where it was"
+    assert name(EVENT) not in reopened(path)[0].open
 
 
 def test_a_bulk_of_which_something_ended_is_none(tmp_path):
@@ -147,7 +197,7 @@ def test_a_bulk_of_which_something_ended_is_none(tmp_path):
             log.packed([(1, 0)], 0, NOW)
         else:
             log.told(0, DONE, NOW)
-            getattr(log, end)(ONE, *([DONE, NOW] if end == "ended" else []))
+            getattr(log, end)(ONE, *([DONE, NOW] if end == "ended" else [DEAD]))
         again, _ = reopened(path)
         assert again.bulks == ({((name(OTHER), 0),): InFlight(0, NOW)} if end == "packed" else {}), end
         assert again.open[name(OTHER)].in_flight == {0: InFlight(0, NOW)}
@@ -259,7 +309,7 @@ class Model:
 
     def dead(self, place, work, part, at):
         self.end(place, work)
-        self.log.forget(work)
+        self.log.forget(work, DEAD)
 
     def end(self, place, work):
         self.log.told(self.leaving.pop(place), DONE, NOW)

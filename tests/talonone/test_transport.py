@@ -326,6 +326,33 @@ def self_signed(folder):
     return context
 
 
+def test_no_answer_tells_a_key_neither_the_one_in_use_nor_those_before():
+    other = "another-key-5678"
+    held = asyncio.Event()
+
+    async def echo(request):
+        if request.path.endswith("/slow"):
+            await held.wait()
+        return web.Response(text=f"{request.headers['Authorization']} {KEY} {other}")
+
+    async def main():
+        async with serving(echo) as (address, got), HttpTransport(address, KEY, 5.0) as transport:
+            first = await transport.send(EVENT, "k")
+            slow = asyncio.create_task(transport.send(get_customer_session("slow"), None))
+            while len(got) < 2:
+                await asyncio.sleep(0.01)
+            transport.use_key(other)
+            with pytest.raises(ConfigurationError, match="characters"):
+                transport.use_key("kéy")
+            held.set()
+            return [first, await slow, await transport.send(EVENT, "k")], got
+
+    replies, got = asyncio.run(main())
+    assert [headers["Authorization"] for _, _, headers, _ in got] == [f"ApiKey-v1 {key}" for key in (KEY, KEY, other)]
+    assert replies[0].body == f"ApiKey-v1 [key] [key] {other}".encode(), "the other one is not known yet"
+    assert [reply.body for reply in replies[1:]] == [b"ApiKey-v1 [key] [key] [key]"] * 2
+
+
 def test_no_failure_tells_the_key():
     failures = [*asyncio.run(sent("http://127.0.0.1:9", EVENT)), *asyncio.run(sent("http://nowhere.invalid", EVENT))]
     assert all(KEY not in str(failure) and KEY not in repr(failure) for failure in failures)

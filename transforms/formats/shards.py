@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, NamedTuple
 
 from beam_talonone.schemas.raw import Raw
+from beam_talonone.talonone.logs import say
 from beam_talonone.transforms.formats import avro, csv, jsonl, parquet
 from beam_talonone.transforms.formats.files import in_words, open_file
 from beam_talonone.transforms.formats.shard import Cursor, Cut, Input, Shard
@@ -39,9 +40,9 @@ def plan_shards(source: Input, shard_bytes: int = SHARD_BYTES) -> Iterator[Shard
                 for cut in _READERS[format.name].cuts(handle, shard_bytes):
                     yield Shard(source.kind, info.path, format, start, cut.start, first)
                     start, first = cut
-        except Exception:
+        except Exception as error:
             # Whoever reads the rest meets the same trouble, and knows the position and what came before it.
-            _LOG.debug("planning shards of %s stopped at %d", info.path, start, exc_info=True)
+            say(_LOG, logging.DEBUG, "planning shards stopped", error=error, file=info.path, position=start)
     yield Shard(source.kind, info.path, format, start, None, first)
 
 

@@ -160,6 +160,15 @@ class ReadFromPubSubAtLeastOnce(beam.PTransform):  # type: ignore[misc]
         self._flow = Flow(max_messages, max_bytes)
         self._bundle = bundle
 
+    def display_data(self) -> dict[str, Any]:
+        """What Beam shows of the step: all settings."""
+        return {
+            "subscriptions": ", ".join(self._subscriptions),
+            "max_messages": self._flow.messages,
+            "max_bytes": self._flow.bytes,
+            "bundle": self._bundle,
+        }
+
     def expand(self, begin: Any) -> Any:
         return (
             begin

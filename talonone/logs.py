@@ -1,0 +1,70 @@
+"""What is logged: a sentence and fields, ids among them, and nothing else of a record.
+
+Never logged are bodies, details of dead letters, and the texts of exceptions: all of them may quote a record.
+"""
+
+import json
+import logging
+import os
+import re
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+WORKER = "LOGGING_API_SERVICE_DESCRIPTOR"
+"""Set where Beam runs us on a worker of its own (Dataflow). Its logging carries a text and no fields: the text is
+then JSON."""
+
+_PLAIN = re.compile(r"[\w./:+@-]+", re.ASCII)
+FRAMES = 5
+"""Of a traceback, the innermost."""
+
+
+def say(log: logging.Logger, level: int, what: str, *, error: BaseException | None = None, **fields: object) -> None:
+    """Log `what` with the fields that are not None. Of an `error` its type is said, and where it came from.
+
+    Whoever formats the record finds `what` and `json_fields` on it. Else its text has both: as JSON on a worker.
+    """
+    if not log.isEnabledFor(level):
+        return
+    given = {name: value for name, value in fields.items() if value is not None}
+    if error is not None:
+        given |= error_fields(error)
+    if WORKER in os.environ:
+        text = json.dumps({"message": what, **given}, default=str)
+    else:
+        text = " ".join([what, *(f"{name}={_shown(value)}" for name, value in given.items())])
+    log.log(level, "%s", text, extra={"what": what, "json_fields": given}, stacklevel=2)
+
+
+def error_fields(error: BaseException) -> dict[str, Any]:
+    """The type of an exception and the lines it came through, innermost last; not its text."""
+    frames = traceback.extract_tb(error.__traceback__)[-FRAMES:]
+    at = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+    return {"error": type(error).__name__, "at": at}
+
+
+def _shown(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text if _PLAIN.fullmatch(text) else json.dumps(text)  # an id may hold line ends
+
+
+class Few:
+    """Lets `most` lines through in `seconds`, and counts the others. May be used by several threads."""
+
+    def __init__(self, most: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most, self._seconds, self._clock = most, seconds, clock
+        self._since, self._count = float("-inf"), 0
+        self._lock = threading.Lock()
+
+    def passes(self) -> tuple[bool, int]:
+        """Whether a line may be written now, and how many were not since this was last told."""
+        with self._lock:
+            now, kept_back = self._clock(), 0
+            if now - self._since >= self._seconds:
+                kept_back = max(0, self._count - self._most)
+                self._since, self._count = now, 0
+            self._count += 1
+            return self._count <= self._most, kept_back

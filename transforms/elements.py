@@ -1,0 +1,104 @@
+"""Elements of anybody's PCollection as records: dicts, and Beam's rows as Beam YAML and SQL make them."""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from decimal import Decimal
+from typing import Any
+
+from apache_beam.typehints import typehints
+from apache_beam.typehints.decorators import TypeCheckError
+from apache_beam.utils.timestamp import Timestamp
+
+from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.decode import plain_json
+from beam_talonone.transforms.formats.values import plain_decimal
+
+_PLAIN = (str, bytes, int, float, bool, type(None))
+_NO_RECORD_TYPES = (
+    typehints.ListConstraint, typehints.SetHint.SetTypeConstraint, typehints.TupleConstraint,
+    typehints.TupleHint.TupleSequenceConstraint,
+)  # fmt: skip
+
+
+def as_record(kind: str, element: Any) -> Any:
+    """The fields of `element` as a dict; what is neither a mapping nor a row is returned as it is.
+
+    A row has all fields of its schema, so a None in it means absent, as in Avro and Parquet, but for an order's own
+    `customer_id` (a guest); the `body` of a call may be JSON in a string. In a mapping None stays what it is: null.
+    """
+    found = plain(element)
+    if not is_row(element) or not isinstance(found, dict):
+        return found
+    if kind == "orders" and hasattr(element, "customer_id"):
+        found.setdefault("customer_id", None)
+    if kind == "calls" and isinstance(found.get("body"), str):
+        with suppress(ValueError):
+            found["body"] = jsonio.loads(found["body"])
+    return found
+
+
+def is_row(value: Any) -> bool:
+    """Whether it is a row of Beam: `beam.Row`, a NamedTuple, or what Beam makes of a schema."""
+    return hasattr(value, "_asdict") and not isinstance(value, type)
+
+
+def plain(value: Any) -> Any:
+    """`value` without rows (dicts instead, without their Nones), Beam's timestamps (RFC 3339 instead) and values of
+    numpy, at any depth. Everything else stays as it is, and so does what is nested too deep to be looked through."""
+    try:
+        return _plain(value)
+    except RecursionError:  # what validates it says so
+        return value
+
+
+def _plain(value: Any) -> Any:
+    if type(value) in _PLAIN:
+        return value
+    if is_row(value):
+        return {name: _of_row(item) for name, item in value._asdict().items() if item is not None}
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Timestamp):
+        return _rfc3339(value)
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _of_row(value: Any) -> Any:
+    # a schema says how many digits a decimal has: 19.990000000
+    return plain_decimal(value) if isinstance(value, Decimal) else _plain(value)
+
+
+def _rfc3339(timestamp: Timestamp) -> Any:
+    try:
+        return timestamp.to_rfc3339()
+    except OverflowError:  # years that Python has no dates for: it is invalid, and shown as it is
+        return timestamp
+
+
+def shown(record: Any) -> bytes:
+    """The record for a dead letter, as JSON; what JSON cannot carry is shown as text."""
+    try:
+        return jsonio.dumps(plain_json(record, lenient=True))
+    except (TypeError, ValueError, RecursionError):
+        pass
+    try:
+        return json.dumps(repr(record)).encode()
+    except (ValueError, RecursionError):  # an integer of thousands of digits has no text
+        return json.dumps(f"a record that cannot be shown ({type(record).__name__})").encode()
+
+
+def check_records(element_type: Any, label: str) -> None:
+    """Raise Beam's TypeCheckError where elements of this type cannot be records. Unknown types pass."""
+    if isinstance(element_type, typehints.UnionConstraint):
+        refused = all(_no_record(member) for member in element_type.union_types)
+    else:
+        refused = _no_record(element_type)
+    if refused:
+        raise TypeCheckError(f"{label} takes records: mappings (dict[str, Any]) or rows, not {element_type}")
+
+
+def _no_record(element_type: Any) -> bool:
+    return element_type in _PLAIN or isinstance(element_type, _NO_RECORD_TYPES)

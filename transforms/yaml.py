@@ -1,0 +1,199 @@
+"""WriteToTalonOne and LookupTalonOne for Beam YAML: rows in, rows out, errors as `error_handling` names them.
+
+A pipeline names them in its `providers`, as docs/library.md shows. Nothing is started for them: they are built in the
+process that builds the pipeline.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Optional
+
+import apache_beam as beam
+from apache_beam.typehints.row_type import RowTypeConstraint
+from apache_beam.typehints.schemas import named_fields_from_element_type
+
+from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.operations import OPERATIONS
+from beam_talonone.schemas.parse import InvalidRecord
+from beam_talonone.talonone.errors import ConfigurationError, TalonOneError
+from beam_talonone.transforms import lookup, write
+from beam_talonone.transforms.elements import plain
+from beam_talonone.transforms.prepare_lookup import nested
+
+MAIN = "good"
+"""Beam YAML's own name for what is not an error."""
+
+# Beam reads these, and wants Optional
+_TEXT, _NUMBER = Optional[str], Optional[int]  # noqa: UP045
+
+WRITTEN = RowTypeConstraint.from_fields(
+    [("kind", str), ("id", str), ("outcome", str), ("reason", _TEXT), ("operation", _TEXT), ("status", _NUMBER),
+     ("attempts", _NUMBER), ("effects", _TEXT), ("response", _TEXT)]
+)  # fmt: skip
+"""A row of what was written: `outcome` is applied, already_applied, superseded, duplicate or skipped. `effects` and
+`response` are JSON."""
+
+ERRORS = RowTypeConstraint.from_fields(
+    [("element", str), ("msg", str), ("kind", str), ("id", _TEXT), ("stage", str), ("reason", str),
+     ("operation", _TEXT), ("status", _NUMBER), ("letter", str)]
+)  # fmt: skip
+"""A row of an error: `element` is the record as JSON, `letter` the whole dead letter as a line that replay takes."""
+
+FOUND = [("lookup_status", int), ("lookup_pages", int), ("lookup_response", str)]
+"""The fields that a lookup adds to a row; `lookup_response` is JSON."""
+
+
+class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
+    """Writes the rows of a bounded collection to Talon.One as records of one kind.
+
+    The output has a row for each record that is done; see docs/library.md. The settings have the names of the
+    library's WriteToTalonOne: base_url, api_key_env, api_key_secret, rate, concurrency, give_up_after and so on.
+
+    Args:
+        kind: orders, returns, profiles, events or calls.
+        error_handling: where records go that cannot be applied; without it the first one fails the pipeline.
+        settings: the settings of the library's transform.
+    """
+
+    def __init__(self, kind: str, error_handling: dict[str, str] | None = None, **settings: Any) -> None:
+        super().__init__()
+        self._write = write.WriteToTalonOne(kind, **settings)
+        self._errors = _errors_output(error_handling)
+
+    def expand(self, rows: beam.PCollection[Any]) -> Any:
+        written = rows | self._write
+        done = (written.applied, written.others) | "Done" >> beam.Flatten()
+        good = done | "As rows" >> beam.Map(_written).with_output_types(WRITTEN)
+        return _outputs(good, written.dead_letters, self._errors)
+
+
+class LookupTalonOne(beam.PTransform):  # type: ignore[misc]
+    """Adds to each row what the API answers for it, as the fields lookup_status, lookup_pages and lookup_response.
+
+    What is asked is in the fields of the row that have the names of the operation's own parameters, such as
+    integrationId. The settings have the names of the library's LookupTalonOne: base_url, api_key_env, rate and so on.
+
+    Args:
+        operation: one that reads, by its name in docs/operations.md.
+        error_handling: where rows go that the API refuses; without it the first one fails the pipeline.
+        settings: the settings of the library's transform.
+    """
+
+    def __init__(self, operation: str, error_handling: dict[str, str] | None = None, **settings: Any) -> None:
+        super().__init__()
+        self._lookup = lookup.LookupTalonOne(operation, FieldsOf(operation), **settings)
+        self._operation = operation
+        self._errors = _errors_output(error_handling)
+
+    def expand(self, rows: beam.PCollection[Any]) -> Any:
+        fields = _fields(rows.element_type, self.label)
+        _check_names([name for name, _ in fields], self._operation, self.label)
+        looked = rows | self._lookup
+        found = RowTypeConstraint.from_fields([*fields, *FOUND])
+        good = looked.found | "As rows" >> beam.Map(_found).with_output_types(found)
+        return _outputs(good, looked.dead_letters, self._errors)
+
+
+class FieldsOf:
+    """A row -> the lookup of an operation: the row's fields that have the names of its parameters."""
+
+    def __init__(self, operation: str) -> None:
+        self._operation = operation
+
+    def __call__(self, row: Any) -> dict[str, Any]:
+        fields, operation = plain(row), OPERATIONS[self._operation]
+        asked = {name: fields[name] for name in ("lookup_id", "body") if name in fields}
+        if isinstance(asked.get("body"), str):
+            with suppress(ValueError):  # text that is not JSON is refused with the lookup
+                asked["body"] = jsonio.loads(asked["body"])
+        for part in ("path", "query"):
+            asked[part] = {name: fields[name] for name in getattr(operation, part) if name in fields}
+        return asked
+
+
+def _fields(element_type: Any, label: str) -> list[tuple[str, Any]]:
+    try:
+        return list(named_fields_from_element_type(element_type))
+    except (TypeError, ValueError):
+        raise ConfigurationError(f"{label} takes rows with a schema, not {element_type}") from None
+
+
+def _check_names(names: list[str], operation: str, label: str) -> None:
+    """Raise ConfigurationError where rows with these fields could not be looked up."""
+    taken = sorted({name for name, _ in FOUND} & set(names))
+    if taken:
+        raise ConfigurationError(f"{label} adds {', '.join(taken)}, which the rows have already")
+    row = OPERATIONS[operation]
+    try:
+        given = nested(row, dict.fromkeys(names))["path"]
+    except InvalidRecord as problem:
+        raise ConfigurationError(f"{label}: {problem.detail}") from None
+    missing = [name for name in row.path if name not in given]
+    if missing:
+        raise ConfigurationError(f"{label}: {operation} needs the fields {', '.join(missing)} in each row")
+
+
+def _errors_output(error_handling: Mapping[str, Any] | None) -> str | None:
+    """The name of the output for errors. Raises ConfigurationError."""
+    if error_handling is None:
+        return None
+    name = error_handling.get("output") if isinstance(error_handling, Mapping) else None
+    if not isinstance(name, str) or not name or name == MAIN or len(error_handling) != 1:
+        raise ConfigurationError("error_handling is {output: NAME}, NAME the name of the output for errors")
+    return name
+
+
+def _outputs(good: Any, dead: Any, errors: str | None) -> Any:
+    if errors is None:
+        _ = dead | "No errors" >> beam.Map(_fail)
+        return good
+    return {MAIN: good, errors: dead | "Errors as rows" >> beam.Map(_error).with_output_types(ERRORS)}
+
+
+def _fail(letter: dict[str, Any]) -> None:
+    raise TalonOneError(f"{_message(letter)} (error_handling would let the others go on)")
+
+
+def _message(letter: dict[str, Any]) -> str:
+    return f"{letter['kind']} {letter['id']}: {letter['reason']}: {letter['detail']}"
+
+
+def _json(value: Any) -> str:
+    return jsonio.dumps(value).decode()
+
+
+def _written(line: dict[str, Any]) -> beam.Row:
+    return beam.Row(
+        kind=line["kind"],
+        id=line["id"],
+        outcome=line["outcome"],
+        reason=line.get("reason"),
+        operation=line.get("operation"),
+        status=line.get("status"),
+        attempts=line.get("attempts"),
+        effects=_json(line["effects"]) if line.get("effects") else None,
+        response=_json(line["response"]) if "response" in line else None,
+    )
+
+
+def _found(line: dict[str, Any]) -> beam.Row:
+    return beam.Row(
+        **line["element"]._asdict(),
+        lookup_status=line["status"],
+        lookup_pages=line["pages"],
+        lookup_response=_json(line["response"]),
+    )
+
+
+def _error(letter: dict[str, Any]) -> beam.Row:
+    return beam.Row(
+        element=_json(letter["record"]),
+        msg=_message(letter),
+        kind=letter["kind"],
+        id=letter["id"],
+        stage=letter["stage"],
+        reason=letter["reason"],
+        operation=letter["operation"],
+        status=letter["status"],
+        letter=_json(letter),
+    )
