@@ -13,11 +13,12 @@ import msgspec
 
 from beam_talonone.pipelines import slices, spool, tried
 from beam_talonone.pipelines.folder import JobFolder, open_job, write_whole
-from beam_talonone.pipelines.ingest import ingest, read_origin
+from beam_talonone.pipelines.ingest import ingest
 from beam_talonone.pipelines.journal import Journal, Replayed, replay_journal
 from beam_talonone.pipelines.options import NAMED, BackfillOptions, InputOptions
 from beam_talonone.pipelines.report import account, make_report
 from beam_talonone.pipelines.runner import bounded_runner, run_bounded
+from beam_talonone.pipelines.spool_rows import read_origin
 from beam_talonone.schemas.operations import get_customer_session
 from beam_talonone.talonone.courier import SendOptions
 from beam_talonone.talonone.engine import Engine, EngineSettings
@@ -54,7 +55,7 @@ class Backfill:
             EngineSettings(
                 check_base_url(sending.base_url), sending.rate, sending.concurrency, sending.give_up_after
             ),
-            sending.api_key_env,
+            sending.api_key_env, sending.api_key_secret,
         )  # fmt: skip
         self._engine: Engine | None = None
 
@@ -63,7 +64,7 @@ class Backfill:
 
         Raises ConfigurationError before anything was sent, StopRun when it ended early and can be resumed.
         """
-        read_key(self.options.sending.api_key_env)
+        read_key(self.options.sending.api_key_env, self.options.sending.api_key_secret)
         if in_clear(self.options.sending.base_url):
             self._notice(f"{self.options.sending.base_url} is not https: the API key travels in clear text")
         bounded_runner(self.options.beam_args)
@@ -125,7 +126,7 @@ class Backfill:
 
     def _send(self, folder: JobFolder, connection: Any) -> None:
         first = int(spool.get_meta(connection, "next") or 1)
-        self.already = first - 1 + len(replay_journal(folder.journal(_slice_name(first))).done)
+        self.already = first - 1 + len(replay_journal(folder.journal(slice_name(first))).done)
         left = self.options.limit
         while first <= self.total:
             last = min(first + slices.SLICE - 1, self.total)
@@ -140,9 +141,9 @@ class Backfill:
             first = last + 1
 
     def _slice(self, folder: JobFolder, connection: Any, first: int, last: int, limit: int | None) -> None:
-        engine, name = self._the_engine(), _slice_name(first)
+        engine, name = self._the_engine(), slice_name(first)
         path = folder.journal(name)
-        told = replay_journal(path)
+        told = self._told(folder, name)
         self._fold(folder, connection, name, told)
         engine.memory.forget()
         began = _snapshot(engine.stats)
@@ -154,8 +155,7 @@ class Backfill:
         )  # fmt: skip
         try:
             self._name_returns(connection, first, spool.last_to_send(connection, first, last, limit))
-            runner, beam_options = bounded_runner(self.options.beam_args)
-            run_bounded(slices.create_pipeline(str(folder.root / name), run, runner, beam_options))
+            self._carry_out(str(folder.root / name), run)
         except Exception:
             # What is in flight must end before its journal is closed. A stop that is under way keeps its reason.
             ended = Interrupted("the pipeline failed")
@@ -169,8 +169,16 @@ class Backfill:
             self._fold(folder, connection, name, told)
         if len(told.done) == last - first + 1:
             spool.set_meta(connection, "next", str(last + 1))
-            path.unlink()
             self._slice_ended(folder, name)
+            path.unlink()
+
+    def _carry_out(self, name: str, run: slices.SliceRun) -> None:
+        runner, beam_options = bounded_runner(self.options.beam_args)
+        run_bounded(slices.create_pipeline(name, run, runner, beam_options))
+
+    def _told(self, folder: JobFolder, name: str) -> Replayed:
+        """What is known of a slice before it is sent."""
+        return replay_journal(folder.journal(name))
 
     def _slice_ended(self, folder: JobFolder, name: str) -> None:
         """What is to be tidied up when a slice is complete."""
@@ -277,7 +285,8 @@ def read_and_dead(connection: Any) -> tuple[int, int]:
     return int(read), int(dead)
 
 
-def _slice_name(first: int) -> str:
+def slice_name(first: int) -> str:
+    """The name of the slice whose first record has this number."""
     return f"slice-{(first - 1) // slices.SLICE + 1:06d}"
 
 

@@ -1,6 +1,5 @@
 """The command line: what is typed becomes options, failures become one line and an exit code."""
 
-import logging
 import os
 import signal
 import sys
@@ -10,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from beam_talonone.pipelines import commands, reads, stream_command
+from beam_talonone.pipelines import backfill_command, commands, logs, reads, stream_command
 from beam_talonone.pipelines.simulate import simulate
+from beam_talonone.talonone.api_key import keep_secret, without_keys
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopRun
 
 FINISHED, STOPPED, USAGE = 0, 1, 2
@@ -32,7 +32,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
     pretty_exceptions_enable=False,
 )
-app.command()(commands.backfill)
+app.command()(backfill_command.backfill)
 app.command()(commands.replay)
 app.command()(commands.check)
 app.command()(reads.lookup)
@@ -56,9 +56,7 @@ def common(
     ] = False,
 ) -> None:
     """Feed Talon.One from files and streams."""
-    logging.basicConfig(level=logging.INFO if debug else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
-    if not debug:
-        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    logs.set_up(debug)
 
 
 def main() -> None:
@@ -102,7 +100,7 @@ def _terminated(number: int, frame: object) -> None:
 def _fail(code: int, message: str, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    print(f"beam-talonone: {_without_key(message)}", file=sys.stderr)
+    logs.notice(_without_key(message), "ERROR")
     return code
 
 
@@ -112,8 +110,8 @@ def _first_line(error: Exception) -> str:
 
 
 def _without_key(message: str) -> str:
-    key = os.environ.get("TALONONE_API_KEY", "").strip()
-    return message.replace(key, "[key]") if len(key) >= 4 else message
+    keep_secret(os.environ.get("TALONONE_API_KEY", "").strip())
+    return without_keys(message)
 
 
 if __name__ == "__main__":

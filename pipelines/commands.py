@@ -12,13 +12,13 @@ import typer
 
 from beam_talonone.pipelines.options import (
     KINDS,
-    BackfillOptions,
     InputOptions,
     SendingOptions,
     parse_max_dead_letters,
     parse_time_option,
     parse_zone,
 )
+from beam_talonone.pipelines.runner_config import runner_args
 from beam_talonone.pipelines.sinks import is_subscription, is_topic
 from beam_talonone.talonone.errors import ConfigurationError
 
@@ -34,6 +34,14 @@ Zone = Annotated[
 ]
 BaseUrl = Annotated[
     str | None, typer.Option("--base-url", envvar="TALONONE_BASE_URL", help="The deployment's address.")
+]
+KeySecret = Annotated[
+    str | None,
+    typer.Option(
+        "--api-key-secret",
+        metavar="SECRET",
+        help="The API key in Secret Manager, instead of TALONONE_API_KEY: projects/P/secrets/S, or .../versions/V.",
+    ),
 ]
 Rate = Annotated[float, typer.Option("--rate", help="Requests a second for the whole job.")]
 Concurrency = Annotated[int, typer.Option("--concurrency", help="Requests in flight at most.")]
@@ -69,67 +77,11 @@ EditClosed = Annotated[
 Since = Annotated[str | None, typer.Option("--since", metavar="T", help="Leave out records before T.")]
 Until = Annotated[str | None, typer.Option("--until", metavar="T", help="Leave out records from T on.")]
 ProfilesFirst = Annotated[bool, typer.Option("--profiles-first", help="Send all profiles before everything else.")]
+RunnerConfig = Annotated[
+    Path | None,
+    typer.Option("--runner-config", metavar="FILE", help="A YAML file: the runner, and Beam's own options for it."),
+]
 BeamArgs = Annotated[list[str] | None, typer.Argument(metavar="[-- BEAM_OPTIONS]", help="Beam's own options.")]
-
-
-def backfill(
-    output: Output,
-    orders: Glob = None,
-    returns: Glob = None,
-    profiles: Glob = None,
-    events: Glob = None,
-    calls: Glob = None,
-    resume: Resume = False,
-    since: Since = None,
-    until: Until = None,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Send N records, then stop; look, then --resume.")
-    ] = None,
-    profiles_first: ProfilesFirst = False,
-    profile_mode: Mode = "bulk",
-    events_api: EventsApi = "v2",
-    edit_closed: EditClosed = None,
-    results: Annotated[
-        bool, typer.Option("--results", help="Write results/ with the effects of each record.")
-    ] = False,
-    dry: Annotated[bool, typer.Option("--dry", help="Send with dry=true: nothing changes.")] = False,
-    yes: Yes = False,
-    format: Format = None,
-    assume_timezone: Zone = None,
-    base_url: BaseUrl = None,
-    rate: Rate = 100.0,
-    concurrency: Concurrency = 64,
-    give_up_after: GiveUp = 300.0,
-    max_dead_letters: MaxDead = "50%",
-    beam_args: BeamArgs = None,
-) -> int:
-    """Send orders, returns, profiles, events and calls from files: once, in order, resumable."""
-    globs = given_globs(orders=orders, returns=returns, profiles=profiles, events=events, calls=calls)
-    options = BackfillOptions(
-        input_options(
-            globs,
-            format,
-            assume_timezone,
-            since,
-            until,
-            profiles_first=profiles_first,
-            profile_mode=profile_mode,
-            dry=dry,
-            results=results,
-            events_api=events_api,
-        ),
-        sending_options(base_url, rate, concurrency, give_up_after, max_dead_letters, edit_closed),
-        output,
-        resume,
-        limit,
-        tuple(beam_args or ()),
-    )
-    if not dry:
-        confirm(yes, f"Closed sessions trigger live campaigns at {options.sending.base_url}. Go on?")
-    from beam_talonone.pipelines.backfill import Backfill
-    from beam_talonone.pipelines.console import run_with_progress
-
-    return run_with_progress(Backfill, options)
 
 
 def replay(
@@ -150,10 +102,12 @@ def replay(
     yes: Yes = False,
     assume_timezone: Zone = None,
     base_url: BaseUrl = None,
+    api_key_secret: KeySecret = None,
     rate: Rate = 100.0,
     concurrency: Concurrency = 64,
     give_up_after: GiveUp = 300.0,
     max_dead_letters: MaxDead = "50%",
+    runner_config: RunnerConfig = None,
     beam_args: BeamArgs = None,
 ) -> int:
     """Send dead letters again: one pass, never over what the same job has applied since."""
@@ -162,14 +116,17 @@ def replay(
     given = input_options(
         globs, "jsonl", assume_timezone, profile_mode=profile_mode, results=results, events_api=events_api
     )
-    sending = sending_options(base_url, rate, concurrency, give_up_after, max_dead_letters, edit_closed)
+    sending = sending_options(
+        base_url, rate, concurrency, give_up_after, max_dead_letters, edit_closed, api_key_secret
+    )
     confirm(yes, f"Closed sessions trigger live campaigns at {sending.base_url}. Go on?")
     from beam_talonone.pipelines.console import run_with_progress
     from beam_talonone.pipelines.replay import Replay, ReplayOptions
 
     options = ReplayOptions(
-        given, sending, output, resume, None, tuple(beam_args or ()), subscription=subscription, state=state
-    )
+        given, sending, output, resume, None, runner_args(runner_config, beam_args),
+        subscription=subscription, state=state,
+    )  # fmt: skip
     return run_with_progress(Replay, options)
 
 
@@ -200,6 +157,7 @@ def check(
     format: Format = None,
     assume_timezone: Zone = None,
     rate: Rate = 100.0,
+    runner_config: RunnerConfig = None,
     beam_args: BeamArgs = None,
 ) -> int:
     """Decode, map and validate everything, and tell what a backfill would send. No network."""
@@ -210,7 +168,7 @@ def check(
     )  # fmt: skip
     from beam_talonone.pipelines.check import run_check
 
-    return run_check(options, positive("--rate", rate), show, tuple(beam_args or ()))
+    return run_check(options, positive("--rate", rate), show, runner_args(runner_config, beam_args))
 
 
 def demo(
@@ -264,14 +222,22 @@ def input_options(
 
 
 def sending_options(
-    base_url: str | None, rate: float, concurrency: int, give_up: float, max_dead: str, edit_closed: str | None
+    base_url: str | None,
+    rate: float,
+    concurrency: int,
+    give_up: float,
+    max_dead: str,
+    edit_closed: str | None,
+    api_key_secret: str | None,
 ) -> SendingOptions:
+    from beam_talonone.talonone.api_key import check_secret_name
     from beam_talonone.talonone.transport import check_base_url
 
     if not base_url:
         raise ConfigurationError("no base URL: give --base-url or set TALONONE_BASE_URL")
     return SendingOptions(
         check_base_url(base_url),
+        api_key_secret=None if api_key_secret is None else check_secret_name(api_key_secret),
         rate=positive("--rate", rate),
         concurrency=int(positive("--concurrency", concurrency)),
         give_up_after=positive("--give-up-after", give_up),

@@ -1,6 +1,5 @@
 """What a person at the terminal sees of a run: notices, progress, and the account at its end. All on stderr."""
 
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from beam_talonone.pipelines.logs import notice, stderr_console
 from beam_talonone.pipelines.options import BackfillOptions
 from beam_talonone.pipelines.report import account
 from beam_talonone.pipelines.slices import Tally
@@ -33,7 +33,7 @@ class Run(Protocol):
 
 def run_with_progress(make: Callable[[BackfillOptions, Callable[[str], None]], Run], options: BackfillOptions) -> int:
     """Run a job with its progress shown; returns the exit code: 3 when there are dead letters, else 0."""
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = stderr_console()
     work = make(options, lambda text: console.print(f"beam-talonone: {text}", soft_wrap=True))
     with ProgressShown(console, work):
         report = work.run()
@@ -43,6 +43,12 @@ def run_with_progress(make: Callable[[BackfillOptions, Callable[[str], None]], R
     if exit_code(report):
         console.print(f"what was not applied, and why: {options.output / 'dead-letters'}", soft_wrap=True)
     return exit_code(report)
+
+
+def notices() -> Callable[[str], None]:
+    """Tells lines to the person at the terminal."""
+    console = stderr_console()
+    return lambda text: console.print(f"beam-talonone: {text}", soft_wrap=True)
 
 
 def exit_code(report: dict[str, Any]) -> int:
@@ -91,9 +97,4 @@ class ProgressShown(AbstractContextManager["ProgressShown"]):
         while not self._ended.wait(LINE_EVERY):
             if self._run.total:
                 done = self._run.already + self._run.tally.ended
-                print(
-                    f"beam-talonone: {done:,} of {self._run.total:,} {self._run.done},"
-                    f" {self._run.tally.dead:,} dead letters",
-                    file=sys.stderr,
-                    flush=True,
-                )
+                notice(f"{done:,} of {self._run.total:,} {self._run.done}, {self._run.tally.dead:,} dead letters")

@@ -169,7 +169,8 @@ def _account(url: str, output: Path, messages: dict[str, list[bytes]]) -> None:
         f"{summary['requests']:,} requests, {summary['acted']:,} of them changed something; {again} that had acted"
         " before, without our knowing, were answered again and changed nothing"
     )
-    _say(f"{summary['sessions']:,} sessions, {summary['profiles']:,} profiles; the letters: {output / 'state'}")
+    where = output / "state" / "dead-letters"
+    _say(f"{summary['sessions']:,} sessions, {summary['profiles']:,} profiles; the letters: {where}")
 
 
 def _say(text: str) -> None:

@@ -99,6 +99,17 @@ def _files(files: dict[str, list[FileInfo]]) -> dict[str, list[list[Any]]]:
 
 
 def _compare(root: Path, manifest: dict[str, Any], wanted: dict[str, Any]) -> None:
+    compare_options(str(root), manifest, wanted)
+    if manifest["files"] != wanted["files"]:
+        changed = _changed(manifest["files"], wanted["files"])
+        raise ConfigurationError(
+            f"the input has changed since the job in {root} was started ({changed}):"
+            " it can only be resumed with the same files"
+        )
+
+
+def compare_options(root: str, manifest: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Raises ConfigurationError where the job in `root` is of another command, or has other options."""
     if manifest["command"] != wanted["command"]:
         raise ConfigurationError(f"--output {root} holds a {manifest['command']}, not a {wanted['command']}")
     for name in sorted({*manifest["options"], *wanted["options"]}):
@@ -108,12 +119,6 @@ def _compare(root: Path, manifest: dict[str, Any], wanted: dict[str, Any]) -> No
                 f"{name} was {_shown(before)} when the job in {root} was started and is {_shown(now)} now:"
                 " resume with the same"
             )
-    if manifest["files"] != wanted["files"]:
-        changed = _changed(manifest["files"], wanted["files"])
-        raise ConfigurationError(
-            f"the input has changed since the job in {root} was started ({changed}):"
-            " it can only be resumed with the same files"
-        )
 
 
 def _shown(value: Any) -> str:

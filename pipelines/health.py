@@ -1,6 +1,7 @@
-"""Is the stream well? For the person at the terminal, and for who asks `/healthz`."""
+"""Is the stream well? For the person at the terminal, and for who asks `/healthz` or `/metrics`."""
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.logs import say
 
 log = logging.getLogger(__name__)
 
@@ -50,30 +52,52 @@ def ailment(signs: Signs) -> str | None:
 
 class _Quiet(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        log.info("/healthz: %s went away", client_address, exc_info=True)  # no traceback on the terminal for that
+        # no traceback on the terminal for that
+        say(log, logging.INFO, "who asked on the health port went away", error=sys.exception())
+
+
+Metrics = Callable[[str], tuple[bytes, str]]
+"""Gives the metrics and their content type, for what the asking one accepts (its Accept header)."""
 
 
 class HealthServer:
-    """Serves `/healthz` on all addresses: 200 while the stream is well, else 503 with the reason as text."""
+    """Serves on all addresses: `/healthz`, 200 while the stream is well, else 503 with the reason as text; and
+    `/metrics`."""
 
-    def __init__(self, port: int, look: Callable[[], Signs]) -> None:
+    def __init__(self, port: int, look: Callable[[], Signs], metrics: Metrics) -> None:
         """Raises ConfigurationError when the port cannot be had."""
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                if self.path.split("?")[0] != "/healthz":
-                    self._answer(404, "only /healthz is here")
-                    return
+                match self.path.split("?")[0]:
+                    case "/healthz":
+                        self._health()
+                    case "/metrics":
+                        self._metrics()
+                    case _:
+                        self._say(404, "only /healthz and /metrics are here")
+
+            def _health(self) -> None:
                 try:
                     why = ailment(look())
                 except Exception as error:
                     why = f"it cannot be told: {type(error).__name__}: {error}"
-                self._answer(200 if why is None else 503, why or "ok")
+                self._say(200 if why is None else 503, why or "ok")
 
-            def _answer(self, status: int, text: str) -> None:
-                body = f"{text}\n".encode()
+            def _metrics(self) -> None:
+                try:
+                    body, content_type = metrics(self.headers.get("Accept", ""))
+                except Exception as error:
+                    self._say(500, f"they cannot be told: {type(error).__name__}: {error}")
+                    return
+                self._answer(200, body, content_type)
+
+            def _say(self, status: int, text: str) -> None:
+                self._answer(status, f"{text}\n".encode(), "text/plain; charset=utf-8")
+
+            def _answer(self, status: int, body: bytes, content_type: str) -> None:
                 self.send_response(status)
-                self.send_header("Content-Type", "text/plain; charset=utf-8")
+                self.send_header("Content-Type", content_type)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)

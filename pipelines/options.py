@@ -110,6 +110,8 @@ class SendingOptions:
 
     base_url: str
     api_key_env: str = "TALONONE_API_KEY"
+    api_key_secret: str | None = None
+    """A secret of Secret Manager that holds the key; it goes before the environment variable."""
     rate: float = 100.0
     concurrency: int = 64
     give_up_after: float = 300.0

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ class Prism:
         except Exception as error:
             raise StopRun(
                 f"there is no Prism, and it cannot be downloaded ({_first_line(error)}): give --prism-location, or"
-                " `go install github.com/apache/beam/sdks/v2/go/cmd/prism`"
+                f" `go install github.com/apache/beam/sdks/v2/go/cmd/prism@v{version('apache-beam')}`"
             ) from None
         self._log = log
         try:

@@ -11,10 +11,12 @@ from beam_talonone.pipelines.commands import (
     Format,
     GiveUp,
     Glob,
+    KeySecret,
     MaxDead,
     Output,
     Rate,
     Resume,
+    RunnerConfig,
     Since,
     Until,
     Zone,
@@ -23,6 +25,7 @@ from beam_talonone.pipelines.commands import (
     sending_options,
 )
 from beam_talonone.pipelines.options import BackfillOptions
+from beam_talonone.pipelines.runner_config import runner_args
 from beam_talonone.schemas.records import LOOKUPS
 from beam_talonone.talonone.errors import ConfigurationError
 
@@ -38,10 +41,12 @@ def verify(
     format: Format = None,
     assume_timezone: Zone = None,
     base_url: BaseUrl = None,
+    api_key_secret: KeySecret = None,
     rate: Rate = 100.0,
     concurrency: Concurrency = 64,
     give_up_after: GiveUp = 300.0,
     max_dead_letters: MaxDead = "50%",
+    runner_config: RunnerConfig = None,
     beam_args: BeamArgs = None,
 ) -> int:
     """Read back what a backfill of these files leads to, and tell each difference. Nothing is changed."""
@@ -50,10 +55,10 @@ def verify(
     globs = given_globs(orders=orders, returns=returns, profiles=profiles, events=None, calls=None)
     options = BackfillOptions(
         input_options(globs, format, assume_timezone, since, until),
-        sending_options(base_url, rate, concurrency, give_up_after, max_dead_letters, None),
+        sending_options(base_url, rate, concurrency, give_up_after, max_dead_letters, None, api_key_secret),
         output,
         resume,
-        beam_args=tuple(beam_args or ()),
+        beam_args=runner_args(runner_config, beam_args),
         command="verify",
     )
     from beam_talonone.pipelines.verify import run_verify
@@ -77,10 +82,12 @@ def lookup(
         int | None, typer.Option("--limit", min=1, help="Read N, then stop; look, then --resume.")
     ] = None,
     base_url: BaseUrl = None,
+    api_key_secret: KeySecret = None,
     rate: Rate = 100.0,
     concurrency: Concurrency = 64,
     give_up_after: GiveUp = 300.0,
     max_dead_letters: MaxDead = "50%",
+    runner_config: RunnerConfig = None,
     beam_args: BeamArgs = None,
 ) -> int:
     """Read from the API for each line of a file of ids: all pages, at the rate, resumable."""
@@ -89,11 +96,11 @@ def lookup(
     row = read_operation(operation)
     options = BackfillOptions(
         input_options({LOOKUPS: input}, format, None, operation=row.name),
-        sending_options(base_url, rate, concurrency, give_up_after, max_dead_letters, None),
+        sending_options(base_url, rate, concurrency, give_up_after, max_dead_letters, None, api_key_secret),
         output,
         resume,
         limit,
-        tuple(beam_args or ()),
+        runner_args(runner_config, beam_args),
         command="lookup",
     )
     from beam_talonone.pipelines.console import run_with_progress

@@ -11,15 +11,16 @@ from typing import Any
 import msgspec
 
 from beam_talonone.pipelines import spool, tried
-from beam_talonone.pipelines.backfill import Backfill, _slice_name
+from beam_talonone.pipelines.backfill import Backfill, slice_name
 from beam_talonone.pipelines.folder import MANIFEST, JobFolder
-from beam_talonone.pipelines.ingest import letter_of, read_origin
+from beam_talonone.pipelines.ingest import letter_of
 from beam_talonone.pipelines.journal import Journal, replay_journal
 from beam_talonone.pipelines.letters import LETTERS
 from beam_talonone.pipelines.newer import Related, left_of, related
 from beam_talonone.pipelines.options import BackfillOptions
 from beam_talonone.pipelines.replay_stream import REPLAYS, no_stream_in, note_applied, sent_by
 from beam_talonone.pipelines.sinks import whose
+from beam_talonone.pipelines.spool_rows import read_origin
 from beam_talonone.schemas.reasons import Reason, Stage
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.outcome import DONE, End, Outcome
@@ -58,7 +59,7 @@ class Replay(Backfill):
 
     def run(self) -> dict[str, Any]:
         options = self.options
-        read_key(options.sending.api_key_env)
+        read_key(options.sending.api_key_env, options.sending.api_key_secret)
         if options.state is not None:
             problem = no_stream_in(options.state, options.sending.base_url)
             if problem is not None:
@@ -176,7 +177,7 @@ class Replay(Backfill):
 
     def _give_way(self, folder: JobFolder, connection: Any, first: int, last: int, state: Path) -> None:
         """Settle what is not to be sent, as the stream has gone on. It may do so still: this is asked late."""
-        path = folder.journal(_slice_name(first))
+        path = folder.journal(slice_name(first))
         told = replay_journal(path)
         packed = {number for members, _ in told.packs for number, _ in members}
         rows = connection.execute(

@@ -1,6 +1,5 @@
 """The report of a job, made from what its spool holds: the same after a resume as without one."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -9,6 +8,7 @@ from beam_talonone.pipelines.letters import LETTERS
 from beam_talonone.pipelines.options import KINDS
 from beam_talonone.pipelines.spool import get_meta
 from beam_talonone.schemas.records import LOOKUPS
+from beam_talonone.talonone.letters import rfc3339
 from beam_talonone.talonone.outcome import End
 from beam_talonone.talonone.stats import Latencies, OperationStats, Stats
 
@@ -33,8 +33,8 @@ def make_report(connection: Any, job: str, rate: float, started: float, ended: f
         "operations": stats.report(),
         "rate": rate,
         "requests_per_second": round(stats.requests / max(seconds, 1.0), 2),
-        "started": _time(started),
-        "ended": _time(ended),
+        "started": rfc3339(started),
+        "ended": rfc3339(ended),
         "reasons": _reasons(connection),
         "unknown_names": _unknown_names(connection),
         "unaccounted": read - sum(counts[name] for counts in kinds.values() for name in outcomes),
@@ -116,10 +116,6 @@ def add_stats(total: Stats, more: Stats) -> None:
 def _add_latencies(total: Latencies, more: Latencies) -> None:
     for bucket, count in more.counts.items():
         total.counts[bucket] = total.counts.get(bucket, 0) + count
-
-
-def _time(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def account(report: dict[str, Any]) -> list[str]:

@@ -46,11 +46,11 @@ def bounded_runner(beam_args: tuple[str, ...]) -> tuple[Any, Any]:
     `--runner=DirectRunner` means it too; Beam's own switch of that name may download another engine. Raises
     ConfigurationError for other runners, for unknown options, and for modes that lose elements.
     """
-    from apache_beam.options.pipeline_options import DirectOptions, StandardOptions
+    from apache_beam.options.pipeline_options import DirectOptions
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
     options = beam_options(beam_args)
-    name = (options.view_as(StandardOptions).runner or "DirectRunner").rsplit(".", 1)[-1]
+    name = runner_name(options)
     if name.lower() not in IN_PROCESS:
         raise ConfigurationError(
             f"--runner={name}: a backfill runs in this process (DirectRunner): its journal is on this disk"
@@ -62,6 +62,33 @@ def bounded_runner(beam_args: tuple[str, ...]) -> tuple[Any, Any]:
             " Beam's multi_threading loses elements"
         )
     return FnApiRunner(), options
+
+
+REFUSED = {"daskrunner": "it loses tagged outputs and what bundles end with, without an error"}
+
+
+def runner_name(options: Any) -> str:
+    """The runner that Beam's options name, DirectRunner without one."""
+    from apache_beam.options.pipeline_options import StandardOptions
+
+    return str(options.view_as(StandardOptions).runner or "DirectRunner").rsplit(".", 1)[-1]
+
+
+def is_in_process(options: Any) -> bool:
+    return runner_name(options).lower() in IN_PROCESS
+
+
+def make_runner(options: Any) -> Any:
+    """The runner of another engine, as its name says. Raises ConfigurationError for one that is not to be used."""
+    from apache_beam.runners.runner import create_runner
+
+    name = runner_name(options)
+    if name.lower() in REFUSED:
+        raise ConfigurationError(f"--runner={name}: {REFUSED[name.lower()]}")
+    try:
+        return create_runner(name)
+    except (ValueError, ImportError) as error:
+        raise ConfigurationError(f"--runner={name}: {error}") from None
 
 
 def _option_names(kind: Any) -> set[str]:

@@ -65,8 +65,8 @@ def simulate(
     """Run a local Talon.One to try the connector on, with limits, faults and a ledger at /_simulator/.
 
     GET /_simulator/ledger, requests, sessions, profiles, audiences, coupons, referrals, cards, loyalty, catalogs,
-    events and summary show what happened; POST /_simulator/forget-keys, reset, faults and loyalty change it. Ctrl-C
-    ends it.
+    events and summary show what happened; POST /_simulator/forget-keys, reset, faults, api-key and loyalty change it.
+    Ctrl-C ends it.
     """
     try:
         settings = SimulatorSettings(

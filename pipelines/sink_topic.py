@@ -90,21 +90,21 @@ class TopicSink:
             return self._waiting
 
     def _run(self) -> None:
-        failures = 0
-        while batch := self._next(1 if failures else MOST_LINES):
+        failures, most = 0, MOST_LINES
+        while batch := self._next(most):
             try:
                 self._publish([line.message for line in batch])
             except Exception as error:  # whatever it was, the lines wait
                 failures += 1
+                most = max(1, len(batch) // 2)  # one of them may be what the topic never takes
                 self._failed(batch, error)
                 self._pause(min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(failures - 1, 10)))
             else:
-                failures = 0
+                failures, most = 0, min(MOST_LINES, 2 * most)
                 self._published(batch)
 
     def _next(self, most: int) -> list[_Line]:
-        """The lines of the next request; none when the sink is closed. After a failure one line shows whether the
-        topic is back."""
+        """The lines of the next request, so many at most; none when the sink is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._lines or self._closed)
             if most > 1:

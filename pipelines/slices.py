@@ -11,9 +11,10 @@ import apache_beam as beam
 import msgspec
 
 from beam_talonone.pipelines import spool
-from beam_talonone.pipelines.ingest import letter_of, read_origin
+from beam_talonone.pipelines.ingest import letter_of
 from beam_talonone.pipelines.journal import Journal, Replayed
 from beam_talonone.pipelines.options import MaxDeadLetters
+from beam_talonone.pipelines.spool_rows import read_origin
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
 from beam_talonone.schemas.reasons import Reason, Skip
@@ -73,7 +74,7 @@ _runs: dict[str, SliceRun] = {}
 
 def create_pipeline(name: str, run: SliceRun, runner: Any, beam_options: Any) -> beam.Pipeline:
     """spool -> engine -> outcomes. Returned unrun; the run is found by its name in this process."""
-    _runs[name] = run
+    register(name, run)
     pipeline = beam.Pipeline(runner=runner, options=beam_options)
     _ = (
         pipeline
@@ -82,6 +83,11 @@ def create_pipeline(name: str, run: SliceRun, runner: Any, beam_options: Any) ->
         | "Send" >> beam.ParDo(SendSlice(name))
     )
     return pipeline
+
+
+def register(name: str, run: SliceRun) -> None:
+    """Make a run known to the steps that have its name."""
+    _runs[name] = run
 
 
 @dataclass(frozen=True)
@@ -173,13 +179,13 @@ class SendSlice(beam.DoFn):  # type: ignore[misc]
             self._run.engine.submit_pack(members, item.before)
         else:
             self._sending.submit(self._job(item))
-        for _, outcome in self._sending.done():
-            self._count(outcome)
+        for job, outcome in self._sending.done():
+            self._count(job, outcome)
         return iter(())
 
     def finish_bundle(self) -> None:
-        for _, outcome in self._sending.rest():
-            self._count(outcome)
+        for job, outcome in self._sending.rest():
+            self._count(job, outcome)
 
     def _job(self, item: Item) -> Job:
         run = self._run
@@ -208,7 +214,7 @@ class SendSlice(beam.DoFn):  # type: ignore[misc]
             return skipped(Skip.ORDER_NOT_SENT, "return_cart_items")
         return known
 
-    def _count(self, outcome: Outcome) -> None:
+    def _count(self, job: Job, outcome: Outcome) -> None:
         run, tally = self._run, self._run.tally
         with tally.lock:
             tally.ended += 1

@@ -95,6 +95,18 @@ def add_unknown(connection: sqlite3.Connection, names: Mapping[tuple[str, str], 
     )
 
 
+def number_files(connection: sqlite3.Connection) -> None:
+    """Give the files of each kind numbers, in the order of their names, where that could not be done before."""
+    connection.executescript(
+        "CREATE TEMP TABLE files AS SELECT kind, file, ROW_NUMBER() OVER (PARTITION BY kind ORDER BY file) AS number"
+        " FROM (SELECT DISTINCT kind, file FROM records);"
+        "CREATE UNIQUE INDEX temp.by_file ON files (kind, file);"
+        "UPDATE records SET file_no = (SELECT number FROM files"
+        " WHERE files.kind = records.kind AND files.file = records.file) - 1;"
+        "DROP TABLE temp.files;"
+    )
+
+
 def order_queue(connection: sqlite3.Connection) -> int:
     """Number the records that have no fate yet in the order of sending; returns how many there are."""
     connection.execute("DELETE FROM queue")

@@ -1,5 +1,7 @@
 """The graphs of a stream: one fused stage where this process acknowledges, or native source and keyed state."""
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
@@ -20,7 +22,7 @@ def create_pipeline(options: StreamOptions, runner: Any, beam_options: Any) -> b
     if on_dataflow(beam_options):
         from beam_talonone.pipelines.stream_graph import dataflow_graph
 
-        dataflow_graph(pipeline, options)
+        dataflow_graph(pipeline, share(options, workers(beam_options)))
     else:
         local_graph(pipeline, options)
     return pipeline
@@ -31,6 +33,19 @@ def on_dataflow(beam_options: Any) -> bool:
 
     name = beam_options.view_as(StandardOptions).runner or ""
     return "dataflow" in name.lower()
+
+
+def workers(beam_options: Any) -> int:
+    """How many workers a job on Dataflow has at most; one where nobody says."""
+    from apache_beam.options.pipeline_options import WorkerOptions
+
+    given = beam_options.view_as(WorkerOptions)
+    return int(given.max_num_workers or given.num_workers or 1)
+
+
+def share(options: StreamOptions, among: int) -> StreamOptions:
+    """What each of so many workers may do, so that all together never send more than the whole rate."""
+    return replace(options, rate=options.rate / among, concurrency=math.ceil(options.concurrency / among))
 
 
 def local_graph(pipeline: beam.Pipeline, options: StreamOptions) -> None:

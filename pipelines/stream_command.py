@@ -13,13 +13,16 @@ from beam_talonone.pipelines.commands import (
     Concurrency,
     EditClosed,
     EventsApi,
+    KeySecret,
     Mode,
     Rate,
+    RunnerConfig,
     Zone,
     given_globs,
     sending_options,
 )
 from beam_talonone.pipelines.options import parse_zone
+from beam_talonone.pipelines.runner_config import runner_args
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted
 
 Sub = Annotated[
@@ -57,7 +60,8 @@ def stream(
         bool, typer.Option("--exit-on-auth-error", help="End with 1 when the key is refused, instead of waiting.")
     ] = False,
     health_port: Annotated[
-        int | None, typer.Option("--health-port", metavar="N", min=0, max=65535, help="Serve /healthz here.")
+        int | None,
+        typer.Option("--health-port", metavar="N", min=0, max=65535, help="Serve /healthz and /metrics here."),
     ] = None,
     prism_location: Annotated[
         str | None, typer.Option("--prism-location", metavar="FILE", help="The Prism program.")
@@ -67,20 +71,23 @@ def stream(
     edit_closed: EditClosed = None,
     assume_timezone: Zone = None,
     base_url: BaseUrl = None,
+    api_key_secret: KeySecret = None,
     rate: Rate = 100.0,
     concurrency: Concurrency = 64,
+    runner_config: RunnerConfig = None,
     beam_args: BeamArgs = None,
 ) -> int:
     """Apply what arrives on Pub/Sub within seconds, until stopped. SIGTERM or Ctrl-C drains and ends with 0."""
     parse_zone(assume_timezone)
     subscriptions = given_globs(orders=orders, returns=returns, profiles=profiles, events=events, calls=calls)
-    sending = sending_options(base_url, rate, concurrency, 300.0, "50%", edit_closed)
+    sending = sending_options(base_url, rate, concurrency, 300.0, "50%", edit_closed, api_key_secret)
     from beam_talonone.pipelines.stream_options import StreamOptions
 
     options = StreamOptions(
         checked(subscriptions),
         sending.base_url,
         f"stream-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:6]}",
+        api_key_secret=sending.api_key_secret,
         rate=sending.rate,
         concurrency=sending.concurrency,
         dead_letters=dead_letters,
@@ -97,7 +104,7 @@ def stream(
         edit_closed=edit_closed,
         assume_timezone=assume_timezone,
         prism_location=prism_location,
-        beam_args=tuple(beam_args or ()),
+        beam_args=runner_args(runner_config, beam_args),
     )
     try:
         from beam_talonone.pipelines.stream_run import run_stream

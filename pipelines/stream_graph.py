@@ -20,7 +20,7 @@ from beam_talonone.transforms.pubsub.message import Received
 def dataflow_graph(pipeline: beam.Pipeline, options: StreamOptions) -> None:
     """subscriptions -> records -> lanes -> topics, in steps whose names never change: a job that runs can be updated.
 
-    Each worker process sends with an engine of its own, at `options.rate`: that is the job's rate with one of them.
+    Each worker process sends with an engine of its own, at `options.rate`: its share of the job's.
     Raises ConfigurationError where dead letters or results go to anything but a topic, and for names that Beam does
     not take.
     """

@@ -18,14 +18,15 @@ class StreamOptions:
     `subscriptions` maps kinds (orders, returns, ...) to subscriptions (projects/P/subscriptions/S). `dead_letters`
     and `results` are topics (projects/P/topics/T) or folders. `settle`, `wait_for_order`, `bulk_age` and `remember`
     are in seconds. `state`, `bulk_age`, `exit_on_auth_error`, `health_port` and `prism_location` concern the local
-    graph only. On Dataflow each worker has the whole `rate` (requests a second) and `concurrency`: they are the
-    job's with one worker.
+    graph only. `rate` (requests a second) and `concurrency` are those of the whole job; on Dataflow each
+    worker has its share of them.
     """
 
     subscriptions: dict[str, str]
     base_url: str
     job: str
     api_key_env: str = DEFAULT_KEY_ENV
+    api_key_secret: str | None = None
     rate: float = 100.0
     concurrency: int = 64
     dead_letters: str | None = None
@@ -61,4 +62,4 @@ class StreamOptions:
     def engine_config(self) -> EngineConfig:
         """What makes the sending engine. Waits out an outage for ever. Raises ConfigurationError for a bad URL."""
         settings = EngineSettings(check_base_url(self.base_url), self.rate, self.concurrency, give_up_after=None)
-        return EngineConfig(settings, self.api_key_env)
+        return EngineConfig(settings, self.api_key_env, self.api_key_secret)

@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +11,9 @@ from types import FrameType
 from typing import Any
 
 from beam_talonone.pipelines.health import HealthServer, Said, Signs, ailment
+from beam_talonone.pipelines.logs import notice
 from beam_talonone.pipelines.prism import Prism
+from beam_talonone.pipelines.prometheus import Sources, StreamMetrics
 from beam_talonone.pipelines.runner import beam_options
 from beam_talonone.pipelines.sinks import FolderSink, Sink, message_ids, say_whose, sink_for
 from beam_talonone.pipelines.stream import create_pipeline, on_dataflow
@@ -21,6 +22,7 @@ from beam_talonone.pipelines.stream_state import StateFolder, open_state
 from beam_talonone.talonone.engine import Engine
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, KeyRefused, StopRun
 from beam_talonone.talonone.inflight import Log
+from beam_talonone.talonone.logs import say
 from beam_talonone.talonone.quiet import quiet_process
 from beam_talonone.talonone.released import Released
 from beam_talonone.talonone.remembered import Store
@@ -28,7 +30,7 @@ from beam_talonone.talonone.sequencer import Sequencer
 from beam_talonone.talonone.streaming import Streaming
 from beam_talonone.talonone.transport import in_clear
 from beam_talonone.transforms.apply import enter_stream, leave_stream
-from beam_talonone.transforms.engines import read_key
+from beam_talonone.transforms.engines import key_source, read_key
 from beam_talonone.transforms.pubsub.subscriber import Flow, Subscriber, close_subscriber, enter_subscriber
 
 log = logging.getLogger(__name__)
@@ -70,7 +72,7 @@ class StreamRun:
             raise ConfigurationError(
                 "--state DIR is needed: what must survive a crash is kept there, as Prism keeps nothing"
             )
-        key = read_key(options.api_key_env)
+        key = read_key(options.api_key_env, options.api_key_secret)
         if in_clear(options.base_url):
             self._notice(f"{options.base_url} is not https: the API key travels in clear text")
         settings = self._check_runner()
@@ -92,17 +94,28 @@ class StreamRun:
         threading.excepthook = _not_ours
         options = self.options
         names = tuple(sorted(options.kinds()))
-        self._subscriber = self._subscribe(names)
+        self._open_sinks(state)
+        state.begins()
+        try:
+            self._subscriber = self._subscribe(names)
+        except ConfigurationError:
+            if not state.unclean:  # nothing was read
+                state.ended_in_order()
+            raise
         enter_subscriber(names, self._subscriber)
-        engine = Engine(options.engine_config().settings, key, self._holds_on)
-        self._streaming = streaming = self._make_streaming(state, engine)
+        try:
+            source = key_source(options.api_key_env, options.api_key_secret)
+            engine = Engine(options.engine_config().settings, key, self._holds_on, source)
+            self._streaming = streaming = self._make_streaming(state, engine)
+        except BaseException:
+            close_subscriber(names)
+            raise
         health = None
         try:
             if self._stopping is not None:
                 raise self._stopping
             if options.health_port is not None:
-                health = HealthServer(options.health_port, self._signs)
-            state.begins()
+                health = HealthServer(options.health_port, self._signs, self._metrics(streaming).text)
             enter_stream(options.job, streaming)
             streaming.start()
             threading.Thread(target=self._watch, args=(prism,), name="watch", daemon=True).start()
@@ -163,18 +176,21 @@ class StreamRun:
         sequencer: Sequencer[Any] = Sequencer(
             memory, options.settle, options.wait_for_order, quiet_until, looks_per_second=max(0.1, options.rate / 10)
         )
+        return Streaming(
+            engine, sequencer, store, log, options.send_options(), self._letters, self._results, options.bulk_age,
+            options.job, self._lettered,
+        )  # fmt: skip
+
+    def _open_sinks(self, state: StateFolder) -> None:
+        options = self.options
         where = options.dead_letters or str(state.dead_letters)
         self._letters = sink_for(where, "dead-letters", self._notice)
         self._results = None if options.results is None else sink_for(options.results, "results", self._notice)
-        lettered: dict[tuple[str, str], float] = {}
+        self._lettered: dict[tuple[str, str], float] = {}
         if isinstance(self._letters, FolderSink):
-            lettered = dict.fromkeys(message_ids(Path(where), "dead-letters"), time.time())
+            self._lettered = dict.fromkeys(message_ids(Path(where), "dead-letters"), time.time())
             Path(where).mkdir(parents=True, exist_ok=True)
             say_whose(Path(where), state.root.resolve(), options.job)
-        return Streaming(
-            engine, sequencer, store, log, options.send_options(), self._letters, self._results, options.bulk_age,
-            options.job, lettered,
-        )  # fmt: skip
 
     def _check_runner(self) -> Any:
         from apache_beam.options.pipeline_options import StandardOptions
@@ -194,13 +210,20 @@ class StreamRun:
         streaming = self._the_streaming()
         engine = streaming.engine
         trouble = self._trouble
-        moving = streaming.account.unaccounted - streaming.sequencer.parked - streaming.sequencer.held
+        sequencer = streaming.sequencer
+        moving = streaming.account.unaccounted - sequencer.parked - sequencer.held - sequencer.repeats
         quiet_since = max(streaming.account.ended_at, self._began)
         return Signs(
             None if engine.refusal is None else f"{engine.refusal}; reading has stopped, and it is tried again",
             None if engine.failure is None else str(engine.failure),
             trouble[0] if trouble is not None and time.monotonic() - trouble[1] < 60.0 else None,
             engine.down_for(), max(0, moving), time.monotonic() - quiet_since, self._stopping is not None,
+        )  # fmt: skip
+
+    def _metrics(self, streaming: Streaming) -> StreamMetrics:
+        subscriber, kinds = self._subscriber, tuple(self.options.subscriptions)
+        return StreamMetrics(
+            Sources(streaming, kinds, self._signs, lambda: subscriber.held, lambda: subscriber.full)
         )  # fmt: skip
 
     def _watch(self, prism: Prism) -> None:
@@ -260,7 +283,7 @@ class StreamRun:
 
 def _not_ours(failed: threading.ExceptHookArgs) -> None:
     """Threads of Beam and gRPC that end with Prism have nothing to say to a person: what ended it is told by us."""
-    log.info("%s ended: %s", failed.thread, failed.exc_value, exc_info=failed.exc_value)
+    say(log, logging.INFO, f"{failed.thread} ended", error=failed.exc_value)
 
 
 def _last_line(error: Exception) -> str:
@@ -270,10 +293,6 @@ def _last_line(error: Exception) -> str:
 
 def run_stream(options: StreamOptions) -> int:
     """`beam-talonone stream`, on this machine or as a job on Dataflow; returns the exit code."""
-
-    def notice(text: str) -> None:
-        print(f"beam-talonone: {text}", file=sys.stderr, flush=True)
-
     settings = beam_options(options.beam_args)
     if on_dataflow(settings):
         _submit(options, settings, notice)
@@ -289,4 +308,5 @@ def _submit(options: StreamOptions, settings: Any, notice: Callable[[str], None]
 
     settings.view_as(StandardOptions).streaming = True
     result = create_pipeline(options, DataflowRunner(), settings).run()
-    notice(f"the job {result.job_id()} was started on Dataflow; `gcloud dataflow jobs drain` stops it")
+    if result.has_job:  # a template is written down, and launched later
+        notice(f"the job {result.job_id()} was started on Dataflow; `gcloud dataflow jobs drain` stops it")

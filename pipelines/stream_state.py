@@ -49,7 +49,7 @@ def open_state(root: Path, base_url: str) -> StateFolder:
     if ":/" in str(root):
         raise ConfigurationError(f"--state {root} is no folder of this machine: what it holds must survive a crash")
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)  # what records hold is in it
         lock = os.open(root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise ConfigurationError(f"--state {root} cannot be had: {error.strerror}") from None

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from rich.console import Console
 
 from beam_talonone.pipelines import spool, targets
 from beam_talonone.pipelines.backfill import Backfill, read_and_dead
 from beam_talonone.pipelines.console import ProgressShown
 from beam_talonone.pipelines.folder import JobFolder
 from beam_talonone.pipelines.ingest import letter_of
+from beam_talonone.pipelines.logs import stderr_console
 from beam_talonone.pipelines.options import BackfillOptions
 from beam_talonone.pipelines.report import counted, explained
 from beam_talonone.pipelines.slices import write_lines
@@ -189,7 +189,7 @@ def run_verify(options: BackfillOptions) -> int:
 
     3 when something differs, could not be read or is no valid record, else 0.
     """
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = stderr_console()
     work = Verify(options, lambda text: console.print(f"beam-talonone: {text}", soft_wrap=True))
     with ProgressShown(console, work):
         report = work.run()

@@ -236,6 +236,10 @@ class Simulator:
     def faults(self, *specs: str) -> None:
         self._post("faults", json.dumps(specs).encode())
 
+    def accept(self, key: str) -> None:
+        """Accept this API key from now on, and no other."""
+        self._post("api-key", json.dumps(key).encode())
+
     def put_session(self, session: str, **content: Any) -> None:
         """Make a session as somebody else would, who also uses this deployment."""
         request = urllib.request.Request(

@@ -15,6 +15,10 @@ from beam_talonone.talonone.errors import ConfigurationError
 WELL = Signs(None, None, None, down_for=0.0, moving=0, quiet_for=0.0, stopping=False)
 
 
+def metrics(accept):
+    return f"asked for {accept or 'anything'}".encode(), "text/plain; version=0.0.4; charset=utf-8"
+
+
 def signs(**some):
     return dataclasses.replace(WELL, **some)
 
@@ -94,7 +98,7 @@ def asked(server, path="/healthz"):
 
 def test_who_asks_is_told():
     now = [WELL]
-    server = HealthServer(0, lambda: now[0])
+    server = HealthServer(0, lambda: now[0], metrics)
     try:
         assert asked(server) == (200, "ok\n")
         assert asked(server, "/healthz?verbose=1") == (200, "ok\n")
@@ -110,11 +114,35 @@ def test_who_asks_is_told():
         asked(server)
 
 
+def test_metrics_come_as_they_are_made():
+    server = HealthServer(0, lambda: WELL, metrics)
+    try:
+        url = f"http://127.0.0.1:{server.port}/metrics"
+        with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept": "text/x"}), timeout=10) as answer:
+            assert answer.read() == b"asked for text/x"
+            assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    finally:
+        server.close()
+
+
+def test_metrics_that_fail_are_said_and_harm_no_health(capfd):
+    def broken(accept):
+        raise ZeroDivisionError("division by zero")
+
+    server = HealthServer(0, lambda: WELL, broken)
+    try:
+        assert asked(server, "/metrics") == (500, "they cannot be told: ZeroDivisionError: division by zero\n")
+        assert asked(server) == (200, "ok\n")
+    finally:
+        server.close()
+    assert capfd.readouterr().err == ""
+
+
 def test_a_port_that_is_taken():
-    server = HealthServer(0, lambda: WELL)
+    server = HealthServer(0, lambda: WELL, metrics)
     try:
         with pytest.raises(ConfigurationError, match=f"--health-port {server.port}: Address already in use"):
-            HealthServer(server.port, lambda: WELL)
+            HealthServer(server.port, lambda: WELL, metrics)
     finally:
         server.close()
 
@@ -128,7 +156,7 @@ def test_a_look_that_fails_is_no_health(capfd):
             raise error
         return WELL
 
-    server = HealthServer(0, look)
+    server = HealthServer(0, look, metrics)
     try:
         assert asked(server) == (503, "it cannot be told: ZeroDivisionError: \n")
         assert asked(server) == (200, "ok\n")
@@ -144,7 +172,7 @@ def test_who_goes_away_before_the_answer_leaves_no_traceback(capfd):
         may_answer.wait(10.0)
         return WELL
 
-    server = HealthServer(0, look)
+    server = HealthServer(0, look, metrics)
     try:
         with socket.create_connection(("127.0.0.1", server.port)) as asking:
             asking.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -2,7 +2,9 @@
 
 import pytest
 
+from beam_talonone.pipelines.commands import sending_options
 from beam_talonone.pipelines.options import parse_max_dead_letters, parse_time_option, parse_zone
+from beam_talonone.pipelines.stream_options import StreamOptions
 from beam_talonone.talonone.errors import ConfigurationError
 
 
@@ -42,3 +44,16 @@ def test_times_need_an_offset_or_a_zone() -> None:
 def test_an_unknown_zone_is_refused(zone: str) -> None:
     with pytest.raises(ConfigurationError, match="--assume-timezone"):
         parse_zone(zone)
+
+
+@pytest.mark.parametrize("secret", [None, "projects/p/secrets/s", "projects/p/secrets/s/versions/3"])
+def test_options_carry_the_name_of_a_secret(secret: str | None) -> None:
+    sending = sending_options("https://api.example", 10.0, 1, 300.0, "50%", None, secret)
+    assert (sending.api_key_env, sending.api_key_secret) == ("TALONONE_API_KEY", secret)
+    stream = StreamOptions({}, "https://api.example", "job", api_key_secret=secret)
+    assert stream.engine_config().api_key_secret == secret
+
+
+def test_what_is_no_name_of_a_secret_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="--api-key-secret takes projects/P/secrets/S"):
+        sending_options("https://api.example", 10.0, 1, 300.0, "50%", None, "projects/p/s")

@@ -16,6 +16,7 @@ from apache_beam.portability.api import beam_runner_api_pb2 as api
 from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 from apache_beam.utils.timestamp import Timestamp
 from e2e.harness import KEY
+from support.secretmanager import SECRET, secret_manager
 
 from beam_talonone.pipelines.sink_topic import MOST_BYTES
 from beam_talonone.pipelines.stream import create_pipeline
@@ -244,6 +245,16 @@ def test_a_key_in_a_step_would_be_found(monkeypatch):
     careless_graph = graph()
     assert "Send in order/By customer/ParDo(SendLane)" in found_in(careless_graph)
     assert KEY.encode() not in careless_graph.SerializeToString(), "it is not there in clear"
+
+
+def test_a_secret_travels_by_its_name_and_is_not_read_where_a_job_is_started(monkeypatch):
+    with secret_manager(KEY) as fake:
+        monkeypatch.setenv("SECRET_MANAGER_EMULATOR_HOST", fake.host)
+        named = graph(options(api_key_secret=SECRET))
+        assert found_in(named) == []
+        (lanes,) = (pardo for name, pardo in pardos(named).items() if name.endswith("ParDo(SendLane)"))
+        assert any(SECRET.encode() in found for found in hidden(lanes.do_fn.payload))
+        assert fake.reads == []
 
 
 def posted(folder, *more):

@@ -4,9 +4,13 @@ import json
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from e2e.harness import KEY, free_port, order, returned, simulator, wait_until
+from prometheus_client.parser import text_string_to_metric_families
+
+from beam_talonone.pipelines.health import OUTAGE
 
 from .judge import judge
 from .rig import halves
@@ -71,9 +75,18 @@ def test_an_outage_is_waited_out_and_told(rig):
         status, why = health(port)
         assert status == 503
         assert "has not answered any request" in why
+        told = metrics(port)
+        assert (told["talonone_healthy"], told["talonone_key_refused"]) == (0.0, 0.0)
+        assert told["talonone_api_down_seconds"] >= OUTAGE
+        assert told["talonone_records_unaccounted"] > 0
         api.faults()
         made.wait_until_quiet(25)
         assert health(port) == (200, "ok")
+        told = metrics(port)
+        assert (told["talonone_healthy"], told["talonone_api_down_seconds"]) == (1.0, 0.0)
+        assert told["talonone_records_unaccounted"] == 0.0
+        assert told["talonone_records_ended_total"] == told["talonone_records_read_total"] >= len(traffic.records)
+        assert told["talonone_requests_total"] >= made.requests()
         assert made.stop() == 0
         assert judge(traffic, made.ledger(), made.letters(), by_customer=False).wrong() == {}
         assert made.letters() == []
@@ -86,6 +99,16 @@ def health(port: int) -> tuple[int, str]:
             return answer.status, answer.read().decode().strip()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode().strip()
+
+
+def metrics(port: int) -> Counter[str]:
+    """Each metric, summed over its labels."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        told: Counter[str] = Counter()
+        for family in text_string_to_metric_families(answer.read().decode()):
+            for sample in family.samples:
+                told[sample.name] += sample.value
+        return told
 
 
 def test_a_wrong_key_stops_reading_and_is_tried_again_until_it_works(rig):
@@ -168,6 +191,27 @@ def test_a_record_that_comes_again_after_a_restart_is_a_duplicate_still(rig):
         assert counts["events"] == {"read": 1, "duplicate": 1}
         assert counts["orders"] == {"read": 1, "superseded": 1}
         made.assert_empty()
+
+
+def test_as_json_each_line_is_an_object_and_letters_are_known_by_their_ids(rig, monkeypatch):
+    monkeypatch.setenv("TALONONE_LOG_FORMAT", "json")
+    email = "anna@example.com"
+    with simulator() as api:
+        made = rig(api, "--settle", 0)
+        made.subscribe("orders")
+        bad = {**order("o-2", "c-2"), "event_time": email}
+        made.publish([sent("orders", order("o-1", "c-1", attributes={"Email": email})), sent("orders", bad)])
+        made.start()
+        wait_until(lambda: made.requests() >= 1 and made.letters(), "both are done", timeout=60)
+        assert made.stop() == 0
+        lines = [json.loads(line) for line in made.said().splitlines()]
+        [letter] = [line for line in lines if line["message"] == "dead letter"]
+        assert (letter["kind"], letter["id"], letter["subscription"]) == (
+            "orders", "o-2", made.subscriptions["orders"],
+        )  # fmt: skip
+        assert any(line["message"].startswith("reading projects/") for line in lines)
+        assert email in json.dumps(made.letters())
+        assert email not in made.said()
 
 
 def test_dead_letters_and_results_go_to_topics(rig, pubsub):

@@ -1,0 +1,153 @@
+"""A backfill as one pipeline, for runners whose workers come and go: Dataflow, and what runs like it.
+
+```
+Read KIND -> Prepare KIND -> Lay KIND -> [By order -> Find shard ->] By shard -> Send -> Together -> Report
+files, matched  decode,       a row as     all versions of an order   one bundle   journal,      report.json
+when it runs    validate      bytes        and its returns together   a shard      letters
+```
+"""
+
+import json
+import shutil
+import tempfile
+import time
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import msgspec
+
+from beam_talonone.pipelines.mirror import Place
+from beam_talonone.pipelines.options import parse_zone
+from beam_talonone.pipelines.shard_report import ShardReport, merged
+from beam_talonone.pipelines.shard_run import GraphOptions, ShardRun
+from beam_talonone.pipelines.spool_rows import Laid, Laying
+from beam_talonone.talonone.quiet import quiet_process
+from beam_talonone.transforms.prepare import Prepare, Prepared
+from beam_talonone.transforms.sources import ReadRecords
+
+MANIFEST = "job.json"
+
+ID, SESSION, CUSTOMER, ORDER = 1, 2, 3, slice(7, 10)
+"""Where these stand in a row."""
+
+
+def create_pipeline(options: GraphOptions, runner: Any, beam_options: Any) -> beam.Pipeline:
+    """files -> what became of them, in `options.output`. Returned unrun; nothing is looked at before it runs."""
+    pipeline = beam.Pipeline(runner=runner, options=beam_options)
+    laid = [_read(pipeline, kind, options) for kind in options.input.globs] | "All kinds" >> beam.Flatten()
+    if options.shards == 1:
+        keyed = laid | "One shard" >> beam.Map(lambda keyed: (0, keyed[1])).with_output_types(tuple[int, bytes])
+    else:
+        keyed = (
+            laid
+            | "By order" >> beam.GroupByKey()
+            | "Find shard" >> beam.FlatMap(to_shards, options.shards).with_output_types(tuple[int, bytes])
+        )
+    reports = keyed | "By shard" >> beam.GroupByKey() | "Send" >> beam.ParDo(SendShard(options))
+    nothing = pipeline | "Nothing" >> beam.Create([("report", b"")])
+    _ = (
+        (reports, nothing)
+        | "Reports" >> beam.Flatten().with_output_types(tuple[str, bytes])
+        | "Together" >> beam.GroupByKey()
+        | "Report" >> beam.ParDo(WriteReport(options))
+    )
+    return pipeline
+
+
+def _read(pipeline: beam.Pipeline, kind: str, options: GraphOptions) -> Any:
+    given = options.input
+    return (
+        pipeline
+        | f"Read {kind}" >> ReadRecords(kind, given.globs[kind], given.format)
+        | f"Prepare {kind}" >> beam.ParDo(Prepare(given.build_options(), parse_zone(given.assume_timezone)))
+        | f"Lay {kind}" >> beam.ParDo(Lay(Laying.of(given, options.job))).with_output_types(tuple[str, bytes])
+    )
+
+
+class Lay(beam.DoFn):  # type: ignore[misc]
+    """Prepared -> (its order, or else its customer, or else its place; the row as bytes)."""
+
+    def __init__(self, laying: Laying) -> None:
+        self._laying = laying
+
+    def setup(self) -> None:
+        quiet_process()
+
+    def process(self, prepared: Prepared) -> Iterator[tuple[str, bytes]]:
+        raw = prepared.raw
+        laid = self._laying.laid(prepared, (raw.file, 0, raw.position, raw.format))
+        session, customer = laid.row[SESSION], laid.row[CUSTOMER]
+        if session is not None:
+            key = f"order/{session}"
+        else:
+            key = f"{raw.file}/{raw.position}" if customer is None else f"customer/{customer}"
+        yield key, msgspec.msgpack.encode(laid)
+
+
+_LAID = msgspec.msgpack.Decoder(Laid)
+
+
+def to_shards(group: tuple[str, Iterable[bytes]], shards: int) -> Iterator[tuple[int, bytes]]:
+    """All of an order goes to the shard of its customer: of the last one, where it has had several."""
+    key, rows = group
+    if key.startswith("order/"):
+        kept = list(rows)
+        named = [row for row in map(_row, kept) if row[0] == "orders" and row[CUSTOMER] is not None]
+        named = named or [row for row in map(_row, kept) if row[CUSTOMER] is not None]
+        if named:
+            key = f"customer/{max(named, key=lambda row: (row[ORDER], row[CUSTOMER]))[CUSTOMER]}"
+        rows = kept
+    shard = zlib.crc32(key.encode()) % shards
+    for row in rows:
+        yield shard, row
+
+
+def _row(data: bytes) -> tuple[Any, ...]:
+    return _LAID.decode(data).row
+
+
+class SendShard(beam.DoFn):  # type: ignore[misc]
+    """(shard, all of its rows) -> ("report", its report). All that it does is known beside the output as it happens,
+    so that a bundle that is tried again goes on."""
+
+    def __init__(self, options: GraphOptions) -> None:
+        self._options = options
+
+    def setup(self) -> None:
+        quiet_process()
+
+    def process(self, group: tuple[int, Iterable[bytes]]) -> Iterator[tuple[str, bytes]]:
+        shard, rows = group
+        started = float(manifest(self._options.output)["started"])
+        folder = Path(tempfile.mkdtemp(prefix="talonone-"))
+        try:
+            run = ShardRun(self._options, shard, folder / "job", started)
+            yield "report", run.go(map(_LAID.decode, rows)).to_bytes()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class WriteReport(beam.DoFn):  # type: ignore[misc]
+    """The reports of all shards -> report.json."""
+
+    def __init__(self, options: GraphOptions) -> None:
+        self._options = options
+
+    def process(self, group: tuple[str, Iterable[bytes]]) -> Iterator[None]:
+        parts = [ShardReport.from_bytes(data) for data in group[1] if data]
+        options, started = self._options, float(manifest(self._options.output)["started"])
+        kinds = list(options.input.globs)
+        report = merged(parts, kinds, options.job, options.sending.rate, started, time.time())
+        Place(options.output).write(json.dumps(report, indent=2).encode() + b"\n", "report.json")
+        return iter(())
+
+
+def manifest(output: str) -> dict[str, Any]:
+    """What the job in `output` was started with. Raises RuntimeError when there is none."""
+    found = Place(output).read(MANIFEST)
+    if found is None:
+        raise RuntimeError(f"{output}/{MANIFEST} is gone: it says what the job was started with")
+    return dict(json.loads(found))

@@ -1,0 +1,107 @@
+"""A backfill that is handed over to a runner: started, waited for, and its account told."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from beam_talonone.pipelines.backfill_graph import MANIFEST, create_pipeline, manifest
+from beam_talonone.pipelines.console import exit_code
+from beam_talonone.pipelines.folder import OURS, compare_options
+from beam_talonone.pipelines.mirror import Place
+from beam_talonone.pipelines.report import account
+from beam_talonone.pipelines.runner import beam_options, make_runner, runner_name
+from beam_talonone.pipelines.shard_run import GraphOptions
+from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopRun
+
+
+def run_remote(options: GraphOptions, notice: Callable[[str], None]) -> int:
+    """Start the job, and wait for its end unless told otherwise; returns the exit code.
+
+    Raises ConfigurationError before anything is started, StopRun when the job failed and can be resumed.
+    """
+    settings = beam_options(options.beam_args)
+    runner = make_runner(settings)
+    try:
+        pipeline = create_pipeline(options, runner, settings)
+    except ValueError as error:  # of Beam's, on options that are missing or wrong
+        raise ConfigurationError(f"--runner={runner_name(settings)}: {_why(error)}") from None
+    place = Place(options.output)
+    if not claim(place, options, notice):
+        report = json.loads(place.read("report.json") or b"{}")
+        notice(f"the job in {options.output} is finished: nothing was changed")
+        return _told(options, report, notice)
+    job_id = None
+    try:
+        result = pipeline.run()
+        job_id = _job_id(result)
+        if job_id is not None:
+            notice(f"the job {job_id} was started")
+        if not options.wait:
+            return 0
+        result.wait_until_finish()
+    except (Interrupted, KeyboardInterrupt):
+        if job_id is not None:
+            notice(f"the job {job_id} goes on; `gcloud dataflow jobs cancel {job_id}` stops it")
+        raise
+    except Exception as error:
+        raise StopRun(f"the job failed: {_why(error)}; go on with --resume") from error
+    report = place.read("report.json")
+    if report is None:
+        raise StopRun(f"the job ended without a report; go on with --resume ({_state(result)})")
+    return _told(options, json.loads(report), notice)
+
+
+def claim(place: Place, options: GraphOptions, notice: Callable[[str], None]) -> bool:
+    """Take the folder for the job, new or resumed; False when the job in it is finished.
+
+    Raises ConfigurationError when it is used and --resume is not given, and when options differ.
+    """
+    try:
+        used = place.read(MANIFEST) is not None
+        finished = place.read("report.json") is not None
+        other = [name for name in OURS if name != "state" and "." not in name and place.names(f"{name}/*")]
+    except Exception as error:
+        raise ConfigurationError(f"--output {place.root} cannot be looked at: {_why(error)}") from None
+    if not options.resume and (used or finished or other):
+        raise ConfigurationError(
+            f"--output {place.root} holds a job already: add --resume to go on with it, or name another folder"
+        )
+    wanted = {"command": "backfill on a runner", "options": options.fixed()}
+    if used:
+        compare_options(place.root, manifest(options.output), wanted)
+        return not finished
+    if options.resume:
+        notice(f"there is no job in {place.root} yet: this starts one")
+    started = {"job": options.job, "started": time.time(), **wanted}
+    try:
+        place.write(json.dumps(started, indent=2).encode(), MANIFEST)
+    except Exception as error:
+        raise ConfigurationError(f"--output {place.root} cannot be written to: {_why(error)}") from None
+    return True
+
+
+def _told(options: GraphOptions, report: dict[str, Any], notice: Callable[[str], None]) -> int:
+    for line in account(report):
+        notice(line)
+    notice(f"the full account: {options.output}/report.json")
+    return exit_code(report)
+
+
+def _job_id(result: Any) -> str | None:
+    try:
+        return str(result.job_id())
+    except Exception:  # only Dataflow's jobs have one
+        return None
+
+
+def _state(result: Any) -> str:
+    return str(getattr(result, "state", "its state is unknown"))
+
+
+def _why(error: Exception) -> str:
+    """The line of an error that says what happened: runners wrap it in the stack traces of their workers."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    ours = [line for line in lines if line.startswith("beam_talonone.") and ": " in line]
+    said = ours[-1].split(": ", 1)[1] if ours else (lines[-1] if lines else type(error).__name__)
+    return said[:500]

@@ -1,0 +1,44 @@
+"""A runner's settings from a file: Beam's own options by name, as after `--`, each explained where it stands."""
+
+from pathlib import Path
+from typing import Any
+
+from beam_talonone.talonone.errors import ConfigurationError
+
+SHAPE = "it has `runner: NAME` and `options:` with Beam's own options by name"
+
+
+def runner_args(path: Path | None, typed: list[str] | None) -> tuple[str, ...]:
+    """Beam's arguments: those of the file, and behind them what was typed, which wins. Raises ConfigurationError."""
+    return (*(() if path is None else read_runner_config(path)), *(typed or ()))
+
+
+def read_runner_config(path: Path) -> tuple[str, ...]:
+    """What a file says, as it would be typed after `--`. Raises ConfigurationError that names the file."""
+    import yaml
+
+    try:
+        told = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigurationError(f"--runner-config {path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"--runner-config {path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(told, dict) or not isinstance(told.get("runner"), str):
+        raise ConfigurationError(f"--runner-config {path}: {SHAPE}")
+    options = told.get("options") or {}
+    odd = sorted(str(name) for name in told if name not in ("runner", "options"))
+    if odd or not isinstance(options, dict):
+        raise ConfigurationError(f"--runner-config {path}: {SHAPE}" + (f", and no {odd[0]!r}" if odd else ""))
+    words = [word for name, value in options.items() for word in _words(path, str(name), value)]
+    return (f"--runner={told['runner']}", *words)
+
+
+def _words(path: Path, name: str, value: Any) -> list[str]:
+    """An option as words: a list is given once for each, true is the option alone, and false or nothing none."""
+    if isinstance(value, bool) or value is None:
+        return [f"--{name}"] if value else []
+    if isinstance(value, list):
+        return [f"--{name}={one}" for one in value]
+    if isinstance(value, str | int | float):
+        return [f"--{name}={value}"]
+    raise ConfigurationError(f"--runner-config {path}: {name} is a text, a number, true, false or a list of texts")

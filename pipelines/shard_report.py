@@ -1,0 +1,73 @@
+"""The report of a job out of those of its shards."""
+
+from collections import Counter
+from typing import Any
+
+import msgspec
+
+from beam_talonone.pipelines.report import NAMES_SHOWN, add_stats
+from beam_talonone.talonone.letters import rfc3339
+from beam_talonone.talonone.stats import Stats
+
+Counts = dict[str, dict[str, int]]
+
+
+class ShardReport(msgspec.Struct, frozen=True):
+    """What one shard tells: of its report the counts, and what was sent as something that adds up."""
+
+    kinds: Counts
+    reasons: Counts
+    unknown_names: Counts
+    unaccounted: int
+    requests_per_second: float
+    stats: bytes
+
+    @classmethod
+    def of(cls, report: dict[str, Any], stats: Stats) -> "ShardReport":
+        return cls(
+            report["kinds"], report["reasons"], report["unknown_names"], report["unaccounted"],
+            report["requests_per_second"], msgspec.json.encode(stats),
+        )  # fmt: skip
+
+    def to_bytes(self) -> bytes:
+        return msgspec.msgpack.encode(self)
+
+    @staticmethod
+    def from_bytes(data: bytes) -> "ShardReport":
+        return msgspec.msgpack.decode(data, type=ShardReport)
+
+
+def merged(
+    parts: list[ShardReport], kinds: list[str], job: str, rate: float, started: float, ended: float
+) -> dict[str, Any]:
+    """report.json as a value; `kinds` are those that were given. Times are in seconds since 1970."""
+    stats = Stats()
+    for part in parts:
+        add_stats(stats, msgspec.json.decode(part.stats, type=Stats, strict=False))
+    names = _added(part.unknown_names for part in parts)
+    return {
+        "job": job,
+        "kinds": {**{kind: dict(NOTHING) for kind in kinds}, **_added(part.kinds for part in parts)},
+        "operations": stats.report(),
+        "rate": rate,
+        "requests_per_second": round(sum(part.requests_per_second for part in parts), 2),
+        "started": rfc3339(started),
+        "ended": rfc3339(ended),
+        "reasons": _added(part.reasons for part in parts),
+        "unknown_names": {kind: dict(Counter(found).most_common(NAMES_SHOWN)) for kind, found in names.items()},
+        "unaccounted": sum(part.unaccounted for part in parts),
+    }
+
+
+NOTHING = dict.fromkeys(
+    ("read", "invalid", "filtered", "mapped", "applied", "superseded", "duplicate", "skipped", "dead_lettered",
+     "unknown_fields"), 0,
+)  # fmt: skip
+
+
+def _added(all_counts: Any) -> Counts:
+    total: dict[str, Counter[str]] = {}
+    for counts in all_counts:
+        for kind, found in counts.items():
+            total.setdefault(kind, Counter()).update(found)
+    return {kind: dict(found) for kind, found in total.items()}

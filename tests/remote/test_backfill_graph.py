@@ -1,0 +1,180 @@
+"""A backfill as one pipeline: what it does, what it leaves, and what it does after it was killed."""
+
+import json
+
+import pytest
+from e2e.harness import call, order, returned, simulator
+
+from .job import Job, traffic
+
+SESSION, RETURN, EVENT, READ = (
+    "update_customer_session_v2",
+    "return_cart_items",
+    "track_event_v2",
+    "get_customer_session",
+)
+
+
+@pytest.fixture(scope="module")
+def server():
+    with simulator(unknown_attributes=("bad",)) as running:
+        yield running
+
+
+@pytest.fixture
+def api(server):
+    server.reset()
+    return server
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_all_is_sent_once_and_in_order_and_accounted_for(api, tmp_path, shards):
+    records = traffic(40)
+    records["orders"] += ["no json", order("x", "c1", attributes={"bad": 1}), records["orders"][0]]
+    job = Job(api, tmp_path, records, shards, input={"results": True})
+    code, said = job.run()
+    assert code == 3, said
+    job.judge()
+    report = job.report()
+    assert report["kinds"]["orders"]["applied"] == 80
+    assert report["kinds"]["orders"]["duplicate"] == 1
+    assert report["reasons"]["orders"] == {"not_json": 1, "unknown_attribute": 1}
+    assert {kind: counts["applied"] for kind, counts in report["kinds"].items() if kind != "orders"} == {
+        "returns": 8, "profiles": 10, "events": 14,
+    }  # fmt: skip
+    assert report["operations"][SESSION]["requests"] == 81
+    for number in range(40):
+        states = [row["body"]["customerSession"]["state"] for row in api.acted(SESSION, session=f"o{number}")]
+        assert states == ["open", "closed"]
+    letters = job.lines("dead-letters")
+    assert sorted(letter["reason"] for letter in letters) == ["not_json", "unknown_attribute"]
+    assert {letter["job"] for letter in letters} == {report["job"]}
+    assert len(job.lines("results")) == 80 + 8 + 10 + 14
+    shown = {path.name for path in job.state.iterdir()}
+    assert shown == {f"shard-{number:04d}" for number in range(shards)}
+    assert not list(job.state.rglob("*.part"))
+    assert not list(job.state.rglob("*.let-go"))
+
+
+def test_an_anonymous_return_goes_with_its_order_and_what_is_filtered_is_not_sent(api, tmp_path):
+    records = {
+        "orders": [order("o", "c", "completed", 1), order("late", "c", "completed", 9)],
+        "returns": [returned("r", "o", 2)],
+    }
+    job = Job(api, tmp_path, records, 3, input={})
+    assert job.run()[0] == 0
+    job.judge()
+    assert [row["operation"] for row in api.acted(session="o")] == [SESSION, RETURN]
+
+
+@pytest.mark.parametrize(("shards", "vanished"), [(1, False), (2, True)])
+def test_killed_and_resumed_nothing_is_lost_or_done_twice(api, tmp_path, shards, vanished):
+    """Also when the last seconds of its journal went with the machine."""
+    api.faults("latency:ms=30")
+    job = Job(api, tmp_path, traffic(100), shards, {"rate": 150.0}, slice=60)
+    for number in range(2):
+        job.kill_after(90, resume=number > 0)
+        if vanished:
+            for shard in job.state.iterdir():
+                for last in sorted(shard.glob("*.part"))[-1:]:
+                    last.unlink()
+    code, said = job.run(resume=True)
+    assert code == 0, said
+    job.judge()
+    counts = job.report()["kinds"]
+    assert [counts[kind]["applied"] for kind in ("orders", "returns", "profiles", "events")] == [200, 20, 25, 34]
+    assert api.summary()["keys_misused"] == 0
+    if vanished:
+        assert len(api.rows("requests")) > len(api.acted()), "what may have been sent was asked for"
+
+
+def test_what_failed_goes_on_where_it_was(api, tmp_path):
+    job = Job(api, tmp_path, traffic(40), 2, {"give_up_after": 1.0, "rate": 200.0})
+    job.kill_after(20)
+    api.faults("outage:kind=cut")
+    code, said = job.run(resume=True)
+    assert code == 1
+    assert "has not answered any request" in said.splitlines()[-1]
+    assert "Traceback" not in said.splitlines()[-1]
+    api.faults()
+    assert job.run(resume=True)[0] == 0
+    job.judge()
+
+
+def test_a_wrong_key_stops_it_and_makes_no_dead_letters(api, tmp_path, monkeypatch):
+    job = Job(api, tmp_path, traffic(5))
+    api.faults("revoke:after=0")
+    code, said = job.run()
+    assert code == 1
+    assert "refuses the API key" in said.splitlines()[-1]
+    assert job.lines("dead-letters") == []
+    api.faults()
+    assert job.run(resume=True)[0] == 0
+    job.judge()
+
+
+def test_a_used_folder_other_options_and_other_files(api, tmp_path):
+    job = Job(api, tmp_path, traffic(5))
+    assert job.run()[0] == 0
+    asked = len(api.rows("requests"))
+    code, said = job.run()
+    assert code == 2
+    assert "holds a job already" in said
+    code, said = job.run(resume=True)
+    assert code == 0
+    assert "finished" in said
+    assert len(api.rows("requests")) == asked
+    (job.output / "report.json").unlink()
+    job.shards = 2
+    code, said = job.run(resume=True)
+    assert code == 2
+    assert "--shards was 1" in said
+    job.shards = 1
+    with (tmp_path / "orders.jsonl").open("a") as file:
+        file.write(json.dumps(order("another", "c")) + "\n")
+    code, said = job.run(resume=True)
+    assert code == 1
+    assert "the input has changed" in said.splitlines()[-1]
+    assert len(api.rows("requests")) == asked
+
+
+def test_too_many_dead_letters_end_it(api, tmp_path):
+    records = {"orders": ["no json"] * 3 + [order("o", "c")]}
+    job = Job(api, tmp_path, records, sending={"max_dead_letters": "2"})
+    code, said = job.run()
+    assert code == 1
+    assert "dead letters" in said.splitlines()[-1]
+    assert api.acted() == []
+
+
+def test_no_file_matches(api, tmp_path):
+    job = Job(api, tmp_path, {"orders": []})
+    (tmp_path / "orders.jsonl").unlink()
+    code, said = job.run()
+    assert code == 1
+    assert "no file matches" in said.splitlines()[-1]
+
+
+def test_empty_files_make_a_report_of_nothing(api, tmp_path):
+    job = Job(api, tmp_path, {"orders": [], "calls": []})
+    assert job.run()[0] == 0
+    assert job.report()["kinds"]["orders"]["read"] == 0
+    assert job.report()["unaccounted"] == 0
+
+
+def test_what_nothing_protects_is_not_sent_again_when_it_may_have_been(api, tmp_path):
+    body = {"campaignId": 1, "advocateProfileIntegrationId": "c", "code": "CODE"}
+    calls = [call(f"k{n}", "create_referral", n % 20, body={**body, "code": f"C{n}"}) for n in range(120)]
+    api.faults("latency:ms=50")
+    job = Job(api, tmp_path, {"calls": calls}, sending={"rate": 60.0})
+    job.kill_after(40)
+    code, said = job.run(resume=True)
+    api.faults()
+    assert code in (0, 3), said
+    job.judge()
+    unknown = [letter for letter in job.lines("dead-letters") if letter["reason"] == "outcome_unknown"]
+    assert len(unknown) == job.report()["kinds"]["calls"]["dead_lettered"]
+    acted = {row["body"]["code"] for row in api.acted("create_referral")}
+    assert len(acted) == len(api.acted("create_referral")), "none twice"
+    told = {letter["record"]["body"]["code"] for letter in unknown}
+    assert acted | told == {f"C{n}" for n in range(120)}, "what was not applied is told"

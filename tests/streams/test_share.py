@@ -1,0 +1,24 @@
+"""The rate of a job on Dataflow, among its workers."""
+
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from beam_talonone.pipelines.stream import share, workers
+from beam_talonone.pipelines.stream_options import StreamOptions
+
+
+@pytest.mark.parametrize(
+    ("words", "among"),
+    [
+        ([], 1),
+        (["--num_workers=3"], 3),
+        (["--max_num_workers=4"], 4),
+        (["--num_workers=2", "--max_num_workers=8"], 8),
+    ],
+)
+def test_all_workers_together_have_the_rate(words, among):
+    assert workers(PipelineOptions(words)) == among
+    options = StreamOptions({}, "https://api.example", "job", rate=100.0, concurrency=65)
+    each = share(options, among)
+    assert each.rate * among == options.rate
+    assert each.concurrency * among >= options.concurrency > (each.concurrency - 1) * among
