@@ -65,7 +65,7 @@ lock: $(VENV)/.uv
 venv: $(VENV)/.dev
 
 clean:
-	rm -rf $(VENV) .tools build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis demo-output bench/out
+	rm -rf $(VENV) .tools build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis demo-output demo-stream-output bench/out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp says what is installed; it is older than its inputs when something has to be installed again.
