@@ -122,14 +122,14 @@ class Mirror:
         if self._following is not None:
             slice_name = self._following[0]
             self._persist(self._copy)
-            self._persist(lambda: self._place.delete(self._there(f"{slice_name}.let-go")))
+            self._persist(lambda: self._place.delete(self._place.names(f"{slice_name}.let-go")))
             self._following = None
 
     def complete(self, slice_name: str, journal: Path) -> None:
         """A slice is complete: its journal in one piece instead of parts."""
         self._persist(lambda: self._place.write(journal.read_bytes(), f"{slice_name}.jsonl"))
-        self._persist(lambda: self._place.delete(self._there(f"{slice_name}.*.part")))
-        self._persist(lambda: self._place.delete(self._there(f"{slice_name}.let-go")))
+        self._persist(lambda: self._place.delete(self._place.names(f"{slice_name}.*.part")))
+        self._persist(lambda: self._place.delete(self._place.names(f"{slice_name}.let-go")))
         self._following = None
 
     def close(self) -> None:
@@ -141,9 +141,6 @@ class Mirror:
         for name in [*self._place.names("slice-*.jsonl"), *self._place.names("slice-*.part")]:
             found.setdefault(name.partition(".")[0], []).append(name)
         return found
-
-    def _there(self, pattern: str) -> list[str]:
-        return self._place.names(pattern)
 
     def _run(self) -> None:
         while not self._over.wait(COPY_EVERY):

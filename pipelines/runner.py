@@ -53,7 +53,7 @@ def bounded_runner(beam_args: tuple[str, ...]) -> tuple[Any, Any]:
     name = runner_name(options)
     if name.lower() not in IN_PROCESS:
         raise ConfigurationError(
-            f"--runner={name}: a backfill runs in this process (DirectRunner): its journal is on this disk"
+            f"--runner={name}: this runs in this process (DirectRunner): its journal is on this disk"
         )
     direct = options.view_as(DirectOptions)
     if direct.direct_running_mode != "in_memory" or direct.direct_num_workers != 1:

@@ -49,8 +49,8 @@ UNKNOWN_FIELDS = 15
 
 @dataclass(frozen=True)
 class GraphOptions:
-    """All of a backfill that is one pipeline. `output` is a folder, local or gs://; `rate` and `concurrency` of
-    `sending` are those of the whole job, and each of `shards` has its share of the rate."""
+    """All of a backfill that is one pipeline. `output` is a folder, local or gs://; `rate` of `sending`
+    is that of the whole job, of which each of `shards` has its share; `concurrency` is that of each shard."""
 
     input: InputOptions
     sending: SendingOptions

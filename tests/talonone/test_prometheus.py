@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from e2e.harness import event, order, profile, returned, simulator, wait_until
+from e2e.harness import event, order, profile, returned, wait_until
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as families
 from stream_rig import stream
@@ -19,18 +19,6 @@ from beam_talonone.talonone.stats import Latencies
 WELL = Signs(None, None, None, down_for=0.0, moving=0, quiet_for=0.0, stopping=False)
 KINDS = ("orders", "returns", "events")
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
-
-
-@pytest.fixture(scope="module")
-def server():
-    with simulator(unknown_attributes=("bad",)) as running:
-        yield running
-
-
-@pytest.fixture
-def api(server):
-    server.reset()
-    return server
 
 
 def metrics_of(one, **signs):

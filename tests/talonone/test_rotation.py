@@ -6,7 +6,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from e2e.harness import KEY, event, order, profile, simulator, wait_until
+from e2e.harness import KEY, event, order, profile, wait_until
 from stream_rig import stream
 from support.secretmanager import SECRET, secret_manager
 
@@ -20,18 +20,6 @@ from beam_talonone.transforms.engines import key_source, read_key
 NEW = "rotated-key-31d8c6"
 EVENT = "track_event_v2"
 SOURCE = key_source("NOT_SET", SECRET)
-
-
-@pytest.fixture(scope="module")
-def server():
-    with simulator() as running:
-        yield running
-
-
-@pytest.fixture
-def api(server):
-    server.reset()
-    return server
 
 
 @pytest.fixture

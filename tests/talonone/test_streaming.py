@@ -5,7 +5,7 @@ import time
 from collections import Counter
 
 import pytest
-from e2e.harness import call, event, order, profile, returned, simulator, wait_until
+from e2e.harness import call, event, order, profile, returned, wait_until
 from stream_rig import Lines, Message, stream
 
 from beam_talonone.talonone import sender
@@ -14,23 +14,6 @@ from beam_talonone.talonone.errors import Interrupted, KeyRefused
 SESSION, EVENT, RETURN = "update_customer_session_v2", "track_event_v2", "return_cart_items"
 PROFILES, AUDIENCES = "update_customer_profiles_v2", "update_customer_profile_audiences"
 REFERRAL = "create_referral"
-
-
-@pytest.fixture(scope="module")
-def server():
-    with simulator(unknown_attributes=("bad",)) as running:
-        yield running
-
-
-@pytest.fixture
-def api(server):
-    server.reset()
-    return server
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "state"
 
 
 def states(api, session="o"):

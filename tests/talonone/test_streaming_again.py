@@ -7,30 +7,13 @@ import time
 from collections import Counter
 
 import pytest
-from e2e.harness import call, event, order, profile, returned, simulator, wait_until
+from e2e.harness import call, event, order, profile, returned, wait_until
 from stream_rig import Lines, Message, stream
 
 from beam_talonone.talonone.errors import Interrupted
 from beam_talonone.talonone.outcome import End, Outcome
 
 EVENT, RETURN, REFERRAL = "track_event_v2", "return_cart_items", "create_referral"
-
-
-@pytest.fixture(scope="module")
-def server():
-    with simulator() as running:
-        yield running
-
-
-@pytest.fixture
-def api(server):
-    server.reset()
-    return server
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "state"
 
 
 def referral(call_id, advocate, hour=0):

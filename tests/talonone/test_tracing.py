@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from e2e.harness import event, order, profile, simulator
+from e2e.harness import event, order, profile
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -16,18 +16,6 @@ from beam_talonone.talonone import hooks, tracing
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.hooks import on_request
 from beam_talonone.talonone.tracing import follow_provider, trace_requests
-
-
-@pytest.fixture(scope="module")
-def server():
-    with simulator(unknown_attributes=("bad",)) as running:
-        yield running
-
-
-@pytest.fixture
-def api(server):
-    server.reset()
-    return server
 
 
 @pytest.fixture(autouse=True)
