@@ -99,7 +99,7 @@ def _told_by(log: Path) -> Store:
     found = Store()
     for line in log.open("rb") if log.exists() else ():
         try:
-            entry = msgspec.json.decode(line)
+            entry = msgspec.json.decode(line.rstrip(b"\0"))
         except msgspec.DecodeError:
             continue
         match entry:

@@ -1,5 +1,6 @@
 """One HTTP request to the Integration API as a small frozen value that crosses shuffles and disks as bytes."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -34,7 +35,7 @@ class Request(msgspec.Struct, frozen=True, gc=False, array_like=True):
         if not self.query:
             return path
         pairs = [
-            f"{quote(name, safe='')}={quote(value, safe=',')}"
+            f"{name if _PLAIN(name) else quote(name, safe='')}={value if _PLAIN(value) else quote(value, safe=',')}"
             for name, values in self.query.items()
             for value in ([values] if isinstance(values, str) else values)
         ]
@@ -52,11 +53,16 @@ class Request(msgspec.Struct, frozen=True, gc=False, array_like=True):
         return _DECODER.decode(data)
 
 
+_PLAIN = re.compile(r"[A-Za-z0-9_~-]+", re.ASCII).fullmatch
+"""What stands for itself in a path and in a query: most ids."""
+
 _DECODER = msgspec.msgpack.Decoder(Request)
 
 
 def encode_segment(value: str) -> str:
     """One path segment, percent-encoded so that it can only be read back as `value`."""
+    if _PLAIN(value):
+        return value
     encoded = quote(value, safe="")
     return encoded.replace(".", "%2E") if encoded.strip(".") == "" else encoded
 

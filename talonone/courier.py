@@ -14,7 +14,7 @@ from beam_talonone.talonone.readback import LOOKS
 from beam_talonone.talonone.sender import KEY_HOLDS, Sender, Trip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class InFlight:
     """What the journal knows of a part that was in flight when an earlier run died.
 
@@ -49,7 +49,7 @@ class SendOptions:
     """Where lookups put what they read."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Courier:
     """Sends the requests of one part, or of one bulk, and counts them.
 

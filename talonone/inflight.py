@@ -1,7 +1,7 @@
 """The log of a stream: what left and how it ended, on disk before it matters, for as long as the store lacks it.
 
-One line an event, each appended with one write, so that a killed process leaves at most the last line torn. Records
-are known by their identity and content, in hex. Lines:
+One line an event, each appended whole, so that a killed process leaves at most the last line torn; after it there are
+zeros until the stream ends. Records are known by their identity and content, in hex. Lines:
 
     ["v", marks, at]                            the first request of a record is about to leave, or a return was
                                                 applied: what the store is to remember of it
@@ -14,7 +14,7 @@ are known by their identity and content, in hex. Lines:
     ["x", identity]                             a record is a dead letter, and nothing of it is to be remembered
 """
 
-import os
+import contextlib
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import Any
 import msgspec
 
 from beam_talonone.schemas.reasons import Reason
+from beam_talonone.talonone.appending import Appending
 from beam_talonone.talonone.courier import InFlight
 from beam_talonone.talonone.memory import returned_items
 from beam_talonone.talonone.outcome import DONE, End, Outcome
@@ -38,7 +39,7 @@ BulkMembers = tuple[tuple[str, int], ...]
 """(identity in hex, part), in the order in which they travelled."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Open:
     """A record that has left and has not ended: its requests that may have acted, and its parts that have ended.
     `content` is its digest in hex, where that is known."""
@@ -64,8 +65,7 @@ class Log:
 
     def __init__(self, path: Path, memory: Released) -> None:
         self._path, self._memory, self._store = path, memory, memory.store
-        self._file: int
-        self._size: int
+        self._file: Appending
         self.open: dict[str, Open] = {}
         """Identity in hex -> what is known of it, by this process and by those that died."""
         self._names: dict[int, str] = {}
@@ -160,24 +160,25 @@ class Log:
 
     def cut_if_large(self) -> None:
         """Begin a new file when this one is large. The store is to be committed first."""
-        if self._size >= LARGE:
-            was = self._file, self._size
+        if self.size >= LARGE:
+            was = self._file
             try:
                 self._cut()
             except OSError:  # the disk is full: this one goes on
-                os.close(self._file)
-                self._file, self._size = was
+                if self._file is not was:
+                    with contextlib.suppress(OSError):
+                        self._file.close()
+                    self._file = was
                 raise
-            os.close(was[0])
+            was.close()
 
     @property
     def size(self) -> int:
         """Bytes."""
-        return self._size
+        return self._file.size
 
     def close(self) -> None:
-        os.fsync(self._file)
-        os.close(self._file)
+        self._file.close()
 
     def _leaves(self, name: str, at: float) -> list[list[Any]]:
         """What is to be written when a request of a record leaves, besides that it does."""
@@ -185,19 +186,13 @@ class Log:
         return [] if marks is None else [["v", marks, at]]
 
     def _write(self, *lines: list[Any]) -> None:
-        data = left = b"".join(_ENCODER.encode(line) + b"\n" for line in lines)
-        try:
-            while left:
-                left = left[os.write(self._file, left) :]
-        except OSError:  # the disk is full: a torn line would take the next one with it
-            os.ftruncate(self._file, self._size)
-            raise
-        self._size += len(data)
+        if lines:
+            self._file.append(b"".join([_ENCODER.encode(line) + b"\n" for line in lines]))
 
     def _cut(self) -> None:
         half = self._path.with_suffix(".part")
         half.unlink(missing_ok=True)
-        self._file, self._size = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 0
+        self._file = Appending(half)
         for identity, known in self.open.items():
             for part, before in known.in_flight.items():
                 self._write(["s", identity, part, before.generation, before.first_sent, known.content])
@@ -205,7 +200,7 @@ class Log:
                 self._write(["p", identity, part, outcome])
         for bulk in self._unanswered():
             self._write(["b", bulk.members, bulk.before.generation, bulk.before.first_sent])
-        os.fsync(self._file)
+        self._file.sync()
         half.replace(self._path)
 
     def _read(self) -> None:
@@ -220,7 +215,7 @@ class Log:
 
     def _take(self, line: bytes) -> None:
         try:
-            entry = msgspec.json.decode(line)
+            entry = msgspec.json.decode(line.rstrip(b"\0"))
         except msgspec.DecodeError:
             return
         match entry:

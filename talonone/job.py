@@ -72,8 +72,10 @@ class Job:
     """True when it was found to have ended before."""
 
     def __post_init__(self) -> None:
-        refused = [index for index, outcome in self.parts.items() if outcome.end not in DONE]
-        self._first_refused = min(refused, default=len(self.work.parts))
+        self._first_refused = len(self.work.parts)
+        if self.parts:
+            refused = [index for index, outcome in self.parts.items() if outcome.end not in DONE]
+            self._first_refused = min(refused, default=self._first_refused)
 
     @property
     def missing(self) -> list[int]:

@@ -27,6 +27,10 @@ class KeyedMemory(msgspec.Struct, array_like=True):
     changes: dict[str, dict[str, Mark]] = {}
     """Customer -> what of the profile was set."""
 
+    def recall(self, work: Work) -> tuple[bytes | None, Order | None]:
+        orders = [order for key in work.keys() if (order := self.last_of(key)) is not None]  # noqa: SIM118
+        return self.content(work.identity), max(orders, default=None)
+
     def content(self, identity: bytes) -> bytes | None:
         found = self.identities.get(identity)
         return None if found is None else found[0]

@@ -54,7 +54,7 @@ class Health:
         return 0.0 if self.failing_since is None else now - self.failing_since
 
 
-@dataclass
+@dataclass(slots=True)
 class Patience:
     """The budget of one request: tries and time count only while the API works for others.
 

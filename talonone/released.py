@@ -18,8 +18,10 @@ class Released:
         self._marks: dict[bytes, Marks] = {}
         self._by_key: dict[Key, dict[bytes, Marks]] = {}
 
-    def content(self, identity: bytes) -> bytes | None:
-        return self.store.content(identity)
+    def recall(self, work: Work) -> tuple[bytes | None, Order | None]:
+        content, last = self.store.recall(work)
+        orders = [marks.order for key in work.keys() for marks in self._by_key.get(key, {}).values()]  # noqa: SIM118
+        return content, max(orders if last is None else [last, *orders], default=None)
 
     def ended(self, work: Work, now: float) -> None:
         self.store.ended(work, now)

@@ -3,11 +3,13 @@
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from beam_talonone.talonone.behind import WriteBehind
 from beam_talonone.talonone.sequencer import Order
 from beam_talonone.talonone.supersede import Change, change_of
 from beam_talonone.talonone.work import Key, Work
@@ -42,6 +44,16 @@ CREATE INDEX IF NOT EXISTS customers_by_age ON customers (at);
 """
 
 
+MOST_AT_ONCE = 8
+"""Keys of a record that are looked up together."""
+
+_RECALL = [
+    "SELECT content, NULL, NULL, NULL FROM ended WHERE identity = ?"
+    + " UNION ALL SELECT NULL, event_us, rank, version FROM sent WHERE kind = ? AND id = ?" * count
+    for count in range(MOST_AT_ONCE + 1)
+]
+
+
 class Marks(msgspec.Struct, frozen=True, array_like=True):
     """What is to be remembered of a record that leaves: under what, and what of a profile it sets."""
 
@@ -63,7 +75,7 @@ def marks_of(work: Work) -> Marks:
 class Store:
     """A Remembered in SQLite: in the file `path`, or in memory without one. `expiry` is in seconds.
 
-    What is noted is on disk when `commit` returns: to be called before a message is acknowledged.
+    What is noted is known at once, and in the file when `commit` returns: a log (talonone.inflight) has it before.
     """
 
     def __init__(self, path: Path | None = None, expiry: float = FOR_EIGHT_DAYS) -> None:
@@ -73,9 +85,12 @@ class Store:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.executescript(SCHEMA)
+        self._behind = WriteBehind(self._connection)
 
     def customer_of(self, session: str) -> str | None:
         """The customer of the latest order that was sent for a session."""
+        if session in self._behind.customers:
+            return self._behind.customers[session][0]
         row = self._connection.execute("SELECT customer FROM customers WHERE session = ?", (session,)).fetchone()
         return None if row is None else str(row[0])
 
@@ -94,7 +109,27 @@ class Store:
         """True when a version of the order was a dead letter; others may have been applied."""
         return self._connection.execute("SELECT 1 FROM dead WHERE session = ?", (session,)).fetchone() is not None
 
+    def recall(self, work: Work) -> tuple[bytes | None, Order | None]:
+        """In one look: the content of a record of this identity that has ended, and the latest record that was sent
+        of those that share a session or customer with `work`."""
+        keys = work.keys()
+        if len(keys) > MOST_AT_ONCE:
+            latest = [order for key in keys if (order := self.last_of(key)) is not None]
+            return self.content(work.identity), max(latest, default=None)
+        waiting = self._behind.ended.get(work.identity)
+        content = None if waiting is None else waiting[0]
+        orders = [known[0] for key in keys if (known := self._behind.sent.get(key)) is not None]
+        rows = self._connection.execute(_RECALL[len(keys)], [work.identity, *chain.from_iterable(keys)]).fetchall()
+        for found, *order in rows:
+            if found is None:
+                orders.append((order[0], order[1], order[2]))
+            elif content is None:
+                content = bytes(found)
+        return content, max(orders, default=None)
+
     def content(self, identity: bytes) -> bytes | None:
+        if identity in self._behind.ended:
+            return self._behind.ended[identity][0]
         row = self._connection.execute("SELECT content FROM ended WHERE identity = ?", (identity,)).fetchone()
         return None if row is None else bytes(row[0])
 
@@ -102,7 +137,7 @@ class Store:
         self.note_end(work.identity, work.content, now)
 
     def note_end(self, identity: bytes, content: bytes, now: float) -> None:
-        self._connection.execute("INSERT OR REPLACE INTO ended VALUES (?, ?, ?)", (identity, content, now))
+        self._behind.note_end(identity, content, now)
 
     def note_returned(self, identity: bytes, session: str, items: list[dict[str, Any]], now: float) -> None:
         self._connection.execute(
@@ -121,39 +156,29 @@ class Store:
             "SELECT what, name FROM changes WHERE customer = ? AND (event_us, rank, version) > (?, ?, ?)",
             (customer, *than),
         ).fetchall()
-        if not rows:
-            return []
-        return [change_that_set(rows)]
+        waiting = self._behind.changes.get(customer, {})
+        rows += [what for what, (order, _) in waiting.items() if order > than]
+        return [change_that_set(rows)] if rows else []
 
     def sent(self, work: Work, now: float) -> None:
         self.note(marks_of(work), now)
 
     def note(self, marks: Marks, now: float) -> None:
-        self._connection.executemany(
-            "INSERT INTO sent VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET"
-            " event_us = excluded.event_us, rank = excluded.rank, version = excluded.version, at = excluded.at"
-            " WHERE (excluded.event_us, excluded.rank, excluded.version) >= (event_us, rank, version)",
-            [(*key, *marks.order, now) for key in marks.sent],
-        )
+        self._behind.note_sent(marks.sent, marks.order, now)
         session = next((name for kind, name in marks.sent if kind == "order"), None)
         if session is not None:
-            self._connection.execute(
-                "INSERT OR REPLACE INTO customers VALUES (?, ?, ?)", (session, marks.customer, now)
-            )
+            self._behind.note_customer(session, marks.customer, now)
         if marks.changes:
-            self._connection.executemany(
-                "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (customer, what, name) DO UPDATE SET"
-                " event_us = excluded.event_us, rank = excluded.rank, version = excluded.version, at = excluded.at"
-                " WHERE (excluded.event_us, excluded.rank, excluded.version) >= (event_us, rank, version)",
-                [(marks.customer, what, name, *marks.order, now) for what, name in marks.changes],
-            )
+            self._behind.note_changes(marks.customer, marks.changes, marks.order, now)
 
     def commit(self) -> None:
+        self._behind.write()
         self._connection.commit()
 
     def forget_expired(self, now: float) -> int:
         """Forget what is older than the expiry; returns how much that was."""
         before = now - self.expiry
+        self._behind.write()
         return sum(
             self._connection.execute(f"DELETE FROM {table} WHERE at < ?", (before,)).rowcount
             for table in ("ended", "sent", "changes", "customers", "returned", "dead")
@@ -167,7 +192,10 @@ class Store:
         row: Order | None = self._connection.execute(
             "SELECT event_us, rank, version FROM sent WHERE kind = ? AND id = ?", (kind, name)
         ).fetchone()
-        return row
+        waiting = self._behind.sent.get((kind, name))
+        if waiting is None:
+            return row
+        return waiting[0] if row is None else max(row, waiting[0])
 
     def begin(self, patience: float = 60.0) -> None:
         """Begin to write beside a process that writes all the time: between two of its commits, which SQLite's own

@@ -34,7 +34,7 @@ FRESH_KEY_AFTER = 2
 """Answers 409 in a row after which a request takes a fresh key: an API that stores a 409 would replay it for ever."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Trip:
     """What the sending of one request has met so far. `key` makes the key of a generation (0 is the first).
 

@@ -27,8 +27,9 @@ LONGEST_PAUSE = 60.0
 class Remembered(Protocol):
     """What must outlive the records themselves, with an expiry."""
 
-    def content(self, identity: bytes) -> bytes | None:
-        """The content of a record of this identity that has ended, or None."""
+    def recall(self, work: Work) -> tuple[bytes | None, Order | None]:
+        """The content of a record of this identity that has ended, and the latest record that was sent of those that
+        share a session or customer with `work`; None for what there is not."""
 
     def ended(self, work: Work, now: float) -> None:
         """A record has ended, so that a repeat of it is a duplicate from now on."""
@@ -38,9 +39,6 @@ class Remembered(Protocol):
 
     def newer_changes(self, customer: str, than: Order) -> list[Change]:
         """What profile changes later than `than` have set of a customer."""
-
-    def last_of(self, key: Key) -> Order | None:
-        """The latest record of a session or customer that was sent, or None."""
 
     def sent(self, work: Work, now: float) -> None:
         """A record is about to be sent; a return has been applied."""
@@ -137,7 +135,7 @@ class Sequencer(Generic[T]):
     def arrive(self, work: Work, token: T, now: float) -> list[Decision[T]]:
         """Take in a record at `now`."""
         known = self._open.get(work.identity)
-        content = known.work.content if known is not None else self.memory.content(work.identity)
+        content, last = (known.work.content, None) if known is not None else self.memory.recall(work)
         if content is not None and content != work.content:
             return [Settled(token, work, reused())]
         if known is not None:
@@ -150,7 +148,7 @@ class Sequencer(Generic[T]):
         self._number += 1
         self._wait(_Waiting(self._number, token, work))
         # what a dead process had in flight is known as sent, and comes back: until it has, it makes nothing late
-        late = now >= self.quiet_until and self._is_late(work)
+        late = now >= self.quiet_until and last is not None and last > work.order()
         heapq.heappush(self._due, (now if late else max(now, self.quiet_until) + self.settle, self._number))
         return self.due(now)
 
@@ -278,10 +276,6 @@ class Sequencer(Generic[T]):
                         found.add(other)
                         look.append(other)
         return sorted((self._waiting[one] for one in found), key=lambda one: one.place)
-
-    def _is_late(self, work: Work) -> bool:
-        newest = [self.memory.last_of(key) for key in work.keys()]  # noqa: SIM118  it is no dict
-        return any(last is not None and last > work.order() for last in newest)
 
     def _release(self, one: _Waiting[T], now: float) -> Iterable[Decision[T]]:
         del self._waiting[one.number]

@@ -43,6 +43,7 @@ def known(memory, works):
     """All that a sequencer may ask of these works."""
     keys = sorted({key for work in works for key in work.keys()})  # noqa: SIM118
     return (
+        [memory.recall(work) for work in works],
         [memory.content(work.identity) for work in works],
         [memory.last_order(work.id) for work in works],
         [memory.last_of(key) for key in keys],
@@ -69,8 +70,8 @@ def test_what_is_old_is_forgotten_and_nothing_else(happened, now):
             (one.sent if sent else one.ended)(work, float(at))
     memory.forget(now, 8.0)
     works = [work for work, _ in happened]
-    contents, orders, of_keys, _ = known(memory, works)
-    recent_contents, recent_orders, of_recent_keys, _ = known(recent, works)
+    _, contents, orders, of_keys, _ = known(memory, works)
+    _, recent_contents, recent_orders, of_recent_keys, _ = known(recent, works)
     assert contents == recent_contents
     # an older record that is sent later makes the mark of a newer one no younger
     assert all(one in (other, None) for one, other in zip(orders, recent_orders, strict=True))

@@ -72,6 +72,8 @@ class Subscriber:
         self._pubsub = PubSub()
         self._changed = threading.Condition()
         self._queue: deque[Received] = deque()
+        self._released: deque[tuple[str, bool]] = deque()
+        """What was released, and is still counted as held: see `_sort_out`."""
         self._newest: float | None = None
         self._paused = False
         self._exempt = 0
@@ -95,6 +97,7 @@ class Subscriber:
     def held(self) -> int:
         """Messages that are neither acknowledged nor given back."""
         with self._changed:
+            self._sort_out()
             return sum(len(one.leases) for one in self._of.values())
 
     @property
@@ -133,12 +136,10 @@ class Subscriber:
 
     def release(self, ack_id_of: str, *, done: bool) -> None:
         """See holding.Holder: by the ack id, whichever subscription it is of."""
-        with self._changed:
-            for one in self._of.values():
-                if one.release(ack_id_of, done=done):
-                    if self._waiting_for_room:
-                        self._changed.notify_all()
-                    return
+        self._released.append((ack_id_of, done))  # takes no lock: the thread that sends must wait for none that reads
+        if self._waiting_for_room:
+            with self._changed:
+                self._changed.notify_all()
 
     def exempt(self, count: int) -> None:
         """So many held messages do not count: they wait for others, which must not find the buffers full of them."""
@@ -164,6 +165,7 @@ class Subscriber:
         """Send the acknowledgements that wait, and give back all that is still held."""
         self.stop()
         with self._changed:
+            self._sort_out()
             for one in self._of.values():
                 for ack_id in one.leases.all():
                     one.release(ack_id, done=False)
@@ -192,17 +194,26 @@ class Subscriber:
         thread.start()
         return thread
 
+    def _sort_out(self) -> None:
+        """Let go of what was released; with the lock."""
+        while self._released:
+            ack_id, done = self._released.popleft()
+            for one in self._of.values():
+                if one.release(ack_id, done=done):
+                    break
+
     def _room(self, one: _Subscription) -> int:
+        self._sort_out()
         if one.leases.bytes >= self._flow.bytes:
             return 0
         return self._flow.messages + self._exempt - len(one.leases)
 
     def _wait_for_room(self, one: _Subscription) -> int:
         with self._changed:
+            self._waiting_for_room += 1  # before the first look: what is released after it is told
             while not self.stopped and (self._paused or self._room(one) <= 0):
-                self._waiting_for_room += 1
                 self._changed.wait(1.0)
-                self._waiting_for_room -= 1
+            self._waiting_for_room -= 1
             return 0 if self.stopped else self._room(one)
 
     def _pull(self, one: _Subscription) -> None:
@@ -252,6 +263,7 @@ class Subscriber:
             closing = self._closing
             for one in self._of.values():
                 with self._changed:
+                    self._sort_out()
                     done, one.done = one.done, []
                     back, one.back = one.back, []
                     extend = [] if closing else one.leases.to_extend(time.monotonic())
