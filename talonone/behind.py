@@ -41,6 +41,8 @@ class WriteBehind:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._waiting = 0
+        self.writes = 0
+        """How often all of it was written."""
         self.ended: dict[bytes, tuple[bytes, float]] = {}
         """Identity -> content, and when."""
         self.sent: dict[Key, tuple[Order, float]] = {}
@@ -78,6 +80,7 @@ class WriteBehind:
     def write(self) -> None:
         """Write all of it; `commit` is the caller's."""
         self._waiting = 0
+        self.writes += 1
         self._insert("ended", ((key, *row) for key, row in self.ended.items()))
         self._insert("sent", ((*key, *order, at) for key, (order, at) in self.sent.items()))
         self._insert(

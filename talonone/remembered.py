@@ -3,6 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -44,14 +45,26 @@ CREATE INDEX IF NOT EXISTS customers_by_age ON customers (at);
 """
 
 
-MOST_AT_ONCE = 8
-"""Keys of a record that are looked up together."""
+MOST_AT_ONCE = 10
+"""Records that are looked up together."""
 
-_RECALL = [
-    "SELECT content, NULL, NULL, NULL FROM ended WHERE identity = ?"
-    + " UNION ALL SELECT NULL, event_us, rank, version FROM sent WHERE kind = ? AND id = ?" * count
-    for count in range(MOST_AT_ONCE + 1)
-]
+_FORESEE = {
+    count: "SELECT identity, content, NULL, NULL, NULL, NULL, NULL FROM ended WHERE identity IN"
+    f" ({', '.join('?' * MOST_AT_ONCE)})"
+    + " UNION ALL SELECT NULL, NULL, kind, id, event_us, rank, version FROM sent WHERE kind = ? AND id = ?"
+    * count
+    for count in (MOST_AT_ONCE, 2 * MOST_AT_ONCE)
+}
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """What was in the file when it was looked up, for these `identities`, after so many `writes`."""
+
+    writes: int = -1
+    identities: frozenset[bytes] = frozenset()
+    contents: dict[bytes, bytes] = field(default_factory=dict)
+    orders: dict[Key, Order] = field(default_factory=dict)
 
 
 class Marks(msgspec.Struct, frozen=True, array_like=True):
@@ -86,6 +99,7 @@ class Store:
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.executescript(SCHEMA)
         self._behind = WriteBehind(self._connection)
+        self._foreseen = Foreseen()
 
     def customer_of(self, session: str) -> str | None:
         """The customer of the latest order that was sent for a session."""
@@ -110,22 +124,35 @@ class Store:
         return self._connection.execute("SELECT 1 FROM dead WHERE session = ?", (session,)).fetchone() is not None
 
     def recall(self, work: Work) -> tuple[bytes | None, Order | None]:
-        """In one look: the content of a record of this identity that has ended, and the latest record that was sent
-        of those that share a session or customer with `work`."""
-        keys = work.keys()
-        if len(keys) > MOST_AT_ONCE:
+        """The content of a record of this identity that has ended, and the latest record that was sent of those that
+        share a session or customer with `work`."""
+        keys, behind, foreseen = work.keys(), self._behind, self._foreseen
+        if foreseen.writes != behind.writes or work.identity not in foreseen.identities:
             latest = [order for key in keys if (order := self.last_of(key)) is not None]
             return self.content(work.identity), max(latest, default=None)
-        waiting = self._behind.ended.get(work.identity)
-        content = None if waiting is None else waiting[0]
-        orders = [known[0] for key in keys if (known := self._behind.sent.get(key)) is not None]
-        rows = self._connection.execute(_RECALL[len(keys)], [work.identity, *chain.from_iterable(keys)]).fetchall()
-        for found, *order in rows:
-            if found is None:
-                orders.append((order[0], order[1], order[2]))
-            elif content is None:
-                content = bytes(found)
+        waiting = behind.ended.get(work.identity)
+        content = foreseen.contents.get(work.identity) if waiting is None else waiting[0]
+        orders = [order for key in keys if (order := foreseen.orders.get(key)) is not None]
+        orders += [known[0] for key in keys if (known := behind.sent.get(key)) is not None]
         return content, max(orders, default=None)
+
+    def foresee(self, works: Sequence[Work]) -> None:
+        """Look up in one statement what `recall` is about to be asked of some records, one after the other."""
+        keys = list({key for work in works for key in work.keys()})  # noqa: SIM118  it is no dict
+        if not works or len(works) > MOST_AT_ONCE or len(keys) > 2 * MOST_AT_ONCE:
+            self._foreseen = Foreseen()  # what was seen before may be old by now: a replay writes to the file, too
+            return
+        identities = [work.identity for work in works]
+        # what is missing is NULL, which equals nothing: two statements in all, which SQLite prepares once
+        count = MOST_AT_ONCE if len(keys) <= MOST_AT_ONCE else 2 * MOST_AT_ONCE
+        given = [*identities, *[None] * (MOST_AT_ONCE - len(works)), *chain.from_iterable(keys)]
+        rows = self._connection.execute(_FORESEE[count], [*given, *[None] * (2 * (count - len(keys)))]).fetchall()
+        foreseen = self._foreseen = Foreseen(self._behind.writes, frozenset(identities))
+        for identity, content, kind, name, event_us, rank, version in rows:
+            if kind is None:
+                foreseen.contents[identity] = content
+            else:
+                foreseen.orders[kind, name] = event_us, rank, version
 
     def content(self, identity: bytes) -> bytes | None:
         if identity in self._behind.ended:

@@ -6,6 +6,7 @@ Everything here runs on the engine's thread, but for what says otherwise: no loc
 import dataclasses
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -23,7 +24,7 @@ from beam_talonone.talonone.job import Job
 from beam_talonone.talonone.letters import dead_letter, result
 from beam_talonone.talonone.outcome import DONE, End, Outcome
 from beam_talonone.talonone.protocols import Known
-from beam_talonone.talonone.remembered import Store
+from beam_talonone.talonone.remembered import MOST_AT_ONCE, Store
 from beam_talonone.talonone.sequencer import Decision, Send, Sequencer, reused
 from beam_talonone.talonone.work import Work
 
@@ -78,6 +79,8 @@ class Streaming:
     """Lines that are on their way to a topic."""
     _lettering: dict[tuple[str, str], list[Message]] = field(default_factory=dict)
     """Messages whose letter is being written -> the same ones, come again."""
+    _came: deque[tuple[Callable[[], None], Work | None]] = field(default_factory=deque)
+    _taking: bool = False
     _number: int = 0
     _draining: bool = False
     _all_given_back: bool = False
@@ -92,11 +95,11 @@ class Streaming:
 
     def arrived(self, work: Work, message: Message) -> None:
         """A valid record came; may be called from any thread."""
-        self.engine.post(lambda: self._arrived(work, message))
+        self._enter(lambda: self._arrived(work, message), work)
 
     def invalid(self, kind: str, record_id: str | None, outcome: Outcome, message: Message) -> None:
         """What came is a dead letter already; may be called from any thread."""
-        self.engine.post(lambda: self._invalid(kind, record_id, outcome, message))
+        self._enter(lambda: self._invalid(kind, record_id, outcome, message), None)
 
     def drain(self, why: StopRun, grace: float) -> None:
         """Finish what is in flight, for at most `grace` seconds, and give back the rest; from any other thread."""
@@ -112,6 +115,25 @@ class Streaming:
         self.log.cut_if_large()
         self.log.close()
         self.store.close()
+
+    def _enter(self, take_in: Callable[[], None], work: Work | None) -> None:
+        self._came.append((take_in, work))
+        if not self._taking:
+            self._taking = True
+            self.engine.post(self._take_in)
+
+    def _take_in(self) -> None:
+        """Take in a portion of what came, and come again for the rest: see Engine._read_inbox."""
+        portion = [self._came.popleft() for _ in range(min(len(self._came), MOST_AT_ONCE))]
+        self.store.foresee([work for _, work in portion if work is not None])
+        for take_in, _ in portion:
+            take_in()
+        if not self._came:
+            self._taking = False
+            if not self._came:  # one that came just before would be taken in by nobody
+                return
+            self._taking = True
+        self.engine.post(self._take_in)
 
     def _arrived(self, work: Work, message: Message) -> None:
         self.account.read(work.kind)
@@ -292,6 +314,8 @@ class Streaming:
 
     def _give_back(self, over: threading.Event, until: float) -> None:
         """When nothing is being written any more, or at `until` (monotonic)."""
+        while self._came:
+            self._take_in()
         if self.writing and time.monotonic() < until:
             self.engine.after(0.02, lambda: self._give_back(over, until))
             return

@@ -20,6 +20,9 @@ def test_whenever_it_is_written_the_same_is_known(happened):
     with mock.patch.object(behind, "TOGETHER", 3):
         stores = [Store(), Store(), Store()]
         for now, (work, sent, then) in enumerate(happened):
+            if now % 5 == 0:  # what is foreseen of those to come holds, whatever happens before they come
+                stores[1].foresee(works[now : now + 5])
+            assert stores[0].recall(work) == stores[1].recall(work)
             for number, store in enumerate(stores):
                 with mock.patch.object(behind, "MOST", (1, 4, 1_000)[number]):
                     (store.sent if sent else store.ended)(work, float(now))
@@ -61,6 +64,19 @@ def test_a_record_of_any_number_of_keys_is_recalled(count):
     store.commit()
     store.ended(work, 2.0)
     assert store.recall(work) == (work.content, (7, 0, 0) if count else None)
+
+
+def test_what_another_process_wrote_is_known_to_what_comes_next(tmp_path):
+    store, replay = Store(tmp_path / "store.sqlite"), Store(tmp_path / "store.sqlite")
+    work = order(1)
+    store.foresee([work])
+    assert store.recall(work) == (None, None)
+    replay.ended(work, 1.0)
+    replay.sent(work, 1.0)
+    replay.commit()
+    for coming in ([work], [work, wide(100)], []):
+        store.foresee(coming)
+        assert store.recall(work) == (work.content, work.order())
 
 
 def wide(count):
