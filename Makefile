@@ -2,7 +2,8 @@
 #   make demo     a backfill against a local simulator, no account needed
 #   make demo-stream  the same as a stream; needs the Pub/Sub emulator and Prism (make tools)
 #   make test     the test suite; ARGS="-k name" goes to pytest
-#   make tools    Prism into .tools, which the tests of streams need beside the Pub/Sub emulator; needs Go
+#   make tools    Prism and Envoy's rate limit service into .tools, which the tests need beside the Pub/Sub emulator
+#                 and redis-server; needs Go
 #   make lint     ruff: rules and format        make types    mypy --strict
 #   make bench    the benchmarks                make docs     write the generated pages of docs/ anew
 #   make lock     renew constraints.txt         make clean    remove everything that make made
@@ -29,19 +30,23 @@ demo-stream: $(VENV)/.runtime
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(ARGS)
 
-# Prism is of the same version as Beam; a stamp says which is there. The rest of what the tests need can only be named.
+# Prism is of the same version as Beam, the rate limit service has one of its own; a stamp says which is there. The rest
+# of what the tests need can only be named.
+RATELIMIT := v1.4.1-0.20260122083618-3fb702589d36
 tools: $(VENV)/.dev
 	@version=$$($(BIN)/python -c 'from importlib.metadata import version; print(version("apache-beam"))'); \
-	stamp=.tools/prism-$$version; \
-	if ! [ -e $$stamp ] || ! [ -x .tools/bin/prism ]; then \
+	build() { \
+	  stamp=.tools/$$1-$$3; \
+	  if [ -e $$stamp ] && [ -x .tools/bin/$$1 ]; then return 0; fi; \
 	  go=$$(command -v go || command -v /usr/local/go/bin/go) || { \
-	    echo "make tools needs Go to build Prism: https://go.dev/doc/install, or apt install golang-go" >&2; exit 1; }; \
+	    echo "make tools needs Go to build $$1: https://go.dev/doc/install, or apt install golang-go" >&2; return 1; }; \
 	  if [ -z "$$HOME" ]; then \
 	    export GOPATH="$${GOPATH:-$(CURDIR)/.tools/go}" GOCACHE="$${GOCACHE:-$(CURDIR)/.tools/cache}"; fi; \
-	  mkdir -p .tools && rm -f .tools/prism-* && \
-	  GOBIN="$(CURDIR)/.tools/bin" "$$go" install -modcacherw \
-	    github.com/apache/beam/sdks/v2/go/cmd/prism@v$$version && touch $$stamp || exit 1; \
-	fi
+	  mkdir -p .tools && rm -f .tools/$$1-* && \
+	  GOBIN="$(CURDIR)/.tools/bin" "$$go" install -modcacherw $$2@$$3 && touch $$stamp; \
+	}; \
+	build prism github.com/apache/beam/sdks/v2/go/cmd/prism v$$version && \
+	build service_cmd github.com/envoyproxy/ratelimit/src/service_cmd $(RATELIMIT)
 	@$(BIN)/python tests/streams/tools.py
 
 lint: $(VENV)/.dev

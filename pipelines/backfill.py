@@ -28,7 +28,7 @@ from beam_talonone.talonone.sessions import profile_of
 from beam_talonone.talonone.stats import Stats
 from beam_talonone.talonone.transport import check_base_url, in_clear
 from beam_talonone.talonone.work import Work
-from beam_talonone.transforms.engines import EngineConfig, close_engine, engine_for, read_key
+from beam_talonone.transforms.engines import EngineConfig, check_rate_service, close_engine, engine_for, read_key
 from beam_talonone.transforms.formats.errors import SourceError
 from beam_talonone.transforms.formats.files import FileInfo, match_files
 from beam_talonone.transforms.prepare import Origin
@@ -55,7 +55,7 @@ class Backfill:
             EngineSettings(
                 check_base_url(sending.base_url), sending.rate, sending.concurrency, sending.give_up_after
             ),
-            sending.api_key_env, sending.api_key_secret,
+            sending.api_key_env, sending.api_key_secret, sending.rate_service,
         )  # fmt: skip
         self._engine: Engine | None = None
 
@@ -65,6 +65,7 @@ class Backfill:
         Raises ConfigurationError before anything was sent, StopRun when it ended early and can be resumed.
         """
         read_key(self.options.sending.api_key_env, self.options.sending.api_key_secret)
+        check_rate_service(self._config)
         if in_clear(self.options.sending.base_url):
             self._notice(f"{self.options.sending.base_url} is not https: the API key travels in clear text")
         bounded_runner(self.options.beam_args)

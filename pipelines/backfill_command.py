@@ -20,6 +20,7 @@ from beam_talonone.pipelines.commands import (
     Mode,
     ProfilesFirst,
     Rate,
+    RateService,
     Resume,
     RunnerConfig,
     Since,
@@ -68,6 +69,7 @@ def backfill(
     base_url: BaseUrl = None,
     api_key_secret: KeySecret = None,
     rate: Rate = 100.0,
+    rate_service: RateService = None,
     concurrency: Concurrency = 64,
     give_up_after: GiveUp = 300.0,
     max_dead_letters: MaxDead = "50%",
@@ -88,7 +90,7 @@ def backfill(
         dry=dry, results=results, events_api=events_api,
     )  # fmt: skip
     sending = sending_options(
-        base_url, rate, concurrency, give_up_after, max_dead_letters, edit_closed, api_key_secret
+        base_url, rate, concurrency, give_up_after, max_dead_letters, edit_closed, api_key_secret, rate_service
     )
     args = runner_args(runner_config, beam_args)
     if not dry:

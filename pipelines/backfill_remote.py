@@ -12,7 +12,11 @@ from beam_talonone.pipelines.mirror import Place
 from beam_talonone.pipelines.report import account
 from beam_talonone.pipelines.runner import beam_options, make_runner, runner_name
 from beam_talonone.pipelines.shard_run import GraphOptions
+from beam_talonone.pipelines.stream import on_dataflow
+from beam_talonone.talonone.engine import EngineSettings
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopRun
+from beam_talonone.talonone.transport import check_base_url
+from beam_talonone.transforms.engines import EngineConfig, check_rate_service
 
 
 def run_remote(options: GraphOptions, notice: Callable[[str], None]) -> int:
@@ -22,6 +26,7 @@ def run_remote(options: GraphOptions, notice: Callable[[str], None]) -> int:
     """
     settings = beam_options(options.beam_args)
     runner = make_runner(settings)
+    check_rate_service(engine_config(options), notice if on_dataflow(settings) else None)
     try:
         pipeline = create_pipeline(options, runner, settings)
     except ValueError as error:  # of Beam's, on options that are missing or wrong
@@ -50,6 +55,15 @@ def run_remote(options: GraphOptions, notice: Callable[[str], None]) -> int:
     if report is None:
         raise StopRun(f"the job ended without a report; go on with --resume ({_state(result)})")
     return _told(options, json.loads(report), notice)
+
+
+def engine_config(options: GraphOptions) -> EngineConfig:
+    """What each shard sends with, but for its share of the rate."""
+    sending = options.sending
+    engine = EngineSettings(
+        check_base_url(sending.base_url), sending.rate, sending.concurrency, sending.give_up_after
+    )
+    return EngineConfig(engine, sending.api_key_env, sending.api_key_secret, sending.rate_service, options.shards)
 
 
 def claim(place: Place, options: GraphOptions, notice: Callable[[str], None]) -> bool:

@@ -44,6 +44,14 @@ KeySecret = Annotated[
     ),
 ]
 Rate = Annotated[float, typer.Option("--rate", help="Requests a second for the whole job.")]
+RateService = Annotated[
+    str | None,
+    typer.Option(
+        "--rate-service",
+        metavar="HOST:PORT",
+        help="Envoy's rate limit service, for one limit over many processes; --rate is then the most of each.",
+    ),
+]
 Concurrency = Annotated[int, typer.Option("--concurrency", help="Requests in flight at most.")]
 GiveUp = Annotated[
     float, typer.Option("--give-up-after", metavar="SECONDS", help="How long the API may be unreachable.")
@@ -104,6 +112,7 @@ def replay(
     base_url: BaseUrl = None,
     api_key_secret: KeySecret = None,
     rate: Rate = 100.0,
+    rate_service: RateService = None,
     concurrency: Concurrency = 64,
     give_up_after: GiveUp = 300.0,
     max_dead_letters: MaxDead = "50%",
@@ -117,7 +126,7 @@ def replay(
         globs, "jsonl", assume_timezone, profile_mode=profile_mode, results=results, events_api=events_api
     )
     sending = sending_options(
-        base_url, rate, concurrency, give_up_after, max_dead_letters, edit_closed, api_key_secret
+        base_url, rate, concurrency, give_up_after, max_dead_letters, edit_closed, api_key_secret, rate_service
     )
     confirm(yes, f"Closed sessions trigger live campaigns at {sending.base_url}. Go on?")
     from beam_talonone.pipelines.console import run_with_progress
@@ -229,9 +238,11 @@ def sending_options(
     max_dead: str,
     edit_closed: str | None,
     api_key_secret: str | None,
+    rate_service: str | None = None,
 ) -> SendingOptions:
     from beam_talonone.talonone.api_key import check_secret_name
     from beam_talonone.talonone.transport import check_base_url
+    from beam_talonone.transforms.shared_rate import check_address
 
     if not base_url:
         raise ConfigurationError("no base URL: give --base-url or set TALONONE_BASE_URL")
@@ -239,6 +250,7 @@ def sending_options(
         check_base_url(base_url),
         api_key_secret=None if api_key_secret is None else check_secret_name(api_key_secret),
         rate=positive("--rate", rate),
+        rate_service=None if rate_service is None else check_address(rate_service),
         concurrency=int(positive("--concurrency", concurrency)),
         give_up_after=positive("--give-up-after", give_up),
         max_dead_letters=parse_max_dead_letters(max_dead),

@@ -113,6 +113,8 @@ class SendingOptions:
     api_key_secret: str | None = None
     """A secret of Secret Manager that holds the key; it goes before the environment variable."""
     rate: float = 100.0
+    rate_service: str | None = None
+    """HOST:PORT of a service that shares out the rate; `rate` is then the most of it that one process has."""
     concurrency: int = 64
     give_up_after: float = 300.0
     max_dead_letters: MaxDeadLetters = field(default_factory=lambda: MaxDeadLetters(share=0.5, text="50%"))

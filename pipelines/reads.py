@@ -15,6 +15,7 @@ from beam_talonone.pipelines.commands import (
     MaxDead,
     Output,
     Rate,
+    RateService,
     Resume,
     RunnerConfig,
     Since,
@@ -43,6 +44,7 @@ def verify(
     base_url: BaseUrl = None,
     api_key_secret: KeySecret = None,
     rate: Rate = 100.0,
+    rate_service: RateService = None,
     concurrency: Concurrency = 64,
     give_up_after: GiveUp = 300.0,
     max_dead_letters: MaxDead = "50%",
@@ -55,7 +57,9 @@ def verify(
     globs = given_globs(orders=orders, returns=returns, profiles=profiles, events=None, calls=None)
     options = BackfillOptions(
         input_options(globs, format, assume_timezone, since, until),
-        sending_options(base_url, rate, concurrency, give_up_after, max_dead_letters, None, api_key_secret),
+        sending_options(
+            base_url, rate, concurrency, give_up_after, max_dead_letters, None, api_key_secret, rate_service
+        ),
         output,
         resume,
         beam_args=runner_args(runner_config, beam_args),
@@ -84,6 +88,7 @@ def lookup(
     base_url: BaseUrl = None,
     api_key_secret: KeySecret = None,
     rate: Rate = 100.0,
+    rate_service: RateService = None,
     concurrency: Concurrency = 64,
     give_up_after: GiveUp = 300.0,
     max_dead_letters: MaxDead = "50%",
@@ -96,7 +101,9 @@ def lookup(
     row = read_operation(operation)
     options = BackfillOptions(
         input_options({LOOKUPS: input}, format, None, operation=row.name),
-        sending_options(base_url, rate, concurrency, give_up_after, max_dead_letters, None, api_key_secret),
+        sending_options(
+            base_url, rate, concurrency, give_up_after, max_dead_letters, None, api_key_secret, rate_service
+        ),
         output,
         resume,
         limit,

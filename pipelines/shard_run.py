@@ -50,7 +50,8 @@ UNKNOWN_FIELDS = 15
 @dataclass(frozen=True)
 class GraphOptions:
     """All of a backfill that is one pipeline. `output` is a folder, local or gs://; `rate` of `sending`
-    is that of the whole job, of which each of `shards` has its share; `concurrency` is that of each shard."""
+    is that of the whole job, of which each of `shards` has its share, unless a `rate_service` gives them their parts;
+    `concurrency` is that of each shard."""
 
     input: InputOptions
     sending: SendingOptions
@@ -91,12 +92,14 @@ class ShardRun(Backfill):
     """A run of the shard `shard` in the folder `local` of this machine, which is empty."""
 
     def __init__(self, options: GraphOptions, shard: int, local: Path, started: float) -> None:
-        rate = options.sending.rate / options.shards
+        shared = options.sending.rate_service is not None
+        rate = options.sending.rate if shared else options.sending.rate / options.shards
         sending = replace(options.sending, rate=rate)
         super().__init__(BackfillOptions(options.input, sending, local), log.info)
         self._graph, self._name, self._started = options, shard_name(shard), started
         window = int(min(WINDOW, max(4 * LEAST_AHEAD, AHEAD * rate)))
-        self._config = replace(self._config, settings=replace(self._config.settings, window=window))
+        settings = replace(self._config.settings, window=window)
+        self._config = replace(self._config, settings=settings, among=options.shards)
         self._block = int(max(LEAST_AHEAD, AHEAD * rate))
         self._output = Place(options.output)
         self._state = Place(self._output.path("state", self._name))

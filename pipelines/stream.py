@@ -8,11 +8,14 @@ import apache_beam as beam
 
 from beam_talonone.pipelines.stream_options import StreamOptions
 from beam_talonone.transforms.apply import ApplyRecords
-from beam_talonone.transforms.messages import PrepareMessages
+from beam_talonone.transforms.messages import PrepareTogether
 from beam_talonone.transforms.pubsub.source import ReadFromPubSubAtLeastOnce
 
 BUNDLE = 60.0
 """Seconds: nothing waits for a bundle's end, and in each gap between two nothing is read for 20 to 200 ms."""
+
+TOGETHER = 50
+"""Messages that go through the graph together: preparing them takes a millisecond."""
 
 
 def create_pipeline(options: StreamOptions, runner: Any, beam_options: Any) -> beam.Pipeline:
@@ -45,7 +48,10 @@ def workers(beam_options: Any) -> int:
 
 def share(options: StreamOptions, among: int) -> StreamOptions:
     """What each of so many workers may do, so that all together never send more than the whole rate."""
-    return replace(options, rate=options.rate / among, concurrency=math.ceil(options.concurrency / among))
+    concurrency = math.ceil(options.concurrency / among)
+    if options.rate_service is not None:
+        return replace(options, concurrency=concurrency, among=among)
+    return replace(options, concurrency=concurrency, rate=options.rate / among)
 
 
 def local_graph(pipeline: beam.Pipeline, options: StreamOptions) -> None:
@@ -53,8 +59,8 @@ def local_graph(pipeline: beam.Pipeline, options: StreamOptions) -> None:
     would lose it."""
     outcomes = (
         pipeline
-        | "Read" >> ReadFromPubSubAtLeastOnce(sorted(options.kinds()), bundle=BUNDLE)
-        | "Prepare" >> beam.ParDo(PrepareMessages(options.kinds(), options.build_options(), options.assume_timezone))
+        | "Read" >> ReadFromPubSubAtLeastOnce(sorted(options.kinds()), bundle=BUNDLE, together=TOGETHER)
+        | "Prepare" >> beam.ParDo(PrepareTogether(options.kinds(), options.build_options(), options.assume_timezone))
         | "Apply" >> beam.ParDo(ApplyRecords(options.job))
     )
     # a stage without an output makes Prism spin a core

@@ -16,6 +16,7 @@ from beam_talonone.pipelines.commands import (
     KeySecret,
     Mode,
     Rate,
+    RateService,
     RunnerConfig,
     Zone,
     given_globs,
@@ -73,6 +74,7 @@ def stream(
     base_url: BaseUrl = None,
     api_key_secret: KeySecret = None,
     rate: Rate = 100.0,
+    rate_service: RateService = None,
     concurrency: Concurrency = 64,
     runner_config: RunnerConfig = None,
     beam_args: BeamArgs = None,
@@ -80,7 +82,7 @@ def stream(
     """Apply what arrives on Pub/Sub within seconds, until stopped. SIGTERM or Ctrl-C drains and ends with 0."""
     parse_zone(assume_timezone)
     subscriptions = given_globs(orders=orders, returns=returns, profiles=profiles, events=events, calls=calls)
-    sending = sending_options(base_url, rate, concurrency, 300.0, "50%", edit_closed, api_key_secret)
+    sending = sending_options(base_url, rate, concurrency, 300.0, "50%", edit_closed, api_key_secret, rate_service)
     from beam_talonone.pipelines.stream_options import StreamOptions
 
     options = StreamOptions(
@@ -89,6 +91,7 @@ def stream(
         f"stream-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:6]}",
         api_key_secret=sending.api_key_secret,
         rate=sending.rate,
+        rate_service=sending.rate_service,
         concurrency=sending.concurrency,
         dead_letters=dead_letters,
         results=results,

@@ -19,7 +19,8 @@ class StreamOptions:
     and `results` are topics (projects/P/topics/T) or folders. `settle`, `wait_for_order`, `bulk_age` and `remember`
     are in seconds. `state`, `bulk_age`, `exit_on_auth_error`, `health_port` and `prism_location` concern the local
     graph only. `rate` (requests a second) and `concurrency` are those of the whole job; on Dataflow each
-    worker has its share of them.
+    worker has its share of them. With a `rate_service` (HOST:PORT) each worker may have the whole rate, of which the
+    service grants it a part; `among` is how many workers there are, None if nobody knows.
     """
 
     subscriptions: dict[str, str]
@@ -28,6 +29,8 @@ class StreamOptions:
     api_key_env: str = DEFAULT_KEY_ENV
     api_key_secret: str | None = None
     rate: float = 100.0
+    rate_service: str | None = None
+    among: int | None = None
     concurrency: int = 64
     dead_letters: str | None = None
     results: str | None = None
@@ -62,4 +65,4 @@ class StreamOptions:
     def engine_config(self) -> EngineConfig:
         """What makes the sending engine. Waits out an outage for ever. Raises ConfigurationError for a bad URL."""
         settings = EngineSettings(check_base_url(self.base_url), self.rate, self.concurrency, give_up_after=None)
-        return EngineConfig(settings, self.api_key_env, self.api_key_secret)
+        return EngineConfig(settings, self.api_key_env, self.api_key_secret, self.rate_service, self.among)

@@ -30,7 +30,7 @@ from beam_talonone.talonone.sequencer import Sequencer
 from beam_talonone.talonone.streaming import Streaming
 from beam_talonone.talonone.transport import in_clear
 from beam_talonone.transforms.apply import enter_stream, leave_stream
-from beam_talonone.transforms.engines import key_source, read_key
+from beam_talonone.transforms.engines import check_rate_service, key_source, rate_service, read_key
 from beam_talonone.transforms.pubsub.subscriber import Flow, Subscriber, close_subscriber, enter_subscriber
 
 log = logging.getLogger(__name__)
@@ -73,6 +73,7 @@ class StreamRun:
                 "--state DIR is needed: what must survive a crash is kept there, as Prism keeps nothing"
             )
         key = read_key(options.api_key_env, options.api_key_secret)
+        check_rate_service(options.engine_config())
         if in_clear(options.base_url):
             self._notice(f"{options.base_url} is not https: the API key travels in clear text")
         settings = self._check_runner()
@@ -105,7 +106,8 @@ class StreamRun:
         enter_subscriber(names, self._subscriber)
         try:
             source = key_source(options.api_key_env, options.api_key_secret)
-            engine = Engine(options.engine_config().settings, key, self._holds_on, source)
+            config = options.engine_config()
+            engine = Engine(config.settings, key, self._holds_on, source, rate_service(config))
             self._streaming = streaming = self._make_streaming(state, engine)
         except BaseException:
             close_subscriber(names)
@@ -306,6 +308,7 @@ def _submit(options: StreamOptions, settings: Any, notice: Callable[[str], None]
     from apache_beam.options.pipeline_options import StandardOptions
     from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 
+    check_rate_service(options.engine_config(), elsewhere=notice)
     settings.view_as(StandardOptions).streaming = True
     result = create_pipeline(options, DataflowRunner(), settings).run()
     if result.has_job:  # a template is written down, and launched later

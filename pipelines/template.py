@@ -36,7 +36,7 @@ class Template:
 
 
 REQUESTS = ("profile_mode", "events_api", "edit_closed", "assume_timezone")
-SENDING = ("base_url", "api_key_secret", "rate", "concurrency")
+SENDING = ("base_url", "api_key_secret", "rate", "rate_service", "concurrency")
 
 TEMPLATES = {
     "backfill": Template(

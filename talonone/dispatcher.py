@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.pacing import Pacer
+from beam_talonone.talonone.shared_rate import SharedRate
 from beam_talonone.talonone.work import Key
 
 
@@ -18,17 +19,18 @@ class Departures:
     """Hands out leave to send: at most `concurrency` in flight, at the pacer's times, to the oldest that may go.
 
     Nothing queues for the pacer in the order of asking: when a departure is due, whoever is oldest then takes it.
+    Where a rate is shared with other processes, each departure takes a token of it as well.
     """
 
-    def __init__(self, pacer: Pacer, concurrency: int) -> None:
-        self._pacer = pacer
+    def __init__(self, pacer: Pacer, concurrency: int, shared: SharedRate | None = None) -> None:
+        self._pacer, self._shared = pacer, shared
         self._concurrency = self._free = concurrency
         self._waiting: list[tuple[int, int, Callable[[], bool]]] = []
         self._count = 0
         self._wake = asyncio.Event()
         self._leaves: set[asyncio.Future[None]] = set()
         self.throttled = 0.0
-        """Seconds in which a request was ready and the pacer held it back."""
+        """Seconds in which a request was ready and the rate held it back."""
 
     @property
     def in_flight(self) -> int:
@@ -69,7 +71,8 @@ class Departures:
         self._wake.set()
 
     async def run(self) -> None:
-        """Hand out departures for ever; cancel to end."""
+        """Hand out departures for ever; cancel to end. Raises Unreachable when the rate is shared by a service that
+        has not answered for too long."""
         clock = asyncio.get_running_loop().time
         while True:
             while not self._waiting or not self._free:
@@ -81,6 +84,11 @@ class Departures:
                 await asyncio.sleep(delay)
                 self._pacer.left(clock())
                 self.throttled += delay
+            if self._shared is not None:
+                held = await self._shared.take()
+                if held > 0:
+                    self._pacer.left(clock())
+                    self.throttled += held
             while self._waiting:
                 _, _, start = heapq.heappop(self._waiting)
                 if start():

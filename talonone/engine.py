@@ -26,6 +26,8 @@ from beam_talonone.talonone.outcome import Outcome
 from beam_talonone.talonone.pacing import Pacer
 from beam_talonone.talonone.quiet import quiet_process
 from beam_talonone.talonone.sender import Sender, Trip
+from beam_talonone.talonone.shared_pace import SharedPace
+from beam_talonone.talonone.shared_rate import Drawn, RateService, SharedRate
 from beam_talonone.talonone.stats import Stats
 from beam_talonone.talonone.tracing import follow_provider
 from beam_talonone.talonone.transport import HttpTransport, check_base_url
@@ -67,9 +69,11 @@ class Engine:
         api_key: str,
         hold_on: Callable[[StopRun], bool] | None = None,
         key_source: KeySource | None = None,
+        rate_service: RateService | None = None,
     ) -> None:
         """`hold_on` is asked when the key is refused or the address is wrong: True waits for it to be put right.
-        Before that the key is read once more from `key_source`."""
+        Before that the key is read once more from `key_source`. With a `rate_service`, which ends with the engine,
+        the rate is shared with other processes."""
         check_base_url(settings.base_url)
         quiet_process()
         follow_provider()
@@ -79,7 +83,7 @@ class Engine:
         self.failure: BaseException | None = None
         self.pending = 0
         """Jobs taken in and not yet done."""
-        self._key, self._key_source = api_key, key_source
+        self._key, self._key_source, self._rate_service = api_key, key_source, rate_service
         self._hold_on = hold_on
         self._loop = uvloop.new_event_loop()
         self._inbox: deque[Callable[[], None]] = deque()
@@ -172,6 +176,8 @@ class Engine:
     def close(self) -> None:
         """End the engine's thread. Jobs that are not done stay undone; whoever waits for them is told so."""
         self._wake(self._closing.set)
+        if self._rate_service is not None:
+            self._rate_service.close()
         self._thread.join()
         self._fail(StopRun("the engine is closed"))
 
@@ -182,8 +188,9 @@ class Engine:
 
     @property
     def pace(self) -> float:
-        """Requests a second that may leave for now: the rate, or less after the API asked for it."""
-        return self.settings.rate * self._pacer.factor(self._loop.time())
+        """Requests a second that may leave for now: the rate, or less after the API asked for it, or while others
+        have their part of it."""
+        return self._pacer.rate * self._pacer.factor(self._loop.time())
 
     @property
     def in_flight(self) -> int:
@@ -260,7 +267,7 @@ class Engine:
         settings = self.settings
         async with HttpTransport(settings.base_url, self._key, settings.timeout) as transport:
             self._pacer = pacer = Pacer(settings.rate)
-            self._departures = Departures(pacer, settings.concurrency)
+            self._departures = Departures(pacer, settings.concurrency, self._shared_rate(pacer))
             self._dispatcher = Dispatcher(self._departures, self._failed)
             self._sender = Sender(
                 transport.send, self._departures, pacer, settings.base_url, settings.give_up_after, self.stats,
@@ -275,6 +282,19 @@ class Engine:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _shared_rate(self, pacer: Pacer) -> SharedRate | None:
+        service = self._rate_service
+        if service is None:
+            return None
+        # draws one after the other, on a thread of their own: the default one may be busy with other things
+        thread = concurrent.futures.ThreadPoolExecutor(1, "talonone-rate")
+
+        async def draw(hits: int) -> Drawn:
+            return await self._loop.run_in_executor(thread, service.draw, hits)
+
+        pace = SharedPace(self.settings.rate, service.limit, service.among)
+        return SharedRate(pacer, pace, draw, service.name, self.settings.give_up_after)
 
     async def _answers(self, requests: list[Request]) -> list[Answer]:
         return await asyncio.gather(*(self._read(request) for request in requests))

@@ -5,7 +5,7 @@ is given back. Where its memory is kept is somebody else's: see talonone.remembe
 """
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -146,10 +146,14 @@ class Sequencer(Generic[T]):
             return [Settled(token, work, Outcome(End.DUPLICATE))]
         self._open[work.identity] = _Open(token, work, now)
         self._number += 1
-        self._wait(_Waiting(self._number, token, work))
         # what a dead process had in flight is known as sent, and comes back: until it has, it makes nothing late
         late = now >= self.quiet_until and last is not None and last > work.order()
-        heapq.heappush(self._due, (now if late else max(now, self.quiet_until) + self.settle, self._number))
+        due = now if late else max(now, self.quiet_until) + self.settle
+        keys = work.keys()
+        if due <= now and not (self._due and self._due[0][0] <= now) and not any(key in self._by_key for key in keys):
+            return self._let_go(token, work, now)  # nothing goes before it
+        self._wait(_Waiting(self._number, token, work))
+        heapq.heappush(self._due, (due, self._number))
         return self.due(now)
 
     def due(self, now: float) -> list[Decision[T]]:
@@ -277,7 +281,7 @@ class Sequencer(Generic[T]):
                         look.append(other)
         return sorted((self._waiting[one] for one in found), key=lambda one: one.place)
 
-    def _release(self, one: _Waiting[T], now: float) -> Iterable[Decision[T]]:
+    def _release(self, one: _Waiting[T], now: float) -> list[Decision[T]]:
         del self._waiting[one.number]
         keys = one.work.keys()
         for key in keys:
@@ -286,13 +290,15 @@ class Sequencer(Generic[T]):
                 heapq.heappop(waiting)
             if not waiting:
                 self._by_key.pop(key, None)
-        left = self._left_of(one.work)
+        return self._let_go(one.token, one.work, now)
+
+    def _let_go(self, token: T, work: Work, now: float) -> list[Decision[T]]:
+        left = self._left_of(work)
         if left is None:
-            superseded = Outcome(End.SUPERSEDED)
-            return self.ended(one.work, superseded, now)
+            return self.ended(work, Outcome(End.SUPERSEDED), now)
         if left.kind != "returns":  # one that came before its order must not make the order a late one
             self.memory.sent(left, now)
-        return [Send(one.token, left, len(left.parts) < len(one.work.parts))]
+        return [Send(token, left, len(left.parts) < len(work.parts))]
 
     def _left_of(self, work: Work) -> Work | None:
         """What newer records have left to be sent of `work`; None for nothing."""

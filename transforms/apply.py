@@ -26,22 +26,22 @@ def leave_stream(name: str) -> None:
 
 
 class ApplyRecords(beam.DoFn):  # type: ignore[misc]
-    """(Received, Prepared) -> nothing. It waits for no outcome: a bundle that did would cost a tenth of the pace, and
-    what bounds the records under way is that the source reads no more than it may hold."""
+    """Lists of (Received, Prepared) -> nothing. It waits for no outcome: a bundle that did would cost a tenth of the
+    pace, and what bounds the records under way is that the source reads no more than it may hold."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._tell_at = 0.0
 
-    def process(self, element: tuple[Received, Prepared]) -> Iterator[Any]:
-        message, prepared = element
+    def process(self, elements: list[tuple[Received, Prepared]]) -> Iterator[Any]:
         streaming = _streams[self._name]
-        if prepared.unknown_fields:
-            streaming.account.unknown[prepared.raw.kind] += prepared.unknown_fields
-        if prepared.work is not None:
-            streaming.arrived(prepared.work, message)
-        else:
-            streaming.invalid(prepared.raw.kind, prepared.id_or_none(), invalid(prepared), message)
+        for message, prepared in elements:
+            if prepared.unknown_fields:
+                streaming.account.unknown[prepared.raw.kind] += prepared.unknown_fields
+            if prepared.work is not None:
+                streaming.arrived(prepared.work, message)
+            else:
+                streaming.invalid(prepared.raw.kind, prepared.id_or_none(), invalid(prepared), message)
         # outcomes come on another thread, in no bundle; what no bundle comes after is told by /metrics alone
         now = time.monotonic()
         if now >= self._tell_at:

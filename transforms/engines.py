@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,17 +13,24 @@ from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.once import Once
 from beam_talonone.talonone.transport import check_base_url
 from beam_talonone.transforms.secrets import read_secret
+from beam_talonone.transforms.shared_rate import EnvoyService, NotReached, check_address
 
 DEFAULT_KEY_ENV = "TALONONE_API_KEY"
 
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """What a worker needs to make an engine. It travels in graphs, so it names the key and never holds it."""
+    """What a worker needs to make an engine. It travels in graphs, so it names the key and never holds it.
+
+    With a `rate_service` (HOST:PORT) the rate of the settings is the most that this process may have of one that many
+    share; `among` is how many, None if nobody knows.
+    """
 
     settings: EngineSettings
     api_key_env: str = DEFAULT_KEY_ENV
     api_key_secret: str | None = None
+    rate_service: str | None = None
+    among: int | None = None
 
 
 def engine_config(
@@ -32,10 +40,13 @@ def engine_config(
     concurrency: int,
     give_up_after: float,
     api_key_secret: str | None = None,
+    rate_service: str | None = None,
 ) -> EngineConfig:
     """The settings of a step, checked; without `base_url` that of TALONONE_BASE_URL. Raises ConfigurationError."""
     if api_key_secret is not None:
         check_secret_name(api_key_secret, "api_key_secret")
+    if rate_service is not None:
+        check_address(rate_service, "rate_service")
     url = base_url or os.environ.get("TALONONE_BASE_URL")
     if not url:
         raise ConfigurationError("no base URL: give base_url or set TALONONE_BASE_URL")
@@ -45,18 +56,19 @@ def engine_config(
     if not rate > 0 or concurrency < 1:
         raise ConfigurationError("rate and concurrency must be above 0")
     settings = EngineSettings(check_base_url(url), rate, concurrency, give_up_after)
-    return EngineConfig(settings, api_key_env, api_key_secret)
+    return EngineConfig(settings, api_key_env, api_key_secret, rate_service)
 
 
 def display_data(config: EngineConfig) -> dict[str, Any]:
     """The settings as Beam shows them beside a step; nothing about the key."""
     settings = config.settings
-    return {
+    shown = {
         "base_url": settings.base_url,
         "rate": settings.rate,
         "concurrency": settings.concurrency,
         "give_up_after": settings.give_up_after,
     }
+    return shown if config.rate_service is None else {**shown, "rate_service": config.rate_service}
 
 
 _engines: dict[EngineConfig, Engine] = {}
@@ -89,10 +101,38 @@ def key_source(env: str, secret: str | None = None) -> KeySource:
     return KeySource(f"--api-key-secret {secret}", partial(read_key, env, secret))
 
 
+def rate_service(config: EngineConfig) -> EnvoyService | None:
+    """Who grants the rate that is shared, for whoever asks, who is to close it; None where nothing is shared.
+
+    Raises ConfigurationError when the service does not answer or does not know the deployment.
+    """
+    if config.rate_service is None:
+        return None
+    return EnvoyService(config.rate_service, config.settings.base_url, config.among)
+
+
+def check_rate_service(config: EngineConfig, elsewhere: Callable[[str], None] | None = None) -> None:
+    """Ask the service that grants the rate whether it does. Raises ConfigurationError.
+
+    Where others do the sending, and may be in another network, `elsewhere` is told that it cannot be reached here.
+    """
+    try:
+        service = rate_service(config)
+    except NotReached as error:
+        if elsewhere is None:
+            raise
+        elsewhere(f"not from here: {error}; the workers ask again")
+        return
+    if service is not None:
+        service.close()
+
+
 def make_engine(config: EngineConfig) -> Engine:
-    """An engine for whoever asks, who is to close it. Raises ConfigurationError when there is no key."""
+    """An engine for whoever asks, who is to close it. Raises ConfigurationError when there is no key, or the service
+    that grants the rate does not."""
     named = config.api_key_env, config.api_key_secret
-    return Engine(config.settings, read_key(*named), key_source=key_source(*named))
+    key = read_key(*named)
+    return Engine(config.settings, key, key_source=key_source(*named), rate_service=rate_service(config))
 
 
 def engine_for(config: EngineConfig) -> Engine:

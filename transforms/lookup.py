@@ -62,11 +62,14 @@ class LookupTalonOne(beam.PTransform):  # type: ignore[misc]
         rate: float = 100.0,
         concurrency: int = 64,
         give_up_after: float = 300.0,
+        rate_service: str | None = None,
     ) -> None:
         super().__init__()
         self._operation = read_operation(operation).name
         self._lookup = lookup
-        self._config = engine_config(base_url, api_key_env, rate, concurrency, give_up_after, api_key_secret)
+        self._config = engine_config(
+            base_url, api_key_env, rate, concurrency, give_up_after, api_key_secret, rate_service
+        )
         self._job = uuid.uuid4().hex[:12]
 
     def default_label(self) -> str:

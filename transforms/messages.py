@@ -47,4 +47,14 @@ class PrepareMessages(beam.DoFn):  # type: ignore[misc]
         self._assume = None if self._zone is None else ZoneInfo(self._zone)
 
     def process(self, message: Received) -> Iterator[tuple[Received, Prepared]]:
-        yield message, prepare_message(message, self._kinds[message.subscription], self._options, self._assume)
+        yield message, self._prepare(message)
+
+    def _prepare(self, message: Received) -> Prepared:
+        return prepare_message(message, self._kinds[message.subscription], self._options, self._assume)
+
+
+class PrepareTogether(PrepareMessages):
+    """A list of Received -> a list of (Received, Prepared)."""
+
+    def process(self, messages: list[Received]) -> Iterator[list[tuple[Received, Prepared]]]:  # type: ignore[override]
+        yield [(message, self._prepare(message)) for message in messages]

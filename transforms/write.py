@@ -62,7 +62,8 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
     line's options: `base_url` (else TALONONE_BASE_URL where the pipeline is built), `api_key_env` names the
     environment variable that holds the key on the worker, `api_key_secret` a secret of Secret Manager that does
     instead (projects/P/secrets/S[/versions/V]), `rate` in requests a second, `concurrency` requests in flight,
-    `give_up_after` in seconds. All steps of a process with the same settings share one rate. Records
+    `give_up_after` in seconds. All steps of a process with the same settings share one rate; several processes share
+    one where `rate_service` is the HOST:PORT of Envoy's rate limit service (docs/runners.md). Records
     of one order and of one customer are sent one at a time and in order; the step holds back what comes faster than
     the rate. All calls keep one order, so one worker sends them. What the API would do twice (docs/operations.md) is
     not sent again when a bundle is tried again, as long as the worker lives; to survive a kill it takes the journal
@@ -80,6 +81,7 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         rate: float = 100.0,
         concurrency: int = 64,
         give_up_after: float = 300.0,
+        rate_service: str | None = None,
         profile_mode: Literal["bulk", "rules"] = "bulk",
         events_api: Literal["v2", "v3"] = "v2",
         edit_closed: Literal["reopen"] | None = None,
@@ -99,7 +101,9 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         if assume_timezone is not None and assume_timezone not in available_timezones():
             raise ConfigurationError(f"assume_timezone {assume_timezone!r} is not a time zone such as Europe/Berlin")
         self._kind = kind
-        self._config = engine_config(base_url, api_key_env, rate, concurrency, give_up_after, api_key_secret)
+        self._config = engine_config(
+            base_url, api_key_env, rate, concurrency, give_up_after, api_key_secret, rate_service
+        )
         self._build = BuildOptions(dry, results, profile_mode, events_api)
         self._options = SendOptions(dry=dry, edit_closed=edit_closed, effects=results)
         self._assume_timezone = assume_timezone

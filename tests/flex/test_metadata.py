@@ -52,6 +52,10 @@ SHARED = {
         ["", "talonone-api-key", "4f9c1d7ab2", f"{SECRET}/versions/", f"{SECRET}/3", f"{SECRET} "],
     ),
     "rate": ABOVE_0,
+    "rate_service": (
+        ["ratelimit.internal:8081", "10.0.0.7:8081", "[fd00::7]:8081"],
+        ["", "ratelimit", "ratelimit:", ":8081", "http://ratelimit:8081", "ratelimit:0", "ratelimit:123456", "a b:1"],
+    ),
     "concurrency": WHOLE,
     "sdk_container_image": (
         [f"{IMAGE}:0.1.0", f"{IMAGE}@sha256:{'0f' * 32}", "gcr.io/p/i:1", "localhost:5000/i:1"],

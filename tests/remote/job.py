@@ -25,6 +25,8 @@ class Job:
     sending: Json = field(default_factory=dict)
     input: Json = field(default_factory=dict)
     slice: int = 10_000
+    beam: tuple[str, ...] = ()
+    """Beam's own options."""
     starts: int = 0
 
     def __post_init__(self) -> None:
@@ -47,7 +49,7 @@ class Job:
         options = {
             "globs": {kind: str(self.folder / f"{kind}.jsonl") for kind in self.records}, "sending": sending,
             "output": str(self.output), "shards": self.shards, "resume": resume, "input": self.input,
-            "slice": self.slice,
+            "slice": self.slice, "beam_args": self.beam,
         }  # fmt: skip
         path = self.folder / "options.json"
         path.write_text(json.dumps(options))

@@ -83,7 +83,7 @@ def _process(command: list[str], log: Path, folder: Path) -> Iterator[subprocess
             start_new_session=True,
         )
     try:
-        with _guard(process.pid):
+        with guard(process.pid):
             yield process
     finally:
         with suppress(ProcessLookupError):
@@ -92,7 +92,7 @@ def _process(command: list[str], log: Path, folder: Path) -> Iterator[subprocess
 
 
 @contextmanager
-def _guard(group: int) -> Iterator[None]:
+def guard(group: int) -> Iterator[None]:
     """Ends the process group when pytest is killed: its end of the pipe then closes, and `read` fails."""
     watch = ["sh", "-c", 'read -r _ || kill -KILL "-$0"', str(group)]
     guard = subprocess.Popen(watch, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)

@@ -159,7 +159,15 @@ def test_the_emulator_ends_when_pytest_is_killed(tmp_path):
     wait_until(lambda: not any(port in words for words in command_lines()), f"{port} is still served")
 
 
-@pytest.mark.parametrize(("setting", "find"), [("PRISM", tools.find_prism), ("PUBSUB_EMULATOR", tools.find_emulator)])
+@pytest.mark.parametrize(
+    ("setting", "find"),
+    [
+        ("PRISM", tools.find_prism),
+        ("PUBSUB_EMULATOR", tools.find_emulator),
+        ("RATE_SERVICE", tools.find_rate_service),
+        ("REDIS_SERVER", tools.find_redis),
+    ],
+)
 def test_without_a_tool_tests_are_skipped_and_ci_fails(monkeypatch, setting, find):
     monkeypatch.setenv(setting, "/nowhere/tool")
     monkeypatch.delenv("STREAM_TOOLS", raising=False)
@@ -172,10 +180,15 @@ def test_without_a_tool_tests_are_skipped_and_ci_fails(monkeypatch, setting, fin
 
 @pytest.mark.parametrize(
     ("find", "says"),
-    [(tools.find_prism, "make tools"), (tools.find_emulator, "gcloud components install")],
+    [
+        (tools.find_prism, "make tools"),
+        (tools.find_emulator, "gcloud components install"),
+        (tools.find_rate_service, "make tools"),
+        (tools.find_redis, "apt install redis-server"),
+    ],
 )
 def test_a_missing_tool_says_how_to_get_it(monkeypatch, tmp_path, find, says):
-    for name in ("PRISM", "PUBSUB_EMULATOR"):
+    for name in ("PRISM", "PUBSUB_EMULATOR", "RATE_SERVICE", "REDIS_SERVER"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))

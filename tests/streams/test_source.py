@@ -65,6 +65,13 @@ class Note(beam.DoFn):
         return iter(())
 
 
+class NoteTogether(Note):
+    """A list of Received -> nothing."""
+
+    def process(self, messages: list[Received]) -> Iterator[Any]:
+        return super().process(messages)
+
+
 class FinishGroup(beam.DoFn):
     """(key, messages) -> nothing: notes the group and acknowledges what is in it."""
 
@@ -137,6 +144,19 @@ def test_messages_of_several_subscriptions_are_read_and_acknowledged(pubsub: Pub
         assert timestamp == pytest.approx(message.publish_time, abs=0.001)
         assert began - 5.0 < timestamp < time.time() + 5.0
     pubsub.assert_empty(orders)
+    pubsub.assert_empty(events)
+
+
+def test_messages_that_came_together_travel_together(pubsub: PubSub, run: Callable[..., Any]) -> None:
+    topic, events = pubsub.subscription("events", ack_deadline=SHORT)
+    pubsub.publish(topic, texts(120))
+    with run((events,), lambda read, name: read | beam.ParDo(NoteTogether(name)), together=50) as seen:
+        wait_until(lambda: sum(len(lot) for lot in seen) == 120, "all are read")
+        for lot in seen:
+            for message in lot:
+                message.ack()
+    assert max(len(lot) for lot in seen) == 50
+    assert sorted((message.data for lot in seen for message in lot), key=int) == texts(120)
     pubsub.assert_empty(events)
 
 
@@ -246,6 +266,7 @@ def test_the_engine_is_told_that_it_has_no_end() -> None:
         (["projects/p/subscriptions/s"], {"max_messages": 0}),
         (["projects/p/subscriptions/s"], {"max_bytes": 0}),
         (["projects/p/subscriptions/s"], {"bundle": 0.0}),
+        (["projects/p/subscriptions/s"], {"together": 0}),
     ],
 )
 def test_settings_that_cannot_be(subscriptions: Any, settings: dict[str, Any]) -> None:

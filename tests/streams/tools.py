@@ -1,4 +1,5 @@
-"""Where the tools that the stream tests need are on this machine: Prism and the Pub/Sub emulator.
+"""Where the tools that some tests need are on this machine: Prism and the Pub/Sub emulator for streams, Envoy's rate
+limit service and Redis for a rate that is shared.
 
 `python tests/streams/tools.py` says what is there and how to get the rest; it ends with 1 when something is missing.
 Without a tool its tests are skipped; with STREAM_TOOLS=required in the environment, as in CI, they fail.
@@ -25,6 +26,14 @@ NO_EMULATOR = (
     " command that takes --host and --port"
 )
 
+NO_RATE_SERVICE = (
+    "Envoy's rate limit service is not here: `make tools` installs it (needs Go), or set RATE_SERVICE to the binary"
+)
+NO_REDIS = (
+    "Redis is not here, which Envoy's rate limit service counts in: no `redis-server` on PATH (Debian: apt install"
+    " redis-server); or set REDIS_SERVER to the binary"
+)
+
 GCLOUD_HOMES = ("/usr/lib/google-cloud-sdk/bin", "~/google-cloud-sdk/bin")
 """Where gcloud is when PATH does not say."""
 
@@ -35,16 +44,29 @@ class Missing(Exception):
 
 def find_prism() -> Path:
     """The Prism binary: PRISM, the checkout's own, PATH, then where `go install` puts it. Raises Missing."""
-    named = os.environ.get("PRISM")
+    return _program("PRISM", "prism", NO_PRISM)
+
+
+def find_rate_service() -> Path:
+    """The binary of Envoy's rate limit service: RATE_SERVICE, then as Prism is found. Raises Missing."""
+    return _program("RATE_SERVICE", "service_cmd", NO_RATE_SERVICE)
+
+
+def find_redis() -> Path:
+    """The Redis server: REDIS_SERVER, then PATH. Raises Missing."""
+    return _program("REDIS_SERVER", "redis-server", NO_REDIS)
+
+
+def _program(variable: str, name: str, missing: str) -> Path:
+    named = os.environ.get(variable)
     if named:
         if not _runs(named):
-            raise Missing(f"PRISM={named} is no program that can be run")
+            raise Missing(f"{variable}={named} is no program that can be run")
         return Path(named).resolve()
-    on_path = shutil.which("prism")
-    for place in (ROOT / ".tools/bin/prism", on_path, Path("~/go/bin/prism").expanduser()):
+    for place in (ROOT / ".tools/bin" / name, shutil.which(name), Path("~/go/bin").expanduser() / name):
         if place is not None and _runs(place):
             return Path(place)
-    raise Missing(NO_PRISM)
+    raise Missing(missing)
 
 
 def find_emulator() -> list[str]:
@@ -109,7 +131,13 @@ def _homes() -> list[str]:
 def main() -> int:
     """Print where each tool is, or how to get it. 1 when one is missing."""
     code = 0
-    for name, find in (("Prism", find_prism), ("Pub/Sub emulator", find_emulator)):
+    tools: dict[str, Callable[[], Path | list[str]]] = {
+        "Prism": find_prism,
+        "Pub/Sub emulator": find_emulator,
+        "rate limit service": find_rate_service,
+        "Redis": find_redis,
+    }
+    for name, find in tools.items():
         try:
             found = find()
             print(f"{name}: {shlex.join(found) if isinstance(found, list) else found}")

@@ -93,11 +93,13 @@ _WATERMARK = beam.DoFn.WatermarkEstimatorParam(ManualWatermarkEstimator.default_
 
 
 class ReadMessages(beam.DoFn):  # type: ignore[misc]
-    """An impulse -> Received, for ever; `bundle` is in seconds."""
+    """An impulse -> Received, for ever, or lists of up to `together` of them; `bundle` is in seconds."""
 
-    def __init__(self, subscriptions: tuple[str, ...], flow: Flow, bundle: float) -> None:
+    def __init__(
+        self, subscriptions: tuple[str, ...], flow: Flow, bundle: float, together: int | None = None
+    ) -> None:
         self._subscriptions, self._flow = subscriptions, flow
-        self._bundle = bundle
+        self._bundle, self._together = bundle, together
 
     @beam.DoFn.unbounded_per_element()  # type: ignore[untyped-decorator]
     def process(
@@ -112,16 +114,17 @@ class ReadMessages(beam.DoFn):  # type: ignore[misc]
             tracker.try_claim(NO_MORE)
             return
         until = time.monotonic() + self._bundle
-        windows = (
-            GlobalWindow(),
-        )  # the one there is: Beam would make it anew for each message, at a tenth of the pace
+        windows = (GlobalWindow(),)  # Beam would make it anew for each message, at a tenth of the pace
+        step = self._together or 1
         while time.monotonic() < until:
             messages = subscriber.take(LOOK)
-            for number, message in enumerate(messages):
+            for number in range(0, len(messages), step):
+                message = messages[number]
                 if not tracker.try_claim(message.message_id):
                     subscriber.put_back(messages[number:])
                     return
-                yield WindowedValue(message, Timestamp.of(message.publish_time), windows)
+                element = message if self._together is None else messages[number : number + step]
+                yield WindowedValue(element, Timestamp.of(message.publish_time), windows)
             if subscriber.stopped:
                 tracker.try_claim(NO_MORE)
                 return
@@ -145,6 +148,9 @@ class ReadFromPubSubAtLeastOnce(beam.PTransform):  # type: ignore[misc]
     stops the source. `bundle` is in seconds: with a shuffle behind it, what was read moves on when a bundle ends.
     Elements have the publish time as timestamp, and the watermark follows it at some seconds' distance; what comes
     again is older than that, so windows need an allowed lateness: what they drop as late is held for ever.
+
+    With `together` the elements are lists of up to so many messages that came together, with the publish time of the
+    first: each element costs Beam as much as checking the record in it.
     """
 
     def __init__(
@@ -154,15 +160,16 @@ class ReadFromPubSubAtLeastOnce(beam.PTransform):  # type: ignore[misc]
         max_messages: int = 10_000,
         max_bytes: int = 256 * 1024 * 1024,
         bundle: float = 0.5,
+        together: int | None = None,
     ) -> None:
         super().__init__()
         self._subscriptions = tuple(subscriptions)
         if not self._subscriptions or isinstance(subscriptions, str):
             raise ConfigurationError("ReadFromPubSubAtLeastOnce takes a list of subscriptions")
-        if max_messages < 1 or max_bytes < 1 or not bundle > 0:
-            raise ConfigurationError("max_messages, max_bytes and bundle must be above 0")
+        if max_messages < 1 or max_bytes < 1 or not bundle > 0 or (together is not None and together < 1):
+            raise ConfigurationError("max_messages, max_bytes, bundle and together must be above 0")
         self._flow = Flow(max_messages, max_bytes)
-        self._bundle = bundle
+        self._bundle, self._together = bundle, together
 
     def display_data(self) -> dict[str, Any]:
         """What Beam shows of the step: all settings."""
@@ -171,12 +178,10 @@ class ReadFromPubSubAtLeastOnce(beam.PTransform):  # type: ignore[misc]
             "max_messages": self._flow.messages,
             "max_bytes": self._flow.bytes,
             "bundle": self._bundle,
+            **({} if self._together is None else {"together": self._together}),
         }
 
     def expand(self, begin: Any) -> Any:
-        return (
-            begin
-            | "Start" >> beam.Impulse()
-            | "Read messages"
-            >> beam.ParDo(ReadMessages(self._subscriptions, self._flow, self._bundle)).with_output_types(Received)
-        )
+        read = beam.ParDo(ReadMessages(self._subscriptions, self._flow, self._bundle, self._together))
+        element = Received if self._together is None else list[Received]
+        return begin | "Start" >> beam.Impulse() | "Read messages" >> read.with_output_types(element)

@@ -1,0 +1,158 @@
+"""Tokens of a limit that several processes share: drawn in small blocks from a service, one for each departure.
+
+It stands behind the pacer, which goes as `shared_pace` says, and fails closed: without a token nothing leaves, also
+while the service is down. Everything here runs on one event loop and takes its clock from it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, Protocol
+
+from beam_talonone.talonone.errors import Unreachable
+from beam_talonone.talonone.logs import say
+from beam_talonone.talonone.pacing import Pacer
+from beam_talonone.talonone.shared_pace import SharedPace
+
+BLOCK = 0.02
+"""Seconds for which the tokens last that are drawn at a time."""
+
+AHEAD = 0.01
+"""Seconds for which the tokens in hand last when the next ones are drawn: a draw takes 1 to 8 ms."""
+
+NO_AHEAD = 0.5
+"""Seconds between two departures from which on nothing is drawn ahead: the token would be old before it is used."""
+
+OLD = 1.0
+"""Seconds after which a token is thrown away: it belongs to a window that is over."""
+
+REFUSED_AGAIN = 0.03
+"""Seconds after a refusal until the next draw. The service tells when its window ends in whole seconds only."""
+
+FAILED_AGAIN = 0.5
+"""Seconds after a failure until the next draw."""
+
+SAY_EVERY = 30.0
+"""Seconds after which it is said again that the service is down."""
+
+log = logging.getLogger(__name__)
+
+
+class Drawn(NamedTuple):
+    """The answer to a draw. `remaining` are the tokens left for all in this window, of the `limit` of a second."""
+
+    granted: bool
+    remaining: int
+    limit: float
+
+
+class NoAnswer(Exception):
+    """The service gave no answer that can be used; the message says which, or why there was none."""
+
+
+class RateService(Protocol):
+    """Whoever grants tokens. `limit` are those of a second for all together, as it said last; `among` is how many
+    processes share them, None if nobody knows."""
+
+    name: str
+    """How a person is told of it."""
+    limit: float
+    among: int | None
+
+    def draw(self, hits: int) -> Drawn:
+        """Ask for so many tokens, and wait for the answer. Called on a thread of its own. Raises NoAnswer."""
+
+    def close(self) -> None:
+        """End it; a draw that waits ends with NoAnswer."""
+
+
+class SharedRate:
+    """Gives out tokens, and sets the pace of `pacer` by what is granted. `draw` may raise NoAnswer.
+
+    `give_up_after` are the seconds without an answer after which `take` raises Unreachable; None waits for ever.
+    """
+
+    def __init__(
+        self, pacer: Pacer, pace: SharedPace, draw: Callable[[int], Awaitable[Drawn]], name: str,
+        give_up_after: float | None = None,
+    ) -> None:  # fmt: skip
+        self._pacer, self._pace, self._draw = pacer, pace, draw
+        self._name, self._give_up_after = name, give_up_after
+        self._left, self._granted_at = 0, float("-inf")
+        self._drawing: asyncio.Task[None] | None = None
+        self._came = asyncio.Event()
+        self._failed: Exception | None = None
+        self.down_since: float | None = None
+        """Since when the service has not answered, on the loop's clock; None while it does."""
+        self._said_at = float("-inf")
+        pacer.rate = pace.pace
+
+    async def take(self) -> float:
+        """Take a token; returns for how many seconds it had to be waited for.
+
+        Raises Unreachable when the service has not answered for too long.
+        """
+        clock = asyncio.get_running_loop().time
+        asked = now = clock()
+        while not self._left or now - self._granted_at > OLD:
+            self._left = 0
+            self._draw_more()
+            await self._came.wait()
+            if self._failed is not None:
+                raise self._failed
+            now = clock()
+        self._left -= 1
+        pace = self._pace.pace
+        if self._left <= AHEAD * pace and NO_AHEAD * pace > 1.0:
+            self._draw_more()
+        return now - asked
+
+    def _draw_more(self) -> None:
+        if self._drawing is None or self._drawing.done():
+            self._came.clear()
+            self._drawing = asyncio.get_running_loop().create_task(self._until_granted())
+
+    async def _until_granted(self) -> None:
+        try:
+            while not await self._granted():
+                pass
+        except Exception as error:  # told to whoever waits for a token
+            self._failed = error
+        self._came.set()
+
+    async def _granted(self) -> bool:
+        """One draw, and the wait after it if it gave nothing."""
+        clock = asyncio.get_running_loop().time
+        hits = max(1, round(BLOCK * self._pace.pace))
+        try:
+            drawn = await self._draw(hits)
+        except NoAnswer as why:
+            self._is_down(clock(), str(why))
+            await asyncio.sleep(FAILED_AGAIN)
+            return False
+        now = clock()
+        self._is_up(now)
+        if not drawn.granted:
+            self._pace.refused(now)
+            await asyncio.sleep(REFUSED_AGAIN)
+            return False
+        self._pace.granted(now, hits, drawn.remaining, drawn.limit)
+        self._pacer.rate = self._pace.pace
+        old = now - self._granted_at > OLD
+        self._left = hits if old else self._left + hits
+        self._granted_at = now
+        return True
+
+    def _is_down(self, now: float, why: str) -> None:
+        self.down_since = now if self.down_since is None else self.down_since
+        lasted = now - self.down_since
+        if self._give_up_after is not None and lasted >= self._give_up_after:
+            raise Unreachable(f"{self._name} has not answered for {lasted:.0f} s: {why}")
+        if now - self._said_at >= SAY_EVERY:
+            self._said_at = now
+            say(log, logging.ERROR, f"{self._name} does not answer; nothing is sent until it does: {why}")
+
+    def _is_up(self, now: float) -> None:
+        if self.down_since is not None:
+            say(log, logging.ERROR, f"{self._name} answers again after {now - self.down_since:.1f} s")
+            self.down_since, self._said_at = None, float("-inf")
