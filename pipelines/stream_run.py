@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -129,8 +130,9 @@ class StreamRun:
             close_subscriber(names)
             leave_stream(options.job)
             engine.close()
-            streaming.close()
-            if time.time() >= streaming.sequencer.quiet_until:  # else what a killed process held may still be out
+            closed = self._close(streaming)
+            # before that, what a killed process held may still be out
+            if closed and time.time() >= streaming.sequencer.quiet_until:
                 state.ended_in_order()
             if health is not None:
                 health.close()
@@ -241,7 +243,7 @@ class StreamRun:
             self._subscriber.pause(signs.refusal is not None)
             self._subscriber.exempt(min(MOST_PARKED, streaming.sequencer.parked))
             if streaming.engine.failure is not None:
-                self._stop(streaming.engine.failure)
+                self._stop(told_of(streaming.engine.failure, self.options.state))
             elif prism.ended() is not None:
                 self._stop(StopRun(f"Prism ended ({prism.ended()}); nothing is lost: start the stream again"))
             if time.monotonic() - last >= SAY_EVERY:
@@ -274,6 +276,16 @@ class StreamRun:
                     sink.close()
                 self._drained_at = time.monotonic()
 
+    def _close(self, streaming: Streaming) -> bool:
+        """False when what is remembered could not all be written: the log has it, and is read at the next start."""
+        try:
+            streaming.close()
+        except (OSError, sqlite3.Error) as error:
+            if self._stopping is None or isinstance(self._stopping, Interrupted):
+                self._stopping = told_of(error, self.options.state)
+            return False
+        return True
+
     def _sinks(self) -> list[Sink]:
         return [sink for sink in (self._letters, self._results) if sink is not None]
 
@@ -281,6 +293,16 @@ class StreamRun:
         if self._streaming is None:
             raise RuntimeError("nothing can be stopped before it has started")
         return self._streaming
+
+
+def told_of(failure: BaseException, state: Path | None) -> BaseException:
+    """`failure`, in words for the person who runs the stream where it is about the disk."""
+    if isinstance(failure, OSError | sqlite3.Error):
+        why = failure.strerror if isinstance(failure, OSError) and failure.strerror else failure
+        return StopRun(
+            f"--state {state} cannot be written: {why}; nothing is lost: mend it and start the stream again"
+        )
+    return failure
 
 
 def _not_ours(failed: threading.ExceptHookArgs) -> None:

@@ -1,6 +1,7 @@
 """`beam-talonone stream` on the real emulator and the real Prism, against the simulator."""
 
 import json
+import resource
 import time
 import urllib.error
 import urllib.request
@@ -231,3 +232,24 @@ def test_dead_letters_and_results_go_to_topics(rig, pubsub):
         assert dict(letter.attributes) == {"kind": "orders", "reason": "not_json", "job": letter.json()["job"]}
         assert (result.json()["id"], result.json()["outcome"]) == ("o-1", "applied")
         pubsub.assert_empty(made.subscriptions["orders"])
+
+
+def test_a_disk_that_is_full_ends_it_with_1_and_loses_nothing(rig):
+    traffic = make_traffic(2_000, seed=9, poison=0.0)
+    with simulator() as api:
+        made = rig(api, "--rate", 1000, "--settle", 0)
+        made.subscribe(*traffic.kinds)
+        made.start()
+        made.publish(traffic.records[:50])
+        made.wait_until_quiet(2)
+        no_more = 100_000  # bytes in a file: as good as a full disk
+        resource.prlimit(made.process.pid, resource.RLIMIT_FSIZE, (no_more, no_more))
+        made.publish(traffic.records[50:])
+        assert made.process.wait(60) == 1
+        assert f"--state {made.folder / 'state'} cannot be written: " in made.said()
+        assert "nothing is lost" in made.said()
+        made.start()
+        made.wait_until_quiet(12)
+        assert made.stop() == 0, made.said()
+        assert judge(traffic, made.ledger(), made.letters(), by_customer=False).wrong() == {}
+        made.assert_empty()
