@@ -93,6 +93,8 @@ def backfill(
         base_url, rate, concurrency, give_up_after, max_dead_letters, edit_closed, api_key_secret, rate_service
     )
     args = runner_args(runner_config, beam_args)
+    if not str(output).strip():
+        raise ConfigurationError("--output is empty: name a folder")
     if not dry:
         confirm(yes, f"Closed sessions trigger live campaigns at {sending.base_url}. Go on?")
     from beam_talonone.pipelines.runner import beam_options, is_in_process

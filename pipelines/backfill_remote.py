@@ -9,6 +9,7 @@ from beam_talonone.pipelines.backfill_graph import MANIFEST, create_pipeline, ma
 from beam_talonone.pipelines.console import exit_code
 from beam_talonone.pipelines.folder import OURS, compare_options
 from beam_talonone.pipelines.mirror import Place
+from beam_talonone.pipelines.prism import prism_binary
 from beam_talonone.pipelines.report import account
 from beam_talonone.pipelines.runner import beam_options, make_runner, runner_name
 from beam_talonone.pipelines.shard_run import GraphOptions
@@ -26,6 +27,11 @@ def run_remote(options: GraphOptions, notice: Callable[[str], None]) -> int:
     """
     settings = beam_options(options.beam_args)
     runner = make_runner(settings)
+    check_output(options.output)
+    if not options.wait and not on_dataflow(settings):
+        raise ConfigurationError("--no-wait: the job would end with this process; it is for Dataflow")
+    if runner_name(settings).lower() == "prismrunner":
+        find_prism(settings)
     check_rate_service(engine_config(options), notice if on_dataflow(settings) else None)
     try:
         pipeline = create_pipeline(options, runner, settings)
@@ -55,6 +61,22 @@ def run_remote(options: GraphOptions, notice: Callable[[str], None]) -> int:
     if report is None:
         raise StopRun(f"the job ended without a report; go on with --resume ({_state(result)})")
     return _told(options, json.loads(report), notice)
+
+
+def check_output(output: str) -> None:
+    """Raises ConfigurationError for a folder whose name Beam's file systems would take for a pattern: what is in it
+    would not be found, and all be sent again."""
+    odd = sorted({letter for letter in output if letter in "*?[]"})
+    if odd:
+        raise ConfigurationError(f"--output {output}: a folder with {' '.join(odd)} in its name cannot be used here")
+
+
+def find_prism(settings: Any) -> None:
+    """Let Beam run the Prism that a stream would. Raises ConfigurationError when what is named is no program."""
+    from apache_beam.options.pipeline_options import PrismRunnerOptions
+
+    prism = settings.view_as(PrismRunnerOptions)
+    prism.prism_location = prism_binary(prism.prism_location) or prism.prism_location
 
 
 def engine_config(options: GraphOptions) -> EngineConfig:

@@ -150,8 +150,9 @@ class ShardRun(Backfill):
     def _same_as_before(self, connection: Any) -> None:
         """The journals speak of records by number: the input must be what it was."""
         digest = hashlib.blake2b(digest_size=16)
-        for (identity,) in connection.execute("SELECT identity FROM queue JOIN records USING (rec) ORDER BY number"):
-            digest.update(identity)
+        rows = connection.execute("SELECT identity, content FROM queue JOIN records USING (rec) ORDER BY number")
+        for identity, content in rows:
+            digest.update(identity + (content or b""))
         queue = {"records": self.total, "digest": digest.hexdigest()}
         before = self._state.read("queue.json")
         if before is None:

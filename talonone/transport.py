@@ -17,6 +17,9 @@ from beam_talonone.talonone.errors import ConfigurationError
 CONNECT_WITHIN = 15.0
 """Seconds for making a connection."""
 
+LEAST_KEY = 4
+"""Characters of a key that is looked for in answers: a shorter one, of a trial, stands in any of them by chance."""
+
 KEEP_IDLE = 30.0
 """Seconds for which a connection is kept without use: less than servers and load balancers do."""
 
@@ -95,7 +98,8 @@ class HttpTransport:
         """Send this key from now on. Raises ConfigurationError for one that no HTTP header can carry."""
         if not api_key.isascii() or not api_key.isprintable():
             raise ConfigurationError("the API key has characters that no HTTP header can carry")
-        self._secrets.append(api_key.encode())  # those before it stay secret: answers to them are under way
+        if len(api_key) >= LEAST_KEY:
+            self._secrets.append(api_key.encode())  # those before it stay secret: answers to them are under way
         self._headers = (
             f" HTTP/1.1\r\nHost: {self._url.host_port_subcomponent}\r\nAuthorization: ApiKey-v1 {api_key}\r\n"
             "User-Agent: beam-talonone\r\nContent-Type: application/json\r\nAccept: application/json\r\n"

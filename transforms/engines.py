@@ -15,6 +15,9 @@ from beam_talonone.talonone.transport import check_base_url
 from beam_talonone.transforms.secrets import read_secret
 from beam_talonone.transforms.shared_rate import EnvoyService, NotReached, check_address
 
+MOST = 1_000_000
+"""A rate or concurrency above it is a mistake."""
+
 DEFAULT_KEY_ENV = "TALONONE_API_KEY"
 
 
@@ -53,8 +56,8 @@ def engine_config(
     for name, value in (("rate", rate), ("concurrency", concurrency), ("give_up_after", give_up_after)):
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ConfigurationError(f"{name} is a number, not {value!r}")
-    if not rate > 0 or concurrency < 1:
-        raise ConfigurationError("rate and concurrency must be above 0")
+    if not 0 < rate < MOST or not 1 <= concurrency < MOST or not give_up_after > 0:
+        raise ConfigurationError("rate, concurrency and give_up_after must be above 0, the first two below a million")
     settings = EngineSettings(check_base_url(url), rate, concurrency, give_up_after)
     return EngineConfig(settings, api_key_env, api_key_secret, rate_service)
 

@@ -125,6 +125,13 @@ def test_a_used_folder_other_options_and_other_files(api, tmp_path):
     assert "finished" in said
     assert len(api.rows("requests")) == asked
     (job.output / "report.json").unlink()
+    events = tmp_path / "events.jsonl"
+    before = events.read_text()
+    events.write_text(before.replace('"type": "', '"type": "other-', 1))
+    assert events.read_text() != before
+    code, said = job.run(resume=True)
+    assert (code, "the input has changed" in said.splitlines()[-1]) == (1, True), "the ids are the same"
+    events.write_text(before)
     job.shards = 2
     code, said = job.run(resume=True)
     assert code == 2

@@ -353,6 +353,17 @@ def test_no_answer_tells_a_key_neither_the_one_in_use_nor_those_before():
     assert [reply.body for reply in replies[1:]] == [b"ApiKey-v1 [key] [key] [key]"] * 2
 
 
+def test_a_key_of_a_letter_or_two_is_not_taken_out_of_answers():
+    async def echo(request):
+        return web.Response(text='{"sku": "S-0"}')
+
+    async def main():
+        async with serving(echo) as (address, _), HttpTransport(address, "k", 5.0) as transport:
+            return await transport.send(EVENT, None)
+
+    assert asyncio.run(main()).body == b'{"sku": "S-0"}'
+
+
 def test_no_failure_tells_the_key():
     failures = [*asyncio.run(sent("http://127.0.0.1:9", EVENT)), *asyncio.run(sent("http://nowhere.invalid", EVENT))]
     assert all(KEY not in str(failure) and KEY not in repr(failure) for failure in failures)

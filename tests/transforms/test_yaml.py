@@ -256,7 +256,11 @@ ROWS = "- {type: Create, config: {elements: [{%s}]}}"
         ("a: 1", "WriteToTalonOne, config: {kind: order}", "takes orders, returns"),
         ("a: 1", "WriteToTalonOne, config: {kind: orders, rat: 5}", "unexpected argument 'rat'"),
         ("a: 1", "WriteToTalonOne, config: {}", "missing 1 required argument: 'kind'"),
-        ("a: 1", "WriteToTalonOne, config: {kind: orders, rate: 0}", "rate and concurrency must be above 0"),
+        (
+            "a: 1",
+            "WriteToTalonOne, config: {kind: orders, rate: 0}",
+            "rate, concurrency and give_up_after must be above 0",
+        ),
         ("a: 1", "LookupTalonOne, config: {operation: get_coupon}", "is no operation"),
         (
             "a: 1",
