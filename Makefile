@@ -25,7 +25,7 @@ demo: $(VENV)/.runtime
 	$(BIN)/beam-talonone demo $(ARGS)
 
 demo-stream: $(VENV)/.runtime
-	$(BIN)/beam-talonone demo --stream --output demo-stream-output $(ARGS)
+	PATH="$(CURDIR)/.tools/bin:$$PATH" $(BIN)/beam-talonone demo --stream --output demo-stream-output $(ARGS)
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(ARGS)
