@@ -9,10 +9,8 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Any
 
+from beam_talonone.talonone.sequencer import Order
 from beam_talonone.talonone.work import Key
-
-Order = tuple[int, int, int]
-"""See talonone.sequencer."""
 
 MOST = 256
 """Rows that wait at most: writing them takes a millisecond, which no departure notices."""

@@ -39,6 +39,14 @@ BulkMembers = tuple[tuple[str, int], ...]
 """(identity in hex, part), in the order in which they travelled."""
 
 
+def entry_of(line: bytes) -> Any:
+    """What a line of a log says; None for one that is torn, and for the zeros behind the last."""
+    try:
+        return msgspec.json.decode(line.rstrip(b"\0"))
+    except msgspec.DecodeError:
+        return None
+
+
 @dataclass(slots=True)
 class Open:
     """A record that has left and has not ended: its requests that may have acted, and its parts that have ended.
@@ -214,11 +222,7 @@ class Log:
             self._over(name)  # its message has expired, and never comes again
 
     def _take(self, line: bytes) -> None:
-        try:
-            entry = msgspec.json.decode(line.rstrip(b"\0"))
-        except msgspec.DecodeError:
-            return
-        match entry:
+        match entry_of(line):
             case ["v", marks, at]:
                 self._store.note(msgspec.convert(marks, Marks), at)
             case ["s", name, part, generation, at, *content]:
