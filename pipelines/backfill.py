@@ -6,16 +6,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from beam_talonone.pipelines import slices, spool, tried
-from beam_talonone.pipelines.folder import JobFolder, open_job, write_whole
+from beam_talonone.pipelines.folder import JobFolder, decoded, open_job, write_whole
 from beam_talonone.pipelines.ingest import ingest
+from beam_talonone.pipelines.interruptible import interruptible
 from beam_talonone.pipelines.journal import Journal, Replayed, replay_journal
-from beam_talonone.pipelines.options import NAMED, BackfillOptions, InputOptions
+from beam_talonone.pipelines.options import NAMED, BackfillOptions, InputOptions, SendingOptions
 from beam_talonone.pipelines.report import account, make_report
 from beam_talonone.pipelines.runner import bounded_runner, run_bounded
 from beam_talonone.pipelines.spool_rows import read_origin
@@ -50,13 +52,9 @@ class Backfill:
         self.origins: list[Path] = []
         """Spools of the jobs whose dead letters are replayed."""
         self._notice = notice
-        sending = options.sending
-        self._config = EngineConfig(
-            EngineSettings(
-                check_base_url(sending.base_url), sending.rate, sending.concurrency, sending.give_up_after
-            ),
-            sending.api_key_env, sending.api_key_secret, sending.rate_service,
-        )  # fmt: skip
+        self._shown = str(options.output)
+        """The job's folder, as it is told."""
+        self._config = engine_config(options.sending)
         self._engine: Engine | None = None
 
     def run(self) -> dict[str, Any]:
@@ -78,7 +76,7 @@ class Backfill:
                 self._notice(f"there is no job in {folder.root} yet: this starts one")
             if folder.report.exists():
                 self._notice(f"the job in {folder.root} is finished: nothing was changed")
-                return dict(json.loads(folder.report.read_text()))
+                return dict(decoded(folder.report.read_bytes(), folder.report))
             with self._stoppable():
                 return self._run(folder, files)
         finally:
@@ -98,7 +96,7 @@ class Backfill:
 
     def _read(self, folder: JobFolder, files: dict[str, list[FileInfo]]) -> None:
         if folder.read.exists():
-            self.total = int(folder.read.read_text())
+            self.total = int(decoded(folder.read.read_bytes(), folder.read))
             return
         for leftover in folder.spool.parent.glob("spool.sqlite*"):
             leftover.unlink()
@@ -122,7 +120,7 @@ class Backfill:
         if allowed.exceeded(dead, read):
             raise TooManyDeadLetters(
                 f"{dead} of the {read} records read are dead letters, more than --max-dead-letters {allowed.text};"
-                f" see {self.options.output / 'dead-letters'}"
+                f" see {self._shown}/dead-letters"
             )
 
     def _send(self, folder: JobFolder, connection: Any) -> None:
@@ -222,7 +220,8 @@ class Backfill:
 
     def _report(self, folder: JobFolder, connection: Any) -> dict[str, Any]:
         started = folder.manifest["started"]
-        return make_report(connection, folder.job, self.options.sending.rate, started, time.time())
+        sending = self.options.sending
+        return make_report(connection, folder.job, sending.rate, started, time.time(), sending.rate_service)
 
     def _unsent(self, connection: Any) -> bool:
         row = connection.execute("SELECT COUNT(*) FROM queue WHERE rec NOT IN (SELECT rec FROM fates)").fetchone()
@@ -255,12 +254,20 @@ class Backfill:
         threading.Thread(target=self._engine.stop, args=(why,), daemon=True).start()
 
 
+def engine_config(sending: SendingOptions) -> EngineConfig:
+    """What a backfill sends with. Raises ConfigurationError for a base URL that is none."""
+    settings = EngineSettings(
+        check_base_url(sending.base_url), sending.rate, sending.concurrency, sending.give_up_after
+    )
+    return EngineConfig(settings, sending.api_key_env, sending.api_key_secret, sending.rate_service)
+
+
 def match_inputs(options: InputOptions) -> dict[str, list[FileInfo]]:
     """The files of each kind. Raises ConfigurationError for a glob without a match or a format that cannot be."""
     found = {}
     for kind, pattern in options.globs.items():
         try:
-            found[kind] = match_files(pattern)
+            found[kind] = interruptible(partial(match_files, pattern), f"looking for {pattern}")
             list(inputs_of(kind, found[kind], options.format))
         except SourceError as error:
             option = NAMED.get(kind, f"--{kind}")

@@ -13,12 +13,15 @@ import tempfile
 import time
 import zlib
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
 import msgspec
 
+from beam_talonone.pipelines.folder import started_with
+from beam_talonone.pipelines.here import HERE
 from beam_talonone.pipelines.mirror import Place
 from beam_talonone.pipelines.options import parse_zone
 from beam_talonone.pipelines.shard_report import ShardReport, merged
@@ -29,6 +32,9 @@ from beam_talonone.transforms.prepare import Prepare, Prepared
 from beam_talonone.transforms.sources import ReadRecords
 
 MANIFEST = "job.json"
+
+WORKING = "working"
+"""The folder in `state` in which shards keep their records while they are sent from this machine."""
 
 ID, SESSION, CUSTOMER, ORDER = 1, 2, 3, slice(7, 10)
 """Where these stand in a row."""
@@ -121,11 +127,15 @@ class SendShard(beam.DoFn):  # type: ignore[misc]
 
     def process(self, group: tuple[int, Iterable[bytes]]) -> Iterator[tuple[str, bytes]]:
         shard, rows = group
-        started = float(manifest(self._options.output)["started"])
-        folder = Path(tempfile.mkdtemp(prefix="talonone-"))
+        options = self._options
+        started = float(manifest(options.output)["started"])
+        folder = Path(tempfile.mkdtemp(prefix="talonone-", dir=working(options)))
         try:
-            run = ShardRun(self._options, shard, folder / "job", started)
-            yield "report", run.go(map(_LAID.decode, rows)).to_bytes()
+            run = ShardRun(options, shard, folder / "job", started)
+            send = partial(run.go, map(_LAID.decode, rows))
+            report = HERE.run(run, send) if options.here else send()
+            if report is not None:
+                yield "report", report.to_bytes()
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -137,10 +147,13 @@ class WriteReport(beam.DoFn):  # type: ignore[misc]
         self._options = options
 
     def process(self, group: tuple[str, Iterable[bytes]]) -> Iterator[None]:
+        if self._options.here and HERE.failure is not None:
+            return iter(())
         parts = [ShardReport.from_bytes(data) for data in group[1] if data]
         options, started = self._options, float(manifest(self._options.output)["started"])
         kinds = list(options.input.globs)
-        report = merged(parts, kinds, options.job, options.sending.rate, started, time.time())
+        rate, service = options.sending.rate, options.sending.rate_service
+        report = merged(parts, kinds, options.job, rate, started, time.time(), service)
         Place(options.output).write(json.dumps(report, indent=2).encode() + b"\n", "report.json")
         return iter(())
 
@@ -150,4 +163,14 @@ def manifest(output: str) -> dict[str, Any]:
     found = Place(output).read(MANIFEST)
     if found is None:
         raise RuntimeError(f"{output}/{MANIFEST} is gone: it says what the job was started with")
-    return dict(json.loads(found))
+    return started_with(found, f"{output}/{MANIFEST}")
+
+
+def working(options: GraphOptions) -> Path | None:
+    """Where shards keep their records while they are sent: in the job's folder where it is on this machine, so that
+    what a killed process leaves there is found. Else None: the worker's disk."""
+    if not options.here or not Place(options.output).is_local:
+        return None
+    folder = Path(options.output) / "state" / WORKING
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder

@@ -62,15 +62,15 @@ def open_job(
         raise ConfigurationError(
             f"--output {root} holds a job already: add --resume to go on with it, or name another folder"
         )
-    try:
-        (root / "state").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(f"--output {root} cannot be made: {error.strerror}") from None
-    lock = _lock(root)
+    lock = lock_folder(root)
     wanted = {"command": command, "options": fixed, "files": _files(files)}
     if manifest_path.exists():
-        manifest = json.loads(manifest_path.read_text())
-        _compare(root, manifest, wanted)
+        try:
+            manifest = started_with(manifest_path.read_bytes(), manifest_path)
+            _compare(root, manifest, wanted)
+        except BaseException:
+            os.close(lock)
+            raise
         return JobFolder(root, manifest["job"], True, manifest, lock)
     manifest = {"job": uuid.uuid4().hex[:12], "started": time.time(), **wanted}
     write_whole(manifest_path, json.dumps(manifest, indent=2).encode())
@@ -78,13 +78,41 @@ def open_job(
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    half = path.with_name(path.name + ".part")
-    half.write_bytes(data)
+    """Write a file whole or not at all, whatever the machine does."""
+    half = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.half")
+    with half.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
     half.replace(path)
 
 
-def _lock(root: Path) -> int:
+def decoded(data: bytes, where: object) -> Any:
+    """What a file of a job says, `where` it is. Raises ConfigurationError when it is damaged."""
+    try:
+        return json.loads(data)
+    except ValueError:
+        raise ConfigurationError(
+            f"{where} is damaged: put it back from a backup, or begin a new job in another folder, which sends again"
+            " what was applied"
+        ) from None
+
+
+def started_with(data: bytes, where: object) -> dict[str, Any]:
+    """A job's manifest. Raises ConfigurationError when it is damaged."""
+    manifest = decoded(data, where)
+    if not isinstance(manifest, dict) or not {"job", "started", "command", "options"} <= set(manifest):
+        raise ConfigurationError(f"{where} is not as a job leaves it: is this the folder of another program?")
+    return manifest
+
+
+def lock_folder(root: Path) -> int:
+    """Take a job's folder for this process, until it ends or closes what is returned. Raises ConfigurationError when
+    another has it, and when it cannot be made."""
+    try:
+        (root / "state").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"--output {root} cannot be made: {error.strerror}") from None
     lock = os.open(root / "state" / "lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

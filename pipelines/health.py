@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 OUTAGE, STUCK = 30.0, 60.0
 """Seconds: without any answer of the API, and without any record that ends while some could."""
 
+RATE_OUTAGE = 5.0
+"""Seconds without any answer of the rate limit service: less than that passes by itself."""
+
 
 @dataclass(frozen=True)
 class Signs:
@@ -31,6 +34,10 @@ class Signs:
     quiet_for: float
     """Since the last record that ended."""
     stopping: bool
+    rate_service: str | None = None
+    """HOST:PORT of the service that shares out the rate, if there is one."""
+    rate_outage: tuple[float, str] | None = None
+    """For how long that has not answered, and why."""
 
 
 def ailment(signs: Signs) -> str | None:
@@ -43,6 +50,12 @@ def ailment(signs: Signs) -> str | None:
         return signs.refusal
     if signs.trouble is not None:
         return signs.trouble
+    if signs.rate_outage is not None and signs.rate_outage[0] >= RATE_OUTAGE:
+        seconds, why = signs.rate_outage
+        return (
+            f"the rate limit service at {signs.rate_service} does not answer since {seconds:.0f} s ({why}); nothing"
+            f" is sent without it, {signs.moving} messages wait"
+        )
     if signs.down_for >= OUTAGE:
         return f"the API has not answered any request for {signs.down_for:.0f} s; {signs.moving} messages wait"
     if signs.moving and signs.quiet_for >= STUCK:

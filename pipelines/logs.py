@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO, cast
@@ -12,7 +13,9 @@ from rich.console import Console
 
 from beam_talonone.talonone.api_key import without_keys
 from beam_talonone.talonone.errors import ConfigurationError
-from beam_talonone.talonone.logs import error_fields
+from beam_talonone.talonone.logs import error_fields, say
+
+log = logging.getLogger(__name__)
 
 FORMAT = "TALONONE_LOG_FORMAT"
 
@@ -38,6 +41,16 @@ def set_up(debug: bool) -> None:
     logging.basicConfig(level=logging.INFO if debug else logging.ERROR, handlers=[handler])
     if not debug:
         logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+
+
+def quiet_threads() -> None:
+    """Threads of Beam and gRPC that end with their engine have nothing to say to a person: what ended it is told by
+    us."""
+    threading.excepthook = _ended
+
+
+def _ended(failed: threading.ExceptHookArgs) -> None:
+    say(log, logging.INFO, f"{failed.thread} ended", error=failed.exc_value)
 
 
 def notice(text: str, severity: str = "INFO") -> None:

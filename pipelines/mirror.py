@@ -19,6 +19,7 @@ from typing import Any
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
+from beam_talonone.pipelines.folder import decoded, write_whole
 from beam_talonone.talonone.logs import say
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,10 @@ class Place:
 
     def __init__(self, root: str) -> None:
         self.root = root.rstrip("/")
+
+    @property
+    def is_local(self) -> bool:
+        return "://" not in self.root
 
     def path(self, *names: str) -> str:
         return "/".join([self.root, *names])
@@ -51,15 +56,14 @@ class Place:
             return bytes(file.read())
 
     def write(self, data: bytes, *names: str) -> None:
-        """Write a file whole, over one that is there. On a local disk another name is taken until it is whole."""
+        """Write a file whole, over one that is there."""
         path = self.path(*names)
-        half = path if "://" in path else f"{path}.{uuid.uuid4().hex[:8]}.half"
-        if "://" not in path:
+        if self.is_local:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with FileSystems.create(half, "application/json", CompressionTypes.UNCOMPRESSED) as file:
+            write_whole(Path(path), data)
+            return
+        with FileSystems.create(path, "application/json", CompressionTypes.UNCOMPRESSED) as file:
             file.write(data)
-        if half != path:
-            Path(half).replace(path)
 
     def delete(self, names: list[str]) -> None:
         if names:
@@ -96,8 +100,7 @@ class Mirror:
             journals(slice_name).write_bytes(b"".join(pieces))
         let_go = {}
         for name in self._place.names("*.let-go"):
-            told = json.loads(self._place.read(name) or b"[]")
-            let_go[name.removesuffix(".let-go")] = [(int(last), float(at)) for last, at in told]
+            let_go[name.removesuffix(".let-go")] = self._let_go_of(name)
         return let_go
 
     def follow(self, slice_name: str, journal: Path) -> None:
@@ -105,8 +108,7 @@ class Mirror:
         with self._lock:
             self._following = slice_name, journal
             self._copied = journal.stat().st_size if journal.exists() else 0
-            told = self._place.read(f"{slice_name}.let-go")
-            self._let_go = [(int(last), float(at)) for last, at in json.loads(told or b"[]")]
+            self._let_go = self._let_go_of(f"{slice_name}.let-go")
 
     def let_go(self, last: int, at: float) -> None:
         """Records up to number `last` may leave when this returns. Waits while the file system fails."""
@@ -135,6 +137,11 @@ class Mirror:
     def close(self) -> None:
         self._over.set()
         self._thread.join()
+
+    def _let_go_of(self, name: str) -> list[tuple[int, float]]:
+        data = self._place.read(name)
+        told = [] if data is None else decoded(data, self._place.path(name))
+        return [(int(last), float(at)) for last, at in told]
 
     def _slices(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}

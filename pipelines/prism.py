@@ -7,15 +7,19 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from beam_talonone.pipelines.runner import runner_name
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
 
 START_TIMEOUT = 30.0
+YEARS = 10 * 365 * 86_400
 PR_SET_PDEATHSIG = 1
 
 
@@ -32,6 +36,39 @@ def prism_binary(location: str | None) -> str | None:
         return os.path.abspath(location)  # a bare name would be looked for on PATH
     home = Path.home() / "go" / "bin" / "prism"
     return shutil.which("prism") or (str(home) if os.access(home, os.X_OK) else None)
+
+
+def is_ours(options: Any) -> bool:
+    """Whether Beam's options mean a Prism that is started here, with the steps in this process."""
+    from apache_beam.options.pipeline_options import PortableOptions
+
+    portable = options.view_as(PortableOptions)
+    loopback = (portable.environment_type or "LOOPBACK").upper() == "LOOPBACK"
+    return runner_name(options).lower() == "prismrunner" and loopback and not portable.job_endpoint
+
+
+def find_prism(options: Any) -> None:
+    """Let Beam run the Prism that a stream would. Raises ConfigurationError when what is named is no program."""
+    from apache_beam.options.pipeline_options import PrismRunnerOptions
+
+    if runner_name(options).lower() == "prismrunner":
+        prism = options.view_as(PrismRunnerOptions)
+        prism.prism_location = prism_binary(prism.prism_location) or prism.prism_location
+
+
+@contextmanager
+def prism_for(options: Any, log: str | None) -> Iterator["Prism"]:
+    """A Prism of our own runs meanwhile, for pipelines with these options of Beam's. `log` takes what it says."""
+    from apache_beam.options.pipeline_options import PrismRunnerOptions
+
+    location = options.view_as(PrismRunnerOptions).prism_location
+    with tempfile.TemporaryDirectory(prefix="talonone-prism-") as folder:
+        prism = Prism(options, location, Path(log or f"{folder}/prism.log"))
+        try:
+            prism.serve(options)
+            yield prism
+        finally:
+            prism.stop()
 
 
 class Prism:
@@ -65,6 +102,15 @@ class Prism:
         except OSError as error:
             raise StopRun(f"Prism did not start: {error.filename}: {error.strerror}") from None
         self._wait_until_it_listens()
+
+    def serve(self, options: Any) -> None:
+        """Let pipelines with these options of Beam's run here, their steps in this process, for however long."""
+        from apache_beam.options.pipeline_options import PortableOptions
+
+        portable = options.view_as(PortableOptions)
+        portable.job_endpoint = self.endpoint
+        portable.environment_type = "LOOPBACK"
+        portable.job_server_timeout = YEARS  # else it ends after five minutes
 
     @property
     def pid(self) -> int:

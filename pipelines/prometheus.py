@@ -126,6 +126,9 @@ class StreamMetrics(Collector):
             ("state_log_bytes", "Size of the log in the state folder.", streaming.log.size),
         ):
             yield GaugeMetricFamily(f"talonone_{name}", text, float(value))
+        if signs.rate_service is not None:
+            up = float(signs.rate_outage is None)
+            yield GaugeMetricFamily("talonone_rate_service_up", "1 while the rate limit service answers.", up)
         if account.ended_at:
             last = time.time() - (time.monotonic() - account.ended_at)
             yield GaugeMetricFamily("talonone_last_end_timestamp_seconds", "When the last record ended.", last)

@@ -1,6 +1,5 @@
 """Replay: dead letters sent again in one bounded pass, never over what their job has applied since."""
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,7 +11,7 @@ import msgspec
 
 from beam_talonone.pipelines import spool, tried
 from beam_talonone.pipelines.backfill import Backfill, slice_name
-from beam_talonone.pipelines.folder import MANIFEST, JobFolder
+from beam_talonone.pipelines.folder import MANIFEST, JobFolder, started_with
 from beam_talonone.pipelines.ingest import letter_of
 from beam_talonone.pipelines.journal import Journal, replay_journal
 from beam_talonone.pipelines.letters import LETTERS
@@ -220,7 +219,7 @@ def origin_of(letters: Path) -> Path | None:
     path = folder / "state" / "spool.sqlite"
     if not (folder / MANIFEST).exists() or not path.exists():
         return None
-    if json.loads((folder / MANIFEST).read_text())["options"].get("--dry"):
+    if started_with((folder / MANIFEST).read_bytes(), folder / MANIFEST)["options"].get("--dry"):
         return None  # what a dry run "applied" is not there
     with closing(spool.connect(path)) as connection:
         earlier = spool.get_meta(connection, "origin")

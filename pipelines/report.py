@@ -17,8 +17,11 @@ NAMES_SHOWN = 20
 APPLIED = (End.APPLIED.value, End.ALREADY_APPLIED.value)
 
 
-def make_report(connection: Any, job: str, rate: float, started: float, ended: float) -> dict[str, Any]:
-    """report.json as a value. `rate` in requests a second, times in seconds since 1970."""
+def make_report(
+    connection: Any, job: str, rate: float, started: float, ended: float, rate_service: str | None = None
+) -> dict[str, Any]:
+    """report.json as a value. `rate` in requests a second, times in seconds since 1970. Where a `rate_service`
+    (HOST:PORT) shared out the rate, it is named: `rate` was then the most of each process."""
     # of a replay, what is no dead letter has no kind of its own
     given = (get_meta(connection, "kinds") or "").split()
     counted = {kind: _kind(connection, kind) for kind in (*KINDS, LETTERS, LOOKUPS)}
@@ -32,6 +35,7 @@ def make_report(connection: Any, job: str, rate: float, started: float, ended: f
         "kinds": kinds,
         "operations": stats.report(),
         "rate": rate,
+        **({} if rate_service is None else {"rate_service": rate_service}),
         "requests_per_second": round(stats.requests / max(seconds, 1.0), 2),
         "started": rfc3339(started),
         "ended": rfc3339(ended),
@@ -144,10 +148,18 @@ def explained(report: dict[str, Any]) -> list[str]:
     requests = sum(entry["requests"] for entry in report["operations"].values())
     retries = sum(entry["retries"] for entry in report["operations"].values())
     lines.append(
-        f"{requests:,} requests, {retries:,} of them retries; {report['requests_per_second']:g} a second of"
-        f" {report['rate']:g} allowed; unaccounted {report['unaccounted']}"
+        f"{requests:,} requests, {retries:,} of them retries; {report['requests_per_second']:g} a second"
+        f" {allowed(report)}; unaccounted {report['unaccounted']}"
     )
     return lines
+
+
+def allowed(report: dict[str, Any]) -> str:
+    """What the requests a second are to be held against."""
+    rate, service = f"{report['rate']:g}", report.get("rate_service")
+    if service is None:
+        return f"of {rate} allowed"
+    return f"of what the rate limit service at {service} granted, {rate} at most for each process"
 
 
 def ignored(names: dict[str, int]) -> str:

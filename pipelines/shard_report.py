@@ -38,9 +38,15 @@ class ShardReport(msgspec.Struct, frozen=True):
 
 
 def merged(
-    parts: list[ShardReport], kinds: list[str], job: str, rate: float, started: float, ended: float
+    parts: list[ShardReport],
+    kinds: list[str],
+    job: str,
+    rate: float,
+    started: float,
+    ended: float,
+    rate_service: str | None = None,
 ) -> dict[str, Any]:
-    """report.json as a value; `kinds` are those that were given. Times are in seconds since 1970."""
+    """report.json as a value, as pipelines.report makes it; `kinds` are those that were given."""
     stats, longest = Stats(), 0.0
     for part in parts:
         sent = msgspec.json.decode(part.stats, type=Stats, strict=False)
@@ -53,6 +59,7 @@ def merged(
         "kinds": {**{kind: dict(NOTHING) for kind in kinds}, **_added(part.kinds for part in parts)},
         "operations": stats.report(),
         "rate": rate,
+        **({} if rate_service is None else {"rate_service": rate_service}),
         # where the rate is shared out as it is used, a shard goes faster when others have ended: no sum of averages
         "requests_per_second": round(stats.requests / longest, 2) if longest else 0.0,
         "started": rfc3339(started),

@@ -17,7 +17,7 @@ from typing import Any
 
 from beam_talonone.pipelines import slices, spool
 from beam_talonone.pipelines.backfill import Backfill, slice_name
-from beam_talonone.pipelines.folder import JobFolder
+from beam_talonone.pipelines.folder import JobFolder, decoded
 from beam_talonone.pipelines.ingest import BATCH, complete, lay_down
 from beam_talonone.pipelines.journal import Replayed
 from beam_talonone.pipelines.mirror import Mirror, Place
@@ -28,7 +28,7 @@ from beam_talonone.pipelines.spool_rows import Laid
 from beam_talonone.schemas.reasons import Stage
 from beam_talonone.talonone.courier import InFlight
 from beam_talonone.talonone.engine import WINDOW
-from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.errors import ConfigurationError, StopRun
 from beam_talonone.talonone.job import Job
 from beam_talonone.talonone.outcome import End, Outcome
 from beam_talonone.talonone.work import Work
@@ -60,6 +60,8 @@ class GraphOptions:
     resume: bool = False
     wait: bool = True
     beam_args: tuple[str, ...] = ()
+    here: bool = False
+    """Whether the steps run in the process that starts the job."""
 
     @property
     def job(self) -> str:
@@ -96,6 +98,8 @@ class ShardRun(Backfill):
         rate = options.sending.rate if shared else options.sending.rate / options.shards
         sending = replace(options.sending, rate=rate)
         super().__init__(BackfillOptions(options.input, sending, local), log.info)
+        self._shown = options.output
+        self._stopped: StopRun | None = None
         self._graph, self._name, self._started = options, shard_name(shard), started
         window = int(min(WINDOW, max(4 * LEAST_AHEAD, AHEAD * rate)))
         settings = replace(self._config.settings, window=window)
@@ -118,6 +122,16 @@ class ShardRun(Backfill):
         finally:
             self._mirror.close()
 
+    def stop(self, why: StopRun) -> None:
+        """Send nothing more, and let what is in flight end; `go` then raises `why`."""
+        self._stopped = why
+        if self._engine is not None:
+            self._engine.stop(why)
+
+    def _unless_stopped(self) -> None:
+        if self._stopped is not None:
+            raise self._stopped
+
     def _go(self, folder: JobFolder) -> ShardReport:
         self._let_go = self._mirror.fetch(folder.journal)
         with closing(spool.connect(folder.spool)) as connection:
@@ -127,6 +141,7 @@ class ShardRun(Backfill):
             self._judge_input(connection)
             self._engine = make_engine(self._config)
             try:
+                self._unless_stopped()
                 self._send(folder, connection)
             finally:
                 self._engine.close()
@@ -137,6 +152,7 @@ class ShardRun(Backfill):
     def _lay_down(self, connection: Any, rows: Iterable[Laid]) -> None:
         first, left = 1, iter(rows)
         while batch := list(islice(left, BATCH)):
+            self._unless_stopped()
             lay_down(connection, batch, first)
             first += len(batch)
             for laid in batch:
@@ -157,10 +173,12 @@ class ShardRun(Backfill):
         before = self._state.read("queue.json")
         if before is None:
             self._state.write(json.dumps(queue).encode(), "queue.json")
-        elif json.loads(before) != queue:
+            return
+        told = decoded(before, self._state.path("queue.json"))
+        if told != queue:
             raise ConfigurationError(
                 f"the input has changed since the job in {self._graph.output} was started ({self.total} records to be"
-                f" sent, and they were {json.loads(before)['records']}): it can only be resumed with the same files"
+                f" sent, and they were {told['records']}): it can only be resumed with the same files"
             )
 
     def _carry_out(self, name: str, run: slices.SliceRun) -> None:

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from beam_talonone.pipelines.health import HealthServer, Said, Signs, ailment
-from beam_talonone.pipelines.logs import notice
+from beam_talonone.pipelines.logs import notice, quiet_threads
 from beam_talonone.pipelines.prism import Prism
 from beam_talonone.pipelines.prometheus import Sources, StreamMetrics
 from beam_talonone.pipelines.runner import beam_options
@@ -23,11 +23,11 @@ from beam_talonone.pipelines.stream_state import StateFolder, open_state
 from beam_talonone.talonone.engine import Engine
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, KeyRefused, StopRun
 from beam_talonone.talonone.inflight import Log
-from beam_talonone.talonone.logs import say
 from beam_talonone.talonone.quiet import quiet_process
 from beam_talonone.talonone.released import Released
 from beam_talonone.talonone.remembered import Store
 from beam_talonone.talonone.sequencer import Sequencer
+from beam_talonone.talonone.shared_rate import Watched
 from beam_talonone.talonone.streaming import Streaming
 from beam_talonone.talonone.transport import in_clear
 from beam_talonone.transforms.apply import enter_stream, leave_stream
@@ -41,7 +41,6 @@ GRACE = 8.0
 """Seconds that what is in flight may take to end when the stream is stopped."""
 
 SAY_EVERY = 60.0
-YEARS = 10 * 365 * 86_400
 LEAST_HELD, MOST_HELD = 5_000, 50_000
 MOST_PARKED = 100_000
 """Returns that wait for their orders without taking room in the buffers."""
@@ -59,6 +58,7 @@ class StreamRun:
         self._trouble: tuple[str, float] | None = None
         self._over = threading.Event()
         self._streaming: Streaming | None = None
+        self._rates: Watched | None = None
         self._draining = threading.Lock()
         self._drained_at: float | None = None
         self._began = time.monotonic()
@@ -93,7 +93,7 @@ class StreamRun:
 
     def _run(self, state: StateFolder, key: str, prism: Prism, settings: Any) -> None:
         quiet_process()
-        threading.excepthook = _not_ours
+        quiet_threads()
         options = self.options
         names = tuple(sorted(options.kinds()))
         self._open_sinks(state)
@@ -108,7 +108,9 @@ class StreamRun:
         try:
             source = key_source(options.api_key_env, options.api_key_secret)
             config = options.engine_config()
-            engine = Engine(config.settings, key, self._holds_on, source, rate_service(config))
+            service = rate_service(config)
+            self._rates = None if service is None else Watched(service)
+            engine = Engine(config.settings, key, self._holds_on, source, self._rates)
             self._streaming = streaming = self._make_streaming(state, engine)
         except BaseException:
             close_subscriber(names)
@@ -143,12 +145,10 @@ class StreamRun:
 
     def _carry_on(self, prism: Prism, settings: Any) -> None:
         """Run the pipeline to its end, which comes when reading stops."""
-        from apache_beam.options.pipeline_options import PortableOptions, StandardOptions
+        from apache_beam.options.pipeline_options import StandardOptions
         from apache_beam.runners.portability.prism_runner import PrismRunner
 
-        settings.view_as(PortableOptions).job_endpoint = prism.endpoint
-        settings.view_as(PortableOptions).environment_type = "LOOPBACK"
-        settings.view_as(PortableOptions).job_server_timeout = YEARS  # else it ends after five minutes
+        prism.serve(settings)
         settings.view_as(StandardOptions).streaming = True
         try:
             create_pipeline(self.options, PrismRunner(), settings).run().wait_until_finish()
@@ -222,6 +222,7 @@ class StreamRun:
             None if engine.failure is None else str(engine.failure),
             trouble[0] if trouble is not None and time.monotonic() - trouble[1] < 60.0 else None,
             engine.down_for(), max(0, moving), time.monotonic() - quiet_since, self._stopping is not None,
+            self.options.rate_service, None if self._rates is None else self._rates.outage(),
         )  # fmt: skip
 
     def _metrics(self, streaming: Streaming) -> StreamMetrics:
@@ -303,11 +304,6 @@ def told_of(failure: BaseException, state: Path | None) -> BaseException:
             f"--state {state} cannot be written: {why}; nothing is lost: mend it and start the stream again"
         )
     return failure
-
-
-def _not_ours(failed: threading.ExceptHookArgs) -> None:
-    """Threads of Beam and gRPC that end with Prism have nothing to say to a person: what ended it is told by us."""
-    say(log, logging.INFO, f"{failed.thread} ended", error=failed.exc_value)
 
 
 def _last_line(error: Exception) -> str:

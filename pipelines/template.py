@@ -25,7 +25,7 @@ class Template:
     command: str
     values: tuple[str, ...]
     flags: tuple[str, ...]
-    beam: tuple[str, ...] = ("sdk_container_image",)
+    beam: tuple[str, ...]
     always: tuple[str, ...] = ()
     defaults: tuple[tuple[str, str], ...] = (("--runner", "DataflowRunner"),)
 
@@ -45,7 +45,8 @@ TEMPLATES = {
             *KINDS, "output", "since", "until", "format", *REQUESTS, *SENDING, "give_up_after", "max_dead_letters",
             "shards",
         ),
-        ("resume", "results", "dry", "debug"),
+        ("resume", "results", "dry", "profiles_first", "debug"),
+        beam=("sdk_container_image", "disk_size_gb"),
         # who starts a template has decided; and a launcher writes down what the job is, which starts later
         always=("--yes", "--no-wait"),
     ),
@@ -53,6 +54,7 @@ TEMPLATES = {
         "stream",
         (*KINDS, "dead_letters", "results", "settle", "wait_for_order", "remember", *REQUESTS, *SENDING),
         ("debug",),
+        beam=("sdk_container_image", "max_num_workers"),
         # the rate is that of each process, and an outcome is waited for on a harness thread (docs/runners.md)
         defaults=(
             ("--runner", "DataflowRunner"),
@@ -87,8 +89,8 @@ def command_line(name: str, arguments: Iterable[str]) -> list[str]:
     """The words of the command line for what a launcher gives to the template `name`.
 
     A parameter without a value is one that was not given. Raises ConfigurationError for what is no parameter of the
-    template and no option of Beam, and for a flag that is neither true nor false. No value is in such an error: it
-    may be a key that was given by mistake.
+    template and no option of Beam, for one that is given twice, and for a flag that is neither true nor false. No
+    value is in such an error: it may be a key that was given by mistake.
     """
     template = TEMPLATES[name]
     beam = _beam_options()
@@ -99,8 +101,11 @@ def command_line(name: str, arguments: Iterable[str]) -> list[str]:
         parameter, value = _taken_apart(argument)
         if value == "":
             continue
-        if parameter in template.values:
+        if parameter in given:
+            raise ConfigurationError(f"{parameter} was given more than once: a template takes each parameter once")
+        if parameter in (*template.values, *template.flags):
             given[parameter] = value or ""
+        if parameter in template.values:
             ours.append(f"{_option(parameter)}={_needed(parameter, value)}")
         elif parameter in template.flags:
             ours += [_option(parameter)] if _truth(parameter, value) else []

@@ -5,7 +5,7 @@ of them for each record cost a busy stream more than all the rest of its work.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from itertools import chain, islice
 from typing import Any
 
@@ -56,24 +56,22 @@ class WriteBehind:
 
     def note_end(self, identity: bytes, content: bytes, now: float) -> None:
         self.ended[identity] = content, now
-        self._count(1)
+        self._noted(1)
 
-    def note_sent(self, keys: Iterable[Key], order: Order, now: float) -> None:
+    def note_sent(self, keys: Collection[Key], order: Order, now: float) -> None:
         for key in keys:
             _newest(self.sent, key, order, now)
-            self._waiting += 1
-        self._count(0)
+        self._noted(len(keys))
 
-    def note_changes(self, customer: str, what: Iterable[tuple[str, str]], order: Order, now: float) -> None:
+    def note_changes(self, customer: str, what: Collection[tuple[str, str]], order: Order, now: float) -> None:
         known = self.changes.setdefault(customer, {})
         for one in what:
             _newest(known, one, order, now)
-            self._waiting += 1
-        self._count(0)
+        self._noted(len(what))
 
     def note_customer(self, session: str, customer: str, now: float) -> None:
         self.customers[session] = customer, now
-        self._count(1)
+        self._noted(1)
 
     def write(self) -> None:
         """Write all of it; `commit` is the caller's."""
@@ -93,7 +91,8 @@ class WriteBehind:
         for written in (self.ended, self.sent, self.changes, self.customers):
             written.clear()
 
-    def _count(self, rows: int) -> None:
+    def _noted(self, rows: int) -> None:
+        """So many rows more wait: written when they are enough."""
         self._waiting += rows
         self._begin()
         if self._waiting >= MOST:

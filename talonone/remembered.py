@@ -59,10 +59,11 @@ _FORESEE = {
 
 @dataclass(frozen=True)
 class Foreseen:
-    """What was in the file when it was looked up, for these `identities`, after so many `writes`."""
+    """What was in the file when it was looked up, for these `identities` and `keys`, after so many `writes`."""
 
     writes: int = -1
     identities: frozenset[bytes] = frozenset()
+    keys: frozenset[Key] = frozenset()
     contents: dict[bytes, bytes] = field(default_factory=dict)
     orders: dict[Key, Order] = field(default_factory=dict)
 
@@ -127,13 +128,14 @@ class Store:
         """The content of a record of this identity that has ended, and the latest record that was sent of those that
         share a session or customer with `work`."""
         keys, behind, foreseen = work.keys(), self._behind, self._foreseen
-        if foreseen.writes != behind.writes or work.identity not in foreseen.identities:
+        known = work.identity in foreseen.identities and foreseen.keys.issuperset(keys)
+        if not known or foreseen.writes != behind.writes:
             latest = [order for key in keys if (order := self.last_of(key)) is not None]
             return self.content(work.identity), max(latest, default=None)
         waiting = behind.ended.get(work.identity)
         content = foreseen.contents.get(work.identity) if waiting is None else waiting[0]
         orders = [order for key in keys if (order := foreseen.orders.get(key)) is not None]
-        orders += [known[0] for key in keys if (known := behind.sent.get(key)) is not None]
+        orders += [sent[0] for key in keys if (sent := behind.sent.get(key)) is not None]
         return content, max(orders, default=None)
 
     def foresee(self, works: Sequence[Work]) -> None:
@@ -147,7 +149,7 @@ class Store:
         count = MOST_AT_ONCE if len(keys) <= MOST_AT_ONCE else 2 * MOST_AT_ONCE
         given = [*identities, *[None] * (MOST_AT_ONCE - len(works)), *chain.from_iterable(keys)]
         rows = self._connection.execute(_FORESEE[count], [*given, *[None] * (2 * (count - len(keys)))]).fetchall()
-        foreseen = self._foreseen = Foreseen(self._behind.writes, frozenset(identities))
+        foreseen = self._foreseen = Foreseen(self._behind.writes, frozenset(identities), frozenset(keys))
         for identity, content, kind, name, event_us, rank, version in rows:
             if kind is None:
                 foreseen.contents[identity] = content

@@ -6,6 +6,7 @@ while the service is down. Everything here runs on one event loop and takes its 
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol
 
@@ -64,6 +65,35 @@ class RateService(Protocol):
 
     def close(self) -> None:
         """End it; a draw that waits ends with NoAnswer."""
+
+
+class Watched:
+    """A service, and since when it has not answered: asked on any thread, while it is drawn from on another."""
+
+    def __init__(self, service: RateService) -> None:
+        self._service = service
+        self.name, self.limit, self.among = service.name, service.limit, service.among
+        self._down: tuple[float, str] | None = None
+        """Since when, and why."""
+
+    def draw(self, hits: int) -> Drawn:
+        """As the service's own."""
+        since = time.monotonic() if self._down is None else self._down[0]
+        try:
+            drawn = self._service.draw(hits)
+        except NoAnswer as why:
+            self._down = since, str(why)
+            raise
+        self._down = None
+        return drawn
+
+    def close(self) -> None:
+        self._service.close()
+
+    def outage(self) -> tuple[float, str] | None:
+        """For how many seconds no draw has had an answer, and why; None while it answers, or is not asked."""
+        down = self._down
+        return None if down is None else (time.monotonic() - down[0], down[1])
 
 
 class SharedRate:

@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -13,12 +13,13 @@ from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.once import Once
 from beam_talonone.talonone.transport import check_base_url
 from beam_talonone.transforms.secrets import read_secret
+from beam_talonone.transforms.settings import number, text, variable, whole
 from beam_talonone.transforms.shared_rate import EnvoyService, NotReached, check_address
 
-MOST = 1_000_000
-"""A rate or concurrency above it is a mistake."""
-
 DEFAULT_KEY_ENV = "TALONONE_API_KEY"
+BASE_URL_ENV = "TALONONE_BASE_URL"
+SECRET_ARGUMENT, SECRET_OPTION = "api_key_secret", "--api-key-secret"
+"""What names the secret with the key: in code, Python's or YAML's, and on the command line."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class EngineConfig:
     api_key_secret: str | None = None
     rate_service: str | None = None
     among: int | None = None
+    in_code: bool = field(default=False, compare=False)
+    """The settings are arguments of a step, not options of the command line: messages name them so."""
 
 
 def engine_config(
@@ -45,21 +48,31 @@ def engine_config(
     api_key_secret: str | None = None,
     rate_service: str | None = None,
 ) -> EngineConfig:
-    """The settings of a step, checked; without `base_url` that of TALONONE_BASE_URL. Raises ConfigurationError."""
+    """The settings of a step, checked; without `base_url` that of TALONONE_BASE_URL. Raises ConfigurationError that
+    names the argument."""
     if api_key_secret is not None:
-        check_secret_name(api_key_secret, "api_key_secret")
+        check_secret_name(text("api_key_secret", api_key_secret), "api_key_secret")
     if rate_service is not None:
-        check_address(rate_service, "rate_service")
-    url = base_url or os.environ.get("TALONONE_BASE_URL")
-    if not url:
-        raise ConfigurationError("no base URL: give base_url or set TALONONE_BASE_URL")
-    for name, value in (("rate", rate), ("concurrency", concurrency), ("give_up_after", give_up_after)):
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ConfigurationError(f"{name} is a number, not {value!r}")
-    if not 0 < rate < MOST or not 1 <= concurrency < MOST or not give_up_after > 0:
-        raise ConfigurationError("rate, concurrency and give_up_after must be above 0, the first two below a million")
-    settings = EngineSettings(check_base_url(url), rate, concurrency, give_up_after)
-    return EngineConfig(settings, api_key_env, api_key_secret, rate_service)
+        check_address(text("rate_service", rate_service), "rate_service")
+    settings = EngineSettings(
+        _base_url(base_url),
+        number("rate", rate),
+        whole("concurrency", concurrency),
+        number("give_up_after", give_up_after),
+    )
+    named = variable("api_key_env", api_key_env), api_key_secret
+    return EngineConfig(settings, *named, rate_service, in_code=True)
+
+
+def _base_url(given: str | None) -> str:
+    """The base URL of a step; the error says where a wrong one came from."""
+    name, url = (BASE_URL_ENV, os.environ.get(BASE_URL_ENV)) if given is None else ("base_url", given)
+    if url is None or (given is None and not url):
+        raise ConfigurationError(f"no base URL: give base_url or set {BASE_URL_ENV}")
+    try:
+        return check_base_url(text(name, url))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{name}: {error}") from None
 
 
 def display_data(config: EngineConfig) -> dict[str, Any]:
@@ -79,17 +92,20 @@ _once: dict[str, Once] = {}
 _lock = threading.Lock()
 
 
-def read_key(env: str, secret: str | None = None) -> str:
+def read_key(env: str, secret: str | None = None, *, in_code: bool = False) -> str:
     """The API key, from the secret of Secret Manager that is named, else from the environment variable `env`.
 
-    Raises ConfigurationError when there is none, or it may not be read; StopRun when it cannot be read just now.
+    With `in_code` what is said is for who writes a pipeline, else for who types a command. Raises ConfigurationError
+    when there is none, or it may not be read; StopRun when it cannot be read just now.
     """
+    option = SECRET_ARGUMENT if in_code else SECRET_OPTION
     if secret is None:
         held_by, key = f"the environment variable {env}", os.environ.get(env, "").strip()
         if not key:
-            raise ConfigurationError(f"no API key: set {held_by}, or name a secret with --api-key-secret")
+            set_it = f"set {held_by} where the step runs (api_key_env names it)" if in_code else f"set {held_by}"
+            raise ConfigurationError(f"no API key: {set_it}, or name a secret with {option}")
     else:
-        held_by, key = f"--api-key-secret {secret}", read_secret(secret).decode("utf-8", "replace").strip()
+        held_by, key = f"{option} {secret}", read_secret(secret, option).decode("utf-8", "replace").strip()
         if not key:
             raise ConfigurationError(f"no API key: {held_by} is empty")
     if not key.isascii() or not key.isprintable() or " " in key:
@@ -97,11 +113,12 @@ def read_key(env: str, secret: str | None = None) -> str:
     return keep_secret(key)
 
 
-def key_source(env: str, secret: str | None = None) -> KeySource:
+def key_source(env: str, secret: str | None = None, *, in_code: bool = False) -> KeySource:
     """Where an engine gets its key once more when it is refused: a secret may have changed, the environment not."""
     if secret is None:
         return KeySource(env)
-    return KeySource(f"--api-key-secret {secret}", partial(read_key, env, secret))
+    option = SECRET_ARGUMENT if in_code else SECRET_OPTION
+    return KeySource(f"{option} {secret}", partial(read_key, env, secret, in_code=in_code))
 
 
 def rate_service(config: EngineConfig) -> EnvoyService | None:
@@ -111,7 +128,8 @@ def rate_service(config: EngineConfig) -> EnvoyService | None:
     """
     if config.rate_service is None:
         return None
-    return EnvoyService(config.rate_service, config.settings.base_url, config.among)
+    setting = "rate_service" if config.in_code else "--rate-service"
+    return EnvoyService(config.rate_service, config.settings.base_url, config.among, setting)
 
 
 def check_rate_service(config: EngineConfig, elsewhere: Callable[[str], None] | None = None) -> None:
@@ -134,8 +152,8 @@ def make_engine(config: EngineConfig) -> Engine:
     """An engine for whoever asks, who is to close it. Raises ConfigurationError when there is no key, or the service
     that grants the rate does not."""
     named = config.api_key_env, config.api_key_secret
-    key = read_key(*named)
-    return Engine(config.settings, key, key_source=key_source(*named), rate_service=rate_service(config))
+    key, source = read_key(*named, in_code=config.in_code), key_source(*named, in_code=config.in_code)
+    return Engine(config.settings, key, key_source=source, rate_service=rate_service(config))
 
 
 def engine_for(config: EngineConfig) -> Engine:

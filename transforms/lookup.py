@@ -27,6 +27,7 @@ from beam_talonone.transforms.metrics import WHILE_BUSY, count_outcome, count_re
 from beam_talonone.transforms.prepare import Prepared
 from beam_talonone.transforms.prepare_lookup import prepare_lookup, read_operation
 from beam_talonone.transforms.send import Sending
+from beam_talonone.transforms.settings import function, text
 from beam_talonone.transforms.write import DEAD, Line
 
 Asks = Callable[[Any], Mapping[str, Any]]
@@ -65,7 +66,9 @@ class LookupTalonOne(beam.PTransform):  # type: ignore[misc]
         rate_service: str | None = None,
     ) -> None:
         super().__init__()
-        self._operation = read_operation(operation).name
+        if lookup is not None:
+            function("lookup", lookup)
+        self._operation = read_operation(text("operation", operation)).name
         self._lookup = lookup
         self._config = engine_config(
             base_url, api_key_env, rate, concurrency, give_up_after, api_key_secret, rate_service

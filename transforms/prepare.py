@@ -67,11 +67,13 @@ class Prepared:
         return self.text_field(ID_FIELDS.get(self.raw.kind, ""))
 
     def text_field(self, name: str) -> str | None:
-        value = (self.fields or {}).get(name)
-        usable = isinstance(value, str | int) and not isinstance(value, bool) and value != ""
+        fields = self.raw.fields if self.fields is None else self.fields  # of what JSON cannot carry none were made
+        value = fields.get(name) if isinstance(fields, dict) else None
+        if not isinstance(value, str | int) or isinstance(value, bool) or value == "":
+            return None
         try:
-            return str(value) if usable else None
-        except ValueError:  # an integer of thousands of digits has no text
+            return str(value).encode().decode()
+        except ValueError:  # an integer of thousands of digits has no text, and a lone surrogate no bytes
             return None
 
 

@@ -19,8 +19,9 @@ READ_WITHIN = 10.0
 ROLE = "roles/secretmanager.secretAccessor"
 
 
-def read_secret(name: str) -> bytes:
-    """The payload of the secret `name` (projects/P/secrets/S[/versions/V]), of its latest version unless it says one.
+def read_secret(name: str, setting: str = "--api-key-secret") -> bytes:
+    """The payload of the secret `name` (projects/P/secrets/S[/versions/V]), of its latest version unless it says one;
+    `setting` is what gave the name, for errors.
 
     Raises ConfigurationError where somebody has to put something right, StopRun where it may work later.
     """
@@ -31,9 +32,9 @@ def read_secret(name: str) -> bytes:
     try:
         return _payload(version)
     except RetryError as error:
-        raise told(version, error.cause or error) from None
+        raise told(f"{setting} {version}", error.cause or error) from None
     except (GoogleAPICallError, GoogleAuthError) as error:
-        raise told(version, error) from None
+        raise told(f"{setting} {version}", error) from None
 
 
 def _payload(version: str) -> bytes:
@@ -59,12 +60,11 @@ def _payload(version: str) -> bytes:
     return bytes(answer.payload.data)
 
 
-def told(version: str, error: Exception) -> TalonOneError:
-    """What to say of `error`, met when `version` was read."""
+def told(where: str, error: Exception) -> TalonOneError:
+    """What to say of `error`, met when the secret was read; `where` names it and the setting that it stands in."""
     from google.api_core import exceptions
     from google.auth.exceptions import GoogleAuthError
 
-    where = f"--api-key-secret {version}"
     said = " ".join(str(getattr(error, "message", None) or error).split())[:300]
     match error:
         case exceptions.NotFound():

@@ -54,11 +54,13 @@ class EnvoyService:
     limit or one that is not by the second: it would let everything through, or nothing.
     """
 
-    def __init__(self, address: str, base_url: str, among: int | None = None) -> None:
+    def __init__(
+        self, address: str, base_url: str, among: int | None = None, setting: str = "--rate-service"
+    ) -> None:
         import grpc
         from apache_beam.io.components.rate_limiter import EnvoyRateLimiter
 
-        self.name, self.among = f"--rate-service {check_address(address)}", among
+        self.name, self.among = f"{setting} {check_address(address, setting)}", among
         self._host = urlsplit(base_url).hostname or ""
         self._channel = grpc.insecure_channel(address, options=CHANNEL)
         self._stub = EnvoyRateLimiter.RateLimitServiceStub(self._channel)

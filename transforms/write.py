@@ -38,6 +38,7 @@ from beam_talonone.transforms.engines import (
 from beam_talonone.transforms.metrics import WHILE_BUSY, count_outcome, count_read, count_requests
 from beam_talonone.transforms.prepare import Prepared, prepare
 from beam_talonone.transforms.send import Sending, in_window
+from beam_talonone.transforms.settings import flag, one_of, text
 
 DEAD, OTHERS = "dead_letters", "others"
 Line = dict[str, Any]
@@ -90,15 +91,13 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         assume_timezone: str | None = None,
     ) -> None:
         super().__init__()
-        if kind not in MODELS:
-            raise ConfigurationError(f"WriteToTalonOne takes {', '.join(MODELS)}, not {kind!r}")
-        if profile_mode not in ("bulk", "rules"):
-            raise ConfigurationError(f"profile_mode is 'bulk' or 'rules', not {profile_mode!r}")
-        if events_api not in ("v2", "v3"):
-            raise ConfigurationError(f"events_api is 'v2' or 'v3', not {events_api!r}")
-        if edit_closed not in (None, "reopen"):
-            raise ConfigurationError(f"edit_closed is 'reopen' or None, not {edit_closed!r}")
-        if assume_timezone is not None and assume_timezone not in available_timezones():
+        one_of("kind", kind, MODELS)
+        one_of("profile_mode", profile_mode, ("bulk", "rules"))
+        one_of("events_api", events_api, ("v2", "v3"))
+        one_of("edit_closed", edit_closed, ("reopen", None))
+        flag("results", results)
+        flag("dry", dry)
+        if assume_timezone is not None and text("assume_timezone", assume_timezone) not in available_timezones():
             raise ConfigurationError(f"assume_timezone {assume_timezone!r} is not a time zone such as Europe/Berlin")
         self._kind = kind
         self._config = engine_config(

@@ -4,6 +4,7 @@ A pipeline names them in its `providers`, as docs/library.md shows. Nothing is s
 process that builds the pipeline.
 """
 
+import inspect
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Optional
@@ -57,6 +58,7 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
 
     def __init__(self, kind: str, error_handling: dict[str, str] | None = None, **settings: Any) -> None:
         super().__init__()
+        _check_settings(write.WriteToTalonOne, settings)
         self._write = write.WriteToTalonOne(kind, **settings)
         self._errors = _errors_output(error_handling)
 
@@ -81,6 +83,7 @@ class LookupTalonOne(beam.PTransform):  # type: ignore[misc]
 
     def __init__(self, operation: str, error_handling: dict[str, str] | None = None, **settings: Any) -> None:
         super().__init__()
+        _check_settings(lookup.LookupTalonOne, settings)
         self._lookup = lookup.LookupTalonOne(operation, FieldsOf(operation), **settings)
         self._operation = operation
         self._errors = _errors_output(error_handling)
@@ -109,6 +112,18 @@ class FieldsOf:
         for part in ("path", "query"):
             asked[part] = {name: fields[name] for name in getattr(operation, part) if name in fields}
         return asked
+
+
+def _check_settings(transform: type[beam.PTransform], given: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError where `transform` has no setting of that name."""
+    parameters = inspect.signature(transform).parameters.values()
+    known = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY]
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        raise ConfigurationError(
+            f"{transform.__name__} has no setting {', '.join(map(repr, unknown))}; the settings are"
+            f" {', '.join(known)}"
+        )
 
 
 def _fields(element_type: Any, label: str) -> list[tuple[str, Any]]:

@@ -1,5 +1,10 @@
 """WriteToTalonOne as a user writes it: ten lines on the in-process runner."""
 
+import os
+import re
+import subprocess
+import sys
+from ast import literal_eval
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -112,6 +117,27 @@ def test_the_outcomes_have_the_shapes_of_the_files(tmp_path: Path) -> None:
     assert (letter["operation"], letter["status"], letter["stage"]) == ("return_cart_items", 400, "send")
 
 
+def test_what_json_cannot_carry_is_a_dead_letter_with_its_id(tmp_path: Path) -> None:
+    odd = {"bytes": b"x", "set": {1}, "object": object(), "nan": float("nan")}
+    with simulator() as sim:
+        with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+            written = (
+                pipeline
+                | beam.Create(list(odd))
+                | beam.Map(lambda name: order(name, "c", attributes={"x": odd[name]})).with_output_types(Any)
+                | WriteToTalonOne("orders", base_url=sim.url)
+            )
+            _ = (
+                written.dead_letters
+                | beam.combiners.ToList()
+                | "Write" >> beam.Map(lambda found, path: write(Path(path), found) and None, str(tmp_path / "d"))
+            )
+        assert sim.rows("requests") == []
+    letters = lines(tmp_path, "d")
+    assert {letter["id"]: letter["record"]["order_id"] for letter in letters} == {name: name for name in odd}
+    assert {letter["reason"] for letter in letters} == {"invalid_field"}
+
+
 def test_windows_of_the_input_break_no_order(tmp_path: Path) -> None:
     """Two versions of an order in two windows: the older one must not leave after the newer."""
     versions = [order(f"o{n}", f"c{n}", "open", hour, attributes={"v": hour}) for n in range(20) for hour in (2, 1)]
@@ -149,3 +175,23 @@ def test_settings_are_checked_while_the_pipeline_is_built(monkeypatch: pytest.Mo
     with pytest.raises(ConfigurationError, match="concurrency"):
         WriteToTalonOne("orders", concurrency=0)
     WriteToTalonOne("orders")
+
+
+def test_the_script_of_the_readme(tmp_path: Path) -> None:
+    """Put into a file and run, as the page says."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    [script] = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    (tmp_path / "orders.py").write_text(script, encoding="utf-8")
+    with simulator() as sim:
+        done = subprocess.run(
+            [sys.executable, "orders.py"], cwd=tmp_path, env={**os.environ, "TALONONE_BASE_URL": sim.url},
+            check=False, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert [row["session"] for row in sim.acted(SESSION)] == ["A-1001"]
+    printed = [literal_eval(line) for line in done.stdout.splitlines()]
+    assert {row["id"]: row["outcome"] for row in printed if "outcome" in row} == {"A-1001": "applied"}
+    assert {row["id"]: row["reason"] for row in printed if "reason" in row} == {"A-1002": "invalid_field"}
+    [found] = [row for row in printed if "element" in row]
+    assert (found["status"], found["response"]["customerSession"]["state"]) == (200, "closed")
+    assert len(printed) == 3

@@ -2,45 +2,81 @@
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 from google.protobuf import json_format
 
+from beam_talonone.pipelines.options import KINDS
 from beam_talonone.pipelines.template import TEMPLATES, command_line
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "deploy-dataflow.md").read_text(encoding="utf-8")
-COMMANDS = [
-    re.sub(r"\\\n\s*", " ", line)
-    for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
-    for line in re.findall(r"(?:[^\n]*\\\n)*[^\n]*", block)
-]
-VARIABLES = {
-    "PROJECT": "your-project",
-    "BUCKET": "your-project-talonone",
-    "REPOSITORY": "europe-west1-docker.pkg.dev/your-project/beam-talonone",
-    "TAG": "0.1.0",
-    "BASE_URL": "https://yourcompany.europe-west1.talon.one",
-}
+SETTINGS = next(block for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) if "export PROJECT=" in block)
+BEAMS = {"max_num_workers", "disk_size_gb"}
+"""Options of Beam that the page gives beside the templates' own parameters."""
 
 
-def given(name):
-    """What the page gives to a template: (parameter, value), variables put in."""
-    said = [line for line in COMMANDS if f"run talonone-{name}" in line or line.startswith(f"{name} ")]
-    pairs = re.findall(r"--parameters=\"?(\w+)=([^\s\"]+)", " ".join(said))
-    return [(one, re.sub(r"\$(\w+)", lambda found: VARIABLES[found[1]], value)) for one, value in pairs]
+def words(typed, tmp_path):
+    """What gcloud is given when the page's file of settings is sourced and `typed` is typed."""
+    file = tmp_path / "talonone.sh"
+    file.write_text(SETTINGS, encoding="utf-8")
+    script = f"set -eu; gcloud() {{ printf '%s\\n' \"$@\"; }}; source {file}; {typed}"
+    done = subprocess.run(
+        ["bash", "-c", script], check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
+    return done.stdout.splitlines()
 
 
-@pytest.mark.parametrize("name", TEMPLATES)
-def test_the_commands_give_what_the_templates_take(name):
+def parameters(given):
+    pairs = [word.removeprefix("--parameters=").partition("=") for word in given if word.startswith("--parameters=")]
+    return [(name, value) for name, _, value in pairs]
+
+
+@pytest.mark.parametrize(
+    ("name", "typed"),
+    [("stream", "stream"), *(("backfill", line) for line in re.findall(r"^backfill .*", PAGE, re.MULTILINE))],
+)
+def test_the_commands_give_what_the_templates_take(name, typed, tmp_path):
     metadata = json.loads((ROOT / "templates" / f"{name}.json").read_text(encoding="utf-8"))
     known = {one["name"]: one for one in metadata["parameters"]}
-    pairs = given(name)
+    given = words(typed, tmp_path)
+    pairs = parameters(given)
+    assert given[:4] == ["dataflow", "flex-template", "run", f"talonone-{name}"]
     assert {one for one, fields in known.items() if not fields.get("isOptional")} <= {one for one, _ in pairs}
-    assert [pair for pair in pairs if not re.search(known[pair[0]]["regexes"][0], pair[1])] == []
+    assert {one for one, _ in pairs} - set(known) <= BEAMS
+    assert {one for one, _ in pairs} & set(KINDS)
+    ours = [pair for pair in pairs if pair[0] in known]
+    assert [pair for pair in ours if not re.search(known[pair[0]]["regexes"][0], pair[1])] == []
     command_line(name, [f"--{one}={value}" for one, value in pairs])
+
+
+def test_what_is_typed_behind_the_functions_is_added(tmp_path):
+    for name in TEMPLATES:
+        given = words(f"SUBNETWORK=some/net; {name} --update", tmp_path)
+        assert {"--update", "--subnetwork=some/net"} <= set(given)
+        assert not any(word.startswith("--subnetwork") for word in words(name, tmp_path))
+
+
+@pytest.mark.parametrize("name", ["streaming", "batch"])
+def test_machines_are_those_of_the_runner_configurations(name, tmp_path):
+    given = words({"streaming": "stream", "batch": "backfill"}[name], tmp_path)
+    options = yaml.safe_load((ROOT / "runner_configs" / f"dataflow-{name}.yaml").read_text())["options"]
+    flags = dict(word.removeprefix("--").split("=", 1) for word in given if word.startswith("--") and "=" in word)
+    said = {**dict(parameters(given)), "machine_type": flags["worker-machine-type"]}
+    most = said.get("max_num_workers") or flags["max-workers"]
+    assert (said["machine_type"], most) == (options["machine_type"], str(options["max_num_workers"]))
+    assert said.get("disk_size_gb") == (str(options["disk_size_gb"]) if "disk_size_gb" in options else None)
+
+
+def test_the_kinds_of_a_stream_have_their_subscriptions(tmp_path):
+    kinds = [pair for pair in parameters(words("stream", tmp_path)) if pair[0] in KINDS]
+    assert kinds
+    assert kinds == [(kind, f"projects/your-project/subscriptions/talonone-{kind}") for kind, _ in kinds]
+    assert "gcloud pubsub subscriptions create talonone-$kind --topic=$kind" in PAGE
+    assert f"of: {' '.join(KINDS)}\n" in SETTINGS
 
 
 @pytest.mark.parametrize("option", sorted(set(re.findall(r"--parameters=(\w+)=", PAGE))))
@@ -64,6 +100,8 @@ def test_the_alerts_are_a_policy_of_cloud_monitoring():
     json_format.ParseDict(fields, policy)
     assert policy.conditions
     filters = [one.condition_threshold.filter or one.condition_absent.filter for one in policy.conditions]
+    filters += re.findall(r'resource.type = "dataflow_job"[^`\']+', PAGE)
+    assert sum("job/is_failed" in found or "job/user_counter" in found for found in filters) == 2
     for found in filters:
         jobs = re.findall(r'job_name = "([^"]+)"', found)
         assert all(f"run {job} " in PAGE for job in jobs)

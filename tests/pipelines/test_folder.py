@@ -52,6 +52,15 @@ def test_a_job_is_resumed_only_with_the_same(tmp_path: Path, changed: Any, told:
         start(tmp_path / "out", resume=True, **changed)
 
 
+@pytest.mark.parametrize(("content", "told"), [("", "is damaged"), ('{"job": ', "is damaged"), ("[]", "is not as")])
+def test_a_damaged_manifest_is_named(tmp_path: Path, content: str, told: str) -> None:
+    start(tmp_path / "out")
+    (tmp_path / "out/job.json").write_text(content)
+    for _ in range(2):  # the lock is given back
+        with pytest.raises(ConfigurationError, match=f"out/job.json {told}"):
+            start(tmp_path / "out", resume=True)
+
+
 def test_two_at_once_are_refused(tmp_path: Path) -> None:
     folder = open_job(tmp_path / "out", "backfill", FIXED, FILES, resume=False)
     with pytest.raises(ConfigurationError, match="another process"):

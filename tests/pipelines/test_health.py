@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 
-from beam_talonone.pipelines.health import OUTAGE, STUCK, HealthServer, Said, Signs, ailment
+from beam_talonone.pipelines.health import OUTAGE, RATE_OUTAGE, STUCK, HealthServer, Said, Signs, ailment
 from beam_talonone.talonone.errors import ConfigurationError
 
 WELL = Signs(None, None, None, down_for=0.0, moving=0, quiet_for=0.0, stopping=False)
@@ -37,7 +37,25 @@ def signs(**some):
         (signs(refusal="the key is refused"), "the key is refused"),
         (signs(failure="a defect"), "a defect"),
         (signs(stopping=True), "stopping"),
+        (signs(rate_service="rates:8081", moving=5), None),
+        (signs(rate_service="rates:8081", rate_outage=(RATE_OUTAGE - 1, "UNAVAILABLE"), moving=5), None),
+        (
+            signs(rate_service="rates:8081", rate_outage=(RATE_OUTAGE, "UNAVAILABLE: refused"), moving=5),
+            "the rate limit service at rates:8081 does not answer since 5 s (UNAVAILABLE: refused);"
+            " nothing is sent without it, 5 messages wait",
+        ),
         # what is the cause is said, not what follows from it
+        (
+            signs(
+                rate_service="rates:8081",
+                rate_outage=(70.0, "nothing within 2 s"),
+                moving=5,
+                quiet_for=STUCK,
+                down_for=OUTAGE,
+            ),
+            "the rate limit service at rates:8081 does not answer since 70 s (nothing within 2 s);"
+            " nothing is sent without it, 5 messages wait",
+        ),
         (
             signs(down_for=OUTAGE, moving=5, quiet_for=STUCK),
             "the API has not answered any request for 30 s; 5 messages wait",

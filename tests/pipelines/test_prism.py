@@ -11,16 +11,18 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.prism_runner import PrismJobServer
 from e2e.harness import wait_until
-from streams.tools import find_prism, needed
+from streams.tools import find_prism as the_prism
+from streams.tools import needed
 
 from beam_talonone.pipelines import prism as module
-from beam_talonone.pipelines.prism import Prism, prism_binary
+from beam_talonone.pipelines.prism import Prism, find_prism, prism_binary
+from beam_talonone.pipelines.runner import beam_options
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
 
 
 @pytest.fixture(scope="module")
 def binary():
-    return str(needed(find_prism))
+    return str(needed(the_prism))
 
 
 @pytest.fixture(autouse=True)
@@ -147,3 +149,17 @@ def test_a_program_of_another_machine(tmp_path):
 def test_one_that_cannot_be_downloaded(tmp_path):
     with pytest.raises(StopRun, match=r"there is no Prism, and it cannot be downloaded .*go install"):
         started("http://127.0.0.1:1/prism.zip", tmp_path)
+
+
+def test_prism_is_found_where_a_stream_finds_it(tmp_path, monkeypatch):
+    from apache_beam.options.pipeline_options import PrismRunnerOptions
+
+    program = tmp_path / "prism"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = beam_options(("--runner=PrismRunner",))
+    find_prism(found)
+    assert found.view_as(PrismRunnerOptions).prism_location == str(program)
+    with pytest.raises(ConfigurationError, match="is no program"):
+        find_prism(beam_options(("--runner=PrismRunner", f"--prism_location={tmp_path}/none")))

@@ -111,6 +111,30 @@ def test_what_is_no_parameter_is_an_error_that_names_it(name, argument, says):
     assert says in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("backfill", ["--orders=a", "--orders=b"]),
+        ("backfill", ["--rate=5", "--orders=a", "--rate=5"]),
+        ("backfill", ["--dry", "--dry=true"]),
+        ("stream", ["--settle=1", "--settle=2"]),
+        ("stream", ["--debug=false", "--debug=true"]),
+    ],
+)
+def test_a_parameter_is_given_once(name, arguments):
+    [twice] = {argument.strip("-").partition("=")[0] for argument in (arguments[0], arguments[-1])}
+    with pytest.raises(ConfigurationError, match=f"^{twice} was given more than once"):
+        command_line(name, arguments)
+
+
+def test_what_is_empty_was_not_given_and_what_beam_takes_several_times_is_left_to_it():
+    several = ["--experiments=a", "--experiments=b"]
+    assert parted("backfill", "--orders=", "--orders=b", *several) == (
+        ["backfill", "--orders=b", "--yes", "--no-wait"],
+        [*several, DATAFLOW],
+    )
+
+
 @pytest.mark.parametrize("argument", [f"--api_key={KEY}", f"--TALONONE_API_KEY={KEY}", KEY, f"--dry={KEY}"])
 def test_a_key_that_is_given_by_mistake_is_refused_and_not_shown(argument):
     with pytest.raises(ConfigurationError) as raised:
@@ -136,7 +160,7 @@ def test_each_parameter_is_an_option_of_the_command(name):
     ("name", "left_out"),
     [
         # of a run on this machine, of the terminal, or said by the template itself
-        ("backfill", {"limit", "profiles_first", "yes", "no_wait", "runner_config", "beam_args", "version"}),
+        ("backfill", {"limit", "yes", "no_wait", "runner_config", "beam_args", "version"}),
         (
             "stream",
             {"state", "bulk_age", "exit_on_auth_error", "health_port", "prism_location", "runner_config", "beam_args",

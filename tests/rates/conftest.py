@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e.harness import Simulator, simulator
 from streams.tools import find_rate_service, find_redis, needed
 
 from .service import RateService, running_rate_service
@@ -17,15 +16,3 @@ def service(tmp_path: Path) -> Iterator[RateService]:
     needed(find_redis)
     with running_rate_service(tmp_path / "service") as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def shared_api() -> Iterator[Simulator]:
-    with simulator() as running:
-        yield running
-
-
-@pytest.fixture
-def api(shared_api: Simulator) -> Simulator:
-    shared_api.reset()
-    return shared_api

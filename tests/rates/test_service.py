@@ -224,7 +224,7 @@ def test_steps_of_a_pipeline_take_it_by_name(service, api, monkeypatch):
     run()
     assert len(api.acted()) == 20
     service.kill()
-    with pytest.raises(Exception, match=f"--rate-service {service.address}: Envoy's rate limit service does not ans"):
+    with pytest.raises(Exception, match=f"rate_service {service.address}: Envoy's rate limit service does not ans"):
         run(rate=99.0)
     with pytest.raises(ConfigurationError, match="rate_service takes HOST:PORT"):
         LookupTalonOne("get_loyalty_balances", base_url=api.url, rate_service="nowhere")

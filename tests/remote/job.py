@@ -69,6 +69,7 @@ class Job:
         assert_no_key(self.output) if self.output.exists() else None
         said = self.said.read_text()
         assert KEY not in said
+        assert "Traceback" not in said
         return code, said
 
     def kill_after(self, requests: int, *, resume: bool = False) -> None:

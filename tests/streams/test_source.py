@@ -18,7 +18,7 @@ from e2e.harness import wait_until
 
 from beam_talonone.pipelines.prism import Prism
 from beam_talonone.talonone.errors import ConfigurationError
-from beam_talonone.transforms.pubsub import client, subscriber
+from beam_talonone.transforms.pubsub import client, source, subscriber
 from beam_talonone.transforms.pubsub.message import Received
 from beam_talonone.transforms.pubsub.source import (
     NO_MORE,
@@ -27,7 +27,7 @@ from beam_talonone.transforms.pubsub.source import (
     ReadingProvider,
     ReadingTracker,
 )
-from beam_talonone.transforms.pubsub.subscriber import close_subscriber
+from beam_talonone.transforms.pubsub.subscriber import Flow, close_subscriber
 
 from .emulator import Emulator
 from .pubsub import PubSub
@@ -248,6 +248,34 @@ def test_a_reading_that_is_neither_given_back_nor_stopped_is_a_defect() -> None:
     one.try_claim("1")
     with pytest.raises(ValueError, match="neither given back nor stopped"):
         one.check_done()
+
+
+class Full:
+    """A subscriber that has four messages, and gets back what nobody took."""
+
+    stopped = False
+
+    def __init__(self) -> None:
+        self.back: list[Received] = []
+
+    def take(self, seconds: float) -> list[Received]:
+        return [Received("s", str(number), b"", {}, "", 0.0, f"ack-{number}") for number in range(4)]
+
+    def put_back(self, messages: list[Received]) -> None:
+        self.back += messages
+
+
+@pytest.mark.parametrize(("together", "back"), [(None, ["1", "2", "3"]), (2, ["2", "3"])])
+def test_what_is_claimed_no_more_is_put_back(
+    monkeypatch: pytest.MonkeyPatch, together: int | None, back: list[str]
+) -> None:
+    full, one = Full(), tracker()
+    monkeypatch.setattr(source, "subscriber_for", lambda *given, **more: full)
+    reading = source.ReadMessages(("s",), Flow(), 10.0, together).process(b"", tracker=one, watermark=None)
+    next(reading)
+    one.try_split(0)
+    assert list(reading) == []
+    assert [message.message_id for message in full.back] == back
 
 
 def test_the_engine_is_told_that_it_has_no_end() -> None:

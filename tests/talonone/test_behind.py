@@ -41,6 +41,15 @@ def test_whenever_it_is_written_the_same_is_known(happened):
         assert rows[0] == rows[1] == rows[2]
 
 
+def test_what_was_foreseen_of_a_record_says_nothing_of_another_one_of_its_id():
+    store = Store()
+    store.note(Marks((7, 0, 0), [("audience", "1")]), 1.0)
+    store.commit()
+    store.foresee([wide(1)])
+    assert store.recall(wide(1)) == (None, None)
+    assert store.recall(wide(2)) == (None, (7, 0, 0))
+
+
 def test_what_waits_is_bounded_and_is_in_the_file_after_the_commit(tmp_path):
     store = Store(tmp_path / "store.sqlite")
     most = 0

@@ -116,11 +116,16 @@ def test_a_refused_key(api, tmp_path):
         ({"trouble": "cannot read s"}, "subscription_trouble", 1.0),
         ({}, "subscription_trouble", 0.0),
         ({"down_for": 12.5}, "api_down_seconds", 12.5),
+        ({}, "rate_service_up", None),
+        ({"rate_service": "rates:8081"}, "rate_service_up", 1.0),
+        ({"rate_service": "rates:8081", "rate_outage": (0.5, "UNAVAILABLE")}, "rate_service_up", 0.0),
+        ({"rate_service": "rates:8081", "rate_outage": (0.5, "UNAVAILABLE")}, "healthy", 1.0),
+        ({"rate_service": "rates:8081", "rate_outage": (9.0, "UNAVAILABLE")}, "healthy", 0.0),
     ],
 )
 def test_signs(api, tmp_path, signs, name, value):
     with stream(api, tmp_path / "state") as one:
-        assert samples(metrics_of(one, **signs))[(name,)] == value
+        assert samples(metrics_of(one, **signs)).get((name,)) == value
 
 
 def test_nothing_of_a_record_is_in_it(api, tmp_path):
@@ -155,10 +160,11 @@ def test_the_page_lists_what_there_is(api, tmp_path):
         one.feed("orders", order("o", "c", "completed", 1))
         one.poison(b"{no")
         one.settled()
-        kinds = {family.name: family.type for family in metrics_of(one).collect()}
+        metrics = metrics_of(one, rate_service="rates:8081")
+        kinds = {family.name: family.type for family in metrics.collect()}
         labels = {
             family.name: {label for sample in family.samples for label in sample.labels} - {"le"}
-            for family in metrics_of(one).collect()
+            for family in metrics.collect()
         }
     told = {}
     for line in PAGE.read_text(encoding="utf-8").splitlines():

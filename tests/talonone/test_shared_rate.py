@@ -8,6 +8,7 @@ import asyncio
 import logging
 from bisect import bisect_left
 from collections import Counter
+from contextlib import suppress
 
 import pytest
 from fakeloop import run
@@ -17,7 +18,7 @@ from beam_talonone.talonone.dispatcher import Departures
 from beam_talonone.talonone.errors import Unreachable
 from beam_talonone.talonone.pacing import Pacer
 from beam_talonone.talonone.shared_pace import SharedPace
-from beam_talonone.talonone.shared_rate import Drawn, NoAnswer, SharedRate
+from beam_talonone.talonone.shared_rate import Drawn, NoAnswer, SharedRate, Watched
 
 LIMIT, BURST, TAKES = 200.0, 10, 0.003
 
@@ -230,3 +231,39 @@ def test_an_old_token_is_not_used():
 
     run(main())
     assert worker.sent(25.5, 30.0) > 0
+
+
+class Scripted:
+    """Answers what it is told to: an answer, or an exception."""
+
+    name, limit, among = "the service", LIMIT, 3
+
+    def __init__(self, *answers):
+        self.answers, self.closed = list(answers), False
+
+    def draw(self, hits):
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def close(self):
+        self.closed = True
+
+
+def test_who_watches_a_service_knows_since_when_it_does_not_answer(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("beam_talonone.talonone.shared_rate.time.monotonic", lambda: now[0])
+    granted, refused = Drawn(True, 100, LIMIT), Drawn(False, 0, LIMIT)
+    service = Scripted(granted, NoAnswer("UNAVAILABLE"), NoAnswer("nothing within 2 s"), refused, NoAnswer("again"))
+    watched = Watched(service)
+    assert (watched.name, watched.limit, watched.among) == ("the service", LIMIT, 3)
+    seen = [watched.outage()]
+    for _ in range(5):
+        with suppress(NoAnswer):
+            assert watched.draw(4) in (granted, refused)
+        now[0] += 10.0
+        seen.append(watched.outage())
+    assert seen == [None, None, (10.0, "UNAVAILABLE"), (20.0, "nothing within 2 s"), None, (10.0, "again")]
+    watched.close()
+    assert service.closed

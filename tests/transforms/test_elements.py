@@ -15,9 +15,11 @@ from apache_beam.typehints.schemas import typing_to_runner_api
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, Timestamp
 
 from beam_talonone.schemas.raw import Raw
+from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.build import BuildOptions
 from beam_talonone.transforms.elements import as_record, check_records, plain, shown
 from beam_talonone.transforms.prepare import prepare
+from beam_talonone.transforms.prepare_lookup import prepare_lookup
 
 
 class Item(NamedTuple):
@@ -156,3 +158,39 @@ def test_check_records(type_: Any, refused: bool) -> None:
             check_records(element_type, "WriteIt")
     else:
         check_records(element_type, "WriteIt")
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "id_", "kept"),
+    [
+        ("orders", "order_id", "o1", "o1"),
+        ("orders", "order_id", 17, "17"),
+        ("orders", "order_id", b"o1", None),
+        ("orders", "order_id", True, None),
+        ("orders", "order_id", "", None),
+        pytest.param("orders", "order_id", 10**5000, None, id="many digits"),
+        pytest.param("orders", "order_id", "\ud800", None, id="a surrogate"),
+        ("returns", "return_id", "r1", "r1"),
+        ("profiles", "customer_id", "c1", "c1"),
+        ("events", "event_id", "e1", "e1"),
+        ("calls", "call_id", "k1", "k1"),
+    ],
+)
+@pytest.mark.parametrize(
+    "value", [b"x", {1, 2}, object(), float("nan"), Decimal("Infinity"), [b"x"], pytest.param(DEEP, id="deep")]
+)
+def test_a_value_that_json_cannot_carry_costs_no_id(
+    kind: str, field: str, id_: Any, kept: str | None, value: Any
+) -> None:
+    record = {"attributes": {"x": value}, field: id_, "event_time": NOON}
+    prepared = prepare(Raw(kind, "", 0, "dict", None, record, None), BuildOptions())
+    assert prepared.work is None
+    assert prepared.problem is not None
+    assert prepared.problem.reason in (Reason.INVALID_FIELD, Reason.BAD_ROW)
+    assert prepared.id_or_none() == kept
+
+
+def test_a_lookup_keeps_its_id_too() -> None:
+    fields = {"lookup_id": "a", "path": {"customerSessionId": b"x"}}
+    prepared = prepare_lookup(Raw("lookups", "", 0, "dict", None, fields, None), "get_customer_session")
+    assert (prepared.work, prepared.id_or_none()) == (None, "a")

@@ -12,7 +12,7 @@ from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.worker import statesampler
 from apache_beam.utils.counters import CounterFactory
-from e2e.harness import KEY, event, order, profile, returned, simulator
+from e2e.harness import KEY, event, order, profile, returned
 from keyed_rig import RULES, Message, config_of, engine_closed, received
 
 from beam_talonone import LookupTalonOne, WriteToTalonOne
@@ -38,17 +38,10 @@ from beam_talonone.transforms.metrics import (
 SESSION, EVENT = "update_customer_session_v2", "track_event_v2"
 
 
-@pytest.fixture(scope="module")
-def server():
-    with simulator(unknown_attributes=("bad",)) as running:
-        yield running
-
-
 @pytest.fixture
-def api(server, monkeypatch):
+def api(api, monkeypatch):
     monkeypatch.setenv("TALONONE_API_KEY", KEY)
-    server.reset()
-    return server
+    return api
 
 
 def told_by(result):

@@ -176,6 +176,37 @@ def test_the_engine_reads_it_once_and_can_read_it_again(fake):
     assert key_source(ENV).read is None, "the environment of a process does not change"
 
 
+@pytest.mark.parametrize(
+    ("in_code", "says"),
+    [
+        (False, f"no API key: set the environment variable {ENV}, or name a secret with --api-key-secret"),
+        (
+            True,
+            f"no API key: set the environment variable {ENV} where the step runs (api_key_env names it), or name a"
+            " secret with api_key_secret",
+        ),
+    ],
+)
+def test_without_a_key_the_words_are_those_of_who_reads_them(monkeypatch, in_code, says):
+    monkeypatch.delenv(ENV, raising=False)
+    with pytest.raises(ConfigurationError) as raised:
+        read_key(ENV, in_code=in_code)
+    assert str(raised.value) == says
+
+
+def test_a_step_that_has_no_key_names_its_arguments(fake, monkeypatch):
+    monkeypatch.delenv(ENV, raising=False)
+    config = engine_config(URL, ENV, 10.0, 1, 1.0)
+    with pytest.raises(ConfigurationError, match=r"or name a secret with api_key_secret$"):
+        engine_for(config)
+    with pytest.raises(ConfigurationError, match=r"or name a secret with --api-key-secret$"):
+        engine_for(EngineConfig(EngineSettings(URL, 10.0, 1, 1.0), ENV))
+    fake.add("two words")
+    with pytest.raises(ConfigurationError, match=f"^api_key_secret {SECRET} does not hold an API key"):
+        engine_for(engine_config(URL, ENV, 10.0, 1, 1.0, SECRET))
+    assert key_source(ENV, SECRET, in_code=True).name == f"api_key_secret {SECRET}"
+
+
 @pytest.mark.parametrize("step", [SendLanes, LookUp])
 def test_workers_read_it_in_setup_and_no_step_holds_it(fake, step):
     config = EngineConfig(EngineSettings(URL), ENV, SECRET)

@@ -67,21 +67,21 @@ def texts(folder: Path, name: str) -> list[str]:
 
 def test_the_example_that_writes_orders(sim: Simulator, tmp_path: Path) -> None:
     run_example("orders.yaml", orders=EXAMPLES / "shop.jsonl", output=tmp_path)
-    assert texts(tmp_path, "applied") == ["1001 applied", "1002 applied", "1003 applied", "1005 applied"]
+    assert texts(tmp_path, "applied") == ["2001 applied", "2002 applied", "2003 applied", "2005 applied"]
     [letter] = [json.loads(line) for line in texts(tmp_path, "dead-letters")]
-    assert (letter["id"], letter["reason"], letter["pointer"]) == ("1004", "invalid_field", "/items/0/quantity")
+    assert (letter["id"], letter["reason"], letter["pointer"]) == ("2004", "invalid_field", "/items/0/quantity")
     assert letter["record"]["items"] == [{"sku": "shoes", "quantity": 0, "unit_price": 89}]
     [unreadable] = texts(tmp_path, "unreadable")
-    assert unreadable.startswith('{"number": "1006"')
+    assert unreadable.startswith('{"number": "2006"')
     sessions = {row["session"]: row["body"]["customerSession"] for row in sim.acted(SESSION)}
     assert {name: (body["profileId"], body["state"]) for name, body in sessions.items()} == {
-        "1001": ("c-17", "closed"),
-        "1002": ("c-18", "closed"),
-        "1003": ("guest-1003", "closed"),
-        "1005": ("c-19", "open"),
+        "2001": ("c-17", "closed"),
+        "2002": ("c-18", "closed"),
+        "2003": ("guest-2003", "closed"),
+        "2005": ("c-19", "open"),
     }
-    assert [str(item["price"]) for item in sessions["1001"]["cartItems"]] == ["19.99", "4.5"]
-    assert sessions["1001"]["couponCodes"] == ["SPRING"]
+    assert [str(item["price"]) for item in sessions["2001"]["cartItems"]] == ["19.99", "4.5"]
+    assert sessions["2001"]["couponCodes"] == ["SPRING"]
 
 
 def test_the_example_that_looks_balances_up(sim: Simulator, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_the_pipeline_of_the_docs(sim: Simulator) -> None:
     [example] = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         expand_pipeline(pipeline, example)
-    assert [row["session"] for row in sim.acted(SESSION)] == ["1001"]
+    assert [row["session"] for row in sim.acted(SESSION)] == ["3001"]
     assert PROVIDERS.split("\n", 1)[1] in textwrap.dedent(example.split("providers:\n")[1].split("\npipeline:")[0])
 
 
@@ -253,13 +253,18 @@ ROWS = "- {type: Create, config: {elements: [{%s}]}}"
 @pytest.mark.parametrize(
     ("fields", "transform", "says"),
     [
-        ("a: 1", "WriteToTalonOne, config: {kind: order}", "takes orders, returns"),
-        ("a: 1", "WriteToTalonOne, config: {kind: orders, rat: 5}", "unexpected argument 'rat'"),
+        ("a: 1", "WriteToTalonOne, config: {kind: order}", "kind is one of orders, returns"),
+        ("a: 1", "WriteToTalonOne, config: {kind: orders, dry: 'false'}", "dry is True or False, not 'false'"),
+        (
+            "a: 1",
+            "WriteToTalonOne, config: {kind: orders, rat: 5}",
+            "has no setting 'rat'; the settings are base_url",
+        ),
         ("a: 1", "WriteToTalonOne, config: {}", "missing 1 required argument: 'kind'"),
         (
             "a: 1",
             "WriteToTalonOne, config: {kind: orders, rate: 0}",
-            "rate, concurrency and give_up_after must be above 0",
+            "rate is a number above 0",
         ),
         ("a: 1", "LookupTalonOne, config: {operation: get_coupon}", "is no operation"),
         (

@@ -1,5 +1,6 @@
 """ReadFromPubSubAtLeastOnce: an unbounded splittable DoFn for engines that have no usable Pub/Sub source."""
 
+import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,12 +17,18 @@ from apache_beam.utils.windowed_value import WindowedValue
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.transforms.pubsub.message import Received
 from beam_talonone.transforms.pubsub.subscriber import Flow, Subscriber, subscriber_for
+from beam_talonone.transforms.settings import number, shown, whole
 
 RESUME_AFTER = 0.02
 """Seconds after which the engine is asked to go on. 0.05 cost 54 ms in which nothing was read, none at all 24 ms."""
 
 LOOK = 0.1
 """Seconds between two looks at whether reading has stopped."""
+
+MOST_BYTES = 2**40
+"""No memory holds as much: a larger bound is a mistake."""
+
+_SUBSCRIPTION = re.compile(r"projects/[^/]+/subscriptions/[^/]+")
 
 NO_MORE = object()
 """What is claimed when reading has stopped."""
@@ -118,12 +125,12 @@ class ReadMessages(beam.DoFn):  # type: ignore[misc]
         step = self._together or 1
         while time.monotonic() < until:
             messages = subscriber.take(LOOK)
-            for number in range(0, len(messages), step):
-                message = messages[number]
+            for first in range(0, len(messages), step):
+                message = messages[first]
                 if not tracker.try_claim(message.message_id):
-                    subscriber.put_back(messages[number:])
+                    subscriber.put_back(messages[first:])
                     return
-                element = message if self._together is None else messages[number : number + step]
+                element = message if self._together is None else messages[first : first + step]
                 yield WindowedValue(element, Timestamp.of(message.publish_time), windows)
             if subscriber.stopped:
                 tracker.try_claim(NO_MORE)
@@ -136,6 +143,17 @@ def _advance(watermark: Any, subscriber: Subscriber) -> None:
     reached, known = subscriber.watermark(time.time()), watermark.current_watermark()
     if reached is not None and (known is None or Timestamp.of(reached) > known):
         watermark.set_watermark(Timestamp.of(reached))
+
+
+def _names(subscriptions: Any) -> tuple[str, ...]:
+    """The subscriptions as they were given, checked. Raises ConfigurationError."""
+    names = () if isinstance(subscriptions, str | bytes) or not isinstance(subscriptions, Iterable) else subscriptions
+    found = tuple(names)
+    if not found or not all(isinstance(name, str) and _SUBSCRIPTION.fullmatch(name) for name in found):
+        raise ConfigurationError(
+            f"subscriptions is a list of names such as projects/P/subscriptions/S, not {shown(subscriptions)}"
+        )
+    return found
 
 
 class ReadFromPubSubAtLeastOnce(beam.PTransform):  # type: ignore[misc]
@@ -163,13 +181,10 @@ class ReadFromPubSubAtLeastOnce(beam.PTransform):  # type: ignore[misc]
         together: int | None = None,
     ) -> None:
         super().__init__()
-        self._subscriptions = tuple(subscriptions)
-        if not self._subscriptions or isinstance(subscriptions, str):
-            raise ConfigurationError("ReadFromPubSubAtLeastOnce takes a list of subscriptions")
-        if max_messages < 1 or max_bytes < 1 or not bundle > 0 or (together is not None and together < 1):
-            raise ConfigurationError("max_messages, max_bytes, bundle and together must be above 0")
-        self._flow = Flow(max_messages, max_bytes)
-        self._bundle, self._together = bundle, together
+        self._subscriptions = _names(subscriptions)
+        self._flow = Flow(whole("max_messages", max_messages), whole("max_bytes", max_bytes, MOST_BYTES))
+        self._bundle = number("bundle", bundle)
+        self._together = None if together is None else whole("together", together)
 
     def display_data(self) -> dict[str, Any]:
         """What Beam shows of the step: all settings."""

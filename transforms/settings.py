@@ -1,0 +1,72 @@
+"""Arguments of a transform, checked where it is made: text that says false is not a flag, and 1.5 no count.
+
+Each check returns the value, and raises ConfigurationError with a line that names the argument.
+"""
+
+import re
+from collections.abc import Collection
+from typing import Any
+
+from beam_talonone.talonone.errors import ConfigurationError
+
+MOST = 1_000_000
+"""A rate, a number of requests or a time in seconds above it is a mistake."""
+
+_VARIABLE = re.compile(r"[!-<>-~]+", re.ASCII)
+
+
+def flag(name: str, value: Any) -> bool:
+    """True or False, and nothing that only counts as one of them."""
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name} is True or False, not {shown(value)}")
+    return value
+
+
+def text(name: str, value: Any) -> str:
+    """A str. The error does not show what else it is: it may be a key that was given by mistake."""
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} is text, not {type(value).__name__}")
+    return value
+
+
+def function(name: str, value: Any) -> Any:
+    """What can be called."""
+    if not callable(value):
+        raise ConfigurationError(f"{name} is a function, not {shown(value)}")
+    return value
+
+
+def one_of(name: str, value: Any, allowed: Collection[str | None]) -> Any:
+    """One of a few words, or None where that is among them."""
+    if not (value is None or isinstance(value, str)) or value not in allowed:
+        raise ConfigurationError(f"{name} is one of {', '.join(map(str, allowed))}, not {shown(value)}")
+    return value
+
+
+def number(name: str, value: Any, most: float = MOST) -> float:
+    """An int or a float above 0 and below `most`."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < most:
+        raise ConfigurationError(f"{name} is a number above 0 and below {most:,}, not {shown(value)}")
+    return value
+
+
+def whole(name: str, value: Any, most: int = MOST) -> int:
+    """An int of at least 1 and below `most`."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < most:
+        raise ConfigurationError(f"{name} is a whole number above 0 and below {most:,}, not {shown(value)}")
+    return value
+
+
+def variable(name: str, value: Any) -> str:
+    """The name of an environment variable. The error does not show it: it may be a key that was given by mistake."""
+    if not isinstance(value, str) or not _VARIABLE.fullmatch(value):
+        raise ConfigurationError(f"{name} is the name of an environment variable that holds the key, not the key")
+    return value
+
+
+def shown(value: object) -> str:
+    """`value` for a line of text: at most 60 characters of it."""
+    try:
+        return f"{value!r:.60}"
+    except ValueError:  # an integer of thousands of digits has no text
+        return "an integer of thousands of digits"
