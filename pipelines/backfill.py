@@ -27,7 +27,7 @@ from beam_talonone.talonone.engine import Engine, EngineSettings
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, TooManyDeadLetters
 from beam_talonone.talonone.outcome import End, Outcome
 from beam_talonone.talonone.sessions import profile_of
-from beam_talonone.talonone.stats import Stats
+from beam_talonone.talonone.stats import since, snapshot
 from beam_talonone.talonone.transport import check_base_url, in_clear
 from beam_talonone.talonone.work import Work
 from beam_talonone.transforms.engines import EngineConfig, check_rate_service, close_engine, engine_for, read_key
@@ -145,9 +145,9 @@ class Backfill:
         told = self._told(folder, name)
         self._fold(folder, connection, name, told)
         engine.memory.forget()
-        began = _snapshot(engine.stats)
+        began = snapshot(engine.stats)
         read, dead = read_and_dead(connection)
-        journal = Journal(path, lambda: _since(engine.stats, began))
+        journal = Journal(path, lambda: since(engine.stats, began))
         run = slices.SliceRun(
             folder.spool, first, last, engine, journal, told, self._send_options(folder, name),
             self.options.sending.max_dead_letters, self.tally, read, dead - self.tally.dead, limit, self.origins,
@@ -296,21 +296,3 @@ def read_and_dead(connection: Any) -> tuple[int, int]:
 def slice_name(first: int) -> str:
     """The name of the slice whose first record has this number."""
     return f"slice-{(first - 1) // slices.SLICE + 1:06d}"
-
-
-def _snapshot(stats: Stats) -> Stats:
-    return msgspec.json.decode(msgspec.json.encode(stats), type=Stats, strict=False)
-
-
-def _since(stats: Stats, before: Stats) -> Stats:
-    """What was counted after `before`."""
-    now = _snapshot(stats)
-    for name, old in before.operations.items():
-        entry = now.operations[name]
-        entry.requests -= old.requests
-        entry.retries -= old.retries
-        for status, count in old.statuses.items():
-            entry.statuses[status] -= count
-        for bucket, count in old.latencies.counts.items():
-            entry.latencies.counts[bucket] -= count
-    return now

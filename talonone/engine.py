@@ -5,10 +5,8 @@ import concurrent.futures
 import contextlib
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import uvloop
 
@@ -18,6 +16,7 @@ from beam_talonone.talonone.api_key import ApiKey, KeySource
 from beam_talonone.talonone.courier import InFlight
 from beam_talonone.talonone.dispatcher import Departures, Dispatcher, Ticket
 from beam_talonone.talonone.errors import StopRun
+from beam_talonone.talonone.inbox import Inbox
 from beam_talonone.talonone.intake import Intake, Member
 from beam_talonone.talonone.job import Job
 from beam_talonone.talonone.logs import say
@@ -40,9 +39,6 @@ GRACE = 30.0
 
 TELL_EVERY = 0.01
 """Seconds after which those who wait are told that jobs have ended."""
-
-PORTION = 10
-"""Posts that are read at a time: a departure that is due must not wait until thousands of jobs are taken in."""
 
 log = logging.getLogger(__name__)
 
@@ -86,8 +82,7 @@ class Engine:
         self._key, self._key_source, self._rate_service = api_key, key_source, rate_service
         self._hold_on = hold_on
         self._loop = uvloop.new_event_loop()
-        self._inbox: deque[Callable[[], None]] = deque()
-        self._woken = False
+        self._inbox = Inbox(self._loop, self._guarded)
         self._changed = threading.Condition()
         self._telling = False
         self._ready = threading.Event()
@@ -101,16 +96,16 @@ class Engine:
     def submit(self, job: Job) -> None:
         """Take in a job; waits while the window is full. Raises what stopped the engine."""
         self._make_room(1)
-        self._post(lambda: self._intake.accept(job))
+        self.post(lambda: self._intake.accept(job))
 
     def submit_pack(self, members: list[Member], before: InFlight) -> None:
         """Take in a bulk that was in flight when an earlier run died."""
         self._make_room(len({job.number for job, _ in members}))
-        self._post(lambda: self._intake.accept_pack(members, before))
+        self.post(lambda: self._intake.accept_pack(members, before))
 
     def post(self, action: Callable[[], None]) -> None:
         """Run `action` on the engine's thread, after what was posted before."""
-        self._post(action)
+        self._inbox.post(action)  # when the loop has ended `failure` tells whoever waits
 
     def take(self, job: Job) -> None:
         """Take in a job on the engine's thread, whatever the window; `told` need not call `job_done`."""
@@ -144,7 +139,7 @@ class Engine:
 
     def flush(self) -> None:
         """Let half-filled bulks go."""
-        self._post(self._flush)
+        self.post(self.flush_now)
 
     def job_done(self, count: int = 1) -> None:
         """To be called once for each submitted job when its outcome was told, on the engine's thread."""
@@ -175,7 +170,7 @@ class Engine:
 
     def close(self) -> None:
         """End the engine's thread. Jobs that are not done stay undone; whoever waits for them is told so."""
-        self._wake(self._closing.set)
+        self._inbox.wake(self._closing.set)
         if self._rate_service is not None:
             self._rate_service.close()
         self._thread.join()
@@ -206,7 +201,7 @@ class Engine:
         with self._changed:
             while self.pending and self.pending + count > self.settings.window:
                 self._raise_failure()
-                self._post(self._flush_if_idle)
+                self.post(self._flush_if_idle)
                 self._changed.wait(1.0)
             self._raise_failure()
             self.pending += count
@@ -215,36 +210,10 @@ class Engine:
         if self.failure is not None:
             raise self.failure
 
-    def _flush(self) -> None:
-        self._intake.flush()
-
     def _flush_if_idle(self) -> None:
         """The window is full: if nothing is under way, half-filled bulks fill it, and nothing else would end them."""
         if not self._dispatcher.pending:
             self._intake.flush()
-
-    def _post(self, action: Callable[[], None]) -> None:
-        # One wake-up of the loop serves many posts: waking it costs more than the work
-        self._inbox.append(action)
-        if not self._woken:
-            self._woken = True
-            self._wake(self._read_inbox)
-
-    def _wake(self, action: Callable[[], object]) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended: `failure` tells whoever waits
-            self._loop.call_soon_threadsafe(action)
-
-    def _read_inbox(self) -> None:
-        """Read a portion, and come again for the rest. `_woken` stays set meanwhile: a post that came between would
-        else start a second reader beside this one, and many of them leave the sending no turn."""
-        for _ in range(min(len(self._inbox), PORTION)):
-            self._guarded(self._inbox.popleft())
-        if not self._inbox:
-            self._woken = False
-            if not self._inbox:  # a post that came just before would wake nobody
-                return
-            self._woken = True
-        self._loop.call_soon(self._read_inbox)
 
     def _guarded(self, action: Callable[[], None]) -> None:
         try:
@@ -330,10 +299,6 @@ class Engine:
         with self._changed:
             self.failure = self.failure or error
             self._changed.notify_all()
-
-    def report_progress(self) -> dict[str, Any]:
-        """Counts for a progress display; may be called from any thread."""
-        return {"requests": self.stats.requests, "retries": self.stats.retries, "pending": self.pending}
 
 
 def _end_of(task: asyncio.Task[None]) -> BaseException:

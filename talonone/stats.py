@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 BUCKETS_PER_DOUBLING = 16
 
 
@@ -77,3 +79,22 @@ class Stats:
 
     def report(self) -> dict[str, Any]:
         return {name: stats.report() for name, stats in sorted(self.operations.items())}
+
+
+def snapshot(stats: Stats) -> Stats:
+    """A copy, which does not count on."""
+    return msgspec.json.decode(msgspec.json.encode(stats), type=Stats, strict=False)
+
+
+def since(stats: Stats, before: Stats) -> Stats:
+    """What was counted after `before`."""
+    now = snapshot(stats)
+    for name, old in before.operations.items():
+        entry = now.operations[name]
+        entry.requests -= old.requests
+        entry.retries -= old.retries
+        for status, count in old.statuses.items():
+            entry.statuses[status] -= count
+        for bucket, count in old.latencies.counts.items():
+            entry.latencies.counts[bucket] -= count
+    return now

@@ -151,7 +151,7 @@ def test_jobs_end_and_are_told_once_on_the_engines_thread(server):
         assert {outcome.end for outcome in told.outcomes.values()} == {End.APPLIED}
         assert told.threads == {"talonone-engine"}
         assert engine.pending == 0
-        assert engine.report_progress() == {"requests": 300, "retries": 0, "pending": 0}
+        assert (engine.stats.requests, engine.stats.retries, engine.pending) == (300, 0, 0)
         assert len(server.got) == 300
 
 
