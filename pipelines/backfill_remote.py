@@ -8,7 +8,7 @@ from typing import Any
 
 from beam_talonone.pipelines.backfill import engine_config, match_inputs
 from beam_talonone.pipelines.backfill_graph import create_pipeline
-from beam_talonone.pipelines.claim import check_output, claim, last_line, taken
+from beam_talonone.pipelines.claim import check_output, claim, taken
 from beam_talonone.pipelines.console import exit_code
 from beam_talonone.pipelines.folder import decoded
 from beam_talonone.pipelines.here import HERE
@@ -16,7 +16,7 @@ from beam_talonone.pipelines.logs import quiet_threads
 from beam_talonone.pipelines.mirror import Place
 from beam_talonone.pipelines.prism import Prism, find_prism, is_ours, prism_for
 from beam_talonone.pipelines.report import account
-from beam_talonone.pipelines.runner import beam_options, is_in_process, make_runner, runner_name
+from beam_talonone.pipelines.runner import beam_options, is_in_process, last_line, make_runner, runner_name
 from beam_talonone.pipelines.shard_run import GraphOptions
 from beam_talonone.pipelines.stream import on_dataflow
 from beam_talonone.talonone.engine import GRACE
@@ -59,7 +59,7 @@ def run_remote(options: GraphOptions, notice: Notice) -> int:
 def _check(options: GraphOptions, notice: Notice, *, dataflow: bool) -> None:
     """What can be known to be wrong before anything is started. Raises ConfigurationError."""
     sending = options.sending
-    check_output(options.output)
+    check_output(options.output, elsewhere=dataflow)
     if not options.wait and not dataflow:
         raise ConfigurationError("--no-wait: the job would end with this process; it is for Dataflow")
     if options.here:

@@ -14,6 +14,7 @@ from beam_talonone.pipelines.interruptible import interruptible
 from beam_talonone.pipelines.mirror import Place
 from beam_talonone.pipelines.shard_run import GraphOptions
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted
+from beam_talonone.transforms.formats.files import in_words
 
 
 def check_output(output: str, *, elsewhere: bool = False) -> None:
@@ -54,7 +55,7 @@ def claim(place: Place, options: GraphOptions, notice: Callable[[str], None]) ->
     except Interrupted:
         raise
     except Exception as error:
-        raise ConfigurationError(f"--output {place.root} cannot be looked at: {last_line(error)}") from None
+        raise ConfigurationError(f"--output {place.root} cannot be looked at: {in_words(error)}") from None
     if not options.resume and (used or finished or other):
         raise ConfigurationError(
             f"--output {place.root} holds a job already: add --resume to go on with it, or name another folder"
@@ -69,7 +70,7 @@ def claim(place: Place, options: GraphOptions, notice: Callable[[str], None]) ->
     try:
         place.write(json.dumps(started, indent=2).encode(), MANIFEST)
     except Exception as error:
-        raise ConfigurationError(f"--output {place.root} cannot be written to: {last_line(error)}") from None
+        raise ConfigurationError(f"--output {place.root} cannot be written to: {in_words(error)}") from None
     return True
 
 
@@ -77,11 +78,3 @@ def _found(place: Place) -> tuple[bool, bool, bool]:
     """Whether there is a job, whether it is finished, and whether there is what one leaves."""
     other = any(name != "state" and "." not in name and place.names(f"{name}/*") for name in OURS)
     return place.read(MANIFEST) is not None, place.read("report.json") is not None, other
-
-
-def last_line(error: Exception) -> str:
-    """The line of an error that says what happened: runners wrap it in the stack traces of their workers."""
-    lines = [line.strip() for line in str(error).splitlines() if any(map(str.isalnum, line))]
-    ours = [line for line in lines if line.startswith("beam_talonone.") and ": " in line]
-    said = ours[-1].split(": ", 1)[1] if ours else (lines[-1] if lines else type(error).__name__)
-    return said[:500]

@@ -18,9 +18,11 @@ from beam_talonone.pipelines.spool_rows import Laid, Laying, Place, read_origin,
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.reasons import Reason, Stage
 from beam_talonone.talonone.done import applied_parts, union
+from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.letters import dead_letter
 from beam_talonone.talonone.outcome import End, Outcome
 from beam_talonone.talonone.work import Work
+from beam_talonone.transforms.formats.errors import CannotReadNow
 from beam_talonone.transforms.formats.files import FileInfo
 from beam_talonone.transforms.prepare import Prepare, Prepared, Prepares, prepare
 from beam_talonone.transforms.prepare_lookup import PrepareLookup
@@ -37,10 +39,13 @@ def ingest(
 ) -> int:
     """Fill a fresh spool at `path` from `files` (by kind); returns how many records are to be sent.
 
-    Raises ConfigurationError for Beam options that cannot be.
+    Raises ConfigurationError for Beam options that cannot be, StopRun where a file system does not answer.
     """
     runner, beam_options = bounded_runner(beam_args)
-    run_bounded(create_pipeline(path, options, files, job, runner, beam_options))
+    try:
+        run_bounded(create_pipeline(path, options, files, job, runner, beam_options))
+    except CannotReadNow as error:
+        raise StopRun(str(error).partition(" [while running")[0]) from error
     with closing(spool.connect(path, fresh=True)) as connection:
         return complete(connection, options, [kind for kind in files if kind != LETTERS], job)
 

@@ -117,21 +117,21 @@ class Mirror:
         slice_name = self._following[0]
         self._let_go.append((last, at))
         data = json.dumps(self._let_go).encode()
-        self._persist(lambda: self._place.write(data, f"{slice_name}.let-go"))
+        self.persist(lambda: self._place.write(data, f"{slice_name}.let-go"))
 
     def ended(self) -> None:
         """The run of a slice has ended in order, complete or not: all that its journal says is copied."""
         if self._following is not None:
             slice_name = self._following[0]
-            self._persist(self._copy)
-            self._persist(lambda: self._place.delete(self._place.names(f"{slice_name}.let-go")))
+            self.persist(self._copy)
+            self.persist(lambda: self._place.delete(self._place.names(f"{slice_name}.let-go")))
             self._following = None
 
     def complete(self, slice_name: str, journal: Path) -> None:
         """A slice is complete: its journal in one piece instead of parts."""
-        self._persist(lambda: self._place.write(journal.read_bytes(), f"{slice_name}.jsonl"))
-        self._persist(lambda: self._place.delete(self._place.names(f"{slice_name}.*.part")))
-        self._persist(lambda: self._place.delete(self._place.names(f"{slice_name}.let-go")))
+        self.persist(lambda: self._place.write(journal.read_bytes(), f"{slice_name}.jsonl"))
+        self.persist(lambda: self._place.delete(self._place.names(f"{slice_name}.*.part")))
+        self.persist(lambda: self._place.delete(self._place.names(f"{slice_name}.let-go")))
         self._following = None
 
     def close(self) -> None:
@@ -171,7 +171,8 @@ class Mirror:
                 self._number += 1
                 self._copied += len(data)
 
-    def _persist(self, write: Callable[[], Any]) -> None:
+    def persist(self, write: Callable[[], Any]) -> None:
+        """Do it, again and again while the file system fails."""
         wait = 1.0
         while True:
             try:

@@ -106,3 +106,11 @@ def run_bounded(pipeline: Any) -> None:
     """Run to the end. Raises what Beam raises when a step failed."""
     quiet_process()
     pipeline.run().wait_until_finish()
+
+
+def last_line(error: Exception) -> str:
+    """The line of an error that says what happened: runners wrap it in the stack traces of their workers."""
+    lines = [line.strip() for line in str(error).splitlines() if any(map(str.isalnum, line))]
+    ours = [line for line in lines if line.startswith("beam_talonone.") and ": " in line]
+    said = ours[-1].split(": ", 1)[1] if ours else (lines[-1] if lines else type(error).__name__)
+    return said[:500]

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -233,4 +234,5 @@ class ShardRun(Backfill):
         for what in ("dead-letters", "results"):
             path = folder.root / what / f"{name}.jsonl"
             if path.exists():
-                self._output.write(path.read_bytes(), what, f"{self._name}-{name}.jsonl")
+                data, target = path.read_bytes(), (what, f"{self._name}-{name}.jsonl")
+                self._mirror.persist(partial(self._output.write, data, *target))

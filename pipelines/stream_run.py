@@ -15,7 +15,7 @@ from beam_talonone.pipelines.health import HealthServer, Said, Signs, ailment
 from beam_talonone.pipelines.logs import notice, quiet_threads
 from beam_talonone.pipelines.prism import Prism
 from beam_talonone.pipelines.prometheus import Sources, StreamMetrics
-from beam_talonone.pipelines.runner import beam_options
+from beam_talonone.pipelines.runner import beam_options, last_line
 from beam_talonone.pipelines.sinks import FolderSink, Sink, message_ids, say_whose, sink_for
 from beam_talonone.pipelines.stream import create_pipeline, on_dataflow
 from beam_talonone.pipelines.stream_options import StreamOptions
@@ -155,7 +155,7 @@ class StreamRun:
         except Exception as error:
             if self._stopping is None:
                 ended = prism.ended()
-                why = f"Prism ended ({ended})" if ended is not None else f"the pipeline failed: {_last_line(error)}"
+                why = f"Prism ended ({ended})" if ended is not None else f"the pipeline failed: {last_line(error)}"
                 self._stopping = StopRun(f"{why}; nothing is lost: start the stream again")
         else:
             if self._stopping is None:
@@ -304,11 +304,6 @@ def told_of(failure: BaseException, state: Path | None) -> BaseException:
             f"--state {state} cannot be written: {why}; nothing is lost: mend it and start the stream again"
         )
     return failure
-
-
-def _last_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[-1][:300] if lines else type(error).__name__
 
 
 def run_stream(options: StreamOptions) -> int:

@@ -1,6 +1,8 @@
-"""Settings of all tests, and the simulator that many share."""
+"""Settings of all tests, and what many share: the simulator, Prism, Cloud Storage. Imports are where they are needed:
+most tests need none of these."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from e2e.harness import Simulator
+    from support.storage import CloudStorage
 
 # Two cores that others use as well: how long a property takes says nothing about it.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
@@ -17,7 +20,7 @@ settings.load_profile("shared")
 @pytest.fixture(scope="module")
 def server() -> "Iterator[Simulator]":
     """One simulator for a file: a start for each test would take longer than the test."""
-    from e2e.harness import simulator  # brings the whole command line, which few tests need
+    from e2e.harness import simulator
 
     with simulator(unknown_attributes=("bad",)) as running:
         yield running
@@ -28,3 +31,21 @@ def api(server: "Simulator") -> "Simulator":
     """That of the file, as if it had just been started. It does not know the attribute `bad`."""
     server.reset()
     return server
+
+
+@pytest.fixture(scope="session")
+def prism() -> Path:
+    """The Prism binary, for --prism-location."""
+    from streams.tools import find_prism, needed
+
+    return needed(find_prism)
+
+
+@pytest.fixture(scope="session")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[CloudStorage]":
+    """An emulator of Cloud Storage."""
+    from streams.tools import find_storage, needed
+    from support.storage import running_storage
+
+    with running_storage(needed(find_storage), tmp_path_factory.mktemp("storage")) as running:
+        yield running

@@ -14,6 +14,7 @@ import pytest
 from apache_beam.portability.api import beam_runner_api_pb2 as api
 from e2e.harness import KEY
 from streams.test_dataflow_graph import STEPS, found_in, hidden, holds_key
+from support.storage import BUCKET
 
 from beam_talonone.pipelines.template import TEMPLATES
 
@@ -26,6 +27,7 @@ KINDS = ("orders", "returns", "profiles", "events", "calls")
 PARAMETERS = {
     "backfill": {
         **{kind: f"gs://some-bucket/{kind}/*.jsonl" for kind in KINDS},
+        "output": f"gs://{BUCKET}/jobs/first",
         "shards": "3",
         "dry": "true",
         "results": "false",
@@ -42,7 +44,7 @@ BOTH = {"base_url": "https://api.example", "api_key_secret": SECRET, "rate": "50
 
 @dataclass
 class Launched:
-    """What a launch left: its exit code, what it said, and the files that it would have put into the cloud."""
+    """What a launch left: its exit code, what it said, and the files that it put into the cloud, or would have."""
 
     code: int
     said: str
@@ -59,11 +61,10 @@ class Launched:
         return proto
 
 
-def launch(name, folder, **more):
+def launch(name, folder, environment, **more):
     """Run the file of a template with its parameters and with what a launcher adds to them."""
     staged = folder / "staged"
     staged.mkdir()
-    output = {"output": str(folder / "output")} if name == "backfill" else {}
     launchers = {
         "runner": "DataflowRunner",
         "project": "some-project",
@@ -77,10 +78,10 @@ def launch(name, folder, **more):
         "no_auth": "true",
         "dataflow_endpoint": "http://localhost:1",
     }
-    given = {**PARAMETERS[name], **BOTH, **output, **launchers, **more}
+    given = {**PARAMETERS[name], **BOTH, **launchers, **more}
     done = subprocess.run(
         [sys.executable, str(ROOT / "templates" / f"{name}_main.py"), *(f"--{one}={given[one]}" for one in given)],
-        check=False, capture_output=True, text=True, cwd=folder, env={**os.environ, "TALONONE_API_KEY": KEY},
+        check=False, capture_output=True, text=True, cwd=folder, env={**environment, "TALONONE_API_KEY": KEY},
     )  # fmt: skip
     files = {path.name: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
     return Launched(done.returncode, done.stdout + done.stderr, files)
@@ -92,8 +93,16 @@ def name(request):
 
 
 @pytest.fixture(scope="module")
-def launched(name, tmp_path_factory):
-    return launch(name, tmp_path_factory.mktemp(name))
+def launched(name, request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(name)
+    if name == "stream":
+        return launch(name, folder, os.environ)
+    storage = request.getfixturevalue("storage")
+    launched = launch(name, folder, storage.environment)
+    in_bucket = {f"first/{file}": storage.get(f"jobs/first/{file}") for file in storage.names("jobs/first")}
+    assert list(in_bucket) == ["first/job.json"], launched.said
+    launched.files |= in_bucket
+    return launched
 
 
 def test_it_writes_the_job_down(name, launched):

@@ -3,9 +3,10 @@
 import pytest
 
 from beam_talonone.pipelines.backfill_graph import working
-from beam_talonone.pipelines.claim import check_output, claim, last_line, taken
+from beam_talonone.pipelines.claim import check_output, claim, taken
 from beam_talonone.pipelines.mirror import Place
 from beam_talonone.pipelines.options import InputOptions, SendingOptions
+from beam_talonone.pipelines.runner import last_line
 from beam_talonone.pipelines.shard_run import GraphOptions
 from beam_talonone.talonone.errors import ConfigurationError
 

@@ -1,20 +1,13 @@
 """The tools of the stream tests, one of each for a pytest process (with xdist: for a worker)."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from .emulator import Emulator, running_emulator
 from .pubsub import PubSub
 from .rig import Rig
-from .tools import find_emulator, find_prism, needed
-
-
-@pytest.fixture(scope="session")
-def prism() -> Path:
-    """The Prism binary, for --prism-location."""
-    return needed(find_prism)
+from .tools import find_emulator, needed
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,5 @@
 """Where the tools that some tests need are on this machine: Prism and the Pub/Sub emulator for streams, Envoy's rate
-limit service and Redis for a rate that is shared.
+limit service and Redis for a rate that is shared, and an emulator of Cloud Storage.
 
 `python tests/streams/tools.py` says what is there and how to get the rest; it ends with 1 when something is missing.
 Without a tool its tests are skipped; with STREAM_TOOLS=required in the environment, as in CI, they fail.
@@ -33,6 +33,10 @@ NO_REDIS = (
     "Redis is not here, which Envoy's rate limit service counts in: no `redis-server` on PATH (Debian: apt install"
     " redis-server); or set REDIS_SERVER to the binary"
 )
+NO_STORAGE = (
+    "the Cloud Storage emulator is not here: `pip install -c constraints.txt gcp-storage-emulator`, which is in the"
+    " extra `dev`; or set STORAGE_EMULATOR to the program"
+)
 
 GCLOUD_HOMES = ("/usr/lib/google-cloud-sdk/bin", "~/google-cloud-sdk/bin")
 """Where gcloud is when PATH does not say."""
@@ -57,13 +61,19 @@ def find_redis() -> Path:
     return _program("REDIS_SERVER", "redis-server", NO_REDIS)
 
 
+def find_storage() -> Path:
+    """The program `gcp-storage-emulator`: STORAGE_EMULATOR, then as Prism is found. Raises Missing."""
+    return _program("STORAGE_EMULATOR", "gcp-storage-emulator", NO_STORAGE)
+
+
 def _program(variable: str, name: str, missing: str) -> Path:
     named = os.environ.get(variable)
     if named:
         if not _runs(named):
             raise Missing(f"{variable}={named} is no program that can be run")
         return Path(named).resolve()
-    for place in (ROOT / ".tools/bin" / name, shutil.which(name), Path("~/go/bin").expanduser() / name):
+    beside = Path(sys.executable).with_name(name)  # where this environment's packages put theirs
+    for place in (ROOT / ".tools/bin" / name, beside, shutil.which(name), Path("~/go/bin").expanduser() / name):
         if place is not None and _runs(place):
             return Path(place)
     raise Missing(missing)
@@ -136,6 +146,7 @@ def main() -> int:
         "Pub/Sub emulator": find_emulator,
         "rate limit service": find_rate_service,
         "Redis": find_redis,
+        "Cloud Storage emulator": find_storage,
     }
     for name, find in tools.items():
         try:

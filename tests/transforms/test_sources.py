@@ -1,6 +1,7 @@
 """Matching files, telling formats, and ReadRecords in a real pipeline."""
 
 import gzip
+import io
 import json
 import os
 from datetime import UTC, datetime
@@ -10,10 +11,19 @@ import fastavro
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from google.api_core.exceptions import NotFound, RetryError, ServiceUnavailable
+from google.auth.exceptions import TransportError
+from requests.exceptions import ConnectionError
 
+from beam_talonone.pipelines.ingest import ingest
+from beam_talonone.pipelines.options import InputOptions
 from beam_talonone.schemas.avro import avro_schema
+from beam_talonone.talonone.errors import StopRun
+from beam_talonone.transforms.formats import shards
+from beam_talonone.transforms.formats.errors import CannotReadNow
 from beam_talonone.transforms.formats.shard import Shard
 from beam_talonone.transforms.formats.shards import read_shard
 from beam_talonone.transforms.sources import (
@@ -119,6 +129,60 @@ def test_a_file_without_permission(monkeypatch):
     monkeypatch.setattr(FileSystems, "open", refuse)
     [raw] = read_shard(Shard("events", "a.jsonl", Format("jsonl")))
     assert raw.broken == "no permission to read the file"
+
+
+class Breaks(io.BytesIO):
+    """A file of which `good` bytes can be read."""
+
+    def __init__(self, data, good, error):
+        super().__init__(data)
+        self.left, self.error = good, error
+
+    def read(self, size=-1):
+        found = super().read(size)
+        self.left -= len(found)
+        if self.left < 0:
+            raise self.error
+        return found
+
+
+@pytest.mark.parametrize(
+    ("error", "passing"),
+    [
+        (RetryError("Timeout of 120.0s exceeded", None), True),
+        (ServiceUnavailable("busy"), True),
+        (TransportError("no token"), True),
+        (BeamIOError("failed", {"gs://b/a": ConnectionError("cut")}), True),
+        (NotFound("gone"), False),
+        (BeamIOError("failed", {"gs://b/a": NotFound("gone")}), False),
+    ],
+)
+@pytest.mark.parametrize("format", ["jsonl", "csv", "avro", "parquet"])
+@pytest.mark.parametrize("good", [0, 0.01, 0.5])
+def test_a_file_system_that_does_not_answer_is_no_damage(mixed, monkeypatch, error, passing, format, good):
+    """Else an outage of some minutes would cost all records that come after it in the file."""
+    folder, _ = mixed
+    name = {"jsonl": "a.jsonl", "csv": "c.csv", "avro": "d.avro", "parquet": "e.parquet"}[format]
+    whole = (folder / name).read_bytes()
+    monkeypatch.setattr(FileSystems, "open", lambda path, **_: Breaks(whole, int(good * len(whole)), error))
+    shard = Shard("events", f"gs://b/{name}", Format(format))
+    if passing:
+        with pytest.raises(CannotReadNow, match=f"gs://b/{name} cannot be read: "):
+            list(read_shard(shard))
+        return
+    *_, last = read_shard(shard)
+    assert "gone" in last.broken
+
+
+def test_a_backfill_that_meets_one_stops_and_can_be_resumed(tmp_path, monkeypatch):
+    def fail(path, *_):
+        raise RetryError("Timeout of 120.0s exceeded", None)
+
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"event_id": "1", "type": "t", "customer_id": "c", "event_time": "2026-05-01T00:00:00Z"}\n')
+    monkeypatch.setattr(shards, "open_file", fail)
+    with pytest.raises(StopRun, match=f"^{path} cannot be read: RetryError: Timeout of 120.0s exceeded"):
+        ingest(tmp_path / "spool", InputOptions({"events": str(path)}), {"events": match_files(str(path))}, "job", ())
 
 
 def test_a_file_that_shrinks_between_planning_and_reading(tmp_path):

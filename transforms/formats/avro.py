@@ -14,6 +14,7 @@ import pyarrow
 from beam_talonone.schemas.raw import Raw
 from beam_talonone.transforms.formats.avro_types import marked
 from beam_talonone.transforms.formats.errors import BadFile, BadRow
+from beam_talonone.transforms.formats.files import is_passing
 from beam_talonone.transforms.formats.lines import CHUNK
 from beam_talonone.transforms.formats.shard import Cursor, Cut, Shard
 from beam_talonone.transforms.formats.values import fields_of
@@ -120,6 +121,8 @@ def read_header(handle: IO[bytes]) -> Header:
         schema = fastavro.parse_schema(marked(json.loads(meta["avro.schema"])), {})
         codec = meta.get("avro.codec", b"null").decode()
     except Exception as error:
+        if is_passing(error):
+            raise
         raise BadFile(f"the Avro header is damaged: {type(error).__name__}: {error}") from error
     if codec not in _CODECS:
         raise BadFile(f"the codec {codec} is not supported: write the file with one of {', '.join(_CODECS)}")

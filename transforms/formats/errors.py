@@ -21,6 +21,10 @@ class WrongFormat(SourceError):
     """A format that cannot carry this kind of record."""
 
 
+class CannotReadNow(Exception):
+    """A file system that does not answer. Nothing is known to be wrong with the file: reading again may go well."""
+
+
 class BadFile(ValueError):
     """A file that breaks off here. The message is the reason, in words, for the dead letter."""
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import IO
 
 import msgspec
-from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from beam_talonone.transforms.formats.errors import (
@@ -119,8 +119,31 @@ _REASONS: tuple[tuple[type[BaseException], str], ...] = (
 )
 
 
+def is_passing(error: BaseException) -> bool:
+    """Whether a file system that is asked over a network does not answer, so that nothing is said of the file."""
+    # here, as only a failure needs them
+    from google.api_core.exceptions import RetryError, ServerError, TooManyRequests
+    from google.auth.exceptions import TransportError
+    from requests.exceptions import ChunkedEncodingError, ConnectionError, Timeout
+
+    unanswered = (RetryError, ServerError, TooManyRequests, TransportError)
+    broken_off = (ChunkedEncodingError, ConnectionError, Timeout)
+    return isinstance(unwrapped(error), (*unanswered, *broken_off))
+
+
+def unwrapped(error: BaseException) -> BaseException:
+    """What Beam's file systems wrap, once for each level that an error goes through."""
+    while isinstance(error, BeamIOError) and isinstance(error.exception_details, dict):
+        inner = next(iter(error.exception_details.values()), None)
+        if not isinstance(inner, BaseException):
+            break
+        error = inner
+    return error
+
+
 def in_words(error: BaseException) -> str:
     """Why reading failed, on one line, for the person who reads the dead letter."""
+    error = unwrapped(error)
     said = " ".join(str(error).split())[:500]
     for kind, text in _REASONS:
         if isinstance(error, kind):

@@ -7,7 +7,8 @@ from typing import IO, NamedTuple
 from beam_talonone.schemas.raw import Raw
 from beam_talonone.talonone.logs import say
 from beam_talonone.transforms.formats import avro, csv, jsonl, parquet
-from beam_talonone.transforms.formats.files import in_words, open_file
+from beam_talonone.transforms.formats.errors import CannotReadNow
+from beam_talonone.transforms.formats.files import in_words, is_passing, open_file
 from beam_talonone.transforms.formats.shard import Cursor, Cut, Input, Shard
 
 SHARD_BYTES = 64 << 20
@@ -49,11 +50,14 @@ def plan_shards(source: Input, shard_bytes: int = SHARD_BYTES) -> Iterator[Shard
 def read_shard(shard: Shard) -> Iterator[Raw]:
     """The shard's records; where it cannot be read further, one last Raw says why instead of an exception.
 
-    Damage costs the rest of its own shard: the other shards of the file are read all the same.
+    Damage costs the rest of its own shard: the other shards of the file are read all the same. Raises CannotReadNow
+    where the file system does not answer.
     """
     cursor = Cursor(shard.first)
     try:
         with open_file(shard.file, shard.format.gzip) as handle:
             yield from _READERS[shard.format.name].read(handle, shard, cursor)
     except Exception as error:  # the libraries raise nearly everything on damaged data
+        if is_passing(error):
+            raise CannotReadNow(f"{shard.file} cannot be read: {in_words(error)}") from error
         yield Raw(shard.kind, shard.file, cursor.position, shard.format.name, None, None, in_words(error))
