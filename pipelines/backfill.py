@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from beam_talonone.pipelines import slices, spool, tried
-from beam_talonone.pipelines.folder import JobFolder, decoded, open_job, write_whole
+from beam_talonone.pipelines.folder import DISK_ERRORS, JobFolder, cannot_write, decoded, open_job, write_whole
 from beam_talonone.pipelines.ingest import ingest
 from beam_talonone.pipelines.interruptible import interruptible
 from beam_talonone.pipelines.journal import Journal, Replayed, replay_journal
@@ -79,6 +79,8 @@ class Backfill:
                 return dict(decoded(folder.report.read_bytes(), folder.report))
             with self._stoppable():
                 return self._run(folder, files)
+        except DISK_ERRORS as error:
+            raise cannot_write(f"--output {folder.root}", error, "make room, and go on with --resume") from error
         finally:
             close_engine(self._config)
             folder.close()

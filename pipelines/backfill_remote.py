@@ -10,7 +10,7 @@ from beam_talonone.pipelines.backfill import engine_config, match_inputs
 from beam_talonone.pipelines.backfill_graph import create_pipeline
 from beam_talonone.pipelines.claim import check_output, claim, taken
 from beam_talonone.pipelines.console import exit_code
-from beam_talonone.pipelines.folder import decoded
+from beam_talonone.pipelines.folder import DISK_ERRORS, cannot_write, decoded
 from beam_talonone.pipelines.here import HERE
 from beam_talonone.pipelines.logs import quiet_threads
 from beam_talonone.pipelines.mirror import Place
@@ -48,11 +48,14 @@ def run_remote(options: GraphOptions, notice: Notice) -> int:
             notice(f"the job in {options.output} is finished: nothing was changed")
             return _told(options, place, notice)
         log = place.path("state", "prism.log") if place.is_local else None
-        with prism_for(pipeline.options, log) if is_ours(settings) else nullcontext() as prism:
-            if options.here:
-                state: str | None = _run_here(pipeline, notice, prism)
-            else:
-                state = _run(pipeline, notice, wait=options.wait)
+        if not options.here:
+            state = _run(pipeline, notice, wait=options.wait)
+        else:
+            try:
+                with prism_for(pipeline.options, log) if is_ours(settings) else nullcontext() as prism:
+                    state = _run_here(pipeline, options, notice, prism)
+            except (Interrupted, KeyboardInterrupt) as error:
+                raise _resumable(error) from None
         return 0 if state is None else _told(options, place, notice, state)
 
 
@@ -92,7 +95,7 @@ def _run(pipeline: Any, notice: Notice, *, wait: bool) -> str | None:
     return _state(result)
 
 
-def _run_here(pipeline: Any, notice: Notice, prism: Prism | None) -> str:
+def _run_here(pipeline: Any, options: GraphOptions, notice: Notice, prism: Prism | None) -> str:
     """Run the pipeline, whose steps run in this process; returns the state in which it ended."""
     HERE.begin()
     quiet_threads()
@@ -102,17 +105,25 @@ def _run_here(pipeline: Any, notice: Notice, prism: Prism | None) -> str:
     except (Interrupted, KeyboardInterrupt) as error:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
-        why = "stopped by Ctrl-C" if isinstance(error, KeyboardInterrupt) else str(error)
-        notice(f"{why.removeprefix('stopped by ')}: finishing what is in flight")
-        HERE.stop(Interrupted(f"{why}; go on with --resume"))
+        notice(f"{'Ctrl-C' if isinstance(error, KeyboardInterrupt) else 'SIGTERM'}: finishing what is in flight")
+        HERE.stop(_resumable(error))
     except Exception as error:
         ended = None if prism is None else prism.ended()
         why = f"the job failed: {last_line(error)}" if ended is None else f"Prism ended ({ended})"
         HERE.stop(StopRun(f"{why}; go on with --resume"))
     HERE.wait(2 * GRACE)
-    if HERE.failure is not None:
-        raise HERE.failure
+    failure = HERE.failure
+    if isinstance(failure, DISK_ERRORS):
+        raise cannot_write(f"--output {options.output}", failure, "make room, and go on with --resume")
+    if failure is not None:
+        raise failure
     return _state(result)
+
+
+def _resumable(error: BaseException) -> Interrupted:
+    then = "; go on with --resume"
+    why = "stopped by Ctrl-C" if isinstance(error, KeyboardInterrupt) else str(error).removesuffix(then)
+    return Interrupted(f"{why}{then}")
 
 
 def _told(options: GraphOptions, place: Place, notice: Notice, state: str = "") -> int:

@@ -3,13 +3,14 @@
 import fcntl
 import json
 import os
+import sqlite3
 import time
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.errors import ConfigurationError, StopRun
 from beam_talonone.transforms.formats.files import FileInfo
 
 MANIFEST = "job.json"
@@ -85,6 +86,16 @@ def write_whole(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     half.replace(path)
+
+
+def cannot_write(where: str, error: Exception, then: str) -> StopRun:
+    """What to say of a disk that cannot be written; `where` is the setting and its value, `then` what to do."""
+    said = str(error).partition(" [while running")[0]  # Beam's words
+    why = error.strerror if isinstance(error, OSError) and error.strerror else said
+    return StopRun(f"{where} cannot be written: {why}; {then}")
+
+
+DISK_ERRORS = (OSError, sqlite3.Error)
 
 
 def decoded(data: bytes, where: object) -> Any:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,8 @@ def prism_for(options: Any, log: str | None) -> Iterator["Prism"]:
     from apache_beam.options.pipeline_options import PrismRunnerOptions
 
     location = options.view_as(PrismRunnerOptions).prism_location
-    with tempfile.TemporaryDirectory(prefix="talonone-prism-") as folder:
+    made = None if log is not None else tempfile.TemporaryDirectory(prefix="talonone-prism-")
+    with made or nullcontext() as folder:
         prism = Prism(options, location, Path(log or f"{folder}/prism.log"))
         try:
             prism.serve(options)

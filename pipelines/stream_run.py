@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from beam_talonone.pipelines.folder import DISK_ERRORS, cannot_write
 from beam_talonone.pipelines.health import HealthServer, Said, Signs, ailment
 from beam_talonone.pipelines.logs import notice, quiet_threads
 from beam_talonone.pipelines.prism import Prism
@@ -281,7 +281,7 @@ class StreamRun:
         """False when what is remembered could not all be written: the log has it, and is read at the next start."""
         try:
             streaming.close()
-        except (OSError, sqlite3.Error) as error:
+        except DISK_ERRORS as error:
             if self._stopping is None or isinstance(self._stopping, Interrupted):
                 self._stopping = told_of(error, self.options.state)
             return False
@@ -298,11 +298,8 @@ class StreamRun:
 
 def told_of(failure: BaseException, state: Path | None) -> BaseException:
     """`failure`, in words for the person who runs the stream where it is about the disk."""
-    if isinstance(failure, OSError | sqlite3.Error):
-        why = failure.strerror if isinstance(failure, OSError) and failure.strerror else failure
-        return StopRun(
-            f"--state {state} cannot be written: {why}; nothing is lost: mend it and start the stream again"
-        )
+    if isinstance(failure, DISK_ERRORS):
+        return cannot_write(f"--state {state}", failure, "nothing is lost: mend it and start the stream again")
     return failure
 
 

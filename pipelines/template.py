@@ -4,6 +4,7 @@ A launcher runs one of the files in templates/ with `--name=value` arguments, th
 options mixed. Parameters become options of `beam-talonone backfill` or `stream`, all else follows `--`.
 """
 
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from typing import Any
 from beam_talonone.pipelines import cli
 from beam_talonone.pipelines.options import KINDS
 from beam_talonone.talonone.errors import ConfigurationError
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}", re.ASCII)
+"""What may be the name of a parameter. Else it may be a key, and no error shows it."""
 
 TRUTHS = {"true": True, "false": False}
 
@@ -112,8 +116,9 @@ def command_line(name: str, arguments: Iterable[str]) -> list[str]:
         elif f"--{parameter}" in beam:
             beams += _for_beam(f"--{parameter}", value, beam)
         else:
+            shown = parameter if _NAME.fullmatch(parameter) else "what was given"
             raise ConfigurationError(
-                f"{parameter} is neither a parameter of the {name} template nor an option of Beam;"
+                f"{shown} is neither a parameter of the {name} template nor an option of Beam;"
                 f" the parameters are {', '.join(template.parameters)}"
             )
     added = _added(template, beams, given.get("concurrency", DEFAULT_CONCURRENCY))

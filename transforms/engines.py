@@ -69,8 +69,9 @@ def _base_url(given: str | None) -> str:
     name, url = (BASE_URL_ENV, os.environ.get(BASE_URL_ENV)) if given is None else ("base_url", given)
     if url is None or (given is None and not url):
         raise ConfigurationError(f"no base URL: give base_url or set {BASE_URL_ENV}")
+    text(name, url)
     try:
-        return check_base_url(text(name, url))
+        return check_base_url(url)
     except ConfigurationError as error:
         raise ConfigurationError(f"{name}: {error}") from None
 
@@ -100,10 +101,12 @@ def read_key(env: str, secret: str | None = None, *, in_code: bool = False) -> s
     """
     option = SECRET_ARGUMENT if in_code else SECRET_OPTION
     if secret is None:
-        held_by, key = f"the environment variable {env}", os.environ.get(env, "").strip()
+        # in code the name is not shown: it may be a key that was given by mistake
+        held_by = "the environment variable that api_key_env names" if in_code else f"the environment variable {env}"
+        key = os.environ.get(env, "").strip()
         if not key:
-            set_it = f"set {held_by} where the step runs (api_key_env names it)" if in_code else f"set {held_by}"
-            raise ConfigurationError(f"no API key: {set_it}, or name a secret with {option}")
+            where = " where the step runs" if in_code else ""
+            raise ConfigurationError(f"no API key: set {held_by}{where}, or name a secret with {option}")
     else:
         held_by, key = f"{option} {secret}", read_secret(secret, option).decode("utf-8", "replace").strip()
         if not key:

@@ -5,6 +5,7 @@ Each check returns the value, and raises ConfigurationError with a line that nam
 
 import re
 from collections.abc import Collection
+from numbers import Integral
 from typing import Any
 
 from beam_talonone.talonone.errors import ConfigurationError
@@ -12,7 +13,7 @@ from beam_talonone.talonone.errors import ConfigurationError
 MOST = 1_000_000
 """A rate, a number of requests or a time in seconds above it is a mistake."""
 
-_VARIABLE = re.compile(r"[!-<>-~]+", re.ASCII)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
 def flag(name: str, value: Any) -> bool:
@@ -51,10 +52,10 @@ def number(name: str, value: Any, most: float = MOST) -> float:
 
 
 def whole(name: str, value: Any, most: int = MOST) -> int:
-    """An int of at least 1 and below `most`."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < most:
+    """An int, or NumPy's, of at least 1 and below `most`."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or not 0 < int(value) < most:
         raise ConfigurationError(f"{name} is a whole number above 0 and below {most:,}, not {shown(value)}")
-    return value
+    return int(value)
 
 
 def variable(name: str, value: Any) -> str:

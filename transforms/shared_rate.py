@@ -39,7 +39,8 @@ def check_address(address: str, setting: str = "--rate-service") -> str:
     """`address`, if it is HOST:PORT. Raises ConfigurationError that names `setting`."""
     match = _ADDRESS.fullmatch(address)
     if match is None or not 0 < int(match[2]) < 65_536:
-        raise ConfigurationError(f"{setting} takes HOST:PORT of a rate limit service, not {address!r}")
+        given = "one with a user" if "@" in address else repr(address)  # a password may stand there
+        raise ConfigurationError(f"{setting} takes HOST:PORT of a rate limit service, not {given}")
     return address
 
 

@@ -1,11 +1,12 @@
 """The output folder: taken by one job at a time, resumed only with what it was started with."""
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from beam_talonone.pipelines.folder import open_job
+from beam_talonone.pipelines.folder import cannot_write, open_job
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.transforms.formats.files import FileInfo
 
@@ -73,3 +74,15 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match="--output"):
         start(tmp_path / "file" / "out")
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (OSError(28, "No space left on device", "out/x"), "No space left on device"),
+        (sqlite3.OperationalError("database or disk is full [while running 'Send']"), "database or disk is full"),
+    ],
+)
+def test_a_disk_that_cannot_be_written_is_told_in_words(error: Exception, why: str) -> None:
+    told = cannot_write("--output out", error, "make room, and go on with --resume")
+    assert str(told) == f"--output out cannot be written: {why}; make room, and go on with --resume"

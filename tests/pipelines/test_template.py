@@ -92,6 +92,7 @@ def test_what_the_launcher_says_of_workers_is_taken():
     ("name", "argument", "says"),
     [
         ("backfill", "--ordrs=gs://b/o", "ordrs is neither a parameter of the backfill template nor"),
+        ("backfill", "--SECRETKEY-9f8e7d6c5b=1", "what was given is neither a parameter of the backfill template"),
         ("backfill", "--base-url=https://a.example", "base-url is neither"),
         ("backfill", "--settle=3", "settle is neither"),
         ("stream", "--output=gs://b/o", "output is neither a parameter of the stream template"),

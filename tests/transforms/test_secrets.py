@@ -182,8 +182,8 @@ def test_the_engine_reads_it_once_and_can_read_it_again(fake):
         (False, f"no API key: set the environment variable {ENV}, or name a secret with --api-key-secret"),
         (
             True,
-            f"no API key: set the environment variable {ENV} where the step runs (api_key_env names it), or name a"
-            " secret with api_key_secret",
+            "no API key: set the environment variable that api_key_env names where the step runs, or name a secret"
+            " with api_key_secret",
         ),
     ],
 )

@@ -106,6 +106,11 @@ def test_no_argument_is_left_out(transform: Callable[..., Any], settings: dict[s
         ({"rate": "50"}, "rate is a number above 0 and below 1,000,000, not '50'"),
         ({"rate": 10**5000}, "rate is a number above 0 and below 1,000,000, not an integer of thousands of digits"),
         ({"api_key_env": ""}, "api_key_env is the name of an environment variable that holds the key, not the key"),
+        (
+            {"api_key_env": "SECRETKEY-9f8e7d6c5b"},
+            "api_key_env is the name of an environment variable that holds the key, not the key",
+        ),
+        ({"rate_service": "u:KEY@h:1"}, "rate_service takes HOST:PORT of a rate limit service, not one with a user"),
         ({"rate_service": 8081}, "rate_service is text, not int"),
         ({"base_url": ""}, "base_url: the base URL '' must look like https://yourcompany.europe-west1.talon.one"),
         ({"assume_timezone": "Berlin"}, "assume_timezone 'Berlin' is not a time zone such as Europe/Berlin"),
