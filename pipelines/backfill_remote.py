@@ -108,7 +108,7 @@ def _run_here(pipeline: Any, options: GraphOptions, notice: Notice, prism: Prism
         notice(f"{'Ctrl-C' if isinstance(error, KeyboardInterrupt) else 'SIGTERM'}: finishing what is in flight")
         HERE.stop(_resumable(error))
     except Exception as error:
-        ended = None if prism is None else prism.ended()
+        ended = None if prism is None else prism.ended(within=2.0)
         why = f"the job failed: {last_line(error)}" if ended is None else f"Prism ended ({ended})"
         HERE.stop(StopRun(f"{why}; go on with --resume"))
     HERE.wait(2 * GRACE)

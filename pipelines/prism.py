@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -117,9 +117,11 @@ class Prism:
     def pid(self) -> int:
         return self._process.pid
 
-    def ended(self) -> int | None:
-        """Its exit code, or None while it runs."""
-        return self._process.poll()
+    def ended(self, within: float = 0.0) -> int | None:
+        """Its exit code; None when it still runs after so many seconds. Its connections break before it has ended."""
+        with suppress(subprocess.TimeoutExpired):
+            return self._process.wait(within)
+        return None
 
     def stop(self) -> None:
         if self._process.poll() is None:

@@ -154,7 +154,7 @@ class StreamRun:
             create_pipeline(self.options, PrismRunner(), settings).run().wait_until_finish()
         except Exception as error:
             if self._stopping is None:
-                ended = prism.ended()
+                ended = prism.ended(within=2.0)
                 why = f"Prism ended ({ended})" if ended is not None else f"the pipeline failed: {last_line(error)}"
                 self._stopping = StopRun(f"{why}; nothing is lost: start the stream again")
         else:
