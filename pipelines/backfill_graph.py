@@ -20,7 +20,7 @@ from typing import Any
 import apache_beam as beam
 import msgspec
 
-from beam_talonone.pipelines.folder import started_with
+from beam_talonone.pipelines.folder import MANIFEST, started_with
 from beam_talonone.pipelines.here import HERE
 from beam_talonone.pipelines.mirror import Place
 from beam_talonone.pipelines.options import parse_zone
@@ -30,8 +30,6 @@ from beam_talonone.pipelines.spool_rows import Laid, Laying
 from beam_talonone.talonone.quiet import quiet_process
 from beam_talonone.transforms.prepare import Prepare, Prepared
 from beam_talonone.transforms.sources import ReadRecords
-
-MANIFEST = "job.json"
 
 WORKING = "working"
 """The folder in `state` in which shards keep their records while they are sent from this machine."""

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from beam_talonone.pipelines.backfill_graph import MANIFEST, WORKING, manifest
-from beam_talonone.pipelines.folder import OURS, compare_options, lock_folder
+from beam_talonone.pipelines.backfill_graph import WORKING, manifest
+from beam_talonone.pipelines.folder import MANIFEST, OURS, compare_options, lock_folder
 from beam_talonone.pipelines.interruptible import interruptible
 from beam_talonone.pipelines.mirror import Place
 from beam_talonone.pipelines.shard_run import GraphOptions

@@ -14,6 +14,7 @@ from beam_talonone.talonone.errors import ConfigurationError, StopRun
 from beam_talonone.transforms.formats.files import FileInfo
 
 MANIFEST = "job.json"
+DISK_ERRORS = (OSError, sqlite3.Error)
 OURS = (MANIFEST, "report.json", "dead-letters", "results", "lookups", "differences.jsonl", "state")
 
 
@@ -93,9 +94,6 @@ def cannot_write(where: str, error: Exception, then: str) -> StopRun:
     said = str(error).partition(" [while running")[0]  # Beam's words
     why = error.strerror if isinstance(error, OSError) and error.strerror else said
     return StopRun(f"{where} cannot be written: {why}; {then}")
-
-
-DISK_ERRORS = (OSError, sqlite3.Error)
 
 
 def decoded(data: bytes, where: object) -> Any:
