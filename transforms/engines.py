@@ -13,7 +13,7 @@ from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.once import Once
 from beam_talonone.talonone.transport import check_base_url
 from beam_talonone.transforms.secrets import read_secret
-from beam_talonone.transforms.settings import number, text, variable, whole
+from beam_talonone.transforms.settings import number, shown_variable, text, variable, whole
 from beam_talonone.transforms.shared_rate import EnvoyService, NotReached, check_address
 
 DEFAULT_KEY_ENV = "TALONONE_API_KEY"
@@ -101,8 +101,7 @@ def read_key(env: str, secret: str | None = None, *, in_code: bool = False) -> s
     """
     option = SECRET_ARGUMENT if in_code else SECRET_OPTION
     if secret is None:
-        # in code the name is not shown: it may be a key that was given by mistake
-        held_by = "the environment variable that api_key_env names" if in_code else f"the environment variable {env}"
+        held_by = shown_variable("api_key_env", env)
         key = os.environ.get(env, "").strip()
         if not key:
             where = " where the step runs" if in_code else ""

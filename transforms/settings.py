@@ -14,6 +14,7 @@ MOST = 1_000_000
 """A rate, a number of requests or a time in seconds above it is a mistake."""
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_SURELY_A_NAME = re.compile(r"[A-Z][A-Z0-9]{0,19}(_[A-Z0-9]{1,20})+", re.ASCII)
 
 
 def flag(name: str, value: Any) -> bool:
@@ -63,6 +64,13 @@ def variable(name: str, value: Any) -> str:
     if not isinstance(value, str) or not _VARIABLE.fullmatch(value):
         raise ConfigurationError(f"{name} is the name of an environment variable that holds the key, not the key")
     return value
+
+
+def shown_variable(name: str, variable: str) -> str:
+    """`variable`, given for the argument `name`, in words: shown only if no key looks so (words joined by `_`)."""
+    if _SURELY_A_NAME.fullmatch(variable):
+        return f"the environment variable {variable}"
+    return f"the environment variable that {name} names"
 
 
 def shown(value: object) -> str:

@@ -182,8 +182,8 @@ def test_the_engine_reads_it_once_and_can_read_it_again(fake):
         (False, f"no API key: set the environment variable {ENV}, or name a secret with --api-key-secret"),
         (
             True,
-            "no API key: set the environment variable that api_key_env names where the step runs, or name a secret"
-            " with api_key_secret",
+            f"no API key: set the environment variable {ENV} where the step runs, or name a secret with"
+            " api_key_secret",
         ),
     ],
 )
@@ -192,6 +192,14 @@ def test_without_a_key_the_words_are_those_of_who_reads_them(monkeypatch, in_cod
     with pytest.raises(ConfigurationError) as raised:
         read_key(ENV, in_code=in_code)
     assert str(raised.value) == says
+
+
+@pytest.mark.parametrize("key", ["f0e1d2c3b4a5968778695a4b3c2d1e0f", "A1B2C3D4E5F60718293A4B5C6D7E", "Secret_9f8e"])
+def test_a_key_that_was_given_for_a_name_is_not_shown(key):
+    with pytest.raises(ConfigurationError) as raised:
+        read_key(key, in_code=True)
+    assert key not in str(raised.value)
+    assert "the environment variable that api_key_env names" in str(raised.value)
 
 
 def test_a_step_that_has_no_key_names_its_arguments(fake, monkeypatch):
