@@ -66,10 +66,10 @@ def variable(name: str, value: Any) -> str:
     return value
 
 
-def shown_variable(name: str, variable: str) -> str:
-    """`variable`, given for the argument `name`, in words: shown only if no key looks so (words joined by `_`)."""
-    if _SURELY_A_NAME.fullmatch(variable):
-        return f"the environment variable {variable}"
+def shown_variable(name: str, given: str) -> str:
+    """The variable `given` for the argument `name`, in words: shown only if no key looks so (words joined by `_`)."""
+    if _SURELY_A_NAME.fullmatch(given):
+        return f"the environment variable {given}"
     return f"the environment variable that {name} names"
 
 
