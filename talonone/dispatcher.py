@@ -79,16 +79,15 @@ class Departures:
                 self._wake.clear()
                 await self._wake.wait()
             now = clock()
-            delay = self._pacer.reserve(now) - now
-            if delay > 0:
-                await asyncio.sleep(delay)
-                self._pacer.left(clock())
-                self.throttled += delay
+            due = self._pacer.reserve(now)
             if self._shared is not None:
-                held = await self._shared.take()
-                if held > 0:
-                    self._pacer.left(clock())
-                    self.throttled += held
+                await self._shared.take(due)
+                due = clock()
+            elif due > now:
+                await asyncio.sleep(due - now)
+            if due > now:
+                self._pacer.left(clock())
+                self.throttled += due - now
             while self._waiting:
                 _, _, start = heapq.heappop(self._waiting)
                 if start():

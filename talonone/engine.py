@@ -5,6 +5,7 @@ import concurrent.futures
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,8 +26,8 @@ from beam_talonone.talonone.outcome import Outcome
 from beam_talonone.talonone.pacing import Pacer
 from beam_talonone.talonone.quiet import quiet_process
 from beam_talonone.talonone.sender import Sender, Trip
-from beam_talonone.talonone.shared_pace import SharedPace
 from beam_talonone.talonone.shared_rate import Drawn, RateService, SharedRate
+from beam_talonone.talonone.shared_slots import Slots
 from beam_talonone.talonone.stats import Stats
 from beam_talonone.talonone.tracing import follow_provider
 from beam_talonone.talonone.transport import HttpTransport, check_base_url
@@ -183,8 +184,8 @@ class Engine:
 
     @property
     def pace(self) -> float:
-        """Requests a second that may leave for now: the rate, or less after the API asked for it, or while others
-        have their part of it."""
+        """Requests a second that may leave for now: the rate, or the limit of a rate service if that is less, or less
+        after the API asked for it. What of a service's limit others have is not known here."""
         return self._pacer.rate * self._pacer.factor(self._loop.time())
 
     @property
@@ -262,8 +263,9 @@ class Engine:
         async def draw(hits: int) -> Drawn:
             return await self._loop.run_in_executor(thread, service.draw, hits)
 
-        pace = SharedPace(self.settings.rate, service.limit, service.among)
-        return SharedRate(pacer, pace, draw, service.name, self.settings.give_up_after)
+        begins = self._loop.time() - time.time() % 1.0
+        slots = Slots(self.settings.rate, service.limit, begins, service.among)
+        return SharedRate(pacer, slots, draw, service.name, self.settings.give_up_after)
 
     async def _answers(self, requests: list[Request]) -> list[Answer]:
         return await asyncio.gather(*(self._read(request) for request in requests))

@@ -1,7 +1,8 @@
 """Tokens of a limit that several processes share: drawn in small blocks from a service, one for each departure.
 
-It stands behind the pacer, which goes as `shared_pace` says, and fails closed: without a token nothing leaves, also
-while the service is down. Everything here runs on one event loop and takes its clock from it.
+It stands behind the pacer of this process. When a token may be used `shared_slots` says. It fails closed: without
+a token nothing leaves, also while the service is down. Everything here runs on one event loop and takes its clock
+from it.
 """
 
 import asyncio
@@ -13,22 +14,10 @@ from typing import NamedTuple, Protocol
 from beam_talonone.talonone.errors import Unreachable
 from beam_talonone.talonone.logs import say
 from beam_talonone.talonone.pacing import Pacer
-from beam_talonone.talonone.shared_pace import SharedPace
+from beam_talonone.talonone.shared_slots import AHEAD, Slots
 
-BLOCK = 0.02
-"""Seconds for which the tokens last that are drawn at a time."""
-
-AHEAD = 0.01
-"""Seconds for which the tokens in hand last when the next ones are drawn: a draw takes 1 to 8 ms."""
-
-NO_AHEAD = 0.5
-"""Seconds between two departures from which on nothing is drawn ahead: the token would be old before it is used."""
-
-OLD = 1.0
-"""Seconds after which a token is thrown away: it belongs to a window that is over."""
-
-REFUSED_AGAIN = 0.03
-"""Seconds after a refusal until the next draw. The service tells when its window ends in whole seconds only."""
+BEFORE = 0.03
+"""Seconds before a departure in which its token is drawn, where none is in hand."""
 
 FAILED_AGAIN = 0.5
 """Seconds after a failure until the next draw."""
@@ -97,45 +86,45 @@ class Watched:
 
 
 class SharedRate:
-    """Gives out tokens, and sets the pace of `pacer` by what is granted. `draw` may raise NoAnswer.
+    """Gives out tokens, each when its time has come. `draw` may raise NoAnswer.
 
+    `rate` is the most of this process a second; `pacer` goes no faster than that, nor than the service's limit.
     `give_up_after` are the seconds without an answer after which `take` raises Unreachable; None waits for ever.
     """
 
     def __init__(
-        self, pacer: Pacer, pace: SharedPace, draw: Callable[[int], Awaitable[Drawn]], name: str,
+        self, pacer: Pacer, slots: Slots, draw: Callable[[int], Awaitable[Drawn]], name: str,
         give_up_after: float | None = None,
     ) -> None:  # fmt: skip
-        self._pacer, self._pace, self._draw = pacer, pace, draw
+        self._pacer, self._rate, self._slots, self._draw = pacer, pacer.rate, slots, draw
         self._name, self._give_up_after = name, give_up_after
-        self._left, self._granted_at = 0, float("-inf")
         self._drawing: asyncio.Task[None] | None = None
         self._came = asyncio.Event()
         self._failed: Exception | None = None
         self.down_since: float | None = None
         """Since when the service has not answered, on the loop's clock; None while it does."""
         self._said_at = float("-inf")
-        pacer.rate = pace.pace
+        pacer.rate = min(self._rate, slots.limit)
 
-    async def take(self) -> float:
-        """Take a token; returns for how many seconds it had to be waited for.
+    async def take(self, due: float) -> None:
+        """Wait until `due`, the pacer's time, and for a token whose time has come.
 
         Raises Unreachable when the service has not answered for too long.
         """
         clock = asyncio.get_running_loop().time
-        asked = now = clock()
-        while not self._left or now - self._granted_at > OLD:
-            self._left = 0
+        while (at := self._slots.first(max(due, clock()))) is None:
+            if due - clock() > BEFORE:
+                await asyncio.sleep(due - clock() - BEFORE)
             self._draw_more()
             await self._came.wait()
             if self._failed is not None:
                 raise self._failed
-            now = clock()
-        self._left -= 1
-        pace = self._pace.pace
-        if self._left <= AHEAD * pace and NO_AHEAD * pace > 1.0:
+        self._slots.use()
+        if at >= due - AHEAD:  # tokens are what is waited for
             self._draw_more()
-        return now - asked
+        wait = max(at, due) - clock()
+        if wait > 0:
+            await asyncio.sleep(wait)
 
     def _draw_more(self) -> None:
         if self._drawing is None or self._drawing.done():
@@ -143,34 +132,36 @@ class SharedRate:
             self._drawing = asyncio.get_running_loop().create_task(self._until_granted())
 
     async def _until_granted(self) -> None:
+        clock = asyncio.get_running_loop().time
         try:
-            while not await self._granted():
-                pass
+            granted = False
+            while not granted or self._slots.first(clock()) is None:
+                granted = await self._granted()
         except Exception as error:  # told to whoever waits for a token
             self._failed = error
         self._came.set()
 
     async def _granted(self) -> bool:
-        """One draw, and the wait after it if it gave nothing."""
+        """One draw, when it is time for it."""
         clock = asyncio.get_running_loop().time
-        hits = max(1, round(BLOCK * self._pace.pace))
+        wait = self._slots.draw_at(clock()) - clock()
+        if wait > 0:
+            await asyncio.sleep(wait)
+        asked = clock()
+        hits = self._slots.hits(asked)
         try:
             drawn = await self._draw(hits)
         except NoAnswer as why:
             self._is_down(clock(), str(why))
             await asyncio.sleep(FAILED_AGAIN)
             return False
-        now = clock()
-        self._is_up(now)
+        answered = clock()
+        self._is_up(answered)
         if not drawn.granted:
-            self._pace.refused(now)
-            await asyncio.sleep(REFUSED_AGAIN)
+            self._slots.refused(asked, answered)
             return False
-        self._pace.granted(now, hits, drawn.remaining, drawn.limit)
-        self._pacer.rate = self._pace.pace
-        old = now - self._granted_at > OLD
-        self._left = hits if old else self._left + hits
-        self._granted_at = now
+        self._slots.granted(asked, answered, hits, drawn.remaining, drawn.limit)
+        self._pacer.rate = min(self._rate, drawn.limit)
         return True
 
     def _is_down(self, now: float, why: str) -> None:
