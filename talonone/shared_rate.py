@@ -161,7 +161,9 @@ class SharedRate:
             self._slots.refused(asked, answered)
             return False
         self._slots.granted(asked, answered, hits, drawn.remaining, drawn.limit)
-        self._pacer.rate = min(self._rate, drawn.limit)
+        # an API that asked to go slower is to see that: the pacer slows what this process has, not what all have
+        part = self._slots.part if self._pacer.factor(answered) < 1.0 else 1.0
+        self._pacer.rate = min(self._rate, part * drawn.limit)
         return True
 
     def _is_down(self, now: float, why: str) -> None:

@@ -61,14 +61,13 @@ class Slots:
 
     `limit` is what the service grants to all together in a second, `rate` the most that this process needs of it.
     `begins` is any time at which a window is thought to begin. `among` is how many share the limit, None if nobody
-    knows.
+    knows. `part` is, of what all draw, what this process draws.
     """
 
     def __init__(self, rate: float, limit: float, begins: float, among: int | None = None) -> None:
         self.limit = limit
         self._rate, self._begins = rate, begins
-        self._part = 1.0 / (among or 1)
-        """Of what all draw, what this process draws."""
+        self.part = 1.0 / (among or 1)
         self._takes = 0.0
         """Seconds that a draw takes."""
         self._tokens: deque[float] = deque()
@@ -121,7 +120,7 @@ class Slots:
         block = max(1, round(max(BLOCK, MARGIN * self._takes) * min(self._rate, self.limit)))
         if self._last is None or now - self._begins >= self._last[2] + 1:  # by now it is another window
             return block
-        return max(1, min(block + round(self._part * self._behind), int(self._left)))
+        return max(1, min(block + round(self.part * self._behind), int(self._left)))
 
     def granted(self, asked: float, answered: float, hits: int, remaining: int, limit: float) -> None:
         """So many were granted, and so many are left for all in this window, of so many."""
@@ -137,7 +136,7 @@ class Slots:
         if self._last is not None and math.isfinite(self._last[1]):
             window = max(window, self._last[2])
         before = 0.0 if self._last is None or begun or self._last[2] != window else self._last[1]
-        self._part += WEIGHT * (min(1.0, hits / (gone - before)) - self._part)
+        self.part += WEIGHT * (min(1.0, hits / (gone - before)) - self.part)
         self._until = window + (gone - 1) / limit
         late = asked - self._at(self._until)
         self._behind = late * limit if late > self._late() else 0.0

@@ -198,6 +198,31 @@ def test_a_low_limit_is_kept_and_used(limit):
     assert min(len(worker.left) for worker in workers) >= 0.25 * limit * 100.0
 
 
+@pytest.mark.parametrize("count", [1, 2, 10])
+def test_an_api_that_allows_less_than_the_service_slows_all_down(count):
+    """Each goes slower by its own part of the limit: by all of it, ten would go on as if nothing had been said."""
+    service, api, refusals = Service(), Rate(0.75 * LIMIT, BURST), []
+    workers = [Worker(service) for _ in range(count)]
+
+    class Judged(list):
+        def __init__(self, worker):
+            self.worker = worker
+
+        def append(self, at):
+            super().append(at)
+            now = asyncio.get_running_loop().time()
+            if api.wait(now) > 0:
+                refusals.append(at)
+                self.worker.pacer.slow_down(now)
+
+    for worker in workers:
+        worker.left = Judged(worker)
+    together(workers, 60.0, stagger=0.01)
+    sent = sum(worker.sent(10.0, 60.0) for worker in workers)
+    assert sent - sum(at >= 10.0 for at in refusals) >= 0.95 * 0.75 * LIMIT * 50.0
+    assert sum(at >= 10.0 for at in refusals) <= 0.1 * sent
+
+
 def test_the_own_rate_is_kept():
     service = Service()
     worker = Worker(service, rate=50.0)
