@@ -88,7 +88,7 @@ class Watched:
 class SharedRate:
     """Gives out tokens, each when its time has come. `draw` may raise NoAnswer.
 
-    `rate` is the most of this process a second; `pacer` goes no faster than that, nor than the service's limit.
+    `pacer` comes with the most of this process a second; it goes no faster than that, nor than the service's limit.
     `give_up_after` are the seconds without an answer after which `take` raises Unreachable; None waits for ever.
     """
 
