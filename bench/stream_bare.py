@@ -17,8 +17,8 @@ from stream_stand import encode, make_records
 from beam_talonone.schemas.raw import Raw
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.build import BuildOptions
+from beam_talonone.talonone.http.fast import HttpTransport
 from beam_talonone.talonone.identity import idempotency_key
-from beam_talonone.talonone.transport import HttpTransport
 from beam_talonone.transforms.prepare import prepare
 
 IN_FLIGHT = 64

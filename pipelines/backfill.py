@@ -25,10 +25,10 @@ from beam_talonone.schemas.operations import get_customer_session
 from beam_talonone.talonone.courier import SendOptions
 from beam_talonone.talonone.engine import Engine, EngineSettings
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, TooManyDeadLetters
+from beam_talonone.talonone.http.address import check_base_url, in_clear
 from beam_talonone.talonone.outcome import End, Outcome
 from beam_talonone.talonone.sessions import profile_of
 from beam_talonone.talonone.stats import since, snapshot
-from beam_talonone.talonone.transport import check_base_url, in_clear
 from beam_talonone.talonone.work import Work
 from beam_talonone.transforms.engines import EngineConfig, check_rate_service, close_engine, engine_for, read_key
 from beam_talonone.transforms.formats.errors import SourceError

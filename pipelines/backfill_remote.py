@@ -21,7 +21,7 @@ from beam_talonone.pipelines.shard_run import GraphOptions
 from beam_talonone.pipelines.stream import on_dataflow
 from beam_talonone.talonone.engine import GRACE
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopRun
-from beam_talonone.talonone.transport import in_clear
+from beam_talonone.talonone.http.address import in_clear
 from beam_talonone.transforms.engines import check_rate_service, read_key
 
 Notice = Callable[[str], None]

@@ -241,7 +241,7 @@ def sending_options(
     rate_service: str | None = None,
 ) -> SendingOptions:
     from beam_talonone.talonone.api_key import check_secret_name
-    from beam_talonone.talonone.transport import check_base_url
+    from beam_talonone.talonone.http.address import check_base_url
     from beam_talonone.transforms.shared_rate import check_address
 
     if not base_url:

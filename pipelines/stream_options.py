@@ -7,7 +7,7 @@ from typing import Literal
 from beam_talonone.talonone.build import BuildOptions
 from beam_talonone.talonone.courier import SendOptions
 from beam_talonone.talonone.engine import EngineSettings
-from beam_talonone.talonone.transport import check_base_url
+from beam_talonone.talonone.http.address import check_base_url
 from beam_talonone.transforms.engines import DEFAULT_KEY_ENV, EngineConfig
 
 

@@ -22,6 +22,7 @@ from beam_talonone.pipelines.stream_options import StreamOptions
 from beam_talonone.pipelines.stream_state import StateFolder, open_state
 from beam_talonone.talonone.engine import Engine
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, KeyRefused, StopRun
+from beam_talonone.talonone.http.address import in_clear
 from beam_talonone.talonone.inflight import Log
 from beam_talonone.talonone.quiet import quiet_process
 from beam_talonone.talonone.released import Released
@@ -29,7 +30,6 @@ from beam_talonone.talonone.remembered import Store
 from beam_talonone.talonone.sequencer import Sequencer
 from beam_talonone.talonone.shared_rate import Watched
 from beam_talonone.talonone.streaming import Streaming
-from beam_talonone.talonone.transport import in_clear
 from beam_talonone.transforms.apply import enter_stream, leave_stream
 from beam_talonone.transforms.engines import check_rate_service, key_source, rate_service, read_key
 from beam_talonone.transforms.pubsub.subscriber import Flow, Subscriber, close_subscriber, enter_subscriber

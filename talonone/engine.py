@@ -17,6 +17,8 @@ from beam_talonone.talonone.api_key import ApiKey, KeySource
 from beam_talonone.talonone.courier import InFlight
 from beam_talonone.talonone.dispatcher import Departures, Dispatcher, Ticket
 from beam_talonone.talonone.errors import StopRun
+from beam_talonone.talonone.http.address import check_base_url
+from beam_talonone.talonone.http.fast import HttpTransport
 from beam_talonone.talonone.inbox import Inbox
 from beam_talonone.talonone.intake import Intake, Member
 from beam_talonone.talonone.job import Job
@@ -30,7 +32,6 @@ from beam_talonone.talonone.shared_rate import Drawn, RateService, SharedRate
 from beam_talonone.talonone.shared_slots import Slots
 from beam_talonone.talonone.stats import Stats
 from beam_talonone.talonone.tracing import follow_provider
-from beam_talonone.talonone.transport import HttpTransport, check_base_url
 
 WINDOW = 10_000
 """Jobs taken in and not yet done. A slice of a backfill fits in it: then every customer's first record may start."""

@@ -16,10 +16,10 @@ from beam_talonone.talonone.api_key import ApiKey
 from beam_talonone.talonone.dispatcher import Departures, Ticket
 from beam_talonone.talonone.doubts import Look, judged
 from beam_talonone.talonone.errors import KeyRefused, StopRun, Unreachable, WrongAddress
+from beam_talonone.talonone.http.send import BadAddress, Send, TransportFailure
 from beam_talonone.talonone.pacing import Pacer
 from beam_talonone.talonone.patience import FIRST_WAIT, LONGEST_WAIT, Health, Patience, backoff
 from beam_talonone.talonone.stats import Stats
-from beam_talonone.talonone.transport import BadAddress, Send, TransportFailure
 
 KEY_HOLDS = 23 * 3600.0
 """Seconds after its first try for which a request may go again under its key: the API keeps answers for 24 hours."""

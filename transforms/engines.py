@@ -10,8 +10,8 @@ from typing import Any
 from beam_talonone.talonone.api_key import KeySource, check_secret_name, keep_secret
 from beam_talonone.talonone.engine import Engine, EngineSettings
 from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.http.address import check_base_url
 from beam_talonone.talonone.once import Once
-from beam_talonone.talonone.transport import check_base_url
 from beam_talonone.transforms.secrets import read_secret
 from beam_talonone.transforms.settings import number, shown_variable, text, variable, whole
 from beam_talonone.transforms.shared_rate import EnvoyService, NotReached, check_address

@@ -5,7 +5,7 @@ from typing import Any
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.request import Request
-from beam_talonone.talonone.transport import Broken, Reply
+from beam_talonone.talonone.http.send import Broken, Reply
 
 CUT_BEFORE, CUT_AFTER = "cut before acting", "cut after acting"
 

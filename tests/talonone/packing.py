@@ -11,10 +11,10 @@ from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.parse import parse
 from beam_talonone.talonone.build import BuildOptions, build
 from beam_talonone.talonone.courier import SendOptions
+from beam_talonone.talonone.http.send import NotSent, Reply
 from beam_talonone.talonone.intake import Intake
 from beam_talonone.talonone.job import Job
 from beam_talonone.talonone.protocols import Known
-from beam_talonone.talonone.transport import NotSent, Reply
 
 T = "2026-05-01T12:00:00Z"
 AUDIENCES, REFERRALS = "update_customer_profile_audiences", "create_referrals_for_multiple_advocates"

@@ -7,7 +7,7 @@ from way import way
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.talonone.courier import Courier, SendOptions
-from beam_talonone.talonone.transport import Broken, Reply
+from beam_talonone.talonone.http.send import Broken, Reply
 
 OK = Reply(201, b"{}")
 CUT = Broken("cut")

@@ -9,7 +9,7 @@ from way import way
 from beam_talonone.schemas.operations.events import TrackEvent, track_event_v2
 from beam_talonone.talonone.api_key import READ_EVERY, ApiKey, KeySource, check_secret_name, keep_secret, without_keys
 from beam_talonone.talonone.errors import ConfigurationError, KeyRefused, StopRun
-from beam_talonone.talonone.transport import Reply
+from beam_talonone.talonone.http.send import Reply
 
 EVENT = track_event_v2(TrackEvent(profileId="c", type="view"))
 SECRET = "projects/p/secrets/s"

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from beam_talonone.talonone.connection import Connection
+from beam_talonone.talonone.http.connection import Connection
 
 ASK = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 EMPTY = b"HTTP/1.1 204 No Content\r\n\r\n"

@@ -15,11 +15,11 @@ from beam_talonone.schemas.parse import parse
 from beam_talonone.schemas.reasons import Skip
 from beam_talonone.talonone.build import BuildOptions, build
 from beam_talonone.talonone.courier import InFlight, SendOptions
+from beam_talonone.talonone.http.send import Broken, Reply
 from beam_talonone.talonone.intake import Intake
 from beam_talonone.talonone.job import Job
 from beam_talonone.talonone.outcome import End, Outcome, skipped
 from beam_talonone.talonone.protocols import Known
-from beam_talonone.talonone.transport import Broken, Reply
 
 T = "2026-05-01T12:00:00Z"
 

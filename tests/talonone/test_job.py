@@ -10,11 +10,11 @@ from way import way
 from beam_talonone.schemas.parse import parse
 from beam_talonone.talonone.build import BuildOptions, build
 from beam_talonone.talonone.courier import SendOptions
+from beam_talonone.talonone.http.send import Reply
 from beam_talonone.talonone.intake import Intake
 from beam_talonone.talonone.job import Job, NoRecorder
 from beam_talonone.talonone.outcome import End, Outcome
 from beam_talonone.talonone.protocols import Known
-from beam_talonone.talonone.transport import Reply
 
 NO = Reply(400, b'{"message":"no","errors":[{"title":"Bad","source":{"pointer":"/actions/1"}}]}')
 DONE, ALREADY = Outcome(End.APPLIED, attempts=1), Outcome(End.ALREADY_APPLIED, attempts=1)

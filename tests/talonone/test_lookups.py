@@ -15,10 +15,10 @@ from beam_talonone.schemas.operations.profiles import get_customer_inventory
 from beam_talonone.talonone import lookups
 from beam_talonone.talonone.courier import Courier, SendOptions
 from beam_talonone.talonone.errors import WrongAddress
+from beam_talonone.talonone.http.send import Broken, Reply
 from beam_talonone.talonone.lookups import IN_MEMORY, PIECE, SpooledRows
 from beam_talonone.talonone.outcome import End
 from beam_talonone.talonone.protocols import Known, carry_out
-from beam_talonone.talonone.transport import Broken, Reply
 from beam_talonone.talonone.work import Part, Work
 
 GIVEN = b'{"lookup_id":"1","operation":"x","path":{"integrationId":"c"},"query":{}}'

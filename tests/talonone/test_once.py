@@ -9,12 +9,12 @@ from way import EPOCH, way
 from beam_talonone.schemas.parse import parse
 from beam_talonone.talonone.build import BuildOptions, build
 from beam_talonone.talonone.courier import InFlight, SendOptions
+from beam_talonone.talonone.http.send import Broken, NotSent, Reply
 from beam_talonone.talonone.intake import Intake
 from beam_talonone.talonone.job import Ended, Job, NoRecorder
 from beam_talonone.talonone.once import Once, is_unsafe
 from beam_talonone.talonone.outcome import End, Outcome
 from beam_talonone.talonone.protocols import Known
-from beam_talonone.talonone.transport import Broken, NotSent, Reply
 
 T = "2026-05-01T12:00:00Z"
 PROGRAM = {"loyaltyProgramId": 5}

@@ -10,9 +10,9 @@ from way import EPOCH, way
 from beam_talonone.schemas.parse import parse
 from beam_talonone.talonone.build import BuildOptions, build
 from beam_talonone.talonone.courier import Courier, InFlight, SendOptions
+from beam_talonone.talonone.http.send import Reply
 from beam_talonone.talonone.outcome import End
 from beam_talonone.talonone.protocols import Known, carry_out
-from beam_talonone.talonone.transport import Reply
 
 T = "2026-05-01T12:00:00Z"
 ITEMS = [{"sku": "tea", "quantity": 3, "unit_price": "19.90"}, {"sku": "cup", "quantity": 1}]

@@ -13,9 +13,9 @@ from beam_talonone.schemas.parse import parse
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.build import BuildOptions, build
 from beam_talonone.talonone.courier import Courier, InFlight, SendOptions
+from beam_talonone.talonone.http.send import Reply
 from beam_talonone.talonone.outcome import DONE, End, Outcome, combined
 from beam_talonone.talonone.protocols import Known, carry_out
-from beam_talonone.talonone.transport import Reply
 
 T = "2026-05-01T12:00:00Z"
 NOW, HOUR = EPOCH + START, 3600.0

@@ -14,8 +14,8 @@ from beam_talonone.schemas.operations.profiles import ProfilesUpdate, update_cus
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.answers import Verdict
 from beam_talonone.talonone.errors import KeyRefused, StopRun, Unreachable, WrongAddress
+from beam_talonone.talonone.http.send import BadAddress, Broken, NotSent, Reply
 from beam_talonone.talonone.patience import FEW, LEAST_TIME, LEAST_TRIES
-from beam_talonone.talonone.transport import BadAddress, Broken, NotSent, Reply
 
 EVENT = track_event_v2(TrackEvent(profileId="c", type="view"))
 PROFILES = update_customer_profiles_v2(ProfilesUpdate.model_validate({"customerProfiles": [{"integrationId": "c"}]}))

@@ -15,7 +15,7 @@ from beam_talonone.schemas.operations.events import AdvancedEvent, track_event_v
 from beam_talonone.schemas.operations.loyalty import PointsToActivate, activate_loyalty_points, join_loyalty_program
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.answers import Verdict
-from beam_talonone.talonone.transport import NotSent, Reply
+from beam_talonone.talonone.http.send import NotSent, Reply
 
 NAMELESS_AUDIENCE = create_audience_v2(NewAudience(name="a"))
 AUDIENCE = create_audience_v2(NewAudience(name="a", integrationId="i"))

@@ -12,8 +12,8 @@ from beam_talonone.schemas.operations.events import TrackEvent, track_event_v2
 from beam_talonone.schemas.operations.referrals import NewReferral, create_referral
 from beam_talonone.talonone.answers import Verdict
 from beam_talonone.talonone.errors import KeyRefused, StopRun, WrongAddress
+from beam_talonone.talonone.http.send import BadAddress, Broken, Reply
 from beam_talonone.talonone.sender import KEY_HOLDS, REFUSED_LONGEST_WAIT
-from beam_talonone.talonone.transport import BadAddress, Broken, Reply
 
 EVENT = track_event_v2(TrackEvent(profileId="c", type="view"))
 AUDIENCES = update_customer_profile_audiences(

@@ -22,8 +22,8 @@ from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.answers import Verdict
 from beam_talonone.talonone.dispatcher import Ticket
 from beam_talonone.talonone.errors import Unreachable
+from beam_talonone.talonone.http.send import Broken, NotSent, Reply
 from beam_talonone.talonone.patience import LONGEST_WAIT
-from beam_talonone.talonone.transport import Broken, NotSent, Reply
 
 REFERRAL = create_referral(NewReferral(campaignId=1, advocateProfileIntegrationId="c"))
 REFERRALS = create_referrals_for_multiple_advocates(

@@ -12,7 +12,9 @@ from beam_talonone.schemas.operations import get_customer_session, reopen_custom
 from beam_talonone.schemas.operations.events import TrackEvent, track_event_v2
 from beam_talonone.schemas.operations.profiles import delete_customer_data
 from beam_talonone.talonone.errors import ConfigurationError
-from beam_talonone.talonone.transport import BadAddress, Broken, HttpTransport, NotSent, Reply, check_base_url
+from beam_talonone.talonone.http.address import check_base_url
+from beam_talonone.talonone.http.fast import HttpTransport
+from beam_talonone.talonone.http.send import BadAddress, Broken, NotSent, Reply
 
 KEY = "sesame-street-1234"
 EVENT = track_event_v2(TrackEvent(profileId="c", type="vü", attributes={"a": "🛒"}), silent="yes")

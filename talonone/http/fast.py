@@ -4,15 +4,15 @@ import asyncio
 import socket
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from types import TracebackType
 
 import yarl
 
 from beam_talonone.schemas.request import Request
-from beam_talonone.talonone.connection import Connection
 from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.http.address import check_base_url
+from beam_talonone.talonone.http.connection import Connection
+from beam_talonone.talonone.http.send import BadAddress, Broken, NotSent, Reply
 
 CONNECT_WITHIN = 15.0
 """Seconds for making a connection."""
@@ -22,62 +22,6 @@ LEAST_KEY = 4
 
 KEEP_IDLE = 30.0
 """Seconds for which a connection is kept without use: less than servers and load balancers do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """Status, body and the Retry-After header of an answer."""
-
-    status: int
-    body: bytes
-    retry_after: str | None = None
-
-
-class TransportFailure(Exception):
-    """No answer came. `may_have_acted` is False when the request cannot have reached the API."""
-
-    may_have_acted = True
-
-
-class NotSent(TransportFailure):
-    """The connection could not be made."""
-
-    may_have_acted = False
-
-
-class BadAddress(NotSent):
-    """DNS knows no such host, or TLS does not trust it: a setting is wrong, unless it worked before."""
-
-
-class Broken(TransportFailure):
-    """The connection broke, or the answer did not come in time, after the request may have left."""
-
-
-Send = Callable[[Request, str | None], Awaitable[Reply]]
-"""Sends a request under an idempotency key (None: without). Raises TransportFailure."""
-
-
-def check_base_url(base_url: str) -> str:
-    """`base_url` without a trailing slash; raises ConfigurationError when no request could be sent to it."""
-    try:
-        url = yarl.URL(base_url)
-        (url.raw_host or "").encode("idna")  # what resolving a name does first
-    except ValueError as error:
-        raise ConfigurationError(f"the base URL {base_url!r} is not a URL: {error}") from None
-    if url.scheme not in ("http", "https") or not url.host or not base_url.isprintable() or " " in base_url:
-        raise ConfigurationError(
-            f"the base URL {base_url!r} must look like https://yourcompany.europe-west1.talon.one"
-        )
-    if url.query_string or url.fragment or url.user:
-        raise ConfigurationError("the base URL must be an address alone, without query, fragment or user")
-    return base_url.rstrip("/")
-
-
-def in_clear(base_url: str) -> bool:
-    """True when requests to `base_url` would carry the key unencrypted over a network."""
-    url = yarl.URL(base_url)
-    host = url.host or ""
-    return url.scheme == "http" and host not in ("localhost", "::1") and not host.startswith("127.")
 
 
 class HttpTransport:

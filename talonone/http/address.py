@@ -1,0 +1,28 @@
+"""The address of a deployment: what can be one, and whether the key would travel to it unencrypted."""
+
+import yarl
+
+from beam_talonone.talonone.errors import ConfigurationError
+
+
+def check_base_url(base_url: str) -> str:
+    """`base_url` without a trailing slash; raises ConfigurationError when no request could be sent to it."""
+    try:
+        url = yarl.URL(base_url)
+        (url.raw_host or "").encode("idna")  # what resolving a name does first
+    except ValueError as error:
+        raise ConfigurationError(f"the base URL {base_url!r} is not a URL: {error}") from None
+    if url.scheme not in ("http", "https") or not url.host or not base_url.isprintable() or " " in base_url:
+        raise ConfigurationError(
+            f"the base URL {base_url!r} must look like https://yourcompany.europe-west1.talon.one"
+        )
+    if url.query_string or url.fragment or url.user:
+        raise ConfigurationError("the base URL must be an address alone, without query, fragment or user")
+    return base_url.rstrip("/")
+
+
+def in_clear(base_url: str) -> bool:
+    """True when requests to `base_url` would carry the key unencrypted over a network."""
+    url = yarl.URL(base_url)
+    host = url.host or ""
+    return url.scheme == "http" and host not in ("localhost", "::1") and not host.startswith("127.")
