@@ -5,6 +5,7 @@ so that a misspelt one in a `call` record is found before anything is sent.
 """
 
 import re
+from datetime import UTC, tzinfo
 from typing import Annotated, Any, Final
 
 from pydantic import (
@@ -22,7 +23,7 @@ from pydantic_core import PydanticCustomError
 
 from beam_talonone.schemas.jsonio import NULL
 from beam_talonone.schemas.request import query_text
-from beam_talonone.schemas.types import Amount, Id, Text, parse_instant
+from beam_talonone.schemas.types import Amount, Id, Text, parse_instant, utc_text
 
 MAX_CART_ITEMS: Final = 1000
 MAX_CART_QUANTITY: Final = 10_000
@@ -75,9 +76,9 @@ def check_cart(quantities: list[int]) -> None:
 _PLAIN_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
-def _as_time(text: str) -> str:
+def _as_time(text: str, assume: tzinfo | None = None) -> str:
     try:
-        instant = parse_instant(text)
+        instant = parse_instant(text, assume)
     except ValueError as error:
         raise PydanticCustomError("time", "{why}", {"why": str(error).partition(", or")[0]}) from None
     # RFC 3339 allows a space, small letters and leap seconds, which few who read it expect
@@ -86,6 +87,13 @@ def _as_time(text: str) -> str:
 
 Time = Annotated[Text, AfterValidator(_as_time), WithJsonSchema({"type": "string", "format": "date-time"})]
 """RFC 3339 text with an offset, sent as it came where it is of the plain form."""
+
+
+UtcTime = Annotated[
+    Text, AfterValidator(lambda text: _as_time(utc_text(text), UTC)),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]  # fmt: skip
+"""The same, of what looks something up: a day means its midnight, and a time without an offset is in UTC."""
 
 
 def _not_null(value: Any) -> Any:

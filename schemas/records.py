@@ -6,10 +6,20 @@ for an order's `customer_id`, where it means a guest.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from beam_talonone.schemas.body import MAX_BULK, MAX_IDENTIFIERS, check_cart
+from beam_talonone.schemas.content import EventContent, ReturnContent, SessionContent
 from beam_talonone.schemas.types import Amount, Code, Count, Id, Instant, Sku, Text
 
 Attributes = dict[Text, Any]
@@ -47,6 +57,14 @@ class OrderItem(BaseModel):
     additional_costs: Costs | None = None
 
 
+class ExperimentVariantAllocation(BaseModel):
+    """The variant of an experiment that was chosen for an order. The API's own spelling of its fields works too."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    experiment_id: Annotated[StrictInt, Field(validation_alias=AliasChoices("experiment_id", "experimentID"))]
+    variant_id: Annotated[StrictInt, Field(validation_alias=AliasChoices("variant_id", "variantID"))]
+
+
 class Order(Record):
     """A whole snapshot of an order."""
 
@@ -62,6 +80,9 @@ class Order(Record):
     additional_costs: Costs | None = None
     identifiers: Annotated[list[Text], Field(max_length=MAX_IDENTIFIERS)] | None = None
     attributes: Attributes | None = None
+    experiment_variant_allocations: list[ExperimentVariantAllocation] | None = None
+    evaluable_campaign_ids: list[StrictInt] | None = None
+    response_content: list[SessionContent] | None = None
 
     @field_validator("items")
     @classmethod
@@ -90,6 +111,8 @@ class Return(Record):
     order_id: Id
     customer_id: Id | None = None
     items: Annotated[list[ReturnItem], Field(min_length=1)]
+    run_rule_engine: StrictBool | None = None
+    response_content: list[ReturnContent] | None = None
 
 
 class Audiences(BaseModel):
@@ -125,6 +148,12 @@ class Event(Record):
     customer_id: Id
     attributes: Attributes | None = None
     loyalty_card: Id | None = None
+    store_id: Id | None = None
+    connected_session_id: Id | None = None
+    """The closed session that an advanced event (v3) refers to."""
+    evaluable_campaign_ids: list[StrictInt] | None = None
+    response_content: list[EventContent] | None = None
+    """What both APIs of events answer with; `build` refuses what the one in use does not know."""
 
 
 class Call(Record):

@@ -17,6 +17,7 @@ _RFC3339 = re.compile(
     r"(?P<zone>[Zz]|[+-]\d\d:[0-5]\d)?",
     re.ASCII,
 )
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _SHORT = re.compile(r"(?:0|-?[1-9]\d{0,14})(?:\.\d{0,8}[1-9])?", re.ASCII)
 _DECIMAL = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
 
@@ -118,6 +119,22 @@ def _as_instant(value: Any, info: ValidationInfo) -> datetime:
 
 Instant = Annotated[datetime, BeforeValidator(_as_instant)]
 """A moment in UTC. The validation context's `assume_timezone` (a tzinfo) admits times without an offset."""
+
+
+def utc_text(value: Any) -> Any:
+    """A day as its midnight in UTC; everything else stays as it is."""
+    return f"{value}T00:00:00Z" if isinstance(value, str) and _DAY.fullmatch(value) else value
+
+
+def _as_utc(value: Any) -> datetime:
+    try:
+        return parse_instant(utc_text(value), UTC)
+    except ValueError as error:
+        raise PydanticCustomError("time", "{why}", {"why": str(error)}) from None
+
+
+UtcInstant = Annotated[datetime, BeforeValidator(_as_utc)]
+"""A moment that something is looked up by. A day means its midnight, and a time without an offset is in UTC."""
 
 
 def _as_list(value: Any) -> Any:

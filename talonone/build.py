@@ -1,12 +1,13 @@
 """From a valid record to the requests that carry it out. Plain functions; nothing is sent here."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.calls import Called, check_call
+from beam_talonone.schemas.content import AdvancedContent, ProfileContent
 from beam_talonone.schemas.operations import OPERATIONS, Operation, SafeToRepeat
 from beam_talonone.schemas.parse import InvalidRecord
 from beam_talonone.schemas.reasons import Reason
@@ -79,18 +80,32 @@ def _order(order: Order, options: BuildOptions) -> Work:
             "additionalCosts": _costs(order.additional_costs),
             "identifiers": order.identifiers,
             "attributes": order.attributes,
+            "experimentVariantAllocations": _allocations(order),
+            "evaluableCampaignIds": order.evaluable_campaign_ids,
         }
     )
+    more = _present({"responseContent": order.response_content})
     request = _request(
         "update_customer_session_v2",
         {"customerSessionId": order.order_id},
-        {"customerSession": session},
+        {"customerSession": session, **more},
         options,
     )
+    # without what 0.1 did not know, the content is that of 0.1: identities and keys stay the same
+    content = [session, more] if more else session
     return _work(
-        "orders", order.order_id, order, [Part(request, "order")], [order.order_id], [customer], session,
+        "orders", order.order_id, order, [Part(request, "order")], [order.order_id], [customer], content,
         version=order.version, status=order.status,
     )  # fmt: skip
+
+
+def _allocations(order: Order) -> list[dict[str, Any]] | None:
+    if order.experiment_variant_allocations is None:
+        return None
+    return [
+        {"experimentID": one.experiment_id, "variantID": one.variant_id}
+        for one in order.experiment_variant_allocations
+    ]
 
 
 def _item(item: OrderItem) -> dict[str, Any]:
@@ -114,10 +129,14 @@ def _item(item: OrderItem) -> dict[str, Any]:
 
 def _return(record: Return, options: BuildOptions) -> Work:
     items = [_present({"sku": i.sku, "position": i.position, "quantity": i.quantity}) for i in record.items]
-    body = {"return": {"returnedCartItems": items}}
-    request = _request("return_cart_items", {"customerSessionId": record.order_id}, body, options)
+    asked = _present({"responseContent": record.response_content})
+    query: dict[str, object] = _present({"runRuleEngine": record.run_rule_engine})
+    body = {"return": {"returnedCartItems": items}, **asked}
+    request = _request("return_cart_items", {"customerSessionId": record.order_id}, body, options, query)
     profiles = [] if record.customer_id is None else [record.customer_id]
-    content = [record.order_id, record.customer_id, micros(record.event_time), items]
+    content: list[Any] = [record.order_id, record.customer_id, micros(record.event_time), items]
+    if asked or query:
+        content.append({**query, **asked})
     return _work("returns", record.return_id, record, [Part(request, "return")], [record.order_id], profiles, content)
 
 
@@ -153,18 +172,39 @@ def _attributes_part(customer: str, attributes: dict[str, Any] | None, options: 
 
 def _event(event: Event, options: BuildOptions) -> Work:
     own_id = options.events_api == "v3"
+    _check_event(event, options)
     body = _present(
         {
             "profileId": event.customer_id,
             "type": event.type,
             "attributes": event.attributes,
             "loyaltyCards": None if event.loyalty_card is None else [event.loyalty_card],
+            "storeIntegrationId": event.store_id,
+            "connectedSessionId": event.connected_session_id,
+            "evaluableCampaignIds": event.evaluable_campaign_ids,
+            "responseContent": event.response_content,
         }
     )
     content = [micros(event.event_time), body]
     sent = {**body, "integrationId": event.event_id} if own_id else body
     request = _request("track_event_v3" if own_id else "track_event_v2", {}, sent, options)
-    return _work("events", event.event_id, event, [Part(request, "plain")], [], [event.customer_id], content)
+    # an event refers to a session that is closed: it goes after the order that closes it
+    sessions = [] if event.connected_session_id is None else [event.connected_session_id]
+    return _work("events", event.event_id, event, [Part(request, "plain")], sessions, [event.customer_id], content)
+
+
+def _check_event(event: Event, options: BuildOptions) -> None:
+    """Raises InvalidRecord for what the API of events in use does not know."""
+    if event.connected_session_id is not None and options.events_api == "v2":
+        detail = "connected_session_id: only events of the v3 API refer to a session; see the setting events_api"
+        raise InvalidRecord(Reason.INVALID_FIELD, detail, "/connected_session_id")
+    known: tuple[str, ...] = get_args(AdvancedContent if options.events_api == "v3" else ProfileContent)
+    for place, name in enumerate(event.response_content or ()):
+        if name not in known:
+            detail = (
+                f"response_content/{place}: events of the {options.events_api} API answer with {', '.join(known)}"
+            )
+            raise InvalidRecord(Reason.INVALID_FIELD, f"{detail}, found {name!r}", f"/response_content/{place}")
 
 
 def _call(call: Call, options: BuildOptions) -> Work:
@@ -213,7 +253,7 @@ def _request(
     path: dict[str, str],
     body: Any,
     options: BuildOptions,
-    query: dict[str, object] | None = None,
+    query: Mapping[str, object] | None = None,
 ) -> Request:
     """The request that the operation's row makes of it, with the options' query parameters where the row has them."""
     row = OPERATIONS[operation]

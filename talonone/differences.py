@@ -114,6 +114,12 @@ def _costs(wanted: dict[str, Any], found: Any) -> Pair | None:
     return _named(differing, ours, here) if differing else None
 
 
+def _allocations(wanted: list[dict[str, Any]], found: Any) -> Pair | None:
+    """Allocations are a set: their order means nothing."""
+    here = [(one.get("experimentID"), one.get("variantID")) for one in _objects(found)]
+    return None if {(one["experimentID"], one["variantID"]) for one in wanted} == set(here) else (wanted, found)
+
+
 def _named(names: list[str], wanted: dict[str, Any], found: dict[str, Any]) -> Pair:
     return (
         {name: wanted[name] for name in names if name in wanted},
@@ -130,6 +136,7 @@ FIELDS: dict[str, tuple[str, Differing]] = {
     "loyalty_card": ("loyaltyCards", _only),
     "additional_costs": ("additionalCosts", _costs),
     "identifiers": ("identifiers", _codes),
+    "experiment_variant_allocations": ("experimentVariantAllocations", _allocations),
 }
 """Field of a line -> the session's own name of it, and how it is compared."""
 
@@ -291,3 +298,7 @@ def _count(value: Any) -> int:
 
 def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _objects(values: Any) -> list[dict[str, Any]]:
+    return [_object(value) for value in values] if isinstance(values, list) else []

@@ -73,6 +73,11 @@ async def plain(courier: Courier, work: Work, part: Part, known: Known) -> Outco
     return outcome
 
 
+def _asks_for_content(request: Request) -> bool:
+    body = request.body or b""
+    return b'"responseContent"' in body and bool(jsonio.loads(body).get("responseContent"))
+
+
 async def order(courier: Courier, work: Work, part: Part, known: Known) -> Outcome:
     """Update a session, knowing its states: cancelled alone, closed already, edited after closing."""
     lone_cancel = work.status == "cancelled" and not known.session_sent
@@ -165,7 +170,9 @@ def _left_open(outcome: Outcome, closed: Answer) -> Outcome:
 
 
 def _with_session(request: Request, session: dict[str, Any]) -> Request:
-    return msgspec.structs.replace(request, body=jsonio.dumps({"customerSession": session}))
+    """The request with another session; what is asked for beside the session stays."""
+    body = {**request.body_json(), "customerSession": session}
+    return msgspec.structs.replace(request, body=jsonio.dumps(body))
 
 
 async def returned(courier: Courier, work: Work, part: Part, known: Known) -> Outcome:
@@ -224,7 +231,10 @@ def _settled_as(courier: Courier, part: Part, answer: Answer, operation: str) ->
     if answer.ok:
         if answer.already:
             return Outcome(End.ALREADY_APPLIED, operation=operation, status=answer.status)
-        return applied(operation, answer, 0, effects=courier.options.effects)
+        outcome = applied(operation, answer, 0, effects=courier.options.effects)
+        if courier.options.effects and _asks_for_content(part.request):
+            return msgspec.structs.replace(outcome, response=response_of(answer))
+        return outcome
     if answer.verdict is Verdict.UNKNOWN:
         return msgspec.structs.replace(_unknown(courier, part, answer.message), status=answer.status)
     return refused(operation, answer, 0)

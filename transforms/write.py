@@ -175,7 +175,8 @@ class ValidateRecords(beam.DoFn):  # type: ignore[misc]
             return
         work = prepared.work
         # a call may hold many customers: all calls keep one order
-        lane = self._kind if self._kind == "calls" else (work.sessions or work.profiles or [work.id])[0]
+        first = work.sessions if self._kind in ("orders", "returns") else work.profiles
+        lane = self._kind if self._kind == "calls" else (first or [work.id])[0]
         yield lane, (work.to_bytes(), came)
 
     def _dead(self, prepared: Prepared, came: bytes) -> dict[str, Any]:
@@ -265,8 +266,8 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
         if not job.work.sessions:
             return Known()
         known = self._sending.engine.memory.known(job.work.sessions[0])
-        if self._options.dry and job.work.kind == "returns" and known.session_sent:
-            return skipped(Skip.ORDER_NOT_SENT, "return_cart_items")
+        if self._options.dry and job.work.kind in ("returns", "events") and known.session_sent:
+            return skipped(Skip.ORDER_NOT_SENT, job.work.parts[0].request.operation)
         return replace(known, order_dead=False) if known.order_dead else known
 
     def _repeated(self, work: Work, record: bytes, content: bytes) -> Iterator[Any]:

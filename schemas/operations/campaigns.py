@@ -6,7 +6,7 @@ from pydantic import Field
 
 from beam_talonone.schemas.operation import Paging, operation
 from beam_talonone.schemas.request import Request
-from beam_talonone.schemas.types import Id, Instant, Joined, PageSize, Skip, joined, split
+from beam_talonone.schemas.types import Id, Joined, PageSize, Skip, UtcInstant, joined, split
 
 Whole = Annotated[int, Field(ge=0)]
 
@@ -17,10 +17,10 @@ def integration_get_all_campaigns(
     page_size: PageSize | None = None,
     skip: Skip | None = None,
     campaign_ids: Joined | None = None,
-    start_after: Instant | None = None,
-    start_before: Instant | None = None,
-    end_after: Instant | None = None,
-    end_before: Instant | None = None,
+    start_after: UtcInstant | None = None,
+    start_before: UtcInstant | None = None,
+    end_after: UtcInstant | None = None,
+    end_before: UtcInstant | None = None,
     store_id: Whole | None = None,
     audience_id: Whole | None = None,
 ) -> Request:
@@ -50,8 +50,8 @@ def get_customer_achievement_history(
     achievement_id: int,
     *,
     progress_status: Annotated[list[Literal["inprogress", "completed", "expired"]], split, joined] | None = None,
-    start_date: Instant | None = None,
-    end_date: Instant | None = None,
+    start_date: UtcInstant | None = None,
+    end_date: UtcInstant | None = None,
     page_size: PageSize | None = None,
     skip: Skip | None = None,
 ) -> Request:

@@ -7,7 +7,7 @@ from pydantic import Field
 from beam_talonone.schemas.body import Body, Ids
 from beam_talonone.schemas.operation import Paging, Says, operation
 from beam_talonone.schemas.request import Request
-from beam_talonone.schemas.types import Id, Instant, OnlyTrue, PageSize, Repeated, Skip, Text
+from beam_talonone.schemas.types import Id, OnlyTrue, PageSize, Repeated, Skip, Text, UtcInstant
 
 CardId = Annotated[Text, Field(min_length=4, max_length=108)]
 Sort = Literal["startDate", "expiryDate", "-startDate", "-expiryDate"]
@@ -70,7 +70,7 @@ def get_loyalty_card_balances(
     loyalty_program_id: int,
     loyalty_card_id: CardId,
     *,
-    end_date: Instant | None = None,
+    end_date: UtcInstant | None = None,
     subledger_id: Repeated | None = None,
 ) -> Request:
     """Read the balances of a loyalty card."""
@@ -103,8 +103,8 @@ def get_loyalty_card_transactions(
     *,
     subledger_id: Repeated | None = None,
     loyalty_transaction_type: TransactionType | None = None,
-    start_date: Instant | None = None,
-    end_date: Instant | None = None,
+    start_date: UtcInstant | None = None,
+    end_date: UtcInstant | None = None,
     customer_session_ids: Repeated | None = None,
     transaction_uuids: Repeated | None = None,
     page_size: PageSize | None = None,

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictBool, StrictInt, model_validator
 from pydantic_core import PydanticCustomError
 
-from beam_talonone.schemas.body import MAX_BULK, Attributes, Body, Given, Name, NullableAmount, Product, Time
+from beam_talonone.schemas.body import MAX_BULK, Attributes, Body, Given, Name, NullableAmount, Product, Time, UtcTime
 from beam_talonone.schemas.operation import Bulk, Says, operation
 from beam_talonone.schemas.request import Request
 from beam_talonone.schemas.types import Amount, Text
@@ -130,7 +130,7 @@ class PriorPriceQuestion(Body):
     """Body of best_prior_price. `timeframe` is a number of days, as text."""
 
     skus: Annotated[list[Text], Field(min_length=1)]
-    timeframeEndDate: Time
+    timeframeEndDate: UtcTime
     timeframe: Text
     timeframeEndDateType: Literal["strict", "price", "sale"]
     target: PriceTarget | None = None

@@ -1,12 +1,11 @@
 """Custom events, and advanced ones, which have an id of their own."""
 
-from typing import Literal
-
 from pydantic import StrictInt
 
 from beam_talonone.schemas.body import Attributes, Body, LoyaltyCards, Name
+from beam_talonone.schemas.content import AdvancedContent, ProfileContent
 from beam_talonone.schemas.operation import SafeToRepeat, Says, operation
-from beam_talonone.schemas.operations.profiles import ProfileContent, Silent
+from beam_talonone.schemas.operations.profiles import Silent
 from beam_talonone.schemas.request import Request
 from beam_talonone.schemas.types import Id
 
@@ -39,11 +38,6 @@ def track_event_v2(
 ) -> Request:
     """Track a custom event of a customer."""
     raise NotImplementedError
-
-
-AdvancedContent = Literal[
-    "customerProfile", "triggeredCampaigns", "loyalty", "advancedEvent", "awardedGiveaways", "ruleFailureReasons",
-]  # fmt: skip
 
 
 class AdvancedEvent(Body):

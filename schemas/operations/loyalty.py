@@ -10,7 +10,7 @@ from beam_talonone.schemas.body import Body, Name
 from beam_talonone.schemas.operation import Paging, Says, operation
 from beam_talonone.schemas.operations.cards import IDS, Sort, TransactionType
 from beam_talonone.schemas.request import Request
-from beam_talonone.schemas.types import Id, Instant, OnlyTrue, PageSize, Repeated, Skip, Text
+from beam_talonone.schemas.types import Id, OnlyTrue, PageSize, Repeated, Skip, Text, UtcInstant
 
 MAX_ACTIVATED = 50
 
@@ -30,7 +30,7 @@ def get_loyalty_balances(
     loyalty_program_id: int,
     integration_id: Id,
     *,
-    end_date: Instant | None = None,
+    end_date: UtcInstant | None = None,
     subledger_id: Text | None = None,
     include_tiers: bool | None = None,
     include_projected_tier: bool | None = None,
@@ -67,8 +67,8 @@ def get_loyalty_program_profile_transactions(
     transaction_uuids: Repeated | None = None,
     subledger_id: Text | None = None,
     loyalty_transaction_type: TransactionType | None = None,
-    start_date: Instant | None = None,
-    end_date: Instant | None = None,
+    start_date: UtcInstant | None = None,
+    end_date: UtcInstant | None = None,
     page_size: PageSize | None = None,
     skip: Skip | None = None,
     awaits_activation: OnlyTrue | None = None,

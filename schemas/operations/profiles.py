@@ -5,15 +5,12 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictInt
 
 from beam_talonone.schemas.body import MAX_BULK, Attributes, Body
+from beam_talonone.schemas.content import ProfileContent
 from beam_talonone.schemas.operation import Bulk, SafeToRepeat, Says, operation
 from beam_talonone.schemas.request import Request
 from beam_talonone.schemas.types import Id
 
 Silent = Literal["yes", "no"]
-ProfileContent = Literal[
-    "customerProfile", "triggeredCampaigns", "loyalty", "event", "awardedGiveaways", "ruleFailureReasons",
-    "campaignEligibility", "achievements",
-]  # fmt: skip
 
 
 class AudiencesChanges(Body):

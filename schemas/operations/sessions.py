@@ -15,6 +15,7 @@ from beam_talonone.schemas.body import (
     Product,
     check_cart,
 )
+from beam_talonone.schemas.content import ReturnContent, SessionContent
 from beam_talonone.schemas.operation import SafeToRepeat, operation
 from beam_talonone.schemas.request import Request
 from beam_talonone.schemas.types import Amount, Code, Count, Id, Instant, Text
@@ -58,16 +59,6 @@ class CustomerSession(Body):
     def _cart_within_limits(self) -> "CustomerSession":
         check_cart([item.quantity for item in self.cartItems or ()])
         return self
-
-
-SessionContent = Literal[
-    "customerSession", "customerProfile", "coupons", "triggeredCampaigns", "referral", "loyalty", "event",
-    "awardedGiveaways", "ruleFailureReasons", "previousReturns", "campaignEligibility", "achievements",
-]  # fmt: skip
-ReturnContent = Literal[
-    "customerSession", "customerProfile", "coupons", "triggeredCampaigns", "referral", "loyalty", "event",
-    "previousReturns",
-]  # fmt: skip
 
 
 class SessionUpdate(Body):

@@ -38,7 +38,7 @@ EVENT: Final[list[Bad]] = [
 PAGES: Final[list[Bad]] = [
     *NO_BODY, ("/query/pageSize", 0), ("/query/pageSize", 1001), ("/query/skip", -1), ("/query/page", 1),
 ]  # fmt: skip
-TIMES: Final[list[Bad]] = [("/query/startDate", "yesterday"), ("/query/endDate", "2026-05-01T12:00:00")]
+TIMES: Final[list[Bad]] = [("/query/startDate", "yesterday"), ("/query/endDate", "2026-05-32")]
 ROWS: Final[list[Bad]] = []
 REGISTRATION: Final[list[Bad]] = [*CARD, *BODY, ("/body/integrationId", GONE), ("/body/integrationId", LONG)]
 RESERVATIONS: Final[list[Bad]] = [

@@ -235,3 +235,44 @@ def test_25000_actions_of_a_catalog_with_one_that_is_bad():
     with pytest.raises(InvalidRecord) as refused:
         check_call("sync_catalog", asked)
     assert refused.value.pointer == "/body/actions/17321/payload/price"
+
+
+DATES = [("2026-05-01", "2026-05-01T00:00:00Z"), ("2026-05-01T09:30:00", "2026-05-01T09:30:00Z"),
+         ("2026-05-01T09:30:00.5+02:00", "2026-05-01T07:30:00.500000Z")]  # fmt: skip
+DATED = [
+    (row.name, name)
+    for row in OPERATIONS.values()
+    if row.is_read
+    for name, type_ in row.query.items()
+    if "date-time" in str(type_.json_schema())
+]
+
+
+@pytest.mark.parametrize(("given", "sent"), DATES)
+@pytest.mark.parametrize(("operation", "name"), DATED)
+def test_a_date_of_a_lookup_is_midnight_in_utc_and_a_time_without_an_offset_is_in_utc(operation, name, given, sent):
+    row = OPERATIONS[operation]
+    path = dict.fromkeys(row.path, "1234")
+    [called] = check_request(row, Asked(path=path, query={name: given}), Reason.INVALID_LOOKUP)
+    assert called.request.query[name] == sent
+
+
+def test_every_lookup_that_takes_dates_is_tried():
+    assert {name for _, name in DATED} >= {"startDate", "endDate", "startAfter", "endBefore"}
+
+
+@pytest.mark.parametrize("given", ["2026-05-32", "2026-5-1", "01.05.2026", "2026-05-01T9:30", 20260501])
+def test_what_is_no_date_is_refused(given):
+    row = OPERATIONS["get_loyalty_balances"]
+    asked = Asked(path={"loyaltyProgramId": "1", "integrationId": "c"}, query={"endDate": given})
+    with pytest.raises(InvalidRecord) as problem:
+        check_request(row, asked, Reason.INVALID_LOOKUP)
+    assert problem.value.pointer == "/query/endDate"
+    assert "--" not in problem.value.detail
+    assert "offset" not in problem.value.detail
+
+
+def test_a_date_in_the_body_of_a_lookup_too():
+    body = {"skus": ["a"], "timeframe": "30", "timeframeEndDate": "2026-05-01", "timeframeEndDateType": "strict"}
+    [called] = check_request(OPERATIONS["best_prior_price"], Asked(body=body), Reason.INVALID_LOOKUP)
+    assert called.request.body_json()["timeframeEndDate"] == "2026-05-01T00:00:00Z"

@@ -179,6 +179,12 @@ def test_audiences_may_come_as_json_lists():
     }
 
 
+def test_lists_of_an_event_come_as_json_lists():
+    assert unflatten({"evaluable_campaign_ids": "[10]", "response_content": '["loyalty"]', "store_id": "7"}) == {
+        "evaluable_campaign_ids": [10], "response_content": ["loyalty"], "store_id": "7",
+    }  # fmt: skip
+
+
 CELLS = st.text(st.sampled_from('ab,"\n\r é;'), max_size=8)
 
 

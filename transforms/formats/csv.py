@@ -13,6 +13,7 @@ from beam_talonone.transforms.formats.shard import Cursor, Cut, Shard
 
 _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
 _NESTED = ("attributes", "audiences")
+_LISTS = ("evaluable_campaign_ids", "response_content")
 
 
 def rows(pieces: Iterable[bytes], longest: int = LONGEST) -> Iterator[bytes]:
@@ -154,8 +155,8 @@ def _flat(row: bytes, header: list[str]) -> dict[str, str]:
 def unflatten(flat: dict[str, str]) -> dict[str, Any]:
     """The record that a flat row stands for: `attributes.NAME` nested, empty cells left out, all text.
 
-    But `version` becomes an int where it is digits, `erase` a bool where it is true or false, and `audiences.add`
-    and `audiences.remove` a list where they are a JSON list.
+    But `version` becomes an int where it is digits, `erase` a bool where it is true or false, and `audiences.add`,
+    `audiences.remove`, `evaluable_campaign_ids` and `response_content` a list where they are a JSON list.
     """
     fields: dict[str, Any] = {}
     for column, cell in flat.items():
@@ -171,7 +172,9 @@ def unflatten(flat: dict[str, str]) -> dict[str, Any]:
     return fields
 
 
-def _typed(column: str, cell: str) -> str | int | bool:
+def _typed(column: str, cell: str) -> Any:
+    if column in _LISTS:
+        return _list(cell)
     if column == "version" and _INTEGER.fullmatch(cell):
         return int(cell)
     if column == "erase" and cell.lower() in ("true", "false"):
