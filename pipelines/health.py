@@ -38,10 +38,14 @@ class Signs:
     """HOST:PORT of the service that shares out the rate, if there is one."""
     rate_outage: tuple[float, str] | None = None
     """For how long that has not answered, and why."""
+    excess: str | None = None
+    """Why reading has stopped, for good."""
 
 
 def ailment(signs: Signs) -> str | None:
     """Why the stream is not well, or None: messages flow, or none wait."""
+    if signs.excess is not None:
+        return signs.excess
     if signs.stopping:
         return "stopping"
     if signs.failure is not None:

@@ -22,7 +22,7 @@ from beam_talonone.pipelines.commands import (
     given_globs,
     sending_options,
 )
-from beam_talonone.pipelines.options import parse_zone
+from beam_talonone.pipelines.options import parse_max_dead_letters, parse_zone
 from beam_talonone.pipelines.runner_config import runner_args
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted
 
@@ -60,6 +60,14 @@ def stream(
     exit_on_auth_error: Annotated[
         bool, typer.Option("--exit-on-auth-error", help="End with 1 when the key is refused, instead of waiting.")
     ] = False,
+    max_dead_letters: Annotated[
+        str | None,
+        typer.Option(
+            "--max-dead-letters",
+            metavar="N|P%",
+            help="More dead letters than this among the last 1,000 records of a kind stop the reading. Default: 50%.",
+        ),
+    ] = None,
     health_port: Annotated[
         int | None,
         typer.Option("--health-port", metavar="N", min=0, max=65535, help="Serve /healthz and /metrics here."),
@@ -83,6 +91,7 @@ def stream(
     parse_zone(assume_timezone)
     subscriptions = given_globs(orders=orders, returns=returns, profiles=profiles, events=events, calls=calls)
     sending = sending_options(base_url, rate, concurrency, 300.0, "50%", edit_closed, api_key_secret, rate_service)
+    allowed = None if max_dead_letters is None else parse_max_dead_letters(max_dead_letters)
     from beam_talonone.pipelines.stream_options import StreamOptions
 
     options = StreamOptions(
@@ -101,6 +110,7 @@ def stream(
         bulk_age=seconds("--bulk-age", bulk_age, 3600.0),
         remember=seconds("--remember", remember, 12 * MONTH),
         exit_on_auth_error=exit_on_auth_error,
+        max_dead_letters=allowed,
         health_port=health_port,
         profile_mode=profile_mode,
         events_api=events_api,

@@ -22,8 +22,13 @@ def dataflow_graph(pipeline: beam.Pipeline, options: StreamOptions) -> None:
 
     Each worker process sends with an engine of its own, at `options.rate`: its share of the job's.
     Raises ConfigurationError where dead letters or results go to anything but a topic, and for names that Beam does
-    not take.
+    not take, and for --max-dead-letters.
     """
+    if options.max_dead_letters is not None:
+        raise ConfigurationError(
+            "--max-dead-letters stops a stream on this machine alone: on Dataflow nothing can stop the reading. Watch"
+            " the counters dead_lettered of the job instead, and drain it"
+        )
     letters = _sink("--dead-letters", options.dead_letters)
     results = None if options.results is None else _sink("--results", options.results)
     config = options.engine_config()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from beam_talonone.pipelines.options import MaxDeadLetters
 from beam_talonone.talonone.build import BuildOptions
 from beam_talonone.talonone.courier import SendOptions
 from beam_talonone.talonone.engine import EngineSettings
@@ -20,7 +21,8 @@ class StreamOptions:
     are in seconds. `state`, `bulk_age`, `exit_on_auth_error`, `health_port` and `prism_location` concern the local
     graph only. `rate` (requests a second) and `concurrency` are those of the whole job; on Dataflow each
     worker has its share of them. With a `rate_service` (HOST:PORT) each worker may have the whole rate, of which the
-    service grants it a part; `among` is how many workers there are, None if nobody knows.
+    service grants it a part; `among` is how many workers there are, None if nobody knows. `max_dead_letters` of the
+    last 1,000 records of a kind stop the reading: None for half of them on this machine, and for any on Dataflow.
     """
 
     subscriptions: dict[str, str]
@@ -40,6 +42,7 @@ class StreamOptions:
     bulk_age: float = 1.0
     remember: float = 8 * 86_400.0
     exit_on_auth_error: bool = False
+    max_dead_letters: MaxDeadLetters | None = None
     health_port: int | None = None
     profile_mode: Literal["bulk", "rules"] = "bulk"
     events_api: Literal["v2", "v3"] = "v2"

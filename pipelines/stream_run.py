@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from beam_talonone.pipelines.folder import DISK_ERRORS, cannot_write
 from beam_talonone.pipelines.health import HealthServer, Said, Signs, ailment
 from beam_talonone.pipelines.logs import notice, quiet_threads
+from beam_talonone.pipelines.options import parse_max_dead_letters
 from beam_talonone.pipelines.prism import Prism
 from beam_talonone.pipelines.prometheus import Sources, StreamMetrics
 from beam_talonone.pipelines.runner import beam_options, last_line
@@ -21,9 +23,10 @@ from beam_talonone.pipelines.stream import create_pipeline, on_dataflow
 from beam_talonone.pipelines.stream_options import StreamOptions
 from beam_talonone.pipelines.stream_state import StateFolder, open_state
 from beam_talonone.talonone.engine import Engine
-from beam_talonone.talonone.errors import ConfigurationError, Interrupted, KeyRefused, StopRun
+from beam_talonone.talonone.errors import ConfigurationError, Interrupted, KeyRefused, StopRun, TooManyDeadLetters
 from beam_talonone.talonone.http.address import in_clear
 from beam_talonone.talonone.inflight import Log
+from beam_talonone.talonone.last_ends import LastEnds
 from beam_talonone.talonone.quiet import quiet_process
 from beam_talonone.talonone.released import Released
 from beam_talonone.talonone.remembered import Store
@@ -40,7 +43,7 @@ LOOK_EVERY = 0.5
 GRACE = 8.0
 """Seconds that what is in flight may take to end when the stream is stopped."""
 
-SAY_EVERY = 60.0
+SAY_EVERY, STAND_BY_SAY_EVERY = 60.0, 300.0
 LEAST_HELD, MOST_HELD = 5_000, 50_000
 MOST_PARKED = 100_000
 """Returns that wait for their orders without taking room in the buffers."""
@@ -54,7 +57,9 @@ class StreamRun:
         self.options = options
         self._settings = settings
         self._notice = notice
+        self._allowed = options.max_dead_letters or parse_max_dead_letters("50%")
         self._stopping: BaseException | None = None
+        self._told_to_stop = False
         self._trouble: tuple[str, float] | None = None
         self._over = threading.Event()
         self._streaming: Streaming | None = None
@@ -126,13 +131,15 @@ class StreamRun:
             threading.Thread(target=self._watch, args=(prism,), name="watch", daemon=True).start()
             self._notice(f"reading {', '.join(names)}")
             self._carry_on(prism, settings)
+            if isinstance(self._stopping, TooManyDeadLetters):
+                self._stand_by(names, state, prism)
         finally:
             self._drain()
             self._over.set()
             close_subscriber(names)
             leave_stream(options.job)
             engine.close()
-            closed = self._close(streaming)
+            closed = self._close(streaming, state)
             # before that, what a killed process held may still be out
             if closed and time.time() >= streaming.sequencer.quiet_until:
                 state.ended_in_order()
@@ -161,6 +168,30 @@ class StreamRun:
             if self._stopping is None:
                 self._stopping = StopRun("the pipeline ended by itself; nothing is lost: start the stream again")
 
+    def _stand_by(self, names: tuple[str, ...], state: StateFolder, prism: Prism) -> None:
+        """Read nothing, until it is told to stop. If it ended, whatever starts it again would let it write as many
+        dead letters once more."""
+        self._drain()
+        close_subscriber(names)
+        prism.stop()
+        with suppress(*DISK_ERRORS):  # it is tried again at the end
+            state.keep_last_ends(self._the_streaming().ends.to_keep())
+        said = Said(self._notice, STAND_BY_SAY_EVERY)
+        while not self._told_to_stop:
+            said.look(str(self._stopping))
+            time.sleep(LOOK_EVERY)
+
+    def _exceeded(self, why: TooManyDeadLetters) -> None:
+        """There is one dead letter too many; called on the engine's thread."""
+        where = self.options.dead_letters or "dead-letters in --state"
+        self._stop(
+            TooManyDeadLetters(
+                f"{why}. That is more than --max-dead-letters {self._allowed.text}: reading has stopped, and nothing"
+                f" more is acknowledged. See {where}. Fix the records and start the stream again, or start it with a"
+                " higher --max-dead-letters"
+            )
+        )
+
     def _subscribe(self, names: tuple[str, ...]) -> Subscriber:
         options = self.options
         fill = 2.0 * options.rate * (options.settle + options.bulk_age + 1.0)
@@ -182,7 +213,7 @@ class StreamRun:
         )
         return Streaming(
             engine, sequencer, store, log, options.send_options(), self._letters, self._results, options.bulk_age,
-            options.job, self._lettered,
+            options.job, self._lettered, LastEnds(self._allowed.exceeded, state.last_ends()), self._exceeded,
         )  # fmt: skip
 
     def _open_sinks(self, state: StateFolder) -> None:
@@ -223,6 +254,7 @@ class StreamRun:
             trouble[0] if trouble is not None and time.monotonic() - trouble[1] < 60.0 else None,
             engine.down_for(), max(0, moving), time.monotonic() - quiet_since, self._stopping is not None,
             self.options.rate_service, None if self._rates is None else self._rates.outage(),
+            str(self._stopping) if isinstance(self._stopping, TooManyDeadLetters) else None,
         )  # fmt: skip
 
     def _metrics(self, streaming: Streaming) -> StreamMetrics:
@@ -257,6 +289,7 @@ class StreamRun:
         """The first signal drains, a second one ends at once, as a kill would: nothing is lost by that."""
         for one in (signal.SIGTERM, signal.SIGINT):
             signal.signal(one, signal.SIG_DFL)
+        self._told_to_stop = True
         why = Interrupted(f"stopped by {signal.Signals(number).name}")
         if self._streaming is None:
             raise why
@@ -277,10 +310,11 @@ class StreamRun:
                     sink.close()
                 self._drained_at = time.monotonic()
 
-    def _close(self, streaming: Streaming) -> bool:
+    def _close(self, streaming: Streaming, state: StateFolder) -> bool:
         """False when what is remembered could not all be written: the log has it, and is read at the next start."""
         try:
             streaming.close()
+            state.keep_last_ends(streaming.ends.to_keep())
         except DISK_ERRORS as error:
             if self._stopping is None or isinstance(self._stopping, Interrupted):
                 self._stopping = told_of(error, self.options.state)

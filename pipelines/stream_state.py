@@ -6,9 +6,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from beam_talonone.pipelines.folder import write_whole
 from beam_talonone.talonone.errors import ConfigurationError
 
-MANIFEST, STORE, LOG, UNCLEAN = "stream.json", "store.sqlite", "log.jsonl", "running"
+MANIFEST, STORE, LOG, UNCLEAN, ENDS = "stream.json", "store.sqlite", "log.jsonl", "running", "ends.json"
 
 
 @dataclass
@@ -31,6 +32,31 @@ class StateFolder:
     def dead_letters(self) -> Path:
         """Where dead letters go when nobody says otherwise."""
         return self.root / "dead-letters"
+
+    def last_ends(self) -> dict[str, str]:
+        """How the last records of each kind ended, as LastEnds keeps it; nothing where none is kept.
+
+        Raises ConfigurationError when the file is damaged.
+        """
+        path = self.root / ENDS
+        try:
+            kept = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except ValueError:
+            kept = None
+        if not isinstance(kept, dict) or not all(
+            isinstance(ends, str) and not set(ends) - {"0", "1"} for ends in kept.values()
+        ):
+            raise ConfigurationError(
+                f"{path} is damaged: delete it. It only tells how many of the last records were dead letters, for"
+                " --max-dead-letters"
+            )
+        return kept
+
+    def keep_last_ends(self, ends: dict[str, str]) -> None:
+        """What `last_ends` gives to the next process."""
+        write_whole(self.root / ENDS, json.dumps(ends).encode())
 
     def begins(self) -> None:
         """Messages are about to be read: from now on the end is to be an orderly one."""

@@ -18,9 +18,10 @@ from beam_talonone.talonone.account import Account
 from beam_talonone.talonone.courier import SendOptions
 from beam_talonone.talonone.done import applied_parts
 from beam_talonone.talonone.engine import Engine, remember
-from beam_talonone.talonone.errors import StopRun
+from beam_talonone.talonone.errors import StopRun, TooManyDeadLetters
 from beam_talonone.talonone.inflight import Log
 from beam_talonone.talonone.job import Job
+from beam_talonone.talonone.last_ends import LastEnds
 from beam_talonone.talonone.letters import dead_letter, result
 from beam_talonone.talonone.outcome import DONE, End, Outcome
 from beam_talonone.talonone.protocols import Known
@@ -62,6 +63,9 @@ class Streaming:
 
     `lettered` are messages (subscription, message id) that got their letter, and when, in seconds since 1970: a
     process that was killed between the letter and the acknowledgement gets them again.
+
+    `ends` judges the dead letters. From one too many on nothing is acknowledged but what has its letter already:
+    all else is given back, and `exceeded` is called on the engine's thread, to have the reading stopped.
     """
 
     engine: Engine
@@ -74,7 +78,11 @@ class Streaming:
     bulk_age: float
     job: str
     lettered: dict[tuple[str, str], float] = field(default_factory=dict)
+    ends: LastEnds = field(default_factory=lambda: LastEnds(lambda dead, of: False))
+    exceeded: Callable[[TooManyDeadLetters], None] = lambda why: None
     account: Account = field(default_factory=Account)
+    excess: TooManyDeadLetters | None = None
+    """Why nothing more is acknowledged."""
     writing: int = 0
     """Lines that are on their way to a topic."""
     _lettering: dict[tuple[str, str], list[Message]] = field(default_factory=dict)
@@ -270,12 +278,15 @@ class Streaming:
         if self._has_letter(message):
             self._over(kind, Outcome(End.DUPLICATE), message)
             return
-        if kind == "orders" and record_id is not None:
-            self.store.note_dead(record_id, time.time())
         name = message.subscription, message.message_id
         if name in self._lettering:  # the same message again, whose letter is being written
             self._lettering[name].append(message)
             return
+        if self._too_many(kind, outcome):
+            self._return(kind, message)
+            return
+        if kind == "orders" and record_id is not None:
+            self.store.note_dead(record_id, time.time())
         again = self._lettering[name] = []
         source = {"subscription": message.subscription, "message_id": message.message_id}
         came = json_or_text(message.data)
@@ -285,9 +296,9 @@ class Streaming:
             self.lettered[name] = time.time()
             del self._lettering[name]
             forget()
-            self._over(kind, outcome, message)
+            self._acknowledge(kind, outcome, message)
             for one in again:
-                self._over(kind, Outcome(End.DUPLICATE), one)
+                self._acknowledge(kind, Outcome(End.DUPLICATE), one)
 
         attributes = {"kind": kind, "reason": str(outcome.reason), "job": self.job}
         self._write(self.letters, letter, attributes, written)
@@ -303,7 +314,26 @@ class Streaming:
 
         lines.write(line, attributes, lambda: self.engine.post(written))
 
+    def _too_many(self, kind: str, outcome: Outcome) -> bool:
+        """Count a dead letter. True when it is one too many, or comes after that."""
+        if self.excess is None and self.ends.dead(kind):
+            dead, of = self.ends.counts(kind)
+            self.excess = TooManyDeadLetters(
+                f"{dead:,} of the last {of:,} {kind} read are dead letters; the last: {outcome.reason}"
+            )
+            self.exceeded(self.excess)
+        return self.excess is not None
+
     def _over(self, kind: str, outcome: Outcome, message: Message) -> None:
+        """A message needs no letter."""
+        if self.excess is not None:
+            self._return(kind, message)
+            return
+        if outcome.end is not End.DUPLICATE:
+            self.ends.applied(kind)
+        self._acknowledge(kind, outcome, message)
+
+    def _acknowledge(self, kind: str, outcome: Outcome, message: Message) -> None:
         self.account.ended(kind, outcome)
         self.account.ended_at = time.monotonic()
         message.ack()

@@ -63,6 +63,7 @@ def signs(**some):
         (signs(refusal="the key is refused", trouble="cannot read s", down_for=OUTAGE), "the key is refused"),
         (signs(failure="a defect", refusal="the key is refused"), "a defect"),
         (signs(failure="a defect", stopping=True), "stopping"),
+        (signs(excess="too many dead letters", failure="a defect", stopping=True), "too many dead letters"),
     ],
 )
 def test_what_ails_it(seen, said):

@@ -120,3 +120,22 @@ def test_a_folder_that_cannot_be(tmp_path, path, said):
     file.touch()
     with pytest.raises(ConfigurationError, match=f"--state .*{said}"):
         open_state(type(tmp_path)(path.format(file=file)), URL)
+
+
+def test_how_the_last_records_ended_is_known_to_the_next_process(tmp_path):
+    first = open_state(tmp_path, URL)
+    assert first.last_ends() == {}
+    first.keep_last_ends({"orders": "0110", "events": ""})
+    first.close()
+    second = open_state(tmp_path, URL)
+    assert second.last_ends() == {"orders": "0110", "events": ""}
+    second.close()
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b"[]", b'{"orders": 7}', b'{"orders": "012"}'])
+def test_last_ends_that_are_damaged_are_named(tmp_path, data):
+    state = open_state(tmp_path, URL)
+    (tmp_path / "ends.json").write_bytes(data)
+    with pytest.raises(ConfigurationError, match=r"ends\.json is damaged: delete it"):
+        state.last_ends()
+    state.close()

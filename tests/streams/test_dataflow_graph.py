@@ -18,6 +18,7 @@ from apache_beam.utils.timestamp import Timestamp
 from e2e.harness import KEY
 from support.secretmanager import SECRET, secret_manager
 
+from beam_talonone.pipelines.options import parse_max_dead_letters
 from beam_talonone.pipelines.sink_topic import MOST_BYTES
 from beam_talonone.pipelines.stream import create_pipeline
 from beam_talonone.pipelines.stream_graph import Receive, as_message
@@ -291,6 +292,10 @@ def test_a_key_in_an_option_would_be_found(tmp_path):
         ({"dead_letters": "letters"}, "--dead-letters letters: on Dataflow it must be a topic"),
         ({"dead_letters": f"{PROJECT}/subscriptions/s"}, "must be a topic"),
         ({"dead_letters": None}, "--dead-letters projects/P/topics/T is needed on Dataflow"),
+        (
+            {"max_dead_letters": parse_max_dead_letters("50%")},
+            "--max-dead-letters stops a stream on this machine alone",
+        ),
         ({"results": "gs://bucket/results"}, "--results gs://bucket/results: on Dataflow it must be a topic"),
         ({"results": "projects/p/topics/results"}, "--results projects/p/topics/results: Invalid PubSub"),
         (

@@ -18,6 +18,7 @@ from beam_talonone.talonone.courier import SendOptions
 from beam_talonone.talonone.engine import Engine, EngineSettings
 from beam_talonone.talonone.errors import Interrupted
 from beam_talonone.talonone.inflight import Log
+from beam_talonone.talonone.last_ends import LastEnds
 from beam_talonone.talonone.outcome import End, Outcome
 from beam_talonone.talonone.released import Released
 from beam_talonone.talonone.remembered import Store
@@ -147,9 +148,11 @@ def stream(
     rate: float = 2000.0,
     concurrency: int = 64,
     key_source: KeySource | None = None,
+    ends: LastEnds | None = None,
 ) -> Iterator[Stream]:
     """A stream with its state in `folder`; with that of one that was killed, when `after` names it. `quiet`: seconds
-    for which nothing leaves. `key_source`: where it reads its key once more when that is refused."""
+    for which nothing leaves. `key_source`: where it reads its key once more when that is refused.
+    `ends` judges the dead letters."""
     if after is not None:
         shutil.copytree(after.folder, folder)
     folder.mkdir(exist_ok=True)
@@ -166,6 +169,7 @@ def stream(
     options = SendOptions(look_first=True, effects=results is not None)
     log = Log(folder / "log.jsonl", memory)
     streaming = Streaming(engine, sequencer, store, log, options, sink, results, bulk_age, "job-1")
+    streaming.ends = ends or streaming.ends
     made = Stream(streaming, folder, sink, results, BuildOptions(effects=results is not None))
     streaming.start()
     try:
