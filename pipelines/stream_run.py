@@ -35,7 +35,8 @@ from beam_talonone.talonone.shared_rate import Watched
 from beam_talonone.talonone.streaming import Streaming
 from beam_talonone.transforms.apply import enter_stream, leave_stream
 from beam_talonone.transforms.engines import check_rate_service, key_source, rate_service, read_key
-from beam_talonone.transforms.pubsub.subscriber import Flow, Subscriber, close_subscriber, enter_subscriber
+from beam_talonone.transforms.pubsub.registry import close_subscriber, enter_subscriber
+from beam_talonone.transforms.pubsub.subscriber import Flow, Subscriber
 
 log = logging.getLogger(__name__)
 
