@@ -17,7 +17,7 @@ from stream_stand import encode, make_records
 from beam_talonone.schemas.raw import Raw
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.build import BuildOptions
-from beam_talonone.talonone.http.fast import HttpTransport
+from beam_talonone.talonone.http.fast import FastClient
 from beam_talonone.talonone.identity import idempotency_key
 from beam_talonone.transforms.prepare import prepare
 
@@ -36,7 +36,7 @@ def request_of(kind: str, record: object) -> tuple[Request, str]:
 
 async def empty(url: str, key: str, waiting: deque[tuple[Request, str]]) -> None:
     """Send all that waits. Raises RuntimeError at the first answer that is no success."""
-    async with HttpTransport(url, key, TIMEOUT) as transport:
+    async with FastClient(url, key, TIMEOUT) as transport:
 
         async def work() -> None:
             while waiting:

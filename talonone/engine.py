@@ -17,8 +17,7 @@ from beam_talonone.talonone.api_key import ApiKey, KeySource
 from beam_talonone.talonone.courier import InFlight
 from beam_talonone.talonone.dispatcher import Departures, Dispatcher, Ticket
 from beam_talonone.talonone.errors import StopRun
-from beam_talonone.talonone.http.address import check_base_url
-from beam_talonone.talonone.http.fast import HttpTransport
+from beam_talonone.talonone.http.choice import DEFAULT, HttpSettings, client_for, route_to
 from beam_talonone.talonone.inbox import Inbox
 from beam_talonone.talonone.intake import Intake, Member
 from beam_talonone.talonone.job import Job
@@ -56,6 +55,7 @@ class EngineSettings:
     give_up_after: float | None = 300.0
     timeout: float = 30.0
     window: int = WINDOW
+    http: HttpSettings = DEFAULT
 
 
 class Engine:
@@ -72,7 +72,7 @@ class Engine:
         """`hold_on` is asked when the key is refused or the address is wrong: True waits for it to be put right.
         Before that the key is read once more from `key_source`. With a `rate_service`, which ends with the engine,
         the rate is shared with other processes."""
-        check_base_url(settings.base_url)
+        route_to(settings.base_url, settings.http)
         quiet_process()
         follow_provider()
         self.settings = settings
@@ -227,7 +227,7 @@ class Engine:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_until_complete(self._main())
-        except BaseException as error:
+        except Exception as error:
             say(log, logging.ERROR, "the sending thread ended", error=error)
             self._fail(error)
         finally:
@@ -236,13 +236,13 @@ class Engine:
 
     async def _main(self) -> None:
         settings = self.settings
-        async with HttpTransport(settings.base_url, self._key, settings.timeout) as transport:
+        async with client_for(settings.base_url, self._key, settings.timeout, settings.http) as client:
             self._pacer = pacer = Pacer(settings.rate)
             self._departures = Departures(pacer, settings.concurrency, self._shared_rate(pacer))
             self._dispatcher = Dispatcher(self._departures, self._failed)
             self._sender = Sender(
-                transport.send, self._departures, pacer, settings.base_url, settings.give_up_after, self.stats,
-                hold_on=self._hold_on, api_key=ApiKey(self._key, self._key_source, transport.use_key),
+                client.send, self._departures, pacer, settings.base_url, settings.give_up_after, self.stats,
+                hold_on=self._hold_on, api_key=ApiKey(self._key, self._key_source, client.use_key),
             )  # fmt: skip
             self._intake = Intake(self._dispatcher, self._sender)
             departing = asyncio.create_task(self._departures.run())

@@ -1,6 +1,7 @@
 """Settings of all tests, and what many share: the simulator, Prism, Cloud Storage. Imports are where they are needed:
 most tests need none of these."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 # Two cores that others use as well: how long a property takes says nothing about it.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("shared")
+
+
+# A developer's proxy is none of the tests' business; those of proxies set their own.
+for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+    os.environ.pop(name, None)
+    os.environ.pop(name.lower(), None)
 
 
 @pytest.fixture(scope="module")

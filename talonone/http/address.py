@@ -1,5 +1,7 @@
 """The address of a deployment: what can be one, and whether the key would travel to it unencrypted."""
 
+import ipaddress
+
 import yarl
 
 from beam_talonone.talonone.errors import ConfigurationError
@@ -24,5 +26,15 @@ def check_base_url(base_url: str) -> str:
 def in_clear(base_url: str) -> bool:
     """True when requests to `base_url` would carry the key unencrypted over a network."""
     url = yarl.URL(base_url)
-    host = url.host or ""
-    return url.scheme == "http" and host not in ("localhost", "::1") and not host.startswith("127.")
+    return url.scheme == "http" and not is_loopback(url.raw_host or "")
+
+
+def is_loopback(host: str) -> bool:
+    """True for this machine itself: an address of 127.0.0.0/8, ::1, or localhost and names below it."""
+    name = host.lower().strip("[]").rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -1,58 +1,47 @@
-"""HTTP to the API: one request out, one reply back, and failures sorted by whether the API may have acted."""
+"""The fast client: a pool of connections of our own, straight to the API."""
 
 import asyncio
-import socket
 import ssl
 from collections import deque
 from types import TracebackType
+from typing import Self
 
 import yarl
 
 from beam_talonone.schemas.request import Request
-from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.http.address import check_base_url
-from beam_talonone.talonone.http.connection import Connection
-from beam_talonone.talonone.http.send import BadAddress, Broken, NotSent, Reply
-
-CONNECT_WITHIN = 15.0
-"""Seconds for making a connection."""
-
-LEAST_KEY = 4
-"""Characters of a key that is looked for in answers: a shorter one, of a trial, stands in any of them by chance."""
-
-KEEP_IDLE = 30.0
-"""Seconds for which a connection is kept without use: less than servers and load balancers do."""
+from beam_talonone.talonone.http.connect import explained, open_socket, place_of
+from beam_talonone.talonone.http.connection import Connection, NothingLeft, SpeaksTls
+from beam_talonone.talonone.http.message import Message
+from beam_talonone.talonone.http.reading import needs_tls, reply_of
+from beam_talonone.talonone.http.redact import Redactor
+from beam_talonone.talonone.http.send import CONNECT_WITHIN, KEEP_IDLE, BadAddress, Broken, NotSent, Reply
+from beam_talonone.talonone.http.tls import Tls
 
 
-class HttpTransport:
-    """Keeps connections to one deployment. To be used inside an event loop, as an async context manager."""
+class FastClient:
+    """Keeps connections to one deployment, as `Client` says."""
 
-    def __init__(self, base_url: str, api_key: str, timeout: float) -> None:
+    def __init__(self, base_url: str, api_key: str, timeout: float, tls: Tls = Tls()) -> None:  # noqa: B008 - frozen
         """`timeout` is in seconds, for an answer. Raises ConfigurationError for a URL or key that cannot be."""
         self._url = yarl.URL(check_base_url(base_url))
         self._timeout = timeout
-        self._secrets: list[bytes] = []
-        self._path = self._url.raw_path.rstrip("/")
+        self._redactor = Redactor()
+        self._message = Message(self._url)
         self.use_key(api_key)
+        self._tls_files = tls
         self._tls: ssl.SSLContext | None = None
         self._connections: set[Connection] = set()
         self._idle: deque[Connection] = deque()
 
     def use_key(self, api_key: str) -> None:
         """Send this key from now on. Raises ConfigurationError for one that no HTTP header can carry."""
-        if not api_key.isascii() or not api_key.isprintable():
-            raise ConfigurationError("the API key has characters that no HTTP header can carry")
-        if len(api_key) >= LEAST_KEY:
-            self._secrets.append(api_key.encode())  # those before it stay secret: answers to them are under way
-        self._headers = (
-            f" HTTP/1.1\r\nHost: {self._url.host_port_subcomponent}\r\nAuthorization: ApiKey-v1 {api_key}\r\n"
-            "User-Agent: beam-talonone\r\nContent-Type: application/json\r\nAccept: application/json\r\n"
-            "Accept-Encoding: identity\r\n"
-        )
+        self._message.use_key(api_key)
+        self._redactor.add(api_key)  # those before it stay secret: answers to them are under way
 
-    async def __aenter__(self) -> "HttpTransport":
+    async def __aenter__(self) -> Self:
         if self._url.scheme == "https":
-            self._tls = ssl.create_default_context()
+            self._tls = self._tls_files.context()
         return self
 
     async def __aexit__(
@@ -64,35 +53,30 @@ class HttpTransport:
 
     async def send(self, request: Request, key: str | None) -> Reply:
         """Send `request` and read the whole answer. Raises NotSent, BadAddress or Broken."""
-        message = self._message(request, key)
+        message = self._message.whole(request, key)
         connection = self._kept() or await self._connect()
         try:
-            status, body, retry_after = await connection.exchange(message, self._timeout)
+            answered = await connection.exchange(message, self._timeout)
+        except SpeaksTls:
+            raise BadAddress(needs_tls(place_of(self._url))) from None
+        except NothingLeft as error:
+            raise NotSent(str(error)) from None
         except TimeoutError as error:
             raise Broken(str(error)) from None
         except OSError as error:
             raise Broken(f"{type(error).__name__}: {error}") from None
         finally:
             self._keep(connection)
-        for secret in self._secrets:
-            if secret in body:
-                body = body.replace(secret, b"[key]")  # a proxy that echoes headers: answers end in files and logs
-        return Reply(status, body, retry_after)
-
-    def _message(self, request: Request, key: str | None) -> bytes:
-        once = "" if key is None else f"Idempotency-Key: {key}\r\n"
-        body = request.body or b""
-        length = f"Content-Length: {len(body)}\r\n" if body or request.method != "GET" else ""
-        head = f"{request.method} {self._path}{request.target()}{self._headers}{once}{length}\r\n"
-        return head.encode("ascii") + body
+        return reply_of(answered, self._redactor, place_of(self._url), tls=self._tls is not None)
 
     def _kept(self) -> Connection | None:
-        """The connection used last, if there is one to be had."""
+        """The connection used last, if there is one to be had: used not long ago, and quiet since."""
+        self._drop_old(asyncio.get_running_loop().time())
         while self._idle:
             connection = self._idle.pop()
-            if connection.usable:
+            if connection.quiet():
                 return connection
-            self._connections.discard(connection)
+            self._drop(connection)
         return None
 
     def _keep(self, connection: Connection) -> None:
@@ -102,23 +86,33 @@ class HttpTransport:
             self._idle.append(connection)
         else:
             self._connections.discard(connection)
+        self._drop_old(now)
+
+    def _drop_old(self, now: float) -> None:
         while self._idle and now - self._idle[0].idle_since > KEEP_IDLE:
-            old = self._idle.popleft()
-            old.close()
-            self._connections.discard(old)
+            self._drop(self._idle.popleft())
+
+    def _drop(self, connection: Connection) -> None:
+        connection.close()
+        self._connections.discard(connection)
 
     async def _connect(self) -> Connection:
         host, port = self._url.raw_host or "", self._url.port or 0
+        within = min(self._timeout, CONNECT_WITHIN)
+        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(min(self._timeout, CONNECT_WITHIN)):
-                _, connection = await asyncio.get_running_loop().create_connection(
-                    Connection, host, port, ssl=self._tls
-                )
+            async with asyncio.timeout(within):
+                sock = await open_socket(host, port)
+                try:
+                    _, connection = await loop.create_connection(
+                        Connection, sock=sock, ssl=self._tls, server_hostname=host if self._tls else None
+                    )
+                except BaseException:
+                    sock.close()
+                    raise
         except TimeoutError:
-            raise NotSent(f"no connection to {host}:{port} within {min(self._timeout, CONNECT_WITHIN):g} s") from None
-        except (socket.gaierror, ssl.SSLError) as error:
-            raise BadAddress(f"cannot connect to {host}:{port}: {error}") from None
+            raise NotSent(f"no connection to {place_of(self._url)} within {within:g} s") from None
         except OSError as error:
-            raise NotSent(f"cannot connect to {host}:{port}: {error}") from None
+            raise explained(self._url, place_of(self._url), error) from None
         self._connections.add(connection)
         return connection

@@ -2,17 +2,35 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
 
 from beam_talonone.schemas.request import Request
+
+LONGEST_ANSWER = 64 << 20
+"""Bytes of an answer's body that are read, packed or unpacked."""
+
+LONGEST_HEAD = 64 << 10
+"""Bytes of an answer's status line and headers."""
+
+CONNECT_WITHIN = 15.0
+"""Seconds for making a connection."""
+
+KEEP_IDLE = 30.0
+"""Seconds for which a connection is kept without use: less than servers and load balancers do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Status, body and the Retry-After header of an answer."""
+    """Status, body and the Retry-After header of an answer.
+
+    `unreadable` says why the body could not be read; it is empty then.
+    """
 
     status: int
     body: bytes
     retry_after: str | None = None
+    unreadable: str | None = None
 
 
 class TransportFailure(Exception):
@@ -33,6 +51,25 @@ class BadAddress(NotSent):
 
 class Broken(TransportFailure):
     """The connection broke, or the answer did not come in time, after the request may have left."""
+
+
+class Client(Protocol):
+    """Keeps connections to one deployment. To be used inside an event loop, as an async context manager.
+
+    It repeats nothing, follows no redirect, and sends the API key to the deployment alone.
+    """
+
+    async def send(self, request: Request, key: str | None) -> Reply:
+        """Send `request` and read the whole answer. Raises NotSent, BadAddress or Broken."""
+
+    def use_key(self, api_key: str) -> None:
+        """Send this API key from now on. Raises ConfigurationError for one that no HTTP header can carry."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
 
 Send = Callable[[Request, str | None], Awaitable[Reply]]

@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from beam_talonone.talonone.http.connection import Connection
+from beam_talonone.talonone.http.reading import Answered
 
 ASK = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 EMPTY = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 
@@ -51,12 +53,15 @@ def answers(*replies, asks=1, close=False, within=5.0):
 @pytest.mark.parametrize(
     ("reply", "answer"),
     [
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", (200, b"ok", None)),
-        ([b"HTTP/1.1 200 OK\r\nContent-Le", b"ngth: 4\r\n\r\nin", b" 2"], (200, b"in 2", None)),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n", (200, b"abc", None)),
-        (EMPTY, (204, b"", None)),
-        (b"HTTP/1.1 429 X\r\nRETRY-AFTER:  7 \r\nContent-Length: 0\r\n\r\n", (429, b"", "7")),
-        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1", (200, b"1", None)),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", Answered(200, b"ok")),
+        ([b"HTTP/1.1 200 OK\r\nContent-Le", b"ngth: 4\r\n\r\nin", b" 2"], Answered(200, b"in 2")),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
+            Answered(200, b"abc"),
+        ),
+        (EMPTY, Answered(204, b"")),
+        (b"HTTP/1.1 429 X\r\nRETRY-AFTER:  7 \r\nContent-Length: 0\r\n\r\n", Answered(429, b"", "7")),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1", Answered(200, b"1")),
     ],
     ids=["sized", "in pieces", "chunked", "no content", "retry-after", "100 first"],
 )
@@ -66,17 +71,20 @@ def test_whole_answers_leave_the_connection_usable(reply, answer):
 
 def test_one_connection_carries_many_exchanges_without_mixing_them():
     replies = [b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nRetry-After: 1\r\n\r\na", EMPTY, EMPTY]
-    assert answers(*replies, asks=3) == ([(200, b"a", "1"), (204, b"", None), (204, b"", None)], True)
+    assert answers(*replies, asks=3) == (
+        [Answered(200, b"a", "1"), Answered(204, b""), Answered(204, b"")],
+        True,
+    )
 
 
 def test_a_body_that_ends_with_the_connection():
     found, usable = answers([b"HTTP/1.0 200 OK\r\n\r\nhal", b"f"], close=True)
-    assert (found, usable) == ([(200, b"half", None)], False)
+    assert (found, usable) == ([Answered(200, b"half")], False)
 
 
 def test_a_server_that_says_close_is_not_used_again():
     found, usable = answers(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
-    assert (found, usable) == ([(200, b"", None)], False)
+    assert (found, usable) == ([Answered(200, b"")], False)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +117,7 @@ def test_an_answer_that_is_late_closes_the_connection():
 
 def test_what_nobody_asked_for_closes_the_connection():
     found, usable = answers([EMPTY, EMPTY])
-    assert (found, usable) == ([(204, b"", None)], False)
+    assert (found, usable) == ([Answered(204, b"")], False)
 
 
 def test_a_cancelled_exchange_closes_the_connection():

@@ -364,7 +364,7 @@ def test_an_unreachable_api():
 def test_a_wrong_address():
     with pytest.raises(ConfigurationError):
         Engine(EngineSettings("talon.example"), "sesame")
-    engine = Engine(EngineSettings("http://nowhere.invalid"), "sesame")
+    engine = Engine(EngineSettings("https://nowhere.invalid"), "sesame")
     try:
         engine.submit(Told(engine).event(0))
         with pytest.raises(WrongAddress, match="TALONONE_BASE_URL"):

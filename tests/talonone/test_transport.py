@@ -1,82 +1,39 @@
 """HTTP on the loopback: what reaches the server, and what every way of breaking is taken for."""
 
 import asyncio
-import datetime
-import ssl
-from contextlib import asynccontextmanager
+import sys
 
 import pytest
 from aiohttp import web
+from http_rig import scripted, self_signed, serving
 
 from beam_talonone.schemas.operations import get_customer_session, reopen_customer_session
 from beam_talonone.schemas.operations.events import TrackEvent, track_event_v2
 from beam_talonone.schemas.operations.profiles import delete_customer_data
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.http.address import check_base_url
-from beam_talonone.talonone.http.fast import HttpTransport
+from beam_talonone.talonone.http.fast import FastClient
+from beam_talonone.talonone.http.httpx_client import HttpxClient
 from beam_talonone.talonone.http.send import BadAddress, Broken, NotSent, Reply
 
 KEY = "sesame-street-1234"
 EVENT = track_event_v2(TrackEvent(profileId="c", type="vü", attributes={"a": "🛒"}), silent="yes")
+Client = FastClient
 ODD = "a/b%c?d#e f\"'🛒"
 
 
-@asynccontextmanager
-async def serving(handler):
-    """An aiohttp server around `handler(request, body)`; gives its address and the requests it got."""
-    got = []
-
-    async def handle(request):
-        body = await request.read()
-        got.append((request.method, request.raw_path, dict(request.headers), body))
-        return await handler(request)
-
-    server = web.Server(handle)
-    runner = web.ServerRunner(server)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}", got
-    finally:
-        await runner.cleanup()
-
-
-@asynccontextmanager
-async def scripted(*replies, close=True):
-    """A raw server: each connection's request is answered by the next of `replies` (bytes), then it is closed."""
-    left, connections = list(replies), []
-
-    async def handle(reader, writer):
-        connections.append(writer)
-        while left:
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = [
-                int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")
-            ]
-            await reader.readexactly(length[0] if length else 0)
-            reply = left.pop(0)
-            writer.write(reply)
-            await writer.drain()
-            if close:
-                break
-        if close:
-            writer.close()
-
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", left
-    finally:
-        for writer in connections:
-            writer.close()
-        server.close()
+@pytest.fixture(params=[FastClient, HttpxClient], autouse=True)
+def client(request, monkeypatch):
+    """Each test runs on both clients."""
+    monkeypatch.setattr(sys.modules[__name__], "Client", request.param)
+    return request.param
 
 
 def sent(address, *requests, timeout=5.0, key="k"):
     """The replies, or failures, of requests sent one after the other on one transport."""
 
     async def main():
-        async with HttpTransport(address, KEY, timeout) as transport:
+        async with Client(address, KEY, timeout) as transport:
             found = []
             for request in requests:
                 try:
@@ -148,7 +105,7 @@ def test_many_at_once():
         return web.Response(text=request.raw_path)
 
     async def main():
-        async with serving(slow) as (address, _), HttpTransport(address, KEY, 5.0) as transport:
+        async with serving(slow) as (address, _), Client(address, KEY, 5.0) as transport:
             wanted = [get_customer_session(str(number)) for number in range(200)]
             replies = await asyncio.gather(*(transport.send(request, None) for request in wanted))
             return [reply.body.decode() for reply in replies], [request.target() for request in wanted]
@@ -168,7 +125,7 @@ def test_a_late_answer_is_unclear_and_does_not_reach_another_request():
         return web.Response(text="good")
 
     async def main():
-        async with serving(late) as (address, _), HttpTransport(address, KEY, 0.2) as transport:
+        async with serving(late) as (address, _), Client(address, KEY, 0.2) as transport:
             with pytest.raises(Broken, match=r"no answer within 0\.2 s"):
                 await transport.send(EVENT, "k")
             replies = [await transport.send(EVENT, "k")]
@@ -187,7 +144,6 @@ def test_a_late_answer_is_unclear_and_does_not_reach_another_request():
         b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc",
         b"SSH-2.0-OpenSSH_9.6\r\n",
-        b"\x15\x03\x01\x00\x02\x02\x46",
     ],
 )
 def test_what_is_no_whole_answer_is_unclear(reply):
@@ -260,7 +216,26 @@ def test_tls_where_there_is_none_and_the_other_way_round():
 
     (failure,), got = asyncio.run(main())
     assert type(failure) is BadAddress
+    assert "does not speak TLS: is http:// meant?" in str(failure)
     assert got == []
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"\x15\x03\x01\x00\x02\x02\x46",
+        b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n<html><title>400 The plain HTTP request was sent to HTTPS port</title>",
+    ],
+)
+def test_plain_http_where_tls_is_spoken(reply):
+    async def main():
+        async with scripted(reply) as (address, _):
+            return await sent(address, EVENT)
+
+    (failure,) = asyncio.run(main())
+    assert type(failure) is BadAddress
+    assert "is https:// meant?" in str(failure)
 
 
 def test_a_certificate_that_nobody_vouches_for(tmp_path):
@@ -294,38 +269,12 @@ def test_a_certificate_that_is_trusted(tmp_path, monkeypatch):
             await writer.drain()
 
         server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context)
-        async with HttpTransport(f"https://localhost:{server.sockets[0].getsockname()[1]}", KEY, 5.0) as transport:
+        async with Client(f"https://localhost:{server.sockets[0].getsockname()[1]}", KEY, 5.0) as transport:
             answers = [await transport.send(get_customer_session("s"), None) for _ in range(2)]
         server.close()
         return answers
 
     assert [(answer.status, answer.body) for answer in asyncio.run(main())] == [(200, b"{}")] * 2
-
-
-def self_signed(folder):
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    day = datetime.timedelta(days=1)
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
-        .not_valid_before(now - day).not_valid_after(now + day)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )  # fmt: skip
-    path = folder / "server.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + private)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
-    return context
 
 
 def test_no_answer_tells_a_key_neither_the_one_in_use_nor_those_before():
@@ -338,7 +287,7 @@ def test_no_answer_tells_a_key_neither_the_one_in_use_nor_those_before():
         return web.Response(text=f"{request.headers['Authorization']} {KEY} {other}")
 
     async def main():
-        async with serving(echo) as (address, got), HttpTransport(address, KEY, 5.0) as transport:
+        async with serving(echo) as (address, got), Client(address, KEY, 5.0) as transport:
             first = await transport.send(EVENT, "k")
             slow = asyncio.create_task(transport.send(get_customer_session("slow"), None))
             while len(got) < 2:
@@ -360,7 +309,7 @@ def test_a_key_of_a_letter_or_two_is_not_taken_out_of_answers():
         return web.Response(text='{"sku": "S-0"}')
 
     async def main():
-        async with serving(echo) as (address, _), HttpTransport(address, "k", 5.0) as transport:
+        async with serving(echo) as (address, _), Client(address, "k", 5.0) as transport:
             return await transport.send(EVENT, None)
 
     assert asyncio.run(main()).body == b'{"sku": "S-0"}'

@@ -1,0 +1,94 @@
+"""What stands between httpx and the network: connections on which nothing left over becomes the next answer.
+
+httpx reads what came after an answer as the beginning of the next one. So the bytes are followed here: where
+something came after an answer, or the answer is not what HTTP/1.1 allows, the connection passes for one that the
+other side closed. httpx does not use that again.
+"""
+
+# ruff: noqa: ASYNC109 - the signatures are those of httpcore
+
+from collections.abc import Iterable
+from ssl import SSLContext
+from typing import Any
+
+import httpcore
+import httptools
+
+from beam_talonone.talonone.http.reading import TLS_ALERT
+
+
+class SpeaksTls(httpcore.ConnectError):
+    """The answer to plain HTTP is a TLS alert: the request was not understood."""
+
+
+class GuardedBackend(httpcore.AsyncNetworkBackend):
+    """Makes connections as `inner` does, and follows them."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkBackend) -> None:
+        self._inner = inner
+
+    async def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:  # fmt: skip
+        return Guarded(await self._inner.connect_tcp(host, port, timeout, local_address, socket_options))
+
+    async def sleep(self, seconds: float) -> None:
+        await self._inner.sleep(seconds)
+
+
+class Guarded(httpcore.AsyncNetworkStream):
+    """One connection, whose answers are followed."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
+        self._inner = inner
+        self._parser: Any = None
+        self._answered = True
+        """False from a request on until its answer is whole."""
+        self._heard = self._spoilt = False
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        data = await self._inner.read(max_bytes, timeout)
+        if data:
+            self._follow(data)
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if self._answered:
+            if self._spoilt:
+                raise httpcore.ConnectError("the connection was closed before it was used")
+            self._parser, self._answered = httptools.HttpResponseParser(self), False
+        await self._inner.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def start_tls(
+        self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        return Guarded(await self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        if info == "is_readable" and self._spoilt:
+            return True  # as of a connection that was closed
+        return self._inner.get_extra_info(info)
+
+    def _follow(self, data: bytes) -> None:
+        if self._answered:
+            self._spoilt = True
+            return
+        if not self._heard and data.startswith(TLS_ALERT):
+            raise SpeaksTls("the answer is a TLS alert")
+        self._heard = True
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._spoilt = True
+
+    def on_message_begin(self) -> None:
+        if self._answered:
+            self._spoilt = True
+
+    def on_message_complete(self) -> None:
+        if self._parser.get_status_code() >= 200:
+            self._answered = True

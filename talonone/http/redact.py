@@ -1,0 +1,98 @@
+"""Takes API keys out of what is about to be written, however they are spelled there."""
+
+import base64
+import re
+from collections.abc import Iterable
+
+LEAST_KEY = 4
+"""Characters of a key that is looked for: a shorter one, of a trial, stands in any text by chance."""
+
+LEAST_BASE64 = 16
+"""Characters of the part of a Base64 spelling that is looked for, for the same reason."""
+
+SHOWN = "[key]"
+
+_ENTITIES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos", "+": "plus", "/": "sol", "=": "equals"}
+_BACKSLASHED = "\\/\"'"
+
+
+class Redactor:
+    """Finds the keys that it was given, in text and in bytes.
+
+    It knows them as they are, JSON-escaped, percent-encoded and HTML-escaped (once or twice), in UTF-16
+    and in Base64.
+    """
+
+    def __init__(self, keys: Iterable[str] = ()) -> None:
+        self._keys: dict[str, _Spellings] = {}
+        for key in keys:
+            self.add(key)
+
+    def add(self, key: str) -> None:
+        """Look for `key` from now on, too."""
+        if len(key) >= LEAST_KEY and key not in self._keys:
+            self._keys[key] = _Spellings(key)
+
+    def text(self, text: str) -> str:
+        """`text` without the keys."""
+        return self.bytes(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+
+    def bytes(self, data: bytes) -> bytes:
+        """`data` without the keys."""
+        for spellings in self._keys.values():
+            data = spellings.taken_out(data)
+        return data
+
+
+class _Spellings:
+    """All spellings of one key.
+
+    Every answer is searched, and nearly none has it: what is cheap to find is looked for first, and the
+    pattern of all spellings only where a character of the key is escaped."""
+
+    def __init__(self, key: str) -> None:
+        self._plain = [key.encode(), *_base64(key)]
+        self._escaped = re.compile(_escapes("".join(sorted(set(key)))).encode())
+        self._any = re.compile("\\x00*".join(_spelled(one) for one in key).encode())
+
+    def taken_out(self, data: bytes) -> bytes:
+        for plain in self._plain:
+            if plain in data:
+                data = data.replace(plain, SHOWN.encode())
+        # zero bytes stand between the characters in UTF-16 and UTF-32
+        escapes = b"\\" in data or b"%" in data or b"&" in data
+        if b"\0" in data or (escapes and self._escaped.search(data)):
+            data = self._any.sub(SHOWN.encode(), data)
+        return data
+
+
+def _spelled(character: str) -> str:
+    return f"(?:{re.escape(character)}|{_escapes(character)})"
+
+
+def _escapes(characters: str) -> str:
+    """A pattern of what stands for one of `characters`, and is not that character itself."""
+    codes = "|".join(sorted({_either_case(f"{ord(one):02x}") for one in characters}))
+    named = "|".join(
+        [f"#0*{ord(one)}" for one in characters] + [_ENTITIES[one] for one in characters if one in _ENTITIES]
+    )
+    slashed = "".join(f"|{re.escape(one)}" for one in characters if one in _BACKSLASHED)
+    # each way begins with one literal: this lets the search skip to the few places that can match
+    return rf"\\\\*(?:(?:u00|x)(?:{codes}){slashed})|%(?:25)*(?:{codes})|&(?:amp;)*(?:{named}|#[xX]0*(?:{codes}));"
+
+
+def _either_case(digits: str) -> str:
+    return "".join(digit if digit.isdecimal() else f"[{digit}{digit.upper()}]" for digit in digits)
+
+
+def _base64(key: str) -> list[bytes]:
+    """What stands in Base64 of any text with `key` in it: that depends on where in a group of three it begins."""
+    found = set()
+    for before in range(3):
+        data = b"\0" * before + key.encode()
+        whole = base64.b64encode(data).rstrip(b"=")
+        # characters at both ends also hold bits of what stands beside the key
+        core = whole[(before * 8 + 5) // 6 : len(data) * 8 // 6]
+        if len(core) >= LEAST_BASE64:
+            found |= {core, core.replace(b"+", b"-").replace(b"/", b"_")}
+    return sorted(found)
