@@ -25,12 +25,19 @@ from beam_talonone.schemas.operations import get_customer_session
 from beam_talonone.talonone.courier import SendOptions
 from beam_talonone.talonone.engine import Engine, EngineSettings
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, TooManyDeadLetters
-from beam_talonone.talonone.http.address import check_base_url, in_clear
+from beam_talonone.talonone.http.address import check_base_url
 from beam_talonone.talonone.outcome import End, Outcome
 from beam_talonone.talonone.sessions import profile_of
 from beam_talonone.talonone.stats import since, snapshot
 from beam_talonone.talonone.work import Work
-from beam_talonone.transforms.engines import EngineConfig, check_rate_service, close_engine, engine_for, read_key
+from beam_talonone.transforms.engines import (
+    EngineConfig,
+    check_here,
+    check_rate_service,
+    close_engine,
+    engine_for,
+    read_key,
+)
 from beam_talonone.transforms.formats.errors import SourceError
 from beam_talonone.transforms.formats.files import FileInfo, match_files
 from beam_talonone.transforms.prepare import Origin
@@ -64,8 +71,7 @@ class Backfill:
         """
         read_key(self.options.sending.api_key_env, self.options.sending.api_key_secret)
         check_rate_service(self._config)
-        if in_clear(self.options.sending.base_url):
-            self._notice(f"{self.options.sending.base_url} is not https: the API key travels in clear text")
+        check_here(self._config, self._notice)
         bounded_runner(self.options.beam_args)
         files = match_inputs(self.options.input)
         folder = open_job(
@@ -259,7 +265,7 @@ class Backfill:
 def engine_config(sending: SendingOptions) -> EngineConfig:
     """What a backfill sends with. Raises ConfigurationError for a base URL that is none."""
     settings = EngineSettings(
-        check_base_url(sending.base_url), sending.rate, sending.concurrency, sending.give_up_after
+        check_base_url(sending.base_url), sending.rate, sending.concurrency, sending.give_up_after, http=sending.http
     )
     return EngineConfig(settings, sending.api_key_env, sending.api_key_secret, sending.rate_service)
 

@@ -9,12 +9,16 @@ import typer
 from beam_talonone.pipelines.commands import (
     BaseUrl,
     BeamArgs,
+    CaBundle,
+    Client,
+    ClientCert,
     Concurrency,
     EditClosed,
     EventsApi,
     Format,
     GiveUp,
     Glob,
+    Insecure,
     KeySecret,
     MaxDead,
     Mode,
@@ -29,6 +33,7 @@ from beam_talonone.pipelines.commands import (
     Zone,
     confirm,
     given_globs,
+    http_settings,
     input_options,
     sending_options,
 )
@@ -71,6 +76,10 @@ def backfill(
     rate: Rate = 100.0,
     rate_service: RateService = None,
     concurrency: Concurrency = 64,
+    http_client: Client = "auto",
+    client_cert: ClientCert = None,
+    ca_bundle: CaBundle = None,
+    insecure: Insecure = False,
     give_up_after: GiveUp = 300.0,
     max_dead_letters: MaxDead = "50%",
     shards: Annotated[
@@ -90,8 +99,9 @@ def backfill(
         dry=dry, results=results, events_api=events_api,
     )  # fmt: skip
     sending = sending_options(
-        base_url, rate, concurrency, give_up_after, max_dead_letters, edit_closed, api_key_secret, rate_service
-    )
+        base_url, rate, concurrency, give_up_after, max_dead_letters, edit_closed, api_key_secret, rate_service,
+        http_settings(http_client, client_cert, ca_bundle, insecure),
+    )  # fmt: skip
     args = runner_args(runner_config, beam_args)
     if not str(output).strip():
         raise ConfigurationError("--output is empty: name a folder")

@@ -21,8 +21,7 @@ from beam_talonone.pipelines.shard_run import GraphOptions
 from beam_talonone.pipelines.stream import on_dataflow
 from beam_talonone.talonone.engine import GRACE
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopRun
-from beam_talonone.talonone.http.address import in_clear
-from beam_talonone.transforms.engines import check_rate_service, read_key
+from beam_talonone.transforms.engines import check_here, check_rate_service, read_key
 
 Notice = Callable[[str], None]
 
@@ -71,8 +70,7 @@ def _check(options: GraphOptions, notice: Notice, *, dataflow: bool) -> None:
     check_rate_service(shared, notice if dataflow else None)
     if not dataflow:
         match_inputs(options.input)
-    if in_clear(sending.base_url):
-        notice(f"{sending.base_url} is not https: the API key travels in clear text")
+    check_here(shared, notice, elsewhere=dataflow)
 
 
 def _run(pipeline: Any, notice: Notice, *, wait: bool) -> str | None:

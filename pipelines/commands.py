@@ -21,6 +21,8 @@ from beam_talonone.pipelines.options import (
 from beam_talonone.pipelines.runner_config import runner_args
 from beam_talonone.pipelines.sinks import is_subscription, is_topic
 from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.http.choice import DEFAULT, HttpSettings, route_to
+from beam_talonone.talonone.http.tls import Tls
 
 Glob = Annotated[
     list[str] | None, typer.Option(metavar="GLOB", help="Files of these records: a local path or gs://, quoted.")
@@ -51,6 +53,21 @@ RateService = Annotated[
         metavar="HOST:PORT",
         help="Envoy's rate limit service, for one limit over many processes; --rate is then the most of each.",
     ),
+]
+Client = Annotated[
+    Literal["auto", "fast", "httpx"],
+    typer.Option("--http-client", help="auto: fast, or httpx where HTTPS_PROXY or ALL_PROXY applies."),
+]
+ClientCert = Annotated[
+    str | None,
+    typer.Option("--client-cert", metavar="FILE", help="A client certificate and its key, in PEM format."),
+]
+CaBundle = Annotated[
+    str | None,
+    typer.Option("--ca-bundle", metavar="FILE", help="Authorities to trust instead of the system's, in PEM format."),
+]
+Insecure = Annotated[
+    bool, typer.Option("--insecure", help="Allow http:// to other hosts: the API key travels in clear text.")
 ]
 Concurrency = Annotated[int, typer.Option("--concurrency", help="Requests in flight at most.")]
 GiveUp = Annotated[
@@ -114,6 +131,10 @@ def replay(
     rate: Rate = 100.0,
     rate_service: RateService = None,
     concurrency: Concurrency = 64,
+    http_client: Client = "auto",
+    client_cert: ClientCert = None,
+    ca_bundle: CaBundle = None,
+    insecure: Insecure = False,
     give_up_after: GiveUp = 300.0,
     max_dead_letters: MaxDead = "50%",
     runner_config: RunnerConfig = None,
@@ -126,8 +147,9 @@ def replay(
         globs, "jsonl", assume_timezone, profile_mode=profile_mode, results=results, events_api=events_api
     )
     sending = sending_options(
-        base_url, rate, concurrency, give_up_after, max_dead_letters, edit_closed, api_key_secret, rate_service
-    )
+        base_url, rate, concurrency, give_up_after, max_dead_letters, edit_closed, api_key_secret, rate_service,
+        http_settings(http_client, client_cert, ca_bundle, insecure),
+    )  # fmt: skip
     confirm(yes, f"Closed sessions trigger live campaigns at {sending.base_url}. Go on?")
     from beam_talonone.pipelines.console import run_with_progress
     from beam_talonone.pipelines.replay import Replay, ReplayOptions
@@ -239,13 +261,16 @@ def sending_options(
     edit_closed: str | None,
     api_key_secret: str | None,
     rate_service: str | None = None,
+    http: HttpSettings = DEFAULT,
 ) -> SendingOptions:
+    """SendingOptions of what was typed. Raises ConfigurationError."""
     from beam_talonone.talonone.api_key import check_secret_name
     from beam_talonone.talonone.http.address import check_base_url
     from beam_talonone.transforms.shared_rate import check_address
 
     if not base_url:
         raise ConfigurationError("no base URL: give --base-url or set TALONONE_BASE_URL")
+    route_to(base_url, http)
     return SendingOptions(
         check_base_url(base_url),
         api_key_secret=None if api_key_secret is None else check_secret_name(api_key_secret),
@@ -255,7 +280,13 @@ def sending_options(
         give_up_after=positive("--give-up-after", give_up),
         max_dead_letters=parse_max_dead_letters(max_dead),
         edit_closed=edit_closed,
+        http=http,
     )
+
+
+def http_settings(client: Any, client_cert: str | None, ca_bundle: str | None, insecure: bool) -> HttpSettings:
+    """How the API is reached, of what was typed."""
+    return HttpSettings(client, Tls(client_cert, ca_bundle), insecure)
 
 
 def positive(name: str, value: float) -> float:

@@ -12,6 +12,7 @@ from beam_talonone.pipelines.sample import write_sample
 from beam_talonone.simulator.serve import running
 from beam_talonone.simulator.settings import SimulatorSettings
 from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.http.choice import HttpSettings
 
 FAULTS = (
     "5xx:share=0.01",
@@ -37,7 +38,7 @@ def run_demo(rate: float, output: Path) -> int:
         print(f"simulator at {url}, with the faults {', '.join(FAULTS)}", file=sys.stderr)
         options = BackfillOptions(
             InputOptions({kind: str(path) for kind, path in sample.paths.items()}),
-            SendingOptions(url, api_key_env=KEY_ENV, rate=rate),
+            SendingOptions(url, api_key_env=KEY_ENV, rate=rate, http=HttpSettings("fast")),
             output / "backfill",
         )
         run_with_progress(Backfill, options)

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from beam_talonone.schemas.types import parse_instant
 from beam_talonone.talonone.build import BuildOptions
 from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.http.choice import DEFAULT, HttpSettings
 
 KINDS = ("orders", "returns", "profiles", "events", "calls")
 
@@ -119,6 +120,7 @@ class SendingOptions:
     give_up_after: float = 300.0
     max_dead_letters: MaxDeadLetters = field(default_factory=lambda: MaxDeadLetters(share=0.5, text="50%"))
     edit_closed: str | None = None
+    http: HttpSettings = DEFAULT
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,13 @@ import typer
 from beam_talonone.pipelines.commands import (
     BaseUrl,
     BeamArgs,
+    CaBundle,
+    Client,
+    ClientCert,
     Concurrency,
     EditClosed,
     EventsApi,
+    Insecure,
     KeySecret,
     Mode,
     Rate,
@@ -20,6 +24,7 @@ from beam_talonone.pipelines.commands import (
     RunnerConfig,
     Zone,
     given_globs,
+    http_settings,
     sending_options,
 )
 from beam_talonone.pipelines.options import parse_max_dead_letters, parse_zone
@@ -84,13 +89,20 @@ def stream(
     rate: Rate = 100.0,
     rate_service: RateService = None,
     concurrency: Concurrency = 64,
+    http_client: Client = "auto",
+    client_cert: ClientCert = None,
+    ca_bundle: CaBundle = None,
+    insecure: Insecure = False,
     runner_config: RunnerConfig = None,
     beam_args: BeamArgs = None,
 ) -> int:
     """Apply what arrives on Pub/Sub within seconds, until stopped. SIGTERM or Ctrl-C drains and ends with 0."""
     parse_zone(assume_timezone)
     subscriptions = given_globs(orders=orders, returns=returns, profiles=profiles, events=events, calls=calls)
-    sending = sending_options(base_url, rate, concurrency, 300.0, "50%", edit_closed, api_key_secret, rate_service)
+    sending = sending_options(
+        base_url, rate, concurrency, 300.0, "50%", edit_closed, api_key_secret, rate_service,
+        http_settings(http_client, client_cert, ca_bundle, insecure),
+    )  # fmt: skip
     allowed = None if max_dead_letters is None else parse_max_dead_letters(max_dead_letters)
     from beam_talonone.pipelines.stream_options import StreamOptions
 
@@ -101,6 +113,7 @@ def stream(
         api_key_secret=sending.api_key_secret,
         rate=sending.rate,
         rate_service=sending.rate_service,
+        http=sending.http,
         concurrency=sending.concurrency,
         dead_letters=dead_letters,
         results=results,

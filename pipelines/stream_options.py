@@ -9,6 +9,7 @@ from beam_talonone.talonone.build import BuildOptions
 from beam_talonone.talonone.courier import SendOptions
 from beam_talonone.talonone.engine import EngineSettings
 from beam_talonone.talonone.http.address import check_base_url
+from beam_talonone.talonone.http.choice import DEFAULT, HttpSettings
 from beam_talonone.transforms.engines import DEFAULT_KEY_ENV, EngineConfig
 
 
@@ -32,6 +33,7 @@ class StreamOptions:
     api_key_secret: str | None = None
     rate: float = 100.0
     rate_service: str | None = None
+    http: HttpSettings = DEFAULT
     among: int | None = None
     concurrency: int = 64
     dead_letters: str | None = None
@@ -67,5 +69,7 @@ class StreamOptions:
 
     def engine_config(self) -> EngineConfig:
         """What makes the sending engine. Waits out an outage for ever. Raises ConfigurationError for a bad URL."""
-        settings = EngineSettings(check_base_url(self.base_url), self.rate, self.concurrency, give_up_after=None)
+        settings = EngineSettings(
+            check_base_url(self.base_url), self.rate, self.concurrency, give_up_after=None, http=self.http
+        )
         return EngineConfig(settings, self.api_key_env, self.api_key_secret, self.rate_service, self.among)

@@ -40,7 +40,16 @@ class Template:
 
 
 REQUESTS = ("profile_mode", "events_api", "edit_closed", "assume_timezone")
-SENDING = ("base_url", "api_key_secret", "rate", "rate_service", "concurrency")
+SENDING = (
+    "base_url",
+    "api_key_secret",
+    "rate",
+    "rate_service",
+    "concurrency",
+    "http_client",
+    "client_cert",
+    "ca_bundle",
+)
 
 TEMPLATES = {
     "backfill": Template(
@@ -49,7 +58,7 @@ TEMPLATES = {
             *KINDS, "output", "since", "until", "format", *REQUESTS, *SENDING, "give_up_after", "max_dead_letters",
             "shards",
         ),
-        ("resume", "results", "dry", "profiles_first", "debug"),
+        ("resume", "results", "dry", "profiles_first", "insecure", "debug"),
         beam=("sdk_container_image", "disk_size_gb"),
         # who starts a template has decided; and a launcher writes down what the job is, which starts later
         always=("--yes", "--no-wait"),
@@ -57,7 +66,7 @@ TEMPLATES = {
     "stream": Template(
         "stream",
         (*KINDS, "dead_letters", "results", "settle", "wait_for_order", "remember", *REQUESTS, *SENDING),
-        ("debug",),
+        ("insecure", "debug"),
         beam=("sdk_container_image", "max_num_workers"),
         # the rate is that of each process, and an outcome is waited for on a harness thread (docs/runners.md)
         defaults=(

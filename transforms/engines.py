@@ -10,10 +10,12 @@ from typing import Any
 from beam_talonone.talonone.api_key import KeySource, check_secret_name, keep_secret
 from beam_talonone.talonone.engine import Engine, EngineSettings
 from beam_talonone.talonone.errors import ConfigurationError
-from beam_talonone.talonone.http.address import check_base_url
+from beam_talonone.talonone.http.address import check_base_url, in_clear
+from beam_talonone.talonone.http.choice import CLIENTS, DEFAULT, HttpSettings, route_to
+from beam_talonone.talonone.http.tls import Tls
 from beam_talonone.talonone.once import Once
 from beam_talonone.transforms.secrets import read_secret
-from beam_talonone.transforms.settings import number, shown_variable, text, variable, whole
+from beam_talonone.transforms.settings import file_name, flag, number, one_of, shown_variable, text, variable, whole
 from beam_talonone.transforms.shared_rate import EnvoyService, NotReached, check_address
 
 DEFAULT_KEY_ENV = "TALONONE_API_KEY"
@@ -47,6 +49,7 @@ def engine_config(
     give_up_after: float,
     api_key_secret: str | None = None,
     rate_service: str | None = None,
+    http: HttpSettings = DEFAULT,
 ) -> EngineConfig:
     """The settings of a step, checked; without `base_url` that of TALONONE_BASE_URL. Raises ConfigurationError that
     names the argument."""
@@ -59,9 +62,36 @@ def engine_config(
         number("rate", rate),
         whole("concurrency", concurrency),
         number("give_up_after", give_up_after),
+        http=http,
     )
+    route_to(settings.base_url, http, in_code=True)
     named = variable("api_key_env", api_key_env), api_key_secret
     return EngineConfig(settings, *named, rate_service, in_code=True)
+
+
+def http_settings(http_client: Any, client_cert: str | None, ca_bundle: str | None, insecure: Any) -> HttpSettings:
+    """How a step reaches the API, checked. The files are looked for where it runs. Raises ConfigurationError."""
+    one_of("http_client", http_client, CLIENTS)
+    for name, given in (("client_cert", client_cert), ("ca_bundle", ca_bundle)):
+        if given is not None:
+            file_name(name, given)
+    return HttpSettings(http_client, Tls(client_cert, ca_bundle), flag("insecure", insecure))
+
+
+def check_here(config: EngineConfig, notice: Callable[[str], None], *, elsewhere: bool = False) -> None:
+    """Check the way to the API; `notice` is told what a person should know. Raises ConfigurationError.
+
+    Where the requests leave from `elsewhere`, the files and the proxies are those of the workers.
+    """
+    settings = config.settings
+    if elsewhere:
+        if in_clear(settings.base_url):
+            notice(f"{settings.base_url} is not https: the API key travels in clear text")
+        return
+    for line in route_to(settings.base_url, settings.http, in_code=config.in_code).notices:
+        notice(line)
+    if settings.base_url.startswith("https:"):
+        settings.http.tls.context()
 
 
 def _base_url(given: str | None) -> str:

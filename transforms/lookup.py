@@ -5,7 +5,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
@@ -22,7 +22,14 @@ from beam_talonone.talonone.outcome import End, Outcome
 from beam_talonone.talonone.protocols import Known
 from beam_talonone.talonone.quiet import quiet_process
 from beam_talonone.transforms.elements import check_records, plain, shown
-from beam_talonone.transforms.engines import DEFAULT_KEY_ENV, EngineConfig, display_data, engine_config, engine_for
+from beam_talonone.transforms.engines import (
+    DEFAULT_KEY_ENV,
+    EngineConfig,
+    display_data,
+    engine_config,
+    engine_for,
+    http_settings,
+)
 from beam_talonone.transforms.metrics import WHILE_BUSY, count_outcome, count_read, count_requests
 from beam_talonone.transforms.prepare import Prepared
 from beam_talonone.transforms.prepare_lookup import prepare_lookup, read_operation
@@ -64,6 +71,10 @@ class LookupTalonOne(beam.PTransform):  # type: ignore[misc]
         concurrency: int = 64,
         give_up_after: float = 300.0,
         rate_service: str | None = None,
+        http_client: Literal["auto", "fast", "httpx"] = "auto",
+        client_cert: str | None = None,
+        ca_bundle: str | None = None,
+        insecure: bool = False,
     ) -> None:
         super().__init__()
         if lookup is not None:
@@ -71,8 +82,9 @@ class LookupTalonOne(beam.PTransform):  # type: ignore[misc]
         self._operation = read_operation(text("operation", operation)).name
         self._lookup = lookup
         self._config = engine_config(
-            base_url, api_key_env, rate, concurrency, give_up_after, api_key_secret, rate_service
-        )
+            base_url, api_key_env, rate, concurrency, give_up_after, api_key_secret, rate_service,
+            http_settings(http_client, client_cert, ca_bundle, insecure),
+        )  # fmt: skip
         self._job = uuid.uuid4().hex[:12]
 
     def default_label(self) -> str:

@@ -31,6 +31,13 @@ def text(name: str, value: Any) -> str:
     return value
 
 
+def file_name(name: str, value: Any) -> str:
+    """A str that can name a file."""
+    if not text(name, value).strip() or not value.isprintable():
+        raise ConfigurationError(f"{name} is the name of a file, not {shown(value)}")
+    return str(value)
+
+
 def function(name: str, value: Any) -> Any:
     """What can be called."""
     if not callable(value):

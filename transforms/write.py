@@ -33,6 +33,7 @@ from beam_talonone.transforms.engines import (
     display_data,
     engine_config,
     engine_for,
+    http_settings,
     once_for,
 )
 from beam_talonone.transforms.metrics import WHILE_BUSY, count_outcome, count_read, count_requests
@@ -83,6 +84,10 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         concurrency: int = 64,
         give_up_after: float = 300.0,
         rate_service: str | None = None,
+        http_client: Literal["auto", "fast", "httpx"] = "auto",
+        client_cert: str | None = None,
+        ca_bundle: str | None = None,
+        insecure: bool = False,
         profile_mode: Literal["bulk", "rules"] = "bulk",
         events_api: Literal["v2", "v3"] = "v2",
         edit_closed: Literal["reopen"] | None = None,
@@ -101,8 +106,9 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
             raise ConfigurationError(f"assume_timezone {assume_timezone!r} is not a time zone such as Europe/Berlin")
         self._kind = kind
         self._config = engine_config(
-            base_url, api_key_env, rate, concurrency, give_up_after, api_key_secret, rate_service
-        )
+            base_url, api_key_env, rate, concurrency, give_up_after, api_key_secret, rate_service,
+            http_settings(http_client, client_cert, ca_bundle, insecure),
+        )  # fmt: skip
         self._build = BuildOptions(dry, results, profile_mode, events_api)
         self._options = SendOptions(dry=dry, edit_closed=edit_closed, effects=results)
         self._assume_timezone = assume_timezone

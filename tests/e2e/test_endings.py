@@ -157,7 +157,7 @@ def test_a_key_revoked_under_way_loses_nothing(sim: Simulator, tmp_path: Path) -
 def test_an_api_that_cannot_be_reached(sim: Simulator, tmp_path: Path) -> None:
     source = _source(tmp_path, 50)
     nobody = start(*backfill("http://127.0.0.1:9", source, tmp_path / "nobody", "--give-up-after", 3))
-    no_host = start(*backfill("http://no-such-host.invalid", source, tmp_path / "no-host"))
+    no_host = start(*backfill("https://no-such-host.invalid", source, tmp_path / "no-host"))
     no_tls = start(*backfill(sim.url.replace("http:", "https:"), source, tmp_path / "no-tls"))
     ended = nobody.end()
     ended.says(STOPPED, "--give-up-after", "http://127.0.0.1:9")

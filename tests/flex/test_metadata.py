@@ -44,8 +44,8 @@ SHARED = {
     "edit_closed": (["reopen"], ["", "true", "reopened"]),
     "assume_timezone": (["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+3"], ["", "+02:00"]),
     "base_url": (
-        ["https://yourcompany.europe-west1.talon.one", "https://a.example:8443/base"],
-        ["", "http://a.example", "a.example", "https://a.example?x=1", "https://user:pass@a.example", "https://a b"],
+        ["https://yourcompany.europe-west1.talon.one", "https://a.example:8443/base", "http://a.example"],
+        ["", "ftp://a.example", "a.example", "https://a.example?x=1", "https://user:pass@a.example", "https://a b"],
     ),
     "api_key_secret": (
         [SECRET, f"{SECRET}/versions/3", f"{SECRET}/versions/latest"],
@@ -57,6 +57,10 @@ SHARED = {
         ["", "ratelimit", "ratelimit:", ":8081", "http://ratelimit:8081", "ratelimit:0", "ratelimit:123456", "a b:1"],
     ),
     "concurrency": WHOLE,
+    "http_client": (["auto", "fast", "httpx"], ["", "curl", "fasthttpx"]),
+    "client_cert": (["/certs/client.pem"], ["", "client.pem", "gs://bucket/client.pem"]),
+    "ca_bundle": (["/certs/ca.pem"], ["", "ca.pem", "gs://bucket/ca.pem"]),
+    "insecure": TRUTHS,
     "sdk_container_image": (
         [f"{IMAGE}:0.1.0", f"{IMAGE}@sha256:{'0f' * 32}", "gcr.io/p/i:1", "localhost:5000/i:1"],
         ["", IMAGE, "stream:1", f"{IMAGE}@sha256:12", f"{IMAGE}:"],

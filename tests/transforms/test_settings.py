@@ -29,6 +29,10 @@ SETTINGS: dict[str, tuple[Any, ...]] = {
     "concurrency": (1,),
     "give_up_after": (1, 1.5),
     "rate_service": (None,),
+    "http_client": WORD,
+    "client_cert": (None, "no", "false", "ÿ"),
+    "ca_bundle": (None, "no", "false", "ÿ"),
+    "insecure": (True, False),
 }
 WRITE = {
     "kind": WORD, **SETTINGS, "profile_mode": WORD, "events_api": WORD, "edit_closed": (None,),
@@ -36,8 +40,7 @@ WRITE = {
 }  # fmt: skip
 LOOKUP = {"operation": WORD, "lookup": (None, object), **SETTINGS}
 READ = {
-    "subscriptions": WORD, "max_messages": (1,), "max_bytes": (1,), "max_lease": (1, 1.5),
-    "bundle": (1, 1.5), "together": (None, 1),
+    "subscriptions": WORD, "max_messages": (1,), "max_bytes": (1,), "bundle": (1, 1.5), "together": (None, 1),
 }  # fmt: skip
 FIRST = {"kind": "orders", "operation": "get_loyalty_balances", "subscriptions": [SUBSCRIPTION]}
 WRITE_YAML = {
