@@ -27,6 +27,7 @@ from beam_talonone.pipelines.options import parse_zone
 from beam_talonone.pipelines.shard_report import ShardReport, merged
 from beam_talonone.pipelines.shard_run import GraphOptions, ShardRun
 from beam_talonone.pipelines.spool_rows import Laid, Laying
+from beam_talonone.talonone.call_lane import call_lane
 from beam_talonone.talonone.quiet import quiet_process
 from beam_talonone.transforms.prepare import Prepare, Prepared
 from beam_talonone.transforms.sources import ReadRecords
@@ -72,7 +73,7 @@ def _read(pipeline: beam.Pipeline, kind: str, options: GraphOptions) -> Any:
 
 
 class Lay(beam.DoFn):  # type: ignore[misc]
-    """Prepared -> (its order, or else its customer, or else its place; the row as bytes)."""
+    """Prepared -> (its order, or else its customer, or what else a call holds, or its place; the row as bytes)."""
 
     def __init__(self, laying: Laying) -> None:
         self._laying = laying
@@ -86,6 +87,9 @@ class Lay(beam.DoFn):  # type: ignore[misc]
         session, customer = laid.row[SESSION], laid.row[CUSTOMER]
         if session is not None:
             key = f"order/{session}"
+        elif prepared.work is not None and prepared.work.kind == "calls":
+            sort, name = call_lane(prepared.work)
+            key = f"{'customer' if sort == 'profile' else sort}/{name}"
         else:
             key = f"{raw.file}/{raw.position}" if customer is None else f"customer/{customer}"
         yield key, msgspec.msgpack.encode(laid)

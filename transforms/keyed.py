@@ -1,7 +1,8 @@
 """A stream in order on an engine that keeps state by key and commits it with what it led to: Dataflow.
 
-Records go by order first, so that all versions of an order and its returns go one way, and then by customer, where a
-lane (talonone.lane) holds them; see transforms.lanes. There is no clock but event time: a record's timestamp is when
+Records go by order first, so that all versions of an order and what follows on it go one way, and then by customer,
+where a lane (talonone.lane) holds them; see transforms.lanes. A call that concerns neither goes by what else it holds
+(talonone.call_lane). There is no clock but event time: a record's timestamp is when
 it was published, and a timer fires when all that was published before it has come.
 """
 
@@ -16,6 +17,7 @@ from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
 
 from beam_talonone.schemas.operations import get_customer_session
+from beam_talonone.talonone.call_lane import call_lane
 from beam_talonone.talonone.courier import SendOptions
 from beam_talonone.talonone.lane import TOGETHER, Came, Rules, Source
 from beam_talonone.talonone.outcome import End
@@ -31,10 +33,6 @@ from beam_talonone.transforms.pubsub.message import Received
 from beam_talonone.transforms.write import DEAD, OTHERS, Written
 
 BY_ORDER = "by_order"
-
-CALLS = "calls"
-"""The lane of all calls: one may hold many customers, so that no customer's lane is the right one. What a call holds
-is held against the other lanes in the process that sends, but no order is kept with those."""
 
 Keyed = tuple[str, bytes]
 
@@ -64,7 +62,7 @@ class SendInOrder(beam.PTransform):  # type: ignore[misc]
 
 
 class ByKey(beam.DoFn):  # type: ignore[misc]
-    """(Received, Prepared) -> (lane, Came), or by order (order, Came) for orders and returns, or a dead letter."""
+    """(Received, Prepared) -> (lane, Came), or by order (order, Came) for what concerns one, or a dead letter."""
 
     def __init__(self, config: EngineConfig, job: str) -> None:
         self._config, self._job = config, job
@@ -81,10 +79,10 @@ class ByKey(beam.DoFn):  # type: ignore[misc]
             yield TaggedOutput(DEAD, self._dead(prepared, source))
             return
         came = Came(prepared.work, source, float(at)).to_bytes()
-        if kind in ("orders", "returns"):
+        if prepared.work.sessions:
             yield TaggedOutput(BY_ORDER, (prepared.work.sessions[0], came))
         else:
-            yield CALLS if kind == "calls" else customer_lane(prepared.work), came
+            yield "/".join(call_lane(prepared.work)) if kind == "calls" else customer_lane(prepared.work), came
 
     def _dead(self, prepared: Prepared, source: Source) -> dict[str, Any]:
         kind, record_id = prepared.raw.kind, prepared.id_or_none()
@@ -103,8 +101,9 @@ class FindLane(beam.DoFn):  # type: ignore[misc]
     """(order, Came) -> (lane, Came): the lane of the first customer that was known of the order, for as long as it is
     remembered.
 
-    A return without a customer waits for its order as long as it may. When none has come, its customer is asked for;
-    where the API does not know the order either, the lane is the order's own, for the order too when it comes.
+    A return without a customer, and a call on an order, wait for the order as long as they may. When none has come,
+    its customer is asked for. Where the API does not know the order either, the lane is the order's own, for the
+    order too when it comes.
     """
 
     LATER = TimerSpec("later", TimeDomain.WATERMARK)
@@ -119,7 +118,10 @@ class FindLane(beam.DoFn):  # type: ignore[misc]
         self, element: Keyed, lane: Any = LANE_STATE, waiting: Any = WAITING_STATE, later: Any = LATER_TIMER
     ) -> Iterator[Keyed]:
         came, known = Came.from_bytes(element[1]), lane.read()
-        if known is None and not came.work.profiles:
+        if known is None and not _tells_customer(came.work):
+            if _refers(came.work):
+                yield customer_lane(came.work), element[1]
+                return
             waiting.add(element[1])
             # a little less than it waits in its lane: it must be there when what came with it leaves
             later.set(instant(came.at + max(0.0, self._rules.settle - TOGETHER)))
@@ -155,11 +157,22 @@ class FindLane(beam.DoFn):  # type: ignore[misc]
         yield from _in_lane(found, all_came)
 
 
+def _tells_customer(work: Work) -> bool:
+    """Whether a record says whose its order is. What else a call names need not be that customer."""
+    own = work.kind in ("orders", "returns") or work.parts[0].request.operation == "update_customer_session_v2"
+    return own and bool(work.profiles)
+
+
+def _refers(work: Work) -> bool:
+    """Whether it is an event, which has a customer of its own and only refers to an order."""
+    return work.parts[0].request.operation == "track_event_v3"
+
+
 def _in_lane(lane: str, all_came: Iterable[Came]) -> Iterator[Keyed]:
     """Into the lane, where a return without a customer is its customer's."""
     sort, _, name = lane.partition("/")
     for came in all_came:
         work = came.work
-        if sort == "profile" and not work.profiles:
+        if sort == "profile" and work.kind == "returns" and not work.profiles:
             came = msgspec.structs.replace(came, work=msgspec.structs.replace(work, profiles=[name]))
         yield lane, came.to_bytes()

@@ -16,6 +16,7 @@ from beam_talonone.schemas.raw import Raw
 from beam_talonone.schemas.reasons import Reason, Skip, Stage
 from beam_talonone.schemas.records import MODELS
 from beam_talonone.talonone.build import BuildOptions
+from beam_talonone.talonone.call_lane import together
 from beam_talonone.talonone.courier import SendOptions
 from beam_talonone.talonone.done import applied_parts
 from beam_talonone.talonone.dry import not_dry
@@ -42,6 +43,7 @@ from beam_talonone.transforms.send import Sending, in_window
 from beam_talonone.transforms.settings import flag, one_of, text
 
 DEAD, OTHERS = "dead_letters", "others"
+CALLS = "calls"
 Line = dict[str, Any]
 
 
@@ -67,10 +69,11 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
     `give_up_after` in seconds. All steps of a process with the same settings share one rate; several processes share
     one where `rate_service` is the HOST:PORT of Envoy's rate limit service (docs/runners.md). Records
     of one order and of one customer are sent one at a time and in order; the step holds back what comes faster than
-    the rate. All calls keep one order, so one worker sends them. What the API would do twice (docs/operations.md) is
-    not sent again when a bundle is tried again, as long as the worker lives; to survive a kill it takes the journal
-    of `beam-talonone backfill`. Raises ConfigurationError when a setting is missing or wrong; a refused key or an API
-    that is unreachable for too long fails the pipeline, and no record becomes a dead letter for it.
+    the rate. Calls that hold nothing in common are sent side by side. What the API would do twice
+    (docs/operations.md) is not sent again when a bundle is tried again, as long as the worker lives; to survive a
+    kill it takes the journal of `beam-talonone backfill`. Raises ConfigurationError when a setting is missing or
+    wrong; a refused key or an API that is unreachable for too long fails the pipeline, and no record becomes a dead
+    letter for it.
     """
 
     def __init__(
@@ -180,9 +183,9 @@ class ValidateRecords(beam.DoFn):  # type: ignore[misc]
             yield TaggedOutput(DEAD, self._dead(prepared, came))
             return
         work = prepared.work
-        # a call may hold many customers: all calls keep one order
+        # a call may hold many customers: which calls belong together shows when all are there
         first = work.sessions if self._kind in ("orders", "returns") else work.profiles
-        lane = self._kind if self._kind == "calls" else (first or [work.id])[0]
+        lane = CALLS if self._kind == "calls" else f"{self._kind}/{(first or [work.id])[0]}"
         yield lane, (work.to_bytes(), came)
 
     def _dead(self, prepared: Prepared, came: bytes) -> dict[str, Any]:
@@ -200,12 +203,16 @@ class FindLanes(beam.DoFn):  # type: ignore[misc]
     """All versions of an order (or whatever shares a key) -> (customer to be ordered with, (work, record)).
 
     An order that changes its customer, as a guest's does, goes with the last one, so that its versions stay in order.
+    Calls go with those that hold what they hold.
     """
 
     def process(self, group: tuple[str, Iterable[Packed]]) -> Iterator[tuple[str, Packed]]:
         key, packed = group
         works = sorted(((Work.from_bytes(work), work, record) for work, record in packed), key=_in_order)
-        named = [work.profiles[0] for work, _, _ in works if work.profiles and work.kind != "calls"]
+        if key == CALLS:
+            yield from together((work, (blob, record)) for work, blob, record in works)
+            return
+        named = [work.profiles[0] for work, _, _ in works if work.profiles]
         lane = named[-1] if named else key
         for _, blob, record in works:
             yield lane, (blob, record)
