@@ -30,6 +30,12 @@ from beam_talonone.transforms.sources import ReadRecords
 
 BATCH = 500
 
+BATCH_BYTES = 16 << 20
+"""A batch is written when its records as they came are this large: a record may have 16 MiB."""
+
+CAME = 16
+"""Where the record as it came stands in a row."""
+
 BRANCH_BITS = 48
 """Each branch of the graph numbers its records in a range of its own."""
 
@@ -89,6 +95,7 @@ class WriteSpool(beam.DoFn):  # type: ignore[misc]
     def setup(self) -> None:
         self._connection = spool.connect(Path(self._path), fresh=True)
         self._laid: list[Laid] = []
+        self._bytes = 0
 
     def start_bundle(self) -> None:
         row = self._connection.execute(
@@ -97,8 +104,10 @@ class WriteSpool(beam.DoFn):  # type: ignore[misc]
         self._last = int(row[0] or self._first)
 
     def process(self, prepared: Prepared) -> Iterator[None]:
-        self._laid.append(self._laying.laid(prepared, self._place(prepared)))
-        if len(self._laid) >= BATCH:
+        laid = self._laying.laid(prepared, self._place(prepared))
+        self._laid.append(laid)
+        self._bytes += len(laid.row[CAME] or b"")
+        if len(self._laid) >= BATCH or self._bytes >= BATCH_BYTES:
             self._flush()
         return iter(())
 
@@ -119,6 +128,7 @@ class WriteSpool(beam.DoFn):  # type: ignore[misc]
         lay_down(self._connection, self._laid, self._last + 1)
         self._last += len(self._laid)
         self._laid.clear()
+        self._bytes = 0
 
 
 def lay_down(connection: Any, laid: list[Laid], first: int) -> None:

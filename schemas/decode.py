@@ -17,7 +17,7 @@ def decode(raw: Raw) -> dict[str, Any]:
     if raw.broken is not None:
         if raw.whole_file:
             raise InvalidRecord(Reason.UNREADABLE_FILE, raw.broken)
-        long = raw.broken.startswith("line longer")
+        long = raw.broken.startswith(("line longer", "record larger"))
         raise InvalidRecord(Reason.LINE_TOO_LONG if long else Reason.BAD_ROW, raw.broken)
     if raw.line is not None:
         return _object(raw.line)

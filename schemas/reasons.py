@@ -30,7 +30,7 @@ class Reason(StrEnum):
         "unreadable_file",
         "a file could not be opened, or breaks off here; what came before it counts",
     )
-    LINE_TOO_LONG = "line_too_long", "a line longer than 16 MiB"
+    LINE_TOO_LONG = "line_too_long", "a line, or a record of any format, larger than 16 MiB"
     NOT_JSON = "not_json", "the line is not JSON"
     NOT_AN_OBJECT = "not_an_object", "the JSON is not an object"
     BAD_ROW = "bad_row", "a CSV, Avro or Parquet row that has no shape a record could have"

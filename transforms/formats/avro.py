@@ -9,19 +9,20 @@ from io import BytesIO
 from typing import IO, Any, NamedTuple
 
 import fastavro
-import pyarrow
 
-from beam_talonone.schemas.raw import Raw
 from beam_talonone.transforms.formats.avro_types import marked
 from beam_talonone.transforms.formats.errors import BadFile, BadRow
-from beam_talonone.transforms.formats.files import is_passing
-from beam_talonone.transforms.formats.lines import CHUNK
-from beam_talonone.transforms.formats.shard import Cursor, Cut, Shard
+from beam_talonone.transforms.formats.lines import CHUNK, LONGEST, TOO_LARGE
 from beam_talonone.transforms.formats.values import fields_of
 
 MAGIC = b"Obj\x01"
 SYNC = 16
 CUT_OFF = "the file is cut off: its last block is incomplete"
+LONGEST_BLOCK = 256 << 20
+"""Bytes of a block when it is unpacked."""
+
+XZ_MEMORY = 256 << 20
+
 _META = {"type": "map", "values": "bytes"}
 
 
@@ -34,18 +35,37 @@ class Header(NamedTuple):
     end: int
 
 
-def _inflate(data: bytes) -> bytes:
-    unpack = zlib.decompressobj(-zlib.MAX_WBITS)
-    plain = unpack.decompress(data)
-    if not unpack.eof:
-        raise BadFile("damaged data: a deflated block is incomplete")
+def _bounded(plain: bytes, *, whole: bool = True) -> bytes:
+    if len(plain) > LONGEST_BLOCK:
+        raise BadFile(f"damaged data: a block unpacks to more than {LONGEST_BLOCK >> 20} MiB")
+    if not whole:
+        raise BadFile("damaged data: a packed block is incomplete")
     return plain
 
 
+def _inflate(data: bytes) -> bytes:
+    unpack = zlib.decompressobj(-zlib.MAX_WBITS)
+    return _bounded(unpack.decompress(data, LONGEST_BLOCK + 1), whole=unpack.eof)
+
+
+def _bunzip(data: bytes) -> bytes:
+    unpack = bz2.BZ2Decompressor()
+    return _bounded(unpack.decompress(data, LONGEST_BLOCK + 1), whole=unpack.eof)
+
+
+def _unxz(data: bytes) -> bytes:
+    unpack = lzma.LZMADecompressor(memlimit=XZ_MEMORY)
+    return _bounded(unpack.decompress(data, LONGEST_BLOCK + 1), whole=unpack.eof)
+
+
 def _unsnap(data: bytes) -> bytes:
+    import pyarrow  # a fifth of a second, which files of other codecs need not wait
+
     body, crc = data[:-4], data[-4:]
     stream = BytesIO(body)
     size = _varint(stream, stream.read(1))
+    if size > LONGEST_BLOCK:
+        raise BadFile(f"damaged data: a block unpacks to more than {LONGEST_BLOCK >> 20} MiB")
     plain: bytes = pyarrow.decompress(body, decompressed_size=size, codec="snappy", asbytes=True)
     if zlib.crc32(plain) != int.from_bytes(crc, "big"):
         raise BadFile("damaged data: a block does not have the checksum it says")
@@ -53,62 +73,76 @@ def _unsnap(data: bytes) -> bytes:
 
 
 def _unzstd(data: bytes) -> bytes:
-    plain: bytes = pyarrow.CompressedInputStream(pyarrow.BufferReader(data), "zstd").read()
-    return plain
+    import pyarrow
+
+    with pyarrow.CompressedInputStream(pyarrow.BufferReader(data), "zstd") as stream:
+        parts, size = [], 0
+        while size <= LONGEST_BLOCK and (part := stream.read(CHUNK)):
+            parts.append(part)
+            size += len(part)
+    return _bounded(b"".join(parts))
 
 
 _CODECS: dict[str, Callable[[bytes], bytes]] = {
     "null": lambda data: data,
     "deflate": _inflate,
-    "bzip2": bz2.decompress,
-    "xz": lzma.decompress,
+    "bzip2": _bunzip,
+    "xz": _unxz,
     "snappy": _unsnap,
     "zstandard": _unzstd,
 }
 
 
-def cuts(handle: IO[bytes], shard_bytes: int) -> Iterator[Cut]:
-    """Where shards begin: at the first block before which the shard has `shard_bytes` or more."""
+def cuts(handle: IO[bytes], shard_bytes: int) -> Iterator[tuple[int, int]]:
+    """Where shards begin, and the position of their first record: at the first block before which the shard has
+    `shard_bytes` or more."""
     header = read_header(handle)
     start, offset, position = 0, header.end, 1
     while (frame := _frame(handle)) is not None:
         if offset - start >= shard_bytes:
             start = offset
-            yield Cut(start, position)
+            yield start, position
         count, size = frame
         handle.seek(size, 1)
         _check_sync(handle, header)
         offset, position = handle.tell(), position + count
 
 
-def read(handle: IO[bytes], shard: Shard, cursor: Cursor) -> Iterator[Raw]:
-    """The shard's records, block by block. Raises BadFile and what fastavro raises on damaged data."""
+def read(
+    handle: IO[bytes], kind: str, start: int, end: int | None, *, each: bool = False
+) -> Iterator[dict[str, Any] | BadRow]:
+    """The records from byte `start` to before `end`, block by block. Raises BadFile and what fastavro raises on
+    damaged data."""
     header = read_header(handle)
-    if shard.start:
-        handle.seek(shard.start)
-    while shard.end is None or handle.tell() < shard.end:
+    if start:
+        handle.seek(start)
+    while end is None or handle.tell() < end:
         frame = _frame(handle)
         if frame is None:
             return
         count, size = frame
         packed = _exactly(handle, size)
         _check_sync(handle, header)
-        block = BytesIO(header.unpack(packed))
+        plain = header.unpack(packed)
+        # Records of which none has a byte hold nothing, and a block can claim as many as it likes.
+        if count > len(plain):
+            raise BadFile(f"damaged data: a block claims {count:,} records in {len(plain):,} bytes")
+        block = BytesIO(plain)
         for _ in range(count):
-            yield _record(shard, cursor.position, block, header)
-            cursor.position += 1
+            began = block.tell()
+            row = _record(kind, block, header)
+            yield BadRow(TOO_LARGE) if block.tell() - began > LONGEST else row
         if block.read(1):
             raise BadFile("damaged data: a block holds more than the records it announces")
 
 
-def _record(shard: Shard, position: int, block: BytesIO, header: Header) -> Raw:
+def _record(kind: str, block: BytesIO, header: Header) -> dict[str, Any] | BadRow:
     # surrogateescape keeps the place in the block when a text is not UTF-8; fields_of finds it then.
     record = fastavro.schemaless_reader(block, header.schema, None, handle_unicode_errors="surrogateescape")
     try:
-        fields = fields_of(shard.kind, record)
+        return fields_of(kind, record)
     except BadRow as error:
-        return Raw(shard.kind, shard.file, position, "avro", None, None, str(error), whole_file=False)
-    return Raw(shard.kind, shard.file, position, "avro", None, fields, None)
+        return error
 
 
 def read_header(handle: IO[bytes]) -> Header:
@@ -120,9 +154,9 @@ def read_header(handle: IO[bytes]) -> Header:
         sync = _exactly(handle, SYNC)
         schema = fastavro.parse_schema(marked(json.loads(meta["avro.schema"])), {})
         codec = meta.get("avro.codec", b"null").decode()
+    except RecursionError:
+        raise BadFile("the Avro header is damaged: its schema is nested too deep") from None
     except Exception as error:
-        if is_passing(error):
-            raise
         raise BadFile(f"the Avro header is damaged: {type(error).__name__}: {error}") from error
     if codec not in _CODECS:
         raise BadFile(f"the codec {codec} is not supported: write the file with one of {', '.join(_CODECS)}")

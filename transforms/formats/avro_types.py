@@ -11,7 +11,11 @@ from typing import Any
 
 from fastavro.read import LOGICAL_READERS
 
-from beam_talonone.transforms.formats.values import float_of_single
+from beam_talonone.transforms.formats.values import MOST_DIGITS, float_of_single
+
+MOST_BYTES = 400
+"""Of a decimal. A longer one, of about a thousand digits, is handed on as the bytes it is; so is every decimal of a
+schema whose scale is no number of digits."""
 
 _MARK = "beam-talonone-"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,11 +43,17 @@ def marked(schema: Any) -> Any:
             out[place] = marked(schema[place])
     kind = schema.get("type")
     logical = "single" if kind == "float" else out.pop("logicalType", None)
+    if logical == "decimal" and not _is_scale(schema.get("scale", 0)):
+        logical = None
     if f"{kind}-{_MARK}{logical}" in _READERS:
         out["logicalType"] = _MARK + str(logical)
     elif isinstance(kind, dict | list):
         out["type"] = marked(kind)
     return out
+
+
+def _is_scale(scale: Any) -> bool:
+    return isinstance(scale, int) and not isinstance(scale, bool) and 0 <= scale <= MOST_DIGITS
 
 
 def _instant(nanoseconds: int, epoch: datetime) -> Callable[..., Any]:
@@ -74,7 +84,9 @@ def _date(value: int, *_: Any) -> Any:
         return value
 
 
-def _decimal(value: bytes, schema: Any, *_: Any) -> Decimal:
+def _decimal(value: bytes, schema: Any, *_: Any) -> Any:
+    if len(value) > MOST_BYTES:
+        return value
     # From text, as arithmetic would round to the precision of a context.
     return Decimal(f"{int.from_bytes(value, 'big', signed=True)}E-{schema.get('scale', 0)}")
 

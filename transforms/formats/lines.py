@@ -7,6 +7,8 @@ from beam_talonone.transforms.formats.errors import BadFile
 
 CHUNK = 1 << 20
 LONGEST = 16 << 20
+"""Bytes of a record, whatever the format."""
+TOO_LARGE = "record larger than 16 MiB"
 HEAD = 4096
 BOM = b"\xef\xbb\xbf"
 

@@ -1,53 +1,71 @@
 """Parquet files by pyarrow, a few rows at a time."""
 
+import io
+import itertools
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from beam_talonone.schemas.raw import Raw
 from beam_talonone.transforms.formats.errors import BadFile, BadRow
-from beam_talonone.transforms.formats.shard import Cursor, Cut, Shard
 from beam_talonone.transforms.formats.values import fields_of, float_of_single
 
 BATCH_ROWS = 1000
+ROWS_FREE, ROWS_PER_BYTE = 100_000, 100
 COLUMN_BUFFER = 256 << 10
 
 Convert = Callable[[Any], Any]
 
 
-def cuts(handle: IO[bytes], shard_bytes: int) -> Iterator[Cut]:
-    """Where shards begin: at the first row group before which the shard has `shard_bytes` or more, unpacked."""
+def cuts(handle: IO[bytes], shard_bytes: int) -> Iterator[tuple[int, int]]:
+    """Where shards begin, and the position of their first row: at the first row group before which the shard has
+    `shard_bytes` or more, unpacked."""
     metadata = _open(handle).metadata
     size, position = 0, 1
     for group in range(metadata.num_row_groups):
         if size >= shard_bytes:
             size = 0
-            yield Cut(group, position)
+            yield group, position
         size += metadata.row_group(group).total_byte_size
         position += metadata.row_group(group).num_rows
 
 
-def read(handle: IO[bytes], shard: Shard, cursor: Cursor) -> Iterator[Raw]:
-    """The rows of the shard's row groups. Raises BadFile and what pyarrow raises on damaged data."""
+def read(
+    handle: IO[bytes], kind: str, start: int, end: int | None, *, each: bool = False
+) -> Iterator[dict[str, Any] | BadRow]:
+    """The rows of the row groups from `start` to before `end`. Raises BadFile, and what pyarrow raises on damage.
+
+    With `each` they are decoded one at a time.
+    """
     file = _open(handle)
+    _check_rows(file.metadata, handle.seek(0, io.SEEK_END))
     names = file.schema_arrow.names
     if len(set(names)) < len(names):
         raise BadFile("the schema has two columns of the same name")
-    end = file.metadata.num_row_groups if shard.end is None else shard.end
     target = pa.schema([(field.name, plain_type(field.type)) for field in file.schema_arrow])
     converts = {field.name: convert for field in target if (convert := converter(field.type)) is not None}
     # One row group at a time: a batch over two of them would lose rows of the first when the second is damaged.
-    for group in range(shard.start, end):
-        for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], use_threads=False):
-            columns = [
-                column if column.type == type_ else column.cast(type_, safe=False)
-                for column, type_ in zip(batch.columns, target.types, strict=True)
-            ]
-            for row in _rows(pa.RecordBatch.from_arrays(columns, names=names)):
-                yield _record(shard, cursor.position, row, converts)
-                cursor.position += 1
+    for group in range(start, file.metadata.num_row_groups if end is None else end):
+        done, one_by_one = 0, each
+        try:
+            for row in [] if one_by_one else _rows_of(file, group, BATCH_ROWS, target):
+                done += 1
+                yield _record(kind, row, converts)
+        except (OSError, MemoryError, ValueError, pa.ArrowException):
+            one_by_one = True  # what is in the damaged batch before the damage counts
+        if one_by_one:
+            for row in itertools.islice(_rows_of(file, group, 1, target), done, None):
+                yield _record(kind, row, converts)
+
+
+def _rows_of(file: Any, group: int, many: int, target: Any) -> Iterator[dict[str, Any] | BadRow]:
+    for batch in file.iter_batches(many, row_groups=[group], use_threads=False):
+        columns = [
+            column if column.type == type_ else column.cast(type_, safe=False)
+            for column, type_ in zip(batch.columns, target.types, strict=True)
+        ]
+        yield from _rows(pa.RecordBatch.from_arrays(columns, names=target.names))
 
 
 def _open(handle: IO[bytes]) -> Any:
@@ -58,12 +76,20 @@ def _open(handle: IO[bytes]) -> Any:
         raise BadFile(f"not a whole Parquet file: {error}") from error
 
 
+def _check_rows(metadata: Any, size: int) -> None:
+    """Rows without values take no bytes, and a file can claim as many as it likes. Raises BadFile."""
+    if metadata.num_rows > ROWS_FREE + ROWS_PER_BYTE * size:
+        raise BadFile(f"damaged data: the file claims {metadata.num_rows:,} rows in {size:,} bytes")
+
+
 def _rows(batch: Any) -> Iterator[dict[str, Any] | BadRow]:
     try:
-        yield from batch.to_pylist()
-        return
+        rows = batch.to_pylist()
     except (ValueError, OverflowError, pa.ArrowException):
-        pass
+        rows = None
+    if rows is not None:
+        yield from rows
+        return
     # A value that Python cannot hold (a year beyond 9999, text that is not UTF-8) costs its own row only.
     for index in range(batch.num_rows):
         try:
@@ -74,16 +100,15 @@ def _rows(batch: Any) -> Iterator[dict[str, Any] | BadRow]:
             yield row
 
 
-def _record(shard: Shard, position: int, row: dict[str, Any] | BadRow, converts: dict[str, Convert]) -> Raw:
+def _record(kind: str, row: dict[str, Any] | BadRow, converts: dict[str, Convert]) -> dict[str, Any] | BadRow:
+    if isinstance(row, BadRow):
+        return row
     try:
-        if isinstance(row, BadRow):
-            raise row
         for name, convert in converts.items():
             row[name] = convert(row[name])
-        fields = fields_of(shard.kind, row)
+        return fields_of(kind, row)
     except BadRow as error:
-        return Raw(shard.kind, shard.file, position, "parquet", None, None, str(error), whole_file=False)
-    return Raw(shard.kind, shard.file, position, "parquet", None, fields, None)
+        return error
 
 
 def plain_type(type_: Any) -> Any:

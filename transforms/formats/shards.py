@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import IO, NamedTuple
 
 from beam_talonone.schemas.raw import Raw
 from beam_talonone.talonone.logs import say
-from beam_talonone.transforms.formats import avro, csv, jsonl, parquet
+from beam_talonone.transforms.formats import csv, decoder, jsonl
 from beam_talonone.transforms.formats.errors import CannotReadNow
 from beam_talonone.transforms.formats.files import in_words, is_passing, open_file
 from beam_talonone.transforms.formats.shard import Cursor, Cut, Input, Shard
@@ -23,8 +24,8 @@ class _Reader(NamedTuple):
 _READERS = {
     "jsonl": _Reader(jsonl.cuts, jsonl.read),
     "csv": _Reader(csv.cuts, csv.read),
-    "avro": _Reader(avro.cuts, avro.read),
-    "parquet": _Reader(parquet.cuts, parquet.read),
+    "avro": _Reader(partial(decoder.cuts, "avro"), decoder.read),
+    "parquet": _Reader(partial(decoder.cuts, "parquet"), decoder.read),
 }
 
 
@@ -57,6 +58,8 @@ def read_shard(shard: Shard) -> Iterator[Raw]:
     try:
         with open_file(shard.file, shard.format.gzip) as handle:
             yield from _READERS[shard.format.name].read(handle, shard, cursor)
+    except CannotReadNow:
+        raise
     except Exception as error:  # the libraries raise nearly everything on damaged data
         if is_passing(error):
             raise CannotReadNow(f"{shard.file} cannot be read: {in_words(error)}") from error

@@ -3,42 +3,84 @@
 import math
 import struct
 from contextlib import suppress
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.transforms.formats.errors import BadRow
+from beam_talonone.transforms.formats.wire import packed, packed_decimal
+
+MOST_DIGITS = 1000
+"""Decimals of more digits before or after the point stay as they are."""
 
 
 def fields_of(kind: str, record: Any) -> dict[str, Any]:
-    """A record of a typed file as the record layer takes it. Raises BadRow for text that is not UTF-8.
+    """A record of a typed file, packed for the wire. Raises BadRow for one that cannot be told.
 
-    None means absent and is left out, but not an order's own `customer_id` (a guest), nor in lists. Decimals lose
-    trailing zeros. The `body` of a call is JSON in a string and is parsed; text that is not JSON is left as it is.
+    None and NaN mean absent and are left out, but not an order's own `customer_id` (a guest), nor in lists. Decimals
+    lose trailing zeros.
     """
     if not isinstance(record, dict):
         raise BadRow("not a record: the file's schema is not one")
     fields: dict[str, Any] = tidy(record)
     if kind == "orders" and "customer_id" in record:
         fields.setdefault("customer_id", None)
+    return fields
+
+
+def with_body(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """The `body` of a call is JSON in a string and is parsed; text that is not JSON is left as it is."""
     if kind == "calls" and isinstance(fields.get("body"), str):
         with suppress(ValueError):
             fields["body"] = jsonio.loads(fields["body"])
     return fields
 
 
-def tidy(value: Any) -> Any:
-    """`value` without the Nones of its dicts and with plain decimals. Raises BadRow for text that is not UTF-8."""
+def tidy(value: Any, depth: int = jsonio.MAX_DEPTH) -> Any:
+    """`value` without the Nones and NaNs of its dicts, with plain decimals, packed for the wire.
+
+    Raises BadRow for text that is not UTF-8, and for what is nested deeper than `depth` levels.
+    """
     kind = type(value)
     if kind is str:
         return value if value.isascii() else _utf8(value)
-    if kind is dict:
-        return {tidy(name): tidy(item) for name, item in value.items() if item is not None}
-    if kind is list:
-        return [tidy(item) for item in value]
+    if kind in _AS_THEY_ARE:
+        return value
     if kind is Decimal:
-        return plain_decimal(value)
-    return value
+        return packed_decimal(plain_text(value))
+    if kind is not dict and kind is not list:
+        return packed(value)
+    if not depth:
+        raise BadRow(f"record nested deeper than {jsonio.MAX_DEPTH} levels")
+    if kind is list:
+        return [tidy(item, depth - 1) for item in value]
+    fields = {}
+    for name, item in value.items():
+        if item is None or (type(item) is float and item != item):  # NaN alone is not equal to itself
+            continue
+        if type(name) is not str or not name.isascii():
+            name = _name(name)
+        # what nearly all values are, without a call
+        as_it_is = type(item) is int or (type(item) is str and item.isascii())
+        fields[name] = item if as_it_is else tidy(item, depth - 1)
+    return fields
+
+
+_AS_THEY_ARE = frozenset({int, float, bool, type(None)})
+
+
+def _name(name: Any) -> str:
+    if isinstance(name, bytes):
+        try:
+            return name.decode()
+        except UnicodeDecodeError:
+            raise BadRow("a map with a key that is not UTF-8 text") from None
+    if isinstance(name, int | date):
+        return str(int(name)) if isinstance(name, int) else name.isoformat()
+    if not isinstance(name, str):
+        raise BadRow(f"a map whose keys are no text: {type(name).__name__}")
+    return _utf8(name)
 
 
 def _utf8(text: str) -> str:
@@ -51,9 +93,16 @@ def _utf8(text: str) -> str:
 
 def plain_decimal(value: Decimal) -> Decimal:
     """`value` without trailing zeros and never in exponent form: 19.990000000 -> 19.99, 100.00 -> 100."""
+    return Decimal(plain_text(value))
+
+
+def plain_text(value: Decimal) -> str:
+    """The digits of `value` without trailing zeros, and never in exponent form unless they are very many."""
+    if not value.is_finite() or abs(value.adjusted()) > MOST_DIGITS:
+        return str(value)  # no amount, no id: it would only be long
     # Not normalize(): that rounds to the context's precision, and turns 100 into 1E+2.
     text = format(value, "f")
-    return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def float_of_single(value: float) -> float:
