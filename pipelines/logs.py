@@ -1,5 +1,6 @@
 """What the commands write on stderr: text for a person, or a JSON object a line with TALONONE_LOG_FORMAT=json."""
 
+import contextlib
 import json
 import logging
 import os
@@ -54,13 +55,14 @@ def _ended(failed: threading.ExceptHookArgs) -> None:
 
 
 def notice(text: str, severity: str = "INFO") -> None:
-    """A line for the person at the terminal, or for who reads the logs."""
+    """A line for the person at the terminal, or for who reads the logs. Never raises."""
     if as_json():
         now = datetime.now(UTC)
         line = _line(now, severity, {"logger": "beam-talonone", "message": text})
     else:
         line = f"beam-talonone: {text}"
-    print(without_keys(line), file=sys.stderr, flush=True)
+    with contextlib.suppress(Exception):  # a closed pipe or a full disk must not end the thread that says it
+        print(without_keys(line), file=sys.stderr, flush=True)
 
 
 def stderr_console() -> Console:

@@ -1,15 +1,13 @@
 """Prism, the engine of local streams: found, started, and never left behind."""
 
-import ctypes
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +18,20 @@ from beam_talonone.talonone.errors import ConfigurationError, StopRun
 
 START_TIMEOUT = 30.0
 YEARS = 10 * 365 * 86_400
+
+_STARTER = """
+import ctypes, os, signal, sys
 PR_SET_PDEATHSIG = 1
+parent, command = int(sys.argv[1]), sys.argv[2:]
+ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+if os.getppid() != parent:  # it ended before we could ask
+    sys.exit(1)
+try:
+    os.execv(command[0], command)
+except OSError as error:
+    sys.exit(f"{command[0]}: {error.strerror}")
+"""
+"""What becomes the engine: the request outlives the exec."""
 
 
 def prism_binary(location: str | None) -> str | None:
@@ -77,8 +88,8 @@ class Prism:
     alone and the stream can drain; and it dies with the thread that started it, whatever kills that."""
 
     def __init__(self, options: Any, location: str | None, log: Path) -> None:
-        """`options` are Beam's, `log` takes what Prism says. To be called in the main thread, before any other is
-        started. Raises StopRun when it does not come up."""
+        """`options` are Beam's, `log` takes what Prism says. To be called in the main thread, with which it dies.
+        Raises StopRun when it does not come up."""
         from apache_beam.options.pipeline_options import PrismRunnerOptions
         from apache_beam.runners.portability.prism_runner import PrismJobServer
 
@@ -94,11 +105,11 @@ class Prism:
                 f" `go install github.com/apache/beam/sdks/v2/go/cmd/prism@v{version('apache-beam')}`"
             ) from None
         self._log = log
+        words = _dying_with_us([str(word) for word in command])
         try:
             with log.open("wb") as says:
                 self._process = subprocess.Popen(
-                    [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=says, stderr=says,
-                    start_new_session=True, preexec_fn=_dies_with_parent(),  # noqa: PLW1509  no thread of ours runs yet
+                    words, stdin=subprocess.DEVNULL, stdout=says, stderr=says, start_new_session=True
                 )  # fmt: skip
         except OSError as error:
             raise StopRun(f"Prism did not start: {error.filename}: {error.strerror}") from None
@@ -143,18 +154,15 @@ class Prism:
         raise StopRun(f"Prism did not start: {said[-1][:300] if said else 'it says nothing'}")
 
 
-def _dies_with_parent() -> Callable[[], None] | None:
-    """What the new process runs first: ask the kernel to kill it when its parent ends, whatever ends that."""
-    if sys.platform != "linux":
-        return None
-    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+def _dying_with_us(command: list[str]) -> list[str]:
+    """The command, started by a few lines that ask the kernel to kill it when we end, whatever ends us.
 
-    def ask() -> None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it ended before we could ask
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    return ask
+    They run in a process of their own: code between fork and exec in ours could wait for ever for a lock that another
+    thread of ours has, of gRPC for example.
+    """
+    if sys.platform != "linux" or not sys.executable:
+        return command
+    return [sys.executable, "-I", "-S", "-c", _STARTER, str(os.getpid()), *command]
 
 
 def _first_line(error: Exception) -> str:

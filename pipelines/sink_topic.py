@@ -1,5 +1,6 @@
 """Lines as messages of a Pub/Sub topic, tried again for ever."""
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -12,7 +13,8 @@ from google.auth.exceptions import GoogleAuthError
 from google.pubsub_v1 import PublisherClient, PubsubMessage
 
 from beam_talonone.schemas import jsonio
-from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.errors import ConfigurationError, StopRun
+from beam_talonone.talonone.threads import start_thread
 
 GATHER = 0.015
 """Seconds in which lines gather for one request."""
@@ -50,6 +52,7 @@ class TopicSink:
 
     def __init__(self, topic: str, what: str, notice: Callable[[str], None], publish: Publish | None = None) -> None:
         self._topic, self._what, self._notice = topic, what, notice
+        self.failure: StopRun | None = None
         self._publish = publish or _publisher(topic)
         self._changed = threading.Condition()
         self._lines: deque[_Line] = deque()
@@ -69,13 +72,14 @@ class TopicSink:
         known = {name: _cut_to(value, LONGEST_ATTRIBUTE) for name, value in attributes.items()}
         size = len(data) + sum(len(name) + len(value.encode()) + 16 for name, value in known.items())
         with self._changed:
+            if self.failure is not None:
+                raise self.failure
             if self._hurry:
                 raise RuntimeError(f"the sink of {self._topic} is closed")
             self._lines.append(_Line(PubsubMessage(data=data, attributes=known), size, then))
             self._waiting += 1
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="publish", daemon=True)
-                self._thread.start()
+                self._thread = start_thread("publish", self._run, self._failed_for_good)
             self._changed.notify_all()
 
     def close(self) -> int:
@@ -84,7 +88,7 @@ class TopicSink:
         with self._changed:
             self._hurry = True
             self._changed.notify_all()
-            self._changed.wait_for(lambda: not self._waiting, CLOSE_WITHIN)
+            self._changed.wait_for(lambda: not self._waiting or self._closed, CLOSE_WITHIN)
             self._closed = True
             self._changed.notify_all()
             return self._waiting
@@ -123,7 +127,7 @@ class TopicSink:
             return  # nobody waits for them any more
         if self._said_at is not None:
             self._said_at = None
-            self._notice(f"{self._what} go to {self._topic} again")
+            self._tell(f"{self._what} go to {self._topic} again")
         for line in batch:
             line.then()
         with self._changed:
@@ -138,7 +142,17 @@ class TopicSink:
         now = time.monotonic()
         if self._said_at is None or now - self._said_at >= SAY_EVERY:
             self._said_at = now
-            self._notice(f"cannot publish {self._what} to {self._topic}: {_in_words(error)}; {waiting} wait")
+            self._tell(f"cannot publish {self._what} to {self._topic}: {_in_words(error)}; {waiting} wait")
+
+    def _tell(self, text: str) -> None:
+        with contextlib.suppress(Exception):  # who cannot be told must not keep the lines from being published
+            self._notice(text)
+
+    def _failed_for_good(self, why: StopRun) -> None:
+        with self._changed:
+            self.failure = why
+            self._closed = self._hurry = True
+            self._changed.notify_all()
 
     def _pause(self, seconds: float) -> None:
         with self._changed:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from beam_talonone.schemas import jsonio
-from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.errors import ConfigurationError, StopRun
 
 _PATH = re.compile(
     r"projects/(?:[a-z0-9.-]+:)?(?:[a-z](?:[a-z0-9-]{0,28}[a-z0-9])?|[0-9]+)"
@@ -35,7 +35,10 @@ Notice = Callable[[str], None]
 
 
 class Sink(Protocol):
-    """Takes lines, from any thread."""
+    """Takes lines, from any thread. `failure` is why it will never write them: a thread of it has ended."""
+
+    @property
+    def failure(self) -> StopRun | None: ...
 
     def write(self, line: dict[str, Any], attributes: dict[str, str], then: Callable[[], None]) -> None:
         """Write a line. `then` is called exactly once, by any thread, when the line is safely written."""
@@ -93,6 +96,8 @@ class FolderSink:
     A line is with the operating system when `write` returns: it survives the end of the process, by whatever cause.
     `write` raises OSError when the disk is full; nothing of the line is left then. `clock` gives seconds since 1970.
     """
+
+    failure: StopRun | None = None
 
     def __init__(self, folder: Path, name: str, clock: Callable[[], float] = time.time) -> None:
         self._folder, self._clock = folder, clock

@@ -32,9 +32,11 @@ from beam_talonone.talonone.remembered import Store
 from beam_talonone.talonone.sequencer import Sequencer
 from beam_talonone.talonone.shared_rate import Watched
 from beam_talonone.talonone.streaming import Streaming
+from beam_talonone.talonone.threads import start_thread
 from beam_talonone.transforms.apply import enter_stream, leave_stream
 from beam_talonone.transforms.engines import check_here, check_rate_service, key_source, rate_service, read_key
-from beam_talonone.transforms.pubsub.subscriber import Flow, Subscriber, close_subscriber, enter_subscriber
+from beam_talonone.transforms.pubsub.registry import close_subscriber, enter_subscriber
+from beam_talonone.transforms.pubsub.subscriber import Flow, Subscriber
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +66,7 @@ class StreamRun:
         self._streaming: Streaming | None = None
         self._rates: Watched | None = None
         self._draining = threading.Lock()
-        self._drained_at: float | None = None
+        self._drained = False
         self._began = time.monotonic()
 
     def run(self) -> None:
@@ -77,8 +79,8 @@ class StreamRun:
             raise ConfigurationError(
                 "--state DIR is needed: what must survive a crash is kept there, as Prism keeps nothing"
             )
-        key = read_key(options.api_key_env, options.api_key_secret)
-        check_rate_service(options.engine_config())
+        if options.api_key_secret is None:
+            read_key(options.api_key_env)  # one that is missing is told before anything is started
         check_here(options.engine_config(), self._notice)
         settings = self._check_runner()
         state = open_state(options.state, options.base_url)
@@ -86,6 +88,9 @@ class StreamRun:
             before = {number: signal.signal(number, self._signalled) for number in (signal.SIGTERM, signal.SIGINT)}
             prism = Prism(settings, options.prism_location, state.root / "prism.log")
             try:
+                # the clients of Google and of the rate service have threads, so they begin when Prism was forked
+                key = read_key(options.api_key_env, options.api_key_secret)
+                check_rate_service(options.engine_config())
                 self._run(state, key, prism, settings)
             finally:
                 prism.stop()
@@ -98,6 +103,7 @@ class StreamRun:
         quiet_process()
         quiet_threads()
         options = self.options
+        self._prism = prism
         names = tuple(sorted(options.kinds()))
         self._open_sinks(state)
         state.begins()
@@ -126,7 +132,7 @@ class StreamRun:
                 health = HealthServer(options.health_port, self._signs, self._metrics(streaming).text)
             enter_stream(options.job, streaming)
             streaming.start()
-            threading.Thread(target=self._watch, args=(prism,), name="watch", daemon=True).start()
+            start_thread("watch", lambda: self._watch(prism), self._stop)
             self._notice(f"reading {', '.join(names)}")
             self._carry_on(prism, settings)
             if isinstance(self._stopping, TooManyDeadLetters):
@@ -267,14 +273,15 @@ class StreamRun:
         while not self._over.wait(LOOK_EVERY):
             signs, streaming = self._signs(), self._the_streaming()
             if self._stopping is not None:
-                if self._drained_at is not None and time.monotonic() - self._drained_at > GRACE:
-                    prism.stop()  # nothing is left to be done, and it does not end
                 continue
             said.look(ailment(signs))
             self._subscriber.pause(signs.refusal is not None)
             self._subscriber.exempt(min(MOST_PARKED, streaming.sequencer.parked))
+            failures = (self._subscriber.failure, *(sink.failure for sink in self._sinks()))
             if streaming.engine.failure is not None:
                 self._stop(told_of(streaming.engine.failure, self.options.state))
+            elif ended := next((why for why in failures if why is not None), None):
+                self._stop(StopRun(f"{ended}; nothing is lost: start the stream again"))
             elif prism.ended() is not None:
                 self._stop(StopRun(f"Prism ended ({prism.ended()}); nothing is lost: start the stream again"))
             if time.monotonic() - last >= SAY_EVERY:
@@ -296,17 +303,27 @@ class StreamRun:
 
     def _stop(self, why: BaseException) -> None:
         self._stopping = self._stopping or why
-        threading.Thread(target=self._drain, name="drain", daemon=True).start()
+        start_thread("drain", self._drain_and_end, self._end_at_once)
+
+    def _drain_and_end(self) -> None:
+        self._drain()
+        if not self._over.wait(GRACE):
+            self._prism.stop()  # nothing is left to be done, and it does not end
+
+    def _end_at_once(self, why: StopRun) -> None:
+        """It cannot even drain. Nothing is lost by an end like that of a kill."""
+        self._notice(f"{why}; nothing is lost: start the stream again")
+        os._exit(1)
 
     def _drain(self) -> None:
         """Stop reading, finish what is in flight, give back the rest; the pipeline then ends by itself."""
         with self._draining:
-            if self._drained_at is None:
+            if not self._drained:
                 self._subscriber.stop()
                 self._the_streaming().drain(Interrupted("stopped"), GRACE)
                 for sink in self._sinks():
                     sink.close()
-                self._drained_at = time.monotonic()
+                self._drained = True
 
     def _close(self, streaming: Streaming, state: StateFolder) -> bool:
         """False when what is remembered could not all be written: the log has it, and is read at the next start."""

@@ -227,7 +227,7 @@ class Engine:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_until_complete(self._main())
-        except Exception as error:
+        except BaseException as error:
             say(log, logging.ERROR, "the sending thread ended", error=error)
             self._fail(error)
         finally:

@@ -3,6 +3,7 @@
 Never logged are bodies, details of dead letters, and the texts of exceptions: all of them may quote a record.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -26,6 +27,7 @@ def say(log: logging.Logger, level: int, what: str, *, error: BaseException | No
     """Log `what` with the fields that are not None. Of an `error` its type is said, and where it came from.
 
     Whoever formats the record finds `what` and `json_fields` on it. Else its text has both: as JSON on a worker.
+    Never raises: a handler that fails must not end the thread that says something.
     """
     if not log.isEnabledFor(level):
         return
@@ -36,7 +38,8 @@ def say(log: logging.Logger, level: int, what: str, *, error: BaseException | No
         text = json.dumps({"message": what, **given}, default=str)
     else:
         text = " ".join([what, *(f"{name}={_shown(value)}" for name, value in given.items())])
-    log.log(level, "%s", text, extra={"what": what, "json_fields": given}, stacklevel=2)
+    with contextlib.suppress(Exception):
+        log.log(level, "%s", text, extra={"what": what, "json_fields": given}, stacklevel=2)
 
 
 def error_fields(error: BaseException) -> dict[str, Any]:

@@ -82,6 +82,21 @@ def test_it_listens_in_a_session_of_its_own_until_it_is_stopped(binary, tmp_path
     assert not lives(engine.pid)
 
 
+def test_no_code_of_ours_runs_between_fork_and_exec(tmp_path, monkeypatch):
+    """It might wait for ever for a lock of another thread, of gRPC for example."""
+    given = {}
+
+    def popen(words, **more):
+        given.update(more)
+        raise OSError(2, "No such file or directory", words[0])
+
+    monkeypatch.setattr(module.subprocess, "Popen", popen)
+    with pytest.raises(StopRun):
+        started(program(tmp_path / "prism"), tmp_path)
+    assert given["start_new_session"] is True
+    assert "preexec_fn" not in given
+
+
 RUNS = """
 import sys, time
 from pathlib import Path

@@ -20,6 +20,7 @@ from beam_talonone.pipelines.prism import Prism
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.transforms.pubsub import client, source, subscriber
 from beam_talonone.transforms.pubsub.message import Received
+from beam_talonone.transforms.pubsub.registry import close_subscriber
 from beam_talonone.transforms.pubsub.source import (
     NO_MORE,
     ReadFromPubSubAtLeastOnce,
@@ -27,7 +28,7 @@ from beam_talonone.transforms.pubsub.source import (
     ReadingProvider,
     ReadingTracker,
 )
-from beam_talonone.transforms.pubsub.subscriber import Flow, close_subscriber
+from beam_talonone.transforms.pubsub.subscriber import Flow
 
 from .emulator import Emulator
 from .pubsub import PubSub
@@ -258,11 +259,13 @@ class Full:
     def __init__(self) -> None:
         self.back: list[Received] = []
 
-    def take(self, seconds: float) -> list[Received]:
+    def take(self, seconds: float, reader: str) -> list[Received]:
         return [Received("s", str(number), b"", {}, "", 0.0, f"ack-{number}") for number in range(4)]
 
     def put_back(self, messages: list[Received]) -> None:
         self.back += messages
+
+    def again(self, reader: str) -> None: ...
 
 
 @pytest.mark.parametrize(("together", "back"), [(None, ["1", "2", "3"]), (2, ["2", "3"])])
@@ -293,6 +296,7 @@ def test_the_engine_is_told_that_it_has_no_end() -> None:
         ("projects/p/subscriptions/s", {}),
         (["projects/p/subscriptions/s"], {"max_messages": 0}),
         (["projects/p/subscriptions/s"], {"max_bytes": 0}),
+        (["projects/p/subscriptions/s"], {"max_lease": 0}),
         (["projects/p/subscriptions/s"], {"bundle": 0.0}),
         (["projects/p/subscriptions/s"], {"together": 0}),
     ],

@@ -59,6 +59,7 @@ def sim() -> Iterator[Simulator]:
                 "subscriptions": "projects/p/subscriptions/a, projects/p/subscriptions/b",
                 "max_messages": 10_000,
                 "max_bytes": 256 << 20,
+                "max_lease": 3_600.0,
                 "bundle": 2.0,
             },
         ),

@@ -40,7 +40,8 @@ WRITE = {
 }  # fmt: skip
 LOOKUP = {"operation": WORD, "lookup": (None, object), **SETTINGS}
 READ = {
-    "subscriptions": WORD, "max_messages": (1,), "max_bytes": (1,), "bundle": (1, 1.5), "together": (None, 1),
+    "subscriptions": WORD, "max_messages": (1,), "max_bytes": (1,), "max_lease": (1, 1.5),
+    "bundle": (1, 1.5), "together": (None, 1),
 }  # fmt: skip
 FIRST = {"kind": "orders", "operation": "get_loyalty_balances", "subscriptions": [SUBSCRIPTION]}
 WRITE_YAML = {

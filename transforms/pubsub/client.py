@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 import grpc
@@ -70,25 +71,34 @@ class PubSub:
         for ids in _portions(ack_ids):
             self._client.acknowledge(subscription=subscription, ack_ids=ids, timeout=CALL_TIMEOUT)
 
-    def extend(self, subscription: str, ack_ids: Sequence[str], seconds: float) -> None:
-        """Let leases end `seconds` from now; 0 gives the messages back."""
+    def give_back(self, subscription: str, ack_ids: Sequence[str]) -> None:
         for ids in _portions(ack_ids):
             self._client.modify_ack_deadline(
-                subscription=subscription, ack_ids=ids, ack_deadline_seconds=int(seconds), timeout=CALL_TIMEOUT
+                subscription=subscription, ack_ids=ids, ack_deadline_seconds=0, timeout=CALL_TIMEOUT
             )
+
+    def extend(self, subscription: str, ack_ids: Sequence[str], seconds: float) -> None:
+        """Let leases end `seconds` from now. A call takes a quarter of that at most and is not repeated, so there is
+        time for another one before the leases end."""
+        for ids in _portions(ack_ids):
+            self._client.modify_ack_deadline(
+                subscription=subscription, ack_ids=ids, ack_deadline_seconds=int(seconds), retry=None,
+                timeout=min(CALL_TIMEOUT, max(1.0, seconds / 4)),
+            )  # fmt: skip
 
     def close(self) -> None:
         self._client.transport.close()
 
 
-def leases_for(ack_deadline: float | None) -> Leases:
-    """Leases as long as the subscription's own ack deadline, where that is known and neither too short nor too long.
+def leases_for(ack_deadline: float | None, most: float = inf) -> Leases:
+    """Leases as long as the subscription's own ack deadline, where that is known and neither too short nor too long,
+    extended for `most` seconds.
 
     Pub/Sub gives the first one, which is as long as that deadline: where ours differ it is set at once, or what a
     killed process held would come back much later than it is waited for.
     """
     length = LEAST_LEASE if ack_deadline is None else min(LONGEST_LEASE, max(LEAST_LEASE, ack_deadline))
-    return Leases(length, first=None if length == ack_deadline else 0.0)
+    return Leases(length, first=None if length == ack_deadline else 0.0, most=most)
 
 
 def _portions(ids: Sequence[str]) -> list[list[str]]:

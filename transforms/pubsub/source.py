@@ -2,6 +2,7 @@
 
 import re
 import time
+import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,8 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.transforms.pubsub.message import Received
-from beam_talonone.transforms.pubsub.subscriber import Flow, Subscriber, subscriber_for
+from beam_talonone.transforms.pubsub.registry import subscriber_for
+from beam_talonone.transforms.pubsub.subscriber import Flow, Subscriber
 from beam_talonone.transforms.settings import number, shown, whole
 
 RESUME_AFTER = 0.02
@@ -107,6 +109,20 @@ class ReadMessages(beam.DoFn):  # type: ignore[misc]
     ) -> None:
         self._subscriptions, self._flow = subscriptions, flow
         self._bundle, self._together = bundle, together
+        self._reader = uuid.uuid4().hex  # the same for all copies of this step
+        self._subscriber: Subscriber | None = None
+
+    def start_bundle(self) -> None:
+        self._subscriber = None
+
+    def finish_bundle(self) -> None:
+        if self._subscriber is not None:
+            self._subscriber.handed_on(self._reader)
+            self._subscriber = None
+
+    def teardown(self) -> None:
+        if self._subscriber is not None:  # the bundle has failed
+            self._subscriber.again(self._reader)
 
     @beam.DoFn.unbounded_per_element()  # type: ignore[untyped-decorator]
     def process(
@@ -120,11 +136,14 @@ class ReadMessages(beam.DoFn):  # type: ignore[misc]
         if subscriber is None:
             tracker.try_claim(NO_MORE)
             return
+        if self._subscriber is None:  # what is left of an earlier bundle is left because that has failed
+            subscriber.again(self._reader)
+            self._subscriber = subscriber
         until = time.monotonic() + self._bundle
         windows = (GlobalWindow(),)  # Beam would make it anew for each message, at a tenth of the pace
         step = self._together or 1
         while time.monotonic() < until:
-            messages = subscriber.take(LOOK)
+            messages = subscriber.take(LOOK, self._reader)
             for first in range(0, len(messages), step):
                 message = messages[first]
                 if not tracker.try_claim(message.message_id):
@@ -163,7 +182,10 @@ class ReadFromPubSubAtLeastOnce(beam.PTransform):  # type: ignore[misc]
     `ack`, in the same process or another; what is not acknowledged when a process dies is delivered again. Leases are
     extended as long as the process lives and the message is neither acknowledged nor given back. `max_messages` and
     `max_bytes` bound what is held of each subscription: nothing is read beyond, so a step that never acknowledges
-    stops the source. `bundle` is in seconds: with a shuffle behind it, what was read moves on when a bundle ends.
+    stops the source. A message that is not acknowledged within `max_lease` seconds is given back, and a warning is
+    logged. When a bundle fails, its messages are handed on again, but for those that were acknowledged. When no
+    bundle asks for messages for two minutes, as after a pipeline that failed, those that wait are given back.
+    `bundle` is in seconds: with a shuffle behind it, what was read moves on when a bundle ends.
     Elements have the publish time as timestamp, and the watermark follows it at some seconds' distance; what comes
     again is older than that, so windows need an allowed lateness: what they drop as late is held for ever.
 
@@ -177,12 +199,17 @@ class ReadFromPubSubAtLeastOnce(beam.PTransform):  # type: ignore[misc]
         *,
         max_messages: int = 10_000,
         max_bytes: int = 256 * 1024 * 1024,
+        max_lease: float = 3_600.0,
         bundle: float = 0.5,
         together: int | None = None,
     ) -> None:
         super().__init__()
         self._subscriptions = _names(subscriptions)
-        self._flow = Flow(whole("max_messages", max_messages), whole("max_bytes", max_bytes, MOST_BYTES))
+        self._flow = Flow(
+            whole("max_messages", max_messages),
+            whole("max_bytes", max_bytes, MOST_BYTES),
+            number("max_lease", max_lease),
+        )
         self._bundle = number("bundle", bundle)
         self._together = None if together is None else whole("together", together)
 
@@ -192,6 +219,7 @@ class ReadFromPubSubAtLeastOnce(beam.PTransform):  # type: ignore[misc]
             "subscriptions": ", ".join(self._subscriptions),
             "max_messages": self._flow.messages,
             "max_bytes": self._flow.bytes,
+            "max_lease": self._flow.lease,
             "bundle": self._bundle,
             **({} if self._together is None else {"together": self._together}),
         }
