@@ -17,6 +17,7 @@ from beam_talonone.pipelines.runner import bounded_runner, run_bounded
 from beam_talonone.pipelines.spool_rows import Laid, Laying, Place, read_origin, source
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.reasons import Reason, Stage
+from beam_talonone.schemas.shown import Shown
 from beam_talonone.talonone.done import applied_parts, union
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.letters import dead_letter
@@ -185,5 +186,5 @@ def letter_of(connection: Any, rec: int, outcome: Outcome, job: str, at: float) 
     done = applied_parts(Work.from_bytes(work), outcome) if outcome.parts_done else []
     if origin is not None:  # what an earlier try left counts on
         done = union(done, origin.parts_done)
-    letter = dead_letter(kind, record_id or None, msgspec.Raw(raw), came_from, outcome, job, at, attempt, done)
+    letter = dead_letter(kind, record_id or None, Shown(msgspec.Raw(raw)), came_from, outcome, job, at, attempt, done)
     return jsonio.dumps(letter)

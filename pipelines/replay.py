@@ -15,6 +15,7 @@ from beam_talonone.pipelines.folder import MANIFEST, JobFolder, started_with
 from beam_talonone.pipelines.ingest import letter_of
 from beam_talonone.pipelines.journal import Journal, replay_journal
 from beam_talonone.pipelines.letters import LETTERS
+from beam_talonone.pipelines.letters_altered import WHAT_TO_DO
 from beam_talonone.pipelines.newer import Related, left_of, related
 from beam_talonone.pipelines.options import BackfillOptions
 from beam_talonone.pipelines.replay_stream import REPLAYS, no_stream_in, note_applied, sent_by
@@ -127,7 +128,19 @@ class Replay(Backfill):
         with closing(spool.connect(folder.spool)) as connection:
             self._settle_by_origins(connection, folder)
             self.total = spool.order_queue(connection)
+            self._say_altered(connection)
             spool.set_meta(connection, "origin", str(self.origins[0]) if self.origins else "")
+
+    def _say_altered(self, connection: Any) -> None:
+        (found,) = connection.execute(
+            "SELECT COUNT(*) FROM fates WHERE end = ? AND reason = ?", (End.DEAD.value, Reason.ALTERED_RECORD.value)
+        ).fetchone()
+        if found:
+            letters = "1 dead letter does" if found == 1 else f"{found:,} dead letters do"
+            self._notice(
+                f"{letters} not hold the record as it came and {'is' if found == 1 else 'are'} not sent; each is in"
+                f" {self.options.output / 'dead-letters'} with the reason {Reason.ALTERED_RECORD.value}: {WHAT_TO_DO}"
+            )
 
     def _settle_by_origins(self, connection: Any, folder: JobFolder) -> None:
         """Give a fate to the letters whose job has gone on, and take from the others what is newer there."""

@@ -13,6 +13,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.pubsub_v1 import PublisherClient, PubsubMessage
 
 from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.shown import BASE64, Shown
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
 from beam_talonone.talonone.threads import start_thread
 
@@ -175,20 +176,32 @@ def _publisher(topic: str) -> Publish:
 
 
 def fitting(line: dict[str, Any], most: int) -> bytes:
-    """`line` as JSON of at most `most` bytes. Where it is longer, its record, or else its longest field, becomes a
-    text that is cut, and `detail` says so."""
+    """`line` as JSON of at most `most` bytes. Where it is longer, the bytes of its record are left out; where that is
+    not enough, its record, or else its longest field, becomes a text that is cut. `detail` says so."""
     data = jsonio.dumps(line)
     if len(data) <= most:
         return data
+    if BASE64 in line:
+        said = f"`{BASE64}` is left out, as a message of Pub/Sub has at most 10 MB"
+        return fitting(_saying(said, {name: value for name, value in line.items() if name != BASE64}), most)
     sizes = {name: len(jsonio.dumps(value)) for name, value in line.items()}
     large = max(sizes, key=lambda name: (name == "record" and sizes[name] > most // 2, sizes[name]))
     said = f"`{large}` is cut: it has {sizes[large]} bytes, and a message of Pub/Sub at most 10 MB"
-    detail = line.get("detail")
-    cut = {**line, "detail": f"{detail}; {said}" if detail else said}
+    cut = _saying(said, line)
+    if large == "record":
+        cut.update(Shown("", altered=True).marks())
     value = line[large]
     text = value if isinstance(value, str) else jsonio.dumps(value).decode()
     room = most - len(jsonio.dumps({**cut, large: ""}))
-    return jsonio.dumps({**cut, large: _cut_to_json(text, room)})
+    cut[large] = _cut_to_json(text, room)
+    if large == "record":
+        cut.update(Shown(cut[large], altered=True).marks())
+    return jsonio.dumps(cut)
+
+
+def _saying(said: str, line: dict[str, Any]) -> dict[str, Any]:
+    detail = line.get("detail")
+    return {**line, "detail": f"{detail}; {said}" if detail else said}
 
 
 def _cut_to_json(text: str, most: int) -> str:

@@ -10,11 +10,11 @@ import msgspec
 from beam_talonone.pipelines.options import InputOptions
 from beam_talonone.pipelines.spool import Row
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.decode import as_it_came
 from beam_talonone.schemas.raw import Raw
 from beam_talonone.schemas.reasons import Reason, Skip
+from beam_talonone.schemas.shown import Shown, shown
 from beam_talonone.schemas.types import micros
-from beam_talonone.talonone.letters import dead_letter
+from beam_talonone.talonone.letters import dead_letter, refused_again
 from beam_talonone.talonone.outcome import End, Outcome
 from beam_talonone.talonone.work import Work
 from beam_talonone.transforms.prepare import Origin, Prepared
@@ -58,7 +58,7 @@ class Laying:
             work.kind, work.id, work.sessions[0] if work.sessions else None,
             work.profiles[0] if work.profiles else None, work.identity, work.content, self._phase(work),
             work.event_us, work.rank, work.version, work.status, *place,
-            prepared.unknown_fields, raw_json(prepared), work.to_bytes(), _origin_json(prepared.origin),
+            prepared.unknown_fields, raw_json(prepared.raw), work.to_bytes(), _origin_json(prepared.origin),
         )  # fmt: skip
         filtered = not self.since <= work.event_us < self.until
         fate = (End.FILTERED.value, None, None, None) if filtered else None
@@ -70,16 +70,18 @@ class Laying:
             raise RuntimeError("a record without work has no problem either")
         record_id = prepared.id_or_none()
         session = prepared.text_field("order_id") if raw.kind == "orders" else None
-        came = raw_json(prepared)
         row = (
-            raw.kind, record_id, session, None, None, None, None, None, None, None, None, *place, 0, came, None,
+            raw.kind, record_id, session, None, None, None, None, None, None, None, None, *place, 0, None, None,
             _origin_json(prepared.origin),
         )  # fmt: skip
         if prepared.origin is not None and problem.reason is Reason.UNREADABLE_FILE:
             return Laid(row, (End.SKIPPED.value, None, Skip.NOTHING_TO_REPLAY.value, None))
         outcome = Outcome(End.DEAD, problem.reason.value, problem.detail, problem.pointer, stage=prepared.stage)
         came_from = _source_of(raw, prepared.origin)
-        letter = dead_letter(raw.kind, record_id, msgspec.Raw(came), came_from, outcome, self.job, time.time())
+        if prepared.letter is None:
+            letter = dead_letter(raw.kind, record_id, _came(raw), came_from, outcome, self.job, time.time())
+        else:
+            letter = refused_again(prepared.letter, outcome, self.job, time.time())
         return Laid(row, (End.DEAD.value, prepared.stage.value, problem.reason.value, jsonio.dumps(letter)))
 
     def _phase(self, work: Work) -> int:
@@ -87,12 +89,15 @@ class Laying:
         return 0 if self.profiles_first and work.kind == "profiles" and not erases else 1
 
 
-def raw_json(prepared: Prepared) -> bytes:
-    """The record as it came, as one line of JSON."""
-    raw = prepared.raw
-    if raw.line is not None and (prepared.work is not None or prepared.fields is not None):
-        return raw.line  # it was JSON: it stays to the letter
-    return jsonio.dumps(as_it_came(raw))
+def raw_json(raw: Raw) -> bytes:
+    """A valid record as it came, as one line of JSON: JSON stays to the letter."""
+    return jsonio.dumps(shown(raw).record) if raw.line is None else raw.line
+
+
+def _came(raw: Raw) -> Shown:
+    found = shown(raw)
+    # JSON stays to the letter
+    return Shown(msgspec.Raw(raw.line)) if raw.line is not None and isinstance(found.record, dict | list) else found
 
 
 def source(file: str, position: int, format_name: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def decode(raw: Raw) -> dict[str, Any]:
     if not isinstance(raw.fields, dict):
         raise InvalidRecord(Reason.BAD_ROW, "the row has no named fields")
     try:
-        return {str(name): plain_json(value) for name, value in raw.fields.items()}
+        return _plain_object(raw.fields)
     except RecursionError:
         raise InvalidRecord(Reason.BAD_ROW, "the row is nested too deep") from None
 
@@ -33,43 +33,34 @@ def _object(line: bytes) -> dict[str, Any]:
     try:
         value = jsonio.loads(line)
     except ValueError as error:
-        raise InvalidRecord(Reason.NOT_JSON, str(error)) from None
+        raise InvalidRecord(Reason.NOT_JSON, _not_text(line) or str(error)) from None
     if not isinstance(value, dict):
         raise InvalidRecord(Reason.NOT_AN_OBJECT, f"a record is a JSON object, found {_name(value)}")
     return value
 
 
-def as_it_came(raw: Raw) -> Any:
-    """The input for a dead letter: a JSON value, or text when it was not JSON; None for a file that broke off."""
-    if raw.line is not None:
-        return json_or_text(raw.line)
-    if raw.row is not None:
-        return raw.row
-    return None if raw.fields is None else plain_json(raw.fields, lenient=True)
-
-
-def json_or_text(data: bytes) -> Any:
-    """The JSON value that `data` is, or text when it is none."""
+def _not_text(line: bytes) -> str | None:
     try:
-        return jsonio.loads(data)
-    except ValueError:
-        return data.decode("utf-8", "replace")
+        line.decode()
+    except UnicodeDecodeError as error:
+        return f"not UTF-8 text: byte {error.start + 1}"
+    return None
 
 
 _PLAIN = frozenset({str, int, bool, type(None)})
 
 
-def plain_json(value: Any, *, lenient: bool = False) -> Any:
+def plain_json(value: Any) -> Any:
     """`value` with everything that JSON has no word for turned into what the API takes: times in RFC 3339.
 
-    Raises InvalidRecord for what cannot be sent (bytes, NaN); `lenient` turns those into text instead.
+    Raises InvalidRecord for what cannot be sent (bytes, NaN).
     """
     if type(value) in _PLAIN:
         return value
     if isinstance(value, dict | Mapping):
-        return {str(name): plain_json(entry, lenient=lenient) for name, entry in value.items()}
+        return _plain_object(value)
     if isinstance(value, list | tuple):
-        return [plain_json(entry, lenient=lenient) for entry in value]
+        return [plain_json(entry) for entry in value]
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, date | time):
@@ -82,9 +73,29 @@ def plain_json(value: Any, *, lenient: bool = False) -> Any:
         return Decimal(float.__repr__(value))
     if isinstance(value, Decimal) and value.is_finite():
         return value
-    if lenient:
-        return repr(value)
-    raise InvalidRecord(Reason.INVALID_FIELD, f"a value that JSON cannot carry: {value!r:.60}")
+    raise InvalidRecord(Reason.INVALID_FIELD, f"a value that JSON cannot carry: {_brief(value)}")
+
+
+def _plain_object(value: Mapping[Any, Any]) -> dict[str, Any]:
+    found = {_plain_name(name): plain_json(entry) for name, entry in value.items()}
+    if len(found) < len(value):
+        raise InvalidRecord(Reason.INVALID_FIELD, "two names of an object are the same text")
+    return found
+
+
+def _plain_name(name: Any) -> str:
+    if isinstance(name, str):
+        return str(name)
+    if isinstance(name, int) and not isinstance(name, bool) and name.bit_length() <= jsonio.MOST_BITS:
+        return str(name)
+    raise InvalidRecord(Reason.INVALID_FIELD, f"a name that JSON cannot carry: {_brief(name)}")
+
+
+def _brief(value: Any) -> str:
+    try:
+        return f"{value!r:.60}"
+    except Exception:  # an integer of thousands of digits has no text, and somebody's own type may raise anything
+        return f"a value of the type {type(value).__name__}"
 
 
 def _name(value: Any) -> str:

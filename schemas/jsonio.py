@@ -12,12 +12,17 @@ import msgspec
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _SORTED = msgspec.json.Encoder(decimal_format="number", order="deterministic")
+_PARTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 NULL = msgspec.Raw(b"null")
 """A null that is sent where None would count as absent."""
 
 MAX_DEPTH = 100
 """Levels of nesting: what nests deeper could be read in one place and then exhaust the stack in another."""
+
+
+MOST_BITS = 14_000
+"""Bits of an integer that certainly has a text: Python writes none of more than 4,300 digits."""
 
 
 def loads(text: bytes | str) -> Any:
@@ -55,6 +60,17 @@ def _depth_exceeds(value: Any, most: int) -> bool:
         if not level:
             return False
     return True
+
+
+def parts(text: bytes) -> dict[str, bytes]:
+    """The fields of a JSON object, each value as it is written. Raises ValueError for what is no object.
+
+    A value that is no UTF-8 may be among them.
+    """
+    try:
+        return {name: bytes(value) for name, value in _PARTS.decode(text).items()}
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise ValueError(str(error)) from error
 
 
 def one_line(text: bytes) -> bytes:

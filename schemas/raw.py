@@ -10,7 +10,8 @@ class Raw(msgspec.Struct, frozen=True, array_like=True):
 
     A record has `line` (JSONL) or `fields` (the other formats) and no `broken`. With `broken` there is no record to
     decode: either the file broke off there (what came before counts), or, with `whole_file` False, this row alone
-    is unreadable; then `line` is the row as it came, as far as it is known (at most its first 4096 bytes).
+    is unreadable. Then `line` is the row as it came, or its beginning (`cut`); of Avro and Parquet `fields` are what
+    could be read of it.
     """
 
     kind: str
@@ -31,3 +32,9 @@ class Raw(msgspec.Struct, frozen=True, array_like=True):
     """Where `broken` is set: False when only this row is lost."""
     row: dict[str, str] | None = None
     """CSV: the row as it came, column name -> text."""
+    cut: bool = False
+    """Where `broken` is set: `line` is only the beginning of the row."""
+    header: list[str] | None = None
+    """CSV, where `broken` is set: the column names, by which a corrected row can be read."""
+    data: bytes | None = None
+    """Avro, where `broken` is set: the record's own bytes."""

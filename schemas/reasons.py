@@ -34,6 +34,10 @@ class Reason(StrEnum):
     NOT_JSON = "not_json", "the line is not JSON"
     NOT_AN_OBJECT = "not_an_object", "the JSON is not an object"
     BAD_ROW = "bad_row", "a CSV, Avro or Parquet row that has no shape a record could have"
+    ALTERED_RECORD = (
+        "altered_record",
+        "a dead letter whose record is not the input as it came; a replay does not send it before it is corrected",
+    )
     MISSING_FIELD = "missing_field", "a required field is absent or null"
     INVALID_FIELD = "invalid_field", "a field has a wrong type or value"
     NAIVE_TIME = "naive_time", "a time without an offset, and no --assume-timezone"
@@ -56,7 +60,7 @@ class Reason(StrEnum):
     SESSION_FINAL = "session_final", "an update of a session that is partially returned or cancelled"
     ORDER_NOT_CLOSED = "order_not_closed", "a return whose order was not closed within --wait-for-order (streams)"
     ORDER_DEAD_LETTERED = "order_dead_lettered", "a return of an order whose own record is a dead letter"
-    DEFECT = "defect", "beam-talonone failed on this record (streams); `detail` is for a bug report"
+    DEFECT = "defect", "beam-talonone failed on this record (streams, replay); `detail` is for a bug report"
     RETRIES_EXHAUSTED = (
         "retries_exhausted",
         "the API kept failing for this request while others went through",

@@ -4,6 +4,10 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
+from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.shown import Shown
 from beam_talonone.talonone.logs import Few, say
 from beam_talonone.talonone.outcome import Outcome
 
@@ -13,10 +17,13 @@ _FEW = Few(100, 60.0)
 """Of a flood of dead letters a hundred a minute are logged: all of them are written where they belong."""
 
 
+_PLACES = ("file", "position", "subscription", "message_id", "step")
+
+
 def dead_letter(
     kind: str,
     record_id: str | None,
-    record: Any,
+    came: Shown,
     source: dict[str, Any],
     outcome: Outcome,
     job: str,
@@ -32,7 +39,7 @@ def dead_letter(
     letter = {
         "kind": kind,
         "id": record_id,
-        "record": record,
+        "record": came.record,
         "source": source,
         "stage": outcome.stage.value,
         "reason": outcome.reason,
@@ -43,6 +50,7 @@ def dead_letter(
         "attempts": outcome.attempts,
         "failed_at": rfc3339(at),
         "job": job,
+        **came.marks(),
     }
     if outcome.first_sent is not None:
         letter["first_sent_at"] = rfc3339(outcome.first_sent)
@@ -54,13 +62,46 @@ def dead_letter(
     return letter
 
 
+BEFORE = "before"
+"""In a letter that a replay refused: what it said of the record's end before."""
+
+_END = ("stage", "reason", "detail", "pointer", "operation", "status", "attempts", "failed_at", "job")
+
+
+def refused_again(letter: bytes, outcome: Outcome, job: str, at: float) -> dict[str, Any]:
+    """A dead letter (JSON) of which a replay sends nothing, as it is but for the reason: the next replay finds all
+    that this one found. Logged as any other."""
+    found = jsonio.parts(letter)
+    before, code = found.pop(BEFORE, b""), found.get("reason")
+    parts = {name: msgspec.Raw(part) for name, part in found.items()}
+    told: Any = msgspec.Raw(before)
+    if not before.startswith(b"{") or code != jsonio.dumps(outcome.reason):
+        told = {name: parts[name] for name in _END if name in parts}
+    end = {
+        "stage": outcome.stage.value,
+        "reason": outcome.reason,
+        "detail": outcome.detail,
+        "pointer": outcome.pointer,
+        "operation": None,
+        "status": None,
+        "attempts": 0,
+        "failed_at": rfc3339(at),
+        "job": job,
+    }
+    again = {**parts, **end, BEFORE: told}
+    if log.isEnabledFor(logging.INFO):
+        _log({"kind": None, "id": None, **end}, {})
+    return again
+
+
 def _log(letter: dict[str, Any], source: dict[str, Any]) -> None:
     passes, kept_back = _FEW.passes()
     if kept_back:
         say(log, logging.INFO, f"{kept_back} dead letters more", job=letter["job"])
     if passes:
         named = {name: letter[name] for name in ("kind", "id", "stage", "reason", "operation", "status", "job")}
-        say(log, logging.INFO, "dead letter", **named, **source)
+        where = {name: source[name] for name in _PLACES if name in source}
+        say(log, logging.INFO, "dead letter", **named, **where)
 
 
 def result(kind: str, record_id: str, outcome: Outcome) -> dict[str, Any]:

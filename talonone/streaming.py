@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from beam_talonone.schemas.decode import json_or_text
+from beam_talonone.schemas.shown import of_bytes
 from beam_talonone.talonone.account import Account
 from beam_talonone.talonone.courier import SendOptions
 from beam_talonone.talonone.done import applied_parts
@@ -289,7 +289,7 @@ class Streaming:
             self.store.note_dead(record_id, time.time())
         again = self._lettering[name] = []
         source = {"subscription": message.subscription, "message_id": message.message_id}
-        came = json_or_text(message.data)
+        came = of_bytes(message.data)
         letter = dead_letter(kind, record_id, came, source, outcome, self.job, time.time(), done=done)
 
         def written() -> None:

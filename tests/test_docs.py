@@ -12,6 +12,7 @@ from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.parse import parse
 from beam_talonone.schemas.reasons import Reason, Skip, Stage
 from beam_talonone.schemas.records import MODELS
+from beam_talonone.schemas.shown import Shown
 from beam_talonone.talonone.build import BuildOptions, build
 from beam_talonone.talonone.letters import dead_letter
 from beam_talonone.talonone.outcome import End, Outcome
@@ -88,7 +89,7 @@ def test_every_field_of_a_record_is_described(kind):
 def test_dead_letter_has_the_fields_of_the_page():
     [example] = codes(section(page("dead-letters.md"), "Shape"), "json")
     outcome = Outcome(End.DEAD, Reason.REFUSED.value, first_sent=1.0)
-    made = dead_letter("orders", "1", {}, {}, outcome, "job", 2.0)
+    made = dead_letter("orders", "1", Shown({}), {}, outcome, "job", 2.0)
     assert list(load(example)) == list(made)
     described = [name for row in rows(section(page("dead-letters.md"), "Shape")) for name in row[0].split(", ")]
     assert [name.strip("`") for name in described] == list(made)

@@ -1,6 +1,7 @@
 """Elements of anybody's PCollection as records: dicts, and Beam's rows as Beam YAML and SQL make them."""
 
 import json
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from decimal import Decimal
@@ -11,7 +12,7 @@ from apache_beam.typehints.decorators import TypeCheckError
 from apache_beam.utils.timestamp import Timestamp
 
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.decode import plain_json
+from beam_talonone.schemas.shown import Shown, of_value
 from beam_talonone.transforms.formats.values import plain_decimal
 
 _PLAIN = (str, bytes, int, float, bool, type(None))
@@ -78,16 +79,38 @@ def _rfc3339(timestamp: Timestamp) -> Any:
         return timestamp
 
 
-def shown(record: Any) -> bytes:
-    """The record for a dead letter, as JSON; what JSON cannot carry is shown as text."""
-    try:
-        return jsonio.dumps(plain_json(record, lenient=True))
-    except (TypeError, ValueError, RecursionError):
-        pass
-    try:
-        return json.dumps(repr(record)).encode()
-    except (ValueError, RecursionError):  # an integer of thousands of digits has no text
-        return json.dumps(f"a record that cannot be shown ({type(record).__name__})").encode()
+def in_python(record: Any) -> Shown:
+    """A record for a dead letter in a PCollection: of values that `json.dumps` takes, as its readers write it.
+
+    So a decimal is a float. Where that is another number, the record is altered.
+    """
+    found = of_value(record)
+    lost: list[Decimal] = []
+    value = _with_floats(found.record, lost)
+    return Shown(value, found.altered or bool(lost))
+
+
+def packed(came: Shown) -> bytes:
+    """What `in_python` made, to be carried to another step."""
+    return json.dumps([came.record, came.altered]).encode()
+
+
+def unpacked(data: bytes) -> Shown:
+    return Shown(*json.loads(data))
+
+
+def _with_floats(value: Any, lost: list[Decimal]) -> Any:
+    if isinstance(value, dict):
+        return {name: _with_floats(item, lost) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_with_floats(item, lost) for item in value]
+    if not isinstance(value, Decimal):
+        return value
+    number = float(value)
+    if math.isfinite(number) and Decimal(repr(number)) == value:
+        return number
+    lost.append(value)
+    return str(value)
 
 
 def check_records(element_type: Any, label: str) -> None:

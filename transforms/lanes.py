@@ -26,7 +26,7 @@ from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
 from apache_beam.utils.timestamp import Timestamp
 
-from beam_talonone.schemas.decode import json_or_text
+from beam_talonone.schemas.shown import of_bytes
 from beam_talonone.talonone.courier import SendOptions
 from beam_talonone.talonone.done import applied_parts
 from beam_talonone.talonone.job import Ended, Job
@@ -166,7 +166,7 @@ def letter(
 ) -> dict[str, Any]:
     """The dead letter of a record from a subscription."""
     where = {"subscription": source.subscription, "message_id": source.message_id}
-    return dead_letter(kind, record_id, json_or_text(source.record), where, outcome, job, time.time(), done=done)
+    return dead_letter(kind, record_id, of_bytes(source.record), where, outcome, job, time.time(), done=done)
 
 
 def instant(seconds: float) -> Timestamp:

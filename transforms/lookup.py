@@ -21,7 +21,7 @@ from beam_talonone.talonone.letters import dead_letter
 from beam_talonone.talonone.outcome import End, Outcome
 from beam_talonone.talonone.protocols import Known
 from beam_talonone.talonone.quiet import quiet_process
-from beam_talonone.transforms.elements import check_records, plain, shown
+from beam_talonone.transforms.elements import check_records, in_python, plain
 from beam_talonone.transforms.engines import (
     DEFAULT_KEY_ENV,
     EngineConfig,
@@ -194,7 +194,7 @@ class LookUp(beam.DoFn):  # type: ignore[misc]
 
     def _dead(self, lookup_id: str | None, place: Place, outcome: Outcome) -> TaggedOutput:
         count_outcome(LOOKUPS, outcome)
-        came = json.loads(shown(plain(place.element)))
+        came = in_python(plain(place.element))
         source = {"step": self._label}
         letter = dead_letter(LOOKUPS, lookup_id, came, source, outcome, self._job, time.time())
         return TaggedOutput(DEAD, place.holds(letter))

@@ -17,6 +17,7 @@ from beam_talonone.talonone.work import Work
 
 _DECODE = (
     Reason.UNREADABLE_FILE, Reason.LINE_TOO_LONG, Reason.NOT_JSON, Reason.NOT_AN_OBJECT, Reason.BAD_ROW,
+    Reason.ALTERED_RECORD,
 )  # fmt: skip
 
 
@@ -55,6 +56,8 @@ class Prepared:
     problem: InvalidRecord | None = None
     fields: dict[str, Any] | None = None
     origin: Origin | None = None
+    letter: bytes | None = None
+    """A dead letter of which nothing is to be sent, as it came: it is kept whole."""
 
     @property
     def stage(self) -> Stage:

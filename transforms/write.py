@@ -1,6 +1,5 @@
 """WriteToTalonOne: the sink for anybody's own pipeline."""
 
-import json
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,7 +26,7 @@ from beam_talonone.talonone.outcome import DONE, End, Outcome, skipped
 from beam_talonone.talonone.protocols import Known
 from beam_talonone.talonone.quiet import quiet_process
 from beam_talonone.talonone.work import Work
-from beam_talonone.transforms.elements import as_record, check_records, shown
+from beam_talonone.transforms.elements import as_record, check_records, in_python, packed, unpacked
 from beam_talonone.transforms.engines import (
     DEFAULT_KEY_ENV,
     EngineConfig,
@@ -177,26 +176,25 @@ class ValidateRecords(beam.DoFn):  # type: ignore[misc]
         fields = dict(record) if isinstance(record, Mapping) else None
         raw = Raw(self._kind, "", 0, "dict", None, fields, None)
         prepared = prepare(raw, self._options, self._assume)
-        came = shown(record)
         count_read(self._kind, prepared.unknown_fields)
         if prepared.work is None:
-            yield TaggedOutput(DEAD, self._dead(prepared, came))
+            yield TaggedOutput(DEAD, self._dead(prepared, record))
             return
         work = prepared.work
         # a call may hold many customers: which calls belong together shows when all are there
         first = work.sessions if self._kind in ("orders", "returns") else work.profiles
         lane = CALLS if self._kind == "calls" else f"{self._kind}/{(first or [work.id])[0]}"
-        yield lane, (work.to_bytes(), came)
+        yield lane, (work.to_bytes(), packed(in_python(record)))
 
-    def _dead(self, prepared: Prepared, came: bytes) -> dict[str, Any]:
+    def _dead(self, prepared: Prepared, record: Any) -> dict[str, Any]:
         problem = prepared.problem
         if problem is None:
             raise RuntimeError("a record without work has no problem either")
         outcome = Outcome(End.DEAD, problem.reason.value, problem.detail, problem.pointer, stage=prepared.stage)
         count_outcome(self._kind, outcome)
         source = {"step": self._label}
-        record = json.loads(came)
-        return dead_letter(self._kind, prepared.id_or_none(), record, source, outcome, self._job, time.time())
+        came = in_python(record)
+        return dead_letter(self._kind, prepared.id_or_none(), came, source, outcome, self._job, time.time())
 
 
 class FindLanes(beam.DoFn):  # type: ignore[misc]
@@ -294,7 +292,7 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
         count_outcome(work.kind, outcome)
         if outcome.end is End.DEAD:
             source = {"step": self._label}
-            came = json.loads(record)
+            came = unpacked(record)
             letter = dead_letter(
                 work.kind, work.id, came, source, outcome, self._job, time.time(), done=applied_parts(work, outcome)
             )  # fmt: skip

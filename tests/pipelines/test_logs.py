@@ -13,6 +13,7 @@ from e2e.harness import COMMAND, KEY, event, order, simulator, write
 from beam_talonone import WriteToTalonOne
 from beam_talonone.pipelines import logs
 from beam_talonone.schemas.reasons import Reason
+from beam_talonone.schemas.shown import Shown
 from beam_talonone.talonone.build import BuildOptions
 from beam_talonone.talonone.letters import dead_letter
 from beam_talonone.talonone.logs import WORKER, Few, say
@@ -106,7 +107,7 @@ def test_a_dead_letter_is_logged_by_its_fields(caplog, every_letter):
     outcome = Outcome(
         End.DEAD, Reason.REFUSED.value, f"{EMAIL} is not known", "/attributes/anna", "track_event_v2", 400
     )
-    dead_letter("events", "e-1", {"email": EMAIL}, {"file": "e.jsonl", "position": 7}, outcome, "job-1", 1.0)
+    dead_letter("events", "e-1", Shown({"email": EMAIL}), {"file": "e.jsonl", "position": 7}, outcome, "job-1", 1.0)
     [record] = caplog.records
     assert record.json_fields == {
         "kind": "events", "id": "e-1", "stage": "send", "reason": "refused", "operation": "track_event_v2",

@@ -11,6 +11,7 @@ from google.api_core.exceptions import NotFound
 
 from beam_talonone.pipelines import sink_topic
 from beam_talonone.pipelines.sink_topic import MOST_BYTES, TopicSink, fitting
+from beam_talonone.schemas.shown import digest
 
 
 def letter(number: int, **more: Any) -> dict[str, Any]:
@@ -158,9 +159,19 @@ def test_a_long_line_is_cut_and_says_so(line: dict[str, Any], cut: str) -> None:
     )
     assert whole.startswith(found[cut].rstrip("\ufffd"))
     assert f"`{cut}` is cut" in found["detail"]
+    marks = {name: found.pop(name) for name in ("altered", "record_sha256") if name in found}
+    record = json.dumps(found[cut], ensure_ascii=False).encode()
+    assert marks == ({"altered": True, "record_sha256": digest(record)} if cut == "record" else {})
     assert {name: value for name, value in found.items() if name not in (cut, "detail")} == {
         name: value for name, value in line.items() if name not in (cut, "detail")
     }
+
+
+def test_bytes_of_a_record_are_left_out_of_a_line_that_is_too_long_with_them() -> None:
+    line = letter(1, record="m\ufffdller", altered=True, record_sha256="0" * 64, record_base64="A" * 2000)
+    found = json.loads(fitting(line, 800))
+    assert "`record_base64` is left out" in found.pop("detail")
+    assert found == {name: value for name, value in line.items() if name not in ("record_base64", "detail")}
 
 
 def test_a_line_that_fits_is_as_it_was() -> None:

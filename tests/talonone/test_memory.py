@@ -3,6 +3,7 @@
 import pytest
 
 from beam_talonone.schemas.parse import parse
+from beam_talonone.schemas.shown import Shown
 from beam_talonone.talonone.build import BuildOptions, build
 from beam_talonone.talonone.letters import dead_letter, result, rfc3339
 from beam_talonone.talonone.memory import SessionMemory
@@ -80,7 +81,7 @@ def test_one_outcome_of_several_parts():
 
 def test_letters():
     outcome = Outcome(End.DEAD, "refused", "no", "/a", "track_event_v2", 400, 3, first_sent=1.0, generation=2)
-    letter = dead_letter("events", "e", {"x": 1}, {"file": "f", "position": 2}, outcome, "job", 0.5)
+    letter = dead_letter("events", "e", Shown({"x": 1}), {"file": "f", "position": 2}, outcome, "job", 0.5)
     assert {**letter, "key": letter["key"]["generation"]} == {
         "kind": "events", "id": "e", "record": {"x": 1}, "source": {"file": "f", "position": 2}, "stage": "send",
         "reason": "refused", "detail": "no", "pointer": "/a", "operation": "track_event_v2", "status": 400,

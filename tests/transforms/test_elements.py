@@ -17,7 +17,7 @@ from apache_beam.utils.timestamp import MAX_TIMESTAMP, Timestamp
 from beam_talonone.schemas.raw import Raw
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.build import BuildOptions
-from beam_talonone.transforms.elements import as_record, check_records, plain, shown
+from beam_talonone.transforms.elements import as_record, check_records, in_python, plain
 from beam_talonone.transforms.prepare import prepare
 from beam_talonone.transforms.prepare_lookup import prepare_lookup
 
@@ -65,7 +65,7 @@ def test_what_is_nested_too_deep_is_left_to_who_validates() -> None:
     assert plain(DEEP) is DEEP
     row = beam.Row(a=DEEP)
     assert as_record("orders", row) is row
-    assert b"cannot be shown" in shown({"a": DEEP})
+    assert in_python({"a": DEEP}).altered
 
 
 @pytest.mark.parametrize(

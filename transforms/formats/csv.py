@@ -8,7 +8,7 @@ from typing import IO, Any
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.raw import Raw
 from beam_talonone.transforms.formats.errors import BadFile, BadRow
-from beam_talonone.transforms.formats.lines import BOM, HEAD, LONGEST, Pending, TooLong, chunks, lines, quotes_in
+from beam_talonone.transforms.formats.lines import BOM, LONGEST, Pending, TooLong, chunks, lines, quotes_in
 from beam_talonone.transforms.formats.shard import Cursor, Cut, Shard
 
 _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
@@ -88,15 +88,20 @@ def read(handle: IO[bytes], shard: Shard, cursor: Cursor) -> Iterator[Raw]:
     for row in body:
         if _is_blank(row):
             continue
-        try:
-            flat = _flat(row, header)
-        except BadRow as error:
-            head = bytes(row[:HEAD])
-            yield Raw(shard.kind, shard.file, cursor.position, "csv", head, None, str(error), whole_file=False)
-        else:
-            fields = unflatten(flat)
-            yield Raw(shard.kind, shard.file, cursor.position, "csv", None, fields, None, row=flat)
+        yield raw_row(shard.kind, shard.file, cursor.position, row, header)
         cursor.position += 1
+
+
+def raw_row(kind: str, file: str, position: int, row: bytes, header: list[str]) -> Raw:
+    """The record in a row; where it cannot be taken apart, the row as it came and the header to read it by."""
+    try:
+        flat = _flat(row, header)
+    except BadRow as error:
+        cut = isinstance(row, TooLong)
+        return Raw(
+            kind, file, position, "csv", bytes(row), None, str(error), whole_file=False, cut=cut, header=header
+        )  # fmt: skip
+    return Raw(kind, file, position, "csv", None, unflatten(flat), None, row=flat)
 
 
 def header_of(handle: IO[bytes]) -> list[str]:

@@ -36,7 +36,7 @@ def read(handle: IO[bytes], shard: Shard, cursor: Cursor) -> Iterator[Raw]:
             line = line if type(line) is TooLong else line.removeprefix(BOM)
         if type(line) is TooLong:
             why = "line longer than 16 MiB"
-            yield Raw(kind, file, cursor.position, "jsonl", bytes(line), None, why, whole_file=False)
+            yield Raw(kind, file, cursor.position, "jsonl", bytes(line), None, why, whole_file=False, cut=True)
         elif line and not line.isspace():
             text = line[:-1] if line.endswith(b"\r") else line
             yield Raw(kind, file, cursor.position, "jsonl", text, None, None)
