@@ -1,18 +1,8 @@
-"""Is the stream well? For the person at the terminal, and for who asks `/healthz` or `/metrics`."""
+"""Is the stream well? For the person at the terminal, and for who asks `/healthz`."""
 
-import logging
-import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
-
-from beam_talonone.talonone.errors import ConfigurationError
-from beam_talonone.talonone.logs import say
-
-log = logging.getLogger(__name__)
 
 OUTAGE, STUCK = 30.0, 60.0
 """Seconds: without any answer of the API, and without any record that ends while some could."""
@@ -32,7 +22,7 @@ class Signs:
     down_for: float
     moving: int
     quiet_for: float
-    """Since the last record that ended."""
+    """Since the last record that ended, or since the first that waits if that is later."""
     stopping: bool
     rate_service: str | None = None
     """HOST:PORT of the service that shares out the rate, if there is one."""
@@ -67,71 +57,20 @@ def ailment(signs: Signs) -> str | None:
     return None
 
 
-class _Quiet(ThreadingHTTPServer):
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        # no traceback on the terminal for that
-        say(log, logging.INFO, "who asked on the health port went away", error=sys.exception())
+class Stillness:
+    """For how long messages wait while none ends, counted from the first one that waits."""
 
+    def __init__(self) -> None:
+        self._since: float | None = None
 
-Metrics = Callable[[str], tuple[bytes, str]]
-"""Gives the metrics and their content type, for what the asking one accepts (its Accept header)."""
-
-
-class HealthServer:
-    """Serves on all addresses: `/healthz`, 200 while the stream is well, else 503 with the reason as text; and
-    `/metrics`."""
-
-    def __init__(self, port: int, look: Callable[[], Signs], metrics: Metrics) -> None:
-        """Raises ConfigurationError when the port cannot be had."""
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                match self.path.split("?")[0]:
-                    case "/healthz":
-                        self._health()
-                    case "/metrics":
-                        self._metrics()
-                    case _:
-                        self._say(404, "only /healthz and /metrics are here")
-
-            def _health(self) -> None:
-                try:
-                    why = ailment(look())
-                except Exception as error:
-                    why = f"it cannot be told: {type(error).__name__}: {error}"
-                self._say(200 if why is None else 503, why or "ok")
-
-            def _metrics(self) -> None:
-                try:
-                    body, content_type = metrics(self.headers.get("Accept", ""))
-                except Exception as error:
-                    self._say(500, f"they cannot be told: {type(error).__name__}: {error}")
-                    return
-                self._answer(200, body, content_type)
-
-            def _say(self, status: int, text: str) -> None:
-                self._answer(status, f"{text}\n".encode(), "text/plain; charset=utf-8")
-
-            def _answer(self, status: int, body: bytes, content_type: str) -> None:
-                self.send_response(status)
-                self.send_header("Content-Type", content_type)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *arguments: object) -> None: ...
-
-        try:
-            self._server = _Quiet(("", port), Handler)
-        except OSError as error:
-            raise ConfigurationError(f"--health-port {port}: {error.strerror}") from None
-        self.port = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def seconds(self, moving: int, ended_at: float, now: float) -> float:
+        """`moving` messages wait at `now`, and the last record ended at `ended_at`: monotonic seconds."""
+        if not moving:
+            self._since = None
+            return 0.0
+        if self._since is None:
+            self._since = now
+        return now - max(self._since, ended_at)
 
 
 class Said:

@@ -35,6 +35,7 @@ Sub = Annotated[
     list[str] | None, typer.Option(metavar="SUB", help="projects/P/subscriptions/S with these records as JSON.")
 ]
 Where = Annotated[str | None, typer.Option(metavar="TOPIC|DIR", help="projects/P/topics/T, or a folder.")]
+LOOPBACK = "127.0.0.1"
 MONTH = 31 * 86_400.0
 
 
@@ -77,6 +78,14 @@ def stream(
         int | None,
         typer.Option("--health-port", metavar="N", min=0, max=65535, help="Serve /healthz and /metrics here."),
     ] = None,
+    health_host: Annotated[
+        str | None,
+        typer.Option(
+            "--health-host",
+            metavar="HOST",
+            help="Address of --health-port. Default: 127.0.0.1, this machine alone.",
+        ),
+    ] = None,
     prism_location: Annotated[
         str | None, typer.Option("--prism-location", metavar="FILE", help="The Prism program.")
     ] = None,
@@ -103,6 +112,8 @@ def stream(
         base_url, rate, concurrency, 300.0, "50%", edit_closed, api_key_secret, rate_service,
         http_settings(http_client, client_cert, ca_bundle, insecure),
     )  # fmt: skip
+    if health_host is not None and health_port is None:
+        raise ConfigurationError("--health-host goes with --health-port")
     allowed = None if max_dead_letters is None else parse_max_dead_letters(max_dead_letters)
     from beam_talonone.pipelines.stream_options import StreamOptions
 
@@ -125,6 +136,7 @@ def stream(
         exit_on_auth_error=exit_on_auth_error,
         max_dead_letters=allowed,
         health_port=health_port,
+        health_host=health_host or LOOPBACK,
         profile_mode=profile_mode,
         events_api=events_api,
         edit_closed=edit_closed,

@@ -19,11 +19,11 @@ class StreamOptions:
 
     `subscriptions` maps kinds (orders, returns, ...) to subscriptions (projects/P/subscriptions/S). `dead_letters`
     and `results` are topics (projects/P/topics/T) or folders. `settle`, `wait_for_order`, `bulk_age` and `remember`
-    are in seconds. `state`, `bulk_age`, `exit_on_auth_error`, `health_port` and `prism_location` concern the local
-    graph only. `rate` (requests a second) and `concurrency` are those of the whole job; on Dataflow each
-    worker has its share of them. With a `rate_service` (HOST:PORT) each worker may have the whole rate, of which the
-    service grants it a part; `among` is how many workers there are, None if nobody knows. `max_dead_letters` of the
-    last 1,000 records of a kind stop the reading: None for half of them on this machine, and for any on Dataflow.
+    are in seconds. `state`, `bulk_age`, `exit_on_auth_error`, `health_port`, `health_host` and `prism_location`
+    concern the local graph only. `rate` (requests a second) and `concurrency` are those of the whole job; on Dataflow
+    each worker has its share of them. With a `rate_service` (HOST:PORT) each worker may have the whole rate, of which
+    the service grants it a part; `among` is how many workers there are, None if nobody knows. `max_dead_letters` of
+    the last 1,000 records of a kind stop the reading: None for half of them on this machine, and for any on Dataflow.
     """
 
     subscriptions: dict[str, str]
@@ -46,6 +46,7 @@ class StreamOptions:
     exit_on_auth_error: bool = False
     max_dead_letters: MaxDeadLetters | None = None
     health_port: int | None = None
+    health_host: str = "127.0.0.1"
     profile_mode: Literal["bulk", "rules"] = "bulk"
     events_api: Literal["v2", "v3"] = "v2"
     edit_closed: str | None = None

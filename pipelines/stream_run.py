@@ -12,7 +12,8 @@ from types import FrameType
 from typing import Any
 
 from beam_talonone.pipelines.folder import DISK_ERRORS, cannot_write
-from beam_talonone.pipelines.health import HealthServer, Said, Signs, ailment
+from beam_talonone.pipelines.health import Said, Signs, Stillness, ailment
+from beam_talonone.pipelines.health_server import HealthServer
 from beam_talonone.pipelines.logs import notice, quiet_threads
 from beam_talonone.pipelines.options import parse_max_dead_letters
 from beam_talonone.pipelines.prism import Prism
@@ -67,7 +68,8 @@ class StreamRun:
         self._rates: Watched | None = None
         self._draining = threading.Lock()
         self._drained = False
-        self._began = time.monotonic()
+        self._stillness = Stillness()
+        self._health: HealthServer | None = None
 
     def run(self) -> None:
         """Run until it is stopped: returns after SIGTERM or Ctrl-C, when all is finished or given back.
@@ -124,12 +126,12 @@ class StreamRun:
         except BaseException:
             close_subscriber(names)
             raise
-        health = None
         try:
             if self._stopping is not None:
                 raise self._stopping
             if options.health_port is not None:
-                health = HealthServer(options.health_port, self._signs, self._metrics(streaming).text)
+                metrics = self._metrics(streaming).text
+                self._health = HealthServer(options.health_host, options.health_port, self._signs, metrics)
             enter_stream(options.job, streaming)
             streaming.start()
             start_thread("watch", lambda: self._watch(prism), self._stop)
@@ -147,8 +149,8 @@ class StreamRun:
             # before that, what a killed process held may still be out
             if closed and time.time() >= streaming.sequencer.quiet_until:
                 state.ended_in_order()
-            if health is not None:
-                health.close()
+            if self._health is not None:
+                self._health.close()
             for line in streaming.account.lines():
                 self._notice(line)
         if self._stopping is not None and not isinstance(self._stopping, Interrupted):
@@ -251,12 +253,12 @@ class StreamRun:
         trouble = self._trouble
         sequencer = streaming.sequencer
         moving = streaming.account.unaccounted - sequencer.parked - sequencer.held - sequencer.repeats
-        quiet_since = max(streaming.account.ended_at, self._began)
+        still = self._stillness.seconds(max(0, moving), streaming.account.ended_at, time.monotonic())
         return Signs(
             None if engine.refusal is None else f"{engine.refusal}; reading has stopped, and it is tried again",
             None if engine.failure is None else str(engine.failure),
             trouble[0] if trouble is not None and time.monotonic() - trouble[1] < 60.0 else None,
-            engine.down_for(), max(0, moving), time.monotonic() - quiet_since, self._stopping is not None,
+            engine.down_for(), max(0, moving), still, self._stopping is not None,
             self.options.rate_service, None if self._rates is None else self._rates.outage(),
             str(self._stopping) if isinstance(self._stopping, TooManyDeadLetters) else None,
         )  # fmt: skip
@@ -277,7 +279,8 @@ class StreamRun:
             said.look(ailment(signs))
             self._subscriber.pause(signs.refusal is not None)
             self._subscriber.exempt(min(MOST_PARKED, streaming.sequencer.parked))
-            failures = (self._subscriber.failure, *(sink.failure for sink in self._sinks()))
+            failures = [self._subscriber.failure, *(sink.failure for sink in self._sinks())]
+            failures += [] if self._health is None else [self._health.failure]
             if streaming.engine.failure is not None:
                 self._stop(told_of(streaming.engine.failure, self.options.state))
             elif ended := next((why for why in failures if why is not None), None):

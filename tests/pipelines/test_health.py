@@ -9,7 +9,9 @@ import urllib.request
 
 import pytest
 
-from beam_talonone.pipelines.health import OUTAGE, RATE_OUTAGE, STUCK, HealthServer, Said, Signs, ailment
+from beam_talonone.pipelines import health_server
+from beam_talonone.pipelines.health import OUTAGE, RATE_OUTAGE, STUCK, Said, Signs, Stillness, ailment
+from beam_talonone.pipelines.health_server import HealthServer
 from beam_talonone.talonone.errors import ConfigurationError
 
 WELL = Signs(None, None, None, down_for=0.0, moving=0, quiet_for=0.0, stopping=False)
@@ -117,7 +119,7 @@ def asked(server, path="/healthz"):
 
 def test_who_asks_is_told():
     now = [WELL]
-    server = HealthServer(0, lambda: now[0], metrics)
+    server = HealthServer("127.0.0.1", 0, lambda: now[0], metrics)
     try:
         assert asked(server) == (200, "ok\n")
         assert asked(server, "/healthz?verbose=1") == (200, "ok\n")
@@ -134,7 +136,7 @@ def test_who_asks_is_told():
 
 
 def test_metrics_come_as_they_are_made():
-    server = HealthServer(0, lambda: WELL, metrics)
+    server = HealthServer("127.0.0.1", 0, lambda: WELL, metrics)
     try:
         url = f"http://127.0.0.1:{server.port}/metrics"
         with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept": "text/x"}), timeout=10) as answer:
@@ -148,7 +150,7 @@ def test_metrics_that_fail_are_said_and_harm_no_health(capfd):
     def broken(accept):
         raise ZeroDivisionError("division by zero")
 
-    server = HealthServer(0, lambda: WELL, broken)
+    server = HealthServer("127.0.0.1", 0, lambda: WELL, broken)
     try:
         assert asked(server, "/metrics") == (500, "they cannot be told: ZeroDivisionError: division by zero\n")
         assert asked(server) == (200, "ok\n")
@@ -158,10 +160,10 @@ def test_metrics_that_fail_are_said_and_harm_no_health(capfd):
 
 
 def test_a_port_that_is_taken():
-    server = HealthServer(0, lambda: WELL, metrics)
+    server = HealthServer("127.0.0.1", 0, lambda: WELL, metrics)
     try:
-        with pytest.raises(ConfigurationError, match=f"--health-port {server.port}: Address already in use"):
-            HealthServer(server.port, lambda: WELL, metrics)
+        with pytest.raises(ConfigurationError, match=f"--health-port {server.port} on 127.0.0.1: Address already"):
+            HealthServer("127.0.0.1", server.port, lambda: WELL, metrics)
     finally:
         server.close()
 
@@ -175,7 +177,7 @@ def test_a_look_that_fails_is_no_health(capfd):
             raise error
         return WELL
 
-    server = HealthServer(0, look, metrics)
+    server = HealthServer("127.0.0.1", 0, look, metrics)
     try:
         assert asked(server) == (503, "it cannot be told: ZeroDivisionError: \n")
         assert asked(server) == (200, "ok\n")
@@ -191,7 +193,7 @@ def test_who_goes_away_before_the_answer_leaves_no_traceback(capfd):
         may_answer.wait(10.0)
         return WELL
 
-    server = HealthServer(0, look, metrics)
+    server = HealthServer("127.0.0.1", 0, look, metrics)
     try:
         with socket.create_connection(("127.0.0.1", server.port)) as asking:
             asking.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -199,5 +201,77 @@ def test_who_goes_away_before_the_answer_leaves_no_traceback(capfd):
         may_answer.set()
         assert asked(server) == (200, "ok\n")
     finally:
+        server.close()
+    assert capfd.readouterr().err == ""
+
+
+def test_waiting_is_counted_from_the_first_message_that_waits():
+    still = Stillness()
+    assert still.seconds(0, 100.0, 5_000.0) == 0.0, "nothing waits, though nothing has ended for long"
+    assert still.seconds(50, 100.0, 5_000.0) == 0.0, "a burst after silence"
+    assert still.seconds(50, 100.0, 5_059.0) == 59.0
+    assert still.seconds(40, 5_060.0, 5_070.0) == 10.0, "some have ended"
+    assert still.seconds(0, 5_070.0, 5_080.0) == 0.0
+    assert still.seconds(1, 5_070.0, 9_000.0) == 0.0
+
+
+def test_it_serves_this_machine_alone_unless_another_address_is_given():
+    server = HealthServer("127.0.0.1", 0, lambda: WELL, metrics)
+    try:
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection(("127.0.0.2", server.port), 5.0)
+    finally:
+        server.close()
+    everywhere = HealthServer("0.0.0.0", 0, lambda: WELL, metrics)
+    try:
+        socket.create_connection(("127.0.0.2", everywhere.port), 5.0).close()
+    finally:
+        everywhere.close()
+
+
+@pytest.mark.parametrize("host", ["no such host", "192.0.2.1", "x" * 300])
+def test_an_address_that_is_not_ours_is_refused(host):
+    with pytest.raises(ConfigurationError, match="--health-"):
+        HealthServer(host, 0, lambda: WELL, metrics)
+
+
+def drip(server, ended):
+    """A request that never comes to its end, a byte at a time."""
+    with socket.create_connection(("127.0.0.1", server.port), 10.0) as asking:
+        asking.settimeout(0.05)
+        asking.sendall(b"GET /healthz HTTP/1.1\r\nX: ")
+        while True:
+            try:
+                asking.sendall(b"x")
+                if not asking.recv(1):
+                    break
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+    ended.set()
+
+
+def test_a_request_that_is_slow_is_cut_off(monkeypatch):
+    monkeypatch.setattr(health_server, "REQUEST_TIME", 0.3)
+    server, ended = HealthServer("127.0.0.1", 0, lambda: WELL, metrics), threading.Event()
+    try:
+        threading.Thread(target=drip, args=(server, ended), daemon=True).start()
+        assert ended.wait(20.0), "each byte would give it another timeout"
+    finally:
+        server.close()
+
+
+def test_many_open_connections_keep_nobody_out(capfd):
+    server = HealthServer("127.0.0.1", 0, lambda: WELL, metrics)
+    idle = [socket.create_connection(("127.0.0.1", server.port), 10.0) for _ in range(100)]
+    try:
+        assert asked(server) == (200, "ok\n")
+        assert len(server._server._open) <= health_server.MOST_CONNECTIONS
+        idle[0].settimeout(10.0)
+        assert idle[0].recv(1) == b"", "the oldest is closed"
+    finally:
+        for one in idle:
+            one.close()
         server.close()
     assert capfd.readouterr().err == ""

@@ -164,7 +164,7 @@ def test_a_watch_that_ends_stops_the_stream(run):
     assert "the thread watch ended by a defect (ZeroDivisionError" in str(run._stopping)
 
 
-@pytest.mark.parametrize("part", ["_subscriber", "_letters", "_results"])
+@pytest.mark.parametrize("part", ["_subscriber", "_letters", "_results", "_health"])
 def test_the_end_of_a_thread_of_any_part_stops_the_stream(run, part):
     failed = Parts()
     failed.failure = StopRun("the thread x ended by a defect (E: e)")
