@@ -16,7 +16,14 @@ from beam_talonone.pipelines.logs import quiet_threads
 from beam_talonone.pipelines.mirror import Place
 from beam_talonone.pipelines.prism import Prism, find_prism, is_ours, prism_for
 from beam_talonone.pipelines.report import account
-from beam_talonone.pipelines.runner import beam_options, is_in_process, last_line, make_runner, runner_name
+from beam_talonone.pipelines.runner import (
+    beam_options,
+    check_code,
+    is_in_process,
+    last_line,
+    make_runner,
+    runner_name,
+)
 from beam_talonone.pipelines.shard_run import GraphOptions
 from beam_talonone.pipelines.stream import on_dataflow
 from beam_talonone.talonone.engine import GRACE
@@ -41,6 +48,8 @@ def run_remote(options: GraphOptions, notice: Notice) -> int:
         pipeline = create_pipeline(options, runner, settings)
     except ValueError as error:  # of Beam's, on options that are missing or wrong
         raise ConfigurationError(f"--runner={runner_name(settings)}: {last_line(error)}") from None
+    if dataflow:
+        check_code(pipeline.options)
     place = Place(options.output)
     with taken(place):
         if not claim(place, options, notice):

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from pathlib import Path
 from typing import Any
 
 from beam_talonone.talonone.errors import ConfigurationError
@@ -62,6 +63,39 @@ def bounded_runner(beam_args: tuple[str, ...]) -> tuple[Any, Any]:
             " Beam's multi_threading loses elements"
         )
     return FnApiRunner(), options
+
+
+WAYS = (
+    "--sdk_container_image=IMAGE (built of templates/Dockerfile), --setup_file=./setup.py in a clone of the"
+    " repository, or --extra_packages=FILE (its wheel or sdist)"
+)
+"""How the workers of Dataflow get the code: each of these alone is enough."""
+
+
+def check_code(options: Any) -> None:
+    """Raise ConfigurationError for a launch on Dataflow whose workers would not have the code of this package.
+
+    A setup file is made absolute: Beam changes to its folder, and does not take a name without one.
+    """
+    from apache_beam.options.pipeline_options import SetupOptions, WorkerOptions
+
+    setup = options.view_as(SetupOptions)
+    image = options.view_as(WorkerOptions).sdk_container_image
+    if not (image or setup.setup_file or setup.extra_packages):
+        raise ConfigurationError(
+            f"--runner={runner_name(options)}: the workers would not have the code of beam-talonone:"
+            f" give them after `--` or in --runner-config one of {WAYS}"
+        )
+    if setup.setup_file:
+        path = Path(setup.setup_file).absolute()
+        if path.name not in ("setup.py", "pyproject.toml") or not path.is_file():
+            raise ConfigurationError(
+                f"--setup_file={setup.setup_file} is no setup.py or pyproject.toml that is there"
+            )
+        setup.setup_file = str(path)
+    for package in setup.extra_packages or ():
+        if "://" not in package and not Path(package).is_file():
+            raise ConfigurationError(f"--extra_packages={package} is no file that is there")
 
 
 REFUSED = {"daskrunner": "it loses tagged outputs and what bundles end with, without an error"}

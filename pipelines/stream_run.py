@@ -18,7 +18,7 @@ from beam_talonone.pipelines.logs import notice, quiet_threads
 from beam_talonone.pipelines.options import parse_max_dead_letters
 from beam_talonone.pipelines.prism import Prism
 from beam_talonone.pipelines.prometheus import Sources, StreamMetrics
-from beam_talonone.pipelines.runner import beam_options, last_line
+from beam_talonone.pipelines.runner import beam_options, check_code, last_line, runner_name
 from beam_talonone.pipelines.sinks import FolderSink, Sink, message_ids, say_whose, sink_for
 from beam_talonone.pipelines.stream import create_pipeline, on_dataflow
 from beam_talonone.pipelines.stream_options import StreamOptions
@@ -373,6 +373,11 @@ def _submit(options: StreamOptions, settings: Any, notice: Callable[[str], None]
     check_here(options.engine_config(), notice, elsewhere=True)
     check_rate_service(options.engine_config(), elsewhere=notice)
     settings.view_as(StandardOptions).streaming = True
-    result = create_pipeline(options, DataflowRunner(), settings).run()
+    try:
+        pipeline = create_pipeline(options, DataflowRunner(), settings)
+    except ValueError as error:  # of Beam's, on options that are missing or wrong
+        raise ConfigurationError(f"--runner={runner_name(settings)}: {last_line(error)}") from None
+    check_code(pipeline.options)
+    result = pipeline.run()
     if result.has_job:  # a template is written down, and launched later
         notice(f"the job {result.job_id()} was started on Dataflow; `gcloud dataflow jobs drain` stops it")

@@ -181,3 +181,17 @@ def test_a_default_in_the_help_is_that_of_the_command_line(template, name):
     [command] = [one.callback for one in cli.app.registered_commands if one.callback.__name__ == template]
     default = inspect.signature(command).parameters[name].default
     assert said[1] == str(default).removesuffix(".0")
+
+
+@pytest.mark.parametrize(
+    ("name", "streaming", "default"), [("stream", True, "EXACTLY_ONCE"), ("backfill", False, "UNSPECIFIED")]
+)
+def test_it_says_which_streaming_modes_it_supports(name, streaming, default):
+    """A default is valid only where both modes are supported."""
+    metadata = json_format.Parse(TEXTS[name], dataflow.TemplateMetadata.pb(dataflow.TemplateMetadata()))
+    modes = (metadata.streaming, metadata.supports_at_least_once, metadata.supports_exactly_once)
+    assert modes == (streaming,) * 3
+    assert metadata.default_streaming_mode == default
+    assert {"streaming", "supportsAtLeastOnce", "supportsExactlyOnce", "defaultStreamingMode"} <= set(
+        json.loads(TEXTS[name])
+    )
