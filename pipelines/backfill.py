@@ -1,11 +1,9 @@
 """The backfill: everything read and laid down in order, then sent slice by slice, resumable at any moment."""
 
 import json
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,13 +12,14 @@ import msgspec
 
 from beam_talonone.pipelines import slices, spool, tried
 from beam_talonone.pipelines.folder import DISK_ERRORS, JobFolder, cannot_write, decoded, open_job, write_whole
-from beam_talonone.pipelines.ingest import ingest
+from beam_talonone.pipelines.ingest import PATIENCE, ingest
 from beam_talonone.pipelines.interruptible import interruptible
 from beam_talonone.pipelines.journal import Journal, Replayed, replay_journal
 from beam_talonone.pipelines.options import NAMED, BackfillOptions, InputOptions, SendingOptions
-from beam_talonone.pipelines.report import account, make_report
+from beam_talonone.pipelines.report import account, check_account, make_report
 from beam_talonone.pipelines.runner import bounded_runner, run_bounded
 from beam_talonone.pipelines.spool_rows import read_origin
+from beam_talonone.pipelines.stopping import RESUME, STOP
 from beam_talonone.schemas.operations import get_customer_session
 from beam_talonone.talonone.courier import SendOptions
 from beam_talonone.talonone.engine import Engine, EngineSettings
@@ -69,8 +68,13 @@ class Backfill:
 
         Raises ConfigurationError before anything was sent, StopRun when it ended early and can be resumed.
         """
-        read_key(self.options.sending.api_key_env, self.options.sending.api_key_secret)
-        check_rate_service(self._config)
+        with STOP.taking_signals():
+            return self._start()
+
+    def _start(self) -> dict[str, Any]:
+        with STOP.raising():
+            read_key(self.options.sending.api_key_env, self.options.sending.api_key_secret)
+            check_rate_service(self._config)
         check_here(self._config, self._notice)
         bounded_runner(self.options.beam_args)
         files = match_inputs(self.options.input)
@@ -78,14 +82,12 @@ class Backfill:
             self.options.output, self.options.command, self.options.fixed(), files, resume=self.options.resume
         )
         try:
-            if self.options.resume and not folder.resumed:
-                self._notice(f"there is no job in {folder.root} yet: this starts one")
             if folder.report.exists():
                 self._notice(f"the job in {folder.root} is finished: nothing was changed")
                 return dict(decoded(folder.report.read_bytes(), folder.report))
-            with self._stoppable():
-                return self._run(folder, files)
+            return self._run(folder, files)
         except DISK_ERRORS as error:
+            folder.kept.check()
             raise cannot_write(f"--output {folder.root}", error, "make room, and go on with --resume") from error
         finally:
             close_engine(self._config)
@@ -93,12 +95,18 @@ class Backfill:
 
     def _run(self, folder: JobFolder, files: dict[str, list[FileInfo]]) -> dict[str, Any]:
         self._read(folder, files)
-        with closing(spool.connect(folder.spool)) as connection:
+        with closing(spool.reopen(folder.spool)) as connection:
+            folder.kept.note(folder.spool, least=0)
             self._write_input_letters(folder, connection)
             self._judge_input(connection)
+            STOP.check(RESUME)
             self._engine = engine_for(self._config)
-            self._send(folder, connection)
+            with STOP.telling(self._end_in_order):
+                self._send(folder, connection)
+            STOP.check(RESUME)
             report = self._report(folder, connection)
+            folder.kept.check()
+            check_account(report, self._shown)
         write_whole(folder.report, json.dumps(report, indent=2).encode() + b"\n")
         return report
 
@@ -109,9 +117,13 @@ class Backfill:
         for leftover in folder.spool.parent.glob("spool.sqlite*"):
             leftover.unlink()
         self._notice("reading and checking the input")
+        interruptible(partial(self._fill, folder, files), None, patience=PATIENCE, then=RESUME)
+        folder.kept.check()
+        write_whole(folder.read, str(self.total).encode())
+
+    def _fill(self, folder: JobFolder, files: dict[str, list[FileInfo]]) -> None:
         self.total = ingest(folder.spool, self.options.input, files, folder.job, self.options.beam_args)
         self._after_reading(folder, files)
-        write_whole(folder.read, str(self.total).encode())
 
     def _after_reading(self, folder: JobFolder, files: dict[str, list[FileInfo]]) -> None:
         """What else is to be settled before anything is sent."""
@@ -120,7 +132,9 @@ class Backfill:
         letters = connection.execute(
             "SELECT letter FROM fates JOIN records USING (rec) WHERE letter IS NOT NULL ORDER BY file, position"
         )
-        slices.write_lines(folder.root / "dead-letters" / "input.jsonl", (row[0] for row in letters))
+        folder.kept.note(
+            slices.write_lines(folder.root / "dead-letters" / "input.jsonl", (row[0] for row in letters))
+        )
 
     def _judge_input(self, connection: Any) -> None:
         read, dead = read_and_dead(connection)
@@ -148,6 +162,8 @@ class Backfill:
             first = last + 1
 
     def _slice(self, folder: JobFolder, connection: Any, first: int, last: int, limit: int | None) -> None:
+        STOP.check(RESUME)
+        folder.kept.check()
         engine, name = self._the_engine(), slice_name(first)
         path = folder.journal(name)
         told = self._told(folder, name)
@@ -155,7 +171,7 @@ class Backfill:
         engine.memory.forget()
         began = snapshot(engine.stats)
         read, dead = read_and_dead(connection)
-        journal = Journal(path, lambda: since(engine.stats, began))
+        journal = Journal(path, lambda: since(engine.stats, began), folder.kept.check)
         run = slices.SliceRun(
             folder.spool, first, last, engine, journal, told, self._send_options(folder, name),
             self.options.sending.max_dead_letters, self.tally, read, dead - self.tally.dead, limit, self.origins,
@@ -163,6 +179,7 @@ class Backfill:
         try:
             self._name_returns(connection, first, spool.last_to_send(connection, first, last, limit))
             self._carry_out(str(folder.root / name), run)
+            folder.kept.check()
         except Exception:
             # What is in flight must end before its journal is closed. A stop that is under way keeps its reason.
             ended = Interrupted("the pipeline failed")
@@ -171,7 +188,10 @@ class Backfill:
                 raise
             raise engine.failure from None
         finally:
-            journal.close()
+            try:
+                journal.close()
+            finally:
+                folder.kept.check()
             told = replay_journal(path)
             self._fold(folder, connection, name, told)
         if len(told.done) == last - first + 1:
@@ -181,7 +201,8 @@ class Backfill:
 
     def _carry_out(self, name: str, run: slices.SliceRun) -> None:
         runner, beam_options = bounded_runner(self.options.beam_args)
-        run_bounded(slices.create_pipeline(name, run, runner, beam_options))
+        with slices.known(name, run):
+            run_bounded(slices.create_pipeline(name, runner, beam_options))
 
     def _told(self, folder: JobFolder, name: str) -> Replayed:
         """What is known of a slice before it is sent."""
@@ -191,7 +212,8 @@ class Backfill:
         """What is to be tidied up when a slice is complete."""
 
     def _fold(self, folder: JobFolder, connection: Any, name: str, told: Replayed) -> None:
-        slices.fold(connection, name, told, folder.root, folder.job, results=self.options.input.results)
+        for path in slices.fold(connection, name, told, folder.root, folder.job, results=self.options.input.results):
+            folder.kept.note(path)
         dead = list(dead_works(connection, told))
         for kept in self._kept_by(connection) if dead else ():
             kept.execute("BEGIN")
@@ -240,26 +262,9 @@ class Backfill:
             raise RuntimeError("nothing can be sent before the engine is there")
         return self._engine
 
-    @contextmanager
-    def _stoppable(self) -> Iterator[None]:
-        """SIGTERM and Ctrl-C end the run in order; a second one ends it at once, as a kill would."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, self._interrupted) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _interrupted(self, number: int, frame: Any) -> None:
-        why = Interrupted(f"stopped by {signal.Signals(number).name}; go on with --resume")
-        signal.signal(number, signal.SIG_DFL)
-        if self._engine is None:
-            raise why
-        self._notice(f"{signal.Signals(number).name}: finishing what is in flight")
-        threading.Thread(target=self._engine.stop, args=(why,), daemon=True).start()
+    def _end_in_order(self, name: str) -> None:
+        self._notice(f"{name}: finishing what is in flight")
+        self._the_engine().stop(Interrupted(f"stopped by {name}{RESUME}"))
 
 
 def engine_config(sending: SendingOptions) -> EngineConfig:

@@ -24,10 +24,12 @@ from beam_talonone.pipelines.folder import MANIFEST, started_with
 from beam_talonone.pipelines.here import HERE
 from beam_talonone.pipelines.mirror import Place
 from beam_talonone.pipelines.options import parse_zone
+from beam_talonone.pipelines.report import check_account
 from beam_talonone.pipelines.shard_report import ShardReport, merged
 from beam_talonone.pipelines.shard_run import GraphOptions, ShardRun
 from beam_talonone.pipelines.spool_rows import Laid, Laying
 from beam_talonone.talonone.call_lane import call_lane
+from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.quiet import quiet_process
 from beam_talonone.transforms.prepare import Prepare, Prepared
 from beam_talonone.transforms.sources import ReadRecords
@@ -156,6 +158,13 @@ class WriteReport(beam.DoFn):  # type: ignore[misc]
         kinds = list(options.input.globs)
         rate, service = options.sending.rate, options.sending.rate_service
         report = merged(parts, kinds, options.job, rate, started, time.time(), service)
+        try:
+            check_account(report, options.output)
+        except StopRun as error:
+            if not options.here:
+                raise
+            HERE.stop(error)
+            return iter(())
         Place(options.output).write(json.dumps(report, indent=2).encode() + b"\n", "report.json")
         return iter(())
 

@@ -1,6 +1,5 @@
 """A backfill that is handed over to a runner: started, waited for, and its account told."""
 
-import signal
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -12,6 +11,7 @@ from beam_talonone.pipelines.claim import check_output, claim, taken
 from beam_talonone.pipelines.console import exit_code
 from beam_talonone.pipelines.folder import DISK_ERRORS, cannot_write, decoded
 from beam_talonone.pipelines.here import HERE
+from beam_talonone.pipelines.interruptible import interruptible
 from beam_talonone.pipelines.logs import quiet_threads
 from beam_talonone.pipelines.mirror import Place
 from beam_talonone.pipelines.prism import Prism, find_prism, is_ours, prism_for
@@ -25,6 +25,7 @@ from beam_talonone.pipelines.runner import (
     runner_name,
 )
 from beam_talonone.pipelines.shard_run import GraphOptions
+from beam_talonone.pipelines.stopping import RESUME, STOP
 from beam_talonone.pipelines.stream import on_dataflow
 from beam_talonone.talonone.engine import GRACE
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopRun
@@ -38,6 +39,11 @@ def run_remote(options: GraphOptions, notice: Notice) -> int:
 
     Raises ConfigurationError before anything is started, StopRun when the job failed and can be resumed.
     """
+    with STOP.taking_signals():
+        return _run_remote(options, notice)
+
+
+def _run_remote(options: GraphOptions, notice: Notice) -> int:
     settings = beam_options(options.beam_args)
     runner = make_runner(settings)
     dataflow = on_dataflow(settings)
@@ -52,18 +58,15 @@ def run_remote(options: GraphOptions, notice: Notice) -> int:
         check_code(pipeline.options)
     place = Place(options.output)
     with taken(place):
-        if not claim(place, options, notice):
+        if not claim(place, options):
             notice(f"the job in {options.output} is finished: nothing was changed")
             return _told(options, place, notice)
         log = place.path("state", "prism.log") if place.is_local else None
         if not options.here:
             state = _run(pipeline, notice, wait=options.wait)
         else:
-            try:
-                with prism_for(pipeline.options, log) if is_ours(settings) else nullcontext() as prism:
-                    state = _run_here(pipeline, options, notice, prism)
-            except (Interrupted, KeyboardInterrupt) as error:
-                raise _resumable(error) from None
+            with prism_for(pipeline.options, log) if is_ours(settings) else nullcontext() as prism:
+                state = _run_here(pipeline, options, notice, prism)
         return 0 if state is None else _told(options, place, notice, state)
 
 
@@ -73,10 +76,11 @@ def _check(options: GraphOptions, notice: Notice, *, dataflow: bool) -> None:
     check_output(options.output, elsewhere=dataflow)
     if not options.wait and not dataflow:
         raise ConfigurationError("--no-wait: the job would end with this process; it is for Dataflow")
-    if options.here:
-        read_key(sending.api_key_env, sending.api_key_secret)
     shared = replace(engine_config(sending), among=options.shards)
-    check_rate_service(shared, notice if dataflow else None)
+    with STOP.raising():
+        if options.here:
+            read_key(sending.api_key_env, sending.api_key_secret)
+        check_rate_service(shared, notice if dataflow else None)
     if not dataflow:
         match_inputs(options.input)
     check_here(shared, notice, elsewhere=dataflow)
@@ -86,14 +90,14 @@ def _run(pipeline: Any, notice: Notice, *, wait: bool) -> str | None:
     """Run the pipeline on other machines; returns the state in which it ended, None when it goes on."""
     job_id = None
     try:
-        result = pipeline.run()
+        result = interruptible(pipeline.run, None)
         job_id = _job_id(result)
         if job_id is not None:
             notice(f"the job {job_id} was started")
         if not wait:
             return None
-        result.wait_until_finish()
-    except (Interrupted, KeyboardInterrupt):
+        interruptible(result.wait_until_finish, None)
+    except Interrupted:
         if job_id is not None:
             notice(f"the job {job_id} goes on; `gcloud dataflow jobs cancel {job_id}` stops it")
         raise
@@ -107,17 +111,17 @@ def _run_here(pipeline: Any, options: GraphOptions, notice: Notice, prism: Prism
     HERE.begin()
     quiet_threads()
     try:
-        result = pipeline.run()
-        result.wait_until_finish()
-    except (Interrupted, KeyboardInterrupt) as error:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_DFL)
-        notice(f"{'Ctrl-C' if isinstance(error, KeyboardInterrupt) else 'SIGTERM'}: finishing what is in flight")
-        HERE.stop(_resumable(error))
+        result = interruptible(pipeline.run, None)
+        interruptible(result.wait_until_finish, None)
+    except Interrupted:
+        pass
     except Exception as error:
         ended = None if prism is None else prism.ended(within=2.0)
         why = f"the job failed: {last_line(error)}" if ended is None else f"Prism ended ({ended})"
         HERE.stop(StopRun(f"{why}; go on with --resume"))
+    if STOP.signal is not None:  # also where it came last: what was begun is not the whole
+        notice(f"{STOP.signal}: finishing what is in flight")
+        HERE.stop(Interrupted(f"stopped by {STOP.signal}{RESUME}"))
     HERE.wait(2 * GRACE)
     failure = HERE.failure
     if isinstance(failure, DISK_ERRORS):
@@ -125,12 +129,6 @@ def _run_here(pipeline: Any, options: GraphOptions, notice: Notice, prism: Prism
     if failure is not None:
         raise failure
     return _state(result)
-
-
-def _resumable(error: BaseException) -> Interrupted:
-    then = "; go on with --resume"
-    why = "stopped by Ctrl-C" if isinstance(error, KeyboardInterrupt) else str(error).removesuffix(then)
-    return Interrupted(f"{why}{then}")
 
 
 def _told(options: GraphOptions, place: Place, notice: Notice, state: str = "") -> int:

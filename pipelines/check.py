@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import msgspec
 
 from beam_talonone.pipelines import spool
 from beam_talonone.pipelines.backfill import match_inputs
-from beam_talonone.pipelines.ingest import ingest
+from beam_talonone.pipelines.ingest import PATIENCE, ingest
+from beam_talonone.pipelines.interruptible import interruptible
 from beam_talonone.pipelines.options import KINDS, InputOptions
 from beam_talonone.pipelines.report import ignored, make_report
+from beam_talonone.pipelines.stopping import STOP
 from beam_talonone.schemas import jsonio
 from beam_talonone.talonone.courier import SendOptions
 from beam_talonone.talonone.dispatcher import Dispatcher, Ticket
@@ -32,10 +35,11 @@ def run_check(options: InputOptions, rate: float, show: int, beam_args: tuple[st
 
     The account goes to stderr, the first `show` requests to stdout. Raises ConfigurationError.
     """
+    STOP.check()
     files = match_inputs(options)
     with tempfile.TemporaryDirectory(prefix="beam-talonone-check-") as folder:
         path = Path(folder) / "spool.sqlite"
-        total = ingest(path, options, files, "check", beam_args)
+        total = interruptible(partial(ingest, path, options, files, "check", beam_args), None, patience=PATIENCE)
         with closing(spool.connect(path)) as connection:
             for line in _requests_in_input_order(connection, show, dry=options.dry):
                 print(line)
@@ -43,6 +47,7 @@ def run_check(options: InputOptions, rate: float, show: int, beam_args: tuple[st
             report = make_report(connection, "check", rate, 0.0, 0.0)
             for line in (*_account(connection, report), *_forecast(path, connection, total, rate, dry=options.dry)):
                 print(line, file=sys.stderr)
+    STOP.check()
     return 3 if any(counts["dead_lettered"] for counts in report["kinds"].values()) else 0
 
 
@@ -130,6 +135,7 @@ def _count_requests(path: Path, total: int, *, dry: bool) -> dict[str, int]:
     for number, blob, _, _ in spool.slice_rows(path, 1, total):
         work = Work.from_bytes(blob)
         skipped = not_dry(work) if dry else {}
+        STOP.check()
         intake.accept(Job(number, work, SendOptions(), lambda job: Known(), lambda job, outcome: None, parts=skipped))
     intake.flush()
     return counter.operations

@@ -4,12 +4,12 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from beam_talonone.pipelines.backfill_graph import WORKING, manifest
-from beam_talonone.pipelines.folder import MANIFEST, OURS, compare_options, lock_folder
+from beam_talonone.pipelines.folder import MANIFEST, OURS, compare_options, lock_folder, no_job
 from beam_talonone.pipelines.interruptible import interruptible
 from beam_talonone.pipelines.mirror import Place
 from beam_talonone.pipelines.shard_run import GraphOptions
@@ -45,10 +45,11 @@ def taken(place: Place) -> Iterator[None]:
         os.close(lock)
 
 
-def claim(place: Place, options: GraphOptions, notice: Callable[[str], None]) -> bool:
+def claim(place: Place, options: GraphOptions) -> bool:
     """Take the folder for the job, new or resumed; False when the job in it is finished.
 
-    Raises ConfigurationError when it is used and --resume is not given, and when options differ.
+    Raises ConfigurationError when it is used and --resume is not given, when there is no job and --resume is given,
+    and when options differ.
     """
     try:
         used, finished, other = interruptible(lambda: _found(place), f"looking into --output {place.root}")
@@ -65,7 +66,7 @@ def claim(place: Place, options: GraphOptions, notice: Callable[[str], None]) ->
         compare_options(place.root, manifest(options.output), wanted)
         return not finished
     if options.resume:
-        notice(f"there is no job in {place.root} yet: this starts one")
+        raise no_job(place.root)
     started = {"job": options.job, "started": time.time(), **wanted}
     try:
         place.write(json.dumps(started, indent=2).encode(), MANIFEST)

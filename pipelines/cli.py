@@ -1,7 +1,7 @@
 """The command line: what is typed becomes options, failures become one line and an exit code."""
 
+import contextlib
 import os
-import signal
 import sys
 import traceback
 from importlib import metadata
@@ -11,8 +11,9 @@ import typer
 
 from beam_talonone.pipelines import backfill_command, commands, logs, reads, stream_command
 from beam_talonone.pipelines.simulate import simulate
+from beam_talonone.pipelines.stopping import STOP
 from beam_talonone.talonone.api_key import keep_secret, without_keys
-from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopRun
+from beam_talonone.talonone.errors import ConfigurationError, StopRun
 
 FINISHED, STOPPED, USAGE = 0, 1, 2
 TYPER_INTERRUPTED = 130
@@ -61,8 +62,14 @@ def common(
 
 def main() -> None:
     """Entry point of `beam-talonone`: runs a command and exits with its code."""
-    signal.signal(signal.SIGTERM, _terminated)  # while Beam is being imported; a run has handlers of its own
-    sys.exit(run(sys.argv[1:]))
+    with STOP.taking_signals():
+        code = run(sys.argv[1:])
+    if STOP.abandoned:  # the interpreter's own end would wait for what hangs, or fall over it
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
@@ -91,10 +98,6 @@ def run(arguments: list[str]) -> int:
         return _fail(STOPPED, f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), debug)
     except Exception as error:
         return _fail(STOPPED, f"{type(error).__name__}: {_first_line(error)} (--debug shows more)", debug)
-
-
-def _terminated(number: int, frame: object) -> None:
-    raise Interrupted("stopped by SIGTERM")
 
 
 def _fail(code: int, message: str, debug: bool) -> int:

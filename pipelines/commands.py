@@ -20,6 +20,7 @@ from beam_talonone.pipelines.options import (
 )
 from beam_talonone.pipelines.runner_config import runner_args
 from beam_talonone.pipelines.sinks import is_subscription, is_topic
+from beam_talonone.pipelines.stopping import STOP
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.http.choice import DEFAULT, HttpSettings, route_to
 from beam_talonone.talonone.http.tls import Tls
@@ -302,5 +303,7 @@ def confirm(yes: bool, question: str) -> None:
         return
     if not sys.stdin.isatty():
         raise ConfigurationError("this sends to a live deployment: say --yes, as nobody is here to be asked")
-    if not typer.confirm(question, err=True):
+    with STOP.raising():
+        agreed = typer.confirm(question, err=True)
+    if not agreed:
         raise ConfigurationError("nothing was sent")

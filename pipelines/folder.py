@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from beam_talonone.pipelines.kept import Kept
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
 from beam_talonone.transforms.formats.files import FileInfo
 
@@ -27,6 +28,11 @@ class JobFolder:
     resumed: bool
     manifest: dict[str, Any] = field(default_factory=dict)
     _lock: int = -1
+
+    def __post_init__(self) -> None:
+        self.kept = Kept(self.root)
+        """What must not vanish while the job runs."""
+        self.kept.note(self.root / MANIFEST)
 
     @property
     def spool(self) -> Path:
@@ -54,8 +60,8 @@ def open_job(
 ) -> JobFolder:
     """Take the folder for a job, new or resumed.
 
-    Raises ConfigurationError when it is used and `resume` is not given, when what was given differs from what the
-    job was started with, and when another process is at work in it.
+    Raises ConfigurationError when it is used and `resume` is not given, when there is no job and `resume` is given,
+    when what was given differs from what the job was started with, and when another process is at work in it.
     """
     if ":/" in str(root):
         raise ConfigurationError(f"--output {root} is a folder of this machine: the journal must be on its disk")
@@ -64,6 +70,8 @@ def open_job(
         raise ConfigurationError(
             f"--output {root} holds a job already: add --resume to go on with it, or name another folder"
         )
+    if resume and not manifest_path.exists():
+        raise no_job(root)
     lock = lock_folder(root)
     wanted = {"command": command, "options": fixed, "files": _files(files)}
     if manifest_path.exists():
@@ -77,6 +85,13 @@ def open_job(
     manifest = {"job": uuid.uuid4().hex[:12], "started": time.time(), **wanted}
     write_whole(manifest_path, json.dumps(manifest, indent=2).encode())
     return JobFolder(root, manifest["job"], False, manifest, lock)
+
+
+def no_job(root: object) -> ConfigurationError:
+    """What to say of --resume where there is nothing to go on with."""
+    return ConfigurationError(
+        f"--resume: there is no job in --output {root}: name the job's folder, or begin one without --resume"
+    )
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -15,6 +15,7 @@ from beam_talonone.pipelines.letters import LETTERS, open_letter
 from beam_talonone.pipelines.options import InputOptions, parse_zone
 from beam_talonone.pipelines.runner import bounded_runner, run_bounded
 from beam_talonone.pipelines.spool_rows import Laid, Laying, Place, read_origin, source
+from beam_talonone.pipelines.stopping import STOP
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.reasons import Reason, Stage
 from beam_talonone.schemas.shown import Shown
@@ -37,6 +38,12 @@ BATCH_BYTES = 16 << 20
 CAME = 16
 """Where the record as it came stands in a row."""
 
+PATIENCE = 5.0
+"""Seconds that reading may take to end once that is wanted; what hangs longer is left behind."""
+
+LOOK_EVERY = 100_000
+"""Steps of SQLite's machine, some milliseconds, after which it is asked whether the end is wanted."""
+
 BRANCH_BITS = 48
 """Each branch of the graph numbers its records in a range of its own."""
 
@@ -46,15 +53,22 @@ def ingest(
 ) -> int:
     """Fill a fresh spool at `path` from `files` (by kind); returns how many records are to be sent.
 
-    Raises ConfigurationError for Beam options that cannot be, StopRun where a file system does not answer.
+    Raises ConfigurationError for Beam options that cannot be, StopRun where a file system does not answer, and
+    Interrupted when the end was asked for: what was read by then is no input.
     """
     runner, beam_options = bounded_runner(beam_args)
     try:
         run_bounded(create_pipeline(path, options, files, job, runner, beam_options))
+        STOP.check()
+        with closing(spool.connect(path, fresh=True)) as connection:
+            connection.set_progress_handler(lambda: STOP.signal is not None, LOOK_EVERY)
+            return complete(connection, options, [kind for kind in files if kind != LETTERS], job)
     except CannotReadNow as error:
+        STOP.check()
         raise StopRun(str(error).partition(" [while running")[0]) from error
-    with closing(spool.connect(path, fresh=True)) as connection:
-        return complete(connection, options, [kind for kind in files if kind != LETTERS], job)
+    except Exception:
+        STOP.check()  # that is the reason, whatever came of it
+        raise
 
 
 def create_pipeline(
@@ -105,6 +119,7 @@ class WriteSpool(beam.DoFn):  # type: ignore[misc]
         self._last = int(row[0] or self._first)
 
     def process(self, prepared: Prepared) -> Iterator[None]:
+        STOP.check()
         laid = self._laying.laid(prepared, self._place(prepared))
         self._laid.append(laid)
         self._bytes += len(laid.row[CAME] or b"")

@@ -1,6 +1,7 @@
 """The journal of a slice: what left and how it ended, on disk before it matters.
 
-One line an event, appended with one write, so that a killed process leaves at most the last line torn. Lines:
+One line an event, appended with one write, so that a killed process leaves at most the last line torn; each with a
+checksum (talonone.sealed), which the journals of version 0.1 do not have. Lines:
 
     ["o"]                                       a process began to write
     ["s", number, part, generation, at]         the request of a part is about to leave
@@ -13,29 +14,39 @@ One line an event, appended with one write, so that a killed process leaves at m
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from beam_talonone.pipelines.kept import check_written, written
 from beam_talonone.talonone.courier import InFlight
 from beam_talonone.talonone.outcome import Outcome
+from beam_talonone.talonone.sealed import cut_torn_line, damaged, sealed, unsealed, whole_lines
 from beam_talonone.talonone.stats import Stats
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 STATS_EVERY = 0.2
 
+BEGIN = b'["o"]'
+"""With each process a chain of checksums begins."""
+
 
 class Journal:
-    """Writes the journal of one slice; a Recorder. Used by one thread."""
+    """Writes the journal of one slice; a Recorder. Used by one thread.
 
-    def __init__(self, path: Path, stats: Callable[[], Stats]) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        self._stats = stats
+    `watch` is called now and then, and raises what ends the run.
+    """
+
+    def __init__(self, path: Path, stats: Callable[[], Stats], watch: Callable[[], None] = lambda: None) -> None:
+        self._path = path
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._size = cut_torn_line(path)
+        self._check = 0
+        self._stats, self._watch = stats, watch
         self._began = self._stats_at = time.monotonic()
-        end_torn_line(path, self._file)
         self._write(["o"])
 
     def started(self, number: int, part: int, generation: int, at: float) -> None:
@@ -56,29 +67,31 @@ class Journal:
             self.write_stats()
 
     def write_stats(self) -> None:
+        """Also raises StopRun when the journal is not all that was written: somebody has removed it, or cut it."""
+        check_written(self._path, written(self._file, self._size))
+        self._watch()
         self._stats_at = time.monotonic()
         self._write(["q", self._stats(), self._stats_at - self._began])
 
     def close(self) -> None:
-        """The slice is complete: its lines survive a loss of power from here on."""
-        self.write_stats()
-        os.fsync(self._file)
-        os.close(self._file)
+        """The slice has ended: its lines survive a loss of power from here on. Raises as `write_stats` does."""
+        try:
+            self.write_stats()
+            os.fsync(self._file)
+        finally:
+            os.close(self._file)
 
     def _write(self, line: list[Any]) -> None:
-        data = _ENCODER.encode(line) + b"\n"
-        while data:
-            data = data[os.write(self._file, data) :]
-
-
-def end_torn_line(path: Path, file: int) -> None:
-    """After a kill the last line may be torn: start a new one."""
-    size = path.stat().st_size
-    if size:
-        with path.open("rb") as existing:
-            existing.seek(size - 1)
-            if existing.read(1) != b"\n":
-                os.write(file, b"\n")
+        data, check = sealed(_ENCODER.encode(line), self._check)
+        left = data
+        try:
+            while left:
+                left = left[os.write(self._file, left) :]
+        except OSError:  # the disk is full: half a line would spoil the next one
+            os.ftruncate(self._file, self._size)
+            raise
+        self._size += len(data)
+        self._check = check
 
 
 @dataclass
@@ -94,24 +107,50 @@ class Replayed:
 
 
 def replay_journal(path: Path) -> Replayed:
-    """Read a journal; one that does not exist is empty, a torn line is left out."""
+    """Read a journal; one that does not exist is empty, a last line that is torn is left out. Raises Damaged."""
     told = Replayed()
     packs: dict[tuple[tuple[int, int], ...], InFlight] = {}
-    if path.exists():
-        with path.open("rb") as lines:
-            for line in lines:
-                _read_line(line, told, packs)
+    for place, entry in _entries(path) if path.exists() else ():
+        try:
+            known = _take(entry, told, packs)
+        except (TypeError, ValueError):  # a line of version 0.1, which had no checksum
+            known = False
+        if not known:
+            raise damaged(path, f" ({place})")
     for members, before in packs.items():
         if all(number not in told.done and part not in told.parts.get(number, {}) for number, part in members):
             told.packs.append((list(members), before))
     return told
 
 
-def _read_line(line: bytes, told: Replayed, packs: dict[tuple[tuple[int, int], ...], InFlight]) -> None:
+def _entries(path: Path) -> Iterator[tuple[str, Any]]:
+    """What the lines of a journal say, each with its place in words. Raises Damaged."""
+    check, torn = 0, ""
+    for number, offset, line in whole_lines(path):
+        place = f"line {number}, from byte {offset}"
+        found = unsealed(line, check) or (unsealed(line, 0) if line.startswith(BEGIN) else None)
+        if found is None and check:
+            raise damaged(path, f" ({place})")
+        data, check = found or (line, 0)
+        entry = _decoded(data)
+        if torn and entry != ["o"]:  # version 0.1 went on behind a torn line, with this one
+            raise damaged(path, f" ({torn})")
+        torn = place if entry is None else ""
+        if entry is not None:
+            yield place, entry
+    if torn:
+        raise damaged(path, f" ({torn})")
+
+
+def _decoded(data: bytes) -> Any:
     try:
-        entry = msgspec.json.decode(line)
-    except msgspec.DecodeError:
-        return
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeError):
+        return None
+
+
+def _take(entry: Any, told: Replayed, packs: dict[tuple[tuple[int, int], ...], InFlight]) -> bool:
+    """Add what a line says to `told` and `packs`; False for one that says nothing."""
     match entry:
         case ["o"]:
             told.stats.append(({"operations": {}}, 0.0))
@@ -129,4 +168,7 @@ def _read_line(line: bytes, told: Replayed, packs: dict[tuple[tuple[int, int], .
         case ["d", number, outcome, at]:
             told.done[number] = (msgspec.convert(outcome, Outcome), at)
         case ["q", stats, seconds]:
-            told.stats[-1:] = [(stats, seconds)]
+            told.stats[-1:] = [(msgspec.to_builtins(msgspec.convert(stats, Stats, strict=False)), float(seconds))]
+        case _:
+            return False
+    return True

@@ -21,6 +21,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from beam_talonone.pipelines.folder import decoded, write_whole
 from beam_talonone.talonone.logs import say
+from beam_talonone.talonone.sealed import damaged
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,11 @@ class Mirror:
     def fetch(self, journals: Callable[[str], Path]) -> dict[str, list[tuple[int, float]]]:
         """Bring the journals here, each to the path that `journals` gives for its slice. Returns of each slice that
         was not ended in order what was let go: (last record, seconds since 1970)."""
-        for slice_name, names in self._slices().items():
+        found = self._slices()
+        for number, slice_name in enumerate(sorted(found), 1):
+            if slice_name != f"slice-{number:06d}":
+                raise damaged(self._place.path(f"slice-{number:06d}.jsonl"), ": it is gone, and later ones are there")
+        for slice_name, names in found.items():
             whole = f"{slice_name}.jsonl"
             if whole in names:
                 self.whole.add(slice_name)
@@ -141,7 +146,10 @@ class Mirror:
     def _let_go_of(self, name: str) -> list[tuple[int, float]]:
         data = self._place.read(name)
         told = [] if data is None else decoded(data, self._place.path(name))
-        return [(int(last), float(at)) for last, at in told]
+        try:
+            return [(int(last), float(at)) for last, at in told]
+        except (TypeError, ValueError):
+            raise damaged(self._place.path(name), "") from None
 
     def _slices(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}

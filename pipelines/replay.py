@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import msgspec
 from beam_talonone.pipelines import spool, tried
 from beam_talonone.pipelines.backfill import Backfill, slice_name
 from beam_talonone.pipelines.folder import MANIFEST, JobFolder, started_with
-from beam_talonone.pipelines.ingest import letter_of
+from beam_talonone.pipelines.ingest import PATIENCE, letter_of
+from beam_talonone.pipelines.interruptible import interruptible
 from beam_talonone.pipelines.journal import Journal, replay_journal
 from beam_talonone.pipelines.letters import LETTERS
 from beam_talonone.pipelines.letters_altered import WHAT_TO_DO
@@ -21,6 +23,7 @@ from beam_talonone.pipelines.options import BackfillOptions
 from beam_talonone.pipelines.replay_stream import REPLAYS, no_stream_in, note_applied, sent_by
 from beam_talonone.pipelines.sinks import whose
 from beam_talonone.pipelines.spool_rows import read_origin
+from beam_talonone.pipelines.stopping import RESUME, STOP
 from beam_talonone.schemas.reasons import Reason, Stage
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.outcome import DONE, End, Outcome
@@ -58,8 +61,13 @@ class Replay(Backfill):
     options: ReplayOptions
 
     def run(self) -> dict[str, Any]:
+        with STOP.taking_signals():
+            return self._start()
+
+    def _start(self) -> dict[str, Any]:
         options = self.options
-        read_key(options.sending.api_key_env, options.sending.api_key_secret)
+        with STOP.raising():
+            read_key(options.sending.api_key_env, options.sending.api_key_secret)
         if options.state is not None:
             problem = no_stream_in(options.state, options.sending.base_url)
             if problem is not None:
@@ -69,12 +77,14 @@ class Replay(Backfill):
                 raise ConfigurationError(f"{options.output / PULLED} is there already: name another --output")
             from beam_talonone.pipelines.letters_pull import check_subscription
 
-            check_subscription(options.subscription)
-        return super().run()
+            with STOP.raising():
+                check_subscription(options.subscription)
+        return super()._start()
 
     def _read(self, folder: JobFolder, files: dict[str, list[FileInfo]]) -> None:
         if self.options.subscription is not None and not folder.read.exists():
-            files = self._pulled(folder, self.options.subscription)
+            pull = partial(self._pulled, folder, self.options.subscription)
+            files = interruptible(pull, None, patience=PATIENCE, then=RESUME)
         found = {self._origin_of(Path(info.path)) for info in files.get(LETTERS, ())}
         if self.options.state is not None:
             found.add(self.options.state.resolve() / REPLAYS)
@@ -125,7 +135,7 @@ class Replay(Backfill):
                 f"the job of {lost[0]} is not beside it, was a dry run, or sent to another deployment:"
                 " what it applied since cannot be taken into account"
             )
-        with closing(spool.connect(folder.spool)) as connection:
+        with closing(spool.reopen(folder.spool)) as connection:
             self._settle_by_origins(connection, folder)
             self.total = spool.order_queue(connection)
             self._say_altered(connection)
@@ -195,6 +205,7 @@ class Replay(Backfill):
         rows = connection.execute(
             "SELECT number, rec, work FROM queue JOIN records USING (rec) WHERE number BETWEEN ? AND ?", (first, last)
         ).fetchall()
+        folder.kept.check()
         with sent_by(state) as sent, closing(Journal(path, Stats)) as journal:
             for number, rec, blob in rows:
                 if number in told.done or number in packed:

@@ -8,6 +8,7 @@ from beam_talonone.pipelines.letters import LETTERS
 from beam_talonone.pipelines.options import KINDS
 from beam_talonone.pipelines.spool import get_meta
 from beam_talonone.schemas.records import LOOKUPS
+from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.letters import rfc3339
 from beam_talonone.talonone.outcome import End
 from beam_talonone.talonone.stats import Latencies, OperationStats, Stats
@@ -120,6 +121,16 @@ def add_stats(total: Stats, more: Stats) -> None:
 def _add_latencies(total: Latencies, more: Latencies) -> None:
     for bucket, count in more.counts.items():
         total.counts[bucket] = total.counts.get(bucket, 0) + count
+
+
+def check_account(report: dict[str, Any], output: str) -> None:
+    """Raises StopRun when the outcomes are not as many as the records: the job in `output` is not finished then."""
+    left = report["unaccounted"]
+    if left:
+        raise StopRun(
+            f"{abs(left):,} records are unaccounted for: the files in {output} do not tell what became of them, so"
+            " there is no report.json; --resume goes on with them"
+        )
 
 
 def account(report: dict[str, Any]) -> list[str]:

@@ -18,12 +18,13 @@ from typing import Any
 
 from beam_talonone.pipelines import slices, spool
 from beam_talonone.pipelines.backfill import Backfill, slice_name
-from beam_talonone.pipelines.folder import JobFolder, decoded
+from beam_talonone.pipelines.folder import MANIFEST, JobFolder, decoded
 from beam_talonone.pipelines.ingest import BATCH, complete, lay_down
 from beam_talonone.pipelines.journal import Replayed
+from beam_talonone.pipelines.kept import vanished_from
 from beam_talonone.pipelines.mirror import Mirror, Place
 from beam_talonone.pipelines.options import BackfillOptions, InputOptions, SendingOptions
-from beam_talonone.pipelines.report import all_stats, make_report
+from beam_talonone.pipelines.report import all_stats, check_account, make_report
 from beam_talonone.pipelines.shard_report import ShardReport
 from beam_talonone.pipelines.spool_rows import Laid
 from beam_talonone.schemas.reasons import Stage
@@ -32,6 +33,7 @@ from beam_talonone.talonone.engine import WINDOW
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
 from beam_talonone.talonone.job import Job
 from beam_talonone.talonone.outcome import End, Outcome
+from beam_talonone.talonone.sealed import damaged
 from beam_talonone.talonone.work import Work
 from beam_talonone.transforms.engines import make_engine
 from beam_talonone.transforms.metrics import WHILE_BUSY, count_outcome, count_read, count_requests
@@ -109,6 +111,8 @@ class ShardRun(Backfill):
         self._output = Place(options.output)
         self._state = Place(self._output.path("state", self._name))
         self._let_go: dict[str, list[tuple[int, float]]] = {}
+        self._written: list[tuple[str, str]] = []
+        """Files beside the output that this run has written: folder and name."""
 
     def go(self, rows: Iterable[Laid]) -> ShardReport:
         """Send what is left of the shard's records. Raises StopRun when it cannot go on; trying again goes on."""
@@ -135,7 +139,7 @@ class ShardRun(Backfill):
 
     def _go(self, folder: JobFolder) -> ShardReport:
         self._let_go = self._mirror.fetch(folder.journal)
-        with closing(spool.connect(folder.spool)) as connection:
+        with closing(spool.reopen(folder.spool)) as connection:
             self._same_as_before(connection)
             self._write_input_letters(folder, connection)
             self._upload(folder, "input")
@@ -148,6 +152,8 @@ class ShardRun(Backfill):
                 self._engine.close()
                 self._mirror.ended()
             report = make_report(connection, folder.job, self._graph.sending.rate, self._started, time.time())
+            self._still_there()
+            check_account(report, self._shown)
             return ShardReport.of(report, all_stats(connection))
 
     def _lay_down(self, connection: Any, rows: Iterable[Laid]) -> None:
@@ -176,6 +182,8 @@ class ShardRun(Backfill):
             self._state.write(json.dumps(queue).encode(), "queue.json")
             return
         told = decoded(before, self._state.path("queue.json"))
+        if not isinstance(told, dict) or set(told) != set(queue):
+            raise damaged(self._state.path("queue.json"), "")
         if told != queue:
             raise ConfigurationError(
                 f"the input has changed since the job in {self._graph.output} was started ({self.total} records to be"
@@ -184,14 +192,14 @@ class ShardRun(Backfill):
 
     def _carry_out(self, name: str, run: slices.SliceRun) -> None:
         # no pipeline inside of a pipeline: the same steps, called in their order
-        slices.register(name, run)
         send = SendCounted(name)
-        send.start_bundle()
-        for item in self._paced(slices.ReadSlice().process(name)):
-            for _ in send.process(item):
-                pass
-            count_requests(run.engine, every=WHILE_BUSY)
-        send.finish_bundle()
+        with slices.known(name, run):
+            send.start_bundle()
+            for item in self._paced(slices.ReadSlice().process(name)):
+                for _ in send.process(item):
+                    pass
+                count_requests(run.engine, every=WHILE_BUSY)
+            send.finish_bundle()
         count_requests(run.engine)
 
     def _paced(self, items: Iterator[Any]) -> Iterator[Any]:
@@ -221,7 +229,20 @@ class ShardRun(Backfill):
             begun = max(begun, last + 1)
         return told
 
+    def _still_there(self) -> None:
+        """Raises StopRun when what this job wrote beside its output is gone: it would not know what it has sent."""
+        for path, found in (
+            (self._output.path(MANIFEST), self._output.read(MANIFEST)),
+            (self._state.path("queue.json"), self._state.read("queue.json")),
+        ):
+            if found is None:
+                raise vanished_from(path, self._graph.output)
+        for what, name in self._written:
+            if name not in self._output.names(f"{what}/{name}"):
+                raise vanished_from(self._output.path(what, name), self._graph.output)
+
     def _slice_ended(self, folder: JobFolder, name: str) -> None:
+        self._still_there()
         if name not in self._mirror.whole:  # else all of this was done before
             self._upload(folder, name)
             self._mirror.complete(name, folder.journal(name))
@@ -235,4 +256,5 @@ class ShardRun(Backfill):
             path = folder.root / what / f"{name}.jsonl"
             if path.exists():
                 data, target = path.read_bytes(), (what, f"{self._name}-{name}.jsonl")
+                self._written.append(target)
                 self._mirror.persist(partial(self._output.write, data, *target))

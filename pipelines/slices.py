@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -72,9 +72,8 @@ _runs: dict[str, SliceRun] = {}
 """The slices under way in this process, by name: a graph carries the name, the steps find the rest here."""
 
 
-def create_pipeline(name: str, run: SliceRun, runner: Any, beam_options: Any) -> beam.Pipeline:
-    """spool -> engine -> outcomes. Returned unrun; the run is found by its name in this process."""
-    register(name, run)
+def create_pipeline(name: str, runner: Any, beam_options: Any) -> beam.Pipeline:
+    """spool -> engine -> outcomes. Returned unrun; the run is found by its name in this process (see `known`)."""
     pipeline = beam.Pipeline(runner=runner, options=beam_options)
     _ = (
         pipeline
@@ -85,9 +84,14 @@ def create_pipeline(name: str, run: SliceRun, runner: Any, beam_options: Any) ->
     return pipeline
 
 
-def register(name: str, run: SliceRun) -> None:
-    """Make a run known to the steps that have its name."""
+@contextmanager
+def known(name: str, run: SliceRun) -> Iterator[None]:
+    """A run is known to the steps that have its name meanwhile. What it remembers of its records ends with it."""
     _runs[name] = run
+    try:
+        yield
+    finally:
+        del _runs[name]
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ class ReadSlice(beam.DoFn):  # type: ignore[misc]
         packed = {number for members, _ in run.told.packs for number, _ in members}
         yield from self._packs(run, packed)
         sent = len(packed)
-        with closing(spool.connect(run.spool)) as connection:
+        with closing(spool.reopen(run.spool)) as connection:
             for number, blob, customer, origin in spool.slice_rows(run.spool, run.first, run.last):
                 if number in run.told.done or number in packed:
                     continue
@@ -253,8 +257,9 @@ def _earlier_try(origin: Origin, work: Work) -> dict[int, InFlight]:
     return found
 
 
-def fold(connection: Any, run_name: str, told: Replayed, output: Path, job: str, *, results: bool) -> None:
-    """Write what a journal tells into the spool and the slice's files. Doing it again gives the same."""
+def fold(connection: Any, run_name: str, told: Replayed, output: Path, job: str, *, results: bool) -> Iterator[Path]:
+    """Write what a journal tells into the spool and the slice's files, whose paths are given out as they are written.
+    Doing it again gives the same."""
     letters: list[bytes] = []
     lines: list[bytes] = []
     fates = []
@@ -268,17 +273,17 @@ def fold(connection: Any, run_name: str, told: Replayed, output: Path, job: str,
         elif results and outcome.end in DONE:
             lines.append(jsonio.dumps(result(kind, record_id, outcome)))
         fates.append((rec, outcome.end.value, outcome.stage.value if dead else None, outcome.reason, None))
-    write_lines(output / "dead-letters" / f"{run_name}.jsonl", letters)
+    yield write_lines(output / "dead-letters" / f"{run_name}.jsonl", letters)
     if results:
-        write_lines(output / "results" / f"{run_name}.jsonl", lines)
+        yield write_lines(output / "results" / f"{run_name}.jsonl", lines)
     connection.execute("BEGIN")
     spool.settle(connection, fates)
     connection.execute("COMMIT")
 
 
-def write_lines(path: Path, lines: Iterable[bytes]) -> None:
-    """Write a JSONL file whole or not at all; none for no lines."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def write_lines(path: Path, lines: Iterable[bytes]) -> Path:
+    """Write a JSONL file whole or not at all; none for no lines. Returns its path."""
+    path.parent.mkdir(mode=0o700, exist_ok=True)
     half = path.with_suffix(".part")
     with half.open("wb") as file:
         for line in lines:
@@ -288,3 +293,4 @@ def write_lines(path: Path, lines: Iterable[bytes]) -> None:
     else:
         half.unlink()
         path.unlink(missing_ok=True)
+    return path

@@ -60,8 +60,18 @@ Row = tuple[Any, ...]
 
 
 def connect(path: Path, *, fresh: bool = False) -> sqlite3.Connection:
-    """Open the spool at `path`. `fresh`: faster, for a spool that is thrown away if the process dies."""
-    connection = sqlite3.connect(path, isolation_level=None, timeout=60)
+    """Open the spool at `path`, or begin one. `fresh`: faster, for one that is thrown away if the process dies."""
+    return _prepared(sqlite3.connect(path, isolation_level=None, timeout=60), fresh=fresh)
+
+
+def reopen(path: Path) -> sqlite3.Connection:
+    """Open the spool at `path`, which is there: an empty one in its place would say that nothing is to be sent."""
+    return _prepared(
+        sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=60)
+    )
+
+
+def _prepared(connection: sqlite3.Connection, *, fresh: bool = False) -> sqlite3.Connection:
     connection.execute(f"PRAGMA journal_mode = {'OFF' if fresh else 'WAL'}")
     connection.execute(f"PRAGMA synchronous = {'OFF' if fresh else 'NORMAL'}")
     connection.execute("PRAGMA cache_size = -32768")
@@ -185,7 +195,7 @@ def unnamed_returns(connection: sqlite3.Connection, first: int, last: int) -> li
 
 def slice_rows(path: Path, first: int, last: int) -> Iterator[tuple[int, bytes, str | None, bytes | None]]:
     """The work of a slice in order: (number, work, customer, origin)."""
-    with closing(connect(path)) as connection:
+    with closing(reopen(path)) as connection:
         yield from connection.execute(
             "SELECT number, work, customer, origin FROM queue JOIN records USING (rec)"
             " WHERE number BETWEEN ? AND ? ORDER BY number",

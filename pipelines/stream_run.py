@@ -2,13 +2,11 @@
 
 import logging
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from beam_talonone.pipelines.folder import DISK_ERRORS, cannot_write
@@ -20,6 +18,7 @@ from beam_talonone.pipelines.prism import Prism
 from beam_talonone.pipelines.prometheus import Sources, StreamMetrics
 from beam_talonone.pipelines.runner import beam_options, check_code, last_line, runner_name
 from beam_talonone.pipelines.sinks import FolderSink, Sink, message_ids, say_whose, sink_for
+from beam_talonone.pipelines.stopping import STOP
 from beam_talonone.pipelines.stream import create_pipeline, on_dataflow
 from beam_talonone.pipelines.stream_options import StreamOptions
 from beam_talonone.pipelines.stream_state import StateFolder, open_state
@@ -87,17 +86,17 @@ class StreamRun:
         settings = self._check_runner()
         state = open_state(options.state, options.base_url)
         try:
-            before = {number: signal.signal(number, self._signalled) for number in (signal.SIGTERM, signal.SIGINT)}
-            prism = Prism(settings, options.prism_location, state.root / "prism.log")
-            try:
-                # the clients of Google and of the rate service have threads, so they begin when Prism was forked
-                key = read_key(options.api_key_env, options.api_key_secret)
-                check_rate_service(options.engine_config())
-                self._run(state, key, prism, settings)
-            finally:
-                prism.stop()
-                for number, handler in before.items():
-                    signal.signal(number, handler)
+            with STOP.taking_signals(), STOP.telling(self._signalled):
+                STOP.check()
+                prism = Prism(settings, options.prism_location, state.root / "prism.log")
+                try:
+                    # the clients of Google and of the rate service have threads, so they begin when Prism was forked
+                    with STOP.raising():
+                        key = read_key(options.api_key_env, options.api_key_secret)
+                        check_rate_service(options.engine_config())
+                    self._run(state, key, prism, settings)
+                finally:
+                    prism.stop()
         finally:
             state.close()
 
@@ -110,7 +109,8 @@ class StreamRun:
         self._open_sinks(state)
         state.begins()
         try:
-            self._subscriber = self._subscribe(names)
+            with STOP.raising():
+                self._subscriber = self._subscribe(names)
         except ConfigurationError:
             if not state.unclean:  # nothing was read
                 state.ended_in_order()
@@ -293,16 +293,14 @@ class StreamRun:
                 if told != before:
                     self._notice(told)
 
-    def _signalled(self, number: int, frame: FrameType | None) -> None:
+    def _signalled(self, name: str) -> None:
         """The first signal drains, a second one ends at once, as a kill would: nothing is lost by that."""
-        for one in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(one, signal.SIG_DFL)
+        why = Interrupted(f"stopped by {name}")
         self._told_to_stop = True
-        why = Interrupted(f"stopped by {signal.Signals(number).name}")
-        if self._streaming is None:
-            raise why
-        self._notice(f"{signal.Signals(number).name}: finishing what is in flight, giving back the rest")
-        self._stop(why)
+        self._stopping = self._stopping or why  # what is about to read looks at it
+        if self._streaming is not None:
+            self._notice(f"{name}: finishing what is in flight, giving back the rest")
+            self._stop(why)
 
     def _stop(self, why: BaseException) -> None:
         self._stopping = self._stopping or why

@@ -50,7 +50,7 @@ class Verify(Backfill):
     doing, done = "reading back", "sessions and customers read back"
 
     def _after_reading(self, folder: JobFolder, files: dict[str, list[FileInfo]]) -> None:
-        with closing(spool.connect(folder.spool)) as connection:
+        with closing(spool.reopen(folder.spool)) as connection:
             self.total = targets.list_targets(connection)
 
     def _send(self, folder: JobFolder, connection: Any) -> None:
@@ -106,7 +106,8 @@ class Verify(Backfill):
                 fates.append((rec, DIFFER if what in differing else AGREE, None, None, None))
             told.append((target, lines))
         # written again by a run that was killed here: with the same name, so that nothing stands twice
-        write_lines(folder.root / "dead-letters" / f"reads-{chunk[0].number:09d}.jsonl", letters)
+        folder.kept.check()
+        folder.kept.note(write_lines(folder.root / "dead-letters" / f"reads-{chunk[0].number:09d}.jsonl", letters))
         connection.execute("BEGIN")
         targets.keep_differences(connection, told)
         spool.settle(connection, fates)

@@ -42,6 +42,14 @@ SESSION, PROFILES, AUDIENCES = (
 Json = dict[str, Any]
 
 
+RESUME_IF_BEGUN = "(--resume if the job was begun)"
+"""A word for runs that are started again and again, which `start` turns into --resume or nothing."""
+
+
+def _resuming(begun: bool) -> list[str]:
+    return ["--resume"] if begun else []
+
+
 @dataclass
 class Ended:
     """How a command ended."""
@@ -156,6 +164,8 @@ def start(
     surroundings.update(env or {})
     command = [str(word) for word in words]
     output = Path(command[command.index("--output") + 1]) if "--output" in command else None
+    begun = output is not None and (output / "job.json").exists()
+    command = [word for given in command for word in (_resuming(begun) if given == RESUME_IF_BEGUN else [given])]
     folder = Path(tempfile.mkdtemp(prefix="said-", dir=_SAID.name))
     said = (folder / "out", folder / "err")
     for path in said:

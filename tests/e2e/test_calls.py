@@ -10,6 +10,7 @@ from .harness import (
     AUDIENCES,
     DEAD_LETTERS,
     FINISHED,
+    RESUME_IF_BEGUN,
     Json,
     Simulator,
     assert_balanced,
@@ -290,7 +291,7 @@ def test_a_killed_call_goes_on_where_it_was(tmp_path: Path) -> None:
     actions = [_action("ADD", f"sku{number}", number) for number in range(12_000)]
     source = write(tmp_path / "calls.jsonl", [call("sync", SYNC, path={"catalogId": 5}, body={"actions": actions})])
     with simulator(latency_ms=100) as sim:
-        words = backfill(sim.url, {"calls": source}, tmp_path / "out", "--resume")
+        words = backfill(sim.url, {"calls": source}, tmp_path / "out", RESUME_IF_BEGUN)
         for share in (3, 7):
             running = start(*words)
             wait_until(lambda least=share: sim.summary()["acted"] >= least, f"{share} were applied", running)  # type: ignore[misc]

@@ -13,6 +13,7 @@ from .harness import (
     DEAD_LETTERS,
     FINISHED,
     KEY,
+    RESUME_IF_BEGUN,
     SESSION,
     STOPPED,
     USAGE,
@@ -70,7 +71,7 @@ def _files(folder: Path) -> dict[str, tuple[int, bytes]]:
 def test_a_finished_job_is_left_alone(sim: Simulator, tmp_path: Path) -> None:
     """With --resume in an empty folder a job starts; when it is finished, resuming changes nothing."""
     source = {"orders": write(tmp_path / "orders.jsonl", [*_orders(20), order("bad", "b", "unheard of"), "{"])}
-    words = backfill(sim.url, source, tmp_path / "out", "--resume")
+    words = backfill(sim.url, source, tmp_path / "out", RESUME_IF_BEGUN)
     ended = cli(*words)
     assert (ended.code, ended.out) == (DEAD_LETTERS, "")
     before, asked = _files(tmp_path / "out"), sim.summary()["requests"]
@@ -181,7 +182,7 @@ def test_too_many_dead_letters_end_the_run(sim: Simulator, tmp_path: Path) -> No
     assert 750 < len(letters(tmp_path / "share")) < 1100
     assert 20 < len(letters(tmp_path / "number")) < 200
     assert sim.summary()["acted"] == 0
-    words = backfill(sim.url, refused, tmp_path / "share", "--resume", "--max-dead-letters", "100%")
+    words = backfill(sim.url, refused, tmp_path / "share", RESUME_IF_BEGUN, "--max-dead-letters", "100%")
     assert cli(*words).code == DEAD_LETTERS
     assert len(letters(tmp_path / "share")) == 1500
 

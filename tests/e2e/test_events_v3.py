@@ -15,6 +15,7 @@ from .harness import (
     DEAD_LETTERS,
     FINISHED,
     KEY,
+    RESUME_IF_BEGUN,
     Json,
     Simulator,
     assert_balanced,
@@ -106,7 +107,7 @@ def test_cuts_and_kills(sim: Simulator, tmp_path: Path) -> None:
     """No key protects these requests: what may have acted is read back, or goes again and is known by its id."""
     records = visits(500, 400)
     sim.faults("latency:ms=40", "cut-after:share=0.1", "5xx:share=0.03", "cut-before:share=0.03")
-    words = v3(sim, records, tmp_path, "--rate", 400, "--resume")
+    words = v3(sim, records, tmp_path, "--rate", 400, RESUME_IF_BEGUN)
     for count in (100, 250, 400):
         running = start(*words)
         wait_until(lambda count=count: sim.summary()["acted"] >= count, f"{count} were sent", running)  # type: ignore[misc]

@@ -14,6 +14,7 @@ from support.audit import Options, audit, fetch
 from .harness import (
     DEAD_LETTERS,
     FINISHED,
+    RESUME_IF_BEGUN,
     Json,
     Simulator,
     assert_balanced,
@@ -94,7 +95,7 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
     total = sum(map(len, kinds.values()))
     settings: dict[str, Any] = {"unknown_attributes": ("unheard",), "jitter_ms": 10, "latency_ms": 20}
     with simulator(faults=FAULTS, **settings) as sim:
-        words = backfill(sim.url, inputs, tmp_path / "out", "--rate", 500, "--resume")
+        words = backfill(sim.url, inputs, tmp_path / "out", "--rate", 500, RESUME_IF_BEGUN)
         # bulks carry many profiles: progress is told by what goes alone
         alone = sum(len(kinds[kind]) for kind in ("orders", "returns", "events", "calls"))
         for share in (0.15, 0.40, 0.65, 0.90):
@@ -126,7 +127,7 @@ def test_killed_and_the_server_forgot_its_keys(tmp_path: Path) -> None:
     kinds = shop(300, only=("orders", "returns"))
     inputs = write_kinds(tmp_path, kinds)
     with simulator(faults=FAULTS, latency_ms=20, unknown_attributes=("unheard",)) as sim:
-        words = backfill(sim.url, inputs, tmp_path / "out", "--rate", 500, "--resume")
+        words = backfill(sim.url, inputs, tmp_path / "out", "--rate", 500, RESUME_IF_BEGUN)
         for share in (0.3, 0.7):
             running = start(*words)
             wait_until(until_acted(sim, int(share * sum(map(len, kinds.values())))), "some were sent", running)
@@ -156,7 +157,7 @@ def test_a_clean_kill_repeats_at_most_what_was_in_flight(tmp_path: Path) -> None
     records = [event(f"e{number}", f"c{number % 900}", number % 600) for number in range(2000)]
     inputs = write_kinds(tmp_path, {"events": records})
     with simulator(latency_ms=60) as sim:
-        words = backfill(sim.url, inputs, tmp_path / "out", "--rate", 700, "--resume")
+        words = backfill(sim.url, inputs, tmp_path / "out", "--rate", 700, RESUME_IF_BEGUN)
         running = start(*words)
         wait_until(until_acted(sim, 900), "some were sent", running)
         running.kill()
@@ -172,7 +173,7 @@ def test_a_bulk_in_flight_goes_again_as_it_was(tmp_path: Path) -> None:
     records = [profile(f"c{number}", number % 600, {"n": number}) for number in range(5000)]
     inputs = write_kinds(tmp_path, {"profiles": records})
     with simulator(latency_ms=1500) as sim:
-        words = backfill(sim.url, inputs, tmp_path / "out", "--resume", "--rate", 4, "--concurrency", 2)
+        words = backfill(sim.url, inputs, tmp_path / "out", RESUME_IF_BEGUN, "--rate", 4, "--concurrency", 2)
         running = start(*words)
         wait_until(lambda: sim.summary()["requests"] >= 2 and sim.summary()["acted"] >= 1, "bulks in flight", running)
         running.kill()
@@ -198,7 +199,7 @@ def test_killed_in_a_later_slice(tmp_path: Path) -> None:
     }
     inputs = write_kinds(tmp_path, kinds)
     with simulator(latency_ms=20, unknown_attributes=("unheard",)) as sim:
-        words = backfill(sim.url, inputs, tmp_path / "out", "--resume", "--rate", 500)
+        words = backfill(sim.url, inputs, tmp_path / "out", RESUME_IF_BEGUN, "--rate", 500)
         running = start(*words)
         wait_until(until_acted(sim, 500), "the second slice was under way", running)
         running.kill()
@@ -218,7 +219,7 @@ def test_killed_while_reading_and_twice_in_a_row(tmp_path: Path) -> None:
     source.write_bytes(gzip.compress((tmp_path / "plain.jsonl").read_bytes(), 1))
     spool = tmp_path / "out" / "state" / "spool.sqlite"
     with simulator() as sim:
-        words = backfill(sim.url, {"orders": source}, tmp_path / "out", "--resume", "--limit", 500)
+        words = backfill(sim.url, {"orders": source}, tmp_path / "out", RESUME_IF_BEGUN, "--limit", 500)
         for _ in range(2):
             running = start(*words)
             wait_until(lambda: _rows(spool) > 2000, "records were read", running)

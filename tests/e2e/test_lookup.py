@@ -12,6 +12,7 @@ import pytest
 from .harness import (
     DEAD_LETTERS,
     FINISHED,
+    RESUME_IF_BEGUN,
     STOPPED,
     USAGE,
     Json,
@@ -248,7 +249,7 @@ def test_killed_and_resumed(sim: Simulator, tmp_path: Path) -> None:
         [asked(f"c{number}", lookup_id=f"l{number}", query={"pageSize": 2}) for number in order],
     )
     sim.faults("latency:ms=20,jitter=40", "5xx:share=0.02", "cut-after:share=0.02")
-    words = lookup(sim, TRANSACTIONS, source, tmp_path / "out", "--resume", "--rate", 400)
+    words = lookup(sim, TRANSACTIONS, source, tmp_path / "out", RESUME_IF_BEGUN, "--rate", 400)
     for requests in (100, 250):
         running = start(*words)
         wait_until(lambda least=requests: sim.summary()["requests"] >= least, "some were read", running)  # type: ignore[misc]

@@ -11,6 +11,7 @@ from .harness import (
     DEAD_LETTERS,
     FINISHED,
     PROFILES,
+    RESUME_IF_BEGUN,
     SESSION,
     STOPPED,
     Json,
@@ -64,7 +65,7 @@ def test_limit_stops_after_so_many_and_resume_goes_on(sim: Simulator, tmp_path: 
         "orders": [order(f"o{number}", f"c{number % 5}", "completed", number) for number in range(40)],
         "profiles": [profile(f"c{number % 5}", number, {"n": number}) for number in range(40)],
     }
-    words = backfill(sim.url, write_kinds(tmp_path, kinds), tmp_path / "out", "--resume")
+    words = backfill(sim.url, write_kinds(tmp_path, kinds), tmp_path / "out", RESUME_IF_BEGUN)
     for sent in (7, 15):  # of each hour the profile goes first
         cli(*words, "--limit", 15).says(STOPPED, "--limit", "--resume")
         assert len(sim.acted(SESSION)) == sent

@@ -13,6 +13,7 @@ import pytest
 from .harness import (
     DEAD_LETTERS,
     FINISHED,
+    RESUME_IF_BEGUN,
     STOPPED,
     Json,
     Simulator,
@@ -181,7 +182,7 @@ def test_killed_again_and_again(sim: Simulator, tmp_path: Path) -> None:
     records = [*unsafe(60), *named_others(60)]
     sim.faults("latency:ms=60", "cut-after:share=0.05")
     inputs = write_kinds(tmp_path, {"calls": records})
-    words = backfill(sim.url, inputs, tmp_path / "out", "--results", "--resume", "--rate", 150)
+    words = backfill(sim.url, inputs, tmp_path / "out", "--results", RESUME_IF_BEGUN, "--rate", 150)
     for share in (0.2, 0.5, 0.8):
         running = start(*words)
         count = int(share * len(records))
@@ -302,7 +303,7 @@ def test_outages_cost_few_referrals(tmp_path: Path) -> None:
         sims = {name: stack.enter_context(simulator(latency_ms=5)) for name in ends}
         words = {
             name: backfill(
-                sim.url, inputs, tmp_path / name, "--results", "--resume", "--rate", 60, "--give-up-after", 4
+                sim.url, inputs, tmp_path / name, "--results", RESUME_IF_BEGUN, "--rate", 60, "--give-up-after", 4
             )
             for name, sim in sims.items()
         }

@@ -14,6 +14,7 @@ from .harness import (
     DEAD_LETTERS,
     FINISHED,
     KEY,
+    RESUME_IF_BEGUN,
     STOPPED,
     USAGE,
     Ended,
@@ -61,7 +62,7 @@ def test_killed_and_stopped_and_resumed(sim: Simulator, tmp_path: Path) -> None:
     whole = (tmp_path / "whole" / "differences.jsonl").read_bytes()
     assert whole.count(b"\n") == 1000
     before = sim.summary()["requests"]
-    words = verify(sim.url, inputs, tmp_path / "out", "--rate", 800, "--resume")
+    words = verify(sim.url, inputs, tmp_path / "out", "--rate", 800, RESUME_IF_BEGUN)
     running = start(*words)
     wait_until(lambda: sim.summary()["requests"] - before > 900, "some were read", running)
     running.kill()

@@ -33,9 +33,9 @@ def test_two_jobs_at_once_in_one_folder(tmp_path):
     with taken(place):
         with pytest.raises(ConfigurationError, match="another process is at work in --output"), taken(place):
             pass
-        assert claim(place, graph(place.root), print)
+        assert claim(place, graph(place.root))
     with taken(place):
-        assert claim(place, graph(place.root, resume=True), print)
+        assert claim(place, graph(place.root, resume=True))
 
 
 def test_records_that_a_killed_process_left_are_removed(tmp_path):
@@ -60,7 +60,7 @@ def test_a_damaged_manifest_is_named(tmp_path, content, told):
     place = Place(str(tmp_path / "out"))
     place.write(content, "job.json")
     with pytest.raises(ConfigurationError, match=f"out/job.json {told}"):
-        claim(place, graph(place.root, resume=True), print)
+        claim(place, graph(place.root, resume=True))
 
 
 def test_the_line_of_an_error_that_says_what_happened():

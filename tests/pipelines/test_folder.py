@@ -32,8 +32,10 @@ def test_a_resumed_job_keeps_its_id(tmp_path: Path) -> None:
     assert start(tmp_path / "out") == start(tmp_path / "out", resume=True)
 
 
-def test_resume_of_nothing_starts_the_job(tmp_path: Path) -> None:
-    assert start(tmp_path / "new" / "out", resume=True)
+def test_resume_of_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="--resume: there is no job in --output"):
+        start(tmp_path / "new" / "out", resume=True)
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize(

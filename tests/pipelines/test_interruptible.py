@@ -1,7 +1,5 @@
-"""Waiting for what may hang: its result, its error, a word after a while, and a signal in between."""
+"""Waiting for what may hang: its result, its error, and a word after a while."""
 
-import os
-import signal
 import threading
 
 import pytest
@@ -34,28 +32,3 @@ def test_it_is_told_once_when_it_takes_long(monkeypatch: pytest.MonkeyPatch) -> 
     assert interruptible(lambda: told.wait(30.0), "looking for gs://b/*", say)
     assert len(said) == 1
     assert said[0].startswith("still looking for gs://b/*: no answer yet")
-
-
-def test_a_signal_ends_it_though_the_work_hangs() -> None:
-    hangs, began = threading.Event(), threading.Event()
-
-    def stopped(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    def hang() -> None:
-        began.set()
-        hangs.wait(60.0)
-
-    def interrupt() -> None:
-        began.wait(30.0)
-        os.kill(os.getpid(), signal.SIGUSR1)
-
-    before = signal.signal(signal.SIGUSR1, stopped)
-    try:
-        threading.Thread(target=interrupt).start()
-        with pytest.raises(KeyboardInterrupt):
-            interruptible(hang, "hanging")
-        assert not hangs.is_set()
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-        hangs.set()

@@ -1,0 +1,72 @@
+"""Whether the files of a job are still those that its process wrote. What is removed under it is noticed."""
+
+import os
+from pathlib import Path
+
+from beam_talonone.talonone.errors import StopRun
+
+Written = tuple[int, int, int]
+"""Device and inode of a file, and how many bytes it has at least."""
+
+
+class Kept:
+    """Files, and the folder `root` they are in, as this process has left them."""
+
+    def __init__(self, root: Path) -> None:
+        self._files: dict[Path, Written] = {root: _found(root)}
+
+    def note(self, path: Path, *, least: int | None = None) -> None:
+        """`path` is as this process wrote it. It has at least `least` bytes from now on, all that it has now without;
+        a file that is not there is none of ours."""
+        if path.exists():
+            device, inode, size = _found(path)
+            self._files[path] = device, inode, size if least is None else least
+        else:
+            self._files.pop(path, None)
+
+    def check(self) -> None:
+        """Raises StopRun that names what is gone, was replaced, or is shorter than it was."""
+        for path, written in list(self._files.items()):
+            check_written(path, written)
+
+
+def check_written(path: Path, written: Written) -> None:
+    """Raises StopRun when the file at `path` is not the one that was `written`, or has become shorter."""
+    try:
+        device, inode, size = _found(path)
+    except OSError:
+        raise vanished(path, "is gone") from None
+    if (device, inode) != written[:2]:
+        raise vanished(path, "was replaced by another one")
+    if size < written[2]:
+        raise vanished(path, f"is shorter than it was written ({size:,} bytes, and it had {written[2]:,})")
+
+
+def vanished(path: Path, what: str) -> StopRun:
+    """What to say of a file that this process wrote; of those that are gone together, the folder is named."""
+    while not path.parent.exists():
+        path, what = path.parent, "is gone"
+    return _told(path, what)
+
+
+def vanished_from(path: str, output: str) -> StopRun:
+    """The same of a file in `output`, a folder on any file system."""
+    return _told(f"{path} of --output {output}", "is gone")
+
+
+def _told(path: object, what: str) -> StopRun:
+    return StopRun(
+        f"{path} {what}, though this job is at work there: nothing more is sent. Put it back and go on with --resume,"
+        " or begin a new job in another folder, which sends again what was applied"
+    )
+
+
+def _found(path: Path) -> Written:
+    found = path.stat()
+    return found.st_dev, found.st_ino, 0 if path.is_dir() else found.st_size
+
+
+def written(file: int, size: int) -> Written:
+    """What `check_written` takes, of an open file that has `size` bytes."""
+    found = os.fstat(file)
+    return found.st_dev, found.st_ino, size

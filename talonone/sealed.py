@@ -1,0 +1,66 @@
+"""Lines on disk that tell when they were changed: each ends with a checksum of itself and of the lines before it.
+
+A process that is killed leaves at most its last line torn, without a line feed. That is no damage; all else is.
+"""
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from beam_talonone.talonone.errors import ConfigurationError
+
+LENGTH = 9
+"""Bytes of a checksum: a space and eight hexadecimal digits."""
+
+WHAT_TO_DO = "put it back from a backup, or begin anew in another folder, which sends again what was applied"
+
+
+class Damaged(ConfigurationError):
+    """What a process wrote on disk is not what is there now. The message names the file and the place."""
+
+
+def damaged(path: object, why: str) -> Damaged:
+    """What to say of the file `path`: `why` follows "is damaged"."""
+    return Damaged(f"{path} is damaged{why}: {WHAT_TO_DO}")
+
+
+def sealed(data: bytes, before: int = 0) -> tuple[bytes, int]:
+    """`data` as a line with its checksum, and that; `before` is that of the line before, 0 where a chain begins."""
+    check = zlib.crc32(data, before)
+    return b"%b %08x\n" % (data, check), check
+
+
+def unsealed(line: bytes, before: int) -> tuple[bytes, int] | None:
+    """The data of a line, without its line feed, and its checksum; None where it has none, or a wrong one."""
+    data, sign = line[:-LENGTH], line[-LENGTH:]
+    check = zlib.crc32(data, before)
+    return (data, check) if sign == b" %08x" % check else None
+
+
+def whole_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
+    """The lines of a file that is there: (number from 1, offset in bytes, the line without its line feed). The last
+    one is left out where it has no line feed."""
+    offset = 0
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.endswith(b"\n"):
+                return
+            yield number, offset, line[:-1]
+            offset += len(line)
+
+
+def cut_torn_line(path: Path) -> int:
+    """Take the last line off a file where it has no line feed; returns the size of what is left, in bytes."""
+    with path.open("r+b") as file:
+        size = end = file.seek(0, 2)
+        while end:
+            start = max(0, end - 65536)
+            file.seek(start)
+            found = file.read(end - start).rfind(b"\n")
+            if found >= 0:
+                end = start + found + 1
+                break
+            end = start
+        if end < size:
+            file.truncate(end)
+    return end
