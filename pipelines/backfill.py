@@ -10,22 +10,24 @@ from typing import Any
 
 import msgspec
 
-from beam_talonone.pipelines import slices, spool, tried
+from beam_talonone.pipelines import limited, slices, spool, tried
 from beam_talonone.pipelines.folder import DISK_ERRORS, JobFolder, cannot_write, decoded, open_job, write_whole
 from beam_talonone.pipelines.ingest import PATIENCE, ingest
 from beam_talonone.pipelines.interruptible import interruptible
 from beam_talonone.pipelines.journal import Journal, Replayed, replay_journal
+from beam_talonone.pipelines.limited import sent_anything
 from beam_talonone.pipelines.options import NAMED, BackfillOptions, InputOptions, SendingOptions
-from beam_talonone.pipelines.report import account, check_account, make_report
+from beam_talonone.pipelines.report import check_account, make_report, told_before
 from beam_talonone.pipelines.runner import bounded_runner, run_bounded
 from beam_talonone.pipelines.spool_rows import read_origin
 from beam_talonone.pipelines.stopping import RESUME, STOP
 from beam_talonone.schemas.operations import get_customer_session
 from beam_talonone.talonone.courier import SendOptions
 from beam_talonone.talonone.engine import Engine, EngineSettings
-from beam_talonone.talonone.errors import ConfigurationError, Interrupted, TooManyDeadLetters
+from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopRun, TooManyDeadLetters
 from beam_talonone.talonone.http.address import check_base_url
 from beam_talonone.talonone.outcome import End, Outcome
+from beam_talonone.talonone.sealed import damaged
 from beam_talonone.talonone.sessions import profile_of
 from beam_talonone.talonone.stats import since, snapshot
 from beam_talonone.talonone.work import Work
@@ -79,12 +81,14 @@ class Backfill:
         bounded_runner(self.options.beam_args)
         files = match_inputs(self.options.input)
         folder = open_job(
-            self.options.output, self.options.command, self.options.fixed(), files, resume=self.options.resume
-        )
+            self.options.output, self.options.command, self.options.fixed(), files, resume=self.options.resume,
+            sent=sent_anything,
+        )  # fmt: skip
         try:
-            if folder.report.exists():
+            told = told_before(folder.report) if folder.report.exists() else None
+            if told is not None and not told["remaining"]:
                 self._notice(f"the job in {folder.root} is finished: nothing was changed")
-                return dict(decoded(folder.report.read_bytes(), folder.report))
+                return told
             return self._run(folder, files)
         except DISK_ERRORS as error:
             folder.kept.check()
@@ -105,6 +109,9 @@ class Backfill:
                 self._send(folder, connection)
             STOP.check(RESUME)
             report = self._report(folder, connection)
+            if self.options.limit is not None:
+                report["remaining"] = self._unsent(connection)
+                report["unaccounted"] -= report["remaining"]
             folder.kept.check()
             check_account(report, self._shown)
         write_whole(folder.report, json.dumps(report, indent=2).encode() + b"\n")
@@ -114,6 +121,8 @@ class Backfill:
         if folder.read.exists():
             self.total = int(decoded(folder.read.read_bytes(), folder.read))
             return
+        if sent_anything(folder.spool.parent):
+            raise damaged(folder.read, ": it is gone")
         for leftover in folder.spool.parent.glob("spool.sqlite*"):
             leftover.unlink()
         self._notice("reading and checking the input")
@@ -146,22 +155,23 @@ class Backfill:
             )
 
     def _send(self, folder: JobFolder, connection: Any) -> None:
-        first = int(spool.get_meta(connection, "next") or 1)
-        self.already = first - 1 + len(replay_journal(folder.journal(slice_name(first))).done)
-        left = self.options.limit
-        while first <= self.total:
+        chosen = self._chosen(folder, connection)
+        self.already = self.total - self._unsent(connection)
+        for first in range(int(spool.get_meta(connection, "next") or 1), self.total + 1, slices.SLICE):
             last = min(first + slices.SLICE - 1, self.total)
-            before = self.tally.ended
-            self._slice(folder, connection, first, last, left)
-            if left is not None:
-                left -= self.tally.ended - before
-            if left is not None and left <= 0 and self._unsent(connection):
-                for line in account(self._report(folder, connection)):
-                    self._notice(line)
-                raise Interrupted(f"stopped after --limit {self.options.limit} records; go on with --resume")
-            first = last + 1
+            if chosen is None or any(number in chosen for number in range(first, last + 1)):
+                self._slice(folder, connection, first, last, chosen)
 
-    def _slice(self, folder: JobFolder, connection: Any, first: int, last: int, limit: int | None) -> None:
+    def _chosen(self, folder: JobFolder, connection: Any) -> set[int] | None:
+        """The numbers of the records that --limit lets go now. None for all."""
+        if self.options.limit is None:
+            return None
+        for path in sorted(folder.spool.parent.glob("journal-slice-*.jsonl")):  # of a run that was killed
+            name = path.stem.removeprefix("journal-")
+            self._fold(folder, connection, name, self._told(folder, name))
+        return limited.chosen(connection, self.options.limit)
+
+    def _slice(self, folder: JobFolder, connection: Any, first: int, last: int, chosen: set[int] | None) -> None:
         STOP.check(RESUME)
         folder.kept.check()
         engine, name = self._the_engine(), slice_name(first)
@@ -174,10 +184,10 @@ class Backfill:
         journal = Journal(path, lambda: since(engine.stats, began), folder.kept.check)
         run = slices.SliceRun(
             folder.spool, first, last, engine, journal, told, self._send_options(folder, name),
-            self.options.sending.max_dead_letters, self.tally, read, dead - self.tally.dead, limit, self.origins,
+            self.options.sending.max_dead_letters, self.tally, read, dead - self.tally.dead, chosen, self.origins,
         )  # fmt: skip
         try:
-            self._name_returns(connection, first, spool.last_to_send(connection, first, last, limit))
+            self._name_returns(connection, first, last, chosen)
             self._carry_out(str(folder.root / name), run)
             folder.kept.check()
         except Exception:
@@ -194,7 +204,13 @@ class Backfill:
                 folder.kept.check()
             told = replay_journal(path)
             self._fold(folder, connection, name, told)
-        if len(told.done) == last - first + 1:
+        whole = len(told.done) == last - first + 1
+        if not whole and chosen is None:
+            raise StopRun(
+                f"{path} tells of {len(told.done):,} records, and {last - first + 1:,} were sent: go on with --resume"
+            )
+        # of slices that --limit has touched, the later ones wait for the first
+        if whole and first == int(spool.get_meta(connection, "next") or 1):
             spool.set_meta(connection, "next", str(last + 1))
             self._slice_ended(folder, name)
             path.unlink()
@@ -232,9 +248,13 @@ class Backfill:
         """The spools that keep what became of what was not applied."""
         yield connection
 
-    def _name_returns(self, connection: Any, first: int, last: int) -> None:
+    def _name_returns(self, connection: Any, first: int, last: int, chosen: set[int] | None) -> None:
         """Ask the API for the customers of returns whose order is not in the input."""
-        unnamed = spool.unnamed_returns(connection, first, last)
+        unnamed = [
+            (rec, session)
+            for number, rec, session in spool.unnamed_returns(connection, first, last)
+            if chosen is None or number in chosen
+        ]
         sessions = sorted({session for _, session in unnamed})
         answers = self._the_engine().answers([get_customer_session(session) for session in sessions])
         found = {session: profile_of(answer) for session, answer in zip(sessions, answers, strict=True)}
@@ -253,9 +273,9 @@ class Backfill:
         sending = self.options.sending
         return make_report(connection, folder.job, sending.rate, started, time.time(), sending.rate_service)
 
-    def _unsent(self, connection: Any) -> bool:
+    def _unsent(self, connection: Any) -> int:
         row = connection.execute("SELECT COUNT(*) FROM queue WHERE rec NOT IN (SELECT rec FROM fates)").fetchone()
-        return int(row[0]) > 0
+        return int(row[0])
 
     def _the_engine(self) -> Engine:
         if self._engine is None:

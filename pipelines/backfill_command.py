@@ -58,7 +58,7 @@ def backfill(
     since: Since = None,
     until: Until = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Send N records, then stop; look, then --resume.")
+        int | None, typer.Option("--limit", min=1, help="Send the first N of each kind; look, then --resume.")
     ] = None,
     profiles_first: ProfilesFirst = False,
     profile_mode: Mode = "bulk",

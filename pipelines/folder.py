@@ -6,6 +6,7 @@ import os
 import sqlite3
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from beam_talonone.talonone.errors import ConfigurationError, StopRun
 from beam_talonone.transforms.formats.files import FileInfo
 
 MANIFEST = "job.json"
+URL = "--base-url"
 DISK_ERRORS = (OSError, sqlite3.Error)
 OURS = (MANIFEST, "report.json", "dead-letters", "results", "lookups", "differences.jsonl", "state")
 
@@ -56,9 +58,11 @@ class JobFolder:
 
 
 def open_job(
-    root: Path, command: str, fixed: dict[str, Any], files: dict[str, list[FileInfo]], *, resume: bool
-) -> JobFolder:
-    """Take the folder for a job, new or resumed.
+    root: Path, command: str, fixed: dict[str, Any], files: dict[str, list[FileInfo]], *, resume: bool,
+    sent: Callable[[Path], bool] = lambda state: True,
+) -> JobFolder:  # fmt: skip
+    """Take the folder for a job, new or resumed. `sent` tells by its state folder whether it has sent anything: until
+    then it may go to another URL.
 
     Raises ConfigurationError when it is used and `resume` is not given, when there is no job and `resume` is given,
     when what was given differs from what the job was started with, and when another process is at work in it.
@@ -77,6 +81,7 @@ def open_job(
     if manifest_path.exists():
         try:
             manifest = started_with(manifest_path.read_bytes(), manifest_path)
+            _to_another_url(manifest, wanted, manifest_path, sent)
             _compare(root, manifest, wanted)
         except BaseException:
             os.close(lock)
@@ -125,7 +130,13 @@ def decoded(data: bytes, where: object) -> Any:
 def started_with(data: bytes, where: object) -> dict[str, Any]:
     """A job's manifest. Raises ConfigurationError when it is damaged."""
     manifest = decoded(data, where)
-    if not isinstance(manifest, dict) or not {"job", "started", "command", "options"} <= set(manifest):
+    if (
+        not isinstance(manifest, dict)
+        or not {"job", "started", "command", "options"} <= set(manifest)
+        or not isinstance(manifest["options"], dict)
+        or not isinstance(manifest.get("files", {}), dict)
+        or not isinstance(manifest["started"], int | float)
+    ):
         raise ConfigurationError(f"{where} is not as a job leaves it: is this the folder of another program?")
     return manifest
 
@@ -150,10 +161,23 @@ def _files(files: dict[str, list[FileInfo]]) -> dict[str, list[list[Any]]]:
     return {kind: [[info.path, info.size, info.modified] for info in infos] for kind, infos in sorted(files.items())}
 
 
+def _to_another_url(
+    manifest: dict[str, Any], wanted: dict[str, Any], path: Path, sent: Callable[[Path], bool]
+) -> None:
+    """Take over the URL that is given now, where the job has sent nothing to the other one."""
+    url = wanted["options"].get(URL)
+    if manifest["options"].get(URL) == url or sent(path.parent / "state"):
+        return
+    changed = {**manifest, "options": {**manifest["options"], URL: url}}
+    _compare(path.parent, changed, wanted)
+    manifest["options"][URL] = url
+    write_whole(path, json.dumps(manifest, indent=2).encode())
+
+
 def _compare(root: Path, manifest: dict[str, Any], wanted: dict[str, Any]) -> None:
     compare_options(str(root), manifest, wanted)
-    if manifest["files"] != wanted["files"]:
-        changed = _changed(manifest["files"], wanted["files"])
+    if manifest.get("files") != wanted["files"]:
+        changed = _changed(manifest.get("files", {}), wanted["files"])
         raise ConfigurationError(
             f"the input has changed since the job in {root} was started ({changed}):"
             " it can only be resumed with the same files"

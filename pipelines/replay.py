@@ -192,10 +192,10 @@ class Replay(Backfill):
         spool.settle(connection, [(rec, fate.end.value, fate.stage.value, fate.reason, letter)])
         return None
 
-    def _slice(self, folder: JobFolder, connection: Any, first: int, last: int, limit: int | None) -> None:
+    def _slice(self, folder: JobFolder, connection: Any, first: int, last: int, chosen: set[int] | None) -> None:
         for state in self._streams:
             self._give_way(folder, connection, first, last, state)
-        super()._slice(folder, connection, first, last, limit)
+        super()._slice(folder, connection, first, last, chosen)
 
     def _give_way(self, folder: JobFolder, connection: Any, first: int, last: int, state: Path) -> None:
         """Settle what is not to be sent, as the stream has gone on. It may do so still: this is asked late."""

@@ -1,9 +1,11 @@
 """The report of a job, made from what its spool holds: the same after a resume as without one."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from beam_talonone.pipelines.folder import decoded
 from beam_talonone.pipelines.letters import LETTERS
 from beam_talonone.pipelines.options import KINDS
 from beam_talonone.pipelines.spool import get_meta
@@ -11,6 +13,7 @@ from beam_talonone.schemas.records import LOOKUPS
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.letters import rfc3339
 from beam_talonone.talonone.outcome import End
+from beam_talonone.talonone.sealed import damaged
 from beam_talonone.talonone.stats import Latencies, OperationStats, Stats
 
 NAMES_SHOWN = 20
@@ -42,6 +45,7 @@ def make_report(
         "ended": rfc3339(ended),
         "reasons": _reasons(connection),
         "unknown_names": _unknown_names(connection),
+        "remaining": 0,
         "unaccounted": read - sum(counts[name] for counts in kinds.values() for name in outcomes),
     }
 
@@ -123,6 +127,18 @@ def _add_latencies(total: Latencies, more: Latencies) -> None:
         total.counts[bucket] = total.counts.get(bucket, 0) + count
 
 
+def told_before(path: Path) -> dict[str, Any]:
+    """The report of a job that has ended, or was let send a part with --limit: then it has `remaining`. Raises
+    Damaged."""
+    report = decoded(path.read_bytes(), path)
+    counts = report.get("kinds") if isinstance(report, dict) else None
+    if not isinstance(counts, dict) or not isinstance(report.setdefault("remaining", 0), int):
+        raise damaged(path, "")
+    if report.get("unaccounted") != 0 or not all(isinstance(one, dict) for one in counts.values()):
+        raise damaged(path, "")
+    return dict(report)
+
+
 def check_account(report: dict[str, Any], output: str) -> None:
     """Raises StopRun when the outcomes are not as many as the records: the job in `output` is not finished then."""
     left = report["unaccounted"]
@@ -138,7 +154,14 @@ def account(report: dict[str, Any]) -> list[str]:
     return [
         *counted(report, ("read", "applied", "superseded", "duplicate", "skipped", "filtered", "dead_lettered")),
         *explained(report),
+        *remaining(report),
     ]
+
+
+def remaining(report: dict[str, Any]) -> list[str]:
+    """What --limit has left."""
+    left = report["remaining"]
+    return [f"{left:,} records remain, as --limit was given: look, and go on with --resume"] if left else []
 
 
 def counted(report: dict[str, Any], columns: tuple[str, ...]) -> list[str]:

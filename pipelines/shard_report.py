@@ -66,6 +66,7 @@ def merged(
         "ended": rfc3339(ended),
         "reasons": _added(part.reasons for part in parts),
         "unknown_names": {kind: dict(Counter(found).most_common(NAMES_SHOWN)) for kind, found in names.items()},
+        "remaining": 0,
         "unaccounted": sum(part.unaccounted for part in parts),
     }
 

@@ -247,9 +247,9 @@ class ShardRun(Backfill):
             self._upload(folder, name)
             self._mirror.complete(name, folder.journal(name))
 
-    def _name_returns(self, connection: Any, first: int, last: int) -> None:
+    def _name_returns(self, connection: Any, first: int, last: int, chosen: set[int] | None) -> None:
         if slice_name(first) not in self._mirror.whole:
-            super()._name_returns(connection, first, last)
+            super()._name_returns(connection, first, last, chosen)
 
     def _upload(self, folder: JobFolder, name: str) -> None:
         for what in ("dead-letters", "results"):

@@ -61,7 +61,8 @@ class SliceRun:
     read: int
     """Records read, of which `dead_before` were dead letters before this run of the job."""
     dead_before: int
-    limit: int | None = None
+    chosen: set[int] | None = None
+    """The numbers of those that are sent now, None for all."""
     origins: list[Path] = field(default_factory=list)
     """Spools of the jobs whose dead letters are replayed."""
     recalled: set[str] = field(default_factory=set)
@@ -118,14 +119,12 @@ class ReadSlice(beam.DoFn):  # type: ignore[misc]
         run = _runs[name]
         packed = {number for members, _ in run.told.packs for number, _ in members}
         yield from self._packs(run, packed)
-        sent = len(packed)
         with closing(spool.reopen(run.spool)) as connection:
             for number, blob, customer, origin in spool.slice_rows(run.spool, run.first, run.last):
                 if number in run.told.done or number in packed:
                     continue
-                if run.limit is not None and sent >= run.limit:
-                    return
-                sent += 1
+                if run.chosen is not None and number not in run.chosen:
+                    continue
                 work = _with_customer(Work.from_bytes(blob), customer)
                 if work.sessions:
                     _recall(connection, run, work)

@@ -172,22 +172,10 @@ def keep_order_of_erased(connection: sqlite3.Connection) -> None:
     )
 
 
-def last_to_send(connection: sqlite3.Connection, first: int, last: int, limit: int | None) -> int:
-    """The number of the last record of the slice that is to be sent, if only `limit` are."""
-    if limit is None:
-        return last
-    row = connection.execute(
-        "SELECT number FROM queue WHERE number BETWEEN ? AND ? AND rec NOT IN (SELECT rec FROM fates)"
-        " ORDER BY number LIMIT 1 OFFSET ?",
-        (first, last, max(limit - 1, 0)),
-    ).fetchone()
-    return last if row is None else int(row[0])
-
-
-def unnamed_returns(connection: sqlite3.Connection, first: int, last: int) -> list[tuple[int, str]]:
-    """Returns of the slice whose order's customer is still unknown: (record, order)."""
+def unnamed_returns(connection: sqlite3.Connection, first: int, last: int) -> list[tuple[int, int, str]]:
+    """Returns of the slice whose order's customer is still unknown: (number, record, order)."""
     return connection.execute(
-        "SELECT rec, session FROM queue JOIN records USING (rec)"
+        "SELECT number, rec, session FROM queue JOIN records USING (rec)"
         " WHERE number BETWEEN ? AND ? AND kind = 'returns' AND customer IS NULL",
         (first, last),
     ).fetchall()

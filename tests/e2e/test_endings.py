@@ -69,7 +69,7 @@ def _files(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 
 def test_a_finished_job_is_left_alone(sim: Simulator, tmp_path: Path) -> None:
-    """With --resume in an empty folder a job starts; when it is finished, resuming changes nothing."""
+    """When a job is finished, resuming changes nothing."""
     source = {"orders": write(tmp_path / "orders.jsonl", [*_orders(20), order("bad", "b", "unheard of"), "{"])}
     words = backfill(sim.url, source, tmp_path / "out", RESUME_IF_BEGUN)
     ended = cli(*words)
@@ -86,7 +86,7 @@ def test_a_finished_job_is_left_alone(sim: Simulator, tmp_path: Path) -> None:
 def test_resuming_takes_the_same_job_only(sim: Simulator, tmp_path: Path) -> None:
     source = _source(tmp_path, 5)
     words = backfill(sim.url, source, tmp_path / "out")
-    assert cli(*words, "--limit", 2).code == STOPPED
+    assert cli(*words, "--limit", 2).code == FINISHED
     cli(*words).says(USAGE, "--resume", str(tmp_path / "out"))
     other = {"orders": write(tmp_path / "others.jsonl", _orders(6))}
     attempts = {
@@ -307,6 +307,6 @@ def test_a_signal_while_reading_leaves_a_job_that_can_be_resumed(sim: Simulator,
     running.signal(signal.SIGTERM)
     running.end(30).says(STOPPED, "SIGTERM", "--resume")
     assert sim.summary()["requests"] == 0
-    assert cli(*words, "--resume").code == STOPPED
+    assert cli(*words, "--resume").code == FINISHED
     assert sim.summary()["acted"] == 30
     assert os.listdir(tmp_path / "out" / "state")

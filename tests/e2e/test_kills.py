@@ -229,7 +229,7 @@ def test_killed_while_reading_and_twice_in_a_row(tmp_path: Path) -> None:
         wait_until(until_acted(sim, 100), "some were sent", running)
         running.kill()
         sent = sim.summary()["acted"]
-        assert cli(*words).code == 1
+        assert cli(*words).code == 0
         counted = Counter(row["session"] for row in sim.rows("ledger"))
     assert set(counted.values()) == {1}
     assert len(counted) <= sent + IN_FLIGHT + 500

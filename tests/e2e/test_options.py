@@ -14,6 +14,7 @@ from .harness import (
     RESUME_IF_BEGUN,
     SESSION,
     STOPPED,
+    USAGE,
     Json,
     Simulator,
     assert_balanced,
@@ -22,6 +23,7 @@ from .harness import (
     call,
     cli,
     event,
+    free_port,
     letters,
     lines,
     loads,
@@ -60,23 +62,54 @@ def test_since_is_inclusive_and_until_exclusive(sim: Simulator, tmp_path: Path) 
     assert sim.profiles()["c"]["attributes"] == {"hour": 6}
 
 
-def test_limit_stops_after_so_many_and_resume_goes_on(sim: Simulator, tmp_path: Path) -> None:
+def test_limit_sends_the_first_of_each_kind_and_resume_goes_on(sim: Simulator, tmp_path: Path) -> None:
     kinds = {
-        "orders": [order(f"o{number}", f"c{number % 5}", "completed", number) for number in range(40)],
-        "profiles": [profile(f"c{number % 5}", number, {"n": number}) for number in range(40)],
+        "orders": [order(f"o{number}", f"c{number % 20}", "completed", 50 + number) for number in range(40)],
+        "profiles": [profile(f"c{number}", number, {"n": number}) for number in range(20)],
     }
     words = backfill(sim.url, write_kinds(tmp_path, kinds), tmp_path / "out", RESUME_IF_BEGUN)
-    for sent in (7, 15):  # of each hour the profile goes first
-        cli(*words, "--limit", 15).says(STOPPED, "--limit", "--resume")
-        assert len(sim.acted(SESSION)) == sent
-        assert not (tmp_path / "out" / "report.json").exists()
-    assert cli(*words, "--limit", 50).code == FINISHED
-    assert [row["session"] for row in sim.acted(SESSION, profile="c0")] == [
-        f"o{number}" for number in range(0, 40, 5)
-    ]
+    for sent in (5, 10):
+        ended = cli(*words, "--limit", 5)
+        assert ended.code == FINISHED, ended.err
+        assert "go on with --resume" in ended.err
+        assert sorted(sim.sessions()) == sorted(f"o{number}" for number in range(sent))
+        assert sorted(sim.profiles()) == sorted(f"c{number}" for number in range(sent))
+        told = report(tmp_path / "out")
+        assert (told["remaining"], told["unaccounted"]) == (60 - 2 * sent, 0)
+        assert told["kinds"]["orders"]["applied"] == told["kinds"]["profiles"]["applied"] == sent
+    asked = sim.summary()["requests"]
+    assert cli(*words).code == FINISHED
+    assert sim.summary()["requests"] > asked
+    assert [row["session"] for row in sim.acted(SESSION, profile="c0")] == ["o0", "o20"]
     assert len(sim.acted(SESSION)) == 40
-    counts = assert_balanced(tmp_path / "out")["kinds"]
-    assert (counts["orders"]["applied"], counts["profiles"]["applied"]) == (40, 40)
+    told = assert_balanced(tmp_path / "out")
+    assert (told["kinds"]["orders"]["applied"], told["kinds"]["profiles"]["applied"]) == (40, 20)
+    assert told["remaining"] == 0
+    assert "finished" in cli(*words, "--limit", 5).err
+
+
+def test_limit_lets_nobody_overtake(sim: Simulator, tmp_path: Path) -> None:
+    """A return whose order is left for later is left, too; dead letters among what was sent give 3."""
+    kinds = {
+        "orders": [order(f"o{number}", f"c{number}", "completed", 40 - number) for number in range(20)],
+        "returns": [returned("r-first", "o0", 41), returned("r-second", "o19", 42)],
+    }
+    kinds["orders"][19]["attributes"] = {"unheard": 1}
+    words = backfill(sim.url, write_kinds(tmp_path, kinds), tmp_path / "out", RESUME_IF_BEGUN)
+    assert cli(*words, "--limit", 1).code == DEAD_LETTERS
+    assert report(tmp_path / "out")["remaining"] == 20
+    assert [letter["reason"] for letter in letters(tmp_path / "out")] == ["unknown_attribute", "order_dead_lettered"]
+    assert cli(*words).code == DEAD_LETTERS
+    assert assert_balanced(tmp_path / "out")["kinds"]["orders"]["applied"] == 19
+
+
+def test_another_url_is_taken_while_nothing_was_sent(sim: Simulator, tmp_path: Path) -> None:
+    inputs = write_kinds(tmp_path, {"orders": [order(f"o{number}", f"c{number}") for number in range(5)]})
+    wrong = f"http://127.0.0.1:{free_port()}"
+    cli(*backfill(wrong, inputs, tmp_path / "out"), "--give-up-after", 1).says(STOPPED, wrong)
+    words = backfill(sim.url, inputs, tmp_path / "out", "--resume")
+    assert cli(*words).code == FINISHED
+    cli(*backfill(wrong, inputs, tmp_path / "out", "--resume")).says(USAGE, "--base-url")
 
 
 def test_profiles_first(sim: Simulator, tmp_path: Path) -> None:

@@ -205,7 +205,7 @@ def test_a_changed_input_is_noticed(api, storage, env, tmp_path):
     orders = "".join(f"{json.dumps(order(f'o{n}', 'c'))}\n" for n in range(30))
     glob = storage.put(f"{tmp_path.name}/orders.jsonl", orders)
     words = ("backfill", "--orders", glob, "--output", tmp_path / "out", "--base-url", api.url, "--yes")
-    assert cli(*words, "--limit", 10, env=env).code == 1
+    assert cli(*words, "--limit", 10, env=env).code == 0
     storage.put(f"{tmp_path.name}/orders.jsonl", orders.replace("o29", "o30"))
     ended = cli(*words, "--resume", env=env)
     ended.says(2, "the input has changed", f"{glob} has another size or time")
