@@ -10,8 +10,8 @@ from beam_talonone.talonone.supersede import Change
 from beam_talonone.talonone.work import Key, Work
 
 MOST = 50_000
-"""Entries of a sort, a few MB: a lane's memory is read and written as a whole, so it must not grow without end. Only
-the lane of all calls can come to it, and forgets its oldest."""
+"""Entries of a sort, a few MB: a lane's memory is read and written as a whole, so it must not grow without end. A
+lane that comes to it, as that of one busy catalog, forgets its oldest before --remember is over (docs/runners.md)."""
 
 Mark = tuple[Order, float]
 """The order of the record that left a mark, and when it did."""
