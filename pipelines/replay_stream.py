@@ -11,7 +11,7 @@ import msgspec
 from beam_talonone.pipelines.newer import ERASE, OWN, PROFILE, SESSION
 from beam_talonone.pipelines.stream_state import LOG, MANIFEST, STORE
 from beam_talonone.schemas.reasons import Reason, Stage
-from beam_talonone.talonone.inflight import entry_of
+from beam_talonone.talonone.inflight import entries
 from beam_talonone.talonone.outcome import End, Outcome
 from beam_talonone.talonone.remembered import Marks, Store
 from beam_talonone.talonone.sequencer import Order
@@ -98,8 +98,8 @@ def no_stream_in(state: Path, base_url: str) -> str | None:
 def _told_by(log: Path) -> Store:
     """What a log says that is to be remembered. It may be written to meanwhile; see talonone.inflight."""
     found = Store()
-    for line in log.open("rb") if log.exists() else ():
-        match entry_of(line):
+    for _, entry in entries(log):
+        match entry:
             case ["v", marks, at]:
                 found.note(msgspec.convert(marks, Marks), at)
             case ["d", identity, content, at]:

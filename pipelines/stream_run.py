@@ -21,14 +21,14 @@ from beam_talonone.pipelines.sinks import FolderSink, Sink, message_ids, say_who
 from beam_talonone.pipelines.stopping import STOP
 from beam_talonone.pipelines.stream import create_pipeline, on_dataflow
 from beam_talonone.pipelines.stream_options import StreamOptions
-from beam_talonone.pipelines.stream_state import StateFolder, open_state
+from beam_talonone.pipelines.stream_state import STORE, StateFolder, open_state
 from beam_talonone.talonone.engine import Engine
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, KeyRefused, StopRun, TooManyDeadLetters
 from beam_talonone.talonone.inflight import Log
 from beam_talonone.talonone.last_ends import LastEnds
 from beam_talonone.talonone.quiet import quiet_process
 from beam_talonone.talonone.released import Released
-from beam_talonone.talonone.remembered import Store
+from beam_talonone.talonone.remembered import Store, damaged_store, is_damage
 from beam_talonone.talonone.sequencer import Sequencer
 from beam_talonone.talonone.shared_rate import Watched
 from beam_talonone.talonone.streaming import Streaming
@@ -123,9 +123,9 @@ class StreamRun:
             self._rates = None if service is None else Watched(service)
             engine = Engine(config.settings, key, self._holds_on, source, self._rates)
             self._streaming = streaming = self._make_streaming(state, engine)
-        except BaseException:
+        except BaseException as error:
             close_subscriber(names)
-            raise
+            raise told_of(error, options.state) from None
         try:
             if self._stopping is not None:
                 raise self._stopping
@@ -348,6 +348,8 @@ class StreamRun:
 
 def told_of(failure: BaseException, state: Path | None) -> BaseException:
     """`failure`, in words for the person who runs the stream where it is about the disk."""
+    if state is not None and is_damage(failure):
+        return StopRun(damaged_store(state / STORE, failure))
     if isinstance(failure, DISK_ERRORS):
         return cannot_write(f"--state {state}", failure, "nothing is lost: mend it and start the stream again")
     return failure

@@ -16,6 +16,7 @@ zeros until the stream ends. Records are known by their identity and content, in
 
 import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ import msgspec
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.appending import Appending
 from beam_talonone.talonone.courier import InFlight
+from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.memory import returned_items
 from beam_talonone.talonone.outcome import DONE, End, Outcome
 from beam_talonone.talonone.released import Released
@@ -33,18 +35,53 @@ from beam_talonone.talonone.work import Work
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 LARGE = 16 * 1024 * 1024
-"""Bytes after which the log is written anew, with what is open alone."""
+"""Bytes after which the log is written anew, with what is open alone. Where more than half of that stays, it is
+written anew when it has doubled: else the same would be written every second."""
+
+LAST_APPEND = 1_024
+"""Bytes at the end of a log in which a killed process may have left holes: what it was copying just then."""
 
 BulkMembers = tuple[tuple[str, int], ...]
 """(identity in hex, part), in the order in which they travelled."""
 
 
-def entry_of(line: bytes) -> Any:
-    """What a line of a log says; None for one that is torn, and for the zeros behind the last."""
-    try:
-        return msgspec.json.decode(line.rstrip(b"\0"))
-    except msgspec.DecodeError:
-        return None
+@dataclass(frozen=True)
+class Place:
+    """Where a line of a log begins: its number, from 1, and its first byte."""
+
+    path: Path
+    line: int
+    byte: int
+
+    def damaged(self) -> ConfigurationError:
+        return ConfigurationError(
+            f"{self.path} is damaged in line {self.line} (byte {self.byte}): put the folder back from a backup."
+            f" Without one, `truncate -s {self.byte} {self.path}` keeps what stands before; what left after that may"
+            " be sent again, under the same keys"
+        )
+
+
+def entries(path: Path) -> Iterator[tuple[Place, Any]]:
+    """What the lines of a log say; nothing where there is none. It may be written to meanwhile.
+
+    A torn last line is left out, and so are the zeros behind it. Raises ConfigurationError for any other line that
+    cannot be read.
+    """
+    torn, place = None, Place(path, 0, 0)
+    byte = 0
+    for number, line in enumerate(path.open("rb") if path.exists() else (), 1):
+        place, byte = Place(path, number, byte), byte + len(line)
+        text = line.rstrip(b"\0")
+        if torn is not None and text and (not torn[1] or byte - torn[0].byte > LAST_APPEND):
+            raise torn[0].damaged()
+        if not text:
+            continue
+        try:
+            entry = msgspec.json.decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            torn = torn or (place, b"\0" in text)
+        else:
+            yield place, entry
 
 
 @dataclass(slots=True)
@@ -74,6 +111,7 @@ class Log:
     def __init__(self, path: Path, memory: Released) -> None:
         self._path, self._memory, self._store = path, memory, memory.store
         self._file: Appending
+        self._large = LARGE
         self.open: dict[str, Open] = {}
         """Identity in hex -> what is known of it, by this process and by those that died."""
         self._names: dict[int, str] = {}
@@ -168,7 +206,7 @@ class Log:
 
     def cut_if_large(self) -> None:
         """Begin a new file when this one is large. The store is to be committed first."""
-        if self.size >= LARGE:
+        if self.size >= self._large:
             was = self._file
             try:
                 self._cut()
@@ -198,6 +236,7 @@ class Log:
             self._file.append(b"".join([_ENCODER.encode(line) + b"\n" for line in lines]))
 
     def _cut(self) -> None:
+        self._forget_expired()
         half = self._path.with_suffix(".part")
         half.unlink(missing_ok=True)
         self._file = Appending(half)
@@ -210,37 +249,45 @@ class Log:
             self._write(["b", bulk.members, bulk.before.generation, bulk.before.first_sent])
         self._file.sync()
         half.replace(self._path)
+        self._large = max(LARGE, 2 * self.size)
 
     def _read(self) -> None:
-        if self._path.exists():
-            with self._path.open("rb") as lines:
-                for line in lines:
-                    self._take(line)
-            self._store.commit()
+        for place, entry in entries(self._path):
+            try:
+                self._take(entry)
+            except (TypeError, ValueError, LookupError):  # msgspec's errors are ValueErrors
+                raise place.damaged() from None
+        self._store.commit()
+
+    def _forget_expired(self) -> None:
+        """The message of what is as old as the expiry never comes again."""
         old = time.time() - self._store.expiry
         for name in [name for name, known in self.open.items() if known.older_than(old)]:
-            self._over(name)  # its message has expired, and never comes again
+            if name not in self._leaving:
+                self._over(name)
 
-    def _take(self, line: bytes) -> None:
-        match entry_of(line):
-            case ["v", marks, at]:
+    def _take(self, entry: Any) -> None:
+        match entry:
+            case ["v", marks, int(at) | float(at)]:
                 self._store.note(msgspec.convert(marks, Marks), at)
-            case ["s", name, part, generation, at, *content]:
+            case ["s", str(name), int(part), int(generation), int(at) | float(at), *content]:
                 self._note(name, part, generation, at)
                 self.open[name].content = str(next(iter(content), ""))  # there was none in 0.1
-            case ["u", name, part]:
+            case ["u", str(name), int(part)]:
                 self.open.setdefault(name, Open()).in_flight.pop(part, None)
-            case ["b", members, generation, at]:
-                self._note_bulk(tuple((name, part) for name, part in members), generation, at)
-            case ["p", name, part, outcome]:
+            case ["b", list(members), int(generation), int(at) | float(at)]:
+                self._note_bulk(msgspec.convert(members, BulkMembers), generation, at)
+            case ["p", str(name), int(part), outcome]:
                 self.open.setdefault(name, Open()).parts[part] = msgspec.convert(outcome, Outcome)
-            case ["d", name, content, at]:
+            case ["d", str(name), str(content), int(at) | float(at)]:
                 self._over(name)
                 self._store.note_end(bytes.fromhex(name), bytes.fromhex(content), at)
-            case ["r", name, session, items, at]:
+            case ["r", str(name), str(session), list(items), int(at) | float(at)]:
                 self._store.note_returned(bytes.fromhex(name), session, items, at)
-            case ["x", name]:
+            case ["x", str(name)]:
                 self._over(name)
+            case _:
+                raise ValueError("no line of a log")
 
     def _over(self, name: str) -> bool:
         """A record is no longer open. False when it was not."""

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from beam_talonone.talonone.behind import WriteBehind
+from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.sequencer import Order
 from beam_talonone.talonone.supersede import Change, change_of
 from beam_talonone.talonone.work import Key, Work
@@ -86,19 +87,41 @@ def marks_of(work: Work) -> Marks:
     return Marks(work.order(), list(work.keys()))
 
 
+def is_damage(error: BaseException) -> bool:
+    """True where SQLite says that a file is damaged, or that it is no database."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def damaged_store(path: object, error: BaseException) -> str:
+    """What to say of it, and what to do."""
+    return (
+        f"{path} is damaged ({error}): put the folder back from a backup. Without one, `sqlite3 {path} .recover`"
+        " gives what can be read. To begin without it, delete it and its -wal and -shm files: then a record that was"
+        " sent before is sent again, and an older one over it"
+    )
+
+
 class Store:
     """A Remembered in SQLite: in the file `path`, or in memory without one. `expiry` is in seconds.
 
     What is noted is known at once, and in the file when `commit` returns: a log (talonone.inflight) has it before.
+    Raises ConfigurationError when the file is damaged.
     """
 
     def __init__(self, path: Path | None = None, expiry: float = FOR_EIGHT_DAYS) -> None:
         self.expiry = expiry
         # a replay may write to the file of a stream that runs, and waits for its turn
         self._connection = sqlite3.connect(":memory:" if path is None else path, 60.0, check_same_thread=False)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.executescript(SCHEMA)
+        try:
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._connection.executescript(SCHEMA)
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            if is_damage(error):
+                raise ConfigurationError(damaged_store(path, error)) from None
+            raise
         self._behind = WriteBehind(self._connection)
         self._foreseen = Foreseen()
 

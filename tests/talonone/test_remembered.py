@@ -1,11 +1,14 @@
 """The store of what a stream remembers: newest wins, on disk after a commit, forgotten when it is old."""
 
+import sqlite3
+
 import msgspec
 import pytest
 
 from beam_talonone.schemas.parse import parse
 from beam_talonone.talonone.build import BuildOptions, build
-from beam_talonone.talonone.remembered import Marks, Store, marks_of
+from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.remembered import Marks, Store, is_damage, marks_of
 
 
 def record(kind, second, **fields):
@@ -154,3 +157,26 @@ def test_what_is_sent_again_is_remembered_for_longer():
     store.forget_expired(15.0)
     assert store.last_order("o") == order(1).order()
     assert store.customer_of("o") == "c"
+
+
+def test_a_file_that_is_no_store_is_named(tmp_path):
+    path = tmp_path / "store.sqlite"
+    path.write_bytes(b"\xff no database" * 1_000)
+    with pytest.raises(ConfigurationError, match=r"store.sqlite is damaged .*not a database.*put the folder back"):
+        Store(path)
+
+
+def test_a_store_that_is_damaged_is_named(tmp_path):
+    path = tmp_path / "store.sqlite"
+    Store(path).close()
+    data = bytearray(path.read_bytes())
+    data[100:4_000] = b"\xff" * 3_900  # the first page lists the tables
+    path.write_bytes(data)
+    with pytest.raises(ConfigurationError, match=r"store.sqlite is damaged .*malformed"):
+        Store(path)
+
+
+def test_a_folder_that_cannot_be_written_is_no_damage(tmp_path):
+    with pytest.raises(sqlite3.OperationalError) as raised:
+        Store(tmp_path / "nowhere" / "store.sqlite")
+    assert not is_damage(raised.value)
