@@ -37,6 +37,7 @@ from beam_talonone.pipelines.commands import (
     input_options,
     sending_options,
 )
+from beam_talonone.pipelines.numbers import whole
 from beam_talonone.pipelines.options import BackfillOptions, InputOptions, SendingOptions
 from beam_talonone.pipelines.runner_config import runner_args
 from beam_talonone.talonone.errors import ConfigurationError
@@ -58,7 +59,13 @@ def backfill(
     since: Since = None,
     until: Until = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Send the first N of each kind; look, then --resume.")
+        int | None,
+        typer.Option(
+            "--limit",
+            metavar="N",
+            parser=whole("--limit"),
+            help="Send the first N of each kind; look, then --resume.",
+        ),
     ] = None,
     profiles_first: ProfilesFirst = False,
     profile_mode: Mode = "bulk",
@@ -84,7 +91,12 @@ def backfill(
     max_dead_letters: MaxDead = "50%",
     shards: Annotated[
         int | None,
-        typer.Option("--shards", min=1, max=1000, help="On another runner: how many send, each with its share."),
+        typer.Option(
+            "--shards",
+            metavar="N",
+            parser=whole("--shards", 1, 1000),
+            help="On another runner: how many send, each with its share.",
+        ),
     ] = None,
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="On another runner: start the job, and do not wait for its end.")

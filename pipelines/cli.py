@@ -12,6 +12,7 @@ import typer
 from beam_talonone.pipelines import backfill_command, commands, logs, reads, stream_command
 from beam_talonone.pipelines.simulate import simulate
 from beam_talonone.pipelines.stopping import STOP
+from beam_talonone.pipelines.unbroken import unbroken
 from beam_talonone.talonone.api_key import keep_secret, without_keys
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
 
@@ -62,12 +63,14 @@ def common(
 
 def main() -> None:
     """Entry point of `beam-talonone`: runs a command and exits with its code."""
+    os.umask(0o077)  # reports, dead letters and state hold personal data
+    unbroken()
     with STOP.taking_signals():
         code = run(sys.argv[1:])
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
     if STOP.abandoned:  # the interpreter's own end would wait for what hangs, or fall over it
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
-                stream.flush()
         os._exit(code)
     sys.exit(code)
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from beam_talonone.pipelines.numbers import a_second, seconds_of, whole
 from beam_talonone.pipelines.options import (
     KINDS,
     InputOptions,
@@ -46,7 +47,9 @@ KeySecret = Annotated[
         help="The API key in Secret Manager, instead of TALONONE_API_KEY: projects/P/secrets/S, or .../versions/V.",
     ),
 ]
-Rate = Annotated[float, typer.Option("--rate", help="Requests a second for the whole job.")]
+Rate = Annotated[
+    float, typer.Option("--rate", metavar="N", parser=a_second, help="Requests a second for the whole job.")
+]
 RateService = Annotated[
     str | None,
     typer.Option(
@@ -70,9 +73,18 @@ CaBundle = Annotated[
 Insecure = Annotated[
     bool, typer.Option("--insecure", help="Allow http:// to other hosts: the API key travels in clear text.")
 ]
-Concurrency = Annotated[int, typer.Option("--concurrency", help="Requests in flight at most.")]
+Concurrency = Annotated[
+    int,
+    typer.Option("--concurrency", metavar="N", parser=whole("--concurrency"), help="Requests in flight at most."),
+]
 GiveUp = Annotated[
-    float, typer.Option("--give-up-after", metavar="SECONDS", help="How long the API may be unreachable.")
+    float,
+    typer.Option(
+        "--give-up-after",
+        metavar="SECONDS",
+        parser=seconds_of("--give-up-after"),
+        help="How long the API may be unreachable.",
+    ),
 ]
 MaxDead = Annotated[
     str,
@@ -179,7 +191,9 @@ def check(
     profiles: Glob = None,
     events: Glob = None,
     calls: Glob = None,
-    show: Annotated[int, typer.Option("--show", metavar="N", min=0, help="Print the first N requests.")] = 0,
+    show: Annotated[
+        int, typer.Option("--show", metavar="N", parser=whole("--show", 0), help="Print the first N requests.")
+    ] = 0,
     since: Since = None,
     until: Until = None,
     profile_mode: Mode = "bulk",

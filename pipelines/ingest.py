@@ -173,6 +173,8 @@ def _settle_repeated(connection: Any, job: str) -> None:
     """Of records with one identity the first is sent: the others are duplicates, or dead letters if they differ."""
     fates: list[tuple[int, str, str | None, str | None, bytes | None]] = []
     for (_, content), *others in spool.repeated(connection):
+        if len(fates) >= BATCH:
+            _settle(connection, fates)
         for rec, other in others:
             if other == content:
                 fates.append((rec, End.DUPLICATE.value, None, None, None))
@@ -185,9 +187,15 @@ def _settle_repeated(connection: Any, job: str) -> None:
             )
             letter = letter_of(connection, rec, outcome, job, time.time())
             fates.append((rec, End.DEAD.value, Stage.VALIDATE.value, Reason.ID_REUSED.value, letter))
+    _settle(connection, fates)
+
+
+def _settle(connection: Any, fates: list[tuple[int, str, str | None, str | None, bytes | None]]) -> None:
+    """Write fates, and empty the list: many millions may be repeated."""
     connection.execute("BEGIN")
     spool.settle(connection, fates)
     connection.execute("COMMIT")
+    fates.clear()
 
 
 def letter_of(connection: Any, rec: int, outcome: Outcome, job: str, at: float) -> bytes:

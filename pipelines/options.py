@@ -47,9 +47,17 @@ def parse_max_dead_letters(text: str) -> MaxDeadLetters:
 
 
 def parse_time_option(name: str, text: str | None, assume: tzinfo | None) -> datetime | None:
-    """A time given on the command line. Raises ConfigurationError that names the option."""
+    """A time given on the command line; a date is its midnight in `assume`. Raises ConfigurationError that names the
+    option."""
     if text is None:
         return None
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text.strip(), re.ASCII):
+        if assume is None:
+            raise ConfigurationError(
+                f"{name} {text} has no time of day: write {text.strip()}T00:00:00Z, or give --assume-timezone for its"
+                " midnight there"
+            )
+        text = f"{text.strip()}T00:00:00"
     try:
         return parse_instant(text, assume)
     except ValueError as error:

@@ -30,6 +30,7 @@ from beam_talonone.pipelines.commands import (
     input_options,
     sending_options,
 )
+from beam_talonone.pipelines.numbers import whole
 from beam_talonone.pipelines.options import BackfillOptions
 from beam_talonone.pipelines.runner_config import runner_args
 from beam_talonone.schemas.records import LOOKUPS
@@ -100,7 +101,8 @@ def lookup(
         Literal["jsonl", "csv"] | None, typer.Option("--format", help="Format of all files, instead of their names'.")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Read N, then stop; look, then --resume.")
+        int | None,
+        typer.Option("--limit", metavar="N", parser=whole("--limit"), help="Read N, then stop; look, then --resume."),
     ] = None,
     base_url: BaseUrl = None,
     api_key_secret: KeySecret = None,

@@ -130,11 +130,12 @@ def order_queue(connection: sqlite3.Connection) -> int:
 
 def repeated(connection: sqlite3.Connection) -> Iterator[list[tuple[int, bytes]]]:
     """Groups of records with one identity, each group in the order of sending: (record, content)."""
-    groups = connection.execute(
-        "SELECT identity FROM records WHERE identity IS NOT NULL AND rec NOT IN (SELECT rec FROM fates)"
+    connection.execute(  # on disk: fates are written while this is read
+        "CREATE TEMP TABLE repeated AS"
+        " SELECT identity FROM records WHERE identity IS NOT NULL AND rec NOT IN (SELECT rec FROM fates)"
         " GROUP BY identity HAVING COUNT(*) > 1"
     )
-    for (identity,) in groups:
+    for (identity,) in connection.execute("SELECT identity FROM temp.repeated"):
         yield connection.execute(
             "SELECT rec, content FROM records WHERE identity = ? AND rec NOT IN (SELECT rec FROM fates)"
             f" ORDER BY {IN_ORDER}",
@@ -144,22 +145,26 @@ def repeated(connection: sqlite3.Connection) -> Iterator[list[tuple[int, bytes]]
 
 def name_anonymous_returns(connection: sqlite3.Connection) -> None:
     """Give returns without a customer the customer of their order: its latest version before the return, else any."""
-    unnamed = connection.execute(
-        "SELECT rec, session, event_us FROM records WHERE kind = 'returns' AND customer IS NULL AND work IS NOT NULL"
-    ).fetchall()
     latest_first = ", ".join(f"{column} DESC" for column in IN_ORDER.split(", "))
-    named = []
-    for rec, session, event_us in unnamed:
-        order = connection.execute(
-            "SELECT customer FROM records WHERE session = ? AND kind = 'orders' AND work IS NOT NULL"
-            f" ORDER BY event_us > ?, {latest_first} LIMIT 1",
-            (session, event_us),
-        ).fetchone()
-        if order is not None:
-            named.append((order[0], rec))
-    connection.execute("BEGIN")
-    connection.executemany("UPDATE records SET customer = ? WHERE rec = ?", named)
-    connection.execute("COMMIT")
+    done = -1
+    while unnamed := connection.execute(
+        "SELECT rec, session, event_us FROM records WHERE kind = 'returns' AND customer IS NULL AND work IS NOT NULL"
+        " AND rec > ? ORDER BY rec LIMIT 10000",  # there may be millions
+        (done,),
+    ).fetchall():
+        named = []
+        for rec, session, event_us in unnamed:
+            order = connection.execute(
+                "SELECT customer FROM records WHERE session = ? AND kind = 'orders' AND work IS NOT NULL"
+                f" ORDER BY event_us > ?, {latest_first} LIMIT 1",
+                (session, event_us),
+            ).fetchone()
+            if order is not None:
+                named.append((order[0], rec))
+        connection.execute("BEGIN")
+        connection.executemany("UPDATE records SET customer = ? WHERE rec = ?", named)
+        connection.execute("COMMIT")
+        done = unnamed[-1][0]
 
 
 def keep_order_of_erased(connection: sqlite3.Connection) -> None:

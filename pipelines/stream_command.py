@@ -27,6 +27,7 @@ from beam_talonone.pipelines.commands import (
     http_settings,
     sending_options,
 )
+from beam_talonone.pipelines.numbers import seconds_of, whole
 from beam_talonone.pipelines.options import parse_max_dead_letters, parse_zone
 from beam_talonone.pipelines.runner_config import runner_args
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted
@@ -52,16 +53,40 @@ def stream(
         typer.Option("--state", metavar="DIR", help="What must survive a crash. Needed, but on Dataflow."),
     ] = None,
     settle: Annotated[
-        float, typer.Option("--settle", metavar="S", help="Seconds that a record waits for earlier ones.")
+        float,
+        typer.Option(
+            "--settle",
+            metavar="S",
+            parser=seconds_of("--settle"),
+            help="Seconds that a record waits for earlier ones.",
+        ),
     ] = 5.0,
     wait_for_order: Annotated[
-        float, typer.Option("--wait-for-order", metavar="S", help="Seconds that a return waits for its order.")
+        float,
+        typer.Option(
+            "--wait-for-order",
+            metavar="S",
+            parser=seconds_of("--wait-for-order"),
+            help="Seconds that a return waits for its order.",
+        ),
     ] = 600.0,
     bulk_age: Annotated[
-        float, typer.Option("--bulk-age", metavar="S", help="Seconds that a profile change waits for others.")
+        float,
+        typer.Option(
+            "--bulk-age",
+            metavar="S",
+            parser=seconds_of("--bulk-age"),
+            help="Seconds that a profile change waits for others.",
+        ),
     ] = 1.0,
     remember: Annotated[
-        float, typer.Option("--remember", metavar="S", help="Seconds for which a record is known again.")
+        float,
+        typer.Option(
+            "--remember",
+            metavar="S",
+            parser=seconds_of("--remember"),
+            help="Seconds for which a record is known again.",
+        ),
     ] = 8 * 86_400.0,
     exit_on_auth_error: Annotated[
         bool, typer.Option("--exit-on-auth-error", help="End with 1 when the key is refused, instead of waiting.")
@@ -76,7 +101,12 @@ def stream(
     ] = None,
     health_port: Annotated[
         int | None,
-        typer.Option("--health-port", metavar="N", min=0, max=65535, help="Serve /healthz and /metrics here."),
+        typer.Option(
+            "--health-port",
+            metavar="N",
+            parser=whole("--health-port", 0, 65535),
+            help="Serve /healthz and /metrics here.",
+        ),
     ] = None,
     health_host: Annotated[
         str | None,

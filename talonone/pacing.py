@@ -26,7 +26,10 @@ class Pacer:
         self._slowed_at = float("-inf")
 
     def reserve(self, now: float) -> float:
-        """Book the next departure; returns its time, which is `now` or later."""
+        """Book the next departure; returns its time, which is `now` or later. At less than one a second the first one
+        waits its interval, too: an earlier process may have sent just now."""
+        if self._next == float("-inf") and self.rate < 1.0:
+            self._next = now + 1.0 / self.rate
         due = max(self._next, now - TOLERANCE)
         self._next = due + 1.0 / (self.rate * self.factor(now))
         return max(due, now)

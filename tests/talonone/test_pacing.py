@@ -131,3 +131,9 @@ def test_a_late_departure_is_made_up_for_without_a_pair():
     assert gaps[10] == pytest.approx(1 / 200 - TOLERANCE)
     assert min(gaps[11:]) == pytest.approx(1 / 200)
     assert max(bisect_right(left, start + 0.1 - 1e-9) - first for first, start in enumerate(left)) <= 21
+
+
+def test_below_one_a_second_the_first_departure_waits_too():
+    """Of several runs in a row none has a departure within the interval after the last one of another."""
+    pacer = Pacer(0.1)
+    assert [pacer.reserve(50.0) for _ in range(3)] == [60.0, 70.0, 80.0]

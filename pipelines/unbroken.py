@@ -1,0 +1,38 @@
+"""stdout and stderr whose reader may go away: what is said is lost then, and the work is not."""
+
+import os
+import sys
+from typing import Any, TextIO, cast
+
+
+class Unbroken:
+    """A text stream that takes what cannot be written for written, where the error is one of `ignored`."""
+
+    def __init__(self, stream: TextIO, ignored: type[OSError]) -> None:
+        self._stream, self._ignored = stream, ignored
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except self._ignored:
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except self._ignored:
+            # what is in the buffer would fail again when the interpreter ends, and change the exit code
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def unbroken() -> None:
+    """Let stderr of this process take everything, and stdout what a closed pipe does not take."""
+    if not isinstance(sys.stderr, Unbroken):
+        sys.stderr = cast(TextIO, Unbroken(sys.stderr, OSError))
+    if not isinstance(sys.stdout, Unbroken):
+        sys.stdout = cast(TextIO, Unbroken(sys.stdout, BrokenPipeError))
