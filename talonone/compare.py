@@ -3,6 +3,9 @@
 from decimal import Decimal
 from typing import Any
 
+BEYOND = 10**30
+"""No quantity or amount of the API is as large."""
+
 
 def same_state(wanted: dict[str, Any], found: dict[str, Any]) -> bool:
     """True when the session's state is the wanted one. A partial return shows that the session was closed before."""
@@ -77,7 +80,12 @@ def _all_that_share(lines: frozenset[int], returns: list[tuple[frozenset[int], i
 
 
 def _quantity(value: Any) -> int | Decimal:
-    return value if isinstance(value, int | Decimal) else 0
+    return within_reason(value) if isinstance(value, int | Decimal) else 0
+
+
+def within_reason(value: int | Decimal) -> int | Decimal:
+    """`value`, or the nearest number that can be reckoned with: of 1e400000000 all digits would be made."""
+    return max(-BEYOND, min(value, BEYOND))
 
 
 def _lines(item: dict[str, Any], cart: list[dict[str, Any]]) -> frozenset[int]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from decimal import Context, Decimal, localcontext
 from typing import Any
 
-from beam_talonone.talonone.compare import same
+from beam_talonone.talonone.compare import same, within_reason
 
 Line = dict[str, Any]
 Pair = tuple[Any, Any]
@@ -218,7 +218,7 @@ def _close(wanted: Decimal, found: Any) -> bool:
     if isinstance(found, bool) or not isinstance(found, int | Decimal):
         return False
     with localcontext(EXACT):
-        return abs(wanted - found) <= max(abs(wanted) * SHARE, LEAST)
+        return abs(wanted - within_reason(found)) <= max(abs(wanted) * SHARE, LEAST)
 
 
 def return_differences(returns: list[tuple[str, list[dict[str, Any]]]], found: dict[str, Any] | None) -> list[Line]:
@@ -293,7 +293,7 @@ def _take(item: dict[str, Any], left: Left, cart: list[dict[str, Any]]) -> int:
 
 
 def _count(value: Any) -> int:
-    return int(value) if isinstance(value, int | Decimal) and value > 0 else 0
+    return int(within_reason(value)) if isinstance(value, int | Decimal) and value > 0 else 0
 
 
 def _object(value: Any) -> dict[str, Any]:

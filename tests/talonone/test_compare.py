@@ -200,3 +200,10 @@ def test_a_return_by_position_after_one_by_sku_of_another_line():
     assert shown(items, before, "aa", [1, 1]) is True
     assert shown(items, before, "aa", [1, 0]) is shown(items, before, "aa", [0, 1]) is False
     assert shown(items, before, "aa", [1, 2]) is None
+
+
+@pytest.mark.parametrize(
+    "number", [Decimal("1e400000000"), Decimal("-1e400000000"), 10**4000], ids=["huge", "below", "digits"]
+)
+def test_quantities_beyond_all_bounds_show_nothing(number):
+    assert shown([{"position": 0, "quantity": 1}], [], "aa", [number, number]) is None

@@ -337,3 +337,16 @@ def test_what_was_returned_shows_however_the_lines_were_chosen(data):
     back = [quantity - still for (_, quantity), still in zip(CART, left, strict=True)]
     assert return_differences(returned(*made), cart(*back)) == []
     assert return_differences(returned(*made, [by_sku("tea", 6)]), cart(*back)) != []
+
+
+HUGE = [Decimal("1e400000000"), Decimal("-1e400000000"), Decimal("1e-400000000"), 10**4000]
+
+
+@pytest.mark.parametrize("number", HUGE, ids=["huge", "below", "tiny", "digits"])
+def test_numbers_beyond_all_bounds_are_differences_and_no_work(number):
+    found = cart(1, 0, 0)
+    found["cartItems"][0] |= {"returnedQuantity": number, "quantity": number, "price": number}
+    found |= {"total": number, "cartItemTotal": number, "additionalCostTotal": number}
+    assert return_differences(returned([at(0, 1)]), found) != []
+    wanted = {"state": "closed", "cartItems": [{"sku": "tea", "quantity": 1, "price": Decimal("2.50")}]}
+    assert session_differences("s", wanted, found, returned=True, forgotten=False) != []
