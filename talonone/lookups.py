@@ -56,7 +56,10 @@ async def look_up(courier: Courier, request: Request, given: bytes, lines: Lines
         if not answer.ok and answer.status != 404:
             return refused(request.operation, answer, 0)
         head = given[:-1] + b',"status":%d,"pages":%d,"response":' % (answer.status or 0, paged.pages)
-        body = _merged(paged, paging.rows, rows) if paging is not None and answer.ok else iter([_plain(answer)])
+        if not answer.ok:
+            body = iter([_text(answer)])
+        else:
+            body = iter([_object(answer)]) if paging is None else _merged(paged, paging.rows, rows)
         place = await lines.put(_line(head, body))
     except BadPage as error:
         return Outcome(End.DEAD, Reason.REFUSED.value, str(error), operation=request.operation, status=200)
@@ -79,8 +82,19 @@ def _merged(paged: Paged, name: str, rows: SpooledRows) -> Iterator[bytes]:
     yield b"]}"
 
 
-def _plain(answer: Answer) -> bytes:
-    """The body as one line of JSON, as text where it is none."""
+def _object(answer: Answer) -> bytes:
+    """The body as one line of JSON. Raises BadPage for what is no JSON object."""
+    try:
+        line = jsonio.one_line(answer.body)
+    except ValueError as error:
+        raise BadPage(f"the answer is not a JSON object: {error}") from None
+    if not line.startswith(b"{"):
+        raise BadPage("the answer is JSON, but not an object")
+    return line
+
+
+def _text(answer: Answer) -> bytes:
+    """The body of an answer that says no: as one line of JSON, as text where it is none."""
     try:
         return jsonio.one_line(answer.body) if answer.body else b"null"
     except ValueError:

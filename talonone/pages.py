@@ -19,6 +19,9 @@ added between two pages come twice, and are left out the second time."""
 LONGEST_STAND = 100
 """Pages without anything new after which a read is given up: it would never end."""
 
+MOST_PAGES, MOST_BYTES = 100_000, 1 << 30
+"""Of one read: nothing that the API has is as long, but an API that always says "more" is."""
+
 Read = Callable[[Request], Awaitable[Answer]]
 
 
@@ -58,7 +61,8 @@ async def read_pages(request: Request, paging: Paging, read: Read, rows: Rows) -
     query = {"pageSize": str(paging.most), **request.query}
     skip = int(str(query.pop("skip", "0")))
     known = _Known(paging.key)
-    pages = standing = 0
+    pages = standing = size = 0
+    last: list[bytes] = []
     while True:
         asked = {**query, "skip": str(skip)} if skip else query
         answer = await read(msgspec.structs.replace(request, query=asked))
@@ -70,11 +74,16 @@ async def read_pages(request: Request, paging: Paging, read: Read, rows: Rows) -
         rows.add(new)
         if not page.more:
             return Paged(answer, pages, page.rest)
-        standing = 0 if new else standing + 1
+        standing = 0 if new and new != last else standing + 1
         if standing == LONGEST_STAND:
             raise BadPage(
-                f"{standing} pages in a row had no row that was not known: the list grows faster than it is read"
+                f"{standing} pages in a row had no row that was not known: the list grows faster than it is read, or"
+                " the API gives the same page again and again"
             )
+        size += sum(map(len, new))
+        if pages == MOST_PAGES or size > MOST_BYTES:
+            raise BadPage(f"it says that there is more after {pages:,} pages of {size:,} bytes, and was not read on")
+        last = new
         skip += len(page.rows)
 
 

@@ -126,12 +126,11 @@ def test_a_read_without_pages():
     ],
     ids=lambda value: repr(value)[:20],
 )
-@pytest.mark.parametrize("status", [200, 404])
-def test_any_body_becomes_json(body, response, status):
-    outcome, kept, _ = look_up(INVENTORY, Reply(status, body), worked=True)
-    assert (outcome.end, outcome.status) == (End.APPLIED, status)
+def test_any_body_of_a_404_becomes_json(body, response):
+    outcome, kept, _ = look_up(INVENTORY, Reply(404, body), worked=True)
+    assert (outcome.end, outcome.status) == (End.APPLIED, 404)
     found = line_of(kept)
-    assert (found["status"], found["response"]) == (status, response)
+    assert (found["status"], found["response"]) == (404, response)
 
 
 @pytest.mark.parametrize("request_", [INVENTORY, LISTED], ids=lambda request: request.operation)
@@ -290,3 +289,27 @@ def test_a_lookup_needs_a_place_for_its_line():
 
     with pytest.raises(RuntimeError, match="nowhere to put its line"):
         run(main())
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"[1]", "not an object"),
+        (b'"text"', "not an object"),
+        (b"7", "not an object"),
+        (b"null", "not an object"),
+        (b"", "not a JSON object"),
+    ],
+)
+def test_what_is_no_object_is_no_answer_of_a_read_without_pages(body, why):
+    outcome, kept = look_up(INVENTORY, body)[:2]
+    assert (outcome.end, outcome.reason) == (End.DEAD, "refused")
+    assert why in outcome.detail
+    assert kept.lines == []
+
+
+def test_an_answer_that_cannot_be_read_is_a_dead_letter():
+    outcome, kept = look_up(INVENTORY, Reply(200, b"", None, "its Content-Encoding 'br' is unknown"))[:2]
+    assert outcome.end is End.DEAD
+    assert outcome.detail == "the answer (status 200) cannot be read: its Content-Encoding 'br' is unknown"
+    assert kept.lines == []

@@ -276,3 +276,38 @@ def test_rows_of_many_pages_are_not_held():
 def test_a_page_that_promises_more_and_has_nothing_is_no_end(body):
     with pytest.raises(BadPage):
         page_of(body, Paging(), 0)
+
+
+def endless(made):
+    """An API that always says that there is more; `made` gives the rows of a page by its number."""
+    asked = []
+
+    async def api(request):
+        asked.append(request)
+        return yes({"data": made(len(asked)), "hasMore": True})
+
+    return api, asked
+
+
+@pytest.mark.parametrize("paging", [Paging(), Paging(key=None)])
+def test_the_same_page_for_ever_is_given_up(paging):
+    api, asked = endless(lambda _: [{"amount": 1}, {"amount": 2}])
+    with pytest.raises(BadPage, match="the same page again and again"):
+        read(api, paging)
+    assert len(asked) == pages.LONGEST_STAND + 1
+
+
+def test_new_rows_for_ever_are_given_up(monkeypatch):
+    monkeypatch.setattr(pages, "MOST_PAGES", 300)
+    api, asked = endless(lambda number: [row(number)])
+    with pytest.raises(BadPage, match="there is more after 300 pages"):
+        read(api)
+    assert len(asked) == 300
+
+
+def test_rows_without_end_are_given_up_by_their_size(monkeypatch):
+    monkeypatch.setattr(pages, "MOST_BYTES", 10_000)
+    api, asked = endless(lambda number: [row(number, text="x" * 1000)])
+    with pytest.raises(BadPage, match="was not read on"):
+        read(api)
+    assert len(asked) == 10
