@@ -15,6 +15,7 @@ from beam_talonone.pipelines.stopping import STOP
 from beam_talonone.pipelines.unbroken import unbroken
 from beam_talonone.talonone.api_key import keep_secret, without_keys
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
+from beam_talonone.talonone.logs import printable
 
 FINISHED, STOPPED, USAGE = 0, 1, 2
 TYPER_INTERRUPTED = 130
@@ -105,7 +106,7 @@ def run(arguments: list[str]) -> int:
 
 def _fail(code: int, message: str, debug: bool) -> int:
     if debug:
-        traceback.print_exc()
+        print(printable(_without_key(traceback.format_exc())), file=sys.stderr)
     logs.notice(_without_key(message), "ERROR")
     return code
 

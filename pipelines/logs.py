@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from typing import Any, TextIO, cast
 
 from rich.console import Console
+from rich.text import Text
 
 from beam_talonone.talonone.api_key import without_keys
 from beam_talonone.talonone.errors import ConfigurationError
-from beam_talonone.talonone.logs import error_fields, say
+from beam_talonone.talonone.logs import error_fields, printable, say
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ def set_up(debug: bool) -> None:
         logging.basicConfig(level=logging.INFO, handlers=[handler])
         logging.getLogger("apache_beam").setLevel(logging.INFO if debug else logging.WARNING)
         return
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(TextLines("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO if debug else logging.ERROR, handlers=[handler])
     if not debug:
         logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
@@ -60,7 +61,7 @@ def notice(text: str, severity: str = "INFO") -> None:
         now = datetime.now(UTC)
         line = _line(now, severity, {"logger": "beam-talonone", "message": text})
     else:
-        line = f"beam-talonone: {text}"
+        line = f"beam-talonone: {printable(text)}"
     with contextlib.suppress(Exception):  # a closed pipe or a full disk must not end the thread that says it
         print(without_keys(line), file=sys.stderr, flush=True)
 
@@ -69,7 +70,21 @@ def stderr_console() -> Console:
     """Where progress and accounts are shown. As JSON each line is a notice, and there is no progress bar."""
     if as_json():
         return Console(file=cast(TextIO, _Notices()), highlight=False, markup=False)
-    return Console(stderr=True, highlight=False, markup=False)
+    return _PlainConsole(stderr=True, highlight=False, markup=False)
+
+
+class _PlainConsole(Console):
+    """A console on which nothing that is printed is more than text, or shows the key."""
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        return super().render_str(printable(without_keys(text)), **how)
+
+
+class TextLines(logging.Formatter):
+    """A record as text that a terminal only shows, without the key."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(without_keys(super().format(record)))
 
 
 class _Notices:

@@ -1,6 +1,6 @@
 """What an answer means: one table from status and title to what to do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
@@ -82,6 +82,8 @@ class Answer:
     tries: int = 1
     already: bool = False
     """Applied, but not by this request: it found the work done."""
+    unreadable: str | None = None
+    """Why its body could not be read; the status says what it means all the same."""
 
     @property
     def ok(self) -> bool:
@@ -110,6 +112,17 @@ def classify(row: Operation, status: int, body: bytes, retry_after: str | None, 
         status, rule.verdict, rule.reason, message or f"status {status}", problems, body, rule.acted, rule.slows,
         seconds_to_wait(retry_after, now),
     )  # fmt: skip
+
+
+def with_unreadable_body(row: Operation, answer: Answer, why: str) -> Answer:
+    """`answer`, to the operation `row`, whose body could not be read.
+
+    A write is judged by the status alone; of a read nothing is left."""
+    if answer.ok and row.is_read:
+        message = f"the answer (status {answer.status}) cannot be read: {why}"
+        return replace(answer, verdict=Verdict.REFUSED, reason=Reason.REFUSED, message=message, unreadable=why)
+    message = f"{answer.message} (the answer cannot be read: {why})" if answer.message else ""
+    return replace(answer, message=message, unreadable=why)
 
 
 def is_web_page(body: bytes) -> bool:

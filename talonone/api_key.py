@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from beam_talonone.talonone.errors import ConfigurationError, KeyRefused, TalonOneError
+from beam_talonone.talonone.http.redact import Redactor
 
 READ_EVERY = 5.0
 """Seconds from a reading that gave nothing new to the next one."""
@@ -13,21 +14,18 @@ READ_EVERY = 5.0
 _SECRET = re.compile(r"projects/[a-z0-9.:-]+/secrets/[A-Za-z0-9_-]{1,255}(/versions/[A-Za-z0-9_-]{1,63})?", re.ASCII)
 
 
-_seen: set[str] = set()
+_seen = Redactor()
 
 
 def keep_secret(key: str) -> str:
-    """`key`, which `without_keys` knows from now on."""
+    """`key`, which `without_keys` knows from now on, however it is spelled."""
     _seen.add(key)
     return key
 
 
 def without_keys(text: str) -> str:
     """`text` without the keys that this process has read. Those of less than 4 characters could be anything."""
-    for key in _seen:
-        if len(key) >= 4:
-            text = text.replace(key, "[key]")
-    return text
+    return _seen.text(text)
 
 
 def check_secret_name(name: str, option: str = "--api-key-secret") -> str:

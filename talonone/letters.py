@@ -8,6 +8,7 @@ import msgspec
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.shown import Shown
+from beam_talonone.talonone.api_key import without_keys
 from beam_talonone.talonone.logs import Few, say
 from beam_talonone.talonone.outcome import Outcome
 
@@ -43,7 +44,7 @@ def dead_letter(
         "source": source,
         "stage": outcome.stage.value,
         "reason": outcome.reason,
-        "detail": outcome.detail,
+        "detail": None if outcome.detail is None else without_keys(outcome.detail),
         "pointer": outcome.pointer,
         "operation": outcome.operation,
         "status": outcome.status,
@@ -106,7 +107,8 @@ def _log(letter: dict[str, Any], source: dict[str, Any]) -> None:
 
 def result(kind: str, record_id: str, outcome: Outcome) -> dict[str, Any]:
     """What is written of a record that was applied. `response` is there where a call was answered with something
-    else than effects: the code or the card that was made."""
+    else than effects: the code or the card that was made. Where the answer could not be read, `unreadable` says why,
+    and `effects` is null."""
     line = {
         "kind": kind,
         "id": record_id,
@@ -116,6 +118,8 @@ def result(kind: str, record_id: str, outcome: Outcome) -> dict[str, Any]:
         "effects": outcome.effects or [],
         "attempts": outcome.attempts,
     }
+    if outcome.unreadable is not None:
+        line |= {"effects": None, "unreadable": outcome.unreadable}
     return line if outcome.response is None else {**line, "response": outcome.response}
 
 

@@ -18,6 +18,9 @@ WORKER = "LOGGING_API_SERVICE_DESCRIPTOR"
 """Set where Beam runs us on a worker of its own (Dataflow). Its logging carries a text and no fields: the text is
 then JSON."""
 
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+"""What makes a terminal do something else than show text: control characters, and those that turn its direction."""
+
 _PLAIN = re.compile(r"[\w./:+@-]+", re.ASCII)
 FRAMES = 5
 """Of a traceback, the innermost."""
@@ -40,6 +43,11 @@ def say(log: logging.Logger, level: int, what: str, *, error: BaseException | No
         text = " ".join([what, *(f"{name}={_shown(value)}" for name, value in given.items())])
     with contextlib.suppress(Exception):
         log.log(level, "%s", text, extra={"what": what, "json_fields": given}, stacklevel=2)
+
+
+def printable(text: str) -> str:
+    """`text` as a terminal may have it: control characters are escaped, but line ends and tabs."""
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def error_fields(error: BaseException) -> dict[str, Any]:

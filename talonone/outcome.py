@@ -46,6 +46,8 @@ class Outcome(msgspec.Struct, frozen=True):
     """The generation of the last key it was tried under."""
     response: Any = None
     """What the API answered to a call, where that was asked for."""
+    unreadable: str | None = None
+    """Why the answer's body could not be read."""
     place: tuple[int, int] | None = None
     """Of a lookup: where its line lies, as offset and length in bytes."""
     parts_done: list[int] | None = None
@@ -63,8 +65,11 @@ class Outcome(msgspec.Struct, frozen=True):
 
 def applied(operation: str, answer: Answer, attempts: int, *, effects: bool) -> Outcome:
     """The outcome of an answer that says yes; the effects are read only if asked for."""
-    listed = _effects(answer.body) if effects else None
-    return Outcome(End.APPLIED, operation=operation, status=answer.status, attempts=attempts, effects=listed)
+    listed = _effects(answer.body) if effects and answer.unreadable is None else None
+    return Outcome(
+        End.APPLIED, operation=operation, status=answer.status, attempts=attempts, effects=listed,
+        unreadable=answer.unreadable,
+    )  # fmt: skip
 
 
 def response_of(answer: Answer) -> Any:
@@ -110,6 +115,7 @@ def combined(parts: list[Outcome]) -> Outcome:
     dead = max(all_dead, key=lambda part: (part.reason == Reason.OUTCOME_UNKNOWN, not part.definite), default=None)
     chosen = dead or next((part for part in parts if part.end is End.APPLIED), parts[0])
     effects = [effect for part in parts for effect in part.effects or ()]
+    unreadable = next((part.unreadable for part in parts if part.unreadable is not None), None)
     responses = [part.response for part in parts]
     done = [index for index, part in enumerate(parts) if part.end in DONE]
     tried = [part.first_sent for part in parts if part.first_sent is not None]
@@ -118,6 +124,7 @@ def combined(parts: list[Outcome]) -> Outcome:
         attempts=attempts,
         effects=effects if any(part.effects is not None for part in parts) else None,
         first_sent=min(tried, default=None),
+        unreadable=unreadable,
         response=responses if any(response is not None for response in responses) else None,
         parts_done=done if dead is not None and done else None,
     )

@@ -11,7 +11,7 @@ from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone import hooks
-from beam_talonone.talonone.answers import GATEWAY, Answer, Verdict, classify, is_web_page
+from beam_talonone.talonone.answers import GATEWAY, Answer, Verdict, classify, is_web_page, with_unreadable_body
 from beam_talonone.talonone.api_key import ApiKey
 from beam_talonone.talonone.dispatcher import Departures, Ticket
 from beam_talonone.talonone.doubts import Look, judged
@@ -218,6 +218,8 @@ class Sender:
         try:
             reply = await self.send(trip.request, trip.key(trip.generation) if trip.key else None)
             answer = classify(row, reply.status, reply.body, reply.retry_after, datetime.now(UTC))
+            if reply.unreadable is not None:
+                answer = with_unreadable_body(row, answer, reply.unreadable)
         except TransportFailure as failure:
             failed = failure
             answer = Answer(None, Verdict.RETRY, None, str(failure), acted=failure.may_have_acted)

@@ -67,7 +67,8 @@ class _Spellings:
 
 
 def _spelled(character: str) -> str:
-    return f"(?:{re.escape(character)}|{_escapes(character)})"
+    # an escape goes first: one of & begins with it
+    return f"(?:{_escapes(character)}|{re.escape(character)})"
 
 
 def _escapes(characters: str) -> str:

@@ -14,6 +14,7 @@ from beam_talonone import WriteToTalonOne
 from beam_talonone.pipelines import logs
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.shown import Shown
+from beam_talonone.talonone.api_key import keep_secret
 from beam_talonone.talonone.build import BuildOptions
 from beam_talonone.talonone.letters import dead_letter
 from beam_talonone.talonone.logs import WORKER, Few, say
@@ -186,3 +187,30 @@ def test_a_format_that_is_none_is_a_usage_error():
         env={**os.environ, logs.FORMAT: "xml"},
     )  # fmt: skip
     assert (ended.returncode, ended.stderr) == (2, "beam-talonone: TALONONE_LOG_FORMAT is text or json, not 'xml'\n")
+
+
+HOSTILE = "a\x1b[2J\x9b\u202eb\u2066\x07\x7f\rc\td"
+HARMLESS = r"a\x1b[2J\x9b\u202eb\u2066\x07\x7f\rc" + "\td"
+
+
+def test_a_terminal_gets_text_and_nothing_else(capsys, monkeypatch):
+    monkeypatch.delenv(logs.FORMAT, raising=False)
+    logs.notice(HOSTILE)
+    logs.stderr_console().print(f"beam-talonone: {HOSTILE.replace(chr(9), ' ')}", soft_wrap=True)
+    assert capsys.readouterr().err.splitlines() == [
+        f"beam-talonone: {HARMLESS}", f"beam-talonone: {HARMLESS.replace(chr(9), ' ')}"
+    ]  # fmt: skip
+    record = logging.LogRecord("apache_beam", logging.ERROR, "", 0, HOSTILE, None, None)
+    assert logs.TextLines("%(message)s").format(record) == HARMLESS
+
+
+def test_no_way_to_the_terminal_shows_a_key(capsys, monkeypatch):
+    monkeypatch.delenv(logs.FORMAT, raising=False)
+    keep_secret("seldom&seen/key-1")
+    spelled = r"seldom\u0026seen\/key-1 seldom%26seen%2Fkey-1 seldom&amp;seen/key-1"
+    logs.notice(spelled)
+    logs.stderr_console().print(spelled, soft_wrap=True)
+    shown = capsys.readouterr().err
+    assert shown == "beam-talonone: [key] [key] [key]\n[key] [key] [key]\n"
+    record = logging.LogRecord("apache_beam", logging.ERROR, "", 0, spelled, None, None)
+    assert logs.TextLines("%(message)s").format(record) == "[key] [key] [key]"
