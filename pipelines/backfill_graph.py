@@ -27,7 +27,7 @@ from beam_talonone.pipelines.options import parse_zone
 from beam_talonone.pipelines.report import check_account
 from beam_talonone.pipelines.shard_report import ShardReport, merged
 from beam_talonone.pipelines.shard_run import GraphOptions, ShardRun
-from beam_talonone.pipelines.spool_rows import Laid, Laying
+from beam_talonone.pipelines.spool_rows import Laid, Laying, format_of
 from beam_talonone.talonone.call_lane import call_lane
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.quiet import quiet_process
@@ -85,7 +85,7 @@ class Lay(beam.DoFn):  # type: ignore[misc]
 
     def process(self, prepared: Prepared) -> Iterator[tuple[str, bytes]]:
         raw = prepared.raw
-        laid = self._laying.laid(prepared, (raw.file, 0, raw.position, raw.format))
+        laid = self._laying.laid(prepared, (raw.file, 0, raw.position, format_of(raw)))
         session, customer = laid.row[SESSION], laid.row[CUSTOMER]
         if session is not None:
             key = f"order/{session}"

@@ -14,7 +14,7 @@ from beam_talonone.pipelines import spool
 from beam_talonone.pipelines.letters import LETTERS, open_letter
 from beam_talonone.pipelines.options import InputOptions, parse_zone
 from beam_talonone.pipelines.runner import bounded_runner, run_bounded
-from beam_talonone.pipelines.spool_rows import Laid, Laying, Place, read_origin, source
+from beam_talonone.pipelines.spool_rows import Laid, Laying, Place, format_of, read_origin, source
 from beam_talonone.pipelines.stopping import STOP
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.reasons import Reason, Stage
@@ -137,8 +137,8 @@ class WriteSpool(beam.DoFn):  # type: ignore[misc]
         """Where the record stands in this job's input: of a dead letter, the letter's own place."""
         raw, origin = prepared.raw, prepared.origin
         if origin is None:
-            return raw.file, self._numbers[raw.kind, raw.file], raw.position, raw.format
-        return origin.file, self._numbers[LETTERS, origin.file], origin.position, raw.format
+            return raw.file, self._numbers[raw.kind, raw.file], raw.position, format_of(raw)
+        return origin.file, self._numbers[LETTERS, origin.file], origin.position, format_of(raw)
 
     def _flush(self) -> None:
         lay_down(self._connection, self._laid, self._last + 1)

@@ -100,10 +100,19 @@ def _came(raw: Raw) -> Shown:
     return Shown(msgspec.Raw(raw.line)) if raw.line is not None and isinstance(found.record, dict | list) else found
 
 
+def format_of(raw: Raw) -> str:
+    """The format as a row of the spool has it: that of CSV holds the number of the row, too."""
+    return raw.format if raw.number is None else f"{raw.format}#{raw.number}"
+
+
 def source(file: str, position: int, format_name: str) -> dict[str, Any]:
-    """Where a record came from: the file and its 1-based row. CSV is named, as its records came as flat text."""
+    """Where a record came from: the file and its 1-based position, in CSV the line in which its row begins, and the
+    row. CSV is named, as its records came as flat text."""
     place: dict[str, Any] = {"file": file, "position": position}
-    return {**place, "format": "csv"} if format_name == "csv" else place
+    name, _, number = format_name.partition("#")
+    if name != "csv":
+        return place
+    return {**place, "format": "csv", **({"row": int(number)} if number else {})}
 
 
 def read_origin(blob: bytes | None) -> Origin | None:
@@ -112,7 +121,7 @@ def read_origin(blob: bytes | None) -> Origin | None:
 
 
 def _source_of(raw: Raw, origin: Origin | None) -> dict[str, Any]:
-    return source(raw.file, raw.position, raw.format) if origin is None else origin.source
+    return source(raw.file, raw.position, format_of(raw)) if origin is None else origin.source
 
 
 def _origin_json(origin: Origin | None) -> bytes | None:

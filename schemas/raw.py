@@ -19,7 +19,7 @@ class Raw(msgspec.Struct, frozen=True, array_like=True):
     file: str
     """The file's path as it was matched."""
     position: int
-    """The 1-based row: JSONL counts all lines, blank ones too; CSV data rows; Avro and Parquet records."""
+    """The 1-based row: JSONL and CSV count lines, as an editor does; Avro and Parquet records."""
     format: str
     """jsonl | csv | avro | parquet"""
     line: bytes | None
@@ -38,3 +38,5 @@ class Raw(msgspec.Struct, frozen=True, array_like=True):
     """CSV, where `broken` is set: the column names, by which a corrected row can be read."""
     data: bytes | None = None
     """Avro, where `broken` is set: the record's own bytes."""
+    number: int | None = None
+    """CSV: the 1-based row, without the header and blank ones."""

@@ -2,64 +2,23 @@
 
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from typing import IO, Any
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.raw import Raw
+from beam_talonone.transforms.formats.csv_rows import Kind, Row, rows
 from beam_talonone.transforms.formats.errors import BadFile, BadRow
-from beam_talonone.transforms.formats.lines import BOM, LONGEST, Pending, TooLong, chunks, lines, quotes_in
+from beam_talonone.transforms.formats.lines import BOM, LONGEST, TOO_LARGE, TooLong, Unended, check_utf8, chunks
 from beam_talonone.transforms.formats.shard import Cursor, Cut, Shard
+
+# Python's own limit for a cell is 128 KiB, for all of the process: ours is that of a row.
+csv.field_size_limit(max(csv.field_size_limit(), LONGEST))
 
 _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
 _NESTED = ("attributes", "audiences")
 _LISTS = ("evaluable_campaign_ids", "response_content")
-
-
-def rows(pieces: Iterable[bytes], longest: int = LONGEST) -> Iterator[bytes]:
-    """The rows as they came, blank ones included: a line feed ends one unless it stands in a quoted cell.
-
-    A row longer than `longest` bytes comes as TooLong; a quote that is never closed makes the rest one row.
-    """
-    pending = Pending(longest)
-    is_open = False
-    for line in lines(pieces, longest):
-        is_open = _is_open_after(line, is_open)
-        if not pending and not is_open:
-            yield line
-            continue
-        pending.add(line)
-        if is_open:
-            pending.add(b"\n")
-        else:
-            yield pending.take()
-    if pending:
-        yield pending.take()
-
-
-def _is_open_after(line: bytes | TooLong, is_open: bool) -> bool:
-    """Whether a quoted cell is open at the end of `line`, if one was (`is_open`) at its start.
-
-    Only a quote at the start of a cell opens one: a stray one, as in 5" nail, must not swallow the rows after it.
-    """
-    if isinstance(line, TooLong) or not quotes_in(line):
-        return is_open ^ bool(quotes_in(line) & 1)
-    at = 0
-    while True:
-        if not is_open and line[at : at + 1] != b'"':
-            at = line.find(b",", at) + 1
-            if not at:
-                return False
-            continue
-        at = line.find(b'"', at if is_open else at + 1)
-        while at >= 0 and line[at + 1 : at + 2] == b'"':
-            at = line.find(b'"', at + 2)
-        if at < 0:
-            return True
-        is_open = False
-        at = line.find(b",", at) + 1
-        if not at:
-            return False
 
 
 def cuts(handle: IO[bytes], shard_bytes: int) -> Iterator[Cut]:
@@ -67,41 +26,60 @@ def cuts(handle: IO[bytes], shard_bytes: int) -> Iterator[Cut]:
     header_of(handle)
     handle.seek(0)
     start = offset = 0
-    # The header is a row too, but has no position.
-    position = 0
+    # The header is a row too, but has no number.
+    number = 0
     for row in rows(chunks(handle, gzipped=False)):
-        if offset - start >= shard_bytes and position:
+        if offset - start >= shard_bytes and number and row.kind is not Kind.AFTER:
             start = offset
-            yield Cut(start, position)
-        offset += (row.size if isinstance(row, TooLong) else len(row)) + 1
-        position += not _is_blank(row)
+            yield Cut(start, row.line, number)
+        offset += row.size + 1
+        number += not _is_blank(row.text)
 
 
 def read(handle: IO[bytes], shard: Shard, cursor: Cursor) -> Iterator[Raw]:
-    """The shard's rows, blank ones left out and not counted. Raises BadFile for a header that cannot be used."""
+    """The shard's rows, blank ones left out. Raises BadFile for a header that cannot be used."""
     if shard.start:
         header = header_of(handle)
-        body = rows(chunks(handle, gzipped=False, start=shard.start, end=shard.end))
+        body = rows(chunks(handle, gzipped=False, start=shard.start, end=shard.end), shard.first)
     else:
         body = rows(chunks(handle, gzipped=shard.format.gzip, end=shard.end))
         header = _header(body)
+    number = shard.row
     for row in body:
-        if _is_blank(row):
-            continue
-        yield raw_row(shard.kind, shard.file, cursor.position, row, header)
-        cursor.position += 1
+        # Where the file cannot be read further, it is behind this row.
+        cursor.position = row.line
+        if not _is_blank(row.text):
+            yield raw_row(shard.kind, shard.file, row.line, row.text, header, row.kind, number)
+            number += 1
+        cursor.position += 1 + row.text.count(b"\n")
 
 
-def raw_row(kind: str, file: str, position: int, row: bytes, header: list[str]) -> Raw:
-    """The record in a row; where it cannot be taken apart, the row as it came and the header to read it by."""
+def raw_row(
+    kind: str,
+    file: str,
+    position: int,
+    row: bytes,
+    header: list[str],
+    how: Kind = Kind.WHOLE,
+    number: int | None = None,
+) -> Raw:  # fmt: skip
+    """The record in a row; where it cannot be taken apart, the row as it came and the header to read it by.
+
+    `position` is its line, `number` counts rows.
+    """
+    # Files that were joined have a byte order mark in the middle.
+    text = row if isinstance(row, TooLong) else row.removeprefix(BOM)
     try:
-        flat = _flat(row, header)
+        flat = _flat(text, header, how)
     except BadRow as error:
+        why, whole_file = str(error), False
+        if isinstance(row, Unended):
+            why, whole_file = f"the file breaks off in its last row: {why}", True
         cut = isinstance(row, TooLong)
         return Raw(
-            kind, file, position, "csv", bytes(row), None, str(error), whole_file=False, cut=cut, header=header
+            kind, file, position, "csv", bytes(text), None, why, whole_file, cut=cut, header=header, number=number
         )  # fmt: skip
-    return Raw(kind, file, position, "csv", None, unflatten(flat), None, row=flat)
+    return Raw(kind, file, position, "csv", None, unflatten(flat), None, row=flat, number=number)
 
 
 def header_of(handle: IO[bytes]) -> list[str]:
@@ -109,22 +87,24 @@ def header_of(handle: IO[bytes]) -> list[str]:
     return _header(rows(chunks(handle, gzipped=False)))
 
 
-def _header(body: Iterator[bytes]) -> list[str]:
-    row = next((row for row in body if not _is_blank(row)), None)
+def _header(body: Iterator[Row]) -> list[str]:
+    row = next((row for row in body if not _is_blank(row.text.removeprefix(BOM))), None)
     if row is None:
         raise BadFile("no header: the file is empty")
+    check_utf8(row.text)
     try:
-        names = _cells(row if isinstance(row, TooLong) else row.removeprefix(BOM))
+        names = _cells(row.text if isinstance(row.text, TooLong) else row.text.removeprefix(BOM), row.kind)
     except BadRow as error:
         raise BadFile(f"the header cannot be read: {error}") from error
-    for name in names:
-        if names.count(name) > 1:
-            raise BadFile(f"the header names the column {name!r} twice")
-        if not name:
-            raise BadFile(f"column {names.index(name) + 1} has no name in the header")
-        if len(names) == 1 and (";" in name or "\t" in name):
-            raise BadFile("the columns are not separated by commas")
-        if name in _NESTED and any(other.startswith(name + ".") for other in names):
+    twice = next((name for name, times in Counter(names).items() if times > 1 and name), None)
+    if twice is not None:
+        raise BadFile(f"the header names the column {twice[:100]!r} twice")
+    if "" in names:
+        raise BadFile(f"column {names.index('') + 1} has no name in the header")
+    if len(names) == 1 and (";" in names[0] or "\t" in names[0]):
+        raise BadFile("the columns are not separated by commas")
+    for name in _NESTED:
+        if name in names and any(other.startswith(name + ".") for other in names):
             raise BadFile(f"the header has both the column {name} and columns {name}.*")
     return names
 
@@ -133,9 +113,11 @@ def _is_blank(row: bytes) -> bool:
     return not row or row.isspace()
 
 
-def _cells(row: bytes) -> list[str]:
+def _cells(row: bytes, kind: Kind = Kind.WHOLE) -> list[str]:
     if isinstance(row, TooLong):
-        raise BadRow("row longer than 16 MiB: is a quote never closed?")
+        raise BadRow(TOO_LARGE)
+    if kind is Kind.UNCLOSED:
+        raise BadRow("not a CSV row: it opens a quote that is not closed at the end of a cell")
     if b"\0" in row:
         raise BadRow("a NUL character in the row")
     try:
@@ -150,11 +132,11 @@ def _cells(row: bytes) -> list[str]:
     return cells
 
 
-def _flat(row: bytes, header: list[str]) -> dict[str, str]:
-    cells = _cells(row)
-    if len(cells) > len(header):
+def _flat(row: bytes, header: list[str], kind: Kind) -> dict[str, str]:
+    cells = _cells(row, kind)
+    if len(cells) != len(header):
         raise BadRow(f"the row has {len(cells)} cells, the header {len(header)}")
-    return dict(zip(header, cells, strict=False))
+    return dict(zip(header, cells, strict=True))
 
 
 def unflatten(flat: dict[str, str]) -> dict[str, Any]:

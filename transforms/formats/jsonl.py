@@ -1,10 +1,12 @@
 """JSON lines: one record a line. The JSON itself is left to whoever decodes the record."""
 
+import itertools
 from collections.abc import Iterator
 from typing import IO
 
+from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.raw import Raw
-from beam_talonone.transforms.formats.lines import BOM, TooLong, chunks, lines
+from beam_talonone.transforms.formats.lines import BOM, TooLong, Unended, check_utf8, chunks, lines
 from beam_talonone.transforms.formats.shard import Cursor, Cut, Shard
 
 
@@ -31,13 +33,32 @@ def read(handle: IO[bytes], shard: Shard, cursor: Cursor) -> Iterator[Raw]:
     """The shard's lines. Blank ones count as positions and are left out."""
     kind, file = shard.kind, shard.file
     pieces = chunks(handle, gzipped=shard.format.gzip, start=shard.start, end=shard.end)
+    if cursor.position == 1:
+        pieces = _checked(pieces)
     for line in lines(pieces):
-        if cursor.position == 1:
-            line = line if type(line) is TooLong else line.removeprefix(BOM)
+        # Files that were joined have one in the middle.
+        text = line.removeprefix(BOM) if line.startswith(BOM) else line
         if type(line) is TooLong:
             why = "line longer than 16 MiB"
             yield Raw(kind, file, cursor.position, "jsonl", bytes(line), None, why, whole_file=False, cut=True)
-        elif line and not line.isspace():
-            text = line[:-1] if line.endswith(b"\r") else line
-            yield Raw(kind, file, cursor.position, "jsonl", text, None, None)
+        elif text and not text.isspace():
+            text = text[:-1] if text.endswith(b"\r") else text
+            broken = _breaks_off(text) if type(line) is Unended else None
+            yield Raw(kind, file, cursor.position, "jsonl", bytes(text), None, broken)
         cursor.position += 1
+
+
+def _checked(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    first = next(pieces, b"")
+    check_utf8(first)
+    return itertools.chain((first,), pieces)
+
+
+def _breaks_off(text: bytes) -> str | None:
+    """Why the last line of a file, which has no line end, is not whole, if that is so."""
+    try:
+        jsonio.loads(text)
+    except ValueError as error:
+        if "truncated" in str(error):
+            return "the file breaks off in its last line, which is not whole JSON"
+    return None

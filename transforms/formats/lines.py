@@ -13,15 +13,20 @@ HEAD = 4096
 BOM = b"\xef\xbb\xbf"
 
 
+def check_utf8(start: bytes) -> None:
+    """Raises BadFile where the beginning of a file says that it is UTF-16 or UTF-32 text."""
+    if start.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")):
+        raise BadFile("the file is UTF-16 or UTF-32 text: convert it to UTF-8")
+
+
 class TooLong(bytes):
-    """The first HEAD bytes of a text longer than LONGEST. `size` is its length, `quotes` how many `"` it has."""
+    """The first HEAD bytes of a text longer than LONGEST, of which `size` is the length."""
 
     size: int
-    quotes: int
 
 
-def quotes_in(text: bytes) -> int:
-    return text.quotes if isinstance(text, TooLong) else text.count(b'"')
+class Unended(bytes):
+    """The last line of a text that does not end with a line feed: perhaps the text breaks off in it."""
 
 
 def chunks(handle: IO[bytes], *, gzipped: bool, start: int = 0, end: int | None = None) -> Iterator[bytes]:
@@ -57,7 +62,7 @@ def _unpacked(handle: IO[bytes]) -> Iterator[bytes]:
 class Pending:
     """A text that arrives in parts. Of one longer than `longest` bytes only the head is kept."""
 
-    __slots__ = ("_longest", "_quotes", "_size", "_text", "_too_long")
+    __slots__ = ("_longest", "_size", "_text", "_too_long")
 
     def __init__(self, longest: int) -> None:
         self._longest = longest
@@ -66,14 +71,13 @@ class Pending:
     def _clear(self) -> None:
         self._text = bytearray()
         self._too_long = False
-        self._size = self._quotes = 0
+        self._size = 0
 
     def __bool__(self) -> bool:
         return self._size > 0
 
     def add(self, part: bytes) -> None:
-        self._size += part.size if isinstance(part, TooLong) else len(part)
-        self._quotes += quotes_in(part)
+        self._size += len(part)
         if not self._too_long:
             self._text += part
             if self._size > self._longest:
@@ -85,13 +89,14 @@ class Pending:
         text = bytes(self._text)
         if self._too_long:
             text = TooLong(text)
-            text.size, text.quotes = self._size, self._quotes
+            text.size = self._size
         self._clear()
         return text
 
 
 def lines(pieces: Iterable[bytes], longest: int = LONGEST) -> Iterator[bytes]:
-    """The lines of the text without their line feeds; a line longer than `longest` bytes as TooLong."""
+    """The lines of the text without their line feeds; a line longer than `longest` bytes as TooLong, a last line
+    without a line feed as Unended."""
     pending = Pending(longest)
     for piece in pieces:
         *ended, rest = piece.split(b"\n")
@@ -103,4 +108,5 @@ def lines(pieces: Iterable[bytes], longest: int = LONGEST) -> Iterator[bytes]:
         if rest:
             pending.add(rest)
     if pending:
-        yield pending.take()
+        last = pending.take()
+        yield last if isinstance(last, TooLong) else Unended(last)

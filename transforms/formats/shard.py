@@ -18,7 +18,8 @@ class Input(msgspec.Struct, frozen=True):
 class Shard(msgspec.Struct, frozen=True):
     """Records of `file` from `start` to before `end` (None: to its end); `first` is the first one's position.
 
-    `start` and `end` count bytes, but row groups in Parquet files.
+    `start` and `end` count bytes, but row groups in Parquet files. `row` is the number of a CSV file's first row,
+    whose position is a line.
     """
 
     kind: str
@@ -27,13 +28,15 @@ class Shard(msgspec.Struct, frozen=True):
     start: int = 0
     end: int | None = None
     first: int = 1
+    row: int = 1
 
 
 class Cut(NamedTuple):
-    """Where a shard begins that is not a file's first, and the position of its `first` record."""
+    """Where a shard begins that is not the first, and the position of its `first` record (in CSV its `row` too)."""
 
     start: int
     first: int
+    row: int = 1
 
 
 class Cursor:

@@ -35,17 +35,17 @@ def plan_shards(source: Input, shard_bytes: int = SHARD_BYTES) -> Iterator[Shard
     A gzipped file is one shard: it can only be read from its beginning.
     """
     info, format = source.info, source.format
-    start, first = 0, 1
+    start, first, row = 0, 1, 1
     if info.size > shard_bytes and not format.gzip:
         try:
             with open_file(info.path) as handle:
                 for cut in _READERS[format.name].cuts(handle, shard_bytes):
-                    yield Shard(source.kind, info.path, format, start, cut.start, first)
-                    start, first = cut
+                    yield Shard(source.kind, info.path, format, start, cut.start, first, row)
+                    start, first, row = cut
         except Exception as error:
             # Whoever reads the rest meets the same trouble, and knows the position and what came before it.
             say(_LOG, logging.DEBUG, "planning shards stopped", error=error, file=info.path, position=start)
-    yield Shard(source.kind, info.path, format, start, None, first)
+    yield Shard(source.kind, info.path, format, start, None, first, row)
 
 
 def read_shard(shard: Shard) -> Iterator[Raw]:
