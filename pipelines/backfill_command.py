@@ -28,6 +28,7 @@ from beam_talonone.pipelines.commands import (
     Resume,
     RunnerConfig,
     Since,
+    UnknownApiFields,
     Until,
     Yes,
     Zone,
@@ -70,6 +71,7 @@ def backfill(
     profiles_first: ProfilesFirst = False,
     profile_mode: Mode = "bulk",
     events_api: EventsApi = "v2",
+    allow_unknown_api_fields: UnknownApiFields = False,
     edit_closed: EditClosed = None,
     results: Annotated[
         bool, typer.Option("--results", help="Write results/ with the effects of each record.")
@@ -108,7 +110,7 @@ def backfill(
     globs = given_globs(orders=orders, returns=returns, profiles=profiles, events=events, calls=calls)
     given = input_options(
         globs, format, assume_timezone, since, until, profiles_first=profiles_first, profile_mode=profile_mode,
-        dry=dry, results=results, events_api=events_api,
+        dry=dry, results=results, events_api=events_api, allow_unknown_api_fields=allow_unknown_api_fields,
     )  # fmt: skip
     sending = sending_options(
         base_url, rate, concurrency, give_up_after, max_dead_letters, edit_closed, api_key_secret, rate_service,

@@ -45,7 +45,8 @@ def run_check(options: InputOptions, rate: float, show: int, beam_args: tuple[st
                 print(line)
             sys.stdout.flush()
             report = make_report(connection, "check", rate, 0.0, 0.0)
-            for line in (*_account(connection, report), *_forecast(path, connection, total, rate, dry=options.dry)):
+            account = (*_account(connection, report), *_beyond(report))
+            for line in (*account, *_forecast(path, connection, total, rate, dry=options.dry)):
                 print(line, file=sys.stderr)
     STOP.check()
     return 3 if any(counts["dead_lettered"] for counts in report["kinds"].values()) else 0
@@ -89,6 +90,11 @@ def _account(connection: Any, report: dict[str, Any]) -> Iterator[str]:
             yield from _examples(connection, kind, reason)
             if number > EXAMPLES:
                 yield f"    and {number - EXAMPLES:,} more"
+
+
+def _beyond(report: dict[str, Any]) -> Iterator[str]:
+    for operation, names in report["unknown_api_fields"].items():
+        yield f"{operation}: to be sent although not known: {ignored(names)}"
 
 
 def _examples(connection: Any, kind: str, reason: str) -> Iterator[str]:

@@ -109,6 +109,13 @@ EventsApi = Annotated[
     Literal["v2", "v3"],
     typer.Option("--events-api", help="v3: events have ids of their own, and are taken once for ever."),
 ]
+UnknownApiFields = Annotated[
+    bool,
+    typer.Option(
+        "--allow-unknown-api-fields",
+        help="Send names and enum values in calls and lookups that this version does not know, and count them.",
+    ),
+]
 EditClosed = Annotated[
     Literal["reopen"] | None, typer.Option("--edit-closed", help="Reopen sessions that are closed to edit them.")
 ]
@@ -134,6 +141,7 @@ def replay(
     edit_closed: EditClosed = None,
     profile_mode: Mode = "bulk",
     events_api: EventsApi = "v2",
+    allow_unknown_api_fields: UnknownApiFields = False,
     results: Annotated[
         bool, typer.Option("--results", help="Write results/ with the effects of each record.")
     ] = False,
@@ -157,8 +165,9 @@ def replay(
     subscription = letters_subscription(dead_letters)
     globs = {} if subscription is not None else {"dead_letters": dead_letters}
     given = input_options(
-        globs, "jsonl", assume_timezone, profile_mode=profile_mode, results=results, events_api=events_api
-    )
+        globs, "jsonl", assume_timezone, profile_mode=profile_mode, results=results, events_api=events_api,
+        allow_unknown_api_fields=allow_unknown_api_fields,
+    )  # fmt: skip
     sending = sending_options(
         base_url, rate, concurrency, give_up_after, max_dead_letters, edit_closed, api_key_secret, rate_service,
         http_settings(http_client, client_cert, ca_bundle, insecure),
@@ -198,6 +207,7 @@ def check(
     until: Until = None,
     profile_mode: Mode = "bulk",
     events_api: EventsApi = "v2",
+    allow_unknown_api_fields: UnknownApiFields = False,
     dry: Annotated[bool, typer.Option("--dry", help="As the requests of a dry run.")] = False,
     results: Annotated[bool, typer.Option("--results", help="As the requests of a run with --results.")] = False,
     format: Format = None,
@@ -210,7 +220,7 @@ def check(
     globs = given_globs(orders=orders, returns=returns, profiles=profiles, events=events, calls=calls)
     options = input_options(
         globs, format, assume_timezone, since, until, profile_mode=profile_mode, dry=dry, results=results,
-        events_api=events_api,
+        events_api=events_api, allow_unknown_api_fields=allow_unknown_api_fields,
     )  # fmt: skip
     from beam_talonone.pipelines.check import run_check
 

@@ -155,6 +155,7 @@ def lay_down(connection: Any, laid: list[Laid], first: int) -> None:
     connection.executemany(f"INSERT INTO records VALUES (?{', ?' * 19})", [(rec, *one.row) for rec, one in numbered])
     spool.settle(connection, [(rec, *one.fate) for rec, one in numbered if one.fate is not None])
     spool.add_unknown(connection, unknown)
+    spool.add_unknown_api(connection, Counter(named for one in laid for named in one.unknown_api))
     connection.execute("COMMIT")
 
 

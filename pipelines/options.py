@@ -92,9 +92,10 @@ class InputOptions:
     events_api: Literal["v2", "v3"] = "v2"
     operation: str | None = None
     """What a lookup reads."""
+    allow_unknown_api_fields: bool = False
 
     def build_options(self) -> BuildOptions:
-        return BuildOptions(self.dry, self.results, self.profile_mode, self.events_api)
+        return BuildOptions(self.dry, self.results, self.profile_mode, self.events_api, self.allow_unknown_api_fields)
 
     def as_json(self) -> dict[str, Any]:
         """For job.json, by the command line's names."""
@@ -110,6 +111,8 @@ class InputOptions:
             "--results": self.results,
             "--events-api": self.events_api,
             "OPERATION": self.operation,
+            # a job of an older version does not name it
+            **({"--allow-unknown-api-fields": True} if self.allow_unknown_api_fields else {}),
         }
 
 

@@ -23,6 +23,7 @@ from beam_talonone.pipelines.commands import (
     Resume,
     RunnerConfig,
     Since,
+    UnknownApiFields,
     Until,
     Zone,
     given_globs,
@@ -104,6 +105,7 @@ def lookup(
         int | None,
         typer.Option("--limit", metavar="N", parser=whole("--limit"), help="Read N, then stop; look, then --resume."),
     ] = None,
+    allow_unknown_api_fields: UnknownApiFields = False,
     base_url: BaseUrl = None,
     api_key_secret: KeySecret = None,
     rate: Rate = 100.0,
@@ -123,7 +125,9 @@ def lookup(
 
     row = read_operation(operation)
     options = BackfillOptions(
-        input_options({LOOKUPS: input}, format, None, operation=row.name),
+        input_options(
+            {LOOKUPS: input}, format, None, operation=row.name, allow_unknown_api_fields=allow_unknown_api_fields
+        ),
         sending_options(
             base_url,
             rate,

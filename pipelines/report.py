@@ -44,7 +44,8 @@ def make_report(
         "started": rfc3339(started),
         "ended": rfc3339(ended),
         "reasons": _reasons(connection),
-        "unknown_names": _unknown_names(connection),
+        "unknown_names": _unknown_names(connection, "unknown", "kind"),
+        "unknown_api_fields": _unknown_names(connection, "unknown_api", "operation"),
         "remaining": 0,
         "unaccounted": read - sum(counts[name] for counts in kinds.values() for name in outcomes),
     }
@@ -92,10 +93,10 @@ def _reasons(connection: Any) -> dict[str, dict[str, int]]:
     return found
 
 
-def _unknown_names(connection: Any) -> dict[str, dict[str, int]]:
-    """The commonest field names that were ignored, by kind, with in how many records they stood."""
+def _unknown_names(connection: Any, table: str, by: str) -> dict[str, dict[str, int]]:
+    """The commonest names of a table, by kind of records or operation, with in how many records they stood."""
     found: dict[str, dict[str, int]] = {}
-    rows = connection.execute("SELECT kind, name, records FROM unknown ORDER BY kind, records DESC, name")
+    rows = connection.execute(f"SELECT {by}, name, records FROM {table} ORDER BY {by}, records DESC, name")
     for kind, name, records in rows:
         names = found.setdefault(kind, {})
         if len(names) < NAMES_SHOWN:
@@ -179,6 +180,8 @@ def explained(report: dict[str, Any]) -> list[str]:
         lines.append(f"{kind}: " + ", ".join(f"{count:,} {reason}" for reason, count in reasons.items()))
     for kind, names in report["unknown_names"].items():
         lines.append(f"{kind}: fields that are not known were ignored: {ignored(names)}")
+    for operation, names in report.get("unknown_api_fields", {}).items():
+        lines.append(f"{operation}: sent although not known: {ignored(names)}")
     requests = sum(entry["requests"] for entry in report["operations"].values())
     retries = sum(entry["retries"] for entry in report["operations"].values())
     lines.append(

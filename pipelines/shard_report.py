@@ -21,12 +21,13 @@ class ShardReport(msgspec.Struct, frozen=True):
     unaccounted: int
     requests_per_second: float
     stats: bytes
+    unknown_api_fields: Counts = {}
 
     @classmethod
     def of(cls, report: dict[str, Any], stats: Stats) -> "ShardReport":
         return cls(
             report["kinds"], report["reasons"], report["unknown_names"], report["unaccounted"],
-            report["requests_per_second"], msgspec.json.encode(stats),
+            report["requests_per_second"], msgspec.json.encode(stats), report["unknown_api_fields"],
         )  # fmt: skip
 
     def to_bytes(self) -> bytes:
@@ -54,6 +55,7 @@ def merged(
             longest = max(longest, sent.requests / part.requests_per_second)
         add_stats(stats, sent)
     names = _added(part.unknown_names for part in parts)
+    api_names = _added(part.unknown_api_fields for part in parts)
     return {
         "job": job,
         "kinds": {**{kind: dict(NOTHING) for kind in kinds}, **_added(part.kinds for part in parts)},
@@ -65,7 +67,8 @@ def merged(
         "started": rfc3339(started),
         "ended": rfc3339(ended),
         "reasons": _added(part.reasons for part in parts),
-        "unknown_names": {kind: dict(Counter(found).most_common(NAMES_SHOWN)) for kind, found in names.items()},
+        "unknown_names": _commonest(names),
+        "unknown_api_fields": _commonest(api_names),
         "remaining": 0,
         "unaccounted": sum(part.unaccounted for part in parts),
     }
@@ -75,6 +78,10 @@ NOTHING = dict.fromkeys(
     ("read", "invalid", "filtered", "mapped", "applied", "superseded", "duplicate", "skipped", "dead_lettered",
      "unknown_fields"), 0,
 )  # fmt: skip
+
+
+def _commonest(names: Counts) -> Counts:
+    return {kind: dict(Counter(found).most_common(NAMES_SHOWN)) for kind, found in names.items()}
 
 
 def _added(all_counts: Any) -> Counts:

@@ -38,6 +38,9 @@ CREATE TABLE IF NOT EXISTS tried (
 CREATE TABLE IF NOT EXISTS unknown (
   kind TEXT NOT NULL, name TEXT NOT NULL, records INTEGER NOT NULL, PRIMARY KEY (kind, name)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS unknown_api (
+  operation TEXT NOT NULL, name TEXT NOT NULL, records INTEGER NOT NULL, PRIMARY KEY (operation, name)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS stats (slice INTEGER NOT NULL, process INTEGER NOT NULL, value BLOB NOT NULL,
   seconds REAL NOT NULL,
   PRIMARY KEY (slice, process)) WITHOUT ROWID;
@@ -102,6 +105,15 @@ def add_unknown(connection: sqlite3.Connection, names: Mapping[tuple[str, str], 
         "INSERT INTO unknown VALUES (?, ?, ?)"
         " ON CONFLICT (kind, name) DO UPDATE SET records = records + excluded.records",
         [(kind, name, count) for (kind, name), count in names.items()],
+    )
+
+
+def add_unknown_api(connection: sqlite3.Connection, names: Mapping[tuple[str, str], int]) -> None:
+    """Count names that the operation table does not have: (operation, name) -> in how many records."""
+    connection.executemany(
+        "INSERT INTO unknown_api VALUES (?, ?, ?)"
+        " ON CONFLICT (operation, name) DO UPDATE SET records = records + excluded.records",
+        [(operation, name, count) for (operation, name), count in names.items()],
     )
 
 

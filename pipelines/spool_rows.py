@@ -33,6 +33,8 @@ class Laid(msgspec.Struct, frozen=True, array_like=True):
     row: Row
     fate: tuple[str, str | None, str | None, bytes | None] | None = None
     unknown: tuple[str, ...] = ()
+    unknown_api: tuple[tuple[str, str], ...] = ()
+    """(operation, name) of what the operation table does not have."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,11 @@ class Laying:
         )  # fmt: skip
         filtered = not self.since <= work.event_us < self.until
         fate = (End.FILTERED.value, None, None, None) if filtered else None
-        return Laid(row, fate, tuple(name[:UNKNOWN_NAME] for name in prepared.unknown_names))
+        operation = work.parts[0].request.operation
+        return Laid(
+            row, fate, tuple(name[:UNKNOWN_NAME] for name in prepared.unknown_names),
+            tuple((operation, name[:UNKNOWN_NAME]) for name in prepared.unknown_api),
+        )  # fmt: skip
 
     def _invalid(self, prepared: Prepared, place: Place) -> Laid:
         raw, problem = prepared.raw, prepared.problem

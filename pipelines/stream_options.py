@@ -49,6 +49,7 @@ class StreamOptions:
     health_host: str = "127.0.0.1"
     profile_mode: Literal["bulk", "rules"] = "bulk"
     events_api: Literal["v2", "v3"] = "v2"
+    allow_unknown_api_fields: bool = False
     edit_closed: str | None = None
     assume_timezone: str | None = None
     prism_location: str | None = None
@@ -61,7 +62,10 @@ class StreamOptions:
     def build_options(self) -> BuildOptions:
         """How records become requests; effects are asked for when results are wanted."""
         return BuildOptions(
-            effects=self.results is not None, profile_mode=self.profile_mode, events_api=self.events_api
+            effects=self.results is not None,
+            profile_mode=self.profile_mode,
+            events_api=self.events_api,
+            allow_unknown_api_fields=self.allow_unknown_api_fields,
         )
 
     def send_options(self) -> SendOptions:

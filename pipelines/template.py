@@ -58,7 +58,7 @@ TEMPLATES = {
             *KINDS, "output", "since", "until", "format", *REQUESTS, *SENDING, "give_up_after", "max_dead_letters",
             "shards",
         ),
-        ("resume", "results", "dry", "profiles_first", "insecure", "debug"),
+        ("resume", "results", "dry", "profiles_first", "insecure", "allow_unknown_api_fields", "debug"),
         beam=("sdk_container_image", "disk_size_gb"),
         # who starts a template has decided; and a launcher writes down what the job is, which starts later
         always=("--yes", "--no-wait"),
@@ -66,7 +66,7 @@ TEMPLATES = {
     "stream": Template(
         "stream",
         (*KINDS, "dead_letters", "results", "settle", "wait_for_order", "remember", *REQUESTS, *SENDING),
-        ("insecure", "debug"),
+        ("insecure", "allow_unknown_api_fields", "debug"),
         beam=("sdk_container_image", "max_num_workers"),
         # the rate is that of each process, and an outcome is waited for on a harness thread (docs/runners.md)
         defaults=(

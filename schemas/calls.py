@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Protocol
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.beyond import Unknown, checked_body, checked_value, is_query_value, unknown_in
+from beam_talonone.schemas.near import near_name
 from beam_talonone.schemas.operation import encode_body, values_at
 from beam_talonone.schemas.operations import OPERATIONS, Operation
 from beam_talonone.schemas.parse import InvalidRecord, escape, invalid
@@ -40,13 +43,33 @@ class Called:
     others: list[tuple[str, str]]
     entries: int = 1
     first: int = 0
+    beyond: tuple[str, ...] = ()
+    """Names and enum values that passed although the table does not have them: `query/name`, `body/field/name`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """Whether names and enum values pass that the table does not have; and the `option` that says so, as the user
+    writes it."""
+
+    allowed: bool = False
+    option: str = "allow_unknown_api_fields"
+
+
+STRICT = Beyond()
 
 
 def check_call(
-    operation: str, asked: Asked, *, more: Mapping[str, Any] | None = None, dry: bool = False
+    operation: str,
+    asked: Asked,
+    *,
+    more: Mapping[str, Any] | None = None,
+    dry: bool = False,
+    beyond: Beyond = STRICT,
 ) -> list[Called]:
     """What a call sends: one request, or several in order where one would be too much. `more` are query parameters
-    that are added where they are not given; `dry` tries it without effect, where the operation can.
+    that are added where they are not given; `dry` tries it without effect, where the operation can; `beyond` says
+    what becomes of names that are not known.
 
     Raises InvalidRecord when the table or the body's model refuses it.
     """
@@ -59,67 +82,100 @@ def check_call(
         raise InvalidRecord(
             Reason.READ_OPERATION, f"{row.name} reads; a call writes. Use `beam-talonone lookup`", "/operation"
         )
-    return check_request(row, asked, Reason.INVALID_CALL, more=more, dry=dry)
+    return check_request(row, asked, Reason.INVALID_CALL, more=more, dry=dry, beyond=beyond)
 
 
 def check_request(
-    row: Operation, asked: Asked, reason: Reason, *, more: Mapping[str, Any] | None = None, dry: bool = False
+    row: Operation,
+    asked: Asked,
+    reason: Reason,
+    *,
+    more: Mapping[str, Any] | None = None,
+    dry: bool = False,
+    beyond: Beyond = STRICT,
 ) -> list[Called]:
     """The requests of `row` for what is asked. Raises InvalidRecord with `reason`."""
     try:
-        path = _checked("path", asked.path, row.path, required=True)
-        query = {**(more or {}), **_checked("query", asked.query, row.query, required=False)}
+        path = _path(asked.path, row.path)
+        given, names = _query(asked.query, row.query, beyond)
+        query = {**(more or {}), **given}
         if dry and row.can_be_dry and ("dry" not in row.needs or query.get(row.needs["dry"])):
             query["dry"] = True
         for name, other in row.needs.items():
             if query.get(name) and not query.get(other):
                 raise _wrong(f"{name} works with {other}=true alone", f"/query/{name}")
         text = render_query(query)
-        return [_called(row, path, text, portion) for portion in _portions(row, asked.body)]
+        portions_ = _portions(row, asked.body, beyond)
+        return [_called(row, path, text, portion, names, beyond) for portion in portions_]
     except InvalidRecord as problem:
         raise InvalidRecord(reason, problem.detail, problem.pointer) from None
 
 
-def _checked(where: str, given: Mapping[str, Any], known: Mapping[str, Any], *, required: bool) -> dict[str, Any]:
+def _path(given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     for name in given:
         if name not in known:
-            listed = ", ".join(sorted(known)) or "none"
-            raise _wrong(f"unknown {where} name {name!r}; known: {listed}", f"/{where}/{escape(name)}")
+            raise _not_known("path", name, known)
     missing = sorted(set(known) - set(given))
-    if required and missing:
-        raise _wrong(f"missing {where} name {missing[0]!r}", f"/{where}")
-    found = {}
+    if missing:
+        raise _wrong(f"missing path name {', '.join(map(repr, missing))}", "/path")
+    return {name: _valid("path", name, known[name], value)[0] for name, value in given.items() if value is not None}
+
+
+def _query(
+    given: Mapping[str, Any], known: Mapping[str, Any], beyond: Beyond
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The values that are given, and what of them is beyond the table."""
+    found: dict[str, Any] = {}
+    names: list[str] = []
     for name, value in given.items():
-        if value is None:
+        if name in known:
+            if value is not None:
+                found[name], texts = _valid("query", name, known[name], value, beyond)
+                names += [f"query/{name}={text}" for text in texts]
             continue
-        try:
-            found[name] = known[name].validate_python(value)
-        except ValidationError as error:
-            raise invalid(error.errors(include_url=False), f"/{where}/{escape(name)}") from None
-    return found
+        meant = near_name(name, known, given)
+        if meant is not None or not beyond.allowed:
+            raise _not_known("query", name, known, _advice(meant, beyond))
+        if value is not None:
+            if not is_query_value(value):
+                what = "a text, a number, true or false, or a list of these"
+                raise _wrong(f"query/{name}: a value of a query is {what}", f"/query/{escape(name)}")
+            found[name] = value
+            names.append(f"query/{name}")
+    return found, tuple(names)
 
 
-def _portions(row: Operation, body: Any) -> list[Portion]:
+def _valid(
+    where: str, name: str, known: TypeAdapter[Any], value: Any, beyond: Beyond = STRICT
+) -> tuple[Any, tuple[str, ...]]:
+    """A value of a known name, and the enum values in it that are beyond the table."""
+    try:
+        return checked_value(known, value) if beyond.allowed else (known.validate_python(value), ())
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+        problem = invalid(errors, f"/{where}/{escape(name)}")
+        raise _advised(problem, unknown_in(None, errors[0], value), beyond) from None
+
+
+def _portions(row: Operation, body: Any, beyond: Beyond) -> list[Portion]:
     if row.body is None:
-        if body is not None:
+        if body is not None and not (beyond.allowed and isinstance(body, Mapping)):
             raise _wrong(f"{row.name} takes no body", "/body")
-        return [Portion(None)]
+        return [Portion(body)]
     if body is None:
         raise _wrong(f"{row.name} needs a body", "/body")
     return portions(row.bulk, body)
 
 
-def _called(row: Operation, path: dict[str, str], query: dict[str, str | list[str]], portion: Portion) -> Called:
-    encoded = None
-    if row.body is not None:
-        try:
-            encoded = encode_body(row.body.model_validate(portion.body))
-        except ValidationError as error:
-            problem = invalid(error.errors(include_url=False), "", portion.body)
-            pointer = in_whole(problem.pointer, row.bulk, portion.first)
-            place = f"/body{pointer or ''}"
-            _, _, what = problem.detail.partition(": ")
-            raise InvalidRecord(problem.reason, f"{place[1:]}: {what}", place) from None
+def _called(
+    row: Operation,
+    path: dict[str, str],
+    query: dict[str, str | list[str]],
+    portion: Portion,
+    names: tuple[str, ...],
+    beyond: Beyond,
+) -> Called:
+    encoded, more = _body(row, portion, beyond)
     return Called(
         Request(row.name, row.method, row.template, path, query, encoded),
         values_at(row.sessions, path, portion.body),
@@ -127,7 +183,45 @@ def _called(row: Operation, path: dict[str, str], query: dict[str, str | list[st
         [(kind, value) for kind, place in row.others for value in values_at((place,), path, portion.body)],
         portion.entries,
         portion.first,
+        (*names, *(f"body/{name}" for name in more)),
     )
+
+
+def _body(row: Operation, portion: Portion, beyond: Beyond) -> tuple[bytes | None, tuple[str, ...]]:
+    """The body as it is sent, and what of it is beyond the table."""
+    if row.body is None:
+        return (None, ()) if portion.body is None else (jsonio.dumps(portion.body), tuple(portion.body))
+    try:
+        if not beyond.allowed:
+            return encode_body(row.body.model_validate(portion.body)), ()
+        sent, names = checked_body(row.body, portion.body)
+        return jsonio.dumps(sent), names
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+        problem = invalid(errors, "", portion.body)
+        pointer = in_whole(problem.pointer, row.bulk, portion.first)
+        place = f"/body{pointer or ''}"
+        _, _, what = problem.detail.partition(": ")
+        refused = InvalidRecord(problem.reason, f"{place[1:]}: {what}", place)
+        raise _advised(refused, unknown_in(row.body, errors[0], portion.body), beyond) from None
+
+
+def _advice(meant: str | None, beyond: Beyond) -> str:
+    if meant is not None:
+        return f"; is {meant!r} meant?"
+    return "" if beyond.allowed else f"; {beyond.option} sends it all the same"
+
+
+def _advised(problem: InvalidRecord, unknown: Unknown | None, beyond: Beyond) -> InvalidRecord:
+    """`problem` with what to do, where it is of a name or an enum value that is not known."""
+    if unknown is None:
+        return problem
+    return InvalidRecord(problem.reason, problem.detail + _advice(unknown.meant, beyond), problem.pointer)
+
+
+def _not_known(where: str, name: str, known: Mapping[str, Any], advice: str = "") -> InvalidRecord:
+    listed = ", ".join(sorted(known)) or "none"
+    return _wrong(f"unknown {where} name {name!r}; known: {listed}{advice}", f"/{where}/{escape(name)}")
 
 
 def _meant(operation: str) -> str:

@@ -222,8 +222,13 @@ def _keyword_only(signature: inspect.Signature) -> list[inspect.Parameter]:
 
 
 def encode_body(body: BaseModel) -> bytes:
-    """A body model as JSON: what was not given, or given as null outside of attributes, is not sent."""
-    return jsonio.dumps(body.model_dump(by_alias=True, exclude_unset=True, exclude_none=True))
+    """A body model as JSON."""
+    return jsonio.dumps(body_values(body))
+
+
+def body_values(body: BaseModel) -> Any:
+    """A body model as it is sent: without what was not given, or given as null outside of attributes."""
+    return body.model_dump(by_alias=True, exclude_unset=True, exclude_none=True, warnings=False)
 
 
 def values_at(places: tuple[str, ...], path: Mapping[str, str], body: Any) -> list[str]:

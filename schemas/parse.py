@@ -86,7 +86,7 @@ def _unknown_in_items(kind: str, fields: Mapping[str, Any]) -> list[str]:
 def invalid(errors: list[ErrorDetails], within: str = "", value: Any = None) -> InvalidRecord:
     """The InvalidRecord for pydantic's `errors` in `value`; `within` is the pointer of what was validated."""
     first = errors[0]
-    pointer = within + "".join(f"/{escape(part)}" for part in _place(first["loc"], value))
+    pointer = within + "".join(f"/{escape(part)}" for part in place_of(first["loc"], value))
     others = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     field = pointer.lstrip("/") or "the record"
     unknown = [str(error["loc"][-1]) for error in errors if error["type"] == "extra_forbidden"]
@@ -96,7 +96,7 @@ def invalid(errors: list[ErrorDetails], within: str = "", value: Any = None) -> 
     return InvalidRecord(_reason(first), f"{field}: {message}{_shown(first)}{others}", pointer)
 
 
-def _place(loc: tuple[int | str, ...], value: Any) -> Iterator[int | str]:
+def place_of(loc: tuple[int | str, ...], value: Any) -> Iterator[int | str]:
     """The parts of pydantic's `loc` that are a place in `value`: it marks a bad name by a part "[key]" and the chosen
     one of several models by its tag, and neither stands in the value."""
     for number, part in enumerate(loc):

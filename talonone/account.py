@@ -1,9 +1,12 @@
 """What became of the messages of a stream, counted as it goes."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from beam_talonone.talonone.outcome import DONE, End, Outcome
+
+MOST_NAMES = 200
 
 
 @dataclass
@@ -14,6 +17,8 @@ class Account:
     kinds: dict[str, Counter[str]] = field(default_factory=dict)
     unknown: Counter[str] = field(default_factory=Counter)
     """Per kind: fields that no record has, and that were left out."""
+    unknown_api: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(operation, name) of what was sent although the operation table does not have it."""
     dead: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(kind, reason) of dead letters."""
     ended_at: float = 0.0
@@ -26,6 +31,12 @@ class Account:
         self._of(kind)["applied" if outcome.end in DONE else outcome.end.value] += 1
         if outcome.end is End.DEAD:
             self.dead[kind, outcome.reason or ""] += 1
+
+    def sent_unknown(self, operation: str, names: Iterable[str]) -> None:
+        """Names in a call that the operation table does not have. Of too many different ones the rest is `other`."""
+        for name in names:
+            known = (operation, name) in self.unknown_api or len(self.unknown_api) < MOST_NAMES
+            self.unknown_api[operation, name if known else "other"] += 1
 
     def given_back(self, kind: str) -> None:
         self._of(kind)["given_back"] += 1
@@ -44,7 +55,11 @@ class Account:
             f"{kind}: {', '.join(f'{name} {count}' for name, count in list(counts.items()))}"
             for kind, counts in sorted(self.kinds.items())
         ]
-        return lines + [f"{kind}: {count} unknown fields were left out" for kind, count in list(self.unknown.items())]
+        lines += [f"{kind}: {count} unknown fields were left out" for kind, count in list(self.unknown.items())]
+        sent = sorted(self.unknown_api.copy().items())
+        return lines + [
+            f"{operation}: {name} sent {count} times although not known" for (operation, name), count in sent
+        ]
 
     def _of(self, kind: str) -> Counter[str]:
         if kind not in self.kinds:

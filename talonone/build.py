@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Any, Literal, TypeVar, get_args
 
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.calls import Called, check_call
+from beam_talonone.schemas.calls import Beyond, Called, check_call
 from beam_talonone.schemas.content import AdvancedContent, ProfileContent
 from beam_talonone.schemas.operations import OPERATIONS, Operation, SafeToRepeat
 from beam_talonone.schemas.parse import InvalidRecord
@@ -26,12 +26,32 @@ STATES = {"open": "open", "completed": "closed", "cancelled": "cancelled"}
 class BuildOptions:
     """What changes requests: `dry` asks the API to change nothing, `effects` to answer with effects where it is
     silent by default, `profile_mode` "rules" runs the rule engine for each profile change, `events_api` "v3" sends
-    events under ids of their own."""
+    events under ids of their own. `allow_unknown_api_fields` lets names and enum values of calls and lookups pass
+    that the operation table does not have. With `in_code` messages name these settings as arguments, else as options
+    of the command line."""
 
     dry: bool = False
     effects: bool = False
     profile_mode: Literal["bulk", "rules"] = "bulk"
     events_api: Literal["v2", "v3"] = "v2"
+    allow_unknown_api_fields: bool = False
+    in_code: bool = False
+
+    def setting(self, name: str) -> str:
+        """A setting as the user of these options writes it."""
+        return name if self.in_code else "--" + name.replace("_", "-")
+
+    def beyond(self) -> Beyond:
+        """What becomes of names that the operation table does not have."""
+        return Beyond(self.allow_unknown_api_fields, self.setting("allow_unknown_api_fields"))
+
+
+def unknown_api_fields(record: Record, options: BuildOptions) -> tuple[str, ...]:
+    """The names and enum values of a valid call that passed although the operation table does not have them."""
+    if not options.allow_unknown_api_fields or not isinstance(record, Call):
+        return ()
+    called = check_call(record.operation, record, dry=options.dry, beyond=options.beyond())
+    return tuple(_each_once(name for one in called for name in one.beyond))
 
 
 def build(kind: str, record: Record, options: BuildOptions) -> Work:
@@ -196,7 +216,8 @@ def _event(event: Event, options: BuildOptions) -> Work:
 def _check_event(event: Event, options: BuildOptions) -> None:
     """Raises InvalidRecord for what the API of events in use does not know."""
     if event.connected_session_id is not None and options.events_api == "v2":
-        detail = "connected_session_id: only events of the v3 API refer to a session; see the setting events_api"
+        needed = f"{options.setting('events_api')}{'=' if options.in_code else ' '}v3"
+        detail = f"connected_session_id: only events of the v3 API refer to a session: it needs {needed}"
         raise InvalidRecord(Reason.INVALID_FIELD, detail, "/connected_session_id")
     known: tuple[str, ...] = get_args(AdvancedContent if options.events_api == "v3" else ProfileContent)
     for place, name in enumerate(event.response_content or ()):
@@ -210,7 +231,7 @@ def _check_event(event: Event, options: BuildOptions) -> None:
 def _call(call: Call, options: BuildOptions) -> Work:
     row = OPERATIONS.get(call.operation)
     more = {"silent": "no"} if options.effects and row is not None and "silent" in row.query else {}
-    called = check_call(call.operation, call, more=more, dry=options.dry)
+    called = check_call(call.operation, call, more=more, dry=options.dry, beyond=options.beyond())
     parts = [_call_part(call, one, alone=len(called) == 1) for one in called]
     asked = called[0].request
     given = {name: value for name, value in asked.query.items() if name in call.query}  # not what options add
@@ -234,7 +255,8 @@ def _call_part(call: Call, called: Called, *, alone: bool) -> Part:
     request = called.request
     row = OPERATIONS[request.operation]
     if alone:
-        packs = row.bulk is not None and row.bulk.packs and 0 < called.entries < row.bulk.limit
+        # what is beyond the table is not known to go together with the like of it
+        packs = row.bulk is not None and row.bulk.packs and 0 < called.entries < row.bulk.limit and not called.beyond
         return Part(request, "pack" if packs else "plain", called.entries)
     profiles = called.profiles if call.ordering_key is None else [*called.profiles, call.ordering_key]
     holds = _each_once(

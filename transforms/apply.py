@@ -38,6 +38,8 @@ class ApplyRecords(beam.DoFn):  # type: ignore[misc]
         for message, prepared in elements:
             if prepared.unknown_fields:
                 streaming.account.unknown[prepared.raw.kind] += prepared.unknown_fields
+            if prepared.work is not None and prepared.unknown_api:
+                streaming.account.sent_unknown(prepared.work.parts[0].request.operation, prepared.unknown_api)
             if prepared.work is not None:
                 streaming.arrived(prepared.work, message)
             else:

@@ -74,7 +74,7 @@ class ByKey(beam.DoFn):  # type: ignore[misc]
         message, prepared = element
         source = Source(message.subscription, message.message_id, message.data)
         kind = prepared.raw.kind
-        count_read(kind, prepared.unknown_fields)
+        count_read(kind, prepared.unknown_fields, len(prepared.unknown_api))
         if prepared.work is None:
             yield TaggedOutput(DEAD, self._dead(prepared, source))
             return

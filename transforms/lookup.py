@@ -15,6 +15,7 @@ from beam_talonone.schemas.parse import InvalidRecord
 from beam_talonone.schemas.raw import Raw
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.records import LOOKUPS
+from beam_talonone.talonone.build import BuildOptions
 from beam_talonone.talonone.courier import SendOptions
 from beam_talonone.talonone.job import Job
 from beam_talonone.talonone.letters import dead_letter
@@ -34,7 +35,7 @@ from beam_talonone.transforms.metrics import WHILE_BUSY, count_outcome, count_re
 from beam_talonone.transforms.prepare import Prepared
 from beam_talonone.transforms.prepare_lookup import prepare_lookup, read_operation
 from beam_talonone.transforms.send import Sending
-from beam_talonone.transforms.settings import function, text
+from beam_talonone.transforms.settings import flag, function, text
 from beam_talonone.transforms.write import DEAD, Line
 
 Asks = Callable[[Any], Mapping[str, Any]]
@@ -71,6 +72,7 @@ class LookupTalonOne(beam.PTransform):  # type: ignore[misc]
         concurrency: int = 64,
         give_up_after: float = 300.0,
         rate_service: str | None = None,
+        allow_unknown_api_fields: bool = False,
         http_client: Literal["auto", "fast", "httpx"] = "auto",
         client_cert: str | None = None,
         ca_bundle: str | None = None,
@@ -81,6 +83,8 @@ class LookupTalonOne(beam.PTransform):  # type: ignore[misc]
             function("lookup", lookup)
         self._operation = read_operation(text("operation", operation)).name
         self._lookup = lookup
+        allowed = flag("allow_unknown_api_fields", allow_unknown_api_fields)
+        self._build = BuildOptions(allow_unknown_api_fields=allowed, in_code=True)
         self._config = engine_config(
             base_url, api_key_env, rate, concurrency, give_up_after, api_key_secret, rate_service,
             http_settings(http_client, client_cert, ca_bundle, insecure),
@@ -96,11 +100,12 @@ class LookupTalonOne(beam.PTransform):  # type: ignore[misc]
 
     def display_data(self) -> dict[str, Any]:
         """What Beam shows of the step: all settings, but nothing about the key."""
-        return {"operation": self._operation, **display_data(self._config)}
+        allowed = {"allow_unknown_api_fields": True} if self._build.allow_unknown_api_fields else {}
+        return {"operation": self._operation, **display_data(self._config), **allowed}
 
     def expand(self, elements: beam.PCollection[Any]) -> Any:  # Beam warns of the type LookedUp
         looked = elements | "Look up" >> beam.ParDo(
-            LookUp(self._operation, self._lookup, self._config, self.label, self._job)
+            LookUp(self._operation, self._lookup, self._config, self.label, self._job, self._build)
         ).with_output_types(Line, **{DEAD: Line}).with_outputs(DEAD, main="found")
         return LookedUp(looked.found, looked[DEAD])
 
@@ -131,7 +136,10 @@ class LookUp(beam.DoFn):  # type: ignore[misc]
     """Element -> line with the element; dead letters as tagged output. What was found goes out as it comes, the rest
     at the end of the bundle."""
 
-    def __init__(self, operation: str, lookup: Asks | None, config: EngineConfig, label: str, job: str) -> None:
+    def __init__(
+        self, operation: str, lookup: Asks | None, config: EngineConfig, label: str, job: str, build: BuildOptions
+    ) -> None:
+        self._build = build
         self._operation, self._lookup, self._config = operation, lookup, config
         self._label, self._job = label, job
 
@@ -149,7 +157,7 @@ class LookUp(beam.DoFn):  # type: ignore[misc]
     ) -> Iterator[Any]:
         place = Place(element, timestamp, window)
         prepared = self._prepared(element)
-        count_read(LOOKUPS, prepared.unknown_fields)
+        count_read(LOOKUPS, prepared.unknown_fields, len(prepared.unknown_api))
         if prepared.work is None:
             yield self._invalid(prepared, place)
             return
@@ -174,7 +182,7 @@ class LookUp(beam.DoFn):  # type: ignore[misc]
             problem = InvalidRecord(Reason.BAD_ROW, f"a lookup is an object with `path`, found {asked!r:.60}")
             return Prepared(Raw(LOOKUPS, "", 0, "dict", None, None, None), None, problem=problem)
         fields = dict(asked)
-        return prepare_lookup(Raw(LOOKUPS, "", 0, "dict", None, fields, None), self._operation)
+        return prepare_lookup(Raw(LOOKUPS, "", 0, "dict", None, fields, None), self._operation, self._build)
 
     def _invalid(self, prepared: Prepared, place: Place) -> TaggedOutput:
         problem = prepared.problem

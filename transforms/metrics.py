@@ -2,8 +2,9 @@
 
 For each kind (orders, returns, ...): `orders_read`, `orders_mapped`, `orders_invalid`, `orders_applied`,
 `orders_superseded`, ..., `orders_dead_lettered` (which includes `orders_invalid`), `orders_dead_lettered_REASON`,
-`orders_skipped_REASON`, `orders_unknown_fields`. For each operation, and for all together without its name in front:
-`track_event_v2_requests`, `..._retries`, `..._status_429` and the distribution `..._latency_ms`.
+`orders_skipped_REASON`, `orders_unknown_fields`, `calls_unknown_api_fields`. For each operation, and for all together
+without its name in front: `track_event_v2_requests`, `..._retries`, `..._status_429` and the distribution
+`..._latency_ms`.
 
 Records are counted in the bundle that gives them out. Requests are counted by an engine, one for many steps and
 threads: whoever asks next tells what has come since. What a bundle told is lost with it when it fails.
@@ -35,11 +36,13 @@ WHILE_BUSY = 1.0
 """Seconds after which a bundle that goes on tells what has come: the autoscaler does not wait for its end."""
 
 
-def count_read(kind: str, unknown_fields: int = 0) -> None:
-    """A record of `kind` came, with so many fields that no record has."""
+def count_read(kind: str, unknown_fields: int = 0, unknown_api_fields: int = 0) -> None:
+    """A record of `kind` came, with so many fields that no record has, and names that the operation table has not."""
     _counter(f"{kind}_read").inc()
     if unknown_fields:
         _counter(f"{kind}_unknown_fields").inc(unknown_fields)
+    if unknown_api_fields:
+        _counter(f"{kind}_unknown_api_fields").inc(unknown_api_fields)
 
 
 def count_outcome(kind: str, outcome: Outcome) -> None:
@@ -141,6 +144,8 @@ def _counts_in(account: Account) -> Iterator[tuple[str, int]]:
         yield f"{kind}_{End.DEAD.value}_{reason}", count
     for kind, count in account.unknown.copy().items():
         yield f"{kind}_unknown_fields", count
+    if account.unknown_api:
+        yield "calls_unknown_api_fields", sum(account.unknown_api.copy().values())
 
 
 def _tell(counts: list[tuple[str, int]]) -> None:

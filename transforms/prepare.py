@@ -12,7 +12,7 @@ from beam_talonone.schemas.parse import InvalidRecord, parse
 from beam_talonone.schemas.raw import Raw
 from beam_talonone.schemas.reasons import Reason, Stage
 from beam_talonone.schemas.records import ID_FIELDS
-from beam_talonone.talonone.build import BuildOptions, build
+from beam_talonone.talonone.build import BuildOptions, build, unknown_api_fields
 from beam_talonone.talonone.work import Work
 
 _DECODE = (
@@ -53,6 +53,8 @@ class Prepared:
     work: Work | None
     unknown_fields: int = 0
     unknown_names: tuple[str, ...] = ()
+    unknown_api: tuple[str, ...] = ()
+    """Names and enum values of a call or lookup that pass although the operation table does not have them."""
     problem: InvalidRecord | None = None
     fields: dict[str, Any] | None = None
     origin: Origin | None = None
@@ -87,7 +89,8 @@ def prepare(raw: Raw, options: BuildOptions, assume_timezone: tzinfo | None = No
         fields = decode(raw)
         parsed = parse(raw.kind, fields, assume_timezone)
         work = build(raw.kind, parsed.record, options)
-        return Prepared(raw, work, parsed.unknown_fields, parsed.unknown_names)
+        beyond = unknown_api_fields(parsed.record, options)
+        return Prepared(raw, work, parsed.unknown_fields, parsed.unknown_names, beyond)
     except InvalidRecord as problem:
         return Prepared(raw, None, problem=problem, fields=fields)
 

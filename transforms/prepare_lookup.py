@@ -37,10 +37,10 @@ class PrepareLookup:
     operation: str
 
     def __call__(self, raw: Raw, options: BuildOptions, assume_timezone: tzinfo | None = None) -> Prepared:
-        return prepare_lookup(raw, self.operation)
+        return prepare_lookup(raw, self.operation, options)
 
 
-def prepare_lookup(raw: Raw, operation: str) -> Prepared:
+def prepare_lookup(raw: Raw, operation: str, options: BuildOptions) -> Prepared:
     """Decode and check one lookup. Whatever is wrong with it is in the result, never raised."""
     row = OPERATIONS[operation]
     fields: dict[str, Any] | None = None
@@ -48,7 +48,7 @@ def prepare_lookup(raw: Raw, operation: str) -> Prepared:
         fields = decode(raw)
         asked = nested(row, fields) if raw.format == "csv" else fields
         lookup, unknown = parse_lookup(asked)
-        [called] = check_request(row, lookup, Reason.INVALID_LOOKUP)
+        [called] = check_request(row, lookup, Reason.INVALID_LOOKUP, beyond=options.beyond())
         # two lookups of the same are two: each has its line
         place = digest([raw.file, raw.position])
         parts = [Part(called.request, "read")]
@@ -61,7 +61,7 @@ def prepare_lookup(raw: Raw, operation: str) -> Prepared:
         work = Work(
             LOOKUPS, lookup.lookup_id or "", place, place, 0, 0, 0, [], [], parts, given=jsonio.dumps(given)
         )  # fmt: skip
-        return Prepared(raw, work, len(unknown), unknown)
+        return Prepared(raw, work, len(unknown), unknown, called.beyond)
     except InvalidRecord as problem:
         return Prepared(raw, None, problem=problem, fields=fields)
 

@@ -92,6 +92,7 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         insecure: bool = False,
         profile_mode: Literal["bulk", "rules"] = "bulk",
         events_api: Literal["v2", "v3"] = "v2",
+        allow_unknown_api_fields: bool = False,
         edit_closed: Literal["reopen"] | None = None,
         results: bool = False,
         dry: bool = False,
@@ -104,6 +105,7 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         one_of("edit_closed", edit_closed, ("reopen", None))
         flag("results", results)
         flag("dry", dry)
+        flag("allow_unknown_api_fields", allow_unknown_api_fields)
         if assume_timezone is not None and text("assume_timezone", assume_timezone) not in available_timezones():
             raise ConfigurationError(f"assume_timezone {assume_timezone!r} is not a time zone such as Europe/Berlin")
         self._kind = kind
@@ -111,7 +113,7 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
             base_url, api_key_env, rate, concurrency, give_up_after, api_key_secret, rate_service,
             http_settings(http_client, client_cert, ca_bundle, insecure),
         )  # fmt: skip
-        self._build = BuildOptions(dry, results, profile_mode, events_api)
+        self._build = BuildOptions(dry, results, profile_mode, events_api, allow_unknown_api_fields, in_code=True)
         self._options = SendOptions(dry=dry, edit_closed=edit_closed, effects=results)
         self._assume_timezone = assume_timezone
         self._job = uuid.uuid4().hex[:12]
@@ -128,6 +130,7 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
             "dry": self._options.dry or None,
             "profile_mode": self._build.profile_mode if self._kind == "profiles" else None,
             "events_api": self._build.events_api if self._kind == "events" else None,
+            "allow_unknown_api_fields": self._build.allow_unknown_api_fields or None,
             "edit_closed": self._options.edit_closed,
             "assume_timezone": self._assume_timezone,
         }
@@ -176,7 +179,7 @@ class ValidateRecords(beam.DoFn):  # type: ignore[misc]
         fields = dict(record) if isinstance(record, Mapping) else None
         raw = Raw(self._kind, "", 0, "dict", None, fields, None)
         prepared = prepare(raw, self._options, self._assume)
-        count_read(self._kind, prepared.unknown_fields)
+        count_read(self._kind, prepared.unknown_fields, len(prepared.unknown_api))
         if prepared.work is None:
             yield TaggedOutput(DEAD, self._dead(prepared, record))
             return

@@ -100,7 +100,7 @@ def test_a_connected_session_without_v3_is_a_dead_letter(sim: Simulator, tmp_pat
     assert ended.code == DEAD_LETTERS, ended.err
     [letter] = letters(tmp_path / "out")
     assert (letter["reason"], letter["pointer"]) == ("invalid_field", "/connected_session_id")
-    assert "events_api" in letter["detail"]
+    assert "--events-api v3" in letter["detail"]
     assert [row["body"]["type"] for row in sim.acted("track_event_v2")] == ["visit"]
 
 

@@ -40,6 +40,7 @@ TRUTHS = (["true", "false"], ["", "yes", "1", "TRUE", "true "])
 
 SHARED = {
     "profile_mode": (["bulk", "rules"], ["", "Bulk", "bulkrules"]),
+    "allow_unknown_api_fields": TRUTHS,
     "events_api": (["v2", "v3"], ["", "v1", "v23"]),
     "edit_closed": (["reopen"], ["", "true", "reopened"]),
     "assume_timezone": (["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+3"], ["", "+02:00"]),

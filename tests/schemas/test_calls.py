@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.calls import check_call, check_request
+from beam_talonone.schemas.calls import Beyond, check_call, check_request
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.parse import InvalidRecord
 from beam_talonone.schemas.reasons import Reason
@@ -276,3 +276,61 @@ def test_a_date_in_the_body_of_a_lookup_too():
     body = {"skus": ["a"], "timeframe": "30", "timeframeEndDate": "2026-05-01", "timeframeEndDateType": "strict"}
     [called] = check_request(OPERATIONS["best_prior_price"], Asked(body=body), Reason.INVALID_LOOKUP)
     assert called.request.body_json()["timeframeEndDate"] == "2026-05-01T00:00:00Z"
+
+
+ALLOW = Beyond(True, "--allow-it")
+
+
+def test_what_is_beyond_the_table_passes_where_it_is_allowed():
+    asked = Asked(SESSION, {"preview": True, "tags": ["a", 2]}, {**CART, "traceId": "t"})
+    [called] = check_call("update_customer_session_v2", asked, beyond=ALLOW)
+    assert called.request.query == {"preview": "true", "tags": ["a", "2"]}
+    assert called.request.body_json() == {**CART, "traceId": "t"}
+    assert called.beyond == ("query/preview", "query/tags", "body/traceId")
+    assert called.request.target().endswith("?preview=true&tags=a&tags=2")
+
+
+def test_a_body_of_an_operation_that_took_none_is_beyond_the_table():
+    [called] = check_call("reopen_customer_session", Asked(SESSION, body={"why": "typo"}), beyond=ALLOW)
+    assert (called.request.body_json(), called.beyond) == ({"why": "typo"}, ("body/why",))
+    with pytest.raises(InvalidRecord):
+        check_call("reopen_customer_session", Asked(SESSION, body=["x"]), beyond=ALLOW)
+
+
+def test_what_one_query_needs_of_another_holds_all_the_same():
+    with pytest.raises(InvalidRecord, match="works with dry"):
+        check_call("update_customer_session_v2", Asked(SESSION, {"now": T_NOW, "new": 1}, CART), beyond=ALLOW)
+
+
+T_NOW: Final = "2026-05-01T12:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("operation", "asked", "pointer", "words"),
+    [
+        ("update_customer_session_v2", Asked(SESSION, {"Dry": True}, CART), "/query/Dry", "is 'dry' meant?"),
+        ("update_customer_session_v2", Asked({**SESSION, "more": "x"}, {}, CART), "/path/more", "unknown path name"),
+        ("update_customer_session_v2", Asked(SESSION, {"new": {"a": 1}}, CART), "/query/new", "a value of a query"),
+        ("update_customer_session_v2", Asked(SESSION, {}, {"customerSesion": {}}), "/body/customerSession",
+         "customerSesion"),
+        ("update_customer_session_v2", Asked(SESSION, {}, {**CART, "response_content": ["loyalty"]}),
+         "/body/response_content", "is 'responseContent' meant?"),
+        ("no_such_operation", Asked(), "/operation", "there is no operation"),
+    ],
+)  # fmt: skip
+def test_what_never_passes(operation, asked, pointer, words):
+    with pytest.raises(InvalidRecord) as problem:
+        check_call(operation, asked, beyond=ALLOW)
+    assert problem.value.pointer == pointer
+    assert words in problem.value.detail
+    assert "--allow-it" not in problem.value.detail
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [Asked(SESSION, {"preview": 1}, CART), Asked(SESSION, {}, {**CART, "traceId": 1}),
+     Asked(SESSION, {}, {**CART, "responseContent": ["wishlists"]})],
+)  # fmt: skip
+def test_without_leave_the_refusal_names_the_option(asked):
+    with pytest.raises(InvalidRecord, match="--allow-it sends it all the same"):
+        check_call("update_customer_session_v2", asked, beyond=Beyond(False, "--allow-it"))

@@ -192,5 +192,7 @@ def test_a_value_that_json_cannot_carry_costs_no_id(
 
 def test_a_lookup_keeps_its_id_too() -> None:
     fields = {"lookup_id": "a", "path": {"customerSessionId": b"x"}}
-    prepared = prepare_lookup(Raw("lookups", "", 0, "dict", None, fields, None), "get_customer_session")
+    prepared = prepare_lookup(
+        Raw("lookups", "", 0, "dict", None, fields, None), "get_customer_session", BuildOptions()
+    )
     assert (prepared.work, prepared.id_or_none()) == (None, "a")

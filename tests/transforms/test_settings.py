@@ -33,6 +33,7 @@ SETTINGS: dict[str, tuple[Any, ...]] = {
     "client_cert": (None, "no", "false", "ÿ"),
     "ca_bundle": (None, "no", "false", "ÿ"),
     "insecure": (True, False),
+    "allow_unknown_api_fields": (True, False),
 }
 WRITE = {
     "kind": WORD, **SETTINGS, "profile_mode": WORD, "events_api": WORD, "edit_closed": (None,),

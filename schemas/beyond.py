@@ -1,0 +1,172 @@
+"""What a request has that the operation table does not know: names and enum values of a newer release of the API.
+
+They are set aside while the rest is checked, and put back where they stood. A near miss of a known name is not one of
+them: it is most likely that name misspelt.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from decimal import Decimal
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from beam_talonone.schemas.near import near_name
+from beam_talonone.schemas.operation import body_values
+from beam_talonone.schemas.parse import place_of
+
+Names = tuple[str, ...]
+_QUOTED = re.compile(r"'([^']*)'")
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A name or a text that the table does not know: `said`, with the known one that is likely `meant`, if any."""
+
+    said: str
+    meant: str | None
+
+
+def checked_body(model: type[BaseModel], body: Any) -> tuple[Any, Names]:
+    """`body` as it is to be sent, and the names of what is beyond `model`: `customerSession/new`, or
+    `responseContent=new` for an enum value.
+
+    Raises ValidationError for everything else that is wrong with it, near misses included.
+    """
+    left = body
+    aside: dict[tuple[int | str, ...], tuple[str, Any]] = {}
+    while True:
+        try:
+            sent = body_values(model.model_validate(left))
+            break
+        except ValidationError as error:
+            beyond = [one for one in error.errors(include_url=False) if _is_beyond(unknown_in(model, one, left))]
+            if not beyond:
+                raise
+            left = deepcopy(left) if left is body else left
+            for one in beyond:
+                place = tuple(place_of(one["loc"], left))
+                aside[place] = (_name(place, one), _take(model, left, place, one))
+    for place, (_, value) in aside.items():
+        _at(sent, place[:-1])[place[-1]] = value
+    return sent, tuple(dict.fromkeys(name for name, _ in aside.values()))
+
+
+def checked_value(known: TypeAdapter[Any], value: Any) -> tuple[Any, Names]:
+    """The value of a known query parameter, and the enum values in it that are beyond. Raises ValidationError."""
+    try:
+        return known.validate_python(value), ()
+    except ValidationError as error:
+        found = [unknown_in(None, one, value) for one in error.errors(include_url=False)]
+        if not all(_is_beyond(one) for one in found):
+            raise
+        texts = tuple(one.said for one in found if one is not None)
+        return ",".join(map(str, value)) if isinstance(value, list) else value, texts
+
+
+def is_query_value(value: Any) -> bool:
+    """Whether a query can carry `value`: a text, a number, true or false, or a list of them."""
+    return all(
+        isinstance(one, str | int | float | Decimal) for one in (value if isinstance(value, list) else [value])
+    )
+
+
+def unknown_in(model: type[BaseModel] | None, error: ErrorDetails, value: Any) -> Unknown | None:
+    """What `error` says of a name or an enum value that is not known; None for an error of another sort.
+
+    `value` is what was validated, against `model`, or as the value of one query parameter.
+    """
+    context = error.get("ctx", {})
+    match error["type"]:
+        case "extra_forbidden" if model is not None:
+            place = tuple(place_of(error["loc"], value))
+            known = _names_in(_hint_at(model, error["loc"][:-1]))
+            said = str(error["loc"][-1])
+            return Unknown(said, near_name(said, known, _keys(_at(value, place[:-1]))))
+        case "literal_error" if isinstance(error["input"], str) and error["input"]:
+            said, known = error["input"], _QUOTED.findall(str(context["expected"]))
+        case "union_tag_invalid" if isinstance(error["input"], Mapping):
+            said, known = str(context["tag"]), _QUOTED.findall(str(context["expected_tags"]))
+            if error["input"].get(_discriminator(error)) != said:  # a number is no text
+                return None
+        case _:
+            return None
+    return Unknown(said, near_name(said, known))
+
+
+def _is_beyond(unknown: Unknown | None) -> bool:
+    return unknown is not None and unknown.meant is None
+
+
+def _name(place: tuple[int | str, ...], error: ErrorDetails) -> str:
+    where = "/".join(part for part in place if isinstance(part, str))
+    match error["type"]:
+        case "literal_error":
+            return f"{where}={error['input']}"
+        case "union_tag_invalid":
+            return f"{where}/{_discriminator(error)}={error.get('ctx', {})['tag']}"
+    return where
+
+
+def _take(model: type[BaseModel], left: Any, place: tuple[int | str, ...], error: ErrorDetails) -> Any:
+    """Take what an error is about out of `left`, and leave something valid where something must be."""
+    holder, last = _at(left, place[:-1]), place[-1]
+    taken = holder[last]
+    if error["type"] == "extra_forbidden":
+        del holder[last]
+    elif error["type"] == "literal_error":
+        holder[last] = _QUOTED.findall(str(error.get("ctx", {})["expected"]))[0]
+    else:
+        member = _hint_at(model, error["loc"])[0]
+        [tag, *_] = get_args(member.model_fields[_discriminator(error)].annotation)
+        holder[last] = member.model_construct(**{_discriminator(error): tag})
+    return taken
+
+
+def _discriminator(error: ErrorDetails) -> str:
+    return str(error.get("ctx", {})["discriminator"]).strip("'")
+
+
+def _at(value: Any, place: tuple[int | str, ...]) -> Any:
+    for part in place:
+        value = value[part]
+    return value
+
+
+def _keys(value: Any) -> Collection[str]:
+    return value.keys() if isinstance(value, Mapping) else ()
+
+
+def _names_in(hint: Any) -> list[str]:
+    if isinstance(hint, type) and issubclass(hint, BaseModel):
+        return [field.alias or name for name, field in hint.model_fields.items()]
+    return []
+
+
+def _hint_at(hint: Any, loc: tuple[int | str, ...]) -> Any:
+    """The type at pydantic's `loc` within the type `hint`; a tuple where it is one of several models."""
+    for part in loc:
+        hint = _step(_bare(hint), part)
+    return _bare(hint)
+
+
+def _bare(hint: Any) -> Any:
+    """The type without what is annotated, and without None."""
+    while get_origin(hint) in (Annotated, Union, UnionType):
+        members = [one for one in get_args(hint) if one is not NoneType]
+        if get_origin(hint) is not Annotated and len(members) > 1:
+            return tuple(members)
+        hint = members[0]
+    return hint
+
+
+def _step(hint: Any, part: int | str) -> Any:
+    if isinstance(hint, tuple):  # the part is the tag that chooses one of several models
+        return next(one for one in hint if any(part in get_args(f.annotation) for f in one.model_fields.values()))
+    if get_origin(hint) in (list, dict):
+        return get_args(hint)[-1]
+    return next(field.annotation for name, field in hint.model_fields.items() if part in (name, field.alias))
