@@ -66,6 +66,15 @@ class Note(beam.DoFn):
         return iter(())
 
 
+class FinishSome(Finish):
+    """Acknowledges the first three messages, and raises on the next one."""
+
+    def process(self, message: Received, timestamp: Any = beam.DoFn.TimestampParam) -> Iterator[Any]:
+        if len(_seen[self._name]) == 3:
+            raise ValueError("a step that fails")
+        return super().process(message, timestamp)
+
+
 class NoteTogether(Note):
     """A list of Received -> nothing."""
 
@@ -304,3 +313,28 @@ def test_the_engine_is_told_that_it_has_no_end() -> None:
 def test_settings_that_cannot_be(subscriptions: Any, settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         ReadFromPubSubAtLeastOnce(subscriptions, **settings)
+
+
+def test_what_a_failed_pipeline_was_handed_is_given_back_though_the_process_lives_on(
+    pubsub: PubSub, prism: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscriber, "ABANDONED", 3.0)
+    topic, orders = pubsub.subscription("orders", ack_deadline=600)
+    pubsub.publish(topic, texts(20))
+    engine = Prism(
+        PipelineOptions(["--environment_type=LOOPBACK", "--streaming"]), str(prism), tmp_path / "prism.log"
+    )
+    try:
+        _seen["failed"] = []
+        words = ["--environment_type=LOOPBACK", "--streaming", f"--job_endpoint={engine.endpoint}"]
+        pipeline = beam.Pipeline(runner=PrismRunner(), options=PipelineOptions(words))
+        out = pipeline | ReadFromPubSubAtLeastOnce([orders]) | beam.ParDo(FinishSome("failed"))
+        _ = (out,) | beam.Flatten()
+        with pytest.raises(RuntimeError, match="a step that fails"):
+            pipeline.run().wait_until_finish(duration=60_000)
+        done = [message.data for message, _ in _seen["failed"]]
+        left = [message.data for message in pubsub.pull_all(orders, least=17, seconds=40.0)]
+        assert (len(done), sorted([*done, *left], key=int)) == (3, texts(20))
+    finally:
+        close_subscriber((orders,))
+        engine.stop()
