@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from beam_talonone.pipelines import limited, slices, spool, tried
-from beam_talonone.pipelines.folder import DISK_ERRORS, JobFolder, cannot_write, decoded, open_job, write_whole
+from beam_talonone.pipelines.damage import OF_DAMAGE, blame, check_report, check_spool, mark_report
+from beam_talonone.pipelines.folder import DISK_ERRORS, JobFolder, cannot_write, open_job, write_whole
 from beam_talonone.pipelines.ingest import PATIENCE, ingest
 from beam_talonone.pipelines.interruptible import interruptible
 from beam_talonone.pipelines.journal import Journal, Replayed, replay_journal
@@ -27,7 +28,7 @@ from beam_talonone.talonone.engine import Engine, EngineSettings
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopRun, TooManyDeadLetters
 from beam_talonone.talonone.http.address import check_base_url
 from beam_talonone.talonone.outcome import End, Outcome
-from beam_talonone.talonone.sealed import damaged
+from beam_talonone.talonone.sealed import Damaged, damaged
 from beam_talonone.talonone.sessions import profile_of
 from beam_talonone.talonone.stats import since, snapshot
 from beam_talonone.talonone.work import Work
@@ -49,6 +50,8 @@ class Backfill:
     """One run of a job. `notice` is told lines for the person at the terminal, `tally` counts as it goes."""
 
     doing, done = "sending", "records sent"
+    counted = "SELECT COUNT(*) FROM queue"
+    """Tells how much there is to do, once all is read."""
 
     def __init__(self, options: BackfillOptions, notice: Callable[[str], None]) -> None:
         self.options = options
@@ -85,14 +88,22 @@ class Backfill:
             sent=sent_anything,
         )  # fmt: skip
         try:
-            told = told_before(folder.report) if folder.report.exists() else None
+            told = None
+            if folder.report.exists():
+                check_report(folder.report, folder.reported)
+                told = told_before(folder.report)
             if told is not None and not told["remaining"]:
                 self._notice(f"the job in {folder.root} is finished: nothing was changed")
                 return told
             return self._run(folder, files)
-        except DISK_ERRORS as error:
+        except Damaged as error:
+            raise Damaged(str(error).partition(" [while running")[0]) from None
+        except OF_DAMAGE + DISK_ERRORS as error:
             folder.kept.check()
-            raise cannot_write(f"--output {folder.root}", error, "make room, and go on with --resume") from error
+            cause = blame(folder.spool, error)
+            if cause is error and isinstance(error, DISK_ERRORS):
+                cause = cannot_write(f"--output {folder.root}", error, "make room, and go on with --resume")
+            raise cause from error
         finally:
             close_engine(self._config)
             folder.close()
@@ -114,12 +125,15 @@ class Backfill:
                 report["unaccounted"] -= report["remaining"]
             folder.kept.check()
             check_account(report, self._shown)
-        write_whole(folder.report, json.dumps(report, indent=2).encode() + b"\n")
+        data = json.dumps(report, indent=2).encode() + b"\n"
+        mark_report(folder.reported, None)
+        write_whole(folder.report, data)
+        mark_report(folder.reported, data)
         return report
 
     def _read(self, folder: JobFolder, files: dict[str, list[FileInfo]]) -> None:
         if folder.read.exists():
-            self.total = int(decoded(folder.read.read_bytes(), folder.read))
+            self.total = check_spool(folder.spool, folder.read.read_bytes(), self.counted)
             return
         if sent_anything(folder.spool.parent):
             raise damaged(folder.read, ": it is gone")
@@ -181,7 +195,10 @@ class Backfill:
         engine.memory.forget()
         began = snapshot(engine.stats)
         read, dead = read_and_dead(connection)
+        if told.stats == [] and spool.get_meta(connection, f"begun {first}") is not None:
+            raise damaged(path, ": it is gone, and requests have left")
         journal = Journal(path, lambda: since(engine.stats, began), folder.kept.check)
+        spool.set_meta(connection, f"begun {first}", "")
         run = slices.SliceRun(
             folder.spool, first, last, engine, journal, told, self._send_options(folder, name),
             self.options.sending.max_dead_letters, self.tally, read, dead - self.tally.dead, chosen, self.origins,
@@ -212,6 +229,7 @@ class Backfill:
         # of slices that --limit has touched, the later ones wait for the first
         if whole and first == int(spool.get_meta(connection, "next") or 1):
             spool.set_meta(connection, "next", str(last + 1))
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the journal that could tell it again goes
             self._slice_ended(folder, name)
             path.unlink()
 

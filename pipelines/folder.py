@@ -6,6 +6,7 @@ import os
 import sqlite3
 import time
 import uuid
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +14,12 @@ from typing import Any
 
 from beam_talonone.pipelines.kept import Kept
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
+from beam_talonone.talonone.sealed import damaged
 from beam_talonone.transforms.formats.files import FileInfo
 
 MANIFEST = "job.json"
 URL = "--base-url"
+CHECK = "checksum"
 DISK_ERRORS = (OSError, sqlite3.Error)
 OURS = (MANIFEST, "report.json", "dead-letters", "results", "lookups", "differences.jsonl", "state")
 
@@ -53,6 +56,11 @@ class JobFolder:
     def report(self) -> Path:
         return self.root / "report.json"
 
+    @property
+    def reported(self) -> Path:
+        """The checksum of the report."""
+        return self.root / "state" / "reported"
+
     def close(self) -> None:
         os.close(self._lock)
 
@@ -88,7 +96,7 @@ def open_job(
             raise
         return JobFolder(root, manifest["job"], True, manifest, lock)
     manifest = {"job": uuid.uuid4().hex[:12], "started": time.time(), **wanted}
-    write_whole(manifest_path, json.dumps(manifest, indent=2).encode())
+    write_whole(manifest_path, signed(manifest))
     return JobFolder(root, manifest["job"], False, manifest, lock)
 
 
@@ -138,7 +146,19 @@ def started_with(data: bytes, where: object) -> dict[str, Any]:
         or not isinstance(manifest["started"], int | float)
     ):
         raise ConfigurationError(f"{where} is not as a job leaves it: is this the folder of another program?")
+    if manifest.get(CHECK, _check_of(manifest)) != _check_of(manifest):
+        raise damaged(where, "")
     return manifest
+
+
+def signed(manifest: dict[str, Any]) -> bytes:
+    """A job's manifest as its file has it, with a checksum; that of version 0.1 had none."""
+    return json.dumps({**manifest, CHECK: _check_of(manifest)}, indent=2).encode()
+
+
+def _check_of(manifest: dict[str, Any]) -> str:
+    rest = {name: value for name, value in manifest.items() if name != CHECK}
+    return f"{zlib.crc32(json.dumps(rest, sort_keys=True).encode()):08x}"
 
 
 def lock_folder(root: Path) -> int:
@@ -171,7 +191,7 @@ def _to_another_url(
     changed = {**manifest, "options": {**manifest["options"], URL: url}}
     _compare(path.parent, changed, wanted)
     manifest["options"][URL] = url
-    write_whole(path, json.dumps(manifest, indent=2).encode())
+    write_whole(path, signed(manifest))
 
 
 def _compare(root: Path, manifest: dict[str, Any], wanted: dict[str, Any]) -> None:

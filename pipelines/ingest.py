@@ -35,8 +35,8 @@ BATCH = 500
 BATCH_BYTES = 16 << 20
 """A batch is written when its records as they came are this large: a record may have 16 MiB."""
 
-CAME = 16
-"""Where the record as it came stands in a row."""
+CAME, WORK = 16, 17
+"""Where the record as it came, and its work, stand in a row."""
 
 PATIENCE = 5.0
 """Seconds that reading may take to end once that is wanted; what hangs longer is left behind."""
@@ -152,7 +152,8 @@ def lay_down(connection: Any, laid: list[Laid], first: int) -> None:
     numbered = list(enumerate(laid, first))
     unknown = Counter((one.row[0], name) for one in laid for name in one.unknown)
     connection.execute("BEGIN")
-    connection.executemany(f"INSERT INTO records VALUES (?{', ?' * 19})", [(rec, *one.row) for rec, one in numbered])
+    rows = [(rec, *one.row, spool.check_of(one.row[WORK])) for rec, one in numbered]
+    connection.executemany(f"INSERT INTO records VALUES (?{', ?' * 20})", rows)
     spool.settle(connection, [(rec, *one.fate) for rec, one in numbered if one.fate is not None])
     spool.add_unknown(connection, unknown)
     spool.add_unknown_api(connection, Counter(named for one in laid for named in one.unknown_api))

@@ -184,7 +184,7 @@ class Replay(Backfill):
             fate = left_of(applied, fate, others) or Outcome(End.SUPERSEDED)
         if isinstance(fate, Work):
             if fate is not work:
-                connection.execute("UPDATE records SET work = ? WHERE rec = ?", (fate.to_bytes(), rec))
+                spool.change_work(connection, rec, fate)
             return fate
         letter = None
         if fate.end is End.DEAD:
@@ -215,7 +215,7 @@ class Replay(Backfill):
                 if isinstance(fate, Outcome):
                     journal.done(number, fate)
                 elif fate is not work and number not in told.parts:  # those are counted by their place
-                    connection.execute("UPDATE records SET work = ? WHERE rec = ?", (fate.to_bytes(), rec))
+                    spool.change_work(connection, rec, fate)
 
     def _fold(self, folder: JobFolder, connection: Any, name: str, told: Any) -> None:
         super()._fold(folder, connection, name, told)

@@ -5,12 +5,14 @@ the fate of every record for resuming, replaying and the report.
 """
 
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from beam_talonone.schemas.records import ERASURE
+from beam_talonone.talonone.sealed import damaged
 from beam_talonone.talonone.work import Work
 
 SCHEMA = """
@@ -20,7 +22,7 @@ CREATE TABLE IF NOT EXISTS records (
   kind TEXT NOT NULL, id TEXT, session TEXT, customer TEXT, identity BLOB, content BLOB,
   phase INTEGER, event_us INTEGER, rank INTEGER, version INTEGER, status TEXT,
   file TEXT NOT NULL, file_no INTEGER NOT NULL, position INTEGER NOT NULL, format TEXT NOT NULL,
-  unknown_fields INTEGER NOT NULL, raw BLOB, work BLOB, origin BLOB
+  unknown_fields INTEGER NOT NULL, raw BLOB, work BLOB, origin BLOB, work_check INTEGER
 );
 CREATE TABLE IF NOT EXISTS queue (number INTEGER PRIMARY KEY, rec INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS fates (
@@ -80,7 +82,20 @@ def _prepared(connection: sqlite3.Connection, *, fresh: bool = False) -> sqlite3
     connection.execute("PRAGMA cache_size = -32768")
     connection.execute("PRAGMA temp_store = FILE")
     connection.executescript(SCHEMA)
+    if not any(column[1] == "work_check" for column in connection.execute("PRAGMA table_info(records)")):
+        connection.execute("ALTER TABLE records ADD COLUMN work_check INTEGER")  # version 0.1 had none
     return connection
+
+
+def check_of(work: bytes | None) -> int | None:
+    """The checksum that stands beside the work of a record: what was damaged on disk is not to be sent."""
+    return None if work is None else zlib.crc32(work)
+
+
+def change_work(connection: sqlite3.Connection, rec: int, work: Work) -> None:
+    """Put other work in the place of a record's."""
+    data = work.to_bytes()
+    connection.execute("UPDATE records SET work = ?, work_check = ? WHERE rec = ?", (data, check_of(data), rec))
 
 
 def get_meta(connection: sqlite3.Connection, name: str) -> str | None:
@@ -199,13 +214,16 @@ def unnamed_returns(connection: sqlite3.Connection, first: int, last: int) -> li
 
 
 def slice_rows(path: Path, first: int, last: int) -> Iterator[tuple[int, bytes, str | None, bytes | None]]:
-    """The work of a slice in order: (number, work, customer, origin)."""
+    """The work of a slice in order: (number, work, customer, origin). Raises Damaged."""
     with closing(reopen(path)) as connection:
-        yield from connection.execute(
-            "SELECT number, work, customer, origin FROM queue JOIN records USING (rec)"
+        for number, work, customer, origin, check in connection.execute(
+            "SELECT number, work, customer, origin, work_check FROM queue JOIN records USING (rec)"
             " WHERE number BETWEEN ? AND ? ORDER BY number",
             (first, last),
-        )
+        ):
+            if check is not None and check != check_of(work):
+                raise damaged(path, f" (record {number})")
+            yield number, work, customer, origin
 
 
 def orders_of(connection: sqlite3.Connection, session: str) -> list[tuple[str | None, str]]:

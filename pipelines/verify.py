@@ -48,6 +48,7 @@ class Verify(Backfill):
     """A job that prepares its input as a backfill does, and reads where that would send."""
 
     doing, done = "reading back", "sessions and customers read back"
+    counted = "SELECT COUNT(*) FROM targets"
 
     def _after_reading(self, folder: JobFolder, files: dict[str, list[FileInfo]]) -> None:
         with closing(spool.reopen(folder.spool)) as connection:
