@@ -11,12 +11,13 @@ import apache_beam as beam
 import msgspec
 
 from beam_talonone.pipelines import spool
-from beam_talonone.pipelines.letters import LETTERS, open_letter
+from beam_talonone.pipelines.letters import open_letter
 from beam_talonone.pipelines.options import InputOptions, parse_zone
 from beam_talonone.pipelines.runner import bounded_runner, run_bounded
 from beam_talonone.pipelines.spool_rows import Laid, Laying, Place, format_of, read_origin, source
 from beam_talonone.pipelines.stopping import STOP
 from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.raw import LETTERS
 from beam_talonone.schemas.reasons import Reason, Stage
 from beam_talonone.schemas.shown import Shown
 from beam_talonone.talonone.done import applied_parts, union

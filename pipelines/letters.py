@@ -15,7 +15,7 @@ from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decode import decode
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.parse import InvalidRecord
-from beam_talonone.schemas.raw import Raw
+from beam_talonone.schemas.raw import LETTERS, Raw
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.records import LOOKUPS, MODELS
 from beam_talonone.schemas.types import parse_instant
@@ -23,8 +23,6 @@ from beam_talonone.talonone.build import BuildOptions
 from beam_talonone.talonone.letters import BEFORE
 from beam_talonone.transforms.formats.csv import raw_row, unflatten
 from beam_talonone.transforms.prepare import Origin, Prepared, prepare
-
-LETTERS = "dead_letters"
 
 MOST_WRAPPED = 100
 """Letters within letters: a replay that cannot open one puts it into a letter of its own."""

@@ -12,6 +12,8 @@ from google.api_core import exceptions
 from google.auth.exceptions import GoogleAuthError
 
 from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.raw import LETTERS
+from beam_talonone.schemas.shown import of_bytes
 from beam_talonone.talonone.errors import ConfigurationError, Unreachable
 from beam_talonone.transforms.pubsub.client import subscriber_client
 
@@ -66,7 +68,7 @@ class Kept:
             if message_id in self.known:
                 continue
             self.known.add(message_id)
-            lines.append(as_line(data) + b"\n")
+            lines.append(as_line(data, message_id) + b"\n")
             self._end += len(lines[-1])
             entries.append([message_id, self._end, ack_id])
         _append(self._file, b"".join(lines))
@@ -222,14 +224,17 @@ def check_subscription(subscription: str) -> None:
         reader.lease()
 
 
-def as_line(data: bytes) -> bytes:
-    """A message as one line that stands for it: JSON in one line, and what is no such line as a JSON text."""
+def as_line(data: bytes, message_id: str) -> bytes:
+    """A message as one line that stands for it: JSON in one line, and what is no such line as a letter around it."""
     if data and b"\n" not in data and b"\r" not in data and not data.isspace():
         return data
     try:
         return jsonio.one_line(data)
     except ValueError:
-        return jsonio.dumps(data.decode("utf-8", "replace"))
+        found = of_bytes(data)
+        return jsonio.dumps(
+            {"kind": LETTERS, "record": found.record, "source": {"message_id": message_id}, **found.marks()}
+        )
 
 
 def _open(path: Path, size: int) -> int:

@@ -16,7 +16,6 @@ from beam_talonone.pipelines.folder import MANIFEST, JobFolder, started_with
 from beam_talonone.pipelines.ingest import PATIENCE, letter_of
 from beam_talonone.pipelines.interruptible import interruptible
 from beam_talonone.pipelines.journal import Journal, replay_journal
-from beam_talonone.pipelines.letters import LETTERS
 from beam_talonone.pipelines.letters_altered import WHAT_TO_DO
 from beam_talonone.pipelines.newer import Related, left_of, related
 from beam_talonone.pipelines.options import BackfillOptions
@@ -24,6 +23,7 @@ from beam_talonone.pipelines.replay_stream import REPLAYS, no_stream_in, note_ap
 from beam_talonone.pipelines.sinks import whose
 from beam_talonone.pipelines.spool_rows import read_origin
 from beam_talonone.pipelines.stopping import RESUME, STOP
+from beam_talonone.schemas.raw import LETTERS
 from beam_talonone.schemas.reasons import Reason, Stage
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.outcome import DONE, End, Outcome

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 
 from beam_talonone.pipelines.folder import decoded
-from beam_talonone.pipelines.letters import LETTERS
 from beam_talonone.pipelines.options import KINDS
 from beam_talonone.pipelines.spool import get_meta
+from beam_talonone.schemas.raw import LETTERS
 from beam_talonone.schemas.records import LOOKUPS
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.letters import rfc3339

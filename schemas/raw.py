@@ -4,6 +4,9 @@ from typing import Any
 
 import msgspec
 
+LETTERS = "dead_letters"
+"""The kind of what a replay reads."""
+
 
 class Raw(msgspec.Struct, frozen=True, array_like=True):
     """One record as it came, or the place where a file could not be read.

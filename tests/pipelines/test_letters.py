@@ -9,10 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from beam_talonone.pipelines.letters import LETTERS, open_letter
+from beam_talonone.pipelines.letters import open_letter
 from beam_talonone.pipelines.spool_rows import Laying
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.raw import Raw
+from beam_talonone.schemas.raw import LETTERS, Raw
 from beam_talonone.schemas.reasons import Reason, Stage
 from beam_talonone.schemas.shown import Shown, of_bytes, of_value, shown
 from beam_talonone.talonone.build import BuildOptions

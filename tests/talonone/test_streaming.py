@@ -2,6 +2,7 @@
 
 import threading
 import time
+from base64 import b64decode
 from collections import Counter
 
 import pytest
@@ -75,6 +76,15 @@ def test_a_letter_says_what_came_and_from_where(api, folder):
         assert second["record"]["attributes"] == {"bad": 1}
         assert one.letters.attributes[1] == {"kind": "orders", "reason": "unknown_attribute", "job": "job-1"}
         assert one.counts("orders") == {"read": 2, "dead_lettered": 2}
+
+
+def test_a_binary_message_keeps_its_bytes(api, folder):
+    with stream(api, folder) as one:
+        one.poison(b"\x00\xfforder", "m1")
+        one.settled()
+        [letter] = one.letters.lines
+        assert (letter["record"], letter["altered"]) == ("\x00\ufffdorder", True)
+        assert b64decode(letter["record_base64"]) == b"\x00\xfforder"
 
 
 @pytest.mark.parametrize("slow", [False, True])

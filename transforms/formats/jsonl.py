@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from typing import IO
 
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.raw import Raw
-from beam_talonone.transforms.formats.lines import BOM, TooLong, Unended, check_utf8, chunks, lines
+from beam_talonone.schemas.raw import LETTERS, Raw
+from beam_talonone.transforms.formats.lines import BOM, LONGEST, TooLong, Unended, check_utf8, chunks, lines
 from beam_talonone.transforms.formats.shard import Cursor, Cut, Shard
+
+LONGEST_LETTER = 8 * LONGEST
+"""Bytes: a dead letter has more than the record in it, which may be as long as a record can be."""
 
 
 def cuts(handle: IO[bytes], shard_bytes: int) -> Iterator[Cut]:
@@ -35,11 +38,12 @@ def read(handle: IO[bytes], shard: Shard, cursor: Cursor) -> Iterator[Raw]:
     pieces = chunks(handle, gzipped=shard.format.gzip, start=shard.start, end=shard.end)
     if cursor.position == 1:
         pieces = _checked(pieces)
-    for line in lines(pieces):
+    longest = LONGEST_LETTER if kind == LETTERS else LONGEST
+    for line in lines(pieces, longest):
         # Files that were joined have one in the middle.
         text = line.removeprefix(BOM) if line.startswith(BOM) else line
         if type(line) is TooLong:
-            why = "line longer than 16 MiB"
+            why = f"line longer than {longest >> 20} MiB"
             yield Raw(kind, file, cursor.position, "jsonl", bytes(line), None, why, whole_file=False, cut=True)
         elif text and not text.isspace():
             text = text[:-1] if text.endswith(b"\r") else text
