@@ -27,7 +27,7 @@ from beam_talonone.talonone.courier import SendOptions
 from beam_talonone.talonone.engine import Engine, EngineSettings
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopRun, TooManyDeadLetters
 from beam_talonone.talonone.http.address import check_base_url
-from beam_talonone.talonone.outcome import End, Outcome
+from beam_talonone.talonone.outcome import DONE, End, Outcome
 from beam_talonone.talonone.sealed import Damaged, damaged
 from beam_talonone.talonone.sessions import profile_of
 from beam_talonone.talonone.stats import since, snapshot
@@ -193,6 +193,8 @@ class Backfill:
         told = self._told(folder, name)
         self._fold(folder, connection, name, told)
         engine.memory.forget()
+        if self.options.command == "replay" or _any_applied(connection):
+            engine.was_accepted_before()
         began = snapshot(engine.stats)
         read, dead = read_and_dead(connection)
         if told.stats == [] and spool.get_meta(connection, f"begun {first}") is not None:
@@ -274,7 +276,7 @@ class Backfill:
             if chosen is None or number in chosen
         ]
         sessions = sorted({session for _, session in unnamed})
-        answers = self._the_engine().answers([get_customer_session(session) for session in sessions])
+        answers = self._the_engine().answers([get_customer_session(session) for session in sessions], helping=True)
         found = {session: profile_of(answer) for session, answer in zip(sessions, answers, strict=True)}
         connection.executemany(
             "UPDATE records SET customer = ? WHERE rec = ?", [(found[session] or "", rec) for rec, session in unnamed]
@@ -342,6 +344,11 @@ def read_and_dead(connection: Any) -> tuple[int, int]:
         "SELECT (SELECT COUNT(*) FROM records), (SELECT COUNT(*) FROM fates WHERE end = 'dead_lettered')"
     ).fetchone()
     return int(read), int(dead)
+
+
+def _any_applied(connection: Any) -> bool:
+    found = connection.execute("SELECT EXISTS (SELECT 1 FROM fates WHERE end IN (?, ?))", DONE).fetchone()
+    return bool(found[0])
 
 
 def slice_name(first: int) -> str:

@@ -6,6 +6,8 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Any
 
+import msgspec
+
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.operations import Operation, Says
 from beam_talonone.schemas.reasons import Reason
@@ -34,6 +36,7 @@ class Rule:
 RULES = (
     Rule(range(200, 300), Verdict.APPLIED, acted=True),
     Rule((401, 403), Verdict.STOP),
+    Rule((303,), Verdict.STOP, acted=True),
     Rule(range(300, 400), Verdict.STOP),
     Rule((409, 425), Verdict.RETRY),
     Rule((429,), Verdict.RETRY, slows=True),
@@ -84,10 +87,21 @@ class Answer:
     """Applied, but not by this request: it found the work done."""
     unreadable: str | None = None
     """Why its body could not be read; the status says what it means all the same."""
+    refused_at: int | None = None
+    """Of a refusal that may be about the API key: how many requests had left when it was known."""
+    api_key: int = 0
+    """And the number of that key."""
+    confirmed: bool = False
+    """And whether something else shows that it is about what was sent."""
 
     @property
     def ok(self) -> bool:
         return self.verdict is Verdict.APPLIED
+
+    @property
+    def definite(self) -> bool:
+        """True for a refusal after which it is known that the API did not act."""
+        return self.verdict is Verdict.REFUSED and self.reason is not None and self.reason.definite
 
     @property
     def pointer(self) -> str | None:
@@ -96,11 +110,12 @@ class Answer:
 
 def classify(row: Operation, status: int, body: bytes, retry_after: str | None, now: datetime) -> Answer:
     """The meaning of an answer to the operation `row`. `retry_after` is the header's text, `now` is in UTC."""
-    if 200 <= status < 300 and is_web_page(body):
-        return Answer(status, Verdict.RETRY, None, "a web page instead of the API's answer", body=body)
     if 200 <= status < 300:
-        return Answer(status, Verdict.APPLIED, None, "", body=body, acted=True)
-    if row.says.get(status) is Says.DONE:
+        odd = _not_the_apis(row, body)
+        if odd is None:
+            return Answer(status, Verdict.APPLIED, None, "", body=body, acted=True)
+        return Answer(status, Verdict.RETRY, None, f"status {status} with {odd}", body=body, acted=True)
+    if row.says.get(status) is Says.DONE and not is_web_page(body):
         return Answer(status, Verdict.APPLIED, None, "", body=body, acted=True, already=True)
     message, problems = read_error(body)
     titles = {problem.title.lower() for problem in problems}
@@ -123,6 +138,40 @@ def with_unreadable_body(row: Operation, answer: Answer, why: str) -> Answer:
         return replace(answer, verdict=Verdict.REFUSED, reason=Reason.REFUSED, message=message, unreadable=why)
     message = f"{answer.message} (the answer cannot be read: {why})" if answer.message else ""
     return replace(answer, message=message, unreadable=why)
+
+
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def _not_the_apis(row: Operation, body: bytes) -> str | None:
+    """What a 2xx carries instead of the API's answer, which is a JSON object or nothing; None when it is that.
+
+    Something on the way made it up or broke it off: the API may have done what was asked. What was read is left to
+    whoever reads, but for a page.
+    """
+    if not body.strip():
+        return None
+    if is_web_page(body):
+        return "a web page instead of the API's answer"
+    if row.is_read:
+        return None
+    try:
+        _OBJECT.decode(body.decode())
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return "a body that is not the API's answer, or only a part of it"
+    return None
+
+
+def proves_the_key(row: Operation, answer: Answer) -> bool:
+    """True for an answer that only the API gives, and only to a key that it accepts: a success, or its own words
+    about what was sent."""
+    if answer.verdict is Verdict.APPLIED:
+        return not row.is_read or answer.body.lstrip()[:1] in (b"", b"{")
+    if answer.status not in (400, 404, 409, 422) or (answer.status == 404 and row.creates):
+        return False
+    if answer.unreadable is not None:
+        return False
+    return bool(answer.problems) or answer.message != f"status {answer.status}"
 
 
 def is_web_page(body: bytes) -> bool:

@@ -4,7 +4,7 @@ Pure: the packing never sends, and `isolate` sends through a function it is give
 """
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 import msgspec
@@ -13,7 +13,7 @@ from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.request import Request
-from beam_talonone.talonone.answers import Answer
+from beam_talonone.talonone.answers import Answer, Verdict
 from beam_talonone.talonone.work import Key
 
 T = TypeVar("T")
@@ -133,19 +133,25 @@ async def isolate(
     numbers that were sent) go alone and the others together; without a pointer, or when it led nowhere, the halves
     go apart. A poisoned entry costs two or three requests where the API points at it, and two for each halving where
     it does not. `whole` are the statuses that tell of what all share: nobody is looked for then.
+
+    Where the answer may be about the API key (see talonone.suspects), both halves go before either is taken apart:
+    one that is accepted shows that the key is not to blame.
     """
     answers: dict[int, Answer] = {}
-    waiting = [(list(range(count)), True)]
+    waiting: list[tuple[list[int], bool, Answer | None]] = [(list(range(count)), True, None)]
     while waiting:
-        numbers, trust = waiting.pop()
-        answer = await send(numbers)
+        numbers, trust, known = waiting.pop()
+        answer = known or await send(numbers)
+        if len(numbers) > 1 and answer.verdict is Verdict.STOP:
+            waiting += [(half, trust, said) for half, said in await _both_halves(numbers, answer, send)]
+            continue
         if answer.ok or len(numbers) == 1 or answer.status in whole or not _concerns_entries(answer):
             answers.update((number, answer) for number in numbers)
             continue
         suspects = list(dict.fromkeys(pointed(answer, numbers))) if trust else []
         if not suspects or len(suspects) == len(numbers):
             middle = len(numbers) // 2
-            waiting += [(numbers[middle:], trust), (numbers[:middle], trust)]
+            waiting += [(numbers[middle:], trust, None), (numbers[:middle], trust, None)]
             continue
         guilty = False
         for sent, suspect in enumerate(suspects):
@@ -155,8 +161,23 @@ async def isolate(
             answers[suspect] = alone
             guilty = guilty or not alone.ok
         rest = [number for number in numbers if number not in answers]
-        waiting.append((rest, guilty))
+        waiting.append((rest, guilty, None))
     return [answers[number] for number in range(count)]
+
+
+async def _both_halves(numbers: list[int], whole: Answer, send: SendEntries) -> list[tuple[list[int], Answer]]:
+    """The halves of what was refused with `whole`, and their answers; the first half last, as it is looked at first.
+
+    Of two halves of which one is accepted the other one is what the whole was refused for, so its refusal counts as
+    known since then.
+    """
+    halves = numbers[: len(numbers) // 2], numbers[len(numbers) // 2 :]
+    first, second = [await send(half) for half in halves]
+    if first.ok and second.verdict is Verdict.STOP:
+        second = replace(second, refused_at=whole.refused_at, confirmed=True)
+    elif second.ok and first.verdict is Verdict.STOP:
+        first = replace(first, refused_at=whole.refused_at, confirmed=True)
+    return [(halves[1], second), (halves[0], first)]
 
 
 def _concerns_entries(answer: Answer) -> bool:

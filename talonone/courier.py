@@ -11,7 +11,8 @@ from beam_talonone.talonone.dispatcher import Ticket
 from beam_talonone.talonone.doubts import Found
 from beam_talonone.talonone.identity import idempotency_key
 from beam_talonone.talonone.readback import LOOKS
-from beam_talonone.talonone.sender import KEY_HOLDS, Sender, Trip
+from beam_talonone.talonone.sender import KEY_HOLDS, Sender
+from beam_talonone.talonone.trip import Trip
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +71,13 @@ class Courier:
     first_sent: float | None = None
     generation: int = 0
 
-    async def send(self, request: Request) -> Answer:
-        """Send the part's own request: the one that is journalled and read back after a crash."""
+    async def send(self, request: Request, *, takes_refusal: bool = False) -> Answer:
+        """Send the part's own request: the one that is journalled and read back after a crash.
+
+        With `takes_refusal`, one that may be about the API key is given back."""
         before = self.was_in_flight
         trip = Trip(request, self._keys(request, self.step), self.ticket, self.started, withdrawn=self.withdrawn)
+        trip.takes_refusal = takes_refusal
         if request.operation in LOOKS:
             trip.look = lambda: self.look(request)
         if before is not None:
@@ -85,9 +89,22 @@ class Courier:
 
     async def send_step(self, request: Request, name: str, identities: list[bytes] | None = None) -> Answer:
         """Send a further request of the same part, under a key of its own."""
-        return await self._answer(
-            Trip(request, self._keys(request, f"{self.step}/{name}", identities), self.ticket, _quiet)
-        )
+        return await self._answer(self._step(request, name, identities))
+
+    async def try_step(self, request: Request, name: str, identities: list[bytes]) -> Answer:
+        """As send_step; but a refusal that may be about the API key is given back, for `settle` to judge."""
+        trip = self._step(request, name, identities)
+        trip.takes_refusal = True
+        return await self._answer(trip)
+
+    async def settle(self, request: Request, name: str, identities: list[bytes], refusal: Answer) -> Answer:
+        """The final answer to a step that was refused: by that refusal, or by what it meets when it goes again."""
+        trip = self._step(request, name, identities)
+        trip.refused, trip.api_key, trip.confirmed = refusal, refusal.api_key, refusal.confirmed
+        return await self._answer(trip)
+
+    def _step(self, request: Request, name: str, identities: list[bytes] | None) -> Trip:
+        return Trip(request, self._keys(request, f"{self.step}/{name}", identities), self.ticket, _quiet)
 
     async def read(self, request: Request) -> Answer:
         """Send a request that reads."""

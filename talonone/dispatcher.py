@@ -37,6 +37,11 @@ class Departures:
         """Leaves that were given and not given back: requests that are under way."""
         return self._concurrency - self._free
 
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for leave to send."""
+        return len(self._waiting)
+
     def ask(self, number: int, start: Callable[[], bool]) -> None:
         """Call `start` when the ticket `number` may send. `start` returns False if it no longer wants to."""
         self._count += 1

@@ -26,11 +26,13 @@ from beam_talonone.talonone.memory import SessionMemory
 from beam_talonone.talonone.outcome import Outcome
 from beam_talonone.talonone.pacing import Pacer
 from beam_talonone.talonone.quiet import quiet_process
-from beam_talonone.talonone.sender import Sender, Trip
+from beam_talonone.talonone.sender import Sender
 from beam_talonone.talonone.shared_rate import Drawn, RateService, SharedRate
 from beam_talonone.talonone.shared_slots import Slots
 from beam_talonone.talonone.stats import Stats
+from beam_talonone.talonone.suspects import Evidence
 from beam_talonone.talonone.tracing import follow_provider
+from beam_talonone.talonone.trip import Trip
 
 WINDOW = 10_000
 """Jobs taken in and not yet done. A slice of a backfill fits in it: then every customer's first record may start."""
@@ -68,10 +70,12 @@ class Engine:
         hold_on: Callable[[StopRun], bool] | None = None,
         key_source: KeySource | None = None,
         rate_service: RateService | None = None,
+        *,
+        accepted_before: bool = False,
     ) -> None:
         """`hold_on` is asked when the key is refused or the address is wrong: True waits for it to be put right.
         Before that the key is read once more from `key_source`. With a `rate_service`, which ends with the engine,
-        the rate is shared with other processes."""
+        the rate is shared with other processes. `accepted_before`: the API has taken records of this job before."""
         route_to(settings.base_url, settings.http)
         quiet_process()
         follow_provider()
@@ -82,7 +86,7 @@ class Engine:
         self.pending = 0
         """Jobs taken in and not yet done."""
         self._key, self._key_source, self._rate_service = api_key, key_source, rate_service
-        self._hold_on = hold_on
+        self._hold_on, self._accepted_before = hold_on, accepted_before
         self._loop = uvloop.new_event_loop()
         self._inbox = Inbox(self._loop, self._guarded)
         self._changed = threading.Condition()
@@ -117,6 +121,19 @@ class Engine:
         """Take in a bulk that was in flight when an earlier process died, on the engine's thread."""
         self._intake.accept_pack(members, before)
 
+    def was_accepted_before(self) -> None:
+        """Tell it that the API has taken records of this job before: from any thread."""
+
+        def note() -> None:
+            self._sender.evidence.earlier = True
+
+        self.post(note)
+
+    @property
+    def worked(self) -> bool:
+        """True once the API has taken anything of this job."""
+        return self._sender.evidence.worked
+
     def flush_now(self) -> None:
         """Let half-filled bulks go, on the engine's thread."""
         self._intake.flush()
@@ -134,10 +151,13 @@ class Engine:
         """Why the API takes nothing from us for now: the key is refused, or the address is wrong."""
         return self._sender.refusal
 
-    def answers(self, requests: list[Request]) -> list[Answer]:
-        """The answers to requests that read, in their order: paced and retried like all, older than every job."""
+    def answers(self, requests: list[Request], *, helping: bool = False) -> list[Answer]:
+        """The answers to requests that read, in their order: paced and retried like all, older than every job.
+
+        With `helping`, a few that are refused as with a wrong key stop nothing: they are answered with that.
+        """
         self._raise_failure()
-        return asyncio.run_coroutine_threadsafe(self._answers(requests), self._loop).result()
+        return asyncio.run_coroutine_threadsafe(self._answers(requests, helping), self._loop).result()
 
     def flush(self) -> None:
         """Let half-filled bulks go."""
@@ -243,6 +263,7 @@ class Engine:
             self._sender = Sender(
                 client.send, self._departures, pacer, settings.base_url, settings.give_up_after, self.stats,
                 hold_on=self._hold_on, api_key=ApiKey(self._key, self._key_source, client.use_key),
+                evidence=Evidence(earlier=self._accepted_before),
             )  # fmt: skip
             self._intake = Intake(self._dispatcher, self._sender)
             departing = asyncio.create_task(self._departures.run())
@@ -268,13 +289,15 @@ class Engine:
         slots = Slots(self.settings.rate, service.limit, begins, service.among)
         return SharedRate(pacer, slots, draw, service.name, self.settings.give_up_after)
 
-    async def _answers(self, requests: list[Request]) -> list[Answer]:
-        return await asyncio.gather(*(self._read(request) for request in requests))
+    async def _answers(self, requests: list[Request], helping: bool) -> list[Answer]:
+        return await asyncio.gather(*(self._read(request, helping) for request in requests))
 
-    async def _read(self, request: Request) -> Answer:
+    async def _read(self, request: Request, helping: bool) -> Answer:
         ticket = Ticket(-1, (), _not_dispatched)
         try:
-            return await self._sender.final_answer(Trip(request, None, ticket, lambda generation, at: None))
+            trip = Trip(request, None, ticket, lambda generation, at: None)
+            trip.takes_refusal = helping
+            return await self._sender.final_answer(trip)
         finally:
             if ticket.has_leave:
                 self._departures.release()

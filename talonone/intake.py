@@ -180,23 +180,31 @@ class Bulk:
         # what the path names all entries share: where it is not there, none of them is to blame
         whole = (404,) if row.path else ()
         answers = await isolate(len(self._entries), self._send, pointed, whole=whole)
-        for number, (entry, answer) in enumerate(zip(self._entries, answers, strict=True)):
+        for number, (entry, refused_or_not) in enumerate(zip(self._entries, answers, strict=True)):
+            answer = refused_or_not
+            if answer.verdict is Verdict.STOP:
+                answer = await self._courier.settle(*self._part_of([number]), answer)
+                self._tries[number] += answer.tries
             if answer.ok or len(entry.members) == 1:
                 self._tell(entry.members, answer, self._tries[number])
             else:
                 await self._one_by_one(entry, self._tries[number])
 
     async def _send(self, numbers: list[int]) -> Answer:
-        entries = [self._entries[number] for number in numbers]
-        request = bulk_request([merged(entry.requests) for entry in entries])
+        request, name, identities = self._part_of(numbers)
         if len(numbers) == len(self._entries):
-            answer = await self._courier.send(request)
+            answer = await self._courier.send(request, takes_refusal=len(numbers) > 1)
         else:
-            members = [member for entry in entries for member in entry.members]
-            answer = await self._courier.send_step(request, "part", _identities(members))
+            answer = await self._courier.try_step(request, name, identities)
         for number in numbers:
             self._tries[number] += answer.tries
         return answer
+
+    def _part_of(self, numbers: list[int]) -> tuple[Request, str, list[bytes]]:
+        """The entries of these numbers as one request, the name of its step, and whose records travel in it."""
+        entries = [self._entries[number] for number in numbers]
+        members = [member for entry in entries for member in entry.members]
+        return bulk_request([merged(entry.requests) for entry in entries]), "part", _identities(members)
 
     async def _one_by_one(self, entry: Entry[Member], tries: int) -> None:
         """A merged entry was refused: its changes go apart, in order, so that only the bad one is lost."""

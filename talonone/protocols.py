@@ -47,13 +47,21 @@ async def carry_out(courier: Courier, work: Work, part: Part, known: Known) -> O
     try:
         outcome = await PROTOCOLS[part.protocol](courier, work, part, known)
     except CannotRead as error:
-        outcome = _unknown(courier, part, str(error))
+        outcome = _unread(courier, part, error)
     first_sent = courier.first_sent or outcome.first_sent
     bulk = OPERATIONS[part.request.operation].bulk
     return msgspec.structs.replace(
         outcome, attempts=courier.attempts, first_sent=first_sent, generation=courier.generation,
         pointer=in_whole(outcome.pointer, bulk, part.first),
     )  # fmt: skip
+
+
+def _unread(courier: Courier, part: Part, error: CannotRead) -> Outcome:
+    """The outcome of a part whose session could not be read back: known where the part cannot have acted."""
+    may_have_acted = courier.was_in_flight is not None or courier.first_sent is not None
+    if may_have_acted or error.answer is None or not error.answer.definite:
+        return _unknown(courier, part, str(error))
+    return msgspec.structs.replace(refused("get_customer_session", error.answer, 0), detail=str(error))
 
 
 async def plain(courier: Courier, work: Work, part: Part, known: Known) -> Outcome:
@@ -112,7 +120,12 @@ def _may_be_a_state(answer: Answer) -> bool:
 
 
 async def _by_state(courier: Courier, work: Work, part: Part, answer: Answer, wanted: dict[str, Any]) -> Outcome:
-    found = await read_session(courier, work.id)
+    try:
+        found = await read_session(courier, work.id)
+    except CannotRead:
+        if answer.unclear_before or answer.verdict is Verdict.UNKNOWN:
+            raise
+        return refused(part.request.operation, answer, 0)  # it did not act, for whatever reason
     state = None if found is None else found.get("state")
     if answer.unclear_before and _is_done(wanted, found):
         return _already(part)

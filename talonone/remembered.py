@@ -143,6 +143,10 @@ class Store:
         """An order is a dead letter."""
         self._connection.execute("INSERT OR REPLACE INTO dead VALUES (?, ?)", (session, now))
 
+    def any_ended(self) -> bool:
+        """True when any record has ended otherwise than as a dead letter."""
+        return self._connection.execute("SELECT 1 FROM ended LIMIT 1").fetchone() is not None
+
     def is_dead(self, session: str) -> bool:
         """True when a version of the order was a dead letter; others may have been applied."""
         return self._connection.execute("SELECT 1 FROM dead WHERE session = ?", (session,)).fetchone() is not None

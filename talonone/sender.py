@@ -7,19 +7,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
+from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat, get_customer_session
 from beam_talonone.schemas.reasons import Reason
-from beam_talonone.schemas.request import Request
 from beam_talonone.talonone import hooks
-from beam_talonone.talonone.answers import GATEWAY, Answer, Verdict, classify, is_web_page, with_unreadable_body
+from beam_talonone.talonone.accusations import accusation, is_accused, own_fault
+from beam_talonone.talonone.answers import GATEWAY, Answer, Verdict, classify, proves_the_key, with_unreadable_body
 from beam_talonone.talonone.api_key import ApiKey
 from beam_talonone.talonone.dispatcher import Departures, Ticket
-from beam_talonone.talonone.doubts import Look, judged
+from beam_talonone.talonone.doubts import judged
 from beam_talonone.talonone.errors import KeyRefused, StopRun, Unreachable, WrongAddress
 from beam_talonone.talonone.http.send import BadAddress, Send, TransportFailure
 from beam_talonone.talonone.pacing import Pacer
 from beam_talonone.talonone.patience import FIRST_WAIT, LONGEST_WAIT, Health, Patience, backoff
 from beam_talonone.talonone.stats import Stats
+from beam_talonone.talonone.suspects import Evidence, Fault, Suspects
+from beam_talonone.talonone.trip import Trip
 
 KEY_HOLDS = 23 * 3600.0
 """Seconds after its first try for which a request may go again under its key: the API keeps answers for 24 hours."""
@@ -34,32 +36,8 @@ FRESH_KEY_AFTER = 2
 """Answers 409 in a row after which a request takes a fresh key: an API that stores a 409 would replay it for ever."""
 
 
-@dataclass(slots=True)
-class Trip:
-    """What the sending of one request has met so far. `key` makes the key of a generation (0 is the first).
-
-    `started` is called before each first try under a generation, with the time in seconds since 1970: what it
-    writes is on disk before the request leaves. `withdrawn` takes that back when the API is known not to have acted.
-    `look` reads back whether it shows in what the API has.
-    """
-
-    request: Request
-    key: Callable[[int], str] | None
-    ticket: Ticket
-    started: Callable[[int, float], None]
-    generation: int = 0
-    tries: int = 0
-    conflicts: int = 0
-    unclear: bool = False
-    first_sent: float | None = None
-    withdrawn: Callable[[], None] = lambda: None
-    look: Look | None = None
-    noted: bool = False
-    """True while what `started` wrote stands."""
-    protected: bool = True
-    """False for what was sent so long ago that it goes again for another reason than its key: it was read back."""
-    api_key: int = 0
-    """Number of the API key that its last try left with."""
+PROBE = "beam-talonone"
+"""A session that is read to see whether the key is accepted. Nobody has it, and that is an answer, too."""
 
 
 class _Expired(Exception):
@@ -85,41 +63,54 @@ class Sender:
     api_key: ApiKey = field(default_factory=ApiKey)
     refusal: StopRun | None = None
     """What is waited for."""
+    evidence: Evidence = field(default_factory=Evidence)
     _refused: int = 0
     """Tries, one after the other, since it is waited for."""
     _refused_key: int = 0
     """Number of the API key that was refused when the waiting began."""
     _probing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _careful: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _under_way: int = 0
+    """Trips that have no final answer yet."""
+
+    def __post_init__(self) -> None:
+        self._suspects = Suspects(
+            self.evidence, self._need_not_wait, self._is_busy, self._reads, lambda: self.hold_on is not None
+        )
 
     async def final_answer(self, trip: Trip) -> Answer:
         """The answer to `trip` that no repeat would change.
 
         Raises StopRun when the run cannot go on: key refused, address wrong, API unreachable for too long.
         """
+        self._under_way += 1
+        try:
+            return await self._final_answer(trip)
+        finally:
+            self._under_way -= 1
+
+    async def _final_answer(self, trip: Trip) -> Answer:
         patience = Patience(id(trip))
         row = OPERATIONS[trip.request.operation]
         unsafe = not row.is_read and row.repeats(trip.request) is SafeToRepeat.NO
         trip.protected = not self._no_longer_protected(trip)
         while True:
             try:
-                answer = await self._next_try(trip, unsafe)
-                if answer.status in row.says:
-                    answer = await judged(row, answer, unclear=trip.unclear, look=trip.look)
-                if answer.verdict is Verdict.STOP:
-                    if await self._goes_with_another_key(trip, answer):
-                        continue
-                    raise self._refusal_of(answer)
-                self._check_path(trip, answer)
-            except (KeyRefused, WrongAddress) as why:
-                if self.hold_on is None or not self.hold_on(why):
-                    raise
-                self.refusal, self._refused_key = why, trip.api_key
+                tried, trip.refused = trip.refused or await self._next_try(trip, unsafe), None
+                if tried.status in row.says:
+                    tried = await judged(row, tried, unclear=trip.unclear, look=trip.look)
+                judgement = await self._judge(trip, tried)
+            except WrongAddress as why:
+                self._hold(why, trip)
                 continue
             except _Expired:
                 waited = "an earlier try may have acted, and its key expired before this one could leave"
                 return Answer(None, Verdict.UNKNOWN, None, waited, unclear_before=True, tries=trip.tries)
-            self.refusal, self._refused = None, 0
+            if judgement is None:
+                continue
+            answer = judgement
+            if answer.verdict is Verdict.STOP:
+                return replace(answer, tries=trip.tries)
             now = asyncio.get_running_loop().time()
             if answer.verdict is not Verdict.RETRY:
                 self.health.works(now)
@@ -214,7 +205,7 @@ class Sender:
         began = time.perf_counter()
         row = OPERATIONS[trip.request.operation]
         failed: TransportFailure | None = None
-        trip.api_key = self.api_key.number
+        trip.api_key, trip.number = self.api_key.number, self.evidence.leaves()
         try:
             reply = await self.send(trip.request, trip.key(trip.generation) if trip.key else None)
             answer = classify(row, reply.status, reply.body, reply.retry_after, datetime.now(UTC))
@@ -230,6 +221,8 @@ class Sender:
         self.stats.tried(row.name, answer.status, ms, retry=trip.tries > 1)
         if hooks.wanted():
             self._tell(trip, answer, failed, ms / 1000)
+        if proves_the_key(row, answer):
+            self._accepted(trip)
         if not (answer.acted or trip.unclear) and answer.verdict in (Verdict.RETRY, Verdict.STOP):
             trip.withdrawn()
             trip.noted = False
@@ -290,23 +283,6 @@ class Sender:
         if isinstance(failure, BadAddress) and self.health.last_success is None:
             raise WrongAddress(f"{self.api} cannot be reached: {failure}. Is --base-url (TALONONE_BASE_URL) right?")
 
-    def _check_path(self, trip: Trip, answer: Answer) -> None:
-        """Before the first success: is this the API at all?"""
-        if self.health.last_success is not None or answer.status is None:
-            return
-        operation = OPERATIONS[trip.request.operation]
-        says = f"{self.api} answers status {answer.status} to {operation.name}"
-        if is_web_page(answer.body):
-            raise WrongAddress(f"{says} with a web page: is --base-url (TALONONE_BASE_URL) right?")
-        if answer.status != 404:
-            return
-        if answer.body and not answer.body.lstrip().startswith(b"{"):
-            raise WrongAddress(f"{says}, but not in its words: is the path in --base-url (TALONONE_BASE_URL) right?")
-        if operation.creates:
-            raise WrongAddress(
-                f"{says}, which creates what it does not find: is the path in --base-url (TALONONE_BASE_URL) right?"
-            )
-
     def _check_outage(self, now: float, answer: Answer) -> None:
         down = self.health.down_for(now)
         if self.give_up_after is not None and down >= self.give_up_after:
@@ -315,18 +291,94 @@ class Sender:
                 f" {self.give_up_after:g}); the last failure: {answer.message}; go on with --resume"
             )
 
-    async def _goes_with_another_key(self, trip: Trip, answer: Answer) -> bool:
-        """Whether there is another API key now than the one that was refused: then all go on with that."""
-        if answer.status not in (401, 403) or not await self.api_key.changed(trip.api_key):
+    def _accepted(self, trip: Trip) -> None:
+        """A request was accepted: only that ends the waiting for the key or the address."""
+        self.evidence.accepts(trip.api_key, trip.number, probe=trip.probe)
+        if not trip.probe and trip.api_key == self.api_key.number:
+            self.refusal, self._refused = None, 0
+        self._suspects.look()
+
+    async def _judge(self, trip: Trip, answer: Answer) -> Answer | None:
+        """`answer` as it is to be taken, where it is about the request alone; None when that is to be tried again.
+
+        Raises KeyRefused or WrongAddress when that is to blame and is not waited for.
+        """
+        if not is_accused(trip.request, answer, first=not self.evidence.ever):
+            return answer
+        if answer.status in (401, 403) and await self._has_another_key(trip):
+            return None
+        refused_at = answer.refused_at
+        if refused_at is None:
+            refused_at = self.evidence.refuses(trip.api_key, trip.number, again=trip.confirmed)
+            self._suspects.look()
+        if self.refusal is not None:
+            return self._hold(accusation(self.api, self.api_key, trip.request, answer), trip, answer)
+        given_back = trip.takes_refusal and answer.verdict is Verdict.STOP
+        if given_back and not self.evidence.too_many:
+            return replace(answer, refused_at=refused_at, api_key=trip.api_key)
+        fault = await self._suspects.fault(trip.api_key, refused_at)
+        if self.stopping.is_set():
+            raise StopRun("stopped")
+        if fault is Fault.COMMON and not (answer.status in (401, 403) and await self._has_another_key(trip)):
+            return self._hold(accusation(self.api, self.api_key, trip.request, answer), trip, answer)
+        if fault is not Fault.OWN:
+            return self._not_again(trip, answer)
+        if given_back:
+            return replace(answer, refused_at=refused_at, api_key=trip.api_key)
+        if answer.verdict is not Verdict.STOP:
+            return answer
+        if not trip.confirmed:
+            trip.confirmed = True
+            await self._pause(backoff(1, self.rng, REFUSED_FIRST_WAIT))
+            return self._not_again(trip, answer)
+        return own_fault(answer, unclear=trip.unclear, row=OPERATIONS[trip.request.operation])
+
+    def _hold(self, why: StopRun, trip: Trip, answer: Answer | None = None) -> Answer | None:
+        """Wait until the key or the address has been put right, or raise `why`."""
+        if self.hold_on is None or not self.hold_on(why):
+            raise why
+        if self.refusal is None:
+            self.evidence.forget()
+        self.refusal, self._refused_key = why, trip.api_key
+        return None if answer is None else self._not_again(trip, answer)
+
+    def _not_again(self, trip: Trip, answer: Answer) -> Answer | None:
+        """None when the request may go again after `answer`; else what it ends with."""
+        trip.unclear = trip.unclear or answer.acted
+        return replace(answer, verdict=Verdict.UNKNOWN) if self._no_longer_protected(trip) else None
+
+    def _need_not_wait(self, key: int) -> bool:
+        return self.refusal is not None or self.api_key.number != key or self.stopping.is_set()
+
+    def _is_busy(self, suspects: int) -> bool:
+        return self._under_way > suspects or self.departures.waiting > 0
+
+    async def _reads(self) -> bool | None:
+        """Whether the key and the address are good for reading what is not there; None when the API fails."""
+        trip = Trip(
+            get_customer_session(PROBE), None, Ticket(-1, (), _never), lambda generation, at: None, probe=True
+        )
+        answer = await self._try(trip)
+        if is_accused(trip.request, answer, first=True):
             return False
+        if answer.verdict is not Verdict.RETRY:
+            self._accepted(trip)
+            return True
+        now = asyncio.get_running_loop().time()
+        self.health.fails(now, id(self), reachable=False)
+        self._check_outage(now, answer)
+        await self._pause(backoff(4, self.rng))
+        return None
+
+    async def _has_another_key(self, trip: Trip) -> bool:
+        """Whether there is another API key now than the one that was refused: then all go on with that."""
+        if not await self.api_key.changed(trip.api_key):
+            return False
+        self.evidence.use(self.api_key.number)
         if isinstance(self.refusal, KeyRefused) and self._refused_key < self.api_key.number:
             self.refusal, self._refused = None, 0
         return True
 
-    def _refusal_of(self, answer: Answer) -> StopRun:
-        if answer.status in (401, 403):
-            return self.api_key.refused(self.api, answer.status)
-        return WrongAddress(
-            f"{self.api} answered with a redirect (status {answer.status}); --base-url (TALONONE_BASE_URL) must be"
-            " the deployment's own address"
-        )
+
+async def _never(ticket: Ticket) -> None:
+    raise RuntimeError("a request that reads by itself is never dispatched")

@@ -240,7 +240,7 @@ class Sequencer(Generic[T]):
         self._number += 1
         self._parked[self._number] = one.work.identity
         self._parked_by_session.setdefault(one.work.sessions[0], []).append(self._number)
-        pause = max(min(LONGEST_PAUSE, 2.0**one.looks), len(self._parked) / self.looks_per_second)
+        pause = max(min(LONGEST_PAUSE, 2.0 ** min(one.looks, 16)), len(self._parked) / self.looks_per_second)
         one.looks += 1
         heapq.heappush(self._due, (min(now + pause, one.since + self.wait_for_order), self._number))
 

@@ -99,6 +99,8 @@ class Streaming:
 
     def start(self) -> None:
         """To be called once, from any thread."""
+        if self.store.any_ended():
+            self.engine.was_accepted_before()
         self.engine.post(self._tick)
 
     def arrived(self, work: Work, message: Message) -> None:

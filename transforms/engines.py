@@ -191,12 +191,14 @@ def make_engine(config: EngineConfig) -> Engine:
 def engine_for(config: EngineConfig) -> Engine:
     """This process's engine for `config`, made when it is first asked for."""
     with _lock:
-        engine = _engines.get(config)
+        engine, worked = _engines.get(config), False
         if engine is not None and engine.failure is not None:
             engine.close()  # what stopped it may be mended: another try begins anew
-            engine = None
+            worked, engine = engine.worked, None
         if engine is None:
             engine = _engines[config] = make_engine(config)
+            if worked:
+                engine.was_accepted_before()
         return engine
 
 

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.reasons import Reason
-from beam_talonone.talonone.answers import LONGEST_MESSAGE, Verdict, classify, read_error, seconds_to_wait
+from beam_talonone.talonone.answers import (
+    LONGEST_MESSAGE,
+    Verdict,
+    classify,
+    proves_the_key,
+    read_error,
+    seconds_to_wait,
+)
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 EVENT = OPERATIONS["track_event_v2"]
@@ -119,9 +126,56 @@ def test_no_header_raises(header):
     assert found is None or found >= 0
 
 
-@pytest.mark.parametrize("status", [200, 201])
-def test_a_web_page_is_no_answer(status):
-    """A login page or a wrong host answers 200 to everything: nothing of it was done."""
-    answer = classify(EVENT, status, b"\n<!doctype html><p>Sign in", None, NOW)
-    assert (answer.verdict, answer.acted) == (Verdict.RETRY, False)
-    assert classify(EVENT, status, b'{"effects":[]}', None, NOW).ok
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 206, 226, 299])
+@pytest.mark.parametrize(
+    "body", [b"\n<!doctype html><p>Sign in", b'{"effects":[{"camp', b"[]", b'"ok"', b"null", b"OK", b"\xff\xfe{}"]
+)
+def test_a_2xx_without_the_apis_answer_may_have_acted(status, body):
+    """A login page, a proxy's own words, or an answer that broke off: what was asked may have been done before."""
+    answer = classify(EVENT, status, body, None, NOW)
+    assert (answer.verdict, answer.acted) == (Verdict.RETRY, True)
+    assert not proves_the_key(EVENT, answer)
+
+
+@pytest.mark.parametrize("body", [b"", b" \n", b'{"effects":[]}', b'{"name":"x"}'])
+def test_a_2xx_with_an_object_or_nothing_is_a_success(body):
+    answer = classify(EVENT, 200, body, None, NOW)
+    assert answer.ok
+    assert proves_the_key(EVENT, answer)
+
+
+@pytest.mark.parametrize("body", [b"[1]", b"[1", b"plain"])
+def test_what_is_read_is_left_to_whoever_reads(body):
+    read = OPERATIONS["get_customer_session"]
+    answer = classify(read, 200, body, None, NOW)
+    assert answer.ok
+    assert not proves_the_key(read, answer)
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 520])
+def test_a_page_does_not_outrank_a_5xx(status):
+    answer = classify(EVENT, status, b"<html>bad gateway</html>", None, NOW)
+    assert (answer.verdict, answer.acted) == (Verdict.RETRY, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "proves"),
+    [
+        (400, b'{"message":"bad"}', True),
+        (409, b'{"errors":[{"title":"busy"}]}', True),
+        (422, b'{"message":"bad"}', True),
+        (400, b"<html>bad request</html>", False),
+        (400, b"", False),
+        (429, b'{"message":"slow down"}', False),
+        (403, b'{"message":"no"}', False),
+        (413, b'{"message":"too large"}', False),
+        (503, b'{"message":"down"}', False),
+    ],
+)
+def test_what_proves_that_the_key_is_accepted(status, body, proves):
+    assert proves_the_key(EVENT, classify(EVENT, status, body, None, NOW)) is proves
+
+
+def test_a_404_of_what_creates_proves_nothing():
+    update = OPERATIONS["update_customer_session_v2"]
+    assert not proves_the_key(update, classify(update, 404, b'{"message":"not found"}', None, NOW))

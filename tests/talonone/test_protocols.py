@@ -50,6 +50,7 @@ def erasure():
 def carry(api, work, *, known=None, in_flight=None, started=None, **options):
     async def main():
         async with way(api, give_up_after=None) as w:
+            w.sender.evidence.earlier = True
             courier = Courier(
                 w.sender, w.ticket(), [work.identity], "0:x", SendOptions(**options),
                 lambda generation, at: None if started is None else started.append(generation), in_flight,
@@ -159,14 +160,52 @@ def test_a_poisoned_order_is_refused_as_what_it_is():
     assert (outcome.reason, outcome.detail) == ("refused", "an odd order; Odd: an odd order")
 
 
-def test_a_session_that_cannot_be_read_is_an_unknown_outcome():
+class Firewall(FakeApi):
+    """Something in front of it refuses to show the session `o`."""
+
+    def get_customer_session(self, request):
+        mine = request.path["customerSessionId"] == "o"
+        return Reply(403, b"<html>no</html>") if mine else super().get_customer_session(request)
+
+
+@pytest.mark.parametrize("work", [order("cancelled"), returns()])
+def test_a_session_that_must_not_be_read_before_anything_is_sent_is_a_refusal(work):
+    api = Firewall()
+    outcome = carry(api, work, look_first=True)
+    assert (outcome.end, outcome.reason, outcome.status) == (End.DEAD, "refused", 403)
+    assert outcome.operation == GET
+    assert set(api.operations) == {GET}, "nothing was sent"
+
+
+def test_a_refused_order_whose_session_must_not_be_read_is_a_refusal():
+    api = Firewall()
+    api.sessions["o"] = {"state": "cancelled"}
+    outcome = carry(api, order())
+    assert (outcome.end, outcome.reason, outcome.status, outcome.operation) == (End.DEAD, "refused", 400, PUT)
+
+
+def test_what_was_in_flight_and_must_not_be_read_is_unknown():
+    outcome = carry(Firewall(), order(), in_flight=InFlight(0, NOW - HOUR))
+    assert (outcome.end, outcome.reason) == (End.DEAD, "outcome_unknown")
+
+
+def test_a_session_that_cannot_be_read():
     api = having(order())
     api.faults = {1: Reply(405, b"")}
     outcome = carry(api, order(version=2))
-    assert (outcome.end, outcome.reason) == (End.DEAD, "outcome_unknown")
+    assert (outcome.end, outcome.reason, outcome.status) == (End.DEAD, "refused", 400), (
+        "it is known not to have acted"
+    )
     api.log.clear()
-    api.faults = {1: Reply(200, b"[]")}
-    assert carry(api, order(version=2)).reason == "outcome_unknown"
+    api.faults = dict.fromkeys(range(3), Reply(200, b"[]"))
+    before = InFlight(0, NOW - HOUR)
+    assert carry(api, order(version=2), in_flight=before).reason == "outcome_unknown"
+
+
+def test_a_session_is_read_again_when_its_answer_broke_off():
+    api = having(order())
+    api.faults = {1: Reply(200, b'{"customerSess'), 2: Reply(200, b"<html>")}
+    assert carry(api, order(version=2)).end is End.ALREADY_APPLIED
 
 
 @pytest.mark.parametrize("status", ["open", "completed", "cancelled"])

@@ -201,18 +201,24 @@ def test_a_refused_portion_is_pointed_at_in_the_whole_list(part, pointer, whole)
     ("body", "response"),
     [
         (b'{"code":"X","amount":1.50}', {"code": "X", "amount": jsonio.loads(b"1.50")}),
-        (b'[{"code":"X"}]', [{"code": "X"}]),
         (b'{"effects":[],"code":"X"}', {"effects": [], "code": "X"}),
         (b'{"effects":[["set"]],"createdCoupons":[]}', None),
         (b"", None),
-        (b"null", None),
-        (b"plain text", None),
     ],
 )
 def test_what_was_answered_to_a_call_is_kept_where_results_are_asked_for(body, response):
     outcome = carry(ScriptedApi(Reply(201, body)), REFERRAL, effects=True)
     assert (outcome.end, outcome.response) == (End.APPLIED, response)
     assert carry(ScriptedApi(Reply(201, body)), REFERRAL).response is None
+
+
+@pytest.mark.parametrize("body", [b'[{"code":"X"}]', b"null", b"plain text", b"\xff", b'{"code":"X'])
+def test_a_call_that_is_answered_with_anything_else_may_have_acted(body):
+    """Nothing keeps a repeat from making a second code, so there is none."""
+    api = ScriptedApi(Reply(201, body))
+    outcome = carry(api, REFERRAL, effects=True)
+    assert (outcome.end, outcome.reason, outcome.status) == (End.DEAD, "outcome_unknown", 201)
+    assert len(api.log) == 1
 
 
 def test_effects_of_a_call_are_effects():

@@ -81,7 +81,7 @@ def test_an_engine_stops_when_the_secret_holds_the_same_key(api, fake):
         api.accept(NEW)
         fake.reads.clear()
         with pytest.raises(KeyRefused) as raised:
-            engine.answers([get_customer_session("s")])
+            engine.answers([get_customer_session(str(number)) for number in range(30)])
         assert f"--api-key-secret {SECRET}, which was read once more and is still the same" in str(raised.value)
         assert len(fake.reads) == 1
     finally:

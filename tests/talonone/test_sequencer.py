@@ -11,7 +11,7 @@ from beam_talonone.schemas.parse import parse
 from beam_talonone.talonone.build import BuildOptions, build
 from beam_talonone.talonone.outcome import End, Outcome
 from beam_talonone.talonone.remembered import Store
-from beam_talonone.talonone.sequencer import Send, Sequencer, Settled
+from beam_talonone.talonone.sequencer import LONGEST_PAUSE, Send, Sequencer, Settled
 
 APPLIED, REFUSED = Outcome(End.APPLIED), Outcome(End.DEAD, "refused")
 TOO_EARLY = Outcome(End.DEAD, "order_not_closed", premature=True)
@@ -380,3 +380,15 @@ def test_thousands_that_wait_for_one_customer_are_not_compared_with_each_other()
     assert len(sent) == count
     assert [one.work.order() for one in sent] == sorted(one.work.order() for one in sent)
     assert 0 < compared < 60 * count
+
+
+def test_a_return_may_look_for_its_order_thousands_of_times():
+    """Days of --wait-for-order: the pause doubles until it is at its longest, and never overflows."""
+    lane, now = Sequencer(Store(), 0.0, 1e9), 0.0
+    (sent,) = lane.arrive(returned(0), "m", now)
+    for _ in range(3000):
+        assert lane.ended(sent.work, TOO_EARLY, now) == []
+        due = lane.next_due()
+        assert 0.0 < due - now <= LONGEST_PAUSE
+        now = due
+        (sent,) = lane.due(now)

@@ -9,7 +9,8 @@ from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.dispatcher import Departures, Dispatcher, Ticket
 from beam_talonone.talonone.http.send import Reply
 from beam_talonone.talonone.pacing import Pacer
-from beam_talonone.talonone.sender import Sender, Trip
+from beam_talonone.talonone.sender import Sender
+from beam_talonone.talonone.trip import Trip
 
 EPOCH = 1_700_000_000.0
 """What the wall clock shows when the loop's clock shows 0."""

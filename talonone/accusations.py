@@ -1,0 +1,63 @@
+"""Which answers may be about the API key or the address, and not about the request that met them. Pure."""
+
+from dataclasses import replace
+
+from beam_talonone.schemas.operations import OPERATIONS, Operation, SafeToRepeat
+from beam_talonone.schemas.reasons import Reason
+from beam_talonone.schemas.request import Request
+from beam_talonone.talonone.answers import Answer, Verdict, is_web_page
+from beam_talonone.talonone.api_key import ApiKey
+from beam_talonone.talonone.errors import StopRun, WrongAddress
+
+
+def is_accused(request: Request, answer: Answer, *, first: bool) -> bool:
+    """True when such an answer may be about the key or the address. `first` is True before the first success: then
+    it may not be the API at all.
+
+    Only what says yes or "not there" hints at a wrong address: a page with another status comes from a gateway.
+    """
+    if answer.verdict is Verdict.STOP:
+        return True
+    if not first or answer.status is None:
+        return False
+    if is_web_page(answer.body):
+        return 200 <= answer.status < 300 or answer.status in (404, 405)
+    if answer.status != 404:
+        return False
+    return _is_foreign(answer) or OPERATIONS[request.operation].creates
+
+
+def _is_foreign(answer: Answer) -> bool:
+    return bool(answer.body) and not answer.body.lstrip().startswith(b"{")
+
+
+def accusation(api: str, api_key: ApiKey, request: Request, answer: Answer) -> StopRun:
+    """What has to be put right if all requests to `api` meet an answer that is accused."""
+    if answer.status in (401, 403):
+        return api_key.refused(api, answer.status)
+    setting = "--base-url (TALONONE_BASE_URL)"
+    if answer.verdict is Verdict.STOP:
+        return WrongAddress(
+            f"{api} answered with a redirect (status {answer.status}); {setting} must be the deployment's own address"
+        )
+    says = f"{api} answers status {answer.status} to {request.operation}"
+    if is_web_page(answer.body):
+        return WrongAddress(f"{says} with a web page: is {setting} right?")
+    if _is_foreign(answer):
+        return WrongAddress(f"{says}, but not in its words: is the path in {setting} right?")
+    return WrongAddress(f"{says}, which creates what it does not find: is the path in {setting} right?")
+
+
+def own_fault(answer: Answer, *, unclear: bool, row: Operation) -> Answer:
+    """What a 401, a 403 or a redirect means that is about its request alone.
+
+    Something in front of the API may have given it, so it tells nothing of an earlier try that may have acted
+    (`unclear`).
+    """
+    said = "" if answer.message == f"status {answer.status}" else f": {answer.message}"
+    page = " with a web page" if is_web_page(answer.body) else ""
+    detail = f"refused with status {answer.status}{page}, while other requests with the same key are accepted{said}"
+    acts_again = row.repeat is not SafeToRepeat.BY_NATURE and not row.harmless
+    if (unclear or answer.acted) and acts_again:
+        return replace(answer, verdict=Verdict.UNKNOWN, message=detail)
+    return replace(answer, verdict=Verdict.REFUSED, reason=Reason.REFUSED, message=detail)
