@@ -42,11 +42,16 @@ def run(command: list[str]) -> Ended:
 
 
 def backfill(orders: Path, output: Path, url: str, rate: float) -> Ended:
-    """`beam-talonone backfill` of one file, as a user runs it."""
+    """`beam-talonone backfill` of one file of orders, as a user runs it."""
+    return backfill_of({"orders": orders}, output, url, rate)
+
+
+def backfill_of(inputs: dict[str, Path], output: Path, url: str, rate: float) -> Ended:
+    """The same of a file for each kind."""
     command = Path(sys.executable).with_name("beam-talonone")
+    files = [word for kind, path in inputs.items() for word in (f"--{kind}", str(path))]
     return run(
-        [str(command), "backfill", "--orders", str(orders), "--output", str(output), "--yes", "--rate", f"{rate:g}",
-         "--base-url", url]
+        [str(command), "backfill", *files, "--output", str(output), "--yes", "--rate", f"{rate:g}", "--base-url", url]
     )  # fmt: skip
 
 
