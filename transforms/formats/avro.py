@@ -13,7 +13,7 @@ import fastavro
 from beam_talonone.transforms.formats.avro_types import marked
 from beam_talonone.transforms.formats.errors import BadFile, BadRow
 from beam_talonone.transforms.formats.lines import CHUNK, LONGEST, TOO_LARGE
-from beam_talonone.transforms.formats.values import fields_of
+from beam_talonone.transforms.formats.values import fields_of, shown_fields
 
 MAGIC = b"Obj\x01"
 SYNC = 16
@@ -138,11 +138,13 @@ def read(
 
 def _record(kind: str, block: BytesIO, header: Header) -> dict[str, Any] | BadRow:
     # surrogateescape keeps the place in the block when a text is not UTF-8; fields_of finds it then.
+    began = block.tell()
     record = fastavro.schemaless_reader(block, header.schema, None, handle_unicode_errors="surrogateescape")
     try:
         return fields_of(kind, record)
     except BadRow as error:
-        return error
+        data = block.getbuffer()[began : block.tell()].tobytes()
+        return BadRow(str(error), shown_fields(kind, record), data)
 
 
 def read_header(handle: IO[bytes]) -> Header:

@@ -227,6 +227,9 @@ def read(handle: IO[bytes], shard: Shard, cursor: Cursor) -> Iterator[Raw]:
         for row in message[1]:
             if isinstance(row, str):
                 yield Raw(kind, file, cursor.position, format_name, None, None, row, whole_file=False)
+            elif isinstance(row, list):
+                why, fields, data = row
+                yield Raw(kind, file, cursor.position, format_name, None, fields, why, whole_file=False, data=data)
             else:
                 yield Raw(kind, file, cursor.position, format_name, None, with_body(kind, row), None)
             cursor.position += 1

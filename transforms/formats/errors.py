@@ -1,5 +1,7 @@
 """What can be wrong with an input before or while it is read."""
 
+from typing import Any
+
 
 class SourceError(ValueError):
     """An input that was asked for wrongly: a usage error. The message names it and says what to do."""
@@ -30,4 +32,12 @@ class BadFile(ValueError):
 
 
 class BadRow(ValueError):
-    """A row that cannot be taken apart; the file goes on after it. The message is the reason."""
+    """A row that cannot be taken apart; the file goes on after it. The message is the reason.
+
+    `fields` are what can be shown of it, packed for the wire, and `data` its own bytes, where they are known.
+    """
+
+    def __init__(self, why: str, fields: dict[str, Any] | None = None, data: bytes | None = None) -> None:
+        super().__init__(why)
+        self.fields = fields
+        self.data = data

@@ -8,8 +8,9 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from beam_talonone.transforms.formats.arrow_shown import shown_row
 from beam_talonone.transforms.formats.errors import BadFile, BadRow
-from beam_talonone.transforms.formats.values import fields_of, float_of_single
+from beam_talonone.transforms.formats.values import fields_of, float_of_single, shown_fields
 
 BATCH_ROWS = 1000
 ROWS_FREE, ROWS_PER_BYTE = 100_000, 100
@@ -95,20 +96,20 @@ def _rows(batch: Any) -> Iterator[dict[str, Any] | BadRow]:
         try:
             [row] = batch.slice(index, 1).to_pylist()
         except (ValueError, OverflowError, pa.ArrowException) as error:
-            yield BadRow(f"a value that cannot be read: {error}")
+            yield BadRow(f"a value that cannot be read: {error}", shown_row(batch.slice(index, 1)))
         else:
             yield row
 
 
 def _record(kind: str, row: dict[str, Any] | BadRow, converts: dict[str, Convert]) -> dict[str, Any] | BadRow:
     if isinstance(row, BadRow):
-        return row
+        return BadRow(str(row), shown_fields(kind, row.fields))
     try:
         for name, convert in converts.items():
             row[name] = convert(row[name])
         return fields_of(kind, row)
     except BadRow as error:
-        return error
+        return BadRow(str(error), shown_fields(kind, row))
 
 
 def plain_type(type_: Any) -> Any:

@@ -29,6 +29,39 @@ def fields_of(kind: str, record: Any) -> dict[str, Any]:
     return fields
 
 
+def shown_fields(kind: str, record: Any) -> dict[str, Any] | None:
+    """What can be shown of a record that `fields_of` does not take: text that is not UTF-8 becomes bytes. None where
+    the record is nested too deep, or is none at all."""
+    try:
+        return fields_of(kind, _with_bytes(record))
+    except (BadRow, RecursionError):
+        return None
+
+
+def _with_bytes(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_named(name): _with_bytes(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_with_bytes(item) for item in value]
+    if isinstance(value, str) and not _is_utf8(value):
+        return value.encode("utf-8", "surrogateescape")
+    return value
+
+
+def _named(name: Any) -> Any:
+    if isinstance(name, str) and not _is_utf8(name):
+        return name.encode("utf-8", "replace").decode()
+    return name
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def with_body(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
     """The `body` of a call is JSON in a string and is parsed; text that is not JSON is left as it is."""
     if kind == "calls" and isinstance(fields.get("body"), str):

@@ -139,7 +139,14 @@ class Rows:
 def encoded(row: dict[str, Any] | BadRow) -> bytes:
     """A record, or the reason why there is none, as it travels."""
     if isinstance(row, BadRow):
-        return encode(str(row)[:1000])
+        why = str(row)[:1000]
+        if row.fields is None and row.data is None:
+            return encode(why)
+        try:
+            body = encode([why, row.fields, row.data])
+        except (TypeError, ValueError, OverflowError, RecursionError):
+            return encode(why)
+        return body if len(body) + _values_in(row.fields) <= LONGEST else encode(why)
     try:
         body = encode(row)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -151,7 +158,7 @@ def encoded(row: dict[str, Any] | BadRow) -> bytes:
 
 
 def _values_in(value: Any) -> int:
-    found, level = 0, [value]
+    found, level = 0, [] if value is None else [value]
     while level:
         found += len(level)
         level = [
