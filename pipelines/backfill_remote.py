@@ -50,12 +50,12 @@ def _run_remote(options: GraphOptions, notice: Notice) -> int:
     options = replace(options, here=is_in_process(settings) or is_ours(settings))
     find_prism(settings)
     _check(options, notice, dataflow=dataflow)
+    if dataflow:
+        check_code(settings)  # before Beam looks for a bucket of its own, which takes minutes where it cannot
     try:
         pipeline = create_pipeline(options, runner, settings)
     except ValueError as error:  # of Beam's, on options that are missing or wrong
         raise ConfigurationError(f"--runner={runner_name(settings)}: {last_line(error)}") from None
-    if dataflow:
-        check_code(pipeline.options)
     place = Place(options.output)
     with taken(place):
         if not claim(place, options):

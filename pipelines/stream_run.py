@@ -371,13 +371,13 @@ def _submit(options: StreamOptions, settings: Any, notice: Callable[[str], None]
     from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 
     check_here(options.engine_config(), notice, elsewhere=True)
+    check_code(settings)  # before Beam looks for a bucket of its own, which takes minutes where it cannot
     check_rate_service(options.engine_config(), elsewhere=notice)
     settings.view_as(StandardOptions).streaming = True
     try:
         pipeline = create_pipeline(options, DataflowRunner(), settings)
     except ValueError as error:  # of Beam's, on options that are missing or wrong
         raise ConfigurationError(f"--runner={runner_name(settings)}: {last_line(error)}") from None
-    check_code(pipeline.options)
     result = pipeline.run()
     if result.has_job:  # a template is written down, and launched later
         notice(f"the job {result.job_id()} was started on Dataflow; `gcloud dataflow jobs drain` stops it")

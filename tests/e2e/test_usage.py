@@ -67,7 +67,11 @@ GOOD = "backfill --orders {}/orders.jsonl --output {}/out --base-url http://127.
         (GOOD + " -- --direct_num_workers=4", "--direct_num_workers"),
         (GOOD + " -- --no_such_option=1", "--no_such_option"),
         (GOOD + " -- --runner=DataflowRunner", "Dataflow's workers have no folder of this machine"),
-        (GOOD + " --output=gs://b/out -- --runner=DataflowRunner", "Missing required option: region"),
+        (GOOD + " --output=gs://b/out -- --runner=DataflowRunner", "--setup_file"),
+        (
+            GOOD + " --output=gs://b/out -- --runner=DataflowRunner --sdk_container_image=i",
+            "Missing required option: region",
+        ),
         (GOOD + " -- --runner=DaskRunner", "DaskRunner"),
         (GOOD + " --shards 2", "--shards"),
         (GOOD + " --no-wait", "--no-wait"),
