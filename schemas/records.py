@@ -12,7 +12,6 @@ from pydantic import (
     ConfigDict,
     Field,
     StrictBool,
-    StrictInt,
     field_validator,
     model_validator,
 )
@@ -20,11 +19,11 @@ from pydantic_core import PydanticCustomError
 
 from beam_talonone.schemas.body import MAX_BULK, MAX_IDENTIFIERS, check_cart
 from beam_talonone.schemas.content import EventContent, ReturnContent, SessionContent
-from beam_talonone.schemas.types import Amount, Code, Count, Id, Instant, Sku, Text
+from beam_talonone.schemas.types import Amount, Code, Count, Id, Instant, Sku, Text, Whole
 
 Attributes = dict[Text, Any]
 Costs = dict[Text, Amount | None]
-Version = Annotated[StrictInt, Field(ge=-(2**63), le=2**63 - 1)]
+Version = Annotated[Whole, Field(ge=-(2**63), le=2**63 - 1)]
 """What 64 bits hold: it is sorted by, on disk and across shuffles."""
 
 
@@ -61,8 +60,8 @@ class ExperimentVariantAllocation(BaseModel):
     """The variant of an experiment that was chosen for an order. The API's own spelling of its fields works too."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
-    experiment_id: Annotated[StrictInt, Field(validation_alias=AliasChoices("experiment_id", "experimentID"))]
-    variant_id: Annotated[StrictInt, Field(validation_alias=AliasChoices("variant_id", "variantID"))]
+    experiment_id: Annotated[Whole, Field(validation_alias=AliasChoices("experiment_id", "experimentID"))]
+    variant_id: Annotated[Whole, Field(validation_alias=AliasChoices("variant_id", "variantID"))]
 
 
 class Order(Record):
@@ -81,7 +80,7 @@ class Order(Record):
     identifiers: Annotated[list[Text], Field(max_length=MAX_IDENTIFIERS)] | None = None
     attributes: Attributes | None = None
     experiment_variant_allocations: list[ExperimentVariantAllocation] | None = None
-    evaluable_campaign_ids: list[StrictInt] | None = None
+    evaluable_campaign_ids: list[Whole] | None = None
     response_content: list[SessionContent] | None = None
 
     @field_validator("items")
@@ -94,7 +93,7 @@ class Order(Record):
 class ReturnItem(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
     sku: Sku | None = None
-    position: Annotated[StrictInt, Field(ge=0)] | None = None
+    position: Annotated[Whole, Field(ge=0)] | None = None
     quantity: Count
 
     @model_validator(mode="after")
@@ -117,8 +116,8 @@ class Return(Record):
 
 class Audiences(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
-    add: Annotated[list[StrictInt], Field(max_length=MAX_BULK)] | None = None
-    remove: Annotated[list[StrictInt], Field(max_length=MAX_BULK)] | None = None
+    add: Annotated[list[Whole], Field(max_length=MAX_BULK)] | None = None
+    remove: Annotated[list[Whole], Field(max_length=MAX_BULK)] | None = None
 
     @model_validator(mode="after")
     def _one_request_is_enough(self) -> "Audiences":
@@ -151,7 +150,7 @@ class Event(Record):
     store_id: Id | None = None
     connected_session_id: Id | None = None
     """The closed session that an advanced event (v3) refers to."""
-    evaluable_campaign_ids: list[StrictInt] | None = None
+    evaluable_campaign_ids: list[Whole] | None = None
     response_content: list[EventContent] | None = None
     """What both APIs of events answer with; `build` refuses what the one in use does not know."""
 

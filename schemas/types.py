@@ -22,7 +22,25 @@ _SHORT = re.compile(r"(?:0|-?[1-9]\d{0,14})(?:\.\d{0,8}[1-9])?", re.ASCII)
 _DECIMAL = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
 
 
+def whole(value: Any) -> Any:
+    """A decimal or float without a fraction as the integer it is; everything else unchanged.
+
+    Warehouses have all of their integers as decimals, and some tools make floats of them.
+    """
+    if isinstance(value, Decimal) and value.is_finite() and -ID_MAX < value.adjusted() < ID_MAX:
+        number = int(value)
+        return number if number == value else value
+    if isinstance(value, float) and value.is_integer() and abs(value) < EXACT:
+        return int(value)
+    return value
+
+
+EXACT = 2.0**53
+"""From here on a float does not tell an integer from the next one."""
+
+
 def _as_id(value: Any) -> Any:
+    value = whole(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value
@@ -42,7 +60,10 @@ Code = Annotated[str, StringConstraints(strict=True, max_length=CODE_MAX), Befor
 
 _WIDE = Context(prec=2 * MAX_DIGITS + 2)
 
-Count = Annotated[int, Field(strict=True, ge=1)]
+Whole = Annotated[int, Field(strict=True), BeforeValidator(whole)]
+"""An integer, judged by value: the decimal 3.00 is one."""
+
+Count = Annotated[int, Field(strict=True, ge=1), BeforeValidator(whole)]
 
 
 def _as_amount(value: Any) -> Decimal:

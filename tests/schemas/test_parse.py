@@ -96,7 +96,7 @@ INVALID = [
     (items(ITEM, {**ITEM, "quantity": 0}), Reason.INVALID_FIELD, "/items/1/quantity"),
     (items({**ITEM, "quantity": -1}), Reason.INVALID_FIELD, "/items/0/quantity"),
     (items({**ITEM, "quantity": True}), Reason.INVALID_FIELD, "/items/0/quantity"),
-    (items({**ITEM, "quantity": Decimal("1.0")}), Reason.INVALID_FIELD, "/items/0/quantity"),
+    (items({**ITEM, "quantity": Decimal("1.5")}), Reason.INVALID_FIELD, "/items/0/quantity"),
     (items({**ITEM, "quantity": "1"}), Reason.INVALID_FIELD, "/items/0/quantity"),
     (items({**ITEM, "quantity": None}), Reason.MISSING_FIELD, "/items/0/quantity"),
     (items({"quantity": 1}), Reason.MISSING_FIELD, "/items/0/sku"),

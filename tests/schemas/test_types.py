@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.types import Amount, Code, Id, Sku, micros, parse_instant
+from beam_talonone.schemas.types import Amount, Code, Count, Id, Sku, Whole, micros, parse_instant
 
 ID, SKU, CODE, AMOUNT = TypeAdapter(Id), TypeAdapter(Sku), TypeAdapter(Code), TypeAdapter(Amount)
 
@@ -37,7 +37,10 @@ def test_an_integer_id_is_its_digits(number, text):
         "🛒" * 1001,
         True,
         1.5,
-        Decimal("1.0"),
+        Decimal("1.5"),
+        Decimal("1E+1000"),
+        2.0**53,
+        float("nan"),
         None,
         ["a"],
         {"a": 1},
@@ -51,6 +54,19 @@ def test_an_integer_id_is_its_digits(number, text):
 def test_what_is_no_id(value):
     with pytest.raises(ValidationError):
         ID.validate_python(value)
+
+
+@pytest.mark.parametrize("kind", [Decimal, float])
+def test_a_number_without_a_fraction_is_an_integer_whatever_its_type(kind):
+    assert ID.validate_python(kind(4711)) == SKU.validate_python(kind("4711.0")) == "4711"
+    assert TypeAdapter(Count).validate_python(kind(3)) == 3
+    assert TypeAdapter(Whole).validate_python(kind(-3)) == -3
+    with pytest.raises(ValidationError):
+        TypeAdapter(Count).validate_python(kind("3.5"))
+
+
+def test_a_decimal_id_keeps_all_of_its_digits():
+    assert ID.validate_python(Decimal("1" + "0" * 37 + "7")) == "1" + "0" * 37 + "7"
 
 
 def test_codes_have_at_most_100_characters():

@@ -153,9 +153,37 @@ def test_damaged_gzip(folder):
     assert len(good(raws)) == 10
     assert [(position, why[:18]) for position, why, _ in broken(raws)] == [(11, "damaged gzip data:")]
     (folder / "plain.jsonl.gz").write_bytes(b"{}\n")
-    assert broken(read(folder / "plain.jsonl.gz"))[0][1].startswith("damaged gzip data: Not a gzipped file")
+    assert good(read(folder / "plain.jsonl.gz")) == [(1, b"{}")]
     (folder / "none.jsonl.gz").write_bytes(b"")
     assert broken(read(folder / "none.jsonl.gz")) == [(1, "the file is empty: not gzip data", True)]
+
+
+@pytest.mark.parametrize("shard_bytes", [1, 1 << 30])
+@pytest.mark.parametrize(("name", "text"), [("p.jsonl", b'{"a":1}\n' * 9), ("p.csv", b"a\n" + b"1\n" * 9)])
+def test_gzip_is_told_by_its_first_bytes_and_not_by_the_name(folder, name, text, shard_bytes):
+    path = folder / name
+    path.write_bytes(gzip.compress(text))
+    raws = read(path, shard_bytes=shard_bytes)
+    assert (len(raws), broken(raws)) == (9, [])
+
+
+@pytest.mark.parametrize(
+    ("start", "why"),
+    [
+        (b"PAR1", "this is parquet data and not jsonl: name the file so, or say --format parquet"),
+        (b"Obj\x01", "this is avro data and not jsonl: name the file so, or say --format avro"),
+        (b"BZh91", "this is bzip2 data: unpack it first, or pack it with gzip"),
+        (b"\x28\xb5\x2f\xfd", "this is Zstandard data: unpack it first, or pack it with gzip"),
+    ],
+)
+def test_data_that_is_no_text_is_named(folder, start, why):
+    assert broken(read(write(folder, "other.jsonl", start + b"\0" * 20))) == [(1, why, True)]
+
+
+def test_avro_and_parquet_are_not_gzipped_as_a_whole(folder):
+    (folder / "p.avro").write_bytes(gzip.compress(b"Obj\x01"))
+    [(_, why, _)] = broken(read(folder / "p.avro"))
+    assert why == "this is gzip data: avro files compress inside, so unpack it first"
 
 
 # CSV

@@ -54,7 +54,7 @@ def match_files(pattern: str) -> list[FileInfo]:
         raise CannotList(f"{pattern}: cannot be listed: {in_words(error)}") from error
     found = [
         FileInfo(
-            data.path.removeprefix("./") if bare else data.path,
+            shown_name(data.path.removeprefix("./") if bare else data.path),
             data.size_in_bytes,
             data.last_updated_in_seconds or None,
         )
@@ -63,6 +63,21 @@ def match_files(pattern: str) -> list[FileInfo]:
     if not found:
         raise NoSuchInput(f"{pattern}: no file matches")
     return sorted(found, key=lambda info: info.path)
+
+
+def shown_name(path: str) -> str:
+    """A path as text that every file and database takes: bytes that are not UTF-8 as \\xe4."""
+    return path if path.isascii() else path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def real_name(path: str) -> str:
+    """The path that `shown_name` shows: itself, where that exists or is not local."""
+    if "\\x" not in path or "://" in path or os.path.lexists(path):
+        return path
+    return os.fsdecode(_ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), path.encode()))
+
+
+_ESCAPED = re.compile(rb"\\x([89a-f][0-9a-f])")
 
 
 def format_of(path: str, override: str | None = None) -> Format:
@@ -95,16 +110,44 @@ def check_kind(kind: str, format: Format) -> None:
         raise WrongFormat(f"{kind} cannot come as CSV, which is flat: give JSONL, Avro or Parquet")
 
 
+GZIP = b"\x1f\x8b"
+_PACKED = {
+    b"\x28\xb5\x2f\xfd": "Zstandard", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"PK\x03\x04": "zip",
+    b"\x04\x22\x4d\x18": "LZ4",
+}  # fmt: skip
+_OTHER = {b"Obj\x01": "avro", b"PAR1": "parquet"}
+
+
 @contextmanager
-def open_file(path: str, gzipped: bool = False) -> Iterator[IO[bytes]]:
-    """The file's bytes, unpacked where it is gzipped. Raises what the file system raises."""
+def open_file(path: str, format: str) -> Iterator[tuple[IO[bytes], bool]]:
+    """The file's bytes, and whether they were unpacked. Text that begins as gzip data does is unpacked, whatever the
+    name says. Raises BadFile for text that begins as other data, and what the file system raises."""
     # Unpacked here and not by Beam: its reader takes a truncated gzip file for a complete one.
-    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as handle:
-        if not gzipped:
-            yield handle
+    with FileSystems.open(real_name(path), compression_type=CompressionTypes.UNCOMPRESSED) as handle:
+        start = handle.read(8)
+        handle.seek(0)
+        if format not in LINE_FORMATS:
+            if start.startswith(GZIP):
+                raise BadFile(f"this is gzip data: {format} files compress inside, so unpack it first")
+            yield handle, False
+            return
+        _check_text(start, format)
+        if not start and path.lower().endswith(".gz"):
+            raise BadFile("the file is empty: not gzip data")
+        if not start.startswith(GZIP):
+            yield handle, False
             return
         with gzip.GzipFile(fileobj=handle, mode="rb") as unpacked:
-            yield unpacked  # type: ignore[misc]
+            yield unpacked, True  # type: ignore[misc]
+
+
+def _check_text(start: bytes, format: str) -> None:
+    for magic, name in _PACKED.items():
+        if start.startswith(magic):
+            raise BadFile(f"this is {name} data: unpack it first, or pack it with gzip")
+    for magic, name in _OTHER.items():
+        if start.startswith(magic):
+            raise BadFile(f"this is {name} data and not {format}: name the file so, or say --format {name}")
 
 
 _REASONS: tuple[tuple[type[BaseException], str], ...] = (

@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import IO, NamedTuple
 
+import msgspec
+
 from beam_talonone.schemas.raw import Raw
 from beam_talonone.talonone.logs import say
 from beam_talonone.transforms.formats import csv, decoder, jsonl
 from beam_talonone.transforms.formats.errors import CannotReadNow
-from beam_talonone.transforms.formats.files import in_words, is_passing, open_file
+from beam_talonone.transforms.formats.files import Format, in_words, is_passing, open_file
 from beam_talonone.transforms.formats.shard import Cursor, Cut, Input, Shard
 
 SHARD_BYTES = 64 << 20
@@ -36,10 +38,10 @@ def plan_shards(source: Input, shard_bytes: int = SHARD_BYTES) -> Iterator[Shard
     """
     info, format = source.info, source.format
     start, first, row = 0, 1, 1
-    if info.size > shard_bytes and not format.gzip:
+    if info.size > shard_bytes:
         try:
-            with open_file(info.path) as handle:
-                for cut in _READERS[format.name].cuts(handle, shard_bytes):
+            with open_file(info.path, format.name) as (handle, packed):
+                for cut in () if packed else _READERS[format.name].cuts(handle, shard_bytes):
                     yield Shard(source.kind, info.path, format, start, cut.start, first, row)
                     start, first, row = cut
         except Exception as error:
@@ -56,7 +58,8 @@ def read_shard(shard: Shard) -> Iterator[Raw]:
     """
     cursor = Cursor(shard.first)
     try:
-        with open_file(shard.file, shard.format.gzip) as handle:
+        with open_file(shard.file, shard.format.name) as (handle, packed):
+            shard = msgspec.structs.replace(shard, format=Format(shard.format.name, packed))
             yield from _READERS[shard.format.name].read(handle, shard, cursor)
     except CannotReadNow:
         raise
