@@ -208,8 +208,9 @@ class SendSlice(beam.DoFn):  # type: ignore[misc]
         if not job.work.sessions:
             return Known()
         known = self._run.engine.memory.known(job.work.sessions[0])
-        if job.options.dry and known.session_sent and job.work.kind == "events":
-            return skipped(Skip.ORDER_NOT_SENT, "track_event_v3")  # it refers to an order that is not there
+        if job.options.dry and known.session_sent and job.work.kind in ("orders", "events"):
+            # a later version of an order that is not there, or what refers to it
+            return skipped(Skip.ORDER_NOT_SENT, job.work.parts[0].request.operation)
         if job.work.kind != "returns":
             return known
         if known.order_dead:

@@ -9,9 +9,9 @@ from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.answers import Answer
 from beam_talonone.talonone.dispatcher import Ticket
 from beam_talonone.talonone.doubts import Found
-from beam_talonone.talonone.identity import idempotency_key
+from beam_talonone.talonone.identity import idempotency_key, key_holds
 from beam_talonone.talonone.readback import LOOKS
-from beam_talonone.talonone.sender import KEY_HOLDS, Sender
+from beam_talonone.talonone.sender import Sender
 from beam_talonone.talonone.trip import Trip
 
 
@@ -118,7 +118,7 @@ class Courier:
     def still_protected(self) -> bool:
         """True while a request that was in flight may go again: by its key, or because repeating it is harmless."""
         before = self.was_in_flight
-        return before is None or self.sender.wall() - before.first_sent <= KEY_HOLDS
+        return before is None or key_holds(before.first_sent, self.sender.wall())
 
     async def _answer(self, trip: Trip) -> Answer:
         try:

@@ -90,6 +90,8 @@ class Departures:
                 due = clock()
             elif due > now:
                 await asyncio.sleep(due - now)
+            if self._pacer.held_until > clock():
+                continue  # the API asked for a pause meanwhile
             if due > now:
                 self._pacer.left(clock())
                 self.throttled += due - now

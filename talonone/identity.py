@@ -46,3 +46,16 @@ def _uuid5(name: str) -> str:
     hashed[8] = hashed[8] & 0x3F | 0x80
     text = hashed.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+KEY_HOLDS = 23 * 3600.0
+"""Seconds after its first try for which a request may go again under its key: the API keeps answers for 24 hours."""
+
+CLOCK_OFF = 60.0
+"""Seconds that two clocks may differ by. What was sent further in the future than that was sent before the clock was
+set back, and nobody knows how long ago."""
+
+
+def key_holds(first_sent: float, now: float) -> bool:
+    """True while a request first sent at `first_sent` may go again under its key, both in seconds since 1970."""
+    return -CLOCK_OFF <= now - first_sent <= KEY_HOLDS

@@ -11,10 +11,10 @@ from math import ceil
 import msgspec
 
 from beam_talonone.talonone.courier import InFlight
+from beam_talonone.talonone.identity import key_holds
 from beam_talonone.talonone.keyed_memory import KeyedMemory
 from beam_talonone.talonone.once import is_unsafe
 from beam_talonone.talonone.outcome import Outcome
-from beam_talonone.talonone.sender import KEY_HOLDS
 from beam_talonone.talonone.sequencer import Decision, Held, Order, Send, Sequencer, Settled
 from beam_talonone.talonone.work import Work
 
@@ -61,7 +61,7 @@ class Leaving(msgspec.Struct, frozen=True, array_like=True):
         A bundle that is tried again cannot be told from the first try. For most that is no matter, as the key of the
         request is the same; but for what no key protects (any more).
         """
-        unprotected = wall - self.since > KEY_HOLDS
+        unprotected = not key_holds(self.since, wall)
         if unprotected or (is_unsafe(self.work) and process != self.process):
             return {index: InFlight(0, self.since) for index in range(len(self.work.parts))}
         return {}

@@ -138,7 +138,9 @@ async def _by_state(courier: Courier, work: Work, part: Part, answer: Answer, wa
         if reopens:
             return await _reopen_and_edit(courier, work, part, wanted)
         return refused(part.request.operation, answer, 0, Reason.SESSION_CLOSED)
-    if state in ("partially_returned", "cancelled"):
+    if state in ("partially_returned", "cancelled") and found is not None:
+        if _is_done(wanted, found) or same_content(wanted, found):  # an export that is sent again
+            return _already(part)
         return refused(part.request.operation, answer, 0, Reason.SESSION_FINAL)
     if state == "open" and reopens and courier.was_in_flight is not None:
         # an earlier run died between reopening and closing: the refusal is the stored one of before

@@ -1,6 +1,7 @@
 """Sends one request until its answer is final: paced, retried with patience, under its idempotency key."""
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -17,21 +18,21 @@ from beam_talonone.talonone.dispatcher import Departures, Ticket
 from beam_talonone.talonone.doubts import judged
 from beam_talonone.talonone.errors import KeyRefused, StopRun, Unreachable, WrongAddress
 from beam_talonone.talonone.http.send import BadAddress, Send, TransportFailure
+from beam_talonone.talonone.identity import KEY_HOLDS, key_holds
+from beam_talonone.talonone.logs import say
 from beam_talonone.talonone.pacing import Pacer
 from beam_talonone.talonone.patience import FIRST_WAIT, LONGEST_WAIT, Health, Patience, backoff
 from beam_talonone.talonone.stats import Stats
 from beam_talonone.talonone.suspects import Evidence, Fault, Suspects
 from beam_talonone.talonone.trip import Trip
 
-KEY_HOLDS = 23 * 3600.0
-"""Seconds after its first try for which a request may go again under its key: the API keeps answers for 24 hours."""
+log = logging.getLogger(__name__)
 
 LONGEST_RETRY_AFTER = 3600.0
 """Seconds: a longer Retry-After is not waited for in full, or it could outlast the key and the run."""
 
 REFUSED_FIRST_WAIT, REFUSED_LONGEST_WAIT = 1.0, 60.0
 """Seconds between tries while a stream waits for its key, or the address, to be put right."""
-
 FRESH_KEY_AFTER = 2
 """Answers 409 in a row after which a request takes a fresh key: an API that stores a 409 would replay it for ever."""
 
@@ -122,6 +123,7 @@ class Sender:
             its_own = patience.failed(now, self.health, reachable=reachable)
             if answer.slows:
                 self.pacer.slow_down(now)
+                self._pause_all(now, answer)
             if patience.exhausted:
                 self.health.gave_up_on(id(trip))
                 return replace(
@@ -199,6 +201,8 @@ class Sender:
         trip.tries += 1
         if trip.first_sent is None:
             trip.first_sent = self.wall()
+        if trip.first_left is None:
+            trip.first_left = asyncio.get_running_loop().time()
         if not trip.noted or trip.conflicts == FRESH_KEY_AFTER:
             trip.started(trip.generation, self.wall())
             trip.noted = True
@@ -240,6 +244,16 @@ class Sender:
             )
         )  # fmt: skip
 
+    def _pause_all(self, now: float, answer: Answer) -> None:
+        """Let nothing leave for as long as the API asks for, and say so once for each pause."""
+        if not answer.retry_after:
+            return
+        seconds = min(answer.retry_after, LONGEST_RETRY_AFTER)
+        if self.pacer.held_until <= now:
+            what = f"{self.api} asks for a pause (status {answer.status}): nothing is sent for {seconds:.0f} s"
+            say(log, logging.WARNING, what, status=answer.status)
+        self.pacer.hold(now + seconds)
+
     def _wait(self, trip: Trip, answer: Answer) -> float:
         wait = backoff(trip.tries, self.rng)
         if answer.retry_after is None:
@@ -268,7 +282,9 @@ class Sender:
             return False
         row = OPERATIONS[trip.request.operation]
         if row.repeat is SafeToRepeat.BY_KEY and not row.harmless:
-            return self.wall() - trip.first_sent > KEY_HOLDS
+            left, now = trip.first_left, asyncio.get_running_loop().time()
+            too_old = left is not None and now - left > KEY_HOLDS  # by a clock that nobody sets back
+            return too_old or not key_holds(trip.first_sent, self.wall())
         return row.repeats(trip.request) is SafeToRepeat.NO
 
     async def _pause(self, seconds: float) -> None:

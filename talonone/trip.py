@@ -27,6 +27,8 @@ class Trip:
     conflicts: int = 0
     unclear: bool = False
     first_sent: float | None = None
+    first_left: float | None = None
+    """When its first try of this process left, by the loop's clock."""
     withdrawn: Callable[[], None] = lambda: None
     look: Look | None = None
     noted: bool = False

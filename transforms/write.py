@@ -280,7 +280,7 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
         if not job.work.sessions:
             return Known()
         known = self._sending.engine.memory.known(job.work.sessions[0])
-        if self._options.dry and job.work.kind in ("returns", "events") and known.session_sent:
+        if self._options.dry and job.work.kind in ("orders", "returns", "events") and known.session_sent:
             return skipped(Skip.ORDER_NOT_SENT, job.work.parts[0].request.operation)
         return replace(known, order_dead=False) if known.order_dead else known
 

@@ -91,6 +91,19 @@ def test_other_content_on_a_closed_session():
     assert api.sessions["o"] == before
 
 
+@pytest.mark.parametrize("age", [0.0, 30 * HOUR])
+@pytest.mark.parametrize("again", ["open", "completed", "cancelled"])
+@pytest.mark.parametrize("final", ["partially_returned", "cancelled"])
+def test_the_same_content_is_already_there_when_an_export_is_sent_again(final, again, age):
+    api = having(order(), returns() if final == "partially_returned" else order("cancelled"))
+    api.stored.clear()  # the keys have expired
+    outcome = carry(api, order(again, version=2))
+    if (final, again) == ("partially_returned", "cancelled"):
+        assert outcome.end is End.APPLIED, "that is a change that the API makes"
+    else:
+        assert (outcome.end, api.sessions["o"]["state"]) == (End.ALREADY_APPLIED, final)
+
+
 @pytest.mark.parametrize("final", ["partially_returned", "cancelled"])
 @pytest.mark.parametrize("edit_closed", [None, "reopen"])
 def test_final_sessions_stay_what_they_are(final, edit_closed):

@@ -15,6 +15,7 @@ from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.answers import Verdict
 from beam_talonone.talonone.errors import KeyRefused, StopRun, Unreachable, WrongAddress
 from beam_talonone.talonone.http.send import BadAddress, Broken, NotSent, Reply
+from beam_talonone.talonone.identity import KEY_HOLDS, key_holds
 from beam_talonone.talonone.patience import FEW, LEAST_TIME, LEAST_TRIES
 
 EVENT = track_event_v2(TrackEvent(profileId="c", type="view"))
@@ -407,3 +408,45 @@ def test_a_try_that_did_not_act_is_taken_back_from_the_journal(first, withdrawn)
     assert run(main()).ok
     again = ["withdrawn", "started"] if withdrawn else []
     assert said == ["started", "sent", *again, "sent"]
+
+
+def test_a_retry_after_pauses_all_and_is_said_once(caplog):
+    """Twenty are under way, and each of them may be told to wait."""
+    api = Api(*[OK] * 5, *[Reply(429, b"", "30")] * 3)
+
+    async def main():
+        async with way(api, give_up_after=None) as w:
+            trips = [w.trip(EVENT, number) for number in range(1, 301)]
+            return await asyncio.gather(*(w.sender.final_answer(trip) for trip in trips))
+
+    assert all(answer.ok for answer in run(main()))
+    before = [at for at in api.times if at < START + 30.0]
+    after = sorted(at for at in api.times if at >= START + 30.0)
+    assert len(before) <= 30, "what had left before it was known"
+    assert after[50] - after[0] >= 0.09, "it goes on at half the pace, and faster from there"
+    assert [record.levelname for record in caplog.records if "asks for a pause" in record.message] == ["WARNING"]
+
+
+def test_a_clock_that_is_set_back_does_not_make_a_key_younger():
+    api = down_for(24, Broken("cut"))
+    back = []
+
+    async def main():
+        async with way(api, give_up_after=None) as w:
+            wall = w.sender.wall
+            w.sender.wall = lambda: wall() - (20 * 3600.0 if back else 0.0)
+            trips = [w.sender.final_answer(w.trip(EVENT, number)) for number in (1, 2)]
+            answers = asyncio.gather(*trips)
+            await asyncio.sleep(3600.0)
+            back.append(True)
+            return await answers
+
+    assert {answer.verdict for answer in run(main())} == {Verdict.UNKNOWN}
+    assert max(api.times) - START <= 23 * 3600 + 1
+
+
+def test_what_was_sent_in_the_future_is_not_protected():
+    assert key_holds(1000.0, 1000.0 + KEY_HOLDS)
+    assert not key_holds(1000.0, 1001.0 + KEY_HOLDS)
+    assert key_holds(1000.0, 970.0)
+    assert not key_holds(1_000_000.0, 900_000.0), "the clock was set back since"
