@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from beam_talonone.pipelines.commands import (
+    AmbiguousOption,
     BaseUrl,
     BeamArgs,
     CaBundle,
@@ -21,6 +22,7 @@ from beam_talonone.pipelines.commands import (
     Insecure,
     KeySecret,
     MaxDead,
+    MaxFuture,
     Mode,
     ProfilesFirst,
     Rate,
@@ -29,6 +31,7 @@ from beam_talonone.pipelines.commands import (
     RunnerConfig,
     Since,
     UnknownApiFields,
+    UnknownFieldsOption,
     Until,
     Yes,
     Zone,
@@ -41,6 +44,7 @@ from beam_talonone.pipelines.commands import (
 from beam_talonone.pipelines.numbers import whole
 from beam_talonone.pipelines.options import BackfillOptions, InputOptions, SendingOptions
 from beam_talonone.pipelines.runner_config import runner_args
+from beam_talonone.schemas.reading import MAX_FUTURE
 from beam_talonone.talonone.errors import ConfigurationError
 
 A_SHARD = 1000.0
@@ -80,6 +84,9 @@ def backfill(
     yes: Yes = False,
     format: Format = None,
     assume_timezone: Zone = None,
+    ambiguous_time: AmbiguousOption = None,
+    max_future: MaxFuture = MAX_FUTURE,
+    unknown_fields: UnknownFieldsOption = None,
     base_url: BaseUrl = None,
     api_key_secret: KeySecret = None,
     rate: Rate = 100.0,
@@ -111,6 +118,7 @@ def backfill(
     given = input_options(
         globs, format, assume_timezone, since, until, profiles_first=profiles_first, profile_mode=profile_mode,
         dry=dry, results=results, events_api=events_api, allow_unknown_api_fields=allow_unknown_api_fields,
+        ambiguous_time=ambiguous_time, max_future=max_future, unknown_fields=unknown_fields,
     )  # fmt: skip
     sending = sending_options(
         base_url, rate, concurrency, give_up_after, max_dead_letters, edit_closed, api_key_secret, rate_service,

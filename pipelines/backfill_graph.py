@@ -23,7 +23,6 @@ import msgspec
 from beam_talonone.pipelines.folder import MANIFEST, started_with
 from beam_talonone.pipelines.here import HERE
 from beam_talonone.pipelines.mirror import Place
-from beam_talonone.pipelines.options import parse_zone
 from beam_talonone.pipelines.report import check_account
 from beam_talonone.pipelines.shard_report import ShardReport, merged
 from beam_talonone.pipelines.shard_run import GraphOptions, ShardRun
@@ -69,7 +68,7 @@ def _read(pipeline: beam.Pipeline, kind: str, options: GraphOptions) -> Any:
     return (
         pipeline
         | f"Read {kind}" >> ReadRecords(kind, given.globs[kind], given.format)
-        | f"Prepare {kind}" >> beam.ParDo(Prepare(given.build_options(), parse_zone(given.assume_timezone)))
+        | f"Prepare {kind}" >> beam.ParDo(Prepare(given.build_options(), given.reading()))
         | f"Lay {kind}" >> beam.ParDo(Lay(Laying.of(given, options.job))).with_output_types(tuple[str, bytes])
     )
 

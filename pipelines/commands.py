@@ -5,6 +5,7 @@ That module is imported only then: importing Beam takes seconds, and a wrong opt
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,11 +18,11 @@ from beam_talonone.pipelines.options import (
     SendingOptions,
     parse_max_dead_letters,
     parse_time_option,
-    parse_zone,
 )
 from beam_talonone.pipelines.runner_config import runner_args
 from beam_talonone.pipelines.sinks import is_subscription, is_topic
 from beam_talonone.pipelines.stopping import STOP
+from beam_talonone.schemas.reading import MAX_FUTURE, Ambiguous, UnknownFields
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.http.choice import DEFAULT, HttpSettings, route_to
 from beam_talonone.talonone.http.tls import Tls
@@ -35,6 +36,21 @@ Format = Annotated[
 ]
 Zone = Annotated[
     str | None, typer.Option("--assume-timezone", metavar="ZONE", help="Zone of times without an offset.")
+]
+AmbiguousOption = Annotated[
+    Ambiguous | None,
+    typer.Option("--ambiguous-time", help="Which instant is meant where a local time occurs twice or never."),
+]
+MaxFuture = Annotated[
+    str,
+    typer.Option("--max-future", metavar="DURATION", help="How far ahead an event time may be: 90s, 30m, 12h, 7d."),
+]
+UnknownFieldsOption = Annotated[
+    UnknownFields | None,
+    typer.Option(
+        "--unknown-fields",
+        help="refuse: each is a dead letter; ignore: none is; else those that resemble a known field are.",
+    ),
 ]
 BaseUrl = Annotated[
     str | None, typer.Option("--base-url", envvar="TALONONE_BASE_URL", help="The deployment's address.")
@@ -147,6 +163,9 @@ def replay(
     ] = False,
     yes: Yes = False,
     assume_timezone: Zone = None,
+    ambiguous_time: AmbiguousOption = None,
+    max_future: MaxFuture = MAX_FUTURE,
+    unknown_fields: UnknownFieldsOption = None,
     base_url: BaseUrl = None,
     api_key_secret: KeySecret = None,
     rate: Rate = 100.0,
@@ -167,6 +186,7 @@ def replay(
     given = input_options(
         globs, "jsonl", assume_timezone, profile_mode=profile_mode, results=results, events_api=events_api,
         allow_unknown_api_fields=allow_unknown_api_fields,
+        ambiguous_time=ambiguous_time, max_future=max_future, unknown_fields=unknown_fields,
     )  # fmt: skip
     sending = sending_options(
         base_url, rate, concurrency, give_up_after, max_dead_letters, edit_closed, api_key_secret, rate_service,
@@ -212,6 +232,9 @@ def check(
     results: Annotated[bool, typer.Option("--results", help="As the requests of a run with --results.")] = False,
     format: Format = None,
     assume_timezone: Zone = None,
+    ambiguous_time: AmbiguousOption = None,
+    max_future: MaxFuture = MAX_FUTURE,
+    unknown_fields: UnknownFieldsOption = None,
     rate: Rate = 100.0,
     runner_config: RunnerConfig = None,
     beam_args: BeamArgs = None,
@@ -220,7 +243,8 @@ def check(
     globs = given_globs(orders=orders, returns=returns, profiles=profiles, events=events, calls=calls)
     options = input_options(
         globs, format, assume_timezone, since, until, profile_mode=profile_mode, dry=dry, results=results,
-        events_api=events_api, allow_unknown_api_fields=allow_unknown_api_fields,
+        events_api=events_api, allow_unknown_api_fields=allow_unknown_api_fields, ambiguous_time=ambiguous_time,
+        max_future=max_future, unknown_fields=unknown_fields,
     )  # fmt: skip
     from beam_talonone.pipelines.check import run_check
 
@@ -260,20 +284,18 @@ def given_globs(**globs: list[str] | None) -> dict[str, str]:
 def input_options(
     globs: dict[str, str],
     format_name: Any,
-    zone: str | None,
+    zone: str | None = None,
     since: str | None = None,
     until: str | None = None,
     **rest: Any,
 ) -> InputOptions:
     """InputOptions of what was typed; `rest` are its other fields. Raises ConfigurationError."""
-    assume = parse_zone(zone)
-    return InputOptions(
-        globs,
-        format_name,
-        zone,
-        parse_time_option("--since", since, assume),
-        parse_time_option("--until", until, assume),
-        **rest,
+    given = InputOptions(globs, format_name, zone, **rest)
+    reading = given.reading()
+    return replace(
+        given,
+        since=parse_time_option("--since", since, reading),
+        until=parse_time_option("--until", until, reading),
     )
 
 

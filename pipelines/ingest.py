@@ -12,7 +12,7 @@ import msgspec
 
 from beam_talonone.pipelines import spool
 from beam_talonone.pipelines.letters import open_letter
-from beam_talonone.pipelines.options import InputOptions, parse_zone
+from beam_talonone.pipelines.options import InputOptions
 from beam_talonone.pipelines.runner import bounded_runner, run_bounded
 from beam_talonone.pipelines.spool_rows import Laid, Laying, Place, format_of, read_origin, source
 from beam_talonone.pipelines.stopping import STOP
@@ -79,13 +79,13 @@ def create_pipeline(
     pipeline = beam.Pipeline(runner=runner, options=beam_options)
     numbers = {(kind, info.path): number for kind in files for number, info in enumerate(files[kind])}
     prepares = _prepares(options, files)
-    zone = parse_zone(options.assume_timezone)
+    reading = options.reading()
     # Each kind has a branch of its own: a Flatten would hold all records in memory between two stages
     for number, kind in enumerate(files):
         _ = (
             pipeline
             | f"Read {kind}" >> ReadRecords(kind, options.globs[kind], options.format, files=files[kind])
-            | f"Decode, validate, build {kind}" >> beam.ParDo(Prepare(options.build_options(), zone, prepares))
+            | f"Decode, validate, build {kind}" >> beam.ParDo(Prepare(options.build_options(), reading, prepares))
             | f"Spool {kind}" >> beam.ParDo(WriteSpool(str(path), number, numbers, options, job))
         )
     return pipeline

@@ -5,7 +5,6 @@ why.
 """
 
 from dataclasses import dataclass, replace
-from datetime import tzinfo
 from typing import Any
 
 import msgspec
@@ -16,6 +15,7 @@ from beam_talonone.schemas.decode import decode
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.parse import InvalidRecord
 from beam_talonone.schemas.raw import LETTERS, Raw
+from beam_talonone.schemas.reading import AS_USUAL, Reading
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.records import LOOKUPS, MODELS
 from beam_talonone.schemas.types import parse_instant
@@ -45,17 +45,17 @@ class _Letter:
     record: bytes | None
 
 
-def open_letter(raw: Raw, options: BuildOptions, assume_timezone: tzinfo | None = None) -> Prepared:
+def open_letter(raw: Raw, options: BuildOptions, reading: Reading = AS_USUAL) -> Prepared:
     """The record of a dead letter, prepared as any other. What is no dead letter comes out with its problem."""
     try:
-        return _open(raw, options, assume_timezone)
+        return _open(raw, options, reading)
     except Exception as error:  # one letter must not end the replay of the others
         detail = f"beam-talonone failed on it: {type(error).__name__}: {error}"
         text = detail[:500].encode("utf-8", "replace").decode()
         return Prepared(raw, None, problem=InvalidRecord(Reason.DEFECT, text))
 
 
-def _open(raw: Raw, options: BuildOptions, assume_timezone: tzinfo | None) -> Prepared:
+def _open(raw: Raw, options: BuildOptions, reading: Reading) -> Prepared:
     try:
         letter = _read(raw)
         for _ in range(MOST_WRAPPED):
@@ -78,7 +78,7 @@ def _open(raw: Raw, options: BuildOptions, assume_timezone: tzinfo | None) -> Pr
     if refused is not None:
         return Prepared(inner, None, problem=refused, origin=origin, letter=letter.raw.line)
     same = _same_api(letter.told, origin, options)
-    return replace(prepare(inner, same, assume_timezone), origin=origin)
+    return replace(prepare(inner, same, reading), origin=origin)
 
 
 def _read(raw: Raw) -> _Letter:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from beam_talonone.schemas.types import parse_instant
+from beam_talonone.schemas.reading import MAX_FUTURE, Ambiguous, Reading, UnknownFields, parse_duration
+from beam_talonone.schemas.types import AmbiguousTime, NaiveTime, parse_instant
 from beam_talonone.talonone.build import BuildOptions
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.http.choice import DEFAULT, HttpSettings
@@ -46,20 +47,24 @@ def parse_max_dead_letters(text: str) -> MaxDeadLetters:
     return MaxDeadLetters(count=int(match[1]), text=text)
 
 
-def parse_time_option(name: str, text: str | None, assume: tzinfo | None) -> datetime | None:
-    """A time given on the command line; a date is its midnight in `assume`. Raises ConfigurationError that names the
-    option."""
+def parse_time_option(name: str, text: str | None, reading: Reading) -> datetime | None:
+    """A time given on the command line, read as those of records; a date is its midnight. Raises ConfigurationError
+    that names the option."""
     if text is None:
         return None
     if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text.strip(), re.ASCII):
-        if assume is None:
+        if reading.assume_timezone is None:
             raise ConfigurationError(
                 f"{name} {text} has no time of day: write {text.strip()}T00:00:00Z, or give --assume-timezone for its"
                 " midnight there"
             )
         text = f"{text.strip()}T00:00:00"
     try:
-        return parse_instant(text, assume)
+        return parse_instant(text, reading.assume_timezone, reading.ambiguous_time)
+    except NaiveTime as error:
+        raise ConfigurationError(f"{name} {text!r}: {error}, or set --assume-timezone") from None
+    except AmbiguousTime as error:
+        raise ConfigurationError(f"{name} {text!r}: {error}, or set --ambiguous-time to earlier or later") from None
     except ValueError as error:
         raise ConfigurationError(f"{name} {text!r}: {error}") from None
 
@@ -74,6 +79,17 @@ def parse_zone(text: str | None) -> tzinfo | None:
         raise ConfigurationError(
             f"--assume-timezone {text!r} is not a time zone such as Europe/Berlin or UTC"
         ) from None
+
+
+def reading_of(
+    zone: str | None, ambiguous: Ambiguous | None, max_future: str, unknown_fields: UnknownFields | None
+) -> Reading:
+    """How records are read, of what was typed. Raises ConfigurationError."""
+    try:
+        ahead = parse_duration(max_future)
+    except ValueError as error:
+        raise ConfigurationError(f"--max-future: {error}") from None
+    return Reading(parse_zone(zone), ambiguous, ahead, unknown_fields)
 
 
 @dataclass(frozen=True)
@@ -93,12 +109,20 @@ class InputOptions:
     operation: str | None = None
     """What a lookup reads."""
     allow_unknown_api_fields: bool = False
+    ambiguous_time: Ambiguous | None = None
+    max_future: str = MAX_FUTURE
+    unknown_fields: UnknownFields | None = None
+
+    def reading(self) -> Reading:
+        """How records are read. Raises ConfigurationError."""
+        return reading_of(self.assume_timezone, self.ambiguous_time, self.max_future, self.unknown_fields)
 
     def build_options(self) -> BuildOptions:
         return BuildOptions(self.dry, self.results, self.profile_mode, self.events_api, self.allow_unknown_api_fields)
 
     def as_json(self) -> dict[str, Any]:
-        """For job.json, by the command line's names."""
+        """For job.json, by the command line's names. What a job of an older version does not name stands as None."""
+        ahead = self.max_future.strip()
         return {
             **{NAMED.get(kind, f"--{kind}"): pattern for kind, pattern in sorted(self.globs.items())},
             "--format": self.format,
@@ -113,6 +137,9 @@ class InputOptions:
             "OPERATION": self.operation,
             # a job of an older version does not name it
             **({"--allow-unknown-api-fields": True} if self.allow_unknown_api_fields else {}),
+            "--ambiguous-time": self.ambiguous_time,
+            "--max-future": None if parse_duration(ahead) == parse_duration(MAX_FUTURE) else ahead,
+            "--unknown-fields": self.unknown_fields,
         }
 
 

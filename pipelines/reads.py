@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from beam_talonone.pipelines.commands import (
+    AmbiguousOption,
     BaseUrl,
     BeamArgs,
     CaBundle,
@@ -17,6 +18,7 @@ from beam_talonone.pipelines.commands import (
     Insecure,
     KeySecret,
     MaxDead,
+    MaxFuture,
     Output,
     Rate,
     RateService,
@@ -24,6 +26,7 @@ from beam_talonone.pipelines.commands import (
     RunnerConfig,
     Since,
     UnknownApiFields,
+    UnknownFieldsOption,
     Until,
     Zone,
     given_globs,
@@ -34,6 +37,7 @@ from beam_talonone.pipelines.commands import (
 from beam_talonone.pipelines.numbers import whole
 from beam_talonone.pipelines.options import BackfillOptions
 from beam_talonone.pipelines.runner_config import runner_args
+from beam_talonone.schemas.reading import MAX_FUTURE
 from beam_talonone.schemas.records import LOOKUPS
 from beam_talonone.talonone.errors import ConfigurationError
 
@@ -48,6 +52,9 @@ def verify(
     until: Until = None,
     format: Format = None,
     assume_timezone: Zone = None,
+    ambiguous_time: AmbiguousOption = None,
+    max_future: MaxFuture = MAX_FUTURE,
+    unknown_fields: UnknownFieldsOption = None,
     base_url: BaseUrl = None,
     api_key_secret: KeySecret = None,
     rate: Rate = 100.0,
@@ -66,8 +73,12 @@ def verify(
     if not (orders or returns or profiles):
         raise ConfigurationError("no input: give at least one of --orders, --returns, --profiles")
     globs = given_globs(orders=orders, returns=returns, profiles=profiles, events=None, calls=None)
+    given = input_options(
+        globs, format, assume_timezone, since, until, ambiguous_time=ambiguous_time, max_future=max_future,
+        unknown_fields=unknown_fields,
+    )  # fmt: skip
     options = BackfillOptions(
-        input_options(globs, format, assume_timezone, since, until),
+        given,
         sending_options(
             base_url,
             rate,
@@ -106,6 +117,7 @@ def lookup(
         typer.Option("--limit", metavar="N", parser=whole("--limit"), help="Read N, then stop; look, then --resume."),
     ] = None,
     allow_unknown_api_fields: UnknownApiFields = False,
+    unknown_fields: UnknownFieldsOption = None,
     base_url: BaseUrl = None,
     api_key_secret: KeySecret = None,
     rate: Rate = 100.0,
@@ -126,7 +138,11 @@ def lookup(
     row = read_operation(operation)
     options = BackfillOptions(
         input_options(
-            {LOOKUPS: input}, format, None, operation=row.name, allow_unknown_api_fields=allow_unknown_api_fields
+            {LOOKUPS: input},
+            format,
+            operation=row.name,
+            allow_unknown_api_fields=allow_unknown_api_fields,
+            unknown_fields=unknown_fields,
         ),
         sending_options(
             base_url,

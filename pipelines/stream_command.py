@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from beam_talonone.pipelines.commands import (
+    AmbiguousOption,
     BaseUrl,
     BeamArgs,
     CaBundle,
@@ -18,19 +19,22 @@ from beam_talonone.pipelines.commands import (
     EventsApi,
     Insecure,
     KeySecret,
+    MaxFuture,
     Mode,
     Rate,
     RateService,
     RunnerConfig,
     UnknownApiFields,
+    UnknownFieldsOption,
     Zone,
     given_globs,
     http_settings,
     sending_options,
 )
 from beam_talonone.pipelines.numbers import seconds_of, whole
-from beam_talonone.pipelines.options import parse_max_dead_letters, parse_zone
+from beam_talonone.pipelines.options import parse_max_dead_letters, reading_of
 from beam_talonone.pipelines.runner_config import runner_args
+from beam_talonone.schemas.reading import MAX_FUTURE
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted
 
 Sub = Annotated[
@@ -125,6 +129,9 @@ def stream(
     allow_unknown_api_fields: UnknownApiFields = False,
     edit_closed: EditClosed = None,
     assume_timezone: Zone = None,
+    ambiguous_time: AmbiguousOption = None,
+    max_future: MaxFuture = MAX_FUTURE,
+    unknown_fields: UnknownFieldsOption = None,
     base_url: BaseUrl = None,
     api_key_secret: KeySecret = None,
     rate: Rate = 100.0,
@@ -138,7 +145,7 @@ def stream(
     beam_args: BeamArgs = None,
 ) -> int:
     """Apply what arrives on Pub/Sub within seconds, until stopped. SIGTERM or Ctrl-C drains and ends with 0."""
-    parse_zone(assume_timezone)
+    reading_of(assume_timezone, ambiguous_time, max_future, unknown_fields)
     subscriptions = given_globs(orders=orders, returns=returns, profiles=profiles, events=events, calls=calls)
     sending = sending_options(
         base_url, rate, concurrency, 300.0, "50%", edit_closed, api_key_secret, rate_service,
@@ -174,6 +181,9 @@ def stream(
         allow_unknown_api_fields=allow_unknown_api_fields,
         edit_closed=edit_closed,
         assume_timezone=assume_timezone,
+        ambiguous_time=ambiguous_time,
+        max_future=max_future,
+        unknown_fields=unknown_fields,
         prism_location=prism_location,
         beam_args=runner_args(runner_config, beam_args),
     )

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from beam_talonone.pipelines.options import MaxDeadLetters
+from beam_talonone.pipelines.options import MaxDeadLetters, reading_of
+from beam_talonone.schemas.reading import MAX_FUTURE, Ambiguous, Reading, UnknownFields
 from beam_talonone.talonone.build import BuildOptions
 from beam_talonone.talonone.courier import SendOptions
 from beam_talonone.talonone.engine import EngineSettings
@@ -52,6 +53,9 @@ class StreamOptions:
     allow_unknown_api_fields: bool = False
     edit_closed: str | None = None
     assume_timezone: str | None = None
+    ambiguous_time: Ambiguous | None = None
+    max_future: str = MAX_FUTURE
+    unknown_fields: UnknownFields | None = None
     prism_location: str | None = None
     beam_args: tuple[str, ...] = ()
 
@@ -67,6 +71,10 @@ class StreamOptions:
             events_api=self.events_api,
             allow_unknown_api_fields=self.allow_unknown_api_fields,
         )
+
+    def reading(self) -> Reading:
+        """How messages are read. Raises ConfigurationError."""
+        return reading_of(self.assume_timezone, self.ambiguous_time, self.max_future, self.unknown_fields)
 
     def send_options(self) -> SendOptions:
         """How requests are carried out: a return looks for its order first, as it may come before it."""

@@ -39,7 +39,9 @@ class Template:
         return (*self.values, *self.flags, *self.beam)
 
 
-REQUESTS = ("profile_mode", "events_api", "edit_closed", "assume_timezone")
+REQUESTS = (
+    "profile_mode", "events_api", "edit_closed", "assume_timezone", "ambiguous_time", "max_future", "unknown_fields",
+)  # fmt: skip
 SENDING = (
     "base_url",
     "api_key_secret",

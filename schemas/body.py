@@ -80,7 +80,7 @@ def _as_time(text: str, assume: tzinfo | None = None) -> str:
     try:
         instant = parse_instant(text, assume)
     except ValueError as error:
-        raise PydanticCustomError("time", "{why}", {"why": str(error).partition(", or")[0]}) from None
+        raise PydanticCustomError("time", "{why}", {"why": str(error)}) from None
     # RFC 3339 allows a space, small letters and leap seconds, which few who read it expect
     return text if _PLAIN_TIME.fullmatch(text) else query_text(instant)
 
@@ -98,7 +98,7 @@ UtcTime = Annotated[
 
 def _not_null(value: Any) -> Any:
     if value is None:
-        raise PydanticCustomError("missing", "null is no value here")
+        raise PydanticCustomError("null", "null is no value here")
     return value
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, Protocol
 
 from pydantic import TypeAdapter, ValidationError
@@ -79,9 +80,7 @@ def check_call(
             Reason.UNKNOWN_OPERATION, f"there is no operation {operation!r}{_meant(operation)}", "/operation"
         )
     if row.is_read:
-        raise InvalidRecord(
-            Reason.READ_OPERATION, f"{row.name} reads; a call writes. Use `beam-talonone lookup`", "/operation"
-        )
+        raise InvalidRecord(Reason.READ_OPERATION, f"{row.name} reads; a call writes: use a lookup", "/operation")
     return check_request(row, asked, Reason.INVALID_CALL, more=more, dry=dry, beyond=beyond)
 
 
@@ -153,7 +152,7 @@ def _valid(
         return checked_value(known, value) if beyond.allowed else (known.validate_python(value), ())
     except ValidationError as error:
         errors = error.errors(include_url=False)
-        problem = invalid(errors, f"/{where}/{escape(name)}")
+        problem = invalid(errors, None, f"/{where}/{escape(name)}".__add__)
         raise _advised(problem, unknown_in(None, errors[0], value), beyond) from None
 
 
@@ -198,11 +197,7 @@ def _body(row: Operation, portion: Portion, beyond: Beyond) -> tuple[bytes | Non
         return jsonio.dumps(sent), names
     except ValidationError as error:
         errors = error.errors(include_url=False)
-        problem = invalid(errors, "", portion.body)
-        pointer = in_whole(problem.pointer, row.bulk, portion.first)
-        place = f"/body{pointer or ''}"
-        _, _, what = problem.detail.partition(": ")
-        refused = InvalidRecord(problem.reason, f"{place[1:]}: {what}", place)
+        refused = invalid(errors, portion.body, partial(_in_body, row, portion))
         raise _advised(refused, unknown_in(row.body, errors[0], portion.body), beyond) from None
 
 
@@ -222,6 +217,11 @@ def _advised(problem: InvalidRecord, unknown: Unknown | None, beyond: Beyond) ->
 def _not_known(where: str, name: str, known: Mapping[str, Any], advice: str = "") -> InvalidRecord:
     listed = ", ".join(sorted(known)) or "none"
     return _wrong(f"unknown {where} name {name!r}; known: {listed}{advice}", f"/{where}/{escape(name)}")
+
+
+def _in_body(row: Operation, portion: Portion, pointer: str) -> str:
+    """A pointer into a portion as one into the record."""
+    return f"/body{in_whole(pointer, row.bulk, portion.first)}"
 
 
 def _meant(operation: str) -> str:

@@ -40,7 +40,14 @@ class Reason(StrEnum):
     )
     MISSING_FIELD = "missing_field", "a required field is absent or null"
     INVALID_FIELD = "invalid_field", "a field has a wrong type or value"
+    MISNAMED_FIELD = "misnamed_field", "a field that is not known and resembles a known one; see --unknown-fields"
+    UNKNOWN_FIELD = "unknown_field", "a field that is not known, with --unknown-fields refuse"
     NAIVE_TIME = "naive_time", "a time without an offset, and no --assume-timezone"
+    AMBIGUOUS_TIME = (
+        "ambiguous_time",
+        "a local time that occurs twice or never in the zone of --assume-timezone, and no --ambiguous-time",
+    )
+    TIME_IN_FUTURE = "time_in_future", "an event time further ahead of the clock than --max-future"
     OVER_LIMIT = "over_limit", "more than the API takes: items, quantity, length of an id or code, ..."
     ID_REUSED = "id_reused", "a return, event or call with the id of another one and other content"
     UNKNOWN_OPERATION = "unknown_operation", "a call of an operation that is not in the table"

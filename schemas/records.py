@@ -1,7 +1,7 @@
 """The five kinds of records that users hand in, validated strictly; shapes and meanings are those of docs/records.md.
 
-Fields that a model does not know are ignored here and counted by `parse`. None in a model means absent, except
-for an order's `customer_id`, where it means a guest.
+Fields that a model does not know are ignored here; `parse` refuses or counts them. None in a model means absent,
+except for an order's `customer_id`, where it means a guest.
 """
 
 from typing import Annotated, Any, Literal
@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StrictBool,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -72,7 +73,7 @@ class Order(Record):
     version: Version = 0
     status: Literal["open", "completed", "cancelled"]
     store_id: Id | None = None
-    items: list[OrderItem] | None = None
+    items: Annotated[list[OrderItem] | None, Field(validate_default=True)] = None
     coupon_codes: list[Code] | None = None
     referral_code: Code | None = None
     loyalty_card: Id | None = None
@@ -85,7 +86,10 @@ class Order(Record):
 
     @field_validator("items")
     @classmethod
-    def _within_cart_limits(cls, items: list[OrderItem] | None) -> list[OrderItem] | None:
+    def _whole_cart(cls, items: list[OrderItem] | None, info: ValidationInfo) -> list[OrderItem] | None:
+        """A completed order closes its session with what it holds: a cart without a name must not close as empty."""
+        if items is None and info.data.get("status") == "completed":
+            raise PydanticCustomError("missing", "Field required of a completed order")
         check_cart([item.quantity for item in items or ()])
         return items
 

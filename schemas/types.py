@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, StrictStr, StringConstraints, ValidationInfo
 from pydantic_core import PydanticCustomError
 
+from beam_talonone.schemas.reading import Ambiguous, Reading
+
 ID_MAX = 1000
 CODE_MAX = 100
 MAX_DIGITS = 30
@@ -97,11 +99,21 @@ Amount = Annotated[Decimal, BeforeValidator(_as_amount)]
 """Money or a measure, carried as a decimal from the input to the wire."""
 
 
-def parse_instant(value: Any, assume: tzinfo | None = None) -> datetime:
+class NaiveTime(ValueError):
+    """A time without an offset, and no zone to take it in."""
+
+
+class AmbiguousTime(ValueError):
+    """A local time that stands for two instants, or for none."""
+
+
+def parse_instant(value: Any, assume: tzinfo | None = None, ambiguous: Ambiguous | None = None) -> datetime:
     """An instant in UTC from RFC 3339 text or a datetime; ValueError says what is wrong.
 
-    A value without an offset is taken in the zone `assume`, or refused when there is none. Digits beyond the
-    microsecond are cut off. A leap second counts as the second that follows.
+    A value without an offset is taken in the zone `assume`, or refused (NaiveTime) when there is none. One that
+    occurs twice there, or never, is the earlier or the later of the two instants that the offsets before and after
+    the change of clocks make of it, as `ambiguous` says, or refused (AmbiguousTime). Digits beyond the microsecond
+    are cut off. A leap second counts as the second that follows.
     """
     if isinstance(value, datetime):
         moment, leap = value, timedelta()
@@ -119,27 +131,47 @@ def parse_instant(value: Any, assume: tzinfo | None = None) -> datetime:
         raise ValueError("a time is RFC 3339 text")
     if moment.tzinfo is None:
         if assume is None:
-            raise ValueError("a time without an offset: give one, or say --assume-timezone")
+            raise NaiveTime("a time without an offset: give one")
         moment = moment.replace(tzinfo=assume)
     try:
+        if moment.tzinfo is assume is not None:
+            return _in_zone(moment, ambiguous) + leap
         return moment.astimezone(UTC) + leap
     except OverflowError as error:
         raise ValueError("a time outside the years 1 to 9999") from error
 
 
+def _in_zone(local: datetime, ambiguous: Ambiguous | None) -> datetime:
+    """The instant of a local time. Of one that occurs twice or never, `fold` tells the two readings apart."""
+    one, other = local.replace(fold=0), local.replace(fold=1)
+    before, after = one.utcoffset(), other.utcoffset()
+    if before == after or before is None or after is None:
+        return one.astimezone(UTC)
+    if ambiguous is None:
+        often = "occurs twice" if before > after else "never occurs"
+        raise AmbiguousTime(f"{local.replace(tzinfo=None).isoformat()} {often} in {local.tzinfo}: give an offset")
+    return (min if ambiguous == "earlier" else max)(one.astimezone(UTC), other.astimezone(UTC))
+
+
 def _as_instant(value: Any, info: ValidationInfo) -> datetime:
-    assume = (info.context or {}).get("assume_timezone")
+    # the zone is that of records, and so are the settings: parameters of a request have no such context
+    reading: Reading | None = None if info.context is None else info.context.get("reading")
     try:
-        return parse_instant(value, assume)
+        if reading is None:
+            return parse_instant(value)
+        return parse_instant(value, reading.assume_timezone, reading.ambiguous_time)
+    except NaiveTime as error:
+        advice = "" if reading is None else f", or set {reading.setting('assume_timezone')}"
+        raise PydanticCustomError("naive_time", "{why}", {"why": f"{error}{advice}"}) from None
+    except AmbiguousTime as error:
+        advice = "" if reading is None else f", or set {reading.setting('ambiguous_time')} to earlier or later"
+        raise PydanticCustomError("ambiguous_time", "{why}", {"why": f"{error}{advice}"}) from None
     except ValueError as error:
-        naive, why = "without an offset" in str(error), str(error)
-        if naive and info.context is None:
-            why, _, _ = why.partition(", or")  # the zone is that of records: it is not for parameters of a request
-        raise PydanticCustomError("naive_time" if naive else "time", "{why}", {"why": why}) from None
+        raise PydanticCustomError("time", "{why}", {"why": str(error)}) from None
 
 
 Instant = Annotated[datetime, BeforeValidator(_as_instant)]
-"""A moment in UTC. The validation context's `assume_timezone` (a tzinfo) admits times without an offset."""
+"""A moment in UTC. The validation context's `reading` (a Reading) says what a time without an offset means."""
 
 
 def utc_text(value: Any) -> Any:

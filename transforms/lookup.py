@@ -13,6 +13,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_talonone.schemas.parse import InvalidRecord
 from beam_talonone.schemas.raw import Raw
+from beam_talonone.schemas.reading import MAX_FUTURE, Reading
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.records import LOOKUPS
 from beam_talonone.talonone.build import BuildOptions
@@ -35,7 +36,7 @@ from beam_talonone.transforms.metrics import WHILE_BUSY, count_outcome, count_re
 from beam_talonone.transforms.prepare import Prepared
 from beam_talonone.transforms.prepare_lookup import prepare_lookup, read_operation
 from beam_talonone.transforms.send import Sending
-from beam_talonone.transforms.settings import flag, function, text
+from beam_talonone.transforms.settings import flag, function, reading, text
 from beam_talonone.transforms.write import DEAD, Line
 
 Asks = Callable[[Any], Mapping[str, Any]]
@@ -77,6 +78,7 @@ class LookupTalonOne(beam.PTransform):  # type: ignore[misc]
         client_cert: str | None = None,
         ca_bundle: str | None = None,
         insecure: bool = False,
+        unknown_fields: Literal["refuse", "ignore"] | None = None,
     ) -> None:
         super().__init__()
         if lookup is not None:
@@ -85,6 +87,7 @@ class LookupTalonOne(beam.PTransform):  # type: ignore[misc]
         self._lookup = lookup
         allowed = flag("allow_unknown_api_fields", allow_unknown_api_fields)
         self._build = BuildOptions(allow_unknown_api_fields=allowed, in_code=True)
+        self._reading = reading(None, None, MAX_FUTURE, unknown_fields)
         self._config = engine_config(
             base_url, api_key_env, rate, concurrency, give_up_after, api_key_secret, rate_service,
             http_settings(http_client, client_cert, ca_bundle, insecure),
@@ -100,12 +103,14 @@ class LookupTalonOne(beam.PTransform):  # type: ignore[misc]
 
     def display_data(self) -> dict[str, Any]:
         """What Beam shows of the step: all settings, but nothing about the key."""
+        unknown = self._reading.unknown_fields
+        shown = {} if unknown is None else {"unknown_fields": unknown}
         allowed = {"allow_unknown_api_fields": True} if self._build.allow_unknown_api_fields else {}
-        return {"operation": self._operation, **display_data(self._config), **allowed}
+        return {"operation": self._operation, **display_data(self._config), **allowed, **shown}
 
     def expand(self, elements: beam.PCollection[Any]) -> Any:  # Beam warns of the type LookedUp
         looked = elements | "Look up" >> beam.ParDo(
-            LookUp(self._operation, self._lookup, self._config, self.label, self._job, self._build)
+            LookUp(self._operation, self._lookup, self._config, self.label, self._job, self._build, self._reading)
         ).with_output_types(Line, **{DEAD: Line}).with_outputs(DEAD, main="found")
         return LookedUp(looked.found, looked[DEAD])
 
@@ -137,9 +142,10 @@ class LookUp(beam.DoFn):  # type: ignore[misc]
     at the end of the bundle."""
 
     def __init__(
-        self, operation: str, lookup: Asks | None, config: EngineConfig, label: str, job: str, build: BuildOptions
-    ) -> None:
-        self._build = build
+        self, operation: str, lookup: Asks | None, config: EngineConfig, label: str, job: str, build: BuildOptions,
+        reading: Reading,
+    ) -> None:  # fmt: skip
+        self._build, self._reading = build, reading
         self._operation, self._lookup, self._config = operation, lookup, config
         self._label, self._job = label, job
 
@@ -182,7 +188,8 @@ class LookUp(beam.DoFn):  # type: ignore[misc]
             problem = InvalidRecord(Reason.BAD_ROW, f"a lookup is an object with `path`, found {asked!r:.60}")
             return Prepared(Raw(LOOKUPS, "", 0, "dict", None, None, None), None, problem=problem)
         fields = dict(asked)
-        return prepare_lookup(Raw(LOOKUPS, "", 0, "dict", None, fields, None), self._operation, self._build)
+        raw = Raw(LOOKUPS, "", 0, "dict", None, fields, None)
+        return prepare_lookup(raw, self._operation, self._build, self._reading)
 
     def _invalid(self, prepared: Prepared, place: Place) -> TaggedOutput:
         problem = prepared.problem

@@ -2,13 +2,12 @@
 
 import logging
 from collections.abc import Iterator, Mapping
-from datetime import tzinfo
-from zoneinfo import ZoneInfo
 
 import apache_beam as beam
 
 from beam_talonone.schemas.parse import InvalidRecord
 from beam_talonone.schemas.raw import Raw
+from beam_talonone.schemas.reading import AS_USUAL, Reading
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.build import BuildOptions
 from beam_talonone.talonone.logs import say
@@ -19,14 +18,12 @@ from beam_talonone.transforms.pubsub.message import Received
 log = logging.getLogger(__name__)
 
 
-def prepare_message(
-    message: Received, kind: str, options: BuildOptions, assume_timezone: tzinfo | None = None
-) -> Prepared:
+def prepare_message(message: Received, kind: str, options: BuildOptions, reading: Reading = AS_USUAL) -> Prepared:
     """Decode, validate and build the record in a message. Never raises: a message that makes us fail would come again
     for ever, and take its neighbours with it."""
     raw = Raw(kind, message.subscription, 0, "jsonl", message.data, None, None)
     try:
-        return prepare(raw, options, assume_timezone)
+        return prepare(raw, options, reading)
     except Exception as error:
         say(
             log, logging.INFO, "a defect", error=error, kind=kind, message_id=message.message_id,
@@ -39,18 +36,17 @@ def prepare_message(
 class PrepareMessages(beam.DoFn):  # type: ignore[misc]
     """Received -> (Received, Prepared). `kinds` tells of each subscription what its messages are."""
 
-    def __init__(self, kinds: Mapping[str, str], options: BuildOptions, zone: str | None = None) -> None:
-        self._kinds, self._options, self._zone = dict(kinds), options, zone
+    def __init__(self, kinds: Mapping[str, str], options: BuildOptions, reading: Reading = AS_USUAL) -> None:
+        self._kinds, self._options, self._reading = dict(kinds), options, reading
 
     def setup(self) -> None:
         quiet_process()
-        self._assume = None if self._zone is None else ZoneInfo(self._zone)
 
     def process(self, message: Received) -> Iterator[tuple[Received, Prepared]]:
         yield message, self._prepare(message)
 
     def _prepare(self, message: Received) -> Prepared:
-        return prepare_message(message, self._kinds[message.subscription], self._options, self._assume)
+        return prepare_message(message, self._kinds[message.subscription], self._options, self._reading)
 
 
 class PrepareTogether(PrepareMessages):

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import tzinfo
 from typing import Any
 
 import apache_beam as beam
@@ -10,6 +9,7 @@ import apache_beam as beam
 from beam_talonone.schemas.decode import decode
 from beam_talonone.schemas.parse import InvalidRecord, parse
 from beam_talonone.schemas.raw import Raw
+from beam_talonone.schemas.reading import AS_USUAL, Reading
 from beam_talonone.schemas.reasons import Reason, Stage
 from beam_talonone.schemas.records import ID_FIELDS
 from beam_talonone.talonone.build import BuildOptions, build, unknown_api_fields
@@ -82,12 +82,12 @@ class Prepared:
             return None
 
 
-def prepare(raw: Raw, options: BuildOptions, assume_timezone: tzinfo | None = None) -> Prepared:
+def prepare(raw: Raw, options: BuildOptions, reading: Reading = AS_USUAL) -> Prepared:
     """Decode, validate and build one record. Whatever is wrong with it is in the result, never raised."""
     fields: dict[str, Any] | None = None
     try:
         fields = decode(raw)
-        parsed = parse(raw.kind, fields, assume_timezone)
+        parsed = parse(raw.kind, fields, reading)
         work = build(raw.kind, parsed.record, options)
         beyond = unknown_api_fields(parsed.record, options)
         return Prepared(raw, work, parsed.unknown_fields, parsed.unknown_names, beyond)
@@ -95,18 +95,16 @@ def prepare(raw: Raw, options: BuildOptions, assume_timezone: tzinfo | None = No
         return Prepared(raw, None, problem=problem, fields=fields)
 
 
-Prepares = Callable[[Raw, BuildOptions, tzinfo | None], Prepared]
+Prepares = Callable[[Raw, BuildOptions, Reading], Prepared]
 
 
 class Prepare(beam.DoFn):  # type: ignore[misc]
     """Raw -> Prepared. `prepares` makes it: `prepare`, or what opens something around the record first."""
 
-    def __init__(
-        self, options: BuildOptions, assume_timezone: tzinfo | None = None, prepares: Prepares = prepare
-    ) -> None:
+    def __init__(self, options: BuildOptions, reading: Reading, prepares: Prepares = prepare) -> None:
         self._options = options
-        self._assume_timezone = assume_timezone
+        self._reading = reading
         self._prepares = prepares
 
     def process(self, raw: Raw) -> Iterator[Prepared]:
-        yield self._prepares(raw, self._options, self._assume_timezone)
+        yield self._prepares(raw, self._options, self._reading)

@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import tzinfo
 from typing import Any
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.calls import check_request
 from beam_talonone.schemas.decode import decode
 from beam_talonone.schemas.operations import OPERATIONS, Operation
-from beam_talonone.schemas.parse import InvalidRecord, parse_lookup
+from beam_talonone.schemas.parse import InvalidRecord, escape, parse_lookup
 from beam_talonone.schemas.raw import Raw
+from beam_talonone.schemas.reading import AS_USUAL, Reading
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.records import LOOKUPS
 from beam_talonone.talonone.build import BuildOptions
@@ -36,18 +36,18 @@ class PrepareLookup:
 
     operation: str
 
-    def __call__(self, raw: Raw, options: BuildOptions, assume_timezone: tzinfo | None = None) -> Prepared:
-        return prepare_lookup(raw, self.operation, options)
+    def __call__(self, raw: Raw, options: BuildOptions, reading: Reading) -> Prepared:
+        return prepare_lookup(raw, self.operation, options, reading)
 
 
-def prepare_lookup(raw: Raw, operation: str, options: BuildOptions) -> Prepared:
+def prepare_lookup(raw: Raw, operation: str, options: BuildOptions, reading: Reading = AS_USUAL) -> Prepared:
     """Decode and check one lookup. Whatever is wrong with it is in the result, never raised."""
     row = OPERATIONS[operation]
     fields: dict[str, Any] | None = None
     try:
         fields = decode(raw)
-        asked = nested(row, fields) if raw.format == "csv" else fields
-        lookup, unknown = parse_lookup(asked)
+        asked = nested(row, fields, reading) if raw.format == "csv" else fields
+        lookup, unknown = parse_lookup(asked, reading)
         [called] = check_request(row, lookup, Reason.INVALID_LOOKUP, beyond=options.beyond())
         # two lookups of the same are two: each has its line
         place = digest([raw.file, raw.position])
@@ -66,7 +66,7 @@ def prepare_lookup(raw: Raw, operation: str, options: BuildOptions) -> Prepared:
         return Prepared(raw, None, problem=problem, fields=fields)
 
 
-def nested(row: Operation, flat: Mapping[str, Any]) -> dict[str, Any]:
+def nested(row: Operation, flat: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
     """A CSV row, a column for each name, as a lookup. The column `body` holds JSON."""
     fields: dict[str, Any] = {"path": {}, "query": {}}
     for name, cell in flat.items():
@@ -75,7 +75,7 @@ def nested(row: Operation, flat: Mapping[str, Any]) -> dict[str, Any]:
         elif name in row.query:
             fields["query"][name] = cell
         else:
-            _not_misspelt(row, name, flat)
+            _not_misspelt(row, name, flat, reading)
             fields[name] = cell
     if isinstance(fields.get("body"), str):
         try:
@@ -85,14 +85,20 @@ def nested(row: Operation, flat: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _not_misspelt(row: Operation, column: str, flat: Mapping[str, Any]) -> None:
+def _not_misspelt(row: Operation, column: str, flat: Mapping[str, Any], reading: Reading) -> None:
     """Other columns are none of ours, but one that is nearly a name is meant to be it: read without that filter, the
     answer would be another one."""
+    if reading.unknown_fields == "ignore":
+        return
     plain = _plain(column)
     known = (*row.path, *row.query, "lookup_id", "body")
     meant = next((name for name in known if _plain(name) == plain), column)
     if meant not in flat:
-        raise InvalidRecord(Reason.INVALID_LOOKUP, f"the column {column!r} is not known: is {meant!r} meant?")
+        raise InvalidRecord(
+            Reason.MISNAMED_FIELD,
+            f"the column {column!r} is not known: did you mean {meant}?",
+            "/" + escape(column),
+        )
 
 
 def _plain(name: str) -> str:

@@ -7,7 +7,9 @@ import re
 from collections.abc import Collection
 from numbers import Integral
 from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
 
+from beam_talonone.schemas.reading import Reading, parse_duration
 from beam_talonone.talonone.errors import ConfigurationError
 
 MOST = 1_000_000
@@ -50,6 +52,19 @@ def one_of(name: str, value: Any, allowed: Collection[str | None]) -> Any:
     if not (value is None or isinstance(value, str)) or value not in allowed:
         raise ConfigurationError(f"{name} is one of {', '.join(map(str, allowed))}, not {shown(value)}")
     return value
+
+
+def reading(zone: Any, ambiguous: Any, max_future: Any, unknown_fields: Any) -> Reading:
+    """How records are read, of the arguments of a step."""
+    one_of("ambiguous_time", ambiguous, ("earlier", "later", None))
+    one_of("unknown_fields", unknown_fields, ("refuse", "ignore", None))
+    if zone is not None and text("assume_timezone", zone) not in available_timezones():
+        raise ConfigurationError(f"assume_timezone {zone!r} is not a time zone such as Europe/Berlin")
+    try:
+        ahead = parse_duration(text("max_future", max_future))
+    except ValueError as error:
+        raise ConfigurationError(f"max_future: {error}") from None
+    return Reading(None if zone is None else ZoneInfo(zone), ambiguous, ahead, unknown_fields, in_code=True)
 
 
 def number(name: str, value: Any, most: float = MOST) -> float:

@@ -5,13 +5,13 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
-from zoneinfo import ZoneInfo, available_timezones
 
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindow, GlobalWindows
 
 from beam_talonone.schemas.raw import Raw
+from beam_talonone.schemas.reading import MAX_FUTURE, Reading
 from beam_talonone.schemas.reasons import Reason, Skip, Stage
 from beam_talonone.schemas.records import MODELS
 from beam_talonone.talonone.build import BuildOptions
@@ -39,7 +39,7 @@ from beam_talonone.transforms.engines import (
 from beam_talonone.transforms.metrics import WHILE_BUSY, count_outcome, count_read, count_requests
 from beam_talonone.transforms.prepare import Prepared, prepare
 from beam_talonone.transforms.send import Sending, in_window
-from beam_talonone.transforms.settings import flag, one_of, text
+from beam_talonone.transforms.settings import flag, one_of, reading
 
 DEAD, OTHERS = "dead_letters", "others"
 CALLS = "calls"
@@ -97,6 +97,9 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         results: bool = False,
         dry: bool = False,
         assume_timezone: str | None = None,
+        ambiguous_time: Literal["earlier", "later"] | None = None,
+        max_future: str = MAX_FUTURE,
+        unknown_fields: Literal["refuse", "ignore"] | None = None,
     ) -> None:
         super().__init__()
         one_of("kind", kind, MODELS)
@@ -106,8 +109,7 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         flag("results", results)
         flag("dry", dry)
         flag("allow_unknown_api_fields", allow_unknown_api_fields)
-        if assume_timezone is not None and text("assume_timezone", assume_timezone) not in available_timezones():
-            raise ConfigurationError(f"assume_timezone {assume_timezone!r} is not a time zone such as Europe/Berlin")
+        self._reading = reading(assume_timezone, ambiguous_time, max_future, unknown_fields)
         self._kind = kind
         self._config = engine_config(
             base_url, api_key_env, rate, concurrency, give_up_after, api_key_secret, rate_service,
@@ -115,7 +117,12 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         )  # fmt: skip
         self._build = BuildOptions(dry, results, profile_mode, events_api, allow_unknown_api_fields, in_code=True)
         self._options = SendOptions(dry=dry, edit_closed=edit_closed, effects=results)
-        self._assume_timezone = assume_timezone
+        self._shown = {
+            "assume_timezone": assume_timezone,
+            "ambiguous_time": ambiguous_time,
+            "max_future": None if max_future == MAX_FUTURE else max_future,
+            "unknown_fields": unknown_fields,
+        }
         self._job = uuid.uuid4().hex[:12]
 
     def default_label(self) -> str:
@@ -132,7 +139,7 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
             "events_api": self._build.events_api if self._kind == "events" else None,
             "allow_unknown_api_fields": self._build.allow_unknown_api_fields or None,
             "edit_closed": self._options.edit_closed,
-            "assume_timezone": self._assume_timezone,
+            **self._shown,
         }
         given = {name: value for name, value in settings.items() if value is not None}
         return {"kind": self._kind, **display_data(self._config), **given}
@@ -144,7 +151,7 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         together = records | "One window" >> beam.WindowInto(GlobalWindows())
         # Any: --runtime_type_check holds the dead letters against the main type
         prepared = together | "Validate" >> beam.ParDo(
-            ValidateRecords(self._kind, self._build, self._assume_timezone, self.label, self._job)
+            ValidateRecords(self._kind, self._build, self._reading, self.label, self._job)
         ).with_output_types(Any, **{DEAD: Line}).with_outputs(DEAD, main="ready")
         sent = (
             prepared.ready
@@ -166,19 +173,18 @@ Packed = tuple[bytes, bytes]
 class ValidateRecords(beam.DoFn):  # type: ignore[misc]
     """dict or row -> (order or customer, (work, record) as bytes), or a dead letter."""
 
-    def __init__(self, kind: str, options: BuildOptions, zone: str | None, label: str, job: str) -> None:
-        self._kind, self._options, self._zone = kind, options, zone
+    def __init__(self, kind: str, options: BuildOptions, reading: Reading, label: str, job: str) -> None:
+        self._kind, self._options, self._reading = kind, options, reading
         self._label, self._job = label, job
 
     def setup(self) -> None:
         quiet_process()
-        self._assume = None if self._zone is None else ZoneInfo(self._zone)
 
     def process(self, element: Any) -> Iterator[Any]:
         record = as_record(self._kind, element)
         fields = dict(record) if isinstance(record, Mapping) else None
         raw = Raw(self._kind, "", 0, "dict", None, fields, None)
-        prepared = prepare(raw, self._options, self._assume)
+        prepared = prepare(raw, self._options, self._reading)
         count_read(self._kind, prepared.unknown_fields, len(prepared.unknown_api))
         if prepared.work is None:
             yield TaggedOutput(DEAD, self._dead(prepared, record))

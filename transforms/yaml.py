@@ -16,6 +16,7 @@ from apache_beam.typehints.schemas import named_fields_from_element_type
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.parse import InvalidRecord
+from beam_talonone.schemas.reading import Reading
 from beam_talonone.talonone.errors import ConfigurationError, TalonOneError
 from beam_talonone.transforms import lookup, write
 from beam_talonone.transforms.elements import plain
@@ -86,11 +87,12 @@ class LookupTalonOne(beam.PTransform):  # type: ignore[misc]
         _check_settings(lookup.LookupTalonOne, settings)
         self._lookup = lookup.LookupTalonOne(operation, FieldsOf(operation), **settings)
         self._operation = operation
+        self._reading = Reading(unknown_fields=settings.get("unknown_fields"), in_code=True)
         self._errors = _errors_output(error_handling)
 
     def expand(self, rows: beam.PCollection[Any]) -> Any:
         fields = _fields(rows.element_type, self.label)
-        _check_names([name for name, _ in fields], self._operation, self.label)
+        _check_names([name for name, _ in fields], self._operation, self._reading, self.label)
         looked = rows | self._lookup
         found = RowTypeConstraint.from_fields([*fields, *FOUND])
         good = looked.found | "As rows" >> beam.Map(_found).with_output_types(found)
@@ -133,14 +135,14 @@ def _fields(element_type: Any, label: str) -> list[tuple[str, Any]]:
         raise ConfigurationError(f"{label} takes rows with a schema, not {element_type}") from None
 
 
-def _check_names(names: list[str], operation: str, label: str) -> None:
+def _check_names(names: list[str], operation: str, reading: Reading, label: str) -> None:
     """Raise ConfigurationError where rows with these fields could not be looked up."""
     taken = sorted({name for name, _ in FOUND} & set(names))
     if taken:
         raise ConfigurationError(f"{label} adds {', '.join(taken)}, which the rows have already")
     row = OPERATIONS[operation]
     try:
-        given = nested(row, dict.fromkeys(names))["path"]
+        given = nested(row, dict.fromkeys(names), reading)["path"]
     except InvalidRecord as problem:
         raise ConfigurationError(f"{label}: {problem.detail}") from None
     missing = [name for name in row.path if name not in given]

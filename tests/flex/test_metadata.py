@@ -44,6 +44,9 @@ SHARED = {
     "events_api": (["v2", "v3"], ["", "v1", "v23"]),
     "edit_closed": (["reopen"], ["", "true", "reopened"]),
     "assume_timezone": (["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+3"], ["", "+02:00"]),
+    "ambiguous_time": (["earlier", "later"], ["", "fold", "Earlier"]),
+    "max_future": (["1d", "90s", "30m", "12h", "0s"], ["", "1", "1w", "-1d", "1.5h", "1d12h"]),
+    "unknown_fields": (["refuse", "ignore"], ["", "true", "ignored"]),
     "base_url": (
         ["https://yourcompany.europe-west1.talon.one", "https://a.example:8443/base", "http://a.example"],
         ["", "ftp://a.example", "a.example", "https://a.example?x=1", "https://user:pass@a.example", "https://a b"],

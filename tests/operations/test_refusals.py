@@ -53,10 +53,10 @@ BEYOND: Final = [
     ("at most 1000 characters", "create_referral", "/friendProfileIntegrationId", "x" * 1001,
      "the limit of ids, which not every schema repeats"),
     ("at least 1 item", "return_cart_items", "/return/returnedCartItems", [], "a request that does nothing"),
-    ("customerProfiles: Field required", "update_customer_profiles_v2", "/customerProfiles", GONE,
+    ("missing: body/customerProfiles", "update_customer_profiles_v2", "/customerProfiles", GONE,
      "a request that does nothing"),
-    ("data: Field required", "update_customer_profile_audiences", "/data", GONE, "a request that does nothing"),
-    ("profileId: Field required", "track_event_v2", "/profileId", GONE, "the operation's text requires it"),
+    ("missing: body/data", "update_customer_profile_audiences", "/data", GONE, "a request that does nothing"),
+    ("missing: body/profileId", "track_event_v2", "/profileId", GONE, "the operation's text requires it"),
     ("quantities of the cart sum to more", "update_customer_session_v2", f"{_ITEM}/quantity", 10_001,
      "the limit stands in a text"),
     ("more than 1000 cart items", "update_customer_session_v2", "/customerSession/cartItems",
@@ -78,7 +78,7 @@ BEYOND: Final = [
     ("a transaction stands twice", "activate_loyalty_points", "/transactionUUIDs",
      ["abcdef01-0000-4000-8000-000000000001", "ABCDEF01-0000-4000-8000-000000000001"], "they are the same"),
     ("goes with the target AUDIENCE", "best_prior_price", "/target/targetType", "NONE", "the field's text says so"),
-    ("null is no value here", "sync_catalog", "", {"actions": [{"type": "REMOVE_MANY", "payload": {"filters": [
+    ("/value (null)", "sync_catalog", "", {"actions": [{"type": "REMOVE_MANY", "payload": {"filters": [
         {"attr": "a", "op": "EQ", "value": None}]}}]}, "a filter needs a value"),
 ]  # fmt: skip
 """What we refuse and the document allows: our words for it, an example (operation, place, value), and why."""

@@ -1,10 +1,16 @@
 """Settings as text: what is taken, and what is refused with the option's name."""
 
+import pickle
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from beam_talonone.pipelines.commands import sending_options
-from beam_talonone.pipelines.options import parse_max_dead_letters, parse_time_option, parse_zone
+from beam_talonone.pipelines.folder import compare_options
+from beam_talonone.pipelines.options import InputOptions, parse_max_dead_letters, parse_time_option, parse_zone
 from beam_talonone.pipelines.stream_options import StreamOptions
+from beam_talonone.schemas.reading import Reading
 from beam_talonone.talonone.errors import ConfigurationError
 
 
@@ -34,8 +40,8 @@ def test_nonsense_is_refused_with_the_option_named(text: str) -> None:
 
 def test_times_need_an_offset_or_a_zone() -> None:
     with pytest.raises(ConfigurationError, match="--since '2026-01-01T00:00:00'"):
-        parse_time_option("--since", "2026-01-01T00:00:00", None)
-    berlin = parse_time_option("--since", "2026-01-01T00:00:00", parse_zone("Europe/Berlin"))
+        parse_time_option("--since", "2026-01-01T00:00:00", Reading())
+    berlin = parse_time_option("--since", "2026-01-01T00:00:00", Reading(parse_zone("Europe/Berlin")))
     assert berlin is not None
     assert berlin.isoformat() == "2025-12-31T23:00:00+00:00"
 
@@ -44,6 +50,35 @@ def test_times_need_an_offset_or_a_zone() -> None:
 def test_an_unknown_zone_is_refused(zone: str) -> None:
     with pytest.raises(ConfigurationError, match="--assume-timezone"):
         parse_zone(zone)
+
+
+NEW = ("--ambiguous-time", "--max-future", "--unknown-fields")
+
+
+def test_a_job_of_an_older_version_can_be_resumed() -> None:
+    """Its job.json does not name the newer options: that stands for their defaults."""
+    usual = InputOptions({"orders": "o.jsonl"})
+    older = {"command": "backfill", "options": {k: v for k, v in usual.as_json().items() if k not in NEW}}
+    for same in (usual, replace(usual, max_future="24h")):
+        compare_options("out", older, {"command": "backfill", "options": same.as_json()})
+    for name, other in zip(
+        NEW, ({"ambiguous_time": "later"}, {"max_future": "2d"}, {"unknown_fields": "ignore"}), strict=True
+    ):
+        with pytest.raises(ConfigurationError, match=name):
+            compare_options("out", older, {"command": "backfill", "options": replace(usual, **other).as_json()})
+
+
+@pytest.mark.parametrize("text", ["", "7", "soon", "-1d", "1.5h"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"--max-future: .* is not a duration such as 90s, 30m, 12h or 7d"):
+        InputOptions({}, max_future=text).reading()
+
+
+def test_how_records_are_read_travels_in_graphs() -> None:
+    options = StreamOptions({}, "https://api.example", "job", assume_timezone="Europe/Berlin", max_future="2h")
+    reading = pickle.loads(pickle.dumps(options.reading()))
+    assert reading == options.reading()
+    assert (str(reading.assume_timezone), reading.max_future) == ("Europe/Berlin", timedelta(hours=2))
 
 
 @pytest.mark.parametrize("secret", [None, "projects/p/secrets/s", "projects/p/secrets/s/versions/3"])

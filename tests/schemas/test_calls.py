@@ -57,7 +57,7 @@ REFUSED: Final = [
     ("update_customer_profile_v2", Asked({"integrationId": "c"}, {"dry": True}, {}), INVALID, "/query/dry",
      "runRuleEngine=true"),
     ("return_cart_items", Asked(SESSION, {}, {"return": {}}), INVALID, "/body/return/returnedCartItems",
-     "body/return/returnedCartItems: Field required"),
+     "missing: body/return/returnedCartItems"),
 ]  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """From objects to records: what is taken, what is refused, and what the refusal says."""
 
 import pickle
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -13,6 +13,7 @@ from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decode import decode, plain_json
 from beam_talonone.schemas.parse import InvalidRecord, parse
 from beam_talonone.schemas.raw import Raw
+from beam_talonone.schemas.reading import Reading
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.records import MODELS, rank
 from beam_talonone.schemas.shown import shown
@@ -20,7 +21,7 @@ from beam_talonone.schemas.shown import shown
 T = "2026-05-01T12:00:00Z"
 ITEM = {"sku": "tea", "quantity": 1}
 GOOD = {
-    "orders": {"order_id": "o", "customer_id": "c", "status": "completed", "event_time": T},
+    "orders": {"order_id": "o", "customer_id": "c", "status": "completed", "event_time": T, "items": []},
     "returns": {"return_id": "r", "order_id": "o", "event_time": T, "items": [ITEM]},
     "profiles": {"customer_id": "c", "event_time": T},
     "events": {"event_id": "e", "type": "view", "customer_id": "c", "event_time": T},
@@ -167,8 +168,11 @@ def test_at_the_limits():
     assert len(parse("orders", given_order).record.items) == 1000
 
 
+TOKYO = Reading(ZoneInfo("Asia/Tokyo"))
+
+
 def test_a_zone_may_be_assumed():
-    record = parse("events", {**GOOD["events"], "event_time": "2026-05-01T12:00:00"}, ZoneInfo("Asia/Tokyo")).record
+    record = parse("events", {**GOOD["events"], "event_time": "2026-05-01T12:00:00"}, TOKYO).record
     assert record.event_time == datetime(2026, 5, 1, 3, tzinfo=UTC)
 
 
@@ -261,3 +265,66 @@ def test_what_is_wrong_with_a_record_crosses_from_one_worker_to_another():
     problem = InvalidRecord(Reason.NAIVE_TIME, "no offset", "/event_time")
     again = pickle.loads(pickle.dumps(problem))
     assert (again.reason, again.detail, again.pointer) == (Reason.NAIVE_TIME, "no offset", "/event_time")
+
+
+def test_all_missing_fields_are_named():
+    wrong = problem_of(parse, "orders", {"customer_id": "c", "status": "completed"})
+    assert (wrong.reason, wrong.pointer) == (Reason.MISSING_FIELD, "/event_time")
+    assert wrong.detail == "missing: event_time, order_id, items"
+    wrong = problem_of(parse, "events", {"event_id": "e", "shoe": 1})
+    assert wrong.detail == "missing: event_time, type, customer_id (and not known: shoe)"
+    wrong = problem_of(parse, "orders", {**GOOD["orders"], "event_time": None, "status": "gone", "version": "x"})
+    assert wrong.detail == "missing: event_time (and invalid: version, status)"
+    cart = [{"quantity": 1}] * 1000
+    wrong = problem_of(parse, "orders", {**GOOD["orders"], "items": cart})
+    assert wrong.detail.endswith("items/19/sku and 980 more")
+
+
+@pytest.mark.parametrize("absent", [{}, {"items": None}])
+def test_a_completed_order_names_its_items(absent):
+    bare = {name: value for name, value in GOOD["orders"].items() if name != "items"}
+    wrong = problem_of(parse, "orders", {**bare, **absent})
+    assert (wrong.reason, wrong.pointer, wrong.detail) == (Reason.MISSING_FIELD, "/items", "missing: items")
+    assert parse("orders", {**bare, "items": []}).record.items == []
+    for status in ("open", "cancelled"):
+        assert parse("orders", {**bare, **absent, "status": status}).record.items is None
+
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+def at(now, **settings_given):
+    return Reading(now=lambda: now, **settings_given)
+
+
+@pytest.mark.parametrize("kind", GOOD)
+def test_a_time_too_far_ahead_is_refused(kind):
+    day = timedelta(days=1)
+    parse(kind, GOOD[kind], at(NOW - day))
+    wrong = problem_of(parse, kind, GOOD[kind], at(NOW - day - timedelta(microseconds=1)))
+    assert (wrong.reason, wrong.pointer) == (Reason.TIME_IN_FUTURE, "/event_time")
+    assert "2026-05-01T12:00:00+00:00" in wrong.detail
+    assert "--max-future" in wrong.detail
+    parse(kind, GOOD[kind], at(NOW - 7 * day, max_future=7 * day))
+    assert problem_of(parse, kind, GOOD[kind], at(NOW - timedelta(seconds=1), max_future=timedelta())) is not None
+    assert problem_of(parse, kind, {**GOOD[kind], "event_time": "9999-12-31T23:59:59Z"}).reason is wrong.reason
+
+
+def test_an_ambiguous_time_is_refused_or_resolved():
+    twice = {**GOOD["events"], "event_time": "2026-10-25T02:30:00"}
+    berlin = ZoneInfo("Europe/Berlin")
+    wrong = problem_of(parse, "events", twice, at(NOW, assume_timezone=berlin))
+    assert (wrong.reason, wrong.pointer) == (Reason.AMBIGUOUS_TIME, "/event_time")
+    assert "2026-10-25T02:30:00 occurs twice in Europe/Berlin" in wrong.detail
+    assert "--ambiguous-time" in wrong.detail
+    year = timedelta(days=365)
+    for choice, hour in (("earlier", 0), ("later", 1)):
+        record = parse(
+            "events", twice, at(NOW, assume_timezone=berlin, ambiguous_time=choice, max_future=year)
+        ).record
+        assert record.event_time == datetime(2026, 10, 25, hour, 30, tzinfo=UTC)
+    in_code = problem_of(parse, "events", twice, at(NOW, assume_timezone=berlin, in_code=True))
+    assert "--" not in in_code.detail
+    naive = problem_of(parse, "events", twice, at(NOW, in_code=True))
+    assert naive.reason is Reason.NAIVE_TIME
+    assert naive.detail.startswith("event_time: a time without an offset: give one, or set assume_timezone")

@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.types import Amount, Code, Count, Id, Sku, Whole, micros, parse_instant
+from beam_talonone.schemas.reading import parse_duration
+from beam_talonone.schemas.types import (
+    AmbiguousTime,
+    Amount,
+    Code,
+    Count,
+    Id,
+    Sku,
+    Whole,
+    micros,
+    parse_instant,
+)
 
 ID, SKU, CODE, AMOUNT = TypeAdapter(Id), TypeAdapter(Sku), TypeAdapter(Code), TypeAdapter(Amount)
 
@@ -225,3 +236,43 @@ def test_any_moment_survives_its_text(moment):
 def test_micros_are_exact(us):
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)
     assert micros(moment) == us
+
+
+@pytest.mark.parametrize(
+    ("zone", "local", "what", "earlier", "later"),
+    [
+        ("Europe/Berlin", "2026-10-25T02:30:00", "occurs twice", "2026-10-25T00:30", "2026-10-25T01:30"),
+        ("Europe/Berlin", "2026-03-29T02:30:00", "never occurs", "2026-03-29T00:30", "2026-03-29T01:30"),
+        ("America/New_York", "2026-11-01T01:00:00", "occurs twice", "2026-11-01T05:00", "2026-11-01T06:00"),
+        ("America/New_York", "2026-03-08T02:00:00", "never occurs", "2026-03-08T06:00", "2026-03-08T07:00"),
+        ("Australia/Lord_Howe", "2026-04-05T01:45:00", "occurs twice", "2026-04-04T14:45", "2026-04-04T15:15"),
+        ("Australia/Lord_Howe", "2026-10-04T02:15:00", "never occurs", "2026-10-03T15:15", "2026-10-03T15:45"),
+        ("Pacific/Apia", "2011-12-30T12:00:00", "never occurs", "2011-12-29T22:00", "2011-12-30T22:00"),
+    ],
+)  # fmt: skip
+def test_local_times_that_stand_for_two_instants(zone, local, what, earlier, later):
+    with pytest.raises(AmbiguousTime, match=f"{local} {what} in {zone}"):
+        parse_instant(local, ZoneInfo(zone))
+    for form in (local, datetime.fromisoformat(local), datetime.fromisoformat(local).replace(fold=1)):
+        assert parse_instant(form, ZoneInfo(zone), "earlier") == datetime.fromisoformat(earlier + "Z")
+        assert parse_instant(form, ZoneInfo(zone), "later") == datetime.fromisoformat(later + "Z")
+
+
+@pytest.mark.parametrize("local", ["2026-10-25T01:59:59", "2026-10-25T03:00:00", "2026-03-29T01:59:59.999999"])
+def test_local_times_beside_a_change_of_clocks(local):
+    berlin = ZoneInfo("Europe/Berlin")
+    moment = parse_instant(local, berlin)
+    assert moment == datetime.fromisoformat(local).replace(tzinfo=berlin).astimezone(UTC)
+    assert parse_instant("2026-10-25T02:30:00+01:00", berlin) == datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
+    assert parse_instant("2026-10-25T01:59:60", berlin) == datetime(2026, 10, 25, 0, 0, tzinfo=UTC)
+
+
+def test_durations():
+    assert parse_duration("90s") == timedelta(seconds=90)
+    assert parse_duration(" 30m ") == timedelta(minutes=30)
+    assert parse_duration("12h") == timedelta(hours=12)
+    assert parse_duration("0s") == timedelta()
+    assert parse_duration("999999d") == timedelta(days=999_999)
+    for wrong in ("", "7", "d", "-1d", "1.5h", "7w", "1d12h", "٣d", "1000000d"):
+        with pytest.raises(ValueError, match="is not a duration such as 90s, 30m, 12h or 7d"):
+            parse_duration(wrong)

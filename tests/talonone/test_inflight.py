@@ -32,7 +32,7 @@ def record(kind, **fields):
 
 
 EVENT = record("events", event_id="e", type="view")
-ORDER = record("orders", order_id="o", status="completed")
+ORDER = record("orders", order_id="o", status="completed", items=[])
 RETURN = record("returns", return_id="r", order_id="o", items=[{"sku": "s", "quantity": 1}])
 ONE = record("profiles", customer_id="één", attributes={"a": 1}, audiences={"add": [1]})
 OTHER = record("profiles", customer_id="d", attributes={"a": 1}, audiences={"add": [1]})

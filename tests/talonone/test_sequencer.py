@@ -23,7 +23,8 @@ def record(kind, second, **fields):
 
 
 def order(second, order_id="o", version=0, **fields):
-    return record("orders", second, **{"order_id": order_id, "status": "open", "version": version, **fields})
+    given = {"order_id": order_id, "status": "open", "version": version, "items": [], **fields}
+    return record("orders", second, **given)
 
 
 def event(second, event_id, **fields):

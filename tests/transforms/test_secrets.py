@@ -9,6 +9,8 @@ from apache_beam.internal import pickler
 from google.auth.exceptions import DefaultCredentialsError
 from support.secretmanager import SECRET, secret_manager
 
+from beam_talonone.schemas.reading import AS_USUAL
+from beam_talonone.talonone.build import BuildOptions
 from beam_talonone.talonone.engine import EngineSettings
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
 from beam_talonone.transforms import secrets
@@ -218,7 +220,11 @@ def test_a_step_that_has_no_key_names_its_arguments(fake, monkeypatch):
 @pytest.mark.parametrize("step", [SendLanes, LookUp])
 def test_workers_read_it_in_setup_and_no_step_holds_it(fake, step):
     config = EngineConfig(EngineSettings(URL), ENV, SECRET)
-    made = SendLanes(config, None, "s", "j") if step is SendLanes else LookUp("get_coupons", None, config, "s", "j")
+    made = (
+        SendLanes(config, None, "s", "j")
+        if step is SendLanes
+        else LookUp("get_coupons", None, config, "s", "j", BuildOptions(), AS_USUAL)
+    )
     try:
         for dump in (pickler.dumps, pickle.dumps):
             dump(made)

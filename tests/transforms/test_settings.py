@@ -37,9 +37,10 @@ SETTINGS: dict[str, tuple[Any, ...]] = {
 }
 WRITE = {
     "kind": WORD, **SETTINGS, "profile_mode": WORD, "events_api": WORD, "edit_closed": (None,),
-    "results": (True, False), "dry": (True, False), "assume_timezone": (None,),
+    "results": (True, False), "dry": (True, False), "assume_timezone": (None,), "ambiguous_time": (None,),
+    "max_future": ("1d",), "unknown_fields": (None,),
 }  # fmt: skip
-LOOKUP = {"operation": WORD, "lookup": (None, object), **SETTINGS}
+LOOKUP = {"operation": WORD, "lookup": (None, object), **SETTINGS, "unknown_fields": (None,)}
 READ = {
     "subscriptions": WORD, "max_messages": (1,), "max_bytes": (1,), "max_lease": (1, 1.5),
     "bundle": (1, 1.5), "together": (None, 1),
@@ -50,7 +51,9 @@ WRITE_YAML = {
     "kind": WORD,
     "error_handling": (None,),
 }
-LOOKUP_YAML = {"operation": WORD, **SETTINGS, "error_handling": (None,), "lookup": WORD}
+LOOKUP_YAML = {
+    "operation": WORD, **SETTINGS, "unknown_fields": (None,), "error_handling": (None,), "lookup": WORD,
+}  # fmt: skip
 
 TRANSFORMS = [
     (WriteToTalonOne, "kind", WRITE),
@@ -119,6 +122,10 @@ def test_no_argument_is_left_out(transform: Callable[..., Any], settings: dict[s
         ({"rate_service": "u:KEY@h:1"}, "rate_service takes HOST:PORT of a rate limit service, not one with a user"),
         ({"rate_service": 8081}, "rate_service is text, not int"),
         ({"base_url": ""}, "base_url: the base URL '' must look like https://yourcompany.europe-west1.talon.one"),
+        ({"ambiguous_time": "fold"}, "ambiguous_time is one of earlier, later, None, not 'fold'"),
+        ({"max_future": "2 weeks"}, "max_future: '2 weeks' is not a duration such as 90s, 30m, 12h or 7d"),
+        ({"max_future": 3600}, "max_future is text, not int"),
+        ({"unknown_fields": "warn"}, "unknown_fields is one of refuse, ignore, None, not 'warn'"),
         ({"assume_timezone": "Berlin"}, "assume_timezone 'Berlin' is not a time zone such as Europe/Berlin"),
     ],
 )

@@ -275,7 +275,7 @@ ROWS = "- {type: Create, config: {elements: [{%s}]}}"
         (
             "loyaltyProgramId: 1, integration_id: c",
             "LookupTalonOne, config: {operation: get_loyalty_balances}",
-            "is 'integrationId' meant",
+            "did you mean integrationId",
         ),
         (
             "loyaltyProgramId: 1, integrationId: c, lookup_status: 1",
