@@ -100,7 +100,7 @@ def test_what_is_in_a_subscription_goes_again(
     assert sorted(sessions(sim)) == sorted([*(f"o{number}" for number in range(120)), "pretty"])
     left = letters(tmp_path / "out")
     assert sorted((str(one["record"]), one["reason"]) for one in left) == sorted(
-        [("no\nletter", "not_an_object"), (" ", "not_an_object"), ("\ufffd\ufffd", "not_json"),
+        [("no\nletter", "not_json"), (" ", "not_json"), ("\ufffd\ufffd", "not_json"),
          ("{'kind': 'orders'}", "invalid_field")]
     )  # fmt: skip
     assert_balanced(tmp_path / "out")
