@@ -59,7 +59,8 @@ async def look_up(courier: Courier, request: Request, given: bytes, lines: Lines
         if not answer.ok:
             body = iter([_text(answer)])
         else:
-            body = iter([_object(answer)]) if paging is None else _merged(paged, paging.rows, rows)
+            one = request.operation
+            body = iter([_whole(one, answer)]) if paging is None else _merged(paged, paging.rows, rows)
         place = await lines.put(_line(head, body))
     except BadPage as error:
         return Outcome(End.DEAD, Reason.REFUSED.value, str(error), operation=request.operation, status=200)
@@ -82,14 +83,18 @@ def _merged(paged: Paged, name: str, rows: SpooledRows) -> Iterator[bytes]:
     yield b"]}"
 
 
-def _object(answer: Answer) -> bytes:
-    """The body as one line of JSON. Raises BadPage for what is no JSON object."""
+LISTS = frozenset({"best_prior_price"})
+"""Operations without pages that answer with a list."""
+
+
+def _whole(operation: str, answer: Answer) -> bytes:
+    """The body as one line of JSON. Raises BadPage for what is no JSON object, or list where one is due."""
     try:
         line = jsonio.one_line(answer.body)
     except ValueError as error:
         raise BadPage(f"the answer is not a JSON object: {error}") from None
-    if not line.startswith(b"{"):
-        raise BadPage("the answer is JSON, but not an object")
+    if not line.startswith(b"[" if operation in LISTS else b"{"):
+        raise BadPage(f"the answer is JSON, but not {'a list' if operation in LISTS else 'an object'}")
     return line
 
 
