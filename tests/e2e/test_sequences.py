@@ -78,7 +78,7 @@ KINDS: dict[str, list[Any]] = {
             attributes={"gift": None, "note": {"from": None}},
             items=[{"sku": "shirt", "quantity": 1, "name": None, "unit_price": None, "attributes": None}],
         ),
-        order("no-coupons", "nell", "completed", 2, coupon_codes=[], items=None),
+        order("no-coupons", "nell", "completed", 2, coupon_codes=[], items=[]),
         {"order_id": "no-customer", "status": "open", "event_time": "2026-05-01T00:00:00Z"},
         order("same-1", "sam", "completed", 5),
         order("same-0", "sam", "completed", 1),
@@ -434,7 +434,9 @@ def test_null_and_absent(run: Run) -> None:
         "attributes": {"gift": None, "note": {"from": None}},
     }
     (empty,) = run.acted(SESSION, session="no-coupons")
-    assert empty["body"]["customerSession"] == {"profileId": "nell", "state": "closed", "couponCodes": []}
+    assert empty["body"]["customerSession"] == {
+        "profileId": "nell", "state": "closed", "couponCodes": [], "cartItems": [],
+    }  # fmt: skip
     assert run.letter("orders", "no-customer")["reason"] == "missing_field"
     assert run.letter("profiles", None)["reason"] == "missing_field"
     assert run.profiles["wiper"]["attributes"] == {"tier": "gold"}
