@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from pydantic import AliasChoices, AliasPath, BaseModel
 
+from beam_talonone.schemas.near import LONGEST, TYPO_FROM, normalised, one_typo, singular
 from beam_talonone.schemas.records import (
     Audiences,
     Call,
@@ -26,12 +27,6 @@ from beam_talonone.schemas.records import (
 )
 
 Model = type[BaseModel]
-
-LONGEST = 80
-"""Characters of a name that are looked at: a longer one resembles nothing."""
-
-TYPO_FROM = 5
-"""Characters of a known name from which on a name that differs by one letter counts as a typing error."""
 
 _TIMES = (
     "time timestamp ts date datetime event_date event_timestamp created created_at date_created updated_at"
@@ -225,17 +220,17 @@ def near_miss(model: Model, name: str) -> tuple[str, bool] | None:
     if dot:  # a column such as Attributes.city, or attributes.city in a record that could nest it
         near = (head, True) if head in known else near_miss(model, head)
         return near if near is not None and near[1] and _holds_names(known[near[0]].annotation) else None
-    plain = _plain(name)
+    spelt = normalised(name)
     surely, instead = _tables(model)
     for table, certain in ((surely, True), (instead, False)):
-        if plain in table:
-            return table[plain], certain
-    singular = _singular(plain)
+        if spelt in table:
+            return table[spelt], certain
+    one = singular(spelt)
     for field in known:
-        if plain == _plain(field) or (len(singular) > 1 and singular == _singular(_plain(field))):
+        if spelt == normalised(field) or (len(one) > 1 and one == singular(normalised(field))):
             return field, True
-    spelt = _snake(name)
-    return next(((field, False) for field in known if len(field) >= TYPO_FROM and _one_typo(spelt, field)), None)
+    typed = _snake(name)
+    return next(((field, False) for field in known if len(field) >= TYPO_FROM and one_typo(typed, field)), None)
 
 
 def _holds_names(annotation: Any) -> bool:
@@ -251,38 +246,14 @@ def _holds_names(annotation: Any) -> bool:
 
 @lru_cache(maxsize=64)
 def _tables(model: Model) -> tuple[dict[str, str], dict[str, str]]:
-    """Other name, plain -> field: those that surely mean it, and those that may."""
+    """Other name, normalised -> field: those that surely mean it, and those that may."""
     both = (table.get(model, {}) for table in (SURELY, INSTEAD))
-    surely, instead = ({_plain(name): field for field, names in of.items() for name in names.split()} for of in both)
+    surely, instead = (
+        {normalised(name): field for field, names in of.items() for name in names.split()} for of in both
+    )
     return surely, instead
-
-
-def _plain(name: str) -> str:
-    """Letters and digits alone, in lower case."""
-    return "".join(filter(str.isalnum, name)).lower()
 
 
 def _snake(name: str) -> str:
     spelt = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip()).lower()
     return re.sub(r"[\s\-]+", "_", spelt)
-
-
-def _singular(plain: str) -> str:
-    if plain.endswith("ies"):
-        return plain[:-3] + "y"
-    if plain.endswith(("ses", "xes")):
-        return plain[:-2]
-    return plain[:-1] if plain.endswith("s") and not plain.endswith("ss") else plain
-
-
-def _one_typo(given: str, known: str) -> bool:
-    """One letter left out, added, exchanged for another, or swapped with its neighbour."""
-    if given == known or abs(len(given) - len(known)) > 1:
-        return False
-    same = next(
-        (at for at, (a, b) in enumerate(zip(given, known, strict=False)) if a != b), min(len(given), len(known))
-    )
-    left, right = given[same:], known[same:]
-    if len(left) == len(right):
-        return left[1:] == right[1:] or (left[:2] == right[1::-1] and left[2:] == right[2:])
-    return left[1:] == right if len(left) > len(right) else left == right[1:]

@@ -16,22 +16,22 @@ def near_name(name: str, known: Iterable[str], given: Collection[str] = ()) -> s
     """
     if len(name) > LONGEST:
         return None
-    spelt = plain(name)
+    spelt = normalised(name)
     for other in known:
-        if other != name and (singular(spelt) == singular(plain(other))):
+        if other != name and (singular(spelt) == singular(normalised(other))):
             return other
-        if other not in given and len(other) >= TYPO_FROM and one_typo(spelt, plain(other)):
+        if other not in given and len(other) >= TYPO_FROM and one_typo(spelt, normalised(other)):
             return other
     return None
 
 
-def plain(name: str) -> str:
+def normalised(name: str) -> str:
     """Letters and digits alone, in lower case."""
     return "".join(filter(str.isalnum, name)).lower()
 
 
 def singular(name: str) -> str:
-    """A plain name without its plural ending."""
+    """A normalised name without its plural ending."""
     if name.endswith("ies"):
         return name[:-3] + "y"
     if name.endswith(("ses", "xes")):
