@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 from beam_talonone.schemas.operations import OPERATIONS, Operation, SafeToRepeat
+from beam_talonone.schemas.reading import setting
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.answers import Answer, Verdict, is_web_page
 from beam_talonone.talonone.api_key import ApiKey
-from beam_talonone.talonone.errors import StopRun, WrongAddress
+from beam_talonone.talonone.errors import StopRun, Unreachable, WrongAddress
 
 
 def is_accused(request: Request, answer: Answer, *, first: bool) -> bool:
@@ -31,21 +32,41 @@ def _is_foreign(answer: Answer) -> bool:
     return bool(answer.body) and not answer.body.lstrip().startswith(b"{")
 
 
-def accusation(api: str, api_key: ApiKey, request: Request, answer: Answer) -> StopRun:
-    """What has to be put right if all requests to `api` meet an answer that is accused."""
+def base_url_setting(*, in_code: bool) -> str:
+    """What holds the API's address, as its user writes it."""
+    return f"{setting('base_url', in_code=in_code)} (TALONONE_BASE_URL)"
+
+
+def accusation(api: str, api_key: ApiKey, request: Request, answer: Answer, *, in_code: bool = False) -> StopRun:
+    """What has to be put right if all requests to `api` meet an answer that is accused. With `in_code` it names
+    settings as arguments, else as options of the command line."""
     if answer.status in (401, 403):
         return api_key.refused(api, answer.status)
-    setting = "--base-url (TALONONE_BASE_URL)"
+    address = base_url_setting(in_code=in_code)
     if answer.verdict is Verdict.STOP:
         return WrongAddress(
-            f"{api} answered with a redirect (status {answer.status}); {setting} must be the deployment's own address"
+            f"{api} answered with a redirect (status {answer.status}); {address} must be the deployment's own address"
         )
     says = f"{api} answers status {answer.status} to {request.operation}"
     if is_web_page(answer.body):
-        return WrongAddress(f"{says} with a web page: is {setting} right?")
+        return WrongAddress(f"{says} with a web page: is {address} right?")
     if _is_foreign(answer):
-        return WrongAddress(f"{says}, but not in its words: is the path in {setting} right?")
-    return WrongAddress(f"{says}, which creates what it does not find: is the path in {setting} right?")
+        return WrongAddress(f"{says}, but not in its words: is the path in {address} right?")
+    return WrongAddress(f"{says}, which creates what it does not find: is the path in {address} right?")
+
+
+def unreached(api: str, failure: Exception, *, in_code: bool) -> WrongAddress:
+    """What to say of an address that has never been reached."""
+    return WrongAddress(f"{api} cannot be reached: {failure}. Is {base_url_setting(in_code=in_code)} right?")
+
+
+def outage(api: str, down: float, limit: float, last: str, *, in_code: bool) -> Unreachable:
+    """What to say of an API that has not answered for `down` seconds, where `limit` are allowed."""
+    name = setting("give_up_after", in_code=in_code)
+    then = "run the pipeline again" if in_code else "go on with --resume"
+    return Unreachable(
+        f"{api} has not answered any request for {down:.0f} s ({name} {limit:g}); the last failure: {last}; {then}"
+    )
 
 
 def own_fault(answer: Answer, *, unclear: bool, row: Operation) -> Answer:

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import uvloop
 
@@ -58,6 +58,8 @@ class EngineSettings:
     timeout: float = 30.0
     window: int = WINDOW
     http: HttpSettings = DEFAULT
+    in_code: bool = field(default=False, compare=False)
+    """The settings are arguments of a step, not options of the command line: messages name them so."""
 
 
 class Engine:
@@ -263,7 +265,7 @@ class Engine:
             self._sender = Sender(
                 client.send, self._departures, pacer, settings.base_url, settings.give_up_after, self.stats,
                 hold_on=self._hold_on, api_key=ApiKey(self._key, self._key_source, client.use_key),
-                evidence=Evidence(earlier=self._accepted_before),
+                evidence=Evidence(earlier=self._accepted_before), in_code=settings.in_code,
             )  # fmt: skip
             self._intake = Intake(self._dispatcher, self._sender)
             departing = asyncio.create_task(self._departures.run())

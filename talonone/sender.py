@@ -7,16 +7,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat, get_customer_session
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone import hooks
-from beam_talonone.talonone.accusations import accusation, is_accused, own_fault
+from beam_talonone.talonone.accusations import accusation, is_accused, outage, own_fault, unreached
 from beam_talonone.talonone.answers import GATEWAY, Answer, Verdict, classify, proves_the_key, with_unreadable_body
 from beam_talonone.talonone.api_key import ApiKey
 from beam_talonone.talonone.dispatcher import Departures, Ticket
 from beam_talonone.talonone.doubts import judged
-from beam_talonone.talonone.errors import KeyRefused, StopRun, Unreachable, WrongAddress
+from beam_talonone.talonone.errors import KeyRefused, StopRun, WrongAddress
 from beam_talonone.talonone.http.send import BadAddress, Send, TransportFailure
 from beam_talonone.talonone.identity import KEY_HOLDS, key_holds
 from beam_talonone.talonone.logs import say
@@ -65,6 +66,7 @@ class Sender:
     refusal: StopRun | None = None
     """What is waited for."""
     evidence: Evidence = field(default_factory=Evidence)
+    in_code: bool = False  # messages name settings as arguments of a step, not as options of the command line
     _refused: int = 0
     """Tries, one after the other, since it is waited for."""
     _refused_key: int = 0
@@ -75,6 +77,7 @@ class Sender:
     """Trips that have no final answer yet."""
 
     def __post_init__(self) -> None:
+        self._accusation = partial(accusation, self.api, self.api_key, in_code=self.in_code)
         self._suspects = Suspects(
             self.evidence, self._need_not_wait, self._is_busy, self._reads, lambda: self.hold_on is not None
         )
@@ -297,15 +300,12 @@ class Sender:
 
     def _check_address(self, failure: TransportFailure) -> None:
         if isinstance(failure, BadAddress) and self.health.last_success is None:
-            raise WrongAddress(f"{self.api} cannot be reached: {failure}. Is --base-url (TALONONE_BASE_URL) right?")
+            raise unreached(self.api, failure, in_code=self.in_code)
 
     def _check_outage(self, now: float, answer: Answer) -> None:
         down = self.health.down_for(now)
         if self.give_up_after is not None and down >= self.give_up_after:
-            raise Unreachable(
-                f"{self.api} has not answered any request for {down:.0f} s (--give-up-after"
-                f" {self.give_up_after:g}); the last failure: {answer.message}; go on with --resume"
-            )
+            raise outage(self.api, down, self.give_up_after, answer.message, in_code=self.in_code)
 
     def _accepted(self, trip: Trip) -> None:
         """A request was accepted: only that ends the waiting for the key or the address."""
@@ -328,7 +328,7 @@ class Sender:
             refused_at = self.evidence.refuses(trip.api_key, trip.number, again=trip.confirmed)
             self._suspects.look()
         if self.refusal is not None:
-            return self._hold(accusation(self.api, self.api_key, trip.request, answer), trip, answer)
+            return self._hold(self._accusation(trip.request, answer), trip, answer)
         given_back = trip.takes_refusal and answer.verdict is Verdict.STOP
         if given_back and not self.evidence.too_many:
             return replace(answer, refused_at=refused_at, api_key=trip.api_key)
@@ -336,7 +336,7 @@ class Sender:
         if self.stopping.is_set():
             raise StopRun("stopped")
         if fault is Fault.COMMON and not (answer.status in (401, 403) and await self._has_another_key(trip)):
-            return self._hold(accusation(self.api, self.api_key, trip.request, answer), trip, answer)
+            return self._hold(self._accusation(trip.request, answer), trip, answer)
         if fault is not Fault.OWN:
             return self._not_again(trip, answer)
         if given_back:

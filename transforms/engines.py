@@ -63,6 +63,7 @@ def engine_config(
         whole("concurrency", concurrency),
         number("give_up_after", give_up_after),
         http=http,
+        in_code=True,
     )
     route_to(settings.base_url, http, in_code=True)
     named = variable("api_key_env", api_key_env), api_key_secret

@@ -351,12 +351,21 @@ def test_a_bulk_of_an_earlier_run(server):
     assert [path for _, path in server.got] == ["/v2/customer_profiles?silent=yes", "/v2/customer_audiences"]
 
 
-def test_an_unreachable_api():
-    engine = Engine(EngineSettings("http://127.0.0.1:9", give_up_after=0.3), "sesame")
+@pytest.mark.parametrize(
+    ("in_code", "names"),
+    [
+        (False, ("--give-up-after 0.3", "go on with --resume")),
+        (True, ("give_up_after 0.3", "run the pipeline again")),
+    ],
+)
+def test_an_unreachable_api(in_code, names):
+    engine = Engine(EngineSettings("http://127.0.0.1:9", give_up_after=0.3, in_code=in_code), "sesame")
     try:
         engine.submit(Told(engine).event(0))
-        with pytest.raises(Unreachable, match="give-up-after"):
+        with pytest.raises(Unreachable) as caught:
             within(15, lambda: engine.wait(lambda: False))
+        assert all(name in str(caught.value) for name in names)
+        assert in_code == ("--" not in str(caught.value))
     finally:
         engine.close()
 
