@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
 
 from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat, get_customer_session
 from beam_talonone.schemas.reasons import Reason
@@ -25,7 +24,7 @@ from beam_talonone.talonone.pacing import Pacer
 from beam_talonone.talonone.patience import FIRST_WAIT, LONGEST_WAIT, Health, Patience, backoff
 from beam_talonone.talonone.stats import Stats
 from beam_talonone.talonone.suspects import Evidence, Fault, Suspects
-from beam_talonone.talonone.trip import Trip
+from beam_talonone.talonone.trip import Trip, tell_sent
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +76,6 @@ class Sender:
     """Trips that have no final answer yet."""
 
     def __post_init__(self) -> None:
-        self._accusation = partial(accusation, self.api, self.api_key, in_code=self.in_code)
         self._suspects = Suspects(
             self.evidence, self._need_not_wait, self._is_busy, self._reads, lambda: self.hold_on is not None
         )
@@ -227,7 +225,7 @@ class Sender:
         ms = (time.perf_counter() - began) * 1000
         self.stats.tried(row.name, answer.status, ms, retry=trip.tries > 1)
         if hooks.wanted():
-            self._tell(trip, answer, failed, ms / 1000)
+            tell_sent(trip, answer.status, failed, self.wall() - ms / 1000, ms / 1000)
         if proves_the_key(row, answer):
             self._accepted(trip)
         if not (answer.acted or trip.unclear) and answer.verdict in (Verdict.RETRY, Verdict.STOP):
@@ -236,16 +234,6 @@ class Sender:
         if failed is not None:
             self._check_address(failed)
         return answer
-
-    def _tell(self, trip: Trip, answer: Answer, failed: TransportFailure | None, seconds: float) -> None:
-        request, ticket = trip.request, trip.ticket
-        failure = None if failed is None else type(failed).__name__
-        hooks.tell(
-            hooks.Sent(
-                request.operation, request.method, answer.status, failure, trip.tries - 1, self.wall() - seconds,
-                seconds, ticket.kind, ticket.record, ticket.records,
-            )
-        )  # fmt: skip
 
     def _pause_all(self, now: float, answer: Answer) -> None:
         """Let nothing leave for as long as the API asks for, and say so once for each pause."""
@@ -302,6 +290,9 @@ class Sender:
         if isinstance(failure, BadAddress) and self.health.last_success is None:
             raise unreached(self.api, failure, in_code=self.in_code)
 
+    def _accusation(self, trip: Trip, answer: Answer) -> StopRun:
+        return accusation(self.api, self.api_key, trip.request, answer, in_code=self.in_code)
+
     def _check_outage(self, now: float, answer: Answer) -> None:
         down = self.health.down_for(now)
         if self.give_up_after is not None and down >= self.give_up_after:
@@ -328,7 +319,7 @@ class Sender:
             refused_at = self.evidence.refuses(trip.api_key, trip.number, again=trip.confirmed)
             self._suspects.look()
         if self.refusal is not None:
-            return self._hold(self._accusation(trip.request, answer), trip, answer)
+            return self._hold(self._accusation(trip, answer), trip, answer)
         given_back = trip.takes_refusal and answer.verdict is Verdict.STOP
         if given_back and not self.evidence.too_many:
             return replace(answer, refused_at=refused_at, api_key=trip.api_key)
@@ -336,7 +327,7 @@ class Sender:
         if self.stopping.is_set():
             raise StopRun("stopped")
         if fault is Fault.COMMON and not (answer.status in (401, 403) and await self._has_another_key(trip)):
-            return self._hold(self._accusation(trip.request, answer), trip, answer)
+            return self._hold(self._accusation(trip, answer), trip, answer)
         if fault is not Fault.OWN:
             return self._not_again(trip, answer)
         if given_back:

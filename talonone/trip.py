@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from beam_talonone.schemas.request import Request
+from beam_talonone.talonone import hooks
 from beam_talonone.talonone.answers import Answer
 from beam_talonone.talonone.dispatcher import Ticket
 from beam_talonone.talonone.doubts import Look
@@ -47,3 +48,15 @@ class Trip:
     confirmed: bool = False
     """True when a refusal needs no second one to be believed."""
     probe: bool = False
+
+
+def tell_sent(trip: Trip, status: int | None, failure: BaseException | None, at: float, seconds: float) -> None:
+    """Tell the hooks of a try that left `at` (in seconds since 1970) and took so many `seconds`."""
+    request, ticket = trip.request, trip.ticket
+    failed = None if failure is None else type(failure).__name__
+    hooks.tell(
+        hooks.Sent(
+            request.operation, request.method, status, failed, trip.tries - 1, at, seconds,
+            ticket.kind, ticket.record, ticket.records,
+        )
+    )  # fmt: skip

@@ -82,7 +82,7 @@ def test_stopped_in_order_and_resumed(job, server, tmp_path):
 
 def test_killed_no_engine_and_no_records_stay_behind(job, server, tmp_path):
     lay(tmp_path, 300)
-    process = job("--rate", "10")
+    process = job("--rate", "4")
     wait_until(lambda: len(server.rows("requests")) > 20, "it is at work", timeout=90)
     [engine] = prisms_of(process)
     code, said = ended(job("--resume"))
