@@ -29,9 +29,13 @@ def decode(raw: Raw) -> dict[str, Any]:
         raise InvalidRecord(Reason.BAD_ROW, "the row is nested too deep") from None
 
 
+_BOM = b"\xef\xbb\xbf"
+"""Some programs begin every text with it, a message too."""
+
+
 def _object(line: bytes) -> dict[str, Any]:
     try:
-        value = jsonio.loads(line)
+        value = jsonio.loads(line.removeprefix(_BOM))
     except ValueError as error:
         raise InvalidRecord(Reason.NOT_JSON, _not_text(line) or str(error)) from None
     if not isinstance(value, dict):
@@ -60,7 +64,7 @@ def plain_json(value: Any) -> Any:
     if isinstance(value, dict | Mapping):
         return _plain_object(value)
     if isinstance(value, list | tuple):
-        return [plain_json(entry) for entry in value]
+        return [_at(index, entry) for index, entry in enumerate(value)]
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, date | time):
@@ -76,8 +80,19 @@ def plain_json(value: Any) -> Any:
     raise InvalidRecord(Reason.INVALID_FIELD, f"a value that JSON cannot carry: {_brief(value)}")
 
 
+def _at(name: str | int, value: Any) -> Any:
+    """`plain_json` of what stands under this name or index; what cannot be carried is pointed at."""
+    if type(value) in _PLAIN:
+        return value
+    try:
+        return plain_json(value)
+    except InvalidRecord as error:
+        step = str(name).replace("~", "~0").replace("/", "~1")
+        raise InvalidRecord(error.reason, error.detail, f"/{step}{error.pointer or ''}") from None
+
+
 def _plain_object(value: Mapping[Any, Any]) -> dict[str, Any]:
-    found = {_plain_name(name): plain_json(entry) for name, entry in value.items()}
+    found = {(text := _plain_name(name)): _at(text, entry) for name, entry in value.items()}
     if len(found) < len(value):
         raise InvalidRecord(Reason.INVALID_FIELD, "two names of an object are the same text")
     return found
