@@ -41,7 +41,8 @@ from beam_talonone.transforms.engines import (
     read_key,
 )
 from beam_talonone.transforms.formats.errors import SourceError
-from beam_talonone.transforms.formats.files import FileInfo, match_files
+from beam_talonone.transforms.formats.files import FileInfo
+from beam_talonone.transforms.formats.matching import match_files
 from beam_talonone.transforms.prepare import Origin
 from beam_talonone.transforms.sources import inputs_of
 
@@ -82,7 +83,7 @@ class Backfill:
             check_rate_service(self._config)
         check_here(self._config, self._notice)
         bounded_runner(self.options.beam_args)
-        files = match_inputs(self.options.input)
+        files = match_inputs(self.options.input, self._notice)
         folder = open_job(
             self.options.output, self.options.command, self.options.fixed(), files, resume=self.options.resume,
             sent=sent_anything,
@@ -315,16 +316,21 @@ def engine_config(sending: SendingOptions) -> EngineConfig:
     return EngineConfig(settings, sending.api_key_env, sending.api_key_secret, sending.rate_service)
 
 
-def match_inputs(options: InputOptions) -> dict[str, list[FileInfo]]:
-    """The files of each kind. Raises ConfigurationError for a glob without a match or a format that cannot be."""
+def match_inputs(options: InputOptions, notice: Callable[[str], None]) -> dict[str, list[FileInfo]]:
+    """The files of each kind; `notice` is told what is odd about them. Raises ConfigurationError for a glob without a
+    match or a format that cannot be."""
     found = {}
-    for kind, pattern in options.globs.items():
+    for kind, patterns in options.globs.items():
+        option = NAMED.get(kind, f"--{kind}")
+        odd: list[str] = []
+        shown = patterns if isinstance(patterns, str) else ", ".join(patterns)
         try:
-            found[kind] = interruptible(partial(match_files, pattern), f"looking for {pattern}")
+            found[kind] = interruptible(partial(match_files, patterns, odd.append), f"looking for {shown}")
             list(inputs_of(kind, found[kind], options.format))
         except SourceError as error:
-            option = NAMED.get(kind, f"--{kind}")
             raise ConfigurationError(f"{option}: {error}") from None
+        for line in odd:
+            notice(f"{option}: {line}")
     return found
 
 

@@ -82,7 +82,7 @@ def _check(options: GraphOptions, notice: Notice, *, dataflow: bool) -> None:
             read_key(sending.api_key_env, sending.api_key_secret)
         check_rate_service(shared, notice if dataflow else None)
     if not dataflow:
-        match_inputs(options.input)
+        match_inputs(options.input, notice)
     check_here(shared, notice, elsewhere=dataflow)
 
 

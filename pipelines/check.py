@@ -36,7 +36,7 @@ def run_check(options: InputOptions, rate: float, show: int, beam_args: tuple[st
     The account goes to stderr, the first `show` requests to stdout. Raises ConfigurationError.
     """
     STOP.check()
-    files = match_inputs(options)
+    files = match_inputs(options, partial(print, file=sys.stderr))
     with tempfile.TemporaryDirectory(prefix="beam-talonone-check-") as folder:
         path = Path(folder) / "spool.sqlite"
         total = interruptible(partial(ingest, path, options, files, "check", beam_args), None, patience=PATIENCE)

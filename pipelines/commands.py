@@ -28,7 +28,7 @@ from beam_talonone.talonone.http.choice import DEFAULT, HttpSettings, route_to
 from beam_talonone.talonone.http.tls import Tls
 
 Glob = Annotated[
-    list[str] | None, typer.Option(metavar="GLOB", help="Files of these records: a local path or gs://, quoted.")
+    list[str] | None, typer.Option(metavar="GLOB", help="Files of these records, local or gs://, quoted; repeatable.")
 ]
 Format = Annotated[
     Literal["jsonl", "avro", "csv", "parquet"] | None,
@@ -182,7 +182,7 @@ def replay(
 ) -> int:
     """Send dead letters again: one pass, never over what the same job has applied since."""
     subscription = letters_subscription(dead_letters)
-    globs = {} if subscription is not None else {"dead_letters": dead_letters}
+    globs: dict[str, str | tuple[str, ...]] = {} if subscription is not None else {"dead_letters": dead_letters}
     given = input_options(
         globs, "jsonl", assume_timezone, profile_mode=profile_mode, results=results, events_api=events_api,
         allow_unknown_api_fields=allow_unknown_api_fields,
@@ -270,19 +270,33 @@ def demo(
     return run_demo(positive("--rate", rate), output)
 
 
-def given_globs(**globs: list[str] | None) -> dict[str, str]:
-    """The inputs that were given, in the order of kinds. Raises ConfigurationError for none, or one given twice."""
-    twice = next((kind for kind, patterns in globs.items() if len(patterns or ()) > 1), None)
-    if twice is not None:
-        raise ConfigurationError(f"--{twice} was given more than once: give one pattern that matches all files")
-    found = {kind: patterns[0] for kind in KINDS if (patterns := globs[kind])}
+def given_globs(**globs: list[str] | None) -> dict[str, str | tuple[str, ...]]:
+    """The inputs that were given, in the order of kinds. Raises ConfigurationError for none."""
+    found = {kind: one_or_several(patterns) for kind in KINDS if (patterns := globs[kind])}
     if not found:
         raise ConfigurationError("no input: give at least one of --orders, --returns, --profiles, --events, --calls")
     return found
 
 
+def one_or_several(patterns: list[str]) -> str | tuple[str, ...]:
+    """The pattern that was given alone, or all of them; what was given twice counts once."""
+    different = tuple(dict.fromkeys(patterns))
+    return different[0] if len(different) == 1 else different
+
+
+def given_subscriptions(**subscriptions: list[str] | None) -> dict[str, str]:
+    """As `given_globs`, for what can be given only once. Raises ConfigurationError for several too."""
+    found = given_globs(**subscriptions)
+    several = next((kind for kind, given in found.items() if not isinstance(given, str)), None)
+    if several is not None:
+        raise ConfigurationError(
+            f"--{several} was given more than once: a stream takes one subscription of each kind"
+        )
+    return {kind: given for kind, given in found.items() if isinstance(given, str)}
+
+
 def input_options(
-    globs: dict[str, str],
+    globs: dict[str, str | tuple[str, ...]],
     format_name: Any,
     zone: str | None = None,
     since: str | None = None,

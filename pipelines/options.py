@@ -96,7 +96,8 @@ def reading_of(
 class InputOptions:
     """What is read, and what it is turned into. All of it changes requests, so a resumed job must have the same."""
 
-    globs: dict[str, str]
+    globs: dict[str, str | tuple[str, ...]]
+    """Of each kind its pattern, or its patterns where there are several."""
     format: str | None = None
     assume_timezone: str | None = None
     since: datetime | None = None
@@ -124,7 +125,7 @@ class InputOptions:
         """For job.json, by the command line's names. What a job of an older version does not name stands as None."""
         ahead = self.max_future.strip()
         return {
-            **{NAMED.get(kind, f"--{kind}"): pattern for kind, pattern in sorted(self.globs.items())},
+            **{NAMED.get(kind, f"--{kind}"): _as_json(patterns) for kind, patterns in sorted(self.globs.items())},
             "--format": self.format,
             "--assume-timezone": self.assume_timezone,
             "--since": None if self.since is None else self.since.isoformat(),
@@ -141,6 +142,11 @@ class InputOptions:
             "--max-future": None if parse_duration(ahead) == parse_duration(MAX_FUTURE) else ahead,
             "--unknown-fields": self.unknown_fields,
         }
+
+
+def _as_json(patterns: str | tuple[str, ...]) -> str | list[str]:
+    # one alone is a text, as it is in the jobs of older versions
+    return patterns if isinstance(patterns, str) else list(patterns)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from beam_talonone.pipelines.commands import (
     given_globs,
     http_settings,
     input_options,
+    one_or_several,
     sending_options,
 )
 from beam_talonone.pipelines.numbers import whole
@@ -105,7 +106,10 @@ def lookup(
         str, typer.Argument(metavar="OPERATION", help="What to read, for example get_loyalty_balances.")
     ],
     input: Annotated[
-        str, typer.Option("--input", metavar="GLOB", help="JSONL or CSV files with what the operation needs, quoted.")
+        list[str],
+        typer.Option(
+            "--input", metavar="GLOB", help="JSONL or CSV files of what the operation needs, quoted; repeatable."
+        ),
     ],
     output: Output,
     resume: Resume = False,
@@ -138,7 +142,7 @@ def lookup(
     row = read_operation(operation)
     options = BackfillOptions(
         input_options(
-            {LOOKUPS: input},
+            {LOOKUPS: one_or_several(input)},
             format,
             operation=row.name,
             allow_unknown_api_fields=allow_unknown_api_fields,

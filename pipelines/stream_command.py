@@ -27,7 +27,7 @@ from beam_talonone.pipelines.commands import (
     UnknownApiFields,
     UnknownFieldsOption,
     Zone,
-    given_globs,
+    given_subscriptions,
     http_settings,
     sending_options,
 )
@@ -146,7 +146,7 @@ def stream(
 ) -> int:
     """Apply what arrives on Pub/Sub within seconds, until stopped. SIGTERM or Ctrl-C drains and ends with 0."""
     reading_of(assume_timezone, ambiguous_time, max_future, unknown_fields)
-    subscriptions = given_globs(orders=orders, returns=returns, profiles=profiles, events=events, calls=calls)
+    subscriptions = given_subscriptions(orders=orders, returns=returns, profiles=profiles, events=events, calls=calls)
     sending = sending_options(
         base_url, rate, concurrency, 300.0, "50%", edit_closed, api_key_secret, rate_service,
         http_settings(http_client, client_cert, ca_bundle, insecure),

@@ -1,10 +1,12 @@
 """Records out of files: match, plan shards, read them."""
 
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 
 import apache_beam as beam
 
 from beam_talonone.schemas.raw import Raw
+from beam_talonone.talonone.logs import say
 from beam_talonone.transforms.formats.errors import (
     CannotList,
     NoSuchInput,
@@ -12,7 +14,8 @@ from beam_talonone.transforms.formats.errors import (
     UnknownFormat,
     WrongFormat,
 )
-from beam_talonone.transforms.formats.files import FileInfo, Format, check_kind, format_of, match_files
+from beam_talonone.transforms.formats.files import FileInfo, Format, check_kind, format_of
+from beam_talonone.transforms.formats.matching import match_files
 from beam_talonone.transforms.formats.shard import Input
 from beam_talonone.transforms.formats.shards import SHARD_BYTES, plan_shards, read_shard
 
@@ -32,6 +35,9 @@ __all__ = [
 ]
 
 
+_LOG = logging.getLogger(__name__)
+
+
 def inputs_of(kind: str, files: Iterable[FileInfo], format: str | None = None) -> Iterator[Input]:
     """Each file with its format. Raises UnknownFormat and WrongFormat."""
     for info in files:
@@ -40,8 +46,13 @@ def inputs_of(kind: str, files: Iterable[FileInfo], format: str | None = None) -
         yield Input(kind, info, told)
 
 
+def _matched(pattern: str | Sequence[str], kind: str, format: str | None) -> Iterator[Input]:
+    return inputs_of(kind, match_files(pattern, lambda line: say(_LOG, logging.INFO, line)), format)
+
+
 class ReadRecords(beam.PTransform):  # type: ignore[misc]
-    """pipeline -> PCollection[Raw]: the records of all files that `pattern` matches, in no promised order.
+    """pipeline -> PCollection[Raw]: the records of all files that `pattern` (one, or several) matches, in no promised
+    order.
 
     `kind` is orders, returns, profiles, events or calls; `format` (jsonl, avro, csv, parquet) overrules the
     files' names. Files already matched are given as `files`; else they are matched when the job runs, and a
@@ -53,7 +64,7 @@ class ReadRecords(beam.PTransform):  # type: ignore[misc]
     def __init__(
         self,
         kind: str,
-        pattern: str,
+        pattern: str | Sequence[str],
         format: str | None = None,
         *,
         files: Iterable[FileInfo] | None = None,
@@ -61,7 +72,7 @@ class ReadRecords(beam.PTransform):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self._kind = kind
-        self._pattern = pattern
+        self._pattern = pattern if isinstance(pattern, str) else tuple(pattern)
         self._format = format
         self._inputs = None if files is None else list(inputs_of(kind, files, format))
         self._shard_bytes = shard_bytes
@@ -72,7 +83,7 @@ class ReadRecords(beam.PTransform):  # type: ignore[misc]
             inputs = (
                 pipeline
                 | "Pattern" >> beam.Create([self._pattern])
-                | "Match" >> beam.FlatMap(lambda pattern: inputs_of(kind, match_files(pattern), format))
+                | "Match" >> beam.FlatMap(_matched, kind, format)
                 | "SpreadFiles" >> beam.Reshuffle()
             )
         else:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from beam_talonone.pipelines.commands import sending_options
+from beam_talonone.pipelines.commands import given_globs, given_subscriptions, sending_options
 from beam_talonone.pipelines.folder import compare_options
 from beam_talonone.pipelines.options import InputOptions, parse_max_dead_letters, parse_time_option, parse_zone
 from beam_talonone.pipelines.stream_options import StreamOptions
@@ -92,3 +92,18 @@ def test_options_carry_the_name_of_a_secret(secret: str | None) -> None:
 def test_what_is_no_name_of_a_secret_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="--api-key-secret takes projects/P/secrets/S"):
         sending_options("https://api.example", 10.0, 1, 300.0, "50%", None, "projects/p/s")
+
+
+def test_inputs_may_be_repeated_and_one_alone_stands_in_a_job_as_before() -> None:
+    none = {"returns": None, "profiles": None, "events": None, "calls": None}
+    assert InputOptions(given_globs(orders=["a", "a"], **none)).as_json()["--orders"] == "a"
+    several = given_globs(orders=["b", "a"], **none)
+    assert InputOptions(several).as_json()["--orders"] == ["b", "a"]
+    assert pickle.loads(pickle.dumps(InputOptions(several))) == InputOptions(several)
+
+
+def test_a_stream_takes_one_subscription_of_a_kind() -> None:
+    none = {"returns": None, "profiles": None, "events": None, "calls": None}
+    assert given_subscriptions(orders=["s"], **none) == {"orders": "s"}
+    with pytest.raises(ConfigurationError, match=r"^--orders was given more than once: a stream takes one"):
+        given_subscriptions(orders=["s", "t"], **none)

@@ -44,7 +44,7 @@ def listed(tmp_path):
             path.write_text("".join(json.dumps(record) + "\n" for record in records))
             globs[kind] = str(path)
         options = InputOptions(globs)
-        ingest(tmp_path / "spool.sqlite", options, match_inputs(options), "job", ())
+        ingest(tmp_path / "spool.sqlite", options, match_inputs(options, print), "job", ())
         connection = spool.connect(tmp_path / "spool.sqlite")
         opened.append(closing(connection))
         return connection, targets.list_targets(connection)

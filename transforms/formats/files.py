@@ -1,8 +1,9 @@
-"""Finding input files and telling their format. Local paths and gs:// alike, through Beam's FileSystems."""
+"""Opening input files and telling their format. Local paths and gs:// alike, through Beam's FileSystems."""
 
 import gzip
 import os
 import re
+import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +13,7 @@ import msgspec
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from beam_talonone.transforms.formats.errors import (
-    BadFile,
-    CannotList,
-    NoSuchInput,
-    UnknownFormat,
-    WrongFormat,
-)
+from beam_talonone.transforms.formats.errors import BadFile, UnknownFormat, WrongFormat
 
 FORMATS = ("jsonl", "avro", "csv", "parquet")
 LINE_FORMATS = ("jsonl", "csv")
@@ -38,31 +33,6 @@ class FileInfo(msgspec.Struct, frozen=True):
     path: str
     size: int
     modified: float | None = None
-
-
-def match_files(pattern: str) -> list[FileInfo]:
-    """The files that `pattern` (a path or a glob, local or gs://) matches, sorted by path.
-
-    `*` stays within a folder, `**` does not. Raises NoSuchInput when nothing matches, CannotList when the
-    place cannot be looked at.
-    """
-    # Beam lists nothing for a glob without a folder: "*.jsonl" has to be "./*.jsonl".
-    bare = re.match(r"[^/\\]*[*?\[]", pattern) is not None
-    try:
-        [result] = FileSystems.match(["./" + pattern if bare else pattern])
-    except Exception as error:
-        raise CannotList(f"{pattern}: cannot be listed: {in_words(error)}") from error
-    found = [
-        FileInfo(
-            shown_name(data.path.removeprefix("./") if bare else data.path),
-            data.size_in_bytes,
-            data.last_updated_in_seconds or None,
-        )
-        for data in result.metadata_list
-    ]
-    if not found:
-        raise NoSuchInput(f"{pattern}: no file matches")
-    return sorted(found, key=lambda info: info.path)
 
 
 def shown_name(path: str) -> str:
@@ -122,6 +92,7 @@ _OTHER = {b"Obj\x01": "avro", b"PAR1": "parquet"}
 def open_file(path: str, format: str) -> Iterator[tuple[IO[bytes], bool]]:
     """The file's bytes, and whether they were unpacked. Text that begins as gzip data does is unpacked, whatever the
     name says. Raises BadFile for text that begins as other data, and what the file system raises."""
+    check_readable(path)
     # Unpacked here and not by Beam: its reader takes a truncated gzip file for a complete one.
     with FileSystems.open(real_name(path), compression_type=CompressionTypes.UNCOMPRESSED) as handle:
         start = handle.read(8)
@@ -139,6 +110,31 @@ def open_file(path: str, format: str) -> Iterator[tuple[IO[bytes], bool]]:
             return
         with gzip.GzipFile(fileobj=handle, mode="rb") as unpacked:
             yield unpacked, True  # type: ignore[misc]
+
+
+def check_readable(path: str) -> None:
+    """Raises BadFile for what has a file's name on this machine and is none: opening a pipe would wait for ever."""
+    name = real_name(path)
+    if "://" in name:
+        return
+    try:
+        mode = os.stat(name).st_mode
+    except OSError:
+        if os.path.islink(name):
+            raise BadFile(f"this is a link to {shown_name(os.readlink(name))}, which cannot be reached") from None
+        return  # opening it says why
+    kind = next((words for is_one, words in _NO_FILES if is_one(mode)), None)
+    if kind is not None:
+        raise BadFile(f"this is {kind}, not a file")
+
+
+_NO_FILES = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
 
 
 def _check_text(start: bytes, format: str) -> None:
