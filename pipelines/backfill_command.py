@@ -140,7 +140,8 @@ def backfill(
     from beam_talonone.pipelines.backfill import Backfill
     from beam_talonone.pipelines.console import run_with_progress
 
-    return run_with_progress(Backfill, BackfillOptions(given, sending, Path(output), resume, limit, args))
+    options = BackfillOptions(given, sending, Path(output), resume, limit, args)
+    return run_with_progress(Backfill, options, replayable=not dry)
 
 
 def _remote(

@@ -200,7 +200,7 @@ def replay(
         given, sending, output, resume, None, runner_args(runner_config, beam_args),
         subscription=subscription, state=state,
     )  # fmt: skip
-    return run_with_progress(Replay, options)
+    return run_with_progress(Replay, options, replayable=True)
 
 
 def letters_subscription(given: str) -> str | None:

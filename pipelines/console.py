@@ -1,5 +1,6 @@
 """What a person at the terminal sees of a run: notices, progress, and the account at its end. All on stderr."""
 
+import shlex
 import threading
 import time
 from collections.abc import Callable
@@ -31,8 +32,16 @@ class Run(Protocol):
     def run(self) -> dict[str, Any]: ...
 
 
-def run_with_progress(make: Callable[[BackfillOptions, Callable[[str], None]], Run], options: BackfillOptions) -> int:
-    """Run a job with its progress shown; returns the exit code: 3 when there are dead letters, else 0."""
+def run_with_progress(
+    make: Callable[[BackfillOptions, Callable[[str], None]], Run],
+    options: BackfillOptions,
+    *,
+    replayable: bool = False,
+) -> int:
+    """Run a job with its progress shown; returns the exit code: 3 when there are dead letters, else 0.
+
+    With `replayable` the end names the command that sends the dead letters again.
+    """
     console = stderr_console()
     work = make(options, lambda text: console.print(f"beam-talonone: {text}", soft_wrap=True))
     with ProgressShown(console, work):
@@ -42,6 +51,9 @@ def run_with_progress(make: Callable[[BackfillOptions, Callable[[str], None]], R
     console.print(f"the full account: {options.output / 'report.json'}", soft_wrap=True)
     if exit_code(report):
         console.print(f"what was not applied, and why: {options.output / 'dead-letters'}", soft_wrap=True)
+        if replayable:
+            letters = shlex.quote(f"{options.output / 'dead-letters'}/*.jsonl")
+            console.print(f"once corrected: beam-talonone replay {letters} --output NEW_FOLDER", soft_wrap=True)
     return exit_code(report)
 
 

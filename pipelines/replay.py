@@ -133,7 +133,8 @@ class Replay(Backfill):
         elif lost:
             self._notice(
                 f"the job of {lost[0]} is not beside it, was a dry run, or sent to another deployment:"
-                " what it applied since cannot be taken into account"
+                " what it applied since cannot be taken into account. Replay letters where the job wrote"
+                " them, so that it is"
             )
         with closing(spool.reopen(folder.spool)) as connection:
             self._settle_by_origins(connection, folder)

@@ -43,11 +43,15 @@ def _object(line: bytes) -> dict[str, Any]:
     return value
 
 
+TO_UTF_8 = "convert the input to UTF-8, for example with iconv -f LATIN1 -t UTF-8"
+"""What to do about text in another encoding."""
+
+
 def _not_text(line: bytes) -> str | None:
     try:
         line.decode()
     except UnicodeDecodeError as error:
-        return f"not UTF-8 text: byte {error.start + 1}"
+        return f"not UTF-8 text: byte {error.start + 1}; {TO_UTF_8}"
     return None
 
 

@@ -104,7 +104,8 @@ def _refuse_future(record: Record, reading: Reading) -> None:
         raise InvalidRecord(
             Reason.TIME_IN_FUTURE,
             f"event_time: {record.event_time.isoformat()} is further ahead of this machine's clock"
-            f" ({now.isoformat(timespec='seconds')}) than {reading.setting('max_future')} allows",
+            f" ({now.isoformat(timespec='seconds')}) than {reading.setting('max_future')} allows: correct the"
+            " time, or the clock",
             "/event_time",
         )
 

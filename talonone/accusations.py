@@ -10,6 +10,9 @@ from beam_talonone.talonone.answers import Answer, Verdict, is_web_page
 from beam_talonone.talonone.api_key import ApiKey
 from beam_talonone.talonone.errors import StopRun, Unreachable, WrongAddress
 
+_UNKNOWN_AUTHORITY = ("self-signed certificate", "unable to get local issuer certificate")
+"""What OpenSSL says of a certificate whose authority is not trusted."""
+
 
 def is_accused(request: Request, answer: Answer, *, first: bool) -> bool:
     """True when such an answer may be about the key or the address. `first` is True before the first success: then
@@ -57,6 +60,12 @@ def accusation(api: str, api_key: ApiKey, request: Request, answer: Answer, *, i
 
 def unreached(api: str, failure: Exception, *, in_code: bool) -> WrongAddress:
     """What to say of an address that has never been reached."""
+    if any(sign in str(failure) for sign in _UNKNOWN_AUTHORITY):
+        bundle = setting("ca_bundle", in_code=in_code)
+        return WrongAddress(
+            f"{api} cannot be reached: {failure}. If a private authority signed the certificate, as behind a"
+            f" company's proxy, name that authority's file with {bundle}"
+        )
     return WrongAddress(f"{api} cannot be reached: {failure}. Is {base_url_setting(in_code=in_code)} right?")
 
 

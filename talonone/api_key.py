@@ -34,7 +34,10 @@ def check_secret_name(name: str, option: str = "--api-key-secret") -> str:
         return name
     # whoever mistakes the option for the key itself must not find it in a log
     found = f", not {name!r}" if name.startswith("projects/") else ": the name of a secret, not a key"
-    raise ConfigurationError(f"{option} takes projects/P/secrets/S or projects/P/secrets/S/versions/V{found}")
+    raise ConfigurationError(
+        f"{option} takes projects/P/secrets/S or projects/P/secrets/S/versions/V{found}; P is the project's number,"
+        " or its ID in lower case"
+    )
 
 
 @dataclass(frozen=True)

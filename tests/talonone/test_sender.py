@@ -166,6 +166,20 @@ def test_a_refused_key_stops_the_run(status):
     assert len(api.keys) == 1
 
 
+@pytest.mark.parametrize(
+    ("failure", "advice"),
+    [
+        ("certificate verify failed: self-signed certificate in certificate chain", "--ca-bundle"),
+        ("certificate verify failed: unable to get local issuer certificate", "--ca-bundle"),
+        ("certificate verify failed: Hostname mismatch", "--base-url"),
+        ("certificate verify failed: certificate has expired", "--base-url"),
+    ],
+)
+def test_an_unknown_authority_points_at_the_ca_bundle(failure, advice):
+    with pytest.raises(WrongAddress, match=advice):
+        answer_of(Api(BadAddress(failure)))
+
+
 def test_a_redirect_stops_the_run():
     with pytest.raises(WrongAddress, match="redirect"):
         answer_of(Api(Reply(301, b"")))

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from beam_talonone.schemas.decode import TO_UTF_8
 from beam_talonone.transforms.formats import csv_rows as csv_rows_module
 from beam_talonone.transforms.formats import lines as line_reader
 from beam_talonone.transforms.formats.csv import unflatten
@@ -252,7 +253,7 @@ def test_bad_csv_rows_are_lost_alone(folder):
     assert [position for position, _ in good(raws)] == [2, 8, 9, 10, 12]
     assert broken(raws) == [
         (3, "the row has 3 cells, the header 2", False),
-        (4, "not UTF-8 text: byte 1 of the row", False),
+        (4, f"not UTF-8 text: byte 1 of the row; {TO_UTF_8}", False),
         (5, "a NUL character in the row", False),
         (6, "not a CSV row: ',' expected after '\"'", False),
         (7, "the row has 1 cells, the header 2", False),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.decode import TO_UTF_8
 from beam_talonone.schemas.raw import Raw
 from beam_talonone.transforms.formats.csv_rows import Kind, Row, rows
 from beam_talonone.transforms.formats.errors import BadFile, BadRow
@@ -123,7 +124,7 @@ def _cells(row: bytes, kind: Kind = Kind.WHOLE) -> list[str]:
     try:
         text = row.decode()
     except UnicodeDecodeError as error:
-        raise BadRow(f"not UTF-8 text: byte {error.start + 1} of the row") from None
+        raise BadRow(f"not UTF-8 text: byte {error.start + 1} of the row; {TO_UTF_8}") from None
     try:
         [cells] = csv.reader([text], strict=True)
     except (csv.Error, ValueError) as error:
