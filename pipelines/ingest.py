@@ -25,6 +25,7 @@ from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.letters import dead_letter
 from beam_talonone.talonone.outcome import End, Outcome
 from beam_talonone.talonone.work import Work
+from beam_talonone.transforms.formats.decoder import POOL
 from beam_talonone.transforms.formats.errors import CannotReadNow
 from beam_talonone.transforms.formats.files import FileInfo
 from beam_talonone.transforms.prepare import Prepare, Prepared, Prepares, prepare
@@ -58,6 +59,7 @@ def ingest(
     Interrupted when the end was asked for: what was read by then is no input.
     """
     runner, beam_options = bounded_runner(beam_args)
+    POOL.unwanted = lambda: STOP.signal is not None
     try:
         run_bounded(create_pipeline(path, options, files, job, runner, beam_options))
         STOP.check()

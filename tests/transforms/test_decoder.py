@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from beam_talonone.transforms.formats import decoder, worker
+from beam_talonone.transforms.formats.errors import CannotReadNow
 from beam_talonone.transforms.formats.shards import plan_shards, read_shard
 from beam_talonone.transforms.sources import inputs_of, match_files
 
@@ -233,6 +234,21 @@ def test_one_that_is_not_read_to_its_end_is_ended(tmp_path, fresh_pool):
     raws.close()
     assert taken[0]._process.poll() is not None
     assert not fresh_pool._idle
+
+
+def test_what_is_not_wanted_any_more_is_not_waited_for(tmp_path, fresh_pool):
+    taken = []
+    take = fresh_pool.take
+    fresh_pool.take = lambda: taken.append(take()) or taken[-1]
+    [source] = inputs_of("profiles", match_files(str(many(tmp_path / "a.avro", 200_000))))
+    raws = read_shard(next(plan_shards(source)))
+    next(raws)
+    fresh_pool.unwanted = lambda: True
+    with pytest.raises(CannotReadNow, match="not wanted any more"):
+        list(raws)
+    assert taken[0]._process.poll() is not None
+    with pytest.raises(CannotReadNow):
+        decoder.Decoder()
 
 
 def test_a_decoder_ends_with_the_process_that_started_it(tmp_path):

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from beam_talonone.schemas.raw import Raw
@@ -68,6 +68,9 @@ class Decoder:
         self._jobs = 0
         try:
             self._receive()
+        except CannotReadNow:
+            self.kill()
+            raise
         except Died as error:
             raise CannotReadNow(f"the process that decodes files did not start: {error}") from None
 
@@ -115,6 +118,8 @@ class Decoder:
         found = self._stdout.fileno()
         parts = bytearray()
         while len(parts) < size:
+            if POOL.unwanted():
+                raise CannotReadNow("what it decodes is not wanted any more")
             if not select.select([found], [], [], LOOK_EVERY)[0]:
                 continue
             part = os.read(found, min(size - len(parts), CHUNK))
@@ -147,6 +152,8 @@ class Pool:
         self._lock = threading.Lock()
         self._idle: list[Decoder] = []
         self._pid = os.getpid()
+        self.unwanted: Callable[[], bool] = lambda: False
+        """Asked during each wait for a decoder: whether to give up, as the run is to end."""
 
     def take(self) -> Decoder:
         with self._lock:
