@@ -161,6 +161,8 @@ def _recall(connection: Any, run: SliceRun, work: Work) -> None:
         for origin in run.origins:
             with closing(spool.connect(origin)) as applied:
                 earlier.update(spool.returns_of(applied, session))
+                if any(end == End.ALREADY_APPLIED for _, end in spool.orders_of(applied, session)):
+                    run.engine.memory.note_repeated(session)
         for blob in earlier:
             run.engine.memory.note_return(session, returned_items(Work.from_bytes(blob)))
 
@@ -218,7 +220,7 @@ class SendSlice(beam.DoFn):  # type: ignore[misc]
             return Outcome(End.DEAD, Reason.ORDER_DEAD_LETTERED.value, detail, operation="return_cart_items")
         if job.options.dry and known.session_sent:
             return skipped(Skip.ORDER_NOT_SENT, "return_cart_items")
-        return known
+        return replace(known, repeat=self._run.engine.memory.repeat(job.work.sessions[0]))
 
     def _count(self, job: Job, outcome: Outcome) -> None:
         run, tally = self._run, self._run.tally

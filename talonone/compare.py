@@ -1,5 +1,6 @@
 """Holding what the API has against what was sent, or was to be sent. Pure."""
 
+from collections import Counter
 from decimal import Decimal
 from typing import Any
 
@@ -71,6 +72,30 @@ def was_returned(items: list[dict[str, Any]], before: list[dict[str, Any]], foun
         now = sum(quantity for its, quantity in touched if its & lines)
         verdicts.add(True if returned == then + now else False if returned == then else None)
     return verdicts.pop() if len(verdicts) == 1 else None
+
+
+def covered(items: list[dict[str, Any]], before: list[dict[str, Any]], cart: list[dict[str, Any]]) -> bool:
+    """Whether the returned quantities of `cart` are enough for a return of `items` and for those of `before`.
+
+    A position takes from its own line, a SKU from any of its lines: so each line must have what its positions ask
+    for, and the lines of each SKU what they and the SKU ask for together.
+    """
+    asked = [*before, *items]
+    if not all(_lines(item, cart) for item in asked):
+        return False
+    there = [_quantity(entry.get("returnedQuantity")) for entry in cart]
+    by_line: Counter[int] = Counter()
+    by_sku: Counter[str] = Counter()
+    for item in asked:
+        by_sku[cart[min(_lines(item, cart))]["sku"]] += item["quantity"]
+        if "position" in item:
+            by_line[item["position"]] += item["quantity"]
+    of_sku: Counter[str] = Counter()
+    for entry, quantity in zip(cart, there, strict=True):
+        of_sku[entry["sku"]] += quantity  # type: ignore[assignment]  # a Decimal where the API says 1.0
+    return all(there[line] >= wanted for line, wanted in by_line.items()) and all(
+        of_sku[sku] >= wanted for sku, wanted in by_sku.items()
+    )
 
 
 def _all_that_share(lines: frozenset[int], returns: list[tuple[frozenset[int], int]]) -> frozenset[int]:

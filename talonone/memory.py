@@ -7,9 +7,10 @@ from typing import Any
 
 from beam_talonone.talonone.outcome import DONE, End, Outcome
 from beam_talonone.talonone.protocols import Known
+from beam_talonone.talonone.repeats import Repeat
 from beam_talonone.talonone.work import Work
 
-_SENT, _CLOSED, _DEAD = 1, 2, 4
+_SENT, _CLOSED, _DEAD, _REPEATED = 1, 2, 4, 8
 
 MOST = 100_000
 """Sessions that are remembered for certain; of the older ones at most as many again."""
@@ -19,10 +20,12 @@ MOST = 100_000
 class _Sessions:
     flags: dict[str, int] = field(default_factory=dict)
     returned: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    repeats: dict[str, Repeat] = field(default_factory=dict)
 
 
 class SessionMemory:
-    """Per session: whether the job applied the order, closed it, or dead-lettered it, and what it returned.
+    """Per session: whether the job applied the order, closed it, or dead-lettered it, whether the API had it
+    before, and what the job returned.
 
     Two generations: when the younger is full, the older is forgotten, so that a long run does not grow without end.
     A forgotten session costs a read-back.
@@ -44,6 +47,7 @@ class SessionMemory:
         flag = _DEAD if end is End.DEAD else 0
         if end in DONE:
             flag = _SENT | (_CLOSED if status == "completed" else 0)
+            flag |= _REPEATED if end is End.ALREADY_APPLIED else 0
         with self._lock:
             self._young.flags[session] = self._flags(session) | flag
             self._age()
@@ -52,6 +56,22 @@ class SessionMemory:
         with self._lock:
             self._young.returned[session] = [*self._returned(session), *items]
             self._age()
+
+    def note_repeated(self, session: str) -> None:
+        """Remember that the API had the order before it was sent."""
+        with self._lock:
+            self._young.flags[session] = self._flags(session) | _REPEATED
+            self._age()
+
+    def repeat(self, session: str) -> Repeat | None:
+        """What is known of a session whose order the API had before it was sent; None for any other."""
+        with self._lock:
+            if not self._flags(session) & _REPEATED:
+                return None
+            found = self._young.repeats.get(session) or self._old.repeats.get(session) or Repeat()
+            self._young.repeats[session] = found
+            self._age()
+            return found
 
     def known(self, session: str) -> Known:
         with self._lock:
@@ -74,7 +94,8 @@ class SessionMemory:
         return self._young.returned.get(session) or self._old.returned.get(session, [])
 
     def _age(self) -> None:
-        if len(self._young.flags) > self._most or len(self._young.returned) > self._most:
+        young = self._young
+        if max(len(young.flags), len(young.returned), len(young.repeats)) > self._most:
             self._young, self._old = _Sessions(), self._young
 
 

@@ -20,6 +20,7 @@ from beam_talonone.talonone.courier import Courier
 from beam_talonone.talonone.doubts import Found
 from beam_talonone.talonone.lookups import look_up
 from beam_talonone.talonone.outcome import End, Outcome, applied, refused, response_of, skipped
+from beam_talonone.talonone.repeats import Repeat
 from beam_talonone.talonone.sessions import CannotRead, read_session
 from beam_talonone.talonone.work import Part, Protocol, Work
 
@@ -30,13 +31,15 @@ class Known:
 
     `session_sent`: an earlier version of the order was applied by this job, `session_closed`: one that closed it.
     `order_dead`: the order's record is a
-    dead letter and none was applied. `returned`: items of the order that this job returned earlier.
+    dead letter and none was applied. `returned`: items of the order that this job returned earlier. `repeat`: set
+    where the API had the order before this job sent it, as in an export that is sent again: so may its returns be.
     """
 
     session_sent: bool = False
     session_closed: bool = False
     order_dead: bool = False
     returned: list[dict[str, Any]] = field(default_factory=list)
+    repeat: Repeat | None = None
 
 
 Carrier = Callable[[Courier, Work, Part, Known], Awaitable[Outcome]]
@@ -203,6 +206,10 @@ async def returned(courier: Courier, work: Work, part: Part, known: Known) -> Ou
         early = await _too_early(courier, work, part, known)
         if early is not None:
             return early
+    if known.repeat is not None:
+        if courier.was_in_flight is None and await _is_repeated(courier, work, items, known, known.repeat):
+            return _already(part)
+        known.repeat.cart = None  # it is about to change
     answer = await courier.send(part.request)
     if answer.unclear_before and not answer.ok and await _shows(courier, work, items, known):
         return _already(part)
@@ -234,6 +241,22 @@ async def _shows(courier: Courier, work: Work, items: list[dict[str, Any]], know
     found = await read_session(courier, work.sessions[0])
     try:
         return False if found is None else was_returned(items, known.returned, found)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise CannotRead(f"the session that was read back has an odd shape: {error}") from None
+
+
+async def _is_repeated(
+    courier: Courier, work: Work, items: list[dict[str, Any]], known: Known, repeat: Repeat
+) -> bool:
+    """Whether the session shows the return from before this job: its key may have expired, and it must not go twice.
+    The session is read once, and again after each return that was sent."""
+    try:
+        if repeat.cart is None:
+            found = await read_session(courier, work.sessions[0])
+            if found is None:
+                return False
+            repeat.read(found)
+        return repeat.shows(items, known.returned, work.event_us)
     except (TypeError, KeyError, AttributeError) as error:
         raise CannotRead(f"the session that was read back has an odd shape: {error}") from None
 
