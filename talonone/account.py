@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from beam_talonone.talonone.outcome import DONE, End, Outcome
 
 MOST_NAMES = 200
+NAMES_SHOWN, NAME_SHOWN = 20, 100
+"""Names in a line, and characters of one."""
 
 
 @dataclass
@@ -17,6 +19,8 @@ class Account:
     kinds: dict[str, Counter[str]] = field(default_factory=dict)
     unknown: Counter[str] = field(default_factory=Counter)
     """Per kind: fields that no record has, and that were left out."""
+    unknown_names: dict[str, Counter[str]] = field(default_factory=dict)
+    """Per kind: the commonest names of these, with in how many records they stood."""
     unknown_api: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(operation, name) of what was sent although the operation table does not have it."""
     dead: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -31,6 +35,18 @@ class Account:
         self._of(kind)["applied" if outcome.end in DONE else outcome.end.value] += 1
         if outcome.end is End.DEAD:
             self.dead[kind, outcome.reason or ""] += 1
+
+    def left_out(self, kind: str, fields: int, names: Iterable[str]) -> None:
+        """A record had so many fields that are not known, with these names.
+
+        When there are too many names the rarest half is forgotten, so a topic where each record has names of its own
+        hides no common one. A name that was forgotten is counted from 0 again.
+        """
+        self.unknown[kind] += fields
+        counts = self.unknown_names.setdefault(kind, Counter())
+        counts.update({name[:NAME_SHOWN] for name in names})
+        if len(counts) > MOST_NAMES:
+            self.unknown_names[kind] = Counter(dict(counts.most_common(MOST_NAMES // 2)))
 
     def sent_unknown(self, operation: str, names: Iterable[str]) -> None:
         """Names in a call that the operation table does not have. Of too many different ones the rest is `other`."""
@@ -55,13 +71,21 @@ class Account:
             f"{kind}: {', '.join(f'{name} {count}' for name, count in list(counts.items()))}"
             for kind, counts in sorted(self.kinds.items())
         ]
-        lines += [f"{kind}: {count} unknown fields were left out" for kind, count in list(self.unknown.items())]
-        sent = sorted(self.unknown_api.copy().items())
-        return lines + [
-            f"{operation}: {name} sent {count} times although not known" for (operation, name), count in sent
-        ]
+        for kind, names in sorted(self.unknown_names.copy().items()):
+            lines.append(f"{kind}: fields that are not known were ignored: {_commonest(names)}")
+        sent: dict[str, Counter[str]] = {}
+        for (operation, name), count in self.unknown_api.copy().items():
+            sent.setdefault(operation, Counter())[name] = count
+        for operation, names in sorted(sent.items()):
+            lines.append(f"{operation}: sent although not known: {_commonest(names)}")
+        return lines
 
     def _of(self, kind: str) -> Counter[str]:
         if kind not in self.kinds:
             self.kinds[kind] = Counter()
         return self.kinds[kind]
+
+
+def _commonest(names: Counter[str]) -> str:
+    """For a line of text: the commonest names, each with its count."""
+    return ", ".join(f"{name} in {count:,}" for name, count in names.copy().most_common(NAMES_SHOWN))

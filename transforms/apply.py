@@ -37,7 +37,7 @@ class ApplyRecords(beam.DoFn):  # type: ignore[misc]
         streaming = _streams[self._name]
         for message, prepared in elements:
             if prepared.unknown_fields:
-                streaming.account.unknown[prepared.raw.kind] += prepared.unknown_fields
+                streaming.account.left_out(prepared.raw.kind, prepared.unknown_fields, prepared.unknown_names)
             if prepared.work is not None and prepared.unknown_api:
                 streaming.account.sent_unknown(prepared.work.parts[0].request.operation, prepared.unknown_api)
             if prepared.work is not None:
