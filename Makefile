@@ -16,7 +16,7 @@ INPUTS := pyproject.toml setup.py constraints.txt
 export UV_NATIVE_TLS := 1
 export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt
+INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt
 
 .PHONY: demo demo-stream test tools lint types bench lock docs clean venv
 .DELETE_ON_ERROR:

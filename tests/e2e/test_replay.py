@@ -84,7 +84,7 @@ def test_letters_go_again(sim: Simulator, tmp_path: Path) -> None:
     }
     first, second, third = (tmp_path / name for name in ("first", "second", "third"))
     inputs = write_kinds(tmp_path, kinds)
-    (tmp_path / "orders-2.jsonl.gz").write_bytes(b"no gzip at all")
+    (tmp_path / "orders-2.jsonl.gz").write_bytes(b"\x1f\x8bno gzip after these two")
     inputs["orders"] = tmp_path / "orders*.jsonl*"
     assert cli(*backfill(sim.url, inputs, first)).code == DEAD_LETTERS
     dead = {letter["id"] or str(letter["record"]): letter["reason"] for letter in letters(first)}

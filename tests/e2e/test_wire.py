@@ -308,7 +308,7 @@ def test_files_that_break_off_cost_themselves_only(tmp_path: Path) -> None:
     write(tmp_path / "a.jsonl", good[:500])
     whole = gzip.compress(b"".join(json.dumps(record).encode() + b"\n" for record in orders[1000:2000]))
     (tmp_path / "b.jsonl.gz").write_bytes(whole[: len(whole) // 2])
-    (tmp_path / "c.jsonl.gz").write_bytes(b"this is no gzip")
+    (tmp_path / "c.jsonl.gz").write_bytes(b"\x1f\x8bthis is no gzip")
     start_ = datetime(2026, 5, 1, tzinfo=UTC)
     profiles = [
         {"customer_id": f"p{index}", "event_time": start_ + timedelta(seconds=index), "attributes": {"tier": "gold"}}

@@ -4,6 +4,7 @@ import pytest
 
 from beam_talonone.pipelines.numbers import a_second, seconds_of, whole
 from beam_talonone.pipelines.options import parse_time_option, parse_zone
+from beam_talonone.schemas.reading import Reading
 from beam_talonone.talonone.errors import ConfigurationError
 
 
@@ -47,7 +48,7 @@ def test_whole_numbers() -> None:
 
 def test_a_date_is_its_midnight_in_the_assumed_zone() -> None:
     with pytest.raises(ConfigurationError, match="write 2026-04-01T00:00:00Z, or give --assume-timezone"):
-        parse_time_option("--since", "2026-04-01", None)
-    found = parse_time_option("--since", "2026-04-01", parse_zone("Europe/Berlin"))
+        parse_time_option("--since", "2026-04-01", Reading())
+    found = parse_time_option("--since", "2026-04-01", Reading(parse_zone("Europe/Berlin")))
     assert found is not None
     assert found.isoformat() in ("2026-04-01T00:00:00+02:00", "2026-03-31T22:00:00+00:00")

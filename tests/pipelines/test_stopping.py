@@ -13,7 +13,10 @@ from beam_talonone.talonone.errors import Interrupted
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_raises_nothing_where_it_comes(number: signal.Signals) -> None:
+def test_a_signal_raises_nothing_where_it_comes(number: signal.Signals, request: pytest.FixtureRequest) -> None:
+    # the tests themselves may run under nohup
+    before = signal.signal(number, signal.SIG_DFL)
+    request.addfinalizer(lambda: signal.signal(number, before))
     stop = Stop()
     with stop.taking_signals():
         os.kill(os.getpid(), number)
