@@ -1,4 +1,4 @@
-"""A stop while the command's modules are imported: one line and 1, never a traceback."""
+"""A stop while the command's modules are imported: one line and 1 (0 for a stream), never a traceback."""
 
 import signal
 import subprocess
@@ -21,8 +21,13 @@ main()
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stop_while_modules_are_imported_is_one_line(number: signal.Signals) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("words", "expected"), [((), 1), (("backfill", "--yes"), 1), (("stream",), 0), (("--debug", "stream"), 0)]
+)
+def test_a_stop_while_modules_are_imported_is_one_line(
+    number: signal.Signals, words: tuple[str, ...], expected: int
+) -> None:
     code = STOPS_ITSELF.format(number=int(number))
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (ended.returncode, ended.stderr) == (1, f"beam-talonone: stopped by {number.name}\n")
+    ended = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (expected, f"beam-talonone: stopped by {number.name}\n")
