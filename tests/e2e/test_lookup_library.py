@@ -12,6 +12,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
 from beam_talonone import ConfigurationError, LookupTalonOne, TalonOneError, WriteToTalonOne
+from beam_talonone.schemas.reading import AS_USUAL
 from beam_talonone.talonone.courier import SendOptions
 from beam_talonone.transforms.engines import EngineConfig, close_engine, engine_config
 from beam_talonone.transforms.write import SendLanes, ValidateRecords
@@ -183,7 +184,7 @@ class Bundles:
 
     def _prepared(self, records: list[Json]) -> list[Any]:
         write: Any = WriteToTalonOne("calls", base_url=self.config.settings.base_url)
-        validate = ValidateRecords("calls", write._build, None, "step", "job")
+        validate = ValidateRecords("calls", write._build, AS_USUAL, "step", "job")
         validate.setup()
         return [packed for record in records for _, packed in validate.process(record)]
 
