@@ -63,7 +63,6 @@ BEYOND: Final = [
      [{"sku": "a", "quantity": 1}] * 1001, "the limit stands in a text"),
     ("at most 30 digits", "update_customer_session_v2", f"{_ITEM}/price", 10**30,
      "the API counts in binary doubles"),
-    ("valid integer", "update_customer_session_v2", f"{_ITEM}/quantity", 2.0, "counts are written without fraction"),
     ("valid integer", "create_referral", "/usageLimit", 2.0, "counts are written without fraction"),
     ("needs `sku` or `position`", "return_cart_items", "/return/returnedCartItems/0", {"quantity": 1},
      "it names no item"),
