@@ -131,7 +131,7 @@ def test_an_address_is_host_and_port(address):
 
 
 @pytest.mark.parametrize("command", ["backfill", "stream", "replay", "lookup", "verify"])
-def test_every_command_that_sends_asks_at_its_start(service, tmp_path, command):
+def test_every_command_that_sends_asks_at_its_start(service, prism, tmp_path, command):
     lines = write(tmp_path / "lines.jsonl", ["{}"])
     subscription = "projects/some-project/subscriptions/orders"
     words = {
@@ -139,8 +139,9 @@ def test_every_command_that_sends_asks_at_its_start(service, tmp_path, command):
         "verify": ["--orders", lines, "--output", tmp_path / "out"],
         "replay": [lines, "--yes", "--output", tmp_path / "out"],
         "lookup": ["get_loyalty_balances", "--input", lines, "--output", tmp_path / "out"],
-        "stream": ["--orders", subscription, "--state", tmp_path / "state", "--dead-letters", tmp_path / "letters"],
-    }[command]
+        "stream": ["--orders", subscription, "--state", tmp_path / "state", "--dead-letters", tmp_path / "letters",
+                   "--prism-location", prism],
+    }[command]  # fmt: skip
     ended = cli(command, *words, "--rate-service", service.address, "--base-url", "https://other.example")
     ended.says(USAGE, "knows no limit for domain talonone, descriptor deployment=other.example")
 

@@ -177,11 +177,16 @@ def in_format(name, orders):
         return gzip.compress("".join(f"{json.dumps(one)}\n" for one in orders).encode())
     out = io.BytesIO()
     columns = ("order_id", "customer_id", "status", "event_time")
-    rows = [{column: one[column] for column in columns} for one in orders]
+    items = [{"sku": "s", "quantity": 1}]
+    rows = [{**{column: one[column] for column in columns}, "items": items} for one in orders]
     if name.endswith(".parquet"):
         pq.write_table(pa.Table.from_pylist(rows), out, row_group_size=50)
     else:
+        item = {"type": "record", "name": "item", "fields": [
+            {"name": "sku", "type": "string"}, {"name": "quantity", "type": "int"},
+        ]}  # fmt: skip
         fields = [{"name": column, "type": "string"} for column in columns]
+        fields.append({"name": "items", "type": {"type": "array", "items": item}})
         fastavro.writer(out, {"type": "record", "name": "order", "fields": fields}, rows, codec="deflate")
     return out.getvalue()
 
