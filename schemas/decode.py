@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.parse import InvalidRecord
+from beam_talonone.schemas.parse import InvalidRecord, escape
 from beam_talonone.schemas.raw import Raw
 from beam_talonone.schemas.reasons import Reason
 
@@ -91,8 +91,8 @@ def _at(name: str | int, value: Any) -> Any:
     try:
         return plain_json(value)
     except InvalidRecord as error:
-        step = str(name).replace("~", "~0").replace("/", "~1")
-        raise InvalidRecord(error.reason, error.detail, f"/{step}{error.pointer or ''}") from None
+        pointer = f"/{escape(name)}{error.pointer or ''}"
+        raise InvalidRecord(error.reason, error.detail, pointer) from None
 
 
 def _plain_object(value: Mapping[Any, Any]) -> dict[str, Any]:

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from beam_talonone.schemas.types import micros
 from beam_talonone.talonone.compare import covered, within_reason
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass
@@ -55,5 +54,4 @@ def microseconds(text: Any) -> int | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    since = (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)) - _EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    return micros(moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC))

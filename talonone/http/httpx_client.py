@@ -93,7 +93,8 @@ class HttpxClient:
         return reply_of(answered, self._redactor, place_of(self._url), tls=self._url.scheme == "https")
 
     async def _exchange(self, asked: httpx.Request) -> Answered:
-        assert self._transport is not None  # noqa: S101 - the client is in use
+        if self._transport is None:
+            raise RuntimeError("the client is used outside of its context")
         response = await self._transport.handle_async_request(asked)
         try:
             body = bytearray()

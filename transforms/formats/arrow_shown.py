@@ -4,6 +4,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from beam_talonone.transforms.formats.arrow_types import with_inner
+
 
 def shown_row(batch: Any) -> dict[str, Any]:
     """The one row in `batch`. A column that can be read in no way is an empty object."""
@@ -32,14 +34,4 @@ def _bare(type_: Any) -> Any:
         return pa.int32()
     if types.is_temporal(type_):
         return pa.int64()
-    if types.is_struct(type_):
-        return pa.struct([field.with_type(_bare(field.type)) for field in type_])
-    if types.is_map(type_):
-        return pa.map_(_bare(type_.key_type), _bare(type_.item_type))
-    if types.is_fixed_size_list(type_):
-        return pa.list_(type_.value_field.with_type(_bare(type_.value_type)), type_.list_size)
-    if types.is_large_list(type_):
-        return pa.large_list(type_.value_field.with_type(_bare(type_.value_type)))
-    if types.is_list(type_):
-        return pa.list_(type_.value_field.with_type(_bare(type_.value_type)))
-    return type_
+    return with_inner(type_, _bare)

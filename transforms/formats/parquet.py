@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from beam_talonone.transforms.formats.arrow_shown import shown_row
+from beam_talonone.transforms.formats.arrow_types import with_inner
 from beam_talonone.transforms.formats.errors import BadFile, BadRow
 from beam_talonone.transforms.formats.values import fields_of, float_of_single, shown_fields
 
@@ -129,17 +130,7 @@ def plain_type(type_: Any) -> Any:
         return pa.float32()
     if types.is_dictionary(type_):
         return plain_type(type_.value_type)
-    if types.is_struct(type_):
-        return pa.struct([field.with_type(plain_type(field.type)) for field in type_])
-    if types.is_map(type_):
-        return pa.map_(plain_type(type_.key_type), plain_type(type_.item_type))
-    if types.is_fixed_size_list(type_):
-        return pa.list_(type_.value_field.with_type(plain_type(type_.value_type)), type_.list_size)
-    if types.is_large_list(type_):
-        return pa.large_list(type_.value_field.with_type(plain_type(type_.value_type)))
-    if types.is_list(type_):
-        return pa.list_(type_.value_field.with_type(plain_type(type_.value_type)))
-    return type_
+    return with_inner(type_, plain_type)
 
 
 def converter(type_: Any) -> Convert | None:
