@@ -165,7 +165,7 @@ class PubSub:
             asked = {"subscription": subscription, "ack_ids": ids, "ack_deadline_seconds": 0}
             self._subscriber.modify_ack_deadline(request=asked, retry=None, timeout=CALL)
 
-    def pull_all(self, subscription: str, *, least: int = 0, seconds: float = 10.0) -> list[Message]:
+    def pull_all(self, subscription: str, *, least: int = 0, seconds: float = 75.0) -> list[Message]:
         """Take and acknowledge all that is there, after waiting up to `seconds` for `least` messages: dead letters.
 
         What somebody else has leased is not there.
