@@ -66,7 +66,7 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
     environment variable that holds the key on the worker, `api_key_secret` a secret of Secret Manager that does
     instead (projects/P/secrets/S[/versions/V]), `rate` in requests a second, `concurrency` requests in flight,
     `give_up_after` in seconds. All steps of a process with the same settings share one rate; several processes share
-    one where `rate_service` is the HOST:PORT of Envoy's rate limit service (docs/runners.md). Records
+    one where `rate_service` is the HOST:PORT of Envoy's rate limit service (docs/rate.md). Records
     of one order and of one customer are sent one at a time and in order; the step holds back what comes faster than
     the rate. Calls that hold nothing in common are sent side by side. What the API would do twice
     (docs/operations.md) is not sent again when a bundle is tried again, as long as the worker lives; to survive a
