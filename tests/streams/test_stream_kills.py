@@ -14,7 +14,7 @@ from .traffic import FAULTS, make_traffic
 @pytest.mark.parametrize("ordering", [False, True], ids=["unordered", "ordering-keys"])
 @pytest.mark.parametrize("what", ["worker", "prism", "worker prism", "group"])
 def test_nothing_is_lost_or_doubled_when_it_is_killed(rig, what, ordering):
-    """Twice, in the midst of it; the group while the API is out. docs/benchmarks.md has ten seeds of five kills each."""
+    """Killed twice; the group while the API is out. docs/benchmarks.md has ten seeds of five kills each."""
     traffic = make_traffic(700, seed=len(what), customers=100)
     with simulator(faults=FAULTS, latency_ms=20, unknown_attributes=("unknown_one",)) as api:
         made = rig(api, "--rate", 300, "--settle", 1, ordering=ordering)
