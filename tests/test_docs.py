@@ -46,6 +46,15 @@ def load(text: str):
     return json.loads(text, parse_float=Decimal)
 
 
+def load_all(text: str):
+    """The JSON values of a text, one after the other, each over as many lines as it takes."""
+    decoder, values, at = json.JSONDecoder(parse_float=Decimal), [], 0
+    while text := text[at:].lstrip():
+        value, at = decoder.raw_decode(text)
+        values.append(value)
+    return values
+
+
 def requests_of(kind: str, fields) -> list[dict[str, object]]:
     work = build(kind, parse(kind, fields).record, BuildOptions())
     requests = [part.request for part in work.parts]
@@ -63,7 +72,7 @@ EXAMPLES = [
 
 @pytest.mark.parametrize(("kind", "example", "becomes"), EXAMPLES)
 def test_examples_become_what_the_page_says(kind, example, becomes):
-    assert requests_of(kind, load(example)) == [load(line) for line in becomes.splitlines()]
+    assert requests_of(kind, load(example)) == load_all(becomes)
 
 
 def test_every_kind_has_an_example():
