@@ -1,9 +1,10 @@
 # All that is needed is Python 3.11: each target makes .venv when it is not there, and installs once.
 #   make demo     a backfill against a local simulator, no account needed
 #   make demo-stream  the same as a stream; needs the Pub/Sub emulator and Prism (make tools)
-#   make test     the test suite; ARGS="-k name" goes to pytest
-#   make tools    Prism and Envoy's rate limit service into .tools, which the tests need beside the Pub/Sub emulator
-#                 and redis-server; needs Go
+#   make test     the fast tests, in two processes (JOBS=4: in four); with ARGS="tests/e2e -k name" pytest runs that instead
+#   make test-all all tests, the fast ones first, with the coverage of these; the others need the tools
+#   make tools    Prism and Envoy's rate limit service into .tools, which tests of test-all need beside the Pub/Sub
+#                 emulator and redis-server; needs Go
 #   make lint     ruff: rules and format        make types    mypy --strict
 #   make bench    the benchmarks                make docs     write the generated pages of docs/ anew
 #   make lock     renew constraints.txt         make clean    remove everything that make made
@@ -18,7 +19,7 @@ export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt
 
-.PHONY: demo demo-stream test tools lint types bench lock docs clean venv
+.PHONY: demo demo-stream test test-all tools lint types bench lock docs clean venv
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.runtime
@@ -27,8 +28,18 @@ demo: $(VENV)/.runtime
 demo-stream: $(VENV)/.runtime
 	PATH="$(CURDIR)/.tools/bin:$$PATH" $(BIN)/beam-talonone demo --stream --output demo-stream-output $(ARGS)
 
+# worksteal: each process begins with a half of the tests, in the order of the files, which share fixtures.
+JOBS := 2
+PYTEST := $(BIN)/python -m pytest
+SHARE := -n $(JOBS) --dist worksteal
+# Coverage costs time, so it is measured for test-all only: `make test test-all` runs nothing twice either.
+COVERAGE := $(if $(filter test-all,$(MAKECMDGOALS)),--cov)
+
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(if $(ARGS),$(ARGS),$(SHARE) -m "not slow" $(COVERAGE))
+
+test-all: test
+	$(PYTEST) $(SHARE) -m slow
 
 # Prism is of the same version as Beam, the rate limit service has one of its own; a stamp says which is there. The rest
 # of what the tests need can only be named.
@@ -70,7 +81,7 @@ lock: $(VENV)/.uv
 venv: $(VENV)/.dev
 
 clean:
-	rm -rf $(VENV) .tools build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis demo-output demo-stream-output bench/out
+	rm -rf $(VENV) .tools .coverage* build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis demo-output demo-stream-output bench/out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp says what is installed; it is older than its inputs when something has to be installed again.

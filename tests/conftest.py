@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from e2e.harness import Simulator
     from support.storage import CloudStorage
 
+pytest_plugins = ["choice", "pytester"]
+
 # Two cores that others use as well: how long a property takes says nothing about it.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("shared")
