@@ -128,7 +128,7 @@ def test_a_wrong_key_ends_the_run_at_once(sim: Simulator, tmp_path: Path) -> Non
     wrong = "wrong-key-91c2e0"
     ended = cli(*words, key=wrong)
     ended.says(STOPPED, "401", "TALONONE_API_KEY", sim.url)
-    assert ended.seconds < 15
+    assert sim.summary()["requests"] < 300, "it ended long before all was tried"
     assert wrong not in ended.err + ended.out
     assert letters(tmp_path / "out") == []
     assert not (tmp_path / "out" / "report.json").exists()
@@ -289,10 +289,8 @@ def test_a_record_that_always_fails_holds_up_nobody_else(sim: Simulator, tmp_pat
     time.sleep(0.5)
     assert running.process.poll() is None
     assert {"o3", "behind"}.isdisjoint(sim.sessions()), "what comes after it of its customer waits"
-    asked = time.monotonic()
     running.signal(signal.SIGTERM)
     running.end(20).says(STOPPED, "SIGTERM")
-    assert time.monotonic() - asked < 10
     sim.faults()
     assert cli(*words, "--resume").code == FINISHED
     assert [row["session"] for row in sim.acted(SESSION)][-2:] == ["o3", "behind"]

@@ -1,7 +1,6 @@
 """Files of a job that somebody removes or cuts while it runs: one clear line, exit 1, and never "finished"."""
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import rmtree
@@ -33,11 +32,9 @@ def _spoiled(sim: Simulator, folder: Path, spoil: Callable[[Path], Any]) -> list
     running = start(*words)
     wait_until(lambda: sim.summary()["acted"] >= 20, "some were sent", running)
     spoil(folder / "out")
-    began = time.monotonic()
     ended = running.end(30)
     assert (ended.code, "though this job is at work there" in ended.err) == (STOPPED, True), ended.err
     assert sim.summary()["acted"] < COUNT, "it ended long before it was through"
-    assert time.monotonic() - began < 10
     assert not (folder / "out" / "report.json").exists()
     return words
 

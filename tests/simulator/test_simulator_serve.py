@@ -25,7 +25,7 @@ BODY = {
 
 
 def raw_request(url, text):
-    """Send `text` on a socket of its own; gives all that comes until the server is silent or closes."""
+    """Send `text` on a socket of its own; gives what comes, b"" when the server closes. Silence is a TimeoutError."""
     with socket.create_connection((httpx.URL(url).host, httpx.URL(url).port), timeout=5) as connection:
         connection.sendall(text)
         return connection.recv(65536)
@@ -111,13 +111,11 @@ def test_paths_arrive_raw(url, id):
 @pytest.mark.parametrize(("fault", "acts"), [("cut-before", 0), ("cut-after", 1), ("outage", 0)])
 def test_a_cut_closes_the_socket_without_a_byte(fault, acts):
     with running(SimulatorSettings(faults=(fault,))) as url:
-        before = time.monotonic()
         try:
             answer = raw_request(url, put(b"/v2/customer_sessions/s", b'{"customerSession":{}}'))
         except ConnectionResetError:
             answer = b""
         assert answer == b""
-        assert time.monotonic() - before < 2
         assert len(httpx.get(url + "/_simulator/ledger").text.splitlines()) == acts
         assert httpx.get(url + "/_simulator/summary").json()["requests"] == 1
 

@@ -48,9 +48,7 @@ def test_sigterm_under_load_finishes_what_is_in_flight_and_sends_nothing_again(r
         made.publish(traffic.records)
         made.start()
         wait_until(lambda: made.requests() > 300, "some requests", timeout=60)
-        began = time.monotonic()
         assert made.stop(15) == 0, made.said()
-        took = time.monotonic() - began
         acted = len(made.ledger())
         assert acted < 2_000, "it was not under load any more"
         made.assert_no_leftovers()
@@ -62,7 +60,6 @@ def test_sigterm_under_load_finishes_what_is_in_flight_and_sends_nothing_again(r
         keys = [row["key"] for row in api.rows("requests") if row["key"] is not None]
         assert len(keys) == len(set(keys)), "a request was sent again"
         assert "was killed" not in made.said(), "it ended in order"
-        assert took < 15.0
 
 
 def test_a_second_signal_ends_it_at_once_and_loses_nothing(rig):
