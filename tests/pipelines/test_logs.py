@@ -8,7 +8,7 @@ import subprocess
 import apache_beam as beam
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-from e2e.harness import COMMAND, KEY, event, order, simulator, write
+from e2e.harness import COMMAND, KEY, cli, event, order, simulator, write
 
 from beam_talonone import WriteToTalonOne
 from beam_talonone.pipelines import logs
@@ -155,28 +155,22 @@ def test_a_command_whose_stderr_is_json(api, tmp_path):
     events = [event("e-1", "c-1"), event("e-2", "c-2", attributes={"bad": EMAIL}), {"event_id": "e-3", "note": EMAIL}]
     words = ["backfill", "--base-url", api.url, "--events", write(tmp_path / "events.jsonl", events)]
     words += ["--output", tmp_path / "out", "--yes", "--max-dead-letters", "99"]
-    ended = subprocess.run(
-        [str(word) for word in (*COMMAND, *words)], capture_output=True, text=True, timeout=120, check=False,
-        env={**os.environ, "TALONONE_API_KEY": KEY, logs.FORMAT: "json"},
-    )  # fmt: skip
-    assert ended.returncode == 3, ended.stderr
-    told = [json.loads(line) for line in ended.stderr.splitlines()]
+    ended = cli(*words, env={logs.FORMAT: "json"})
+    assert ended.code == 3, ended.err
+    told = [json.loads(line) for line in ended.err.splitlines()]
     assert all({"time", "severity", "logger", "message"} <= set(line) for line in told)
     letters = {(line["id"], line["reason"]) for line in told if line["message"] == "dead letter"}
     assert letters == {("e-2", "unknown_attribute"), ("e-3", "missing_field")}
     assert any(line["message"].startswith("the full account: ") for line in told)
-    assert EMAIL not in ended.stderr
-    assert KEY not in ended.stderr
+    assert EMAIL not in ended.err
+    assert KEY not in ended.err
 
 
 def test_a_failure_is_a_line_of_json(tmp_path):
-    words = [*COMMAND, "backfill", "--orders", tmp_path / "none-*.jsonl", "--base-url", "http://localhost:1", "--yes"]
-    ended = subprocess.run(
-        [str(word) for word in (*words, "--output", tmp_path / "out")], capture_output=True, text=True, timeout=120,
-        check=False, env={**os.environ, "TALONONE_API_KEY": KEY, logs.FORMAT: "json"},
-    )  # fmt: skip
-    assert ended.returncode == 2
-    [line] = [json.loads(line) for line in ended.stderr.splitlines()]
+    words = ["backfill", "--orders", tmp_path / "none-*.jsonl", "--base-url", "http://localhost:1", "--yes"]
+    ended = cli(*words, "--output", tmp_path / "out", env={logs.FORMAT: "json"})
+    assert ended.code == 2
+    [line] = [json.loads(line) for line in ended.err.splitlines()]
     assert line["severity"] == "ERROR"
     assert "none-*.jsonl" in line["message"]
 

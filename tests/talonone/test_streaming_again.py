@@ -171,7 +171,10 @@ def some_records():
         yield "events", event(f"e{number}-0", customer, 4, type=f"t{number}-0")
 
 
-@pytest.mark.parametrize(("seed", "with_results"), [(1, False), (2, True), (3, True)])
+@pytest.mark.parametrize(
+    ("seed", "with_results"),
+    [(1, False), pytest.param(2, True, marks=pytest.mark.slow), pytest.param(3, True, marks=pytest.mark.slow)],
+)
 def test_killed_and_stopped_at_random_in_all_kinds_of_trouble(api, folder, seed, with_results):
     rng = random.Random(seed)
     kept = [[kind, Message(f"m{n}", b"")] for n, (kind, _) in enumerate(some_records())]

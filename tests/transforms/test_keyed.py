@@ -220,6 +220,7 @@ def test_what_is_forgotten_is_applied_again(published, tmp_path):
         assert ends(found) == {("events", "e"): ["applied", "applied", "duplicate"]}
 
 
+@pytest.mark.slow
 def test_traffic_in_disorder_with_faults(published, tmp_path):
     seed = int(published)
     traffic = make_traffic(60 if published else 150, seed=seed, customers=15)

@@ -210,22 +210,23 @@ def run(transform):
     return sorted(_SEEN, key=lambda raw: (raw.file, raw.position))
 
 
-@pytest.fixture
-def mixed(tmp_path):
-    """Good and bad files of one kind in every format."""
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """Good and bad files of one kind in every format, to be read only."""
+    folder = tmp_path_factory.mktemp("mixed")
     ids = [f"e{n}" for n in range(300)]
     events = [{"event_id": id_, "type": "t", "customer_id": "c", "event_time": NOW} for id_ in ids]
     text = [json.dumps({**event, "event_time": NOW.isoformat()}).encode() for event in events]
-    (tmp_path / "a.jsonl").write_bytes(b"\n".join(text))
-    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(b"\n".join(text)))
-    (tmp_path / "c.csv").write_text("event_id\n" + "\n".join(ids))
-    with (tmp_path / "d.avro").open("wb") as file:
+    (folder / "a.jsonl").write_bytes(b"\n".join(text))
+    (folder / "b.jsonl.gz").write_bytes(gzip.compress(b"\n".join(text)))
+    (folder / "c.csv").write_text("event_id\n" + "\n".join(ids))
+    with (folder / "d.avro").open("wb") as file:
         fastavro.writer(file, avro_schema("events"), events, sync_interval=500)
-    pq.write_table(pa.Table.from_pylist(events), tmp_path / "e.parquet", row_group_size=50)
-    (tmp_path / "x.avro").write_bytes((tmp_path / "d.avro").read_bytes()[:-5])
-    (tmp_path / "y.parquet").write_bytes(b"not Parquet at all")
-    (tmp_path / "z.csv").write_text("")
-    return tmp_path, ids
+    pq.write_table(pa.Table.from_pylist(events), folder / "e.parquet", row_group_size=50)
+    (folder / "x.avro").write_bytes((folder / "d.avro").read_bytes()[:-5])
+    (folder / "y.parquet").write_bytes(b"not Parquet at all")
+    (folder / "z.csv").write_text("")
+    return folder, ids
 
 
 def event_id(raw):
