@@ -5,7 +5,7 @@
 #   make test-all all tests, the fast ones first, with the coverage of these; the others need the tools
 #   make tools    Prism and Envoy's rate limit service into .tools, which tests of test-all need beside the Pub/Sub
 #                 emulator and redis-server; needs Go
-#   make lint     ruff: rules and format        make types    mypy --strict
+#   make lint     ruff, codespell, prose         make types    mypy --strict
 #   make bench    the benchmarks                make docs     write the generated pages of docs/ anew
 #   make lock     renew constraints.txt         make clean    remove everything that make made
 # PYTHON=/path/to/python chooses the interpreter that .venv is made with.
@@ -63,6 +63,7 @@ tools: $(VENV)/.dev
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 
 types: $(VENV)/.dev
 	$(BIN)/mypy

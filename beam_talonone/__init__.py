@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from beam_talonone.transforms.pubsub.source import ReadFromPubSubAtLeastOnce
     from beam_talonone.transforms.write import WriteToTalonOne, Written
 
+__version__ = "0.2.0"
+
 __all__ = [
     "ConfigurationError",
     "LookedUp",
