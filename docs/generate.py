@@ -1,5 +1,7 @@
-"""Write docs/operations.md from the operation table: `make docs`. tests/test_docs.py tells when it was forgotten."""
+"""Write docs/operations.md from the operation table, and the tree in docs/development.md from the docstrings of the
+packages: `make docs`. tests/test_docs.py fails if a page is out of date."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,22 @@ from beam_talonone.schemas.operation import Bulk
 from beam_talonone.schemas.operations import OPERATIONS, Operation
 
 PAGE = Path(__file__).with_name("operations.md")
+TREE_PAGE = Path(__file__).with_name("development.md")
+ROOT = TREE_PAGE.parents[1]
+
+PACKAGES = ("schemas", "talonone", "transforms", "pipelines", "simulator")
+OTHERS = {
+    "beam_talonone": "The installed package: a link to each of the folders above.",
+    "runner_configs": "Example files for `--runner-config`.",
+    "templates": "Dataflow Flex Templates and their container image.",
+    "examples": "Beam YAML, a pipeline of your own, and the rate limit service.",
+    "tests": "Tests, in folders that follow the packages.",
+    "bench": "Benchmarks.",
+    "docs": "These pages, their generator and the prose check.",
+}
+"""Folders without a docstring, each with its sentence."""
+
+TREE_MARKS = ("<!-- tree: written by `make docs` from the docstrings of the packages -->", "<!-- end of tree -->")
 
 HEAD = """\
 # Operations
@@ -184,5 +202,36 @@ def _limits(schema: dict[str, Any], of: str) -> str:
     return f" (at least {least})" if least else ""
 
 
+def summary(folder: Path) -> str:
+    """The first sentence of a package's docstring, without line breaks; empty if there is none."""
+    doc = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+    found = re.match(r".+?[.](?=\s|$)", " ".join(doc.split()))
+    return found[0] if found else ""
+
+
+def folders(root: Path) -> list[Path]:
+    """The package folders of the repository and their subfolders, each folder before its subfolders."""
+    return [
+        path
+        for name in PACKAGES
+        for path in [root / name, *sorted(init.parent for init in (root / name).glob("*/__init__.py"))]
+    ]
+
+
+def tree(root: Path) -> str:
+    """A table of the folders, two levels deep: packages with their own sentence, the others with that of OTHERS."""
+    named = [(f"{path.relative_to(root)}/", summary(path)) for path in folders(root)]
+    named += [(f"{name}/", said) for name, said in OTHERS.items()]
+    return "\n".join(["| folder | content |", "|---|---|", *(f"| `{name}` | {said} |" for name, said in named)])
+
+
+def with_tree(text: str, root: Path) -> str:
+    """The page with the tree of today between its two marks."""
+    begin, end = TREE_MARKS
+    before, rest = text.split(begin)
+    return f"{before}{begin}\n\n{tree(root)}\n\n{end}{rest.split(end)[1]}"
+
+
 if __name__ == "__main__":
     PAGE.write_text(page(OPERATIONS), encoding="utf-8")
+    TREE_PAGE.write_text(with_tree(TREE_PAGE.read_text(encoding="utf-8"), ROOT), encoding="utf-8")

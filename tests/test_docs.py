@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from beam_talonone import __version__
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.parse import parse
 from beam_talonone.schemas.reasons import Reason, Skip, Stage
@@ -20,7 +21,7 @@ from beam_talonone.transforms.formats.csv import unflatten
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md", ROOT / "runner_configs" / "README.md"]
+PAGES = [*sorted(DOCS.glob("*.md")), *sorted(ROOT.glob("*.md")), ROOT / "runner_configs" / "README.md"]
 
 
 def page(name: str) -> str:
@@ -126,11 +127,52 @@ def test_skips_of_the_page_are_those_of_the_code():
     assert [row[0].strip("`") for row in listed] == [skip.value for skip in Skip]
 
 
+def script(name: str):
+    """A module of docs/, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_the_operations_page_is_current():
-    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
-    generate = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(generate)
+    generate = script("generate")
     assert generate.PAGE.read_text(encoding="utf-8") == generate.page(OPERATIONS), "run `make docs`"
+
+
+def test_the_tree_of_the_development_page_is_current():
+    generate = script("generate")
+    text = generate.TREE_PAGE.read_text(encoding="utf-8")
+    assert text == generate.with_tree(text, ROOT), "run `make docs`"
+
+
+def test_every_package_folder_says_in_one_sentence_what_belongs_there():
+    generate = script("generate")
+    inits = [init for name in generate.PACKAGES for init in (ROOT / name).rglob("__init__.py")]
+    assert len(inits) >= len(generate.folders(ROOT)) > len(generate.PACKAGES)
+    assert [str(init.parent) for init in inits if not generate.summary(init.parent)] == []
+
+
+def test_the_tree_knows_every_folder_of_the_repository():
+    generate = script("generate")
+    there = {path.name for path in ROOT.iterdir() if path.is_dir() and any(path.glob("*.*"))}
+    built = {"build", "dist", "demo-output", "demo-stream-output"}
+    plain = {name for name in there if not name.startswith(".") and not name.endswith(".egg-info")} - built
+    assert plain == {*generate.PACKAGES, *generate.OTHERS}
+
+
+@pytest.mark.parametrize(
+    ("doc", "said"),
+    [
+        ('"""One. Two."""', "One."),
+        ('"""A file.name\nin two lines.\n\nMore."""', "A file.name in two lines."),
+        ('"""No end"""', ""),
+        ("", ""),
+    ],
+)
+def test_summary_is_the_first_sentence(tmp_path, doc, said):
+    (tmp_path / "__init__.py").write_text(doc)
+    assert script("generate").summary(tmp_path) == said
 
 
 def anchors(path: Path) -> set[str]:
@@ -166,3 +208,22 @@ def test_the_diffs_are_of_what_is_there():
     for name, diff in zip(files[::2], files[1::2], strict=True):
         added = "\n".join(line.removeprefix("+") for line in diff.strip("\n").splitlines())
         assert added in (ROOT / name).read_text(encoding="utf-8"), name
+
+
+def test_image_tags_of_the_pages_are_the_version():
+    paths = [
+        *PAGES,
+        *(ROOT / "runner_configs").glob("*.yaml"),
+        *ROOT.glob("templates/*.*"),
+        *ROOT.glob("examples/*/*.*"),
+    ]
+    shown = r"(?:beam-talonone(?:/\w+)?:|\bTAG=|__version__ = .)(\d+\.\d+\.\d+)"
+    tags = {(path.name, tag) for path in paths for tag in re.findall(shown, path.read_text(encoding="utf-8"))}
+    assert {tag for _, tag in tags} == {__version__}, tags
+
+
+def test_the_changelog_has_a_dated_section_for_the_version():
+    heads = re.findall(r"^## \[(.+?)\](.*)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert heads[0] == ("Unreleased", "")
+    assert heads[1][0] == __version__
+    assert all(re.fullmatch(r" - \d{4}-\d\d-\d\d", date) for _, date in heads[1:])
