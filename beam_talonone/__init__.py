@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 from beam_talonone.talonone.errors import ConfigurationError, StopRun, TalonOneError
 
 if TYPE_CHECKING:
-    from beam_talonone.transforms.lookup import LookedUp, LookupTalonOne
     from beam_talonone.transforms.pubsub.message import Received
     from beam_talonone.transforms.pubsub.source import ReadFromPubSubAtLeastOnce
-    from beam_talonone.transforms.write import WriteToTalonOne, Written
+    from beam_talonone.transforms.reads.lookup import LookedUp, LookupTalonOne
+    from beam_talonone.transforms.sink.write import WriteToTalonOne, Written
 
 __version__ = "0.2.0"
 
@@ -26,10 +26,10 @@ __all__ = [
 ]
 
 _LAZY = {
-    "WriteToTalonOne": "write",
-    "Written": "write",
-    "LookupTalonOne": "lookup",
-    "LookedUp": "lookup",
+    "WriteToTalonOne": "sink.write",
+    "Written": "sink.write",
+    "LookupTalonOne": "reads.lookup",
+    "LookedUp": "reads.lookup",
     "ReadFromPubSubAtLeastOnce": "pubsub.source",
     "Received": "pubsub.message",
 }

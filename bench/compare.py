@@ -23,8 +23,8 @@ from rich.console import Console
 from rich.table import Table
 from runs import KEY, account, backfill, keep, reset
 
-from beam_talonone.simulator.serve import running
-from beam_talonone.simulator.settings import SimulatorSettings
+from beam_talonone.simulator.server.serve import running
+from beam_talonone.simulator.server.settings import SimulatorSettings
 
 OURS, THEIRS, COMMAND = "WriteToTalonOne", "RequestResponseIO", "backfill command"
 LEAST = {0: 4.0, 50: 40.0}

@@ -30,9 +30,9 @@ from streams.rig import AFTER_KILL, Rig, halves
 from streams.tools import find_emulator, find_prism
 from streams.traffic import FAULTS, make_traffic
 
-from beam_talonone.talonone.inflight import Log
-from beam_talonone.talonone.released import Released
-from beam_talonone.talonone.remembered import Store
+from beam_talonone.talonone.state.pending_overlay import Released
+from beam_talonone.talonone.state.store import Store
+from beam_talonone.talonone.state.write_ahead_log import Log
 
 WAYS = {
     "worker": "the worker process",

@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.table import Table
 from runs import Ended, backfill_of, keep
 
-from beam_talonone.simulator.serve import running
-from beam_talonone.simulator.settings import SimulatorSettings
+from beam_talonone.simulator.server.serve import running
+from beam_talonone.simulator.server.settings import SimulatorSettings
 
 MOST_RATIO = 1.3
 UNLIMITED = 100_000.0

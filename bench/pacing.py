@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.table import Table
 from runs import KEY, account, backfill, keep
 
-from beam_talonone.simulator.serve import running
-from beam_talonone.simulator.settings import SimulatorSettings
+from beam_talonone.simulator.server.serve import running
+from beam_talonone.simulator.server.settings import SimulatorSettings
 
 RATE, BURST, LATENCY_MS = 200.0, 10, 40.0
 LEAST_SHARE, WINDOW, MOST_IN_WINDOW = 0.97, 0.1, 22

@@ -14,12 +14,12 @@ from itertools import starmap
 import uvloop
 from stream_stand import encode, make_records
 
-from beam_talonone.schemas.raw import Raw
+from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.schemas.request import Request
-from beam_talonone.talonone.build import BuildOptions
-from beam_talonone.talonone.http.fast import FastClient
-from beam_talonone.talonone.identity import idempotency_key
-from beam_talonone.transforms.prepare import prepare
+from beam_talonone.talonone.http.fast_client import FastClient
+from beam_talonone.talonone.requests.build import BuildOptions
+from beam_talonone.talonone.requests.identity import idempotency_key
+from beam_talonone.transforms.sources.prepare import prepare
 
 IN_FLIGHT = 64
 TIMEOUT = 30.0

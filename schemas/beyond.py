@@ -15,9 +15,9 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from beam_talonone.schemas.near import near_name
+from beam_talonone.schemas.decoding.near import near_name
+from beam_talonone.schemas.decoding.parse import place_of
 from beam_talonone.schemas.operation import body_values
-from beam_talonone.schemas.parse import place_of
 
 Names = tuple[str, ...]
 _QUOTED = re.compile(r"'([^']*)'")

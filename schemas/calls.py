@@ -11,10 +11,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.beyond import Unknown, checked_body, checked_value, is_query_value, unknown_in
-from beam_talonone.schemas.near import near_name
+from beam_talonone.schemas.decoding.near import near_name
+from beam_talonone.schemas.decoding.parse import InvalidRecord, escape, invalid
 from beam_talonone.schemas.operation import encode_body, values_at
 from beam_talonone.schemas.operations import OPERATIONS, Operation
-from beam_talonone.schemas.parse import InvalidRecord, escape, invalid
 from beam_talonone.schemas.portions import Portion, in_whole, portions
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.request import Request, render_query

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, StrictStr, StringConstraints, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from beam_talonone.schemas.reading import Ambiguous, Reading
+from beam_talonone.schemas.decoding.settings import Ambiguous, Reading
 
 ID_MAX = 1000
 CODE_MAX = 100

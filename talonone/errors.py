@@ -9,7 +9,7 @@
         +-- TooManyDeadLetters   more than --max-dead-letters
         +-- Interrupted          SIGTERM, Ctrl-C, or --limit
 
-What concerns one record never is an exception: it is an outcome (see talonone.outcome).
+What concerns one record never is an exception: it is an outcome (see talonone.requests.outcome).
 """
 
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from beam_talonone.talonone.logs import say
+from beam_talonone.talonone.telemetry.logs import say
 
 log = logging.getLogger(__name__)
 

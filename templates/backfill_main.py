@@ -1,6 +1,6 @@
 """What the Flex Template launcher runs for a backfill: FLEX_TEMPLATE_PYTHON_PY_FILE must be a file in the image."""
 
-from beam_talonone.pipelines.template import main
+from beam_talonone.pipelines.distributed.flex_template import main
 
 if __name__ == "__main__":
     main("backfill")

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from beam_talonone import __version__
+from beam_talonone.schemas.decoding.parse import parse
+from beam_talonone.schemas.decoding.shown import Shown
 from beam_talonone.schemas.operations import OPERATIONS
-from beam_talonone.schemas.parse import parse
 from beam_talonone.schemas.reasons import Reason, Skip, Stage
 from beam_talonone.schemas.records import MODELS
-from beam_talonone.schemas.shown import Shown
-from beam_talonone.talonone.build import BuildOptions, build
-from beam_talonone.talonone.letters import dead_letter
-from beam_talonone.talonone.outcome import End, Outcome
+from beam_talonone.talonone.requests.build import BuildOptions, build
+from beam_talonone.talonone.requests.outcome import End, Outcome
+from beam_talonone.talonone.requests.output_lines import dead_letter
 from beam_talonone.transforms.formats.csv import unflatten
 
 ROOT = Path(__file__).parents[1]
@@ -203,7 +203,8 @@ def test_the_diffs_are_of_what_is_there():
     shown = "\n".join(codes(page("development.md"), "diff"))
     files = re.split(r"^--- a/.*\n\+\+\+ b/(.*)\n", shown, flags=re.MULTILINE)[1:]
     assert files[::2] == [
-        "schemas/operations/audiences.py", "simulator/shapes.py", "simulator/audiences.py", "simulator/handlers.py",
+        "schemas/operations/audiences.py", "simulator/bodies/shapes.py", "simulator/operations/audiences.py",
+        "simulator/operations/handlers.py",
     ]  # fmt: skip
     for name, diff in zip(files[::2], files[1::2], strict=True):
         added = "\n".join(line.removeprefix("+") for line in diff.strip("\n").splitlines())

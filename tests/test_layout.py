@@ -22,7 +22,7 @@ MAY_IMPORT = {
 SIMULATOR_KNOWS = {"schemas.operation", "schemas.operations"}
 """What both the sender and the simulator believe wrongly, no test finds: they share the table's rows and no more."""
 
-SIMULATOR_COMMAND = "pipelines.simulate"
+SIMULATOR_COMMAND = "pipelines.cli.simulate"
 
 FILES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
 
@@ -76,11 +76,15 @@ def test_imports_go_one_way(path):
     [
         ("schemas", "import apache_beam as beam", "apache_beam: Beam below transforms/"),
         ("talonone", "def f():\n    from apache_beam.io import fileio", "apache_beam.io: Beam below transforms/"),
-        ("talonone", "from beam_talonone.transforms.send import Send", "transforms.send: not in this direction"),
+        (
+            "talonone",
+            "from beam_talonone.transforms.sink.send import Send",
+            "transforms.sink.send: not in this direction",
+        ),
         ("talonone", "from beam_talonone import pipelines", "pipelines: not in this direction"),
         ("schemas", "import schemas.types", "schemas.types: bare"),
         ("transforms", "from . import send", "..send: relative"),
-        ("simulator", "from beam_talonone.talonone import pacing", "talonone.pacing: not in this direction"),
+        ("simulator", "from beam_talonone.talonone.rate import pacer", "talonone.rate.pacer: not in this direction"),
         (
             "simulator",
             "from beam_talonone.schemas.body import Product",

@@ -175,7 +175,7 @@ def test_wheel_says_what_it_is(wheel):
         [name] = [name for name in zipped.namelist() if name.endswith(".dist-info/METADATA")]
         said = Parser().parsestr(zipped.read(name).decode())
         [entry] = [name for name in zipped.namelist() if name.endswith("entry_points.txt")]
-        assert "beam-talonone = beam_talonone.pipelines.entry:main" in zipped.read(entry).decode()
+        assert "beam-talonone = beam_talonone.pipelines.cli.entry:main" in zipped.read(entry).decode()
     assert said["Name"] == "beam-talonone"
     assert said["License-Expression"] == "Apache-2.0"
     assert said["Requires-Python"] == ">=3.11"

@@ -14,13 +14,14 @@ from apache_beam.typehints.row_type import RowTypeConstraint
 from apache_beam.typehints.schemas import named_fields_from_element_type
 
 from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.decoding.parse import InvalidRecord
+from beam_talonone.schemas.decoding.settings import Reading
 from beam_talonone.schemas.operations import OPERATIONS
-from beam_talonone.schemas.parse import InvalidRecord
-from beam_talonone.schemas.reading import Reading
 from beam_talonone.talonone.errors import ConfigurationError, TalonOneError
-from beam_talonone.transforms import lookup, write
-from beam_talonone.transforms.elements import plain
-from beam_talonone.transforms.prepare_lookup import nested
+from beam_talonone.transforms.reads import lookup
+from beam_talonone.transforms.reads.prepare import nested
+from beam_talonone.transforms.sink import write
+from beam_talonone.transforms.sources.elements import plain
 
 MAIN = "good"
 """Beam YAML's own name for what is not an error."""

@@ -20,7 +20,6 @@ from beam_talonone.talonone.http.guarded import GuardedBackend, SpeaksTls
 from beam_talonone.talonone.http.message import Message
 from beam_talonone.talonone.http.proxies import Proxy
 from beam_talonone.talonone.http.reading import Answered, needs_tls, reply_of
-from beam_talonone.talonone.http.redact import Redactor
 from beam_talonone.talonone.http.send import (
     CONNECT_WITHIN,
     KEEP_IDLE,
@@ -32,6 +31,7 @@ from beam_talonone.talonone.http.send import (
     TransportFailure,
 )
 from beam_talonone.talonone.http.tls import Tls
+from beam_talonone.talonone.telemetry.redact import Redactor
 
 _BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 """What goes wrong before a request can leave."""

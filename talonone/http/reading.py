@@ -3,8 +3,8 @@
 import zlib
 from typing import NamedTuple
 
-from beam_talonone.talonone.http.redact import Redactor
 from beam_talonone.talonone.http.send import LONGEST_ANSWER, BadAddress, Reply
+from beam_talonone.talonone.telemetry.redact import Redactor
 
 TLS_ALERT = b"\x15\x03"
 """How a port that speaks TLS begins its answer to plain HTTP."""

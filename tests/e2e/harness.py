@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from beam_talonone.pipelines.cli import main
-from beam_talonone.simulator.serve import run as run_simulator
-from beam_talonone.simulator.serve import running
-from beam_talonone.simulator.settings import SimulatorSettings
+from beam_talonone.pipelines.cli.main import main
+from beam_talonone.simulator.server.serve import run as run_simulator
+from beam_talonone.simulator.server.serve import running
+from beam_talonone.simulator.server.settings import SimulatorSettings
 
 KEY = "e2e-key-4f9c1d7ab2"
 """The API key of the tests: odd enough to be found wherever it leaks to."""
@@ -137,7 +137,11 @@ class Forked:
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
-    ["beam_talonone.pipelines.replay", "beam_talonone.pipelines.check", "beam_talonone.pipelines.console"]
+    [
+        "beam_talonone.pipelines.replay.job",
+        "beam_talonone.pipelines.backfill.check",
+        "beam_talonone.pipelines.terminal.console",
+    ]
 )
 
 
@@ -262,7 +266,7 @@ class Simulator:
             answer.read()
 
     def put_rows(self, rows: int, **more: Any) -> None:
-        """Put loyalty transactions in, as simulator/rows.py has it, of program 1 unless `more` names another."""
+        """Put loyalty transactions in, of program 1 unless `more` names another (server/loyalty_rows.py)."""
         self._post("loyalty", json.dumps({"program": 1, "rows": rows, **more}).encode())
 
     def forget_keys(self) -> None:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from beam_talonone.pipelines.cli import run
-from beam_talonone.schemas.reading import Reading
+from beam_talonone.pipelines.cli.main import run
+from beam_talonone.schemas.decoding.settings import Reading
 from beam_talonone.schemas.reasons import Reason
-from beam_talonone.talonone.build import BuildOptions
-from beam_talonone.transforms import settings
-from beam_talonone.transforms.messages import prepare_message
+from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.transforms.pubsub.message import Received
-from beam_talonone.transforms.write import ValidateRecords
+from beam_talonone.transforms.runtime import arguments
+from beam_talonone.transforms.sink.write import ValidateRecords
+from beam_talonone.transforms.sources.messages import prepare_message
 
 from .harness import DEAD_LETTERS, FINISHED, event, order, profile, write
 
@@ -110,7 +110,7 @@ def test_a_message_far_ahead_is_a_dead_letter_of_its_own() -> None:
 
 
 def test_in_the_library_the_settings_are_named_as_arguments() -> None:
-    reading = replace(settings.reading("Europe/Berlin", None, "1d", None), now=lambda: NOW)
+    reading = replace(arguments.reading("Europe/Berlin", None, "1d", None), now=lambda: NOW)
     records = [AHEAD, {**AHEAD, "customerId": 1}, {**AHEAD, "event_time": "2025-10-26T02:30:00"}]
     validate = ValidateRecords("events", BuildOptions(), reading, "step", "job")
     letters = [tagged.value for record in records for tagged in validate.process(record)]

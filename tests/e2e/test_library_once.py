@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.parse import parse
-from beam_talonone.talonone.build import BuildOptions, build
-from beam_talonone.talonone.courier import SendOptions
+from beam_talonone.schemas.decoding.parse import parse
+from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.errors import Unreachable
-from beam_talonone.transforms.engines import EngineConfig, close_engine, engine_config, engine_for
-from beam_talonone.transforms.write import SendLanes
+from beam_talonone.talonone.requests.build import BuildOptions, build
+from beam_talonone.transforms.runtime.engines import EngineConfig, close_engine, engine_config, engine_for
+from beam_talonone.transforms.sink.write import SendLanes
 
 from .harness import KEY, Json, Simulator, simulator
 from .test_unsafe import REFERRAL, referral

@@ -12,10 +12,10 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
 from beam_talonone import ConfigurationError, LookupTalonOne, TalonOneError, WriteToTalonOne
-from beam_talonone.schemas.reading import AS_USUAL
-from beam_talonone.talonone.courier import SendOptions
-from beam_talonone.transforms.engines import EngineConfig, close_engine, engine_config
-from beam_talonone.transforms.write import SendLanes, ValidateRecords
+from beam_talonone.schemas.decoding.settings import AS_USUAL
+from beam_talonone.talonone.delivery.request_sender import SendOptions
+from beam_talonone.transforms.runtime.engines import EngineConfig, close_engine, engine_config
+from beam_talonone.transforms.sink.write import SendLanes, ValidateRecords
 
 from .harness import KEY, Json, Simulator, call, lines, simulator, wait_until
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from beam_talonone.pipelines.cli import run
+from beam_talonone.pipelines.cli.main import run
 
 from .harness import COMMAND, KEY, USAGE, order, start, write
 

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from google.protobuf import json_format
 
-from beam_talonone.pipelines.options import KINDS
-from beam_talonone.pipelines.template import TEMPLATES, command_line
+from beam_talonone.pipelines.backfill.options import KINDS
+from beam_talonone.pipelines.distributed.flex_template import TEMPLATES, command_line
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "deploy-dataflow.md").read_text(encoding="utf-8")

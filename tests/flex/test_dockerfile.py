@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from beam_talonone.pipelines.template import TEMPLATES
+from beam_talonone.pipelines.distributed.flex_template import TEMPLATES
 from flex.dockerfile import Builder, context, ignored, read
 
 ROOT = Path(__file__).parents[2]
@@ -67,7 +67,7 @@ def test_no_step_knows_a_key():
 @pytest.mark.parametrize(
     ("path", "left_out"),
     [
-        ("pipelines/cli.py", False),
+        ("pipelines/cli/main.py", False),
         ("transforms/formats/csv.py", False),
         ("schemas/avro/order.avsc", False),
         ("templates/stream_main.py", False),

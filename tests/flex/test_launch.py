@@ -16,7 +16,7 @@ from e2e.harness import KEY
 from streams.test_dataflow_graph import STEPS, found_in, hidden, holds_key
 from support.storage import BUCKET
 
-from beam_talonone.pipelines.template import TEMPLATES
+from beam_talonone.pipelines.distributed.flex_template import TEMPLATES
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "projects/some-project"

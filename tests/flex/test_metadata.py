@@ -9,8 +9,8 @@ import pytest
 from google.cloud import dataflow_v1beta3 as dataflow
 from google.protobuf import json_format
 
-from beam_talonone.pipelines import cli
-from beam_talonone.pipelines.template import TEMPLATES
+from beam_talonone.pipelines.cli import main as cli
+from beam_talonone.pipelines.distributed.flex_template import TEMPLATES
 
 FOLDER = Path(__file__).parents[2] / "templates"
 TEXTS = {name: (FOLDER / f"{name}.json").read_text(encoding="utf-8") for name in TEMPLATES}

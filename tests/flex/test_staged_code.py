@@ -15,9 +15,9 @@ from streams.test_dataflow_graph import graph as stream_graph
 from test_packaging import ROOT, clean_env, fresh_environment, needs_tools, run, uv
 from test_packaging import tree as tree
 
-from beam_talonone.pipelines.backfill_graph import create_pipeline
-from beam_talonone.pipelines.options import InputOptions, SendingOptions
-from beam_talonone.pipelines.shard_run import GraphOptions
+from beam_talonone.pipelines.backfill.options import InputOptions, SendingOptions
+from beam_talonone.pipelines.distributed.pipeline import create_pipeline
+from beam_talonone.pipelines.distributed.shard import GraphOptions
 
 KINDS = ("orders", "returns", "profiles", "events", "calls")
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from beam_talonone.schemas.decoding.parse import InvalidRecord
 from beam_talonone.schemas.operations import OPERATIONS
-from beam_talonone.schemas.parse import InvalidRecord
 from beam_talonone.schemas.request import Request
 
 from .bad import GONE, changed

@@ -5,8 +5,8 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
+from beam_talonone.schemas.decoding.parse import InvalidRecord
 from beam_talonone.schemas.operations import OPERATIONS
-from beam_talonone.schemas.parse import InvalidRecord
 from beam_talonone.schemas.reasons import Reason
 
 from .bad import BAD, Bad, bad_record

@@ -10,11 +10,11 @@ from urllib.parse import parse_qsl, unquote
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.calls import check_request
+from beam_talonone.schemas.decoding.parse import parse, parse_lookup
 from beam_talonone.schemas.operations import OPERATIONS, Operation
-from beam_talonone.schemas.parse import parse, parse_lookup
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.request import Request
-from beam_talonone.talonone.build import BuildOptions, build
+from beam_talonone.talonone.requests.build import BuildOptions, build
 
 from .table import Case
 

@@ -8,11 +8,11 @@ from e2e.harness import FINISHED, KEY, STOPPED, USAGE, assert_balanced, backfill
 from remote.job import Job
 
 from beam_talonone import LookupTalonOne, WriteToTalonOne
-from beam_talonone.talonone.engine import EngineSettings
+from beam_talonone.talonone.engine.engine import EngineSettings
 from beam_talonone.talonone.errors import ConfigurationError
-from beam_talonone.talonone.shared_rate import NoAnswer
-from beam_talonone.transforms.engines import EngineConfig, check_rate_service
-from beam_talonone.transforms.shared_rate import EnvoyService, NotReached, check_address
+from beam_talonone.talonone.rate.shared_limit import NoAnswer
+from beam_talonone.transforms.runtime.engines import EngineConfig, check_rate_service
+from beam_talonone.transforms.runtime.rate_service import EnvoyService, NotReached, check_address
 
 from .together import orders_of
 

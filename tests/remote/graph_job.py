@@ -10,15 +10,16 @@ import sys
 
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from beam_talonone.pipelines import backfill_remote, slices
-from beam_talonone.pipelines.options import InputOptions, SendingOptions, parse_max_dead_letters
-from beam_talonone.pipelines.shard_run import GraphOptions
+from beam_talonone.pipelines.backfill import slices
+from beam_talonone.pipelines.backfill.options import InputOptions, SendingOptions, parse_max_dead_letters
+from beam_talonone.pipelines.distributed import submit
+from beam_talonone.pipelines.distributed.shard import GraphOptions
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
 
 
 def main() -> int:
     given = json.loads(open(sys.argv[1]).read())  # noqa: SIM115
-    backfill_remote.make_runner = lambda settings: FnApiRunner()
+    submit.make_runner = lambda settings: FnApiRunner()
     slices.SLICE = given.pop("slice", slices.SLICE)
     sending = given.pop("sending")
     if "max_dead_letters" in sending:
@@ -26,7 +27,7 @@ def main() -> int:
     inputs = InputOptions(given.pop("globs"), **given.pop("input", {}))
     options = GraphOptions(inputs, SendingOptions(**sending), **given)
     try:
-        return backfill_remote.run_remote(options, lambda text: print(text, file=sys.stderr, flush=True))
+        return submit.run_remote(options, lambda text: print(text, file=sys.stderr, flush=True))
     except ConfigurationError as error:
         print(f"refused: {error}", file=sys.stderr)
         return 2

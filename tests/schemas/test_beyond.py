@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from beam_talonone.schemas.beyond import checked_body, checked_value, is_query_value
-from beam_talonone.schemas.near import near_name
+from beam_talonone.schemas.decoding.near import near_name
 from beam_talonone.schemas.operations import OPERATIONS
 
 CART = {"customerSession": {"profileId": "c"}}

@@ -8,8 +8,8 @@ import pytest
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.calls import Beyond, check_call, check_request
+from beam_talonone.schemas.decoding.parse import InvalidRecord
 from beam_talonone.schemas.operations import OPERATIONS
-from beam_talonone.schemas.parse import InvalidRecord
 from beam_talonone.schemas.reasons import Reason
 
 

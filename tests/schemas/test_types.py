@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.reading import parse_duration
+from beam_talonone.schemas.decoding.settings import parse_duration
 from beam_talonone.schemas.types import (
     AmbiguousTime,
     Amount,

@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 import pytest
 
-from beam_talonone.simulator.app import CUT_EXTENSION, Simulator
-from beam_talonone.simulator.serve import running
-from beam_talonone.simulator.settings import SimulatorSettings
+from beam_talonone.simulator.server.app import CUT_EXTENSION, Simulator
+from beam_talonone.simulator.server.serve import running
+from beam_talonone.simulator.server.settings import SimulatorSettings
 
 DOCUMENT = Path(__file__).parents[2].parent / "shared" / "reference" / "talonone-integration-openapi.yaml"
 
@@ -147,7 +147,7 @@ def document():
 @pytest.fixture(scope="session")
 def judge(document):
     """The vendor's document as a judge of answers."""
-    from vendor_document import Document
+    from tests.simulator.vendor_document import Document
 
     return Document(document)
 
@@ -155,7 +155,7 @@ def judge(document):
 @pytest.fixture(scope="session")
 def held(judge):
     """Calls an Api and holds the answer against the document."""
-    from vendor_document import target_of
+    from tests.simulator.vendor_document import target_of
 
     def call(api, method, template, body=None, *, query="", key=None, **names):
         reply = api.call(method, target_of(template, names) + query, body, key=key)

@@ -18,13 +18,13 @@ from apache_beam.utils.timestamp import Timestamp
 from e2e.harness import KEY
 from support.secretmanager import SECRET, secret_manager
 
-from beam_talonone.pipelines.options import parse_max_dead_letters
-from beam_talonone.pipelines.sink_topic import MOST_BYTES
-from beam_talonone.pipelines.stream import create_pipeline
-from beam_talonone.pipelines.stream_graph import Receive, as_message
-from beam_talonone.pipelines.stream_options import StreamOptions
+from beam_talonone.pipelines.backfill.options import parse_max_dead_letters
+from beam_talonone.pipelines.sinks.topic import MOST_BYTES
+from beam_talonone.pipelines.streaming.dataflow import Receive, as_message
+from beam_talonone.pipelines.streaming.options import StreamOptions
+from beam_talonone.pipelines.streaming.pipeline import create_pipeline
 from beam_talonone.talonone.errors import ConfigurationError
-from beam_talonone.transforms.lanes import SendLane
+from beam_talonone.transforms.sink.keyed_send import SendLane
 
 PROJECT = "projects/some-project"
 KINDS = ("orders", "returns", "profiles", "events", "calls")

@@ -32,14 +32,14 @@ from e2e.harness import (
     write,
 )
 
-from beam_talonone.pipelines.sinks import say_whose
-from beam_talonone.schemas.parse import parse
-from beam_talonone.talonone.build import BuildOptions, build
-from beam_talonone.talonone.inflight import Log
-from beam_talonone.talonone.outcome import End, Outcome
-from beam_talonone.talonone.released import Released
-from beam_talonone.talonone.remembered import Store
-from beam_talonone.talonone.work import Work
+from beam_talonone.pipelines.sinks.sinks import say_whose
+from beam_talonone.schemas.decoding.parse import parse
+from beam_talonone.talonone.requests.build import BuildOptions, build
+from beam_talonone.talonone.requests.outcome import End, Outcome
+from beam_talonone.talonone.requests.work import Work
+from beam_talonone.talonone.state.pending_overlay import Released
+from beam_talonone.talonone.state.store import Store
+from beam_talonone.talonone.state.write_ahead_log import Log
 
 from .emulator import Emulator
 from .pubsub import PubSub

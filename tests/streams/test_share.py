@@ -3,8 +3,8 @@
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from beam_talonone.pipelines.stream import share, workers
-from beam_talonone.pipelines.stream_options import StreamOptions
+from beam_talonone.pipelines.streaming.options import StreamOptions
+from beam_talonone.pipelines.streaming.pipeline import share, workers
 
 
 @pytest.mark.parametrize(

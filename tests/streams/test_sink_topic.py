@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from e2e.harness import wait_until
 
-from beam_talonone.pipelines import sink_topic
-from beam_talonone.pipelines.sink_topic import TopicSink
-from beam_talonone.pipelines.sinks import sink_for
+from beam_talonone.pipelines.sinks import topic as sink_topic
+from beam_talonone.pipelines.sinks.sinks import sink_for
+from beam_talonone.pipelines.sinks.topic import TopicSink
 
 from .emulator import Emulator
 from .pubsub import PubSub

@@ -16,7 +16,7 @@ from apache_beam.transforms import trigger
 from apache_beam.transforms.window import FixedWindows, GlobalWindows
 from e2e.harness import wait_until
 
-from beam_talonone.pipelines.prism import Prism
+from beam_talonone.pipelines.runners.prism import Prism
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.transforms.pubsub import client, source, subscriber
 from beam_talonone.transforms.pubsub.message import Received

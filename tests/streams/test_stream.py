@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from e2e.harness import KEY, free_port, order, returned, simulator, wait_until
 from prometheus_client.parser import text_string_to_metric_families
 
-from beam_talonone.pipelines.health import OUTAGE
+from beam_talonone.pipelines.streaming.health import OUTAGE
 
 from .judge import judge
 from .rig import halves

@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
-from stream_rig import stream
+from support.stream_harness import stream
 
 from beam_talonone.talonone import hooks, tracing
 from beam_talonone.talonone.errors import ConfigurationError
@@ -120,7 +120,7 @@ def test_without_the_package(monkeypatch):
 
 def test_sending_imports_nothing_of_it():
     code = (
-        "import sys; from beam_talonone.talonone.engine import Engine, EngineSettings;"
+        "import sys; from beam_talonone.talonone.engine.engine import Engine, EngineSettings;"
         "Engine(EngineSettings('http://localhost:1'), 'key').close(); print('opentelemetry' in sys.modules)"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)

@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from beam_talonone.schemas.decode import decode
-from beam_talonone.schemas.parse import InvalidRecord, parse
-from beam_talonone.schemas.raw import Raw
-from beam_talonone.schemas.reading import AS_USUAL, Reading
+from beam_talonone.schemas.decoding.decode import decode
+from beam_talonone.schemas.decoding.parse import InvalidRecord, parse
+from beam_talonone.schemas.decoding.raw import Raw
+from beam_talonone.schemas.decoding.settings import AS_USUAL, Reading
+from beam_talonone.transforms.decoding.wire import decode as received
+from beam_talonone.transforms.decoding.worker import encoded
 from beam_talonone.transforms.formats import avro, parquet
-from beam_talonone.transforms.formats.wire import decode as received
-from beam_talonone.transforms.formats.worker import encoded
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 LOCAL = NOON.replace(tzinfo=None)

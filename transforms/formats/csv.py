@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.decode import TO_UTF_8
-from beam_talonone.schemas.raw import Raw
+from beam_talonone.schemas.decoding.decode import TO_UTF_8
+from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.transforms.formats.csv_rows import Kind, Row, rows
 from beam_talonone.transforms.formats.errors import BadFile, BadRow
 from beam_talonone.transforms.formats.lines import BOM, LONGEST, TOO_LARGE, TooLong, Unended, check_utf8, chunks

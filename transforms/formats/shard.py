@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from beam_talonone.transforms.formats.files import FileInfo, Format
+from beam_talonone.transforms.sources.opening import FileInfo, Format
 
 
 class Input(msgspec.Struct, frozen=True):

@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from beam_talonone.schemas import jsonio
+from beam_talonone.transforms.decoding.wire import packed, packed_decimal
 from beam_talonone.transforms.formats.errors import BadRow
-from beam_talonone.transforms.formats.wire import packed, packed_decimal
 
 MOST_DIGITS = 1000
 """Decimals of more digits before or after the point stay as they are."""

@@ -19,7 +19,7 @@ from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.transforms.pubsub.message import Received
 from beam_talonone.transforms.pubsub.registry import subscriber_for
 from beam_talonone.transforms.pubsub.subscriber import Flow, Subscriber
-from beam_talonone.transforms.settings import number, shown, whole
+from beam_talonone.transforms.runtime.arguments import number, shown, whole
 
 RESUME_AFTER = 0.02
 """Seconds after which the engine is asked to go on. 0.05 cost 54 ms in which nothing was read, none at all 24 ms."""

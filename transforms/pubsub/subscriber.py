@@ -12,7 +12,7 @@ from math import inf
 from typing import Any
 
 from beam_talonone.talonone.errors import StopRun
-from beam_talonone.talonone.threads import start_thread
+from beam_talonone.talonone.telemetry.threads import start_thread
 from beam_talonone.transforms.pubsub import holding
 from beam_talonone.transforms.pubsub.client import PubSub, leases_for
 from beam_talonone.transforms.pubsub.leases import Leases

@@ -1,0 +1,147 @@
+"""check: everything of a backfill but the sending. Nothing of it touches the network."""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from beam_talonone.pipelines.backfill import staging
+from beam_talonone.pipelines.backfill.ingest import PATIENCE, ingest
+from beam_talonone.pipelines.backfill.job import match_inputs
+from beam_talonone.pipelines.backfill.options import KINDS, InputOptions
+from beam_talonone.pipelines.backfill.report import ignored, make_report
+from beam_talonone.pipelines.terminal.interruptible import interruptible
+from beam_talonone.pipelines.terminal.stopping import STOP
+from beam_talonone.schemas import jsonio
+from beam_talonone.talonone.delivery.dispatcher import Dispatcher, Ticket
+from beam_talonone.talonone.delivery.request_sender import SendOptions
+from beam_talonone.talonone.engine.batcher import Intake
+from beam_talonone.talonone.engine.job import Job
+from beam_talonone.talonone.protocols.carry_out import Known
+from beam_talonone.talonone.requests.dry_run import not_dry
+from beam_talonone.talonone.requests.work import Work
+
+EXAMPLES = 3
+
+
+def run_check(options: InputOptions, rate: float, show: int, beam_args: tuple[str, ...]) -> int:
+    """Tell what a backfill of the input would send at `rate` requests a second; returns the exit code.
+
+    The account goes to stderr, the first `show` requests to stdout. Raises ConfigurationError.
+    """
+    STOP.check()
+    files = match_inputs(options, partial(print, file=sys.stderr))
+    with tempfile.TemporaryDirectory(prefix="beam-talonone-check-") as folder:
+        path = Path(folder) / "spool.sqlite"
+        total = interruptible(partial(ingest, path, options, files, "check", beam_args), None, patience=PATIENCE)
+        with closing(staging.connect(path)) as connection:
+            for line in _requests_in_input_order(connection, show, dry=options.dry):
+                print(line)
+            sys.stdout.flush()
+            report = make_report(connection, "check", rate, 0.0, 0.0)
+            account = (*_account(connection, report), *_beyond(report))
+            for line in (*account, *_forecast(path, connection, total, rate, dry=options.dry)):
+                print(line, file=sys.stderr)
+    STOP.check()
+    return 3 if any(counts["dead_lettered"] for counts in report["kinds"].values()) else 0
+
+
+def _requests_in_input_order(connection: Any, count: int, *, dry: bool) -> Iterator[str]:
+    rank = " ".join(f"WHEN '{kind}' THEN {place}" for place, kind in enumerate(KINDS))
+    rows = connection.execute(
+        "SELECT kind, id, work FROM queue JOIN records USING (rec)"
+        f" ORDER BY CASE kind {rank} END, file_no, position LIMIT ?",
+        (count,),
+    )
+    for kind, record_id, blob in rows:
+        work = Work.from_bytes(blob)
+        skipped = not_dry(work) if dry else {}
+        for part in (part for index, part in enumerate(work.parts) if index not in skipped):
+            if count <= 0:
+                return
+            count -= 1
+            request = part.request
+            shown = {
+                "kind": kind,
+                "id": record_id,
+                "operation": request.operation,
+                "path": request.path,
+                "query": request.query,
+                "body": None if request.body is None else msgspec.Raw(request.body),
+            }
+            yield jsonio.dumps(shown).decode()
+
+
+def _account(connection: Any, report: dict[str, Any]) -> Iterator[str]:
+    for kind, counts in report["kinds"].items():
+        to_send = counts["mapped"] - counts["duplicate"]
+        told = ", ".join(f"{counts[name]:,} {name}" for name in ("invalid", "filtered", "duplicate") if counts[name])
+        names = report["unknown_names"].get(kind)
+        unknown = f"; ignored, as not known: {ignored(names)}" if names else ""
+        yield f"{kind}: {counts['read']:,} read, {to_send:,} to send{', ' + told if told else ''}{unknown}"
+        for reason, number in report["reasons"].get(kind, {}).items():
+            yield f"  {number:,} {reason}"
+            yield from _examples(connection, kind, reason)
+            if number > EXAMPLES:
+                yield f"    and {number - EXAMPLES:,} more"
+
+
+def _beyond(report: dict[str, Any]) -> Iterator[str]:
+    for operation, names in report["unknown_api_fields"].items():
+        yield f"{operation}: to be sent although not known: {ignored(names)}"
+
+
+def _examples(connection: Any, kind: str, reason: str) -> Iterator[str]:
+    rows = connection.execute(
+        "SELECT letter FROM fates JOIN records USING (rec) WHERE kind = ? AND reason = ? AND letter IS NOT NULL"
+        " ORDER BY file, position LIMIT ?",
+        (kind, reason, EXAMPLES),
+    )
+    for (blob,) in rows:
+        letter = jsonio.loads(blob)
+        yield f"    {letter['source']['file']}:{letter['source']['position']}: {letter['detail']}"
+
+
+def _forecast(path: Path, connection: Any, total: int, rate: float, *, dry: bool) -> Iterator[str]:
+    operations = _count_requests(path, total, dry=dry)
+    requests = sum(operations.values())
+    for name, number in sorted(operations.items()):
+        yield f"{number:,} requests {name}"
+    if requests:
+        seconds = timedelta(seconds=round(requests / rate))
+        yield f"{requests:,} requests take at least {seconds} at {rate:g} a second"
+    longest = connection.execute(
+        "SELECT customer, COUNT(*) FROM queue JOIN records USING (rec) WHERE customer IS NOT NULL"
+        " GROUP BY customer ORDER BY COUNT(*) DESC, customer LIMIT 1"
+    ).fetchone()
+    if longest:
+        yield f"the longest single customer is {longest[0]} with {longest[1]:,} records, sent one after the other"
+
+
+class _Counter(Dispatcher):
+    """Stands where the dispatcher stands, and counts what would be sent first for each ticket."""
+
+    def __init__(self) -> None:
+        self.operations: dict[str, int] = {}
+
+    def submit(self, ticket: Ticket) -> None:
+        self.operations[ticket.operation] = self.operations.get(ticket.operation, 0) + 1
+
+
+def _count_requests(path: Path, total: int, *, dry: bool) -> dict[str, int]:
+    """Requests by operation, bulks packed as a backfill packs them; retries and read-backs come on top."""
+    counter = _Counter()
+    intake = Intake(counter, None)  # type: ignore[arg-type]
+    for number, blob, _, _ in staging.slice_rows(path, 1, total):
+        work = Work.from_bytes(blob)
+        skipped = not_dry(work) if dry else {}
+        STOP.check()
+        intake.accept(Job(number, work, SendOptions(), lambda job: Known(), lambda job, outcome: None, parts=skipped))
+    intake.flush()
+    return counter.operations

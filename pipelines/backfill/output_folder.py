@@ -1,0 +1,234 @@
+"""The output folder of a job: who uses it, what the job was started with, and whether it may be resumed."""
+
+import fcntl
+import json
+import os
+import sqlite3
+import time
+import uuid
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from beam_talonone.pipelines.backfill.file_watch import Kept
+from beam_talonone.talonone.errors import ConfigurationError, StopRun
+from beam_talonone.talonone.state.sealed_lines import damaged
+from beam_talonone.transforms.sources.opening import FileInfo
+
+MANIFEST = "job.json"
+URL = "--base-url"
+CHECK = "checksum"
+DISK_ERRORS = (OSError, sqlite3.Error)
+OURS = (MANIFEST, "report.json", "dead-letters", "results", "lookups", "differences.jsonl", "state")
+
+
+@dataclass
+class JobFolder:
+    """The folder, open and locked. `job` is the id that stands in dead letters."""
+
+    root: Path
+    job: str
+    resumed: bool
+    manifest: dict[str, Any] = field(default_factory=dict)
+    _lock: int = -1
+
+    def __post_init__(self) -> None:
+        self.kept = Kept(self.root)
+        """What must not vanish while the job runs."""
+        self.kept.note(self.root / MANIFEST)
+
+    @property
+    def spool(self) -> Path:
+        return self.root / "state" / "spool.sqlite"
+
+    def journal(self, slice_name: str) -> Path:
+        """Each slice has its own: a journal that outlives its slice, by a kill, is not taken for the next's."""
+        return self.root / "state" / f"journal-{slice_name}.jsonl"
+
+    @property
+    def read(self) -> Path:
+        """Says that the spool is complete, and how many records it has to send. Until then it may be broken."""
+        return self.root / "state" / "read"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.json"
+
+    @property
+    def reported(self) -> Path:
+        """The checksum of the report."""
+        return self.root / "state" / "reported"
+
+    def close(self) -> None:
+        os.close(self._lock)
+
+
+def open_job(
+    root: Path, command: str, fixed: dict[str, Any], files: dict[str, list[FileInfo]], *, resume: bool,
+    sent: Callable[[Path], bool] = lambda state: True,
+) -> JobFolder:  # fmt: skip
+    """Take the folder for a job, new or resumed. `sent` tells by its state folder whether it has sent anything: until
+    then it may go to another URL.
+
+    Raises ConfigurationError when it is used and `resume` is not given, when there is no job and `resume` is given,
+    when what was given differs from what the job was started with, and when another process is at work in it.
+    """
+    if ":/" in str(root):
+        raise ConfigurationError(f"--output {root} is a folder of this machine: the journal must be on its disk")
+    manifest_path = root / MANIFEST
+    if not resume and any((root / name).exists() for name in OURS):
+        raise ConfigurationError(
+            f"--output {root} holds a job already: add --resume to go on with it, or name another folder"
+        )
+    if resume and not manifest_path.exists():
+        raise no_job(root)
+    lock = lock_folder(root)
+    wanted = {"command": command, "options": fixed, "files": _files(files)}
+    if manifest_path.exists():
+        try:
+            manifest = started_with(manifest_path.read_bytes(), manifest_path)
+            _to_another_url(manifest, wanted, manifest_path, sent)
+            _compare(root, manifest, wanted)
+        except BaseException:
+            os.close(lock)
+            raise
+        return JobFolder(root, manifest["job"], True, manifest, lock)
+    manifest = {"job": uuid.uuid4().hex[:12], "started": time.time(), **wanted}
+    write_whole(manifest_path, signed(manifest))
+    return JobFolder(root, manifest["job"], False, manifest, lock)
+
+
+def no_job(root: object) -> ConfigurationError:
+    """What to say of --resume where there is nothing to go on with."""
+    return ConfigurationError(
+        f"--resume: there is no job in --output {root}: name the job's folder, or begin one without --resume"
+    )
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, whatever the machine does."""
+    half = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.half")
+    with half.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    half.replace(path)
+
+
+def cannot_write(where: str, error: Exception, then: str) -> StopRun:
+    """What to say of a disk that cannot be written; `where` is the setting and its value, `then` what to do."""
+    said = str(error).partition(" [while running")[0]  # Beam's words
+    why = error.strerror if isinstance(error, OSError) and error.strerror else said
+    return StopRun(f"{where} cannot be written: {why}; {then}")
+
+
+def decoded(data: bytes, where: object) -> Any:
+    """What a file of a job says, `where` it is. Raises ConfigurationError when it is damaged."""
+    try:
+        return json.loads(data)
+    except ValueError:
+        raise ConfigurationError(
+            f"{where} is damaged: put it back from a backup, or begin a new job in another folder, which sends again"
+            " what was applied"
+        ) from None
+
+
+def started_with(data: bytes, where: object) -> dict[str, Any]:
+    """A job's manifest. Raises ConfigurationError when it is damaged."""
+    manifest = decoded(data, where)
+    if (
+        not isinstance(manifest, dict)
+        or not {"job", "started", "command", "options"} <= set(manifest)
+        or not isinstance(manifest["options"], dict)
+        or not isinstance(manifest.get("files", {}), dict)
+        or not isinstance(manifest["started"], int | float)
+    ):
+        raise ConfigurationError(f"{where} is not as a job leaves it: is this the folder of another program?")
+    if manifest.get(CHECK, _check_of(manifest)) != _check_of(manifest):
+        raise damaged(where, "")
+    return manifest
+
+
+def signed(manifest: dict[str, Any]) -> bytes:
+    """A job's manifest as its file has it, with a checksum; that of version 0.1 had none."""
+    return json.dumps({**manifest, CHECK: _check_of(manifest)}, indent=2).encode()
+
+
+def _check_of(manifest: dict[str, Any]) -> str:
+    rest = {name: value for name, value in manifest.items() if name != CHECK}
+    return f"{zlib.crc32(json.dumps(rest, sort_keys=True).encode()):08x}"
+
+
+def lock_folder(root: Path) -> int:
+    """Take a job's folder for this process, until it ends or closes what is returned. Raises ConfigurationError when
+    another has it, and when it cannot be made."""
+    try:
+        (root / "state").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"--output {root} cannot be made: {error.strerror}") from None
+    lock = os.open(root / "state" / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise ConfigurationError(f"another process is at work in --output {root}") from None
+    return lock
+
+
+def _files(files: dict[str, list[FileInfo]]) -> dict[str, list[list[Any]]]:
+    return {kind: [[info.path, info.size, info.modified] for info in infos] for kind, infos in sorted(files.items())}
+
+
+def _to_another_url(
+    manifest: dict[str, Any], wanted: dict[str, Any], path: Path, sent: Callable[[Path], bool]
+) -> None:
+    """Take over the URL that is given now, where the job has sent nothing to the other one."""
+    url = wanted["options"].get(URL)
+    if manifest["options"].get(URL) == url or sent(path.parent / "state"):
+        return
+    changed = {**manifest, "options": {**manifest["options"], URL: url}}
+    _compare(path.parent, changed, wanted)
+    manifest["options"][URL] = url
+    write_whole(path, signed(manifest))
+
+
+def _compare(root: Path, manifest: dict[str, Any], wanted: dict[str, Any]) -> None:
+    compare_options(str(root), manifest, wanted)
+    if manifest.get("files") != wanted["files"]:
+        changed = _changed(manifest.get("files", {}), wanted["files"])
+        raise ConfigurationError(
+            f"the input has changed since the job in {root} was started ({changed}):"
+            " it can only be resumed with the same files"
+        )
+
+
+def compare_options(root: str, manifest: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Raises ConfigurationError where the job in `root` is of another command, or has other options."""
+    if manifest["command"] != wanted["command"]:
+        raise ConfigurationError(f"--output {root} holds a {manifest['command']}, not a {wanted['command']}")
+    for name in sorted({*manifest["options"], *wanted["options"]}):
+        before, now = manifest["options"].get(name), wanted["options"].get(name)
+        if before != now:
+            raise ConfigurationError(
+                f"{name} was {_shown(before)} when the job in {root} was started and is {_shown(now)} now:"
+                " resume with the same"
+            )
+
+
+def _shown(value: Any) -> str:
+    return "not given" if value is None or value is False else "given" if value is True else repr(value)
+
+
+def _changed(before: dict[str, list[list[Any]]], now: dict[str, list[list[Any]]]) -> str:
+    old = {entry[0]: entry for entries in before.values() for entry in entries}
+    new = {entry[0]: entry for entries in now.values() for entry in entries}
+    for path in sorted({*old, *new}):
+        if path not in new:
+            return f"{path} is gone"
+        if path not in old:
+            return f"{path} is new"
+        if old[path] != new[path]:
+            return f"{path} has another size or time"
+    return "the files are matched in another order"

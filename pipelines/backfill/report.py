@@ -1,0 +1,204 @@
+"""The report of a job, made from what its spool holds: the same after a resume as without one."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from beam_talonone.pipelines.backfill.options import KINDS
+from beam_talonone.pipelines.backfill.output_folder import decoded
+from beam_talonone.pipelines.backfill.staging import get_meta
+from beam_talonone.schemas.decoding.raw import LETTERS
+from beam_talonone.schemas.records import LOOKUPS
+from beam_talonone.talonone.errors import StopRun
+from beam_talonone.talonone.requests.outcome import End
+from beam_talonone.talonone.requests.output_lines import rfc3339
+from beam_talonone.talonone.state.sealed_lines import damaged
+from beam_talonone.talonone.telemetry.stats import Latencies, OperationStats, Stats
+
+NAMES_SHOWN = 20
+
+APPLIED = (End.APPLIED.value, End.ALREADY_APPLIED.value)
+
+
+def make_report(
+    connection: Any, job: str, rate: float, started: float, ended: float, rate_service: str | None = None
+) -> dict[str, Any]:
+    """report.json as a value. `rate` in requests a second, times in seconds since 1970. Where a `rate_service`
+    (HOST:PORT) shared out the rate, it is named: `rate` was then the most of each process."""
+    # of a replay, what is no dead letter has no kind of its own
+    given = (get_meta(connection, "kinds") or "").split()
+    counted = {kind: _kind(connection, kind) for kind in (*KINDS, LETTERS, LOOKUPS)}
+    kinds = {kind: counts for kind, counts in counted.items() if counts["read"] or kind in given}
+    stats = all_stats(connection)
+    outcomes = ("filtered", "applied", "superseded", "duplicate", "skipped", "dead_lettered")
+    read = sum(counts["read"] for counts in kinds.values())
+    seconds = connection.execute("SELECT COALESCE(SUM(seconds), 0) FROM stats").fetchone()[0]
+    return {
+        "job": job,
+        "kinds": kinds,
+        "operations": stats.report(),
+        "rate": rate,
+        **({} if rate_service is None else {"rate_service": rate_service}),
+        "requests_per_second": round(stats.requests / max(seconds, 1.0), 2),
+        "started": rfc3339(started),
+        "ended": rfc3339(ended),
+        "reasons": _reasons(connection),
+        "unknown_names": _unknown_names(connection, "unknown", "kind"),
+        "unknown_api_fields": _unknown_names(connection, "unknown_api", "operation"),
+        "remaining": 0,
+        "unaccounted": read - sum(counts[name] for counts in kinds.values() for name in outcomes),
+    }
+
+
+def _kind(connection: Any, kind: str) -> dict[str, int]:
+    read, valid, unknown = connection.execute(
+        "SELECT COUNT(*), COUNT(work), COALESCE(SUM(unknown_fields), 0) FROM records WHERE kind = ?", (kind,)
+    ).fetchone()
+    ends = dict(
+        connection.execute(
+            "SELECT end, COUNT(*) FROM fates JOIN records USING (rec) WHERE kind = ? GROUP BY end", (kind,)
+        ).fetchall()
+    )
+    reused = connection.execute(
+        "SELECT COUNT(*) FROM fates JOIN records USING (rec)"
+        " WHERE kind = ? AND stage = 'validate' AND work IS NOT NULL",
+        (kind,),
+    ).fetchone()[0]
+    filtered = ends.get(End.FILTERED.value, 0)
+    invalid = read - valid + reused
+    return {
+        "read": read,
+        "invalid": invalid,
+        "filtered": filtered,
+        "mapped": read - invalid - filtered,
+        "applied": sum(ends.get(end, 0) for end in APPLIED),
+        "superseded": ends.get(End.SUPERSEDED.value, 0),
+        "duplicate": ends.get(End.DUPLICATE.value, 0),
+        "skipped": ends.get(End.SKIPPED.value, 0),
+        "dead_lettered": ends.get(End.DEAD.value, 0),
+        "unknown_fields": unknown,
+    }
+
+
+def _reasons(connection: Any) -> dict[str, dict[str, int]]:
+    """Dead letters and skipped records by kind and reason."""
+    found: dict[str, dict[str, int]] = {}
+    rows = connection.execute(
+        "SELECT kind, reason, COUNT(*) FROM fates JOIN records USING (rec) WHERE reason IS NOT NULL"
+        " GROUP BY kind, reason ORDER BY kind, reason"
+    )
+    for kind, reason, count in rows:
+        found.setdefault(kind, {})[reason] = count
+    return found
+
+
+def _unknown_names(connection: Any, table: str, by: str) -> dict[str, dict[str, int]]:
+    """The commonest names of a table, by kind of records or operation, with in how many records they stood."""
+    found: dict[str, dict[str, int]] = {}
+    rows = connection.execute(f"SELECT {by}, name, records FROM {table} ORDER BY {by}, records DESC, name")
+    for kind, name, records in rows:
+        names = found.setdefault(kind, {})
+        if len(names) < NAMES_SHOWN:
+            names[name] = records
+    return found
+
+
+def all_stats(connection: Any) -> Stats:
+    """What all processes of the job sent, added up."""
+    total = Stats()
+    for (value,) in connection.execute("SELECT value FROM stats"):
+        add_stats(total, msgspec.json.decode(value, type=Stats, strict=False))
+    return total
+
+
+def add_stats(total: Stats, more: Stats) -> None:
+    """Add `more` to `total`."""
+    for name, stats in more.operations.items():
+        into = total.operations.setdefault(name, OperationStats())
+        into.requests += stats.requests
+        into.retries += stats.retries
+        for status, count in stats.statuses.items():
+            into.statuses[status] = into.statuses.get(status, 0) + count
+        _add_latencies(into.latencies, stats.latencies)
+
+
+def _add_latencies(total: Latencies, more: Latencies) -> None:
+    for bucket, count in more.counts.items():
+        total.counts[bucket] = total.counts.get(bucket, 0) + count
+
+
+def told_before(path: Path) -> dict[str, Any]:
+    """The report of a job that has ended, or was let send a part with --limit: then it has `remaining`. Raises
+    Damaged."""
+    report = decoded(path.read_bytes(), path)
+    counts = report.get("kinds") if isinstance(report, dict) else None
+    if not isinstance(counts, dict) or not isinstance(report.setdefault("remaining", 0), int):
+        raise damaged(path, "")
+    if report.get("unaccounted") != 0 or not all(isinstance(one, dict) for one in counts.values()):
+        raise damaged(path, "")
+    return dict(report)
+
+
+def check_account(report: dict[str, Any], output: str) -> None:
+    """Raises StopRun when the outcomes are not as many as the records: the job in `output` is not finished then."""
+    left = report["unaccounted"]
+    if left:
+        raise StopRun(
+            f"{abs(left):,} records are unaccounted for: the files in {output} do not tell what became of them, so"
+            " there is no report.json; --resume goes on with them"
+        )
+
+
+def account(report: dict[str, Any]) -> list[str]:
+    """The report for a person at the end of a run, as lines of text."""
+    return [
+        *counted(report, ("read", "applied", "superseded", "duplicate", "skipped", "filtered", "dead_lettered")),
+        *explained(report),
+        *remaining(report),
+    ]
+
+
+def remaining(report: dict[str, Any]) -> list[str]:
+    """What --limit has left."""
+    left = report["remaining"]
+    return [f"{left:,} records remain, as --limit was given: look, and go on with --resume"] if left else []
+
+
+def counted(report: dict[str, Any], columns: tuple[str, ...]) -> list[str]:
+    """A table of the counts in `columns`, a line for each kind."""
+    heads = ("", *("dead letters" if name == "dead_lettered" else name for name in columns))
+    rows = [(kind, *(f"{counts[name]:,}" for name in columns)) for kind, counts in report["kinds"].items()]
+    widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads))]
+    return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in (heads, *rows)]
+
+
+def explained(report: dict[str, Any]) -> list[str]:
+    """What stands below the counts: reasons, ignored names, requests."""
+    lines = []
+    for kind, reasons in report["reasons"].items():
+        lines.append(f"{kind}: " + ", ".join(f"{count:,} {reason}" for reason, count in reasons.items()))
+    for kind, names in report["unknown_names"].items():
+        lines.append(f"{kind}: fields that are not known were ignored: {ignored(names)}")
+    for operation, names in report.get("unknown_api_fields", {}).items():
+        lines.append(f"{operation}: sent although not known: {ignored(names)}")
+    requests = sum(entry["requests"] for entry in report["operations"].values())
+    retries = sum(entry["retries"] for entry in report["operations"].values())
+    lines.append(
+        f"{requests:,} requests, {retries:,} of them retries; {report['requests_per_second']:g} a second"
+        f" {allowed(report)}; unaccounted {report['unaccounted']}"
+    )
+    return lines
+
+
+def allowed(report: dict[str, Any]) -> str:
+    """What the requests a second are to be held against."""
+    rate, service = f"{report['rate']:g}", report.get("rate_service")
+    if service is None:
+        return f"of {rate} allowed"
+    return f"of what the rate limit service at {service} granted, {rate} at most for each process"
+
+
+def ignored(names: dict[str, int]) -> str:
+    """Names of ignored fields with their counts, for a line of text."""
+    return ", ".join(f"{name} in {count:,}" for name, count in names.items())

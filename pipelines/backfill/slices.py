@@ -1,0 +1,298 @@
+"""Sending a slice: read from the spool in order, carried out by the engine, journalled, folded into the spool."""
+
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import msgspec
+
+from beam_talonone.pipelines.backfill import staging
+from beam_talonone.pipelines.backfill.ingest import letter_of
+from beam_talonone.pipelines.backfill.journal import Journal, Replayed
+from beam_talonone.pipelines.backfill.options import MaxDeadLetters
+from beam_talonone.pipelines.backfill.staging_rows import read_origin
+from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
+from beam_talonone.schemas.reasons import Reason, Skip
+from beam_talonone.talonone.delivery.request_sender import InFlight, SendOptions
+from beam_talonone.talonone.engine.applied_parts import done_before
+from beam_talonone.talonone.engine.engine import Engine
+from beam_talonone.talonone.engine.job import Job
+from beam_talonone.talonone.errors import TooManyDeadLetters
+from beam_talonone.talonone.protocols.carry_out import Known
+from beam_talonone.talonone.requests.dry_run import not_dry
+from beam_talonone.talonone.requests.outcome import DONE, End, Outcome, skipped
+from beam_talonone.talonone.requests.output_lines import result
+from beam_talonone.talonone.requests.work import Work
+from beam_talonone.talonone.state.session_cache import returned_items
+from beam_talonone.transforms.sink.send import Sending
+from beam_talonone.transforms.sources.prepare import Origin
+
+SLICE = 10_000
+"""Records of a slice: enough for hundreds of customers to be under way, little enough to be held in memory."""
+
+
+@dataclass
+class Tally:
+    """Live counts of a run, for the progress bar and for --max-dead-letters."""
+
+    ended: int = 0
+    dead: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@dataclass
+class SliceRun:
+    """One slice under way. `first` and `last` number its records, `told` is what its journal says already."""
+
+    spool: Path
+    first: int
+    last: int
+    engine: Engine
+    journal: Journal
+    told: Replayed
+    options: SendOptions
+    max_dead_letters: MaxDeadLetters
+    tally: Tally
+    read: int
+    """Records read, of which `dead_before` were dead letters before this run of the job."""
+    dead_before: int
+    chosen: set[int] | None = None
+    """The numbers of those that are sent now, None for all."""
+    origins: list[Path] = field(default_factory=list)
+    """Spools of the jobs whose dead letters are replayed."""
+    recalled: set[str] = field(default_factory=set)
+    """Orders whose earlier returns are in the engine's memory."""
+
+
+_runs: dict[str, SliceRun] = {}
+"""The slices under way in this process, by name: a graph carries the name, the steps find the rest here."""
+
+
+def create_pipeline(name: str, runner: Any, beam_options: Any) -> beam.Pipeline:
+    """spool -> engine -> outcomes. Returned unrun; the run is found by its name in this process (see `known`)."""
+    pipeline = beam.Pipeline(runner=runner, options=beam_options)
+    _ = (
+        pipeline
+        | "Slice" >> beam.Create([name])
+        | "Read in order" >> beam.ParDo(ReadSlice())
+        | "Send" >> beam.ParDo(SendSlice(name))
+    )
+    return pipeline
+
+
+@contextmanager
+def known(name: str, run: SliceRun) -> Iterator[None]:
+    """A run is known to the steps that have its name meanwhile. What it remembers of its records ends with it."""
+    _runs[name] = run
+    try:
+        yield
+    finally:
+        del _runs[name]
+
+
+@dataclass(frozen=True)
+class Item:
+    """A record of the slice; `origin` is that of a replayed dead letter."""
+
+    number: int
+    work: Work
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True)
+class PackItem:
+    """A bulk that was in flight when an earlier run died."""
+
+    members: list[tuple[Item, int]]
+    before: InFlight
+
+
+class ReadSlice(beam.DoFn):  # type: ignore[misc]
+    """Name of a run -> its records in order, those that ended already left out; bulks that were in flight first."""
+
+    def process(self, name: str) -> Iterator[Item | PackItem]:
+        run = _runs[name]
+        packed = {number for members, _ in run.told.packs for number, _ in members}
+        yield from self._packs(run, packed)
+        with closing(staging.reopen(run.spool)) as connection:
+            for number, blob, customer, origin in staging.slice_rows(run.spool, run.first, run.last):
+                if number in run.told.done or number in packed:
+                    continue
+                if run.chosen is not None and number not in run.chosen:
+                    continue
+                work = _with_customer(Work.from_bytes(blob), customer)
+                if work.sessions:
+                    _recall(connection, run, work)
+                yield Item(number, work, read_origin(origin))
+
+    def _packs(self, run: SliceRun, packed: set[int]) -> Iterator[PackItem]:
+        if not packed:
+            return
+        works = {
+            number: Item(number, Work.from_bytes(blob), read_origin(origin))
+            for number, blob, _, origin in staging.slice_rows(run.spool, min(packed), max(packed))
+            if number in packed
+        }
+        for members, before in run.told.packs:
+            yield PackItem([(works[number], part) for number, part in members], before)
+
+
+def _with_customer(work: Work, customer: str | None) -> Work:
+    """An anonymous return gets the customer that was found for it."""
+    if work.profiles or not customer:
+        return work
+    return msgspec.structs.replace(work, profiles=[customer])
+
+
+def _recall(connection: Any, run: SliceRun, work: Work) -> None:
+    """Put into the engine's memory what earlier slices did with the record's session, where it matters."""
+    session = work.sessions[0]
+    if work.kind == "returns" or work.status == "cancelled":
+        for status, end in staging.orders_of(connection, session):
+            run.engine.memory.note_order(session, status or "", End(end))
+    if work.kind == "returns" and session not in run.recalled:
+        run.recalled.add(session)
+        earlier = set(staging.returns_of(connection, session))
+        for origin in run.origins:
+            with closing(staging.connect(origin)) as applied:
+                earlier.update(staging.returns_of(applied, session))
+                if any(end == End.ALREADY_APPLIED for _, end in staging.orders_of(applied, session)):
+                    run.engine.memory.note_repeated(session)
+        for blob in earlier:
+            run.engine.memory.note_return(session, returned_items(Work.from_bytes(blob)))
+
+
+class SendSlice(beam.DoFn):  # type: ignore[misc]
+    """Records in order -> nothing: outcomes go to the journal, which is folded into the spool afterwards."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def start_bundle(self) -> None:
+        self._run = _runs[self._name]
+        self._sending = Sending(self._run.engine)
+
+    def process(self, item: Item | PackItem) -> Iterator[None]:
+        if isinstance(item, PackItem):
+            members = [(self._job(member), part) for member, part in item.members]
+            self._sending.took(len({job.number for job, _ in members}))
+            self._run.engine.submit_pack(members, item.before)
+        else:
+            self._sending.submit(self._job(item))
+        for job, outcome in self._sending.done():
+            self._count(job, outcome)
+        return iter(())
+
+    def finish_bundle(self) -> None:
+        for job, outcome in self._sending.rest():
+            self._count(job, outcome)
+
+    def _job(self, item: Item) -> Job:
+        run = self._run
+        parts = dict(run.told.parts.get(item.number, {}))
+        if run.options.dry:
+            parts.update(not_dry(item.work))
+        in_flight = run.told.in_flight.get(item.number, {})
+        options = run.options
+        if item.origin is not None:
+            options = replace(options, attempt=item.origin.attempt)
+            in_flight = in_flight or _earlier_try(item.origin, item.work)
+            parts = {**done_before(item.work, item.origin.parts_done), **parts}
+        return Job(item.number, item.work, options, self._look, self._sending.tell, run.journal, in_flight, parts)
+
+    def _look(self, job: Job) -> Known | Outcome:
+        """What is known of the record's session once all before it have ended, or why nothing is to be sent."""
+        if not job.work.sessions:
+            return Known()
+        known = self._run.engine.memory.known(job.work.sessions[0])
+        if job.options.dry and known.session_sent and job.work.kind in ("orders", "events"):
+            # a later version of an order that is not there, or what refers to it
+            return skipped(Skip.ORDER_NOT_SENT, job.work.parts[0].request.operation)
+        if job.work.kind != "returns":
+            return known
+        if known.order_dead:
+            detail = "the order's own record is a dead letter; replay that first"
+            return Outcome(End.DEAD, Reason.ORDER_DEAD_LETTERED.value, detail, operation="return_cart_items")
+        if job.options.dry and known.session_sent:
+            return skipped(Skip.ORDER_NOT_SENT, "return_cart_items")
+        return replace(known, repeat=self._run.engine.memory.repeat(job.work.sessions[0]))
+
+    def _count(self, job: Job, outcome: Outcome) -> None:
+        run, tally = self._run, self._run.tally
+        with tally.lock:
+            tally.ended += 1
+            tally.dead += outcome.end is End.DEAD
+            dead, sent = tally.dead, tally.ended
+        if outcome.end is not End.DEAD or run.engine.failure is not None:
+            return
+        # what is sent is judged for itself, or a bad attribute would be noticed after half of all records only
+        in_all, allowed = run.dead_before + dead, run.max_dead_letters
+        if allowed.exceeded(dead, sent) or allowed.exceeded(in_all, run.read):
+            run.engine.stop(
+                TooManyDeadLetters(
+                    f"{in_all} dead letters ({dead} of the {sent} records sent now), more than --max-dead-letters"
+                    f" {allowed.text}; the last: {outcome.reason}: {outcome.detail}"
+                )
+            )
+
+
+def _earlier_try(origin: Origin, work: Work) -> dict[int, InFlight]:
+    """A replayed record of unclear outcome stands as one that was in flight when a run died.
+
+    What must never go twice was tried again only while it was known not to have acted: it stands so where its outcome
+    is unknown, also if the letter no longer says when it was sent.
+    """
+    if origin.definite:
+        return {}
+    found = {}
+    for index, part in enumerate(work.parts):
+        if OPERATIONS[part.request.operation].repeats(part.request) is SafeToRepeat.NO:
+            if origin.unknown:
+                found[index] = InFlight(origin.generation, origin.first_sent or 0.0)
+        elif origin.first_sent is not None:
+            found[index] = InFlight(origin.generation, origin.first_sent)
+    return found
+
+
+def fold(connection: Any, run_name: str, told: Replayed, output: Path, job: str, *, results: bool) -> Iterator[Path]:
+    """Write what a journal tells into the spool and the slice's files, whose paths are given out as they are written.
+    Doing it again gives the same."""
+    letters: list[bytes] = []
+    lines: list[bytes] = []
+    fates = []
+    for number, (outcome, at) in sorted(told.done.items()):
+        rec, kind, record_id = connection.execute(
+            "SELECT rec, kind, id FROM queue JOIN records USING (rec) WHERE number = ?", (number,)
+        ).fetchone()
+        dead = outcome.end is End.DEAD
+        if dead:
+            letters.append(letter_of(connection, rec, outcome, job, at))
+        elif results and outcome.end in DONE:
+            lines.append(jsonio.dumps(result(kind, record_id, outcome)))
+        fates.append((rec, outcome.end.value, outcome.stage.value if dead else None, outcome.reason, None))
+    yield write_lines(output / "dead-letters" / f"{run_name}.jsonl", letters)
+    if results:
+        yield write_lines(output / "results" / f"{run_name}.jsonl", lines)
+    connection.execute("BEGIN")
+    staging.settle(connection, fates)
+    connection.execute("COMMIT")
+
+
+def write_lines(path: Path, lines: Iterable[bytes]) -> Path:
+    """Write a JSONL file whole or not at all; none for no lines. Returns its path."""
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    half = path.with_suffix(".part")
+    with half.open("wb") as file:
+        for line in lines:
+            file.write(line + b"\n")
+    if half.stat().st_size:
+        half.replace(path)
+    else:
+        half.unlink()
+        path.unlink(missing_ok=True)
+    return path

@@ -1,0 +1,261 @@
+"""The input of a job on disk, in the order in which it is to be sent, and what became of each record.
+
+An SQLite file: it sorts more than fits in memory, finds duplicates and the customers of anonymous returns, and keeps
+the fate of every record for resuming, replaying and the report.
+"""
+
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from beam_talonone.schemas.records import ERASURE
+from beam_talonone.talonone.requests.work import Work
+from beam_talonone.talonone.state.sealed_lines import damaged
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS records (
+  rec INTEGER PRIMARY KEY,
+  kind TEXT NOT NULL, id TEXT, session TEXT, customer TEXT, identity BLOB, content BLOB,
+  phase INTEGER, event_us INTEGER, rank INTEGER, version INTEGER, status TEXT,
+  file TEXT NOT NULL, file_no INTEGER NOT NULL, position INTEGER NOT NULL, format TEXT NOT NULL,
+  unknown_fields INTEGER NOT NULL, raw BLOB, work BLOB, origin BLOB, work_check INTEGER
+);
+CREATE TABLE IF NOT EXISTS queue (number INTEGER PRIMARY KEY, rec INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS fates (
+  rec INTEGER PRIMARY KEY, end TEXT NOT NULL, stage TEXT, reason TEXT, letter BLOB, result BLOB
+);
+CREATE TABLE IF NOT EXISTS replayed (
+  kind TEXT NOT NULL, identity BLOB NOT NULL, content BLOB NOT NULL, session TEXT, customer TEXT,
+  event_us INTEGER NOT NULL, rank INTEGER NOT NULL, version INTEGER NOT NULL, work BLOB NOT NULL,
+  PRIMARY KEY (kind, identity)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tried (
+  identity BLOB PRIMARY KEY, done TEXT NOT NULL, unknown INTEGER NOT NULL, first_sent REAL, attempt TEXT NOT NULL,
+  generation INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS unknown (
+  kind TEXT NOT NULL, name TEXT NOT NULL, records INTEGER NOT NULL, PRIMARY KEY (kind, name)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS unknown_api (
+  operation TEXT NOT NULL, name TEXT NOT NULL, records INTEGER NOT NULL, PRIMARY KEY (operation, name)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS stats (slice INTEGER NOT NULL, process INTEGER NOT NULL, value BLOB NOT NULL,
+  seconds REAL NOT NULL,
+  PRIMARY KEY (slice, process)) WITHOUT ROWID;
+"""
+
+INDEXES = """
+CREATE INDEX IF NOT EXISTS orders_by_session ON records (session) WHERE kind = 'orders';
+CREATE INDEX IF NOT EXISTS returns_by_session ON records (session) WHERE kind = 'returns';
+CREATE INDEX IF NOT EXISTS by_customer ON records (customer) WHERE kind = 'profiles';
+CREATE INDEX IF NOT EXISTS by_identity ON records (identity) WHERE identity IS NOT NULL;
+CREATE UNIQUE INDEX IF NOT EXISTS by_rec ON queue (rec);
+"""
+
+IN_ORDER = "phase, event_us, rank, version, file_no, position"
+
+TAKEN = "end IN ('applied', 'already_applied')"
+"""Of a fate: the API has taken the record."""
+
+Row = tuple[Any, ...]
+
+
+def connect(path: Path, *, fresh: bool = False) -> sqlite3.Connection:
+    """Open the spool at `path`, or begin one. `fresh`: faster, for one that is thrown away if the process dies."""
+    return _prepared(sqlite3.connect(path, isolation_level=None, timeout=60), fresh=fresh)
+
+
+def reopen(path: Path) -> sqlite3.Connection:
+    """Open the spool at `path`, which is there: an empty one in its place would say that nothing is to be sent."""
+    return _prepared(
+        sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=60)
+    )
+
+
+def _prepared(connection: sqlite3.Connection, *, fresh: bool = False) -> sqlite3.Connection:
+    connection.execute(f"PRAGMA journal_mode = {'OFF' if fresh else 'WAL'}")
+    connection.execute(f"PRAGMA synchronous = {'OFF' if fresh else 'NORMAL'}")
+    connection.execute("PRAGMA cache_size = -32768")
+    connection.execute("PRAGMA temp_store = FILE")
+    connection.executescript(SCHEMA)
+    if not any(column[1] == "work_check" for column in connection.execute("PRAGMA table_info(records)")):
+        connection.execute("ALTER TABLE records ADD COLUMN work_check INTEGER")  # version 0.1 had none
+    return connection
+
+
+def check_of(work: bytes | None) -> int | None:
+    """The checksum that stands beside the work of a record: what was damaged on disk is not to be sent."""
+    return None if work is None else zlib.crc32(work)
+
+
+def change_work(connection: sqlite3.Connection, rec: int, work: Work) -> None:
+    """Put other work in the place of a record's."""
+    data = work.to_bytes()
+    connection.execute("UPDATE records SET work = ?, work_check = ? WHERE rec = ?", (data, check_of(data), rec))
+
+
+def get_meta(connection: sqlite3.Connection, name: str) -> str | None:
+    row = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def set_meta(connection: sqlite3.Connection, name: str, value: str) -> None:
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+
+def settle(
+    connection: sqlite3.Connection, fates: Iterable[tuple[int, str, str | None, str | None, bytes | None]]
+) -> None:
+    """Write fates: (record, end, stage, reason, dead letter as JSON)."""
+    connection.executemany("INSERT OR REPLACE INTO fates VALUES (?, ?, ?, ?, ?, NULL)", fates)
+
+
+def add_unknown(connection: sqlite3.Connection, names: Mapping[tuple[str, str], int]) -> None:
+    """Count field names that were not known: (kind, name) -> in how many records."""
+    connection.executemany(
+        "INSERT INTO unknown VALUES (?, ?, ?)"
+        " ON CONFLICT (kind, name) DO UPDATE SET records = records + excluded.records",
+        [(kind, name, count) for (kind, name), count in names.items()],
+    )
+
+
+def add_unknown_api(connection: sqlite3.Connection, names: Mapping[tuple[str, str], int]) -> None:
+    """Count names that the operation table does not have: (operation, name) -> in how many records."""
+    connection.executemany(
+        "INSERT INTO unknown_api VALUES (?, ?, ?)"
+        " ON CONFLICT (operation, name) DO UPDATE SET records = records + excluded.records",
+        [(operation, name, count) for (operation, name), count in names.items()],
+    )
+
+
+def number_files(connection: sqlite3.Connection) -> None:
+    """Give the files of each kind numbers, in the order of their names, where that could not be done before."""
+    connection.executescript(
+        "CREATE TEMP TABLE files AS SELECT kind, file, ROW_NUMBER() OVER (PARTITION BY kind ORDER BY file) AS number"
+        " FROM (SELECT DISTINCT kind, file FROM records);"
+        "CREATE UNIQUE INDEX temp.by_file ON files (kind, file);"
+        "UPDATE records SET file_no = (SELECT number FROM files"
+        " WHERE files.kind = records.kind AND files.file = records.file) - 1;"
+        "DROP TABLE temp.files;"
+    )
+
+
+def order_queue(connection: sqlite3.Connection) -> int:
+    """Number the records that have no fate yet in the order of sending; returns how many there are."""
+    connection.execute("DELETE FROM queue")
+    connection.execute(
+        "INSERT INTO queue (rec) SELECT rec FROM records WHERE work IS NOT NULL"
+        f" AND rec NOT IN (SELECT rec FROM fates) ORDER BY {IN_ORDER}"
+    )
+    row = connection.execute("SELECT COUNT(*) FROM queue").fetchone()
+    return int(row[0])
+
+
+def repeated(connection: sqlite3.Connection) -> Iterator[list[tuple[int, bytes]]]:
+    """Groups of records with one identity, each group in the order of sending: (record, content)."""
+    connection.execute(  # on disk: fates are written while this is read
+        "CREATE TEMP TABLE repeated AS"
+        " SELECT identity FROM records WHERE identity IS NOT NULL AND rec NOT IN (SELECT rec FROM fates)"
+        " GROUP BY identity HAVING COUNT(*) > 1"
+    )
+    for (identity,) in connection.execute("SELECT identity FROM temp.repeated"):
+        yield connection.execute(
+            "SELECT rec, content FROM records WHERE identity = ? AND rec NOT IN (SELECT rec FROM fates)"
+            f" ORDER BY {IN_ORDER}",
+            (identity,),
+        ).fetchall()
+
+
+def name_anonymous_returns(connection: sqlite3.Connection) -> None:
+    """Give returns without a customer the customer of their order: its latest version before the return, else any."""
+    latest_first = ", ".join(f"{column} DESC" for column in IN_ORDER.split(", "))
+    done = -1
+    while unnamed := connection.execute(
+        "SELECT rec, session, event_us FROM records WHERE kind = 'returns' AND customer IS NULL AND work IS NOT NULL"
+        " AND rec > ? ORDER BY rec LIMIT 10000",  # there may be millions
+        (done,),
+    ).fetchall():
+        named = []
+        for rec, session, event_us in unnamed:
+            order = connection.execute(
+                "SELECT customer FROM records WHERE session = ? AND kind = 'orders' AND work IS NOT NULL"
+                f" ORDER BY event_us > ?, {latest_first} LIMIT 1",
+                (session, event_us),
+            ).fetchone()
+            if order is not None:
+                named.append((order[0], rec))
+        connection.execute("BEGIN")
+        connection.executemany("UPDATE records SET customer = ? WHERE rec = ?", named)
+        connection.execute("COMMIT")
+        done = unnamed[-1][0]
+
+
+def keep_order_of_erased(connection: sqlite3.Connection) -> None:
+    """Profile changes that come after an erasure of their customer go at their time, not before everything else."""
+    connection.execute(
+        "UPDATE records SET phase = 1 WHERE kind = 'profiles' AND EXISTS ("
+        "SELECT 1 FROM records AS erasure WHERE erasure.kind = 'profiles' AND erasure.customer = records.customer"
+        f" AND erasure.rank = {ERASURE} AND (erasure.event_us, erasure.rank, erasure.version)"
+        " < (records.event_us, records.rank, records.version))"
+    )
+
+
+def unnamed_returns(connection: sqlite3.Connection, first: int, last: int) -> list[tuple[int, int, str]]:
+    """Returns of the slice whose order's customer is still unknown: (number, record, order)."""
+    return connection.execute(
+        "SELECT number, rec, session FROM queue JOIN records USING (rec)"
+        " WHERE number BETWEEN ? AND ? AND kind = 'returns' AND customer IS NULL",
+        (first, last),
+    ).fetchall()
+
+
+def slice_rows(path: Path, first: int, last: int) -> Iterator[tuple[int, bytes, str | None, bytes | None]]:
+    """The work of a slice in order: (number, work, customer, origin). Raises Damaged."""
+    with closing(reopen(path)) as connection:
+        for number, work, customer, origin, check in connection.execute(
+            "SELECT number, work, customer, origin, work_check FROM queue JOIN records USING (rec)"
+            " WHERE number BETWEEN ? AND ? ORDER BY number",
+            (first, last),
+        ):
+            if check is not None and check != check_of(work):
+                raise damaged(path, f" (record {number})")
+            yield number, work, customer, origin
+
+
+def orders_of(connection: sqlite3.Connection, session: str) -> list[tuple[str | None, str]]:
+    """Fates of the order's records so far: (status, end)."""
+    return connection.execute(
+        "SELECT status, end FROM records JOIN fates USING (rec) WHERE session = ? AND kind = 'orders'", (session,)
+    ).fetchall()
+
+
+def applied_since(
+    connection: sqlite3.Connection, kind: str, column: str, held: str, order: tuple[int, int, int]
+) -> Iterator[Work]:
+    """Works of `kind` with `held` in `column` that were applied, by the job or by a replay of its dead letters, and
+    that do not come before `order`."""
+    since = (kind, held, *order)
+    rows = connection.execute(
+        f"SELECT work FROM records JOIN fates USING (rec) WHERE kind = ? AND {column} = ? AND {TAKEN}"
+        " AND (event_us, rank, version) >= (?, ?, ?)"
+        f" UNION ALL SELECT work FROM replayed WHERE kind = ? AND {column} = ?"
+        " AND (event_us, rank, version) >= (?, ?, ?)",
+        (*since, *since),
+    )
+    for (blob,) in rows:
+        yield Work.from_bytes(blob)
+
+
+def returns_of(connection: sqlite3.Connection, session: str) -> list[bytes]:
+    """The work of the order's returns that were applied, by the job or by a replay of its dead letters."""
+    found = connection.execute(
+        "SELECT work FROM records JOIN fates USING (rec) WHERE session = ? AND kind = 'returns'"
+        f" AND {TAKEN}"
+        " UNION SELECT work FROM replayed WHERE kind = 'returns' AND session = ?",
+        (session, session),
+    )
+    return [row[0] for row in found]

@@ -1,0 +1,138 @@
+"""From prepared records to rows of the spool, and back to what a dead letter shows of them."""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from beam_talonone.pipelines.backfill.options import InputOptions
+from beam_talonone.pipelines.backfill.staging import Row
+from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.decoding.raw import Raw
+from beam_talonone.schemas.decoding.shown import Shown, shown
+from beam_talonone.schemas.reasons import Reason, Skip
+from beam_talonone.schemas.types import micros
+from beam_talonone.talonone.requests.outcome import End, Outcome
+from beam_talonone.talonone.requests.output_lines import dead_letter, refused_again
+from beam_talonone.talonone.requests.work import Work
+from beam_talonone.transforms.sources.prepare import Origin, Prepared
+
+UNKNOWN_NAME = 100
+"""Characters kept of the name of a field that is not known."""
+
+Place = tuple[str, int, int, str]
+"""Where a record stands in the input of the job: file, number of the file, position, format."""
+
+
+class Laid(msgspec.Struct, frozen=True, array_like=True):
+    """A row of the table `records` without its number, the fate of a record that has one already (end, stage, reason
+    and dead letter, as the table `fates` has them), and the names of its unknown fields."""
+
+    row: Row
+    fate: tuple[str, str | None, str | None, bytes | None] | None = None
+    unknown: tuple[str, ...] = ()
+    unknown_api: tuple[tuple[str, str], ...] = ()
+    """(operation, name) of what the operation table does not have."""
+
+
+@dataclass(frozen=True)
+class Laying:
+    """What is laid down of records. Those before `since` or from `until` on (microseconds of 1970) are filtered."""
+
+    since: int
+    until: int
+    profiles_first: bool
+    job: str
+
+    @classmethod
+    def of(cls, options: InputOptions, job: str) -> "Laying":
+        since, until = _micros_or(options.since, -(2**63)), _micros_or(options.until, 2**63 - 1)
+        return cls(since, until, options.profiles_first, job)
+
+    def laid(self, prepared: Prepared, place: Place) -> Laid:
+        work = prepared.work
+        return self._invalid(prepared, place) if work is None else self._valid(prepared, work, place)
+
+    def _valid(self, prepared: Prepared, work: Work, place: Place) -> Laid:
+        row = (
+            work.kind, work.id, work.sessions[0] if work.sessions else None,
+            work.profiles[0] if work.profiles else None, work.identity, work.content, self._phase(work),
+            work.event_us, work.rank, work.version, work.status, *place,
+            prepared.unknown_fields, raw_json(prepared.raw), work.to_bytes(), _origin_json(prepared.origin),
+        )  # fmt: skip
+        filtered = not self.since <= work.event_us < self.until
+        fate = (End.FILTERED.value, None, None, None) if filtered else None
+        operation = work.parts[0].request.operation
+        return Laid(
+            row, fate, tuple(name[:UNKNOWN_NAME] for name in prepared.unknown_names),
+            tuple((operation, name[:UNKNOWN_NAME]) for name in prepared.unknown_api),
+        )  # fmt: skip
+
+    def _invalid(self, prepared: Prepared, place: Place) -> Laid:
+        raw, problem = prepared.raw, prepared.problem
+        if problem is None:
+            raise RuntimeError("a record without work has no problem either")
+        record_id = prepared.id_or_none()
+        session = prepared.text_field("order_id") if raw.kind == "orders" else None
+        row = (
+            raw.kind, record_id, session, None, None, None, None, None, None, None, None, *place, 0, None, None,
+            _origin_json(prepared.origin),
+        )  # fmt: skip
+        if prepared.origin is not None and problem.reason is Reason.UNREADABLE_FILE:
+            return Laid(row, (End.SKIPPED.value, None, Skip.NOTHING_TO_REPLAY.value, None))
+        outcome = Outcome(End.DEAD, problem.reason.value, problem.detail, problem.pointer, stage=prepared.stage)
+        came_from = _source_of(raw, prepared.origin)
+        if prepared.letter is None:
+            letter = dead_letter(raw.kind, record_id, _came(raw), came_from, outcome, self.job, time.time())
+        else:
+            letter = refused_again(prepared.letter, outcome, self.job, time.time())
+        return Laid(row, (End.DEAD.value, prepared.stage.value, problem.reason.value, jsonio.dumps(letter)))
+
+    def _phase(self, work: Work) -> int:
+        erases = any(part.request.operation == "delete_customer_data" for part in work.parts)
+        return 0 if self.profiles_first and work.kind == "profiles" and not erases else 1
+
+
+def raw_json(raw: Raw) -> bytes:
+    """A valid record as it came, as one line of JSON: JSON stays to the letter."""
+    return jsonio.dumps(shown(raw).record) if raw.line is None else raw.line
+
+
+def _came(raw: Raw) -> Shown:
+    found = shown(raw)
+    # JSON stays to the letter
+    return Shown(msgspec.Raw(raw.line)) if raw.line is not None and isinstance(found.record, dict | list) else found
+
+
+def format_of(raw: Raw) -> str:
+    """The format as a row of the spool has it: that of CSV holds the number of the row, too."""
+    return raw.format if raw.number is None else f"{raw.format}#{raw.number}"
+
+
+def source(file: str, position: int, format_name: str) -> dict[str, Any]:
+    """Where a record came from: the file and its 1-based position, in CSV the line in which its row begins, and the
+    row. CSV is named, as its records came as flat text."""
+    place: dict[str, Any] = {"file": file, "position": position}
+    name, _, number = format_name.partition("#")
+    if name != "csv":
+        return place
+    return {**place, "format": "csv", **({"row": int(number)} if number else {})}
+
+
+def read_origin(blob: bytes | None) -> Origin | None:
+    """The origin of a record as the spool has it."""
+    return None if blob is None else msgspec.json.decode(blob, type=Origin)
+
+
+def _source_of(raw: Raw, origin: Origin | None) -> dict[str, Any]:
+    return source(raw.file, raw.position, format_of(raw)) if origin is None else origin.source
+
+
+def _origin_json(origin: Origin | None) -> bytes | None:
+    return None if origin is None else msgspec.json.encode(origin)
+
+
+def _micros_or(moment: datetime | None, default: int) -> int:
+    return default if moment is None else micros(moment)

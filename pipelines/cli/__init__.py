@@ -1,0 +1,1 @@
+"""The command line: words become options, failures become one line and an exit code."""

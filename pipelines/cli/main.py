@@ -1,0 +1,128 @@
+"""The command line: what is typed becomes options, failures become one line and an exit code."""
+
+import contextlib
+import os
+import sys
+import traceback
+from importlib import metadata
+from typing import Annotated, Any
+
+import typer
+
+from beam_talonone.pipelines.cli import backfill as backfill_command
+from beam_talonone.pipelines.cli import commands, reads
+from beam_talonone.pipelines.cli import stream as stream_command
+from beam_talonone.pipelines.cli.simulate import simulate
+from beam_talonone.pipelines.terminal import logs
+from beam_talonone.pipelines.terminal.stopping import STOP
+from beam_talonone.pipelines.terminal.unbroken import unbroken
+from beam_talonone.talonone.errors import ConfigurationError, StopRun
+from beam_talonone.talonone.http.api_key import keep_secret, without_keys
+from beam_talonone.talonone.telemetry.logs import printable
+
+FINISHED, STOPPED, USAGE = 0, 1, 2
+TYPER_INTERRUPTED = 130
+
+_BadCommandLine: Any = typer.BadParameter.__mro__[1]
+"""Typer's error for a wrong command line, which it does not export: the parent of its BadParameter."""
+
+_NoCommand: type[Exception] = next(
+    (kind for kind in _BadCommandLine.__subclasses__() if kind.__name__ == "NoArgsIsHelpError"), _BadCommandLine
+)
+
+app = typer.Typer(
+    name="beam-talonone",
+    help="Feed Talon.One from files and streams: once, in order, at the rate, with nothing lost.",
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+    pretty_exceptions_enable=False,
+)
+app.command()(backfill_command.backfill)
+app.command()(commands.replay)
+app.command()(commands.check)
+app.command()(reads.lookup)
+app.command()(reads.verify)
+app.command()(stream_command.stream)
+app.command()(commands.demo)
+app.command()(simulate)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"beam-talonone {metadata.version('beam-talonone')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and Beam's own messages.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Feed Talon.One from files and streams."""
+    logs.set_up(debug)
+
+
+def main() -> None:
+    """Entry point of `beam-talonone`: runs a command and exits with its code."""
+    os.umask(0o077)  # reports, dead letters and state hold personal data
+    unbroken()
+    with STOP.taking_signals():
+        code = run(sys.argv[1:])
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    if STOP.abandoned:  # the interpreter's own end would wait for what hangs, or fall over it
+        os._exit(code)
+    sys.exit(code)
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line `arguments`; returns the exit code. Whatever goes wrong is one line on stderr."""
+    # --debug is taken wherever it stands before Beam's own options
+    ours = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    debug = "--debug" in ours
+    if debug:
+        arguments = ["--debug", *(word for word in ours if word != "--debug"), *arguments[len(ours) :]]
+    try:
+        code = app(arguments, standalone_mode=False)
+        if code == TYPER_INTERRUPTED:
+            raise KeyboardInterrupt
+        return code if isinstance(code, int) else FINISHED
+    except _NoCommand:
+        return USAGE  # the help was shown
+    except _BadCommandLine as error:
+        return _fail(USAGE, " ".join(error.format_message().split()), debug)
+    except ConfigurationError as error:
+        return _fail(USAGE, str(error), debug)
+    except (typer.Abort, KeyboardInterrupt):
+        return _fail(STOPPED, "stopped by Ctrl-C", debug)
+    except StopRun as error:
+        return _fail(STOPPED, str(error), debug)
+    except OSError as error:
+        return _fail(STOPPED, f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), debug)
+    except Exception as error:
+        return _fail(STOPPED, f"{type(error).__name__}: {_first_line(error)} (--debug shows more)", debug)
+
+
+def _fail(code: int, message: str, debug: bool) -> int:
+    if debug:
+        print(printable(_without_key(traceback.format_exc())), file=sys.stderr)
+    logs.notice(_without_key(message), "ERROR")
+    return code
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[-1] if text else "no message"
+
+
+def _without_key(message: str) -> str:
+    keep_secret(os.environ.get("TALONONE_API_KEY", "").strip())
+    return without_keys(message)
+
+
+if __name__ == "__main__":
+    main()

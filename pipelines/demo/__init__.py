@@ -1,0 +1,1 @@
+"""Sample data, and the demonstrations that run it against the built-in simulator."""

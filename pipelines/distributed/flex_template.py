@@ -1,0 +1,194 @@
+"""The entry of the Dataflow Flex Templates: what a launcher gives becomes the words of the command line.
+
+A launcher runs one of the files in templates/ with `--name=value` arguments, the template's parameters and Beam's own
+options mixed. Parameters become options of `beam-talonone backfill` or `stream`, all else follows `--`.
+"""
+
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from beam_talonone.pipelines.backfill.options import KINDS
+from beam_talonone.pipelines.cli import main as cli
+from beam_talonone.talonone.errors import ConfigurationError
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}", re.ASCII)
+"""What may be the name of a parameter. Else it may be a key, and no error shows it."""
+
+TRUTHS = {"true": True, "false": False}
+
+
+@dataclass(frozen=True)
+class Template:
+    """What a template takes. `values` and `flags` are parameters that are named as options of `command` are, with
+    underscores; `beam` are parameters that are Beam's options. `always` is said to the command in any case, and
+    `defaults` to Beam, where the launcher says nothing: {concurrency} is that of the job."""
+
+    command: str
+    values: tuple[str, ...]
+    flags: tuple[str, ...]
+    beam: tuple[str, ...]
+    always: tuple[str, ...] = ()
+    defaults: tuple[tuple[str, str], ...] = (("--runner", "DataflowRunner"),)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """All parameters, as in the template's metadata."""
+        return (*self.values, *self.flags, *self.beam)
+
+
+REQUESTS = (
+    "profile_mode", "events_api", "edit_closed", "assume_timezone", "ambiguous_time", "max_future", "unknown_fields",
+)  # fmt: skip
+SENDING = (
+    "base_url",
+    "api_key_secret",
+    "rate",
+    "rate_service",
+    "concurrency",
+    "http_client",
+    "client_cert",
+    "ca_bundle",
+)
+
+TEMPLATES = {
+    "backfill": Template(
+        "backfill",
+        (
+            *KINDS, "output", "since", "until", "format", *REQUESTS, *SENDING, "give_up_after", "max_dead_letters",
+            "shards",
+        ),
+        ("resume", "results", "dry", "profiles_first", "insecure", "allow_unknown_api_fields", "debug"),
+        beam=("sdk_container_image", "disk_size_gb"),
+        # who starts a template has decided; and a launcher writes down what the job is, which starts later
+        always=("--yes", "--no-wait"),
+    ),
+    "stream": Template(
+        "stream",
+        (*KINDS, "dead_letters", "results", "settle", "wait_for_order", "remember", *REQUESTS, *SENDING),
+        ("insecure", "allow_unknown_api_fields", "debug"),
+        beam=("sdk_container_image", "max_num_workers"),
+        # the rate is that of each process, and an outcome is waited for on a harness thread (docs/runners.md)
+        defaults=(
+            ("--runner", "DataflowRunner"),
+            ("--max_num_workers", "1"),
+            ("--experiments", "no_use_multiple_sdk_containers"),
+            ("--number_of_worker_harness_threads", "{concurrency}"),
+        ),
+    ),
+}  # fmt: skip
+
+DEFAULT_CONCURRENCY = "64"
+SEVERAL = ("--experiments",)
+"""Options of Beam that add up: what a launcher gives of them does not take the place of ours."""
+
+
+def main(name: str) -> None:
+    """Run the template `name` with the arguments of this process, and exit with the code of the command line."""
+    arguments = sys.argv[1:]
+    if arguments in (["--help"], ["-h"]):
+        print(f"Parameters of the {name} template, as --name=value, and Beam's own options:")
+        print("\n".join(f"  {parameter}" for parameter in TEMPLATES[name].parameters))
+        sys.exit(cli.FINISHED)
+    try:
+        words = command_line(name, arguments)
+    except ConfigurationError as error:
+        print(f"beam-talonone: {error}", file=sys.stderr)
+        sys.exit(cli.USAGE)
+    sys.exit(cli.run(words))
+
+
+def command_line(name: str, arguments: Iterable[str]) -> list[str]:
+    """The words of the command line for what a launcher gives to the template `name`.
+
+    A parameter without a value is one that was not given. Raises ConfigurationError for what is no parameter of the
+    template and no option of Beam, for one that is given twice, and for a flag that is neither true nor false. No
+    value is in such an error: it may be a key that was given by mistake.
+    """
+    template = TEMPLATES[name]
+    beam = _beam_options()
+    ours: list[str] = []
+    beams: list[str] = []
+    given: dict[str, str] = {}
+    for argument in arguments:
+        parameter, value = _taken_apart(argument)
+        if value == "":
+            continue
+        if parameter in given:
+            raise ConfigurationError(f"{parameter} was given more than once: a template takes each parameter once")
+        if parameter in (*template.values, *template.flags):
+            given[parameter] = value or ""
+        if parameter in template.values:
+            ours.append(f"{_option(parameter)}={_needed(parameter, value)}")
+        elif parameter in template.flags:
+            ours += [_option(parameter)] if _truth(parameter, value) else []
+        elif f"--{parameter}" in beam:
+            beams += _for_beam(f"--{parameter}", value, beam)
+        else:
+            shown = parameter if _NAME.fullmatch(parameter) else "what was given"
+            raise ConfigurationError(
+                f"{shown} is neither a parameter of the {name} template nor an option of Beam;"
+                f" the parameters are {', '.join(template.parameters)}"
+            )
+    added = _added(template, beams, given.get("concurrency", DEFAULT_CONCURRENCY))
+    return [template.command, *ours, *template.always, "--", *beams, *added]
+
+
+def _taken_apart(argument: str) -> tuple[str, str | None]:
+    """`--name=value`, or `--name` alone, whose value is None."""
+    name, equals, value = argument.partition("=")
+    if not name.startswith("--") or len(name) == 2:
+        raise ConfigurationError("a template takes its parameters as --name=value, and one was given otherwise")
+    return name[2:], value if equals else None
+
+
+def _option(parameter: str) -> str:
+    return "--" + parameter.replace("_", "-")
+
+
+def _needed(parameter: str, value: str | None) -> str:
+    if value is None:
+        raise ConfigurationError(f"{parameter} needs a value: --{parameter}=...")
+    return value
+
+
+def _truth(parameter: str, value: str | None) -> bool:
+    """What a flag says; its name alone says true."""
+    said = True if value is None else TRUTHS.get(value.lower())
+    if said is None:
+        raise ConfigurationError(f"{parameter} is true or false, and nothing else")
+    return said
+
+
+def _beam_options() -> dict[str, Any]:
+    """Beam's own options, each with argparse's description of it."""
+    from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser
+
+    parser = _BeamArgumentParser(add_help=False, allow_abbrev=False)
+    for kind in PipelineOptions.__subclasses__():
+        if kind.__module__.startswith("apache_beam."):
+            kind._add_argparse_args(parser)
+    return {name: action for action in parser._actions for name in action.option_strings}
+
+
+def _for_beam(option: str, value: str | None, beam: dict[str, Any]) -> list[str]:
+    """An option for Beam. A switch, which takes no value there, is said or not, or its counterpart is."""
+    action = beam[option]
+    if value is None or action.nargs != 0:
+        return [option if value is None else f"{option}={value}"]
+    if _truth(option[2:], value):
+        return [option]
+    counterpart = (name for name, other in beam.items() if other.dest == action.dest and other.const != action.const)
+    return [name for name in counterpart if beam[name].nargs == 0][:1]
+
+
+def _added(template: Template, beams: list[str], concurrency: str) -> list[str]:
+    """What Beam is told beside what the launcher says."""
+    said = {word.partition("=")[0] for word in beams}
+    return [
+        f"{option}={value.format(concurrency=concurrency)}"
+        for option, value in template.defaults
+        if option in SEVERAL or option not in said
+    ]

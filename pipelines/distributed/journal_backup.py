@@ -1,0 +1,193 @@
+"""The state of a shard of a backfill beside its output, on any file system: what survives the machine it runs on.
+
+A shard is sent from a journal on its worker's disk (pipelines.backfill.journal). What that says is copied here as it
+grows, in files `STATE/slice-000001.<who>-<number>.part`, each written once; of a complete slice there is the whole
+journal, `slice-000001.jsonl`. A worker that vanishes takes the last seconds of its journal with it: so before records
+may leave, `slice-000001.let-go` tells up to which one they may, and since when. Where it stands, and no outcome is
+told, a record may have been sent.
+"""
+
+import json
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+from beam_talonone.pipelines.backfill.output_folder import decoded, write_whole
+from beam_talonone.talonone.state.sealed_lines import damaged
+from beam_talonone.talonone.telemetry.logs import say
+
+log = logging.getLogger(__name__)
+
+COPY_EVERY = 2.0
+LONGEST_WAIT = 30.0
+"""Seconds between two tries to write to a file system that fails."""
+
+
+class Place:
+    """A folder, local or gs://. What it raises is Beam's BeamIOError, or OSError."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root.rstrip("/")
+
+    @property
+    def is_local(self) -> bool:
+        return "://" not in self.root
+
+    def path(self, *names: str) -> str:
+        return "/".join([self.root, *names])
+
+    def names(self, pattern: str) -> list[str]:
+        """The names of the files that match, sorted."""
+        [found] = FileSystems.match([self.path(pattern)])
+        return sorted(one.path.rpartition("/")[2] for one in found.metadata_list)
+
+    def read(self, *names: str) -> bytes | None:
+        """The content of a file; None where there is none."""
+        path = self.path(*names)
+        if not FileSystems.exists(path):
+            return None
+        with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+            return bytes(file.read())
+
+    def write(self, data: bytes, *names: str) -> None:
+        """Write a file whole, over one that is there."""
+        path = self.path(*names)
+        if self.is_local:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            write_whole(Path(path), data)
+            return
+        with FileSystems.create(path, "application/json", CompressionTypes.UNCOMPRESSED) as file:
+            file.write(data)
+
+    def delete(self, names: list[str]) -> None:
+        if names:
+            FileSystems.delete([self.path(name) for name in names])
+
+
+class Mirror:
+    """Keeps the journals of one shard at `place`. `write` is used by one thread besides its own."""
+
+    def __init__(self, place: Place, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._place = place
+        self._who = f"{int(time.time() * 1000):013d}-{uuid.uuid4().hex[:8]}"
+        self._number = 0
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._following: tuple[str, Path] | None = None
+        self._copied = 0
+        self._let_go: list[tuple[int, float]] = []
+        self.whole: set[str] = set()
+        """Slices that were complete when their journals were fetched."""
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
+        self._thread.start()
+
+    def fetch(self, journals: Callable[[str], Path]) -> dict[str, list[tuple[int, float]]]:
+        """Bring the journals here, each to the path that `journals` gives for its slice. Returns of each slice that
+        was not ended in order what was let go: (last record, seconds since 1970)."""
+        found = self._slices()
+        for number, slice_name in enumerate(sorted(found), 1):
+            if slice_name != f"slice-{number:06d}":
+                raise damaged(self._place.path(f"slice-{number:06d}.jsonl"), ": it is gone, and later ones are there")
+        for slice_name, names in found.items():
+            whole = f"{slice_name}.jsonl"
+            if whole in names:
+                self.whole.add(slice_name)
+            parts = [whole] if whole in names else [name for name in names if name.endswith(".part")]
+            pieces = [piece for name in parts if (piece := self._place.read(name)) is not None]
+            journals(slice_name).write_bytes(b"".join(pieces))
+        let_go = {}
+        for name in self._place.names("*.let-go"):
+            let_go[name.removesuffix(".let-go")] = self._let_go_of(name)
+        return let_go
+
+    def follow(self, slice_name: str, journal: Path) -> None:
+        """From now on what `journal` gets is copied."""
+        with self._lock:
+            self._following = slice_name, journal
+            self._copied = journal.stat().st_size if journal.exists() else 0
+            self._let_go = self._let_go_of(f"{slice_name}.let-go")
+
+    def let_go(self, last: int, at: float) -> None:
+        """Records up to number `last` may leave when this returns. Waits while the file system fails."""
+        if self._following is None:
+            raise RuntimeError("nothing is let go before its journal is followed")
+        slice_name = self._following[0]
+        self._let_go.append((last, at))
+        data = json.dumps(self._let_go).encode()
+        self.persist(lambda: self._place.write(data, f"{slice_name}.let-go"))
+
+    def ended(self) -> None:
+        """The run of a slice has ended in order, complete or not: all that its journal says is copied."""
+        if self._following is not None:
+            slice_name = self._following[0]
+            self.persist(self._copy)
+            self.persist(lambda: self._place.delete(self._place.names(f"{slice_name}.let-go")))
+            self._following = None
+
+    def complete(self, slice_name: str, journal: Path) -> None:
+        """A slice is complete: its journal in one piece instead of parts."""
+        self.persist(lambda: self._place.write(journal.read_bytes(), f"{slice_name}.jsonl"))
+        self.persist(lambda: self._place.delete(self._place.names(f"{slice_name}.*.part")))
+        self.persist(lambda: self._place.delete(self._place.names(f"{slice_name}.let-go")))
+        self._following = None
+
+    def close(self) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _let_go_of(self, name: str) -> list[tuple[int, float]]:
+        data = self._place.read(name)
+        told = [] if data is None else decoded(data, self._place.path(name))
+        try:
+            return [(int(last), float(at)) for last, at in told]
+        except (TypeError, ValueError):
+            raise damaged(self._place.path(name), "") from None
+
+    def _slices(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name in [*self._place.names("slice-*.jsonl"), *self._place.names("slice-*.part")]:
+            found.setdefault(name.partition(".")[0], []).append(name)
+        return found
+
+    def _run(self) -> None:
+        while not self._over.wait(COPY_EVERY):
+            try:
+                self._copy()
+            except Exception as error:  # it is tried again, from where it was
+                say(log, logging.WARNING, "the journal cannot be copied", error=error, to=self._place.root)
+
+    def _copy(self) -> None:
+        """Copy the whole lines that the journal has got since."""
+        with self._lock:
+            if self._following is None or not self._following[1].exists():
+                return
+            slice_name, journal = self._following
+            with journal.open("rb") as file:
+                file.seek(self._copied)
+                data = file.read()
+            data = data[: data.rfind(b"\n") + 1]
+            if data:
+                self._place.write(data, f"{slice_name}.{self._who}-{self._number:06d}.part")
+                self._number += 1
+                self._copied += len(data)
+
+    def persist(self, write: Callable[[], Any]) -> None:
+        """Do it, again and again while the file system fails."""
+        wait = 1.0
+        while True:
+            try:
+                write()
+            except Exception as error:
+                say(log, logging.WARNING, "cannot write; trying again", error=error, to=self._place.root, wait=wait)
+                self._sleep(wait)
+                wait = min(2 * wait, LONGEST_WAIT)
+            else:
+                return

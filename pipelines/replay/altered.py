@@ -1,0 +1,66 @@
+"""Dead letters whose record is not the input as it came: nobody sends those before somebody has corrected them."""
+
+import re
+from typing import Any
+
+from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.decoding.parse import InvalidRecord
+from beam_talonone.schemas.decoding.shown import REPLACEMENT, digest
+from beam_talonone.schemas.reasons import Reason, Stage
+
+WHAT_TO_DO = "correct `record`, or set `altered` to false if it is right as it is, and replay the letter again"
+
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+_NO_JSON = "a value that JSON cannot carry: "
+"""So began the detail of version 0.1, which wrote such values in Python's own words."""
+
+_IN_PYTHON = re.compile(
+    r"b['\"].*|nan|-?inf|s?NaN|-?Infinity|(\w+\.)*\w+\(.*\)|\{[^:]*\}|<.* at 0x[0-9a-f]+>", re.DOTALL
+)
+
+
+def refusal(letter: dict[str, Any], record: bytes) -> InvalidRecord | None:
+    """Why the record of a letter, as JSON, is not to be sent; None where nothing is against it."""
+    if "altered" in letter or "record_sha256" in letter:
+        if not _is_marked(letter, record):
+            return None
+        detail = "the record is not the input as it came"
+    elif _was_altered_by_0_1(letter, record):
+        detail = "version 0.1 wrote a record that may not be the input as it came"
+    else:
+        return None
+    return InvalidRecord(Reason.ALTERED_RECORD, f"{detail}: {WHAT_TO_DO}", "/record")
+
+
+def _is_marked(letter: dict[str, Any], record: bytes) -> bool:
+    """Whether the letter is marked and the record still the one that was written then."""
+    if letter.get("altered", False) is False:
+        return False
+    written = letter.get("record_sha256")
+    if not isinstance(written, str) or not _SHA256.fullmatch(written):
+        return True  # nobody can tell
+    return written == digest(record)
+
+
+def _was_altered_by_0_1(letter: dict[str, Any], record: bytes) -> bool:
+    """Version 0.1 marked nothing. What it did to a record can be told by what it left there."""
+    try:
+        value = jsonio.loads(record)
+    except ValueError:
+        return False  # it cannot be sent either
+    if letter.get("stage") == Stage.DECODE and isinstance(value, str):
+        return REPLACEMENT in value
+    detail = letter.get("detail")
+    if letter.get("reason") == Reason.INVALID_FIELD and isinstance(detail, str) and detail.startswith(_NO_JSON):
+        return _holds(value, detail.removeprefix(_NO_JSON))
+    return False
+
+
+def _holds(value: Any, told: str) -> bool:
+    """Whether a text in `value` is what Python writes of a value, as that in `told` (its first 60 characters) is."""
+    if isinstance(value, dict):
+        return any(_holds(name, told) or _holds(item, told) for name, item in value.items())
+    if isinstance(value, list):
+        return any(_holds(item, told) for item in value)
+    return isinstance(value, str) and (value[:60] == told or _IN_PYTHON.fullmatch(value) is not None)

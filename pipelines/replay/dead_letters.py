@@ -1,0 +1,245 @@
+"""Opening dead letters: from a line of a dead-letter file back to the record in it.
+
+People edit letters. Whatever one has become costs at most that letter: it is a dead letter again, whole, and says
+why.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from beam_talonone.pipelines.replay.altered import refusal
+from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.decoding.decode import decode
+from beam_talonone.schemas.decoding.parse import InvalidRecord
+from beam_talonone.schemas.decoding.raw import LETTERS, Raw
+from beam_talonone.schemas.decoding.settings import AS_USUAL, Reading
+from beam_talonone.schemas.operations import OPERATIONS
+from beam_talonone.schemas.reasons import Reason
+from beam_talonone.schemas.records import LOOKUPS, MODELS
+from beam_talonone.schemas.types import parse_instant
+from beam_talonone.talonone.requests.build import BuildOptions
+from beam_talonone.talonone.requests.output_lines import BEFORE
+from beam_talonone.transforms.formats.csv import raw_row, unflatten
+from beam_talonone.transforms.sources.prepare import Origin, Prepared, prepare
+
+MOST_WRAPPED = 100
+"""Letters within letters: a replay that cannot open one puts it into a letter of its own."""
+
+MOST_GENERATIONS = 1 << 31
+
+_READ = (
+    "kind", "source", "stage", "reason", "detail", "operation", "job", "failed_at", "key", "first_sent_at",
+    "parts_done", "altered", "record_sha256", "header", BEFORE,
+)  # fmt: skip
+"""The fields of a letter that say how its record is replayed."""
+
+
+@dataclass(frozen=True)
+class _Letter:
+    """`told` are the fields that are read, `record` is the JSON of the record as it stands there, or None."""
+
+    raw: Raw
+    told: dict[str, Any]
+    record: bytes | None
+
+
+def open_letter(raw: Raw, options: BuildOptions, reading: Reading = AS_USUAL) -> Prepared:
+    """The record of a dead letter, prepared as any other. What is no dead letter comes out with its problem."""
+    try:
+        return _open(raw, options, reading)
+    except Exception as error:  # one letter must not end the replay of the others
+        detail = f"beam-talonone failed on it: {type(error).__name__}: {error}"
+        text = detail[:500].encode("utf-8", "replace").decode()
+        return Prepared(raw, None, problem=InvalidRecord(Reason.DEFECT, text))
+
+
+def _open(raw: Raw, options: BuildOptions, reading: Reading) -> Prepared:
+    try:
+        letter = _read(raw)
+        for _ in range(MOST_WRAPPED):
+            if letter.told.get("kind") != LETTERS or letter.record is None:
+                break
+            refused = refusal(letter.told, letter.record)
+            if refused is not None:
+                return Prepared(letter.raw, None, problem=refused, letter=letter.raw.line)
+            raw = msgspec.structs.replace(raw, line=_line(letter.record), fields=None, row=None)
+            letter = _read(raw)
+        record = _check(letter)
+        origin = _origin(raw, letter.told)
+        inner = _inner(letter, record)
+    except InvalidRecord as problem:
+        return Prepared(raw, None, problem=problem)
+    if letter.told["reason"] == Reason.UNREADABLE_FILE and record == b"null":
+        nothing = InvalidRecord(Reason.UNREADABLE_FILE, "a file that could not be read has no record to replay")
+        return Prepared(inner, None, problem=nothing, origin=origin)
+    refused = refusal(letter.told, record)
+    if refused is not None:
+        return Prepared(inner, None, problem=refused, origin=origin, letter=letter.raw.line)
+    same = _same_api(letter.told, origin, options)
+    return replace(prepare(inner, same, reading), origin=origin)
+
+
+def _read(raw: Raw) -> _Letter:
+    """The letter in a line. Raises InvalidRecord."""
+    if raw.line is None or raw.broken is not None:
+        parts = {name: jsonio.dumps(value) for name, value in decode(raw).items()}
+        whole = jsonio.dumps({name: msgspec.Raw(part) for name, part in parts.items()})
+        raw = msgspec.structs.replace(raw, line=whole)
+    else:
+        try:
+            raw.line.decode()
+            parts = jsonio.parts(raw.line)
+        except ValueError:
+            decode(raw)  # says what it is instead
+            raise InvalidRecord(Reason.NOT_JSON, "not a dead letter") from None
+    told = {}
+    for name in _READ:
+        if name in parts:
+            try:
+                told[name] = jsonio.loads(parts[name])
+            except ValueError as error:
+                raise InvalidRecord(Reason.INVALID_FIELD, f"{name} cannot be read: {error}", f"/{name}") from None
+    before = told.get(BEFORE)
+    if told.get("reason") == Reason.ALTERED_RECORD and isinstance(before, dict):
+        told.update((name, value) for name, value in before.items() if name in _READ)
+    return _Letter(raw, told, parts.get("record"))
+
+
+def _check(letter: _Letter) -> bytes:
+    """The record of what is a dead letter that can be replayed. Raises InvalidRecord."""
+    told, kind = letter.told, letter.told.get("kind")
+    if kind == LOOKUPS:
+        raise InvalidRecord(Reason.READ_OPERATION, "lookups are not replayed: run them again", "/kind")
+    if not isinstance(kind, str) or kind not in MODELS or letter.record is None or not _is_place(told.get("source")):
+        raise InvalidRecord(
+            Reason.INVALID_FIELD,
+            f"not a dead letter: it needs `kind` ({', '.join(MODELS)}), `record` and `source` (an object of texts and"
+            " numbers)",
+        )
+    operation = told.get("operation")
+    row = OPERATIONS.get(operation) if isinstance(operation, str) else None
+    if row is not None and row.is_read:
+        raise InvalidRecord(Reason.READ_OPERATION, "a read that failed: run verify or lookup again", "/operation")
+    return letter.record
+
+
+def _is_place(source: Any) -> bool:
+    return isinstance(source, dict) and all(
+        value is None or isinstance(value, str | bool) or (isinstance(value, int) and abs(value) < 1 << 63)
+        for value in source.values()
+    )
+
+
+def _origin(raw: Raw, letter: dict[str, Any]) -> Origin:
+    code = letter.get("reason")
+    try:
+        reason = Reason(code if isinstance(code, str) else "")
+    except ValueError:
+        raise InvalidRecord(
+            Reason.INVALID_FIELD, f"a dead letter of the unknown reason {_brief(code)}", "/reason"
+        ) from None
+    done = _parts_done(letter)
+    key = letter.get("key")
+    if reason.definite or not isinstance(key, dict):
+        attempt = f"{_brief(letter.get('job'))} {_brief(letter.get('failed_at'))}"
+        return Origin(raw.file, raw.position, letter["source"], True, attempt, parts_done=done)
+    try:
+        first_sent = parse_instant(letter.get("first_sent_at")).timestamp()
+    except (ValueError, OverflowError):
+        first_sent = None
+    attempt, generation = key.get("attempt", ""), key.get("generation", 0)
+    if not isinstance(attempt, str):
+        raise InvalidRecord(Reason.INVALID_FIELD, f"key/attempt is a text, not {_brief(attempt)}", "/key/attempt")
+    if not isinstance(generation, int) or isinstance(generation, bool) or not 0 <= generation < MOST_GENERATIONS:
+        detail = f"key/generation is a whole number, not {_brief(generation)}"
+        raise InvalidRecord(Reason.INVALID_FIELD, detail, "/key/generation")
+    unknown = reason is Reason.OUTCOME_UNKNOWN
+    return Origin(raw.file, raw.position, letter["source"], False, attempt, generation, first_sent, unknown, done)
+
+
+def _parts_done(letter: dict[str, Any]) -> tuple[str, ...]:
+    done = letter.get("parts_done", [])
+    if not isinstance(done, list) or not all(isinstance(part, str) for part in done):
+        raise InvalidRecord(Reason.INVALID_FIELD, f"parts_done is a list of texts, not {done!r:.60}", "/parts_done")
+    return tuple(done)
+
+
+def _brief(value: Any) -> str:
+    return value if isinstance(value, str) else f"{value!r:.60}"
+
+
+def _same_api(letter: dict[str, Any], origin: Origin, options: BuildOptions) -> BuildOptions:
+    """An advanced event stays one, or it would be another event beside itself. An event of unclear outcome goes the
+    way it went: the other way would not know it again."""
+    operation = letter.get("operation")
+    if operation == "track_event_v3":
+        return replace(options, events_api="v3")
+    if operation == "track_event_v2" and not origin.definite:
+        return replace(options, events_api="v2")
+    return options
+
+
+def _inner(letter: _Letter, record: bytes) -> Raw:
+    """The record inside the letter, as its source once gave it."""
+    kind, file, position = letter.told["kind"], letter.raw.file, letter.raw.position
+    if letter.told["source"].get("format") == "csv":
+        try:
+            came = jsonio.loads(record)
+        except ValueError as error:
+            raise InvalidRecord(Reason.INVALID_FIELD, f"record cannot be read: {error}", "/record") from None
+        if isinstance(came, dict):
+            return Raw(kind, file, position, "csv", None, _unflattened(came), None, row=came)
+        if isinstance(came, str) and not _is_object(came):
+            return raw_row(kind, file, position, came.encode(), _header(letter.told))
+    return Raw(kind, file, position, "jsonl", _line(record), None, None)
+
+
+def _unflattened(row: dict[str, Any]) -> dict[str, Any]:
+    """The record that a row of CSV stands for. What an editor made no text of is taken as in JSON."""
+    fields = unflatten({name: cell for name, cell in row.items() if isinstance(cell, str)})
+    for name, value in row.items():
+        if isinstance(value, str):
+            continue
+        parent, dot, inner = name.partition(".")
+        if dot and parent in ("attributes", "audiences"):
+            fields[parent] = {**_object(fields.get(parent)), inner: value}
+        elif isinstance(value, dict):
+            fields[name] = {**value, **_object(fields.get(name))}
+        else:
+            fields[name] = value
+    return fields
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _header(letter: dict[str, Any]) -> list[str]:
+    header = letter.get("header")
+    if isinstance(header, list) and header and all(isinstance(name, str) for name in header):
+        return header
+    raise InvalidRecord(
+        Reason.BAD_ROW,
+        "a row of CSV without `header`, the list of its column names: add it, or make an object of column names and"
+        " texts of `record`",
+        "/header",
+    )
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(jsonio.loads(text), dict)
+    except ValueError:
+        return False
+
+
+def _line(record: bytes) -> bytes:
+    """The JSON of a record, or what stands in its text."""
+    if record[:1] != b'"':
+        return record
+    try:
+        return str(jsonio.loads(record)).encode()
+    except ValueError:
+        return record

@@ -1,0 +1,261 @@
+"""The dead letters that are in a subscription, pulled once: each is on disk before it is acknowledged."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from google.api_core import exceptions
+from google.auth.exceptions import GoogleAuthError
+
+from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.decoding.raw import LETTERS
+from beam_talonone.schemas.decoding.shown import of_bytes
+from beam_talonone.talonone.errors import ConfigurationError, Unreachable
+from beam_talonone.transforms.pubsub.client import subscriber_client
+
+LETTERS_FILE, LOG_FILE = "letters-000001.jsonl", "pulled.jsonl"
+
+MOST = 1_000
+PULL_TIMEOUT = 3.0
+EMPTY_PULLS = 3
+"""Pulls in a row that bring nothing, until there is taken to be nothing: one may do so though there are messages."""
+
+LATER = 60.0
+"""Seconds after our beginning, by clocks that may differ: what was published after that is for the next replay."""
+
+CALL_TIMEOUT = 20.0
+OUTAGE = 60.0
+LEAST_LEASE = 10.0
+"""Seconds."""
+
+_WRONG = (
+    exceptions.NotFound, exceptions.Forbidden, exceptions.Unauthorized, exceptions.BadRequest,
+)  # fmt: skip
+
+Notice = Callable[[str], None]
+
+
+class Kept:
+    """What was pulled, in `folder`: the letters, a line each, and a log of it by which a run that is killed goes on.
+
+    Lines of the log: [message id, where its letter ends in the file, ack id], "acknowledged" (all before it),
+    "complete". A letter is there when the log says so: what stands behind it in the file was not acknowledged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.letters = folder / LETTERS_FILE
+        self.known: set[str] = set()
+        """Message ids."""
+        self.unacknowledged: list[str] = []
+        """Ack ids of letters that are on disk."""
+        self.complete = False
+        self._end = 0
+        whole = self._read_log(folder / LOG_FILE)
+        self._file = _open(self.letters, self._end)
+        self._log = _open(folder / LOG_FILE, whole)
+        _sync(folder)
+
+    def add(self, messages: Iterable[tuple[str, bytes, str]]) -> None:
+        """Put (message id, data, ack id) on disk; what is there already is only acknowledged once more."""
+        lines, entries = [], []
+        for message_id, data, ack_id in messages:
+            self.unacknowledged.append(ack_id)
+            if message_id in self.known:
+                continue
+            self.known.add(message_id)
+            lines.append(as_line(data, message_id) + b"\n")
+            self._end += len(lines[-1])
+            entries.append([message_id, self._end, ack_id])
+        _append(self._file, b"".join(lines))
+        self._note(*entries)
+
+    def acknowledged(self) -> None:
+        self.unacknowledged.clear()
+        self._note("acknowledged")
+
+    def completed(self) -> None:
+        self.complete = True
+        self._note("complete")
+
+    def close(self) -> None:
+        os.close(self._file)
+        os.close(self._log)
+
+    def _note(self, *entries: Any) -> None:
+        _append(self._log, b"".join(jsonio.dumps(entry) + b"\n" for entry in entries))
+
+    def _read_log(self, log: Path) -> int:
+        """Take in the log; returns the length of its whole lines."""
+        whole = 0
+        for line in log.read_bytes().splitlines(keepends=True) if log.exists() else ():
+            if not line.endswith(b"\n"):
+                break
+            whole += len(line)
+            match msgspec.json.decode(line):
+                case [message_id, end, ack_id]:
+                    self.known.add(message_id)
+                    self.unacknowledged.append(ack_id)
+                    self._end = end
+                case "acknowledged":
+                    self.unacknowledged.clear()
+                case "complete":
+                    self.complete = True
+        return whole
+
+
+def pull_letters(subscription: str, folder: Path, notice: Notice, *, resumed: bool = False) -> Path:
+    """Pull what is in `subscription` into a file of `folder`, or go on with it; returns the file's path.
+
+    `resumed` waits for what an earlier run may still hold. Raises ConfigurationError for a subscription that cannot
+    be read, Unreachable when Pub/Sub does not answer for a minute; `folder` then has what came before.
+    """
+    with closing(Kept(folder)) as kept:
+        if not kept.complete:
+            with closing(Reader(subscription)) as reader:
+                _pull_all(reader, kept, notice, reader.lease() if resumed else 0.0)
+            kept.completed()
+        return kept.letters
+
+
+def _pull_all(reader: "Reader", kept: Kept, notice: Notice, at_least: float) -> None:
+    notice(f"pulling the dead letters of {reader.subscription}")
+    began, until = time.time(), time.monotonic() + at_least
+    _acknowledge(reader, kept)
+    empty = 0
+    while empty < EMPTY_PULLS or time.monotonic() < until:
+        messages, published = reader.pull()
+        empty = 0 if messages else empty + 1
+        kept.add(messages)
+        _acknowledge(reader, kept)
+        if messages and published > began + LATER:
+            notice("letters go on coming: those published from now on are left for the next replay")
+            break
+    found = len(kept.known)
+    notice(f"{found} messages were pulled" if found else f"there are no dead letters in {reader.subscription}")
+
+
+def _acknowledge(reader: "Reader", kept: Kept) -> None:
+    if kept.unacknowledged:
+        reader.acknowledge(kept.unacknowledged)
+        kept.acknowledged()
+
+
+class Reader:
+    """The calls that pulling takes. Raises ConfigurationError without credentials, and for a subscription that does
+    not exist or may not be read."""
+
+    def __init__(self, subscription: str) -> None:
+        self.subscription = subscription
+        try:
+            self._client = subscriber_client()
+        except (GoogleAuthError, exceptions.GoogleAPIError) as error:
+            raise ConfigurationError(f"{subscription}: no Google credentials: {_in_words(error)}") from None
+
+    def lease(self) -> float:
+        """Seconds that a message stays with whoever pulled it; the least there is where it may not be asked for."""
+        try:
+            found = self._calling(self._client.get_subscription, CALL_TIMEOUT)
+        except exceptions.Forbidden:
+            return LEAST_LEASE
+        except _WRONG as error:
+            raise self._cannot_read(error) from None
+        return max(LEAST_LEASE, float(found.ack_deadline_seconds))
+
+    def pull(self) -> tuple[list[tuple[str, bytes, str]], float]:
+        """(message id, data, ack id) of messages that are there, and when the first of them was published, in seconds
+        since 1970. None after PULL_TIMEOUT seconds."""
+        try:
+            answer = self._calling(self._pull, PULL_TIMEOUT)
+        except _WRONG as error:
+            raise self._cannot_read(error) from None
+        pulled = () if answer is None else answer._pb.received_messages
+        published = min((one.message.publish_time.ToMicroseconds() / 1e6 for one in pulled), default=0.0)
+        return [(one.message.message_id, one.message.data, one.ack_id) for one in pulled], published
+
+    def _pull(self, **more: Any) -> Any:
+        try:
+            return self._client.pull(max_messages=MOST, **more)
+        except exceptions.DeadlineExceeded:
+            return None
+
+    def acknowledge(self, ack_ids: Sequence[str]) -> None:
+        for first in range(0, len(ack_ids), MOST):
+            ids = list(ack_ids[first : first + MOST])
+            try:
+                self._calling(self._client.acknowledge, CALL_TIMEOUT, ack_ids=ids)
+            except exceptions.BadRequest:
+                continue  # a lease that is over, where delivery is exactly once: it comes again, and is known
+            except _WRONG as error:
+                raise self._cannot_read(error) from None
+
+    def close(self) -> None:
+        self._client.transport.close()
+
+    def _calling(self, call: Callable[..., Any], timeout: float, **more: Any) -> Any:
+        """What `call` answers; a passing failure is tried again for a while. Raises Unreachable after that, and what
+        is no passing failure."""
+        until, pause = time.monotonic() + OUTAGE, 0.5
+        while True:
+            try:
+                return call(subscription=self.subscription, retry=None, timeout=timeout, **more)
+            except _WRONG:
+                raise
+            except exceptions.GoogleAPIError as error:
+                if time.monotonic() > until:
+                    said = f"{self.subscription} cannot be read: {_in_words(error)}; go on with --resume"
+                    raise Unreachable(said) from None
+            time.sleep(pause)
+            pause = min(2 * pause, 10.0)
+
+    def _cannot_read(self, error: Exception) -> ConfigurationError:
+        if isinstance(error, exceptions.NotFound):
+            return ConfigurationError(f"there is no subscription {self.subscription}")
+        return ConfigurationError(f"{self.subscription} cannot be read: {_in_words(error)}")
+
+
+def check_subscription(subscription: str) -> None:
+    """Raises ConfigurationError where `subscription` does not exist."""
+    with closing(Reader(subscription)) as reader:
+        reader.lease()
+
+
+def as_line(data: bytes, message_id: str) -> bytes:
+    """A message as one line that stands for it: JSON in one line, and what is no such line as a letter around it."""
+    if data and b"\n" not in data and b"\r" not in data and not data.isspace():
+        return data
+    try:
+        return jsonio.one_line(data)
+    except ValueError:
+        found = of_bytes(data)
+        return jsonio.dumps(
+            {"kind": LETTERS, "record": found.record, "source": {"message_id": message_id}, **found.marks()}
+        )
+
+
+def _open(path: Path, size: int) -> int:
+    """Open a file to append to it, cut to `size`: what stands behind that was being written when a run was killed."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.ftruncate(file, size)
+    return file
+
+
+def _append(file: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(file, data) :]
+    os.fsync(file)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
+def _in_words(error: Exception) -> str:
+    said = str(getattr(error, "message", None) or error).strip().splitlines()
+    return f"{type(error).__name__}: {said[0][:300]}" if said else type(error).__name__

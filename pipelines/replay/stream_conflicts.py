@@ -1,0 +1,107 @@
+"""What a stream has sent since one of its records was refused, as its state folder tells; also while it runs."""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from beam_talonone.pipelines.replay.conflicts import ERASE, OWN, PROFILE, SESSION
+from beam_talonone.pipelines.streaming.state_folder import LOG, MANIFEST, STORE
+from beam_talonone.schemas.reasons import Reason, Stage
+from beam_talonone.talonone.ordering.sequencer import Order
+from beam_talonone.talonone.requests.outcome import End, Outcome
+from beam_talonone.talonone.requests.supersede import Change, without
+from beam_talonone.talonone.requests.work import Key, Work
+from beam_talonone.talonone.state.store import Marks, Store
+from beam_talonone.talonone.state.write_ahead_log import entries
+
+REPLAYS = "replays.sqlite"
+"""In the state folder: what replays of the stream's letters did, in the shape of a job's spool."""
+
+PORTION = 200
+"""Records noted at once: a stream that runs waits meanwhile."""
+
+
+class Sent:
+    """What was sent by a stream. The newest of it may not have reached the store, but only the log."""
+
+    def __init__(self, store: Store, log: Store) -> None:
+        self._stores = (log, store)
+
+    def fate(self, work: Work) -> Work | Outcome:
+        """What is left to be sent of `work`, or why nothing is."""
+        content = next((known for store in self._stores if (known := store.content(work.identity)) is not None), None)
+        if content is None:
+            left = self._left_of(work)
+            return Outcome(End.SUPERSEDED) if left is None else left
+        if content == work.content:
+            return Outcome(End.DUPLICATE)
+        detail = "another record with this id was applied"
+        return Outcome(End.DEAD, Reason.ID_REUSED.value, detail, stage=Stage.VALIDATE)
+
+    def _left_of(self, work: Work) -> Work | None:
+        does, order = {part.request.operation for part in work.parts}, work.order()
+        if SESSION in does and any(self._since(order, ("order", session)) for session in work.sessions):
+            return None
+        if work.kind == "calls" and any(self._since(order, key) for key in work.others if key[0] in OWN):
+            return None
+        changes = {profile: self._changes(order, profile) for profile in work.profiles}
+        erased = [any(change.erases for change in found) for found in changes.values()]
+        if work.kind != "returns" and ERASE not in does and erased and all(erased):
+            return None
+        if work.kind == "profiles" or (does & PROFILE and len(changes) == 1):
+            return without(work, changes[work.profiles[0]])
+        return work
+
+    def _since(self, order: Order, key: Key) -> bool:
+        return any((last := store.last_of(key)) is not None and last > order for store in self._stores)
+
+    def _changes(self, order: Order, customer: str) -> list[Change]:
+        return [change for store in self._stores for change in store.newer_changes(customer, order)]
+
+
+@contextmanager
+def sent_by(state: Path) -> Iterator[Sent]:
+    """What the stream of the state folder `state` has sent by now."""
+    log = _told_by(state / LOG)  # first: what leaves the log is in the store by then
+    with closing(log), closing(Store(state / STORE)) as store:
+        yield Sent(store, log)
+
+
+def note_applied(state: Path, works: Sequence[Work]) -> None:
+    """Let the stream know what a replay has applied: a repeat is a duplicate, what is older overwrites nothing."""
+    with closing(Store(state / STORE)) as store:
+        for first in range(0, len(works), PORTION):
+            store.begin()
+            for work in works[first : first + PORTION]:
+                store.ended(work, time.time())
+                store.sent(work, time.time())
+            store.commit()
+
+
+def no_stream_in(state: Path, base_url: str) -> str | None:
+    """Why nothing can be asked of `state` by a replay to `base_url`; None where it can."""
+    if not (state / STORE).exists():
+        return f"there is no state of a stream in {state}"
+    try:
+        manifest = json.loads((state / MANIFEST).read_text())
+    except (OSError, ValueError):
+        return f"{state / MANIFEST} cannot be read"
+    other = str(manifest.get("--base-url")) if isinstance(manifest, dict) else ""
+    same = other.rstrip("/") == base_url.rstrip("/")
+    return None if same else f"{state} is of a stream to {other}, not to {base_url}"
+
+
+def _told_by(log: Path) -> Store:
+    """What a log says to remember (see talonone.state.write_ahead_log). It may be written to meanwhile."""
+    found = Store()
+    for _, entry in entries(log):
+        match entry:
+            case ["v", marks, at]:
+                found.note(msgspec.convert(marks, Marks), at)
+            case ["d", identity, content, at]:
+                found.note_end(bytes.fromhex(identity), bytes.fromhex(content), at)
+    return found

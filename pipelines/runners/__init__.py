@@ -1,0 +1,1 @@
+"""The engines that run pipelines, and their settings: DirectRunner, Prism, Dataflow."""

@@ -1,0 +1,169 @@
+"""Prism, the engine of local streams: found, started, and never left behind."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from beam_talonone.pipelines.runners.runner import runner_name
+from beam_talonone.talonone.errors import ConfigurationError, StopRun
+
+START_TIMEOUT = 30.0
+YEARS = 10 * 365 * 86_400
+
+_STARTER = """
+import ctypes, os, signal, sys
+PR_SET_PDEATHSIG = 1
+parent, command = int(sys.argv[1]), sys.argv[2:]
+ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+if os.getppid() != parent:  # it ended before we could ask
+    sys.exit(1)
+try:
+    os.execv(command[0], command)
+except OSError as error:
+    sys.exit(f"{command[0]}: {error.strerror}")
+"""
+"""What becomes the engine: the request outlives the exec."""
+
+
+def prism_binary(location: str | None) -> str | None:
+    """The Prism to run: `location`, else one on PATH, else ~/go/bin/prism; None when Beam is to download it.
+
+    Raises ConfigurationError when `location` is a path without a program.
+    """
+    if location is not None:
+        if "://" in location:
+            return None
+        if not os.access(location, os.X_OK) or Path(location).is_dir():
+            raise ConfigurationError(f"--prism-location {location} is no program")
+        return os.path.abspath(location)  # a bare name would be looked for on PATH
+    home = Path.home() / "go" / "bin" / "prism"
+    return shutil.which("prism") or (str(home) if os.access(home, os.X_OK) else None)
+
+
+def is_ours(options: Any) -> bool:
+    """Whether Beam's options mean a Prism that is started here, with the steps in this process."""
+    from apache_beam.options.pipeline_options import PortableOptions
+
+    portable = options.view_as(PortableOptions)
+    loopback = (portable.environment_type or "LOOPBACK").upper() == "LOOPBACK"
+    return runner_name(options).lower() == "prismrunner" and loopback and not portable.job_endpoint
+
+
+def find_prism(options: Any) -> None:
+    """Let Beam run the Prism that a stream would. Raises ConfigurationError when what is named is no program."""
+    from apache_beam.options.pipeline_options import PrismRunnerOptions
+
+    if runner_name(options).lower() == "prismrunner":
+        prism = options.view_as(PrismRunnerOptions)
+        prism.prism_location = prism_binary(prism.prism_location) or prism.prism_location
+
+
+@contextmanager
+def prism_for(options: Any, log: str | None) -> Iterator["Prism"]:
+    """A Prism of our own runs meanwhile, for pipelines with these options of Beam's. `log` takes what it says."""
+    from apache_beam.options.pipeline_options import PrismRunnerOptions
+
+    location = options.view_as(PrismRunnerOptions).prism_location
+    made = None if log is not None else tempfile.TemporaryDirectory(prefix="talonone-prism-")
+    with made or nullcontext() as folder:
+        prism = Prism(options, location, Path(log or f"{folder}/prism.log"))
+        try:
+            prism.serve(options)
+            yield prism
+        finally:
+            prism.stop()
+
+
+class Prism:
+    """A Prism process of our own. It is started in a session of its own, so that a Ctrl-C at the terminal reaches us
+    alone and the stream can drain; and it dies with the thread that started it, whatever kills that."""
+
+    def __init__(self, options: Any, location: str | None, log: Path) -> None:
+        """`options` are Beam's, `log` takes what Prism says. To be called in the main thread, with which it dies.
+        Raises StopRun when it does not come up."""
+        from apache_beam.options.pipeline_options import PrismRunnerOptions
+        from apache_beam.runners.portability.prism_runner import PrismJobServer
+
+        found = prism_binary(location)
+        settings = options.view_as(PrismRunnerOptions)
+        settings.prism_location = found or location
+        settings.prism_log_level = "warn"
+        try:
+            command, self.endpoint = PrismJobServer(options).subprocess_cmd_and_endpoint()
+        except Exception as error:
+            raise StopRun(
+                f"there is no Prism, and it cannot be downloaded ({_first_line(error)}): give --prism-location, or"
+                f" `go install github.com/apache/beam/sdks/v2/go/cmd/prism@v{version('apache-beam')}`"
+            ) from None
+        self._log = log
+        words = _dying_with_us([str(word) for word in command])
+        try:
+            with log.open("wb") as says:
+                self._process = subprocess.Popen(
+                    words, stdin=subprocess.DEVNULL, stdout=says, stderr=says, start_new_session=True
+                )  # fmt: skip
+        except OSError as error:
+            raise StopRun(f"Prism did not start: {error.filename}: {error.strerror}") from None
+        self._wait_until_it_listens()
+
+    def serve(self, options: Any) -> None:
+        """Let pipelines with these options of Beam's run here, their steps in this process, for however long."""
+        from apache_beam.options.pipeline_options import PortableOptions
+
+        portable = options.view_as(PortableOptions)
+        portable.job_endpoint = self.endpoint
+        portable.environment_type = "LOOPBACK"
+        portable.job_server_timeout = YEARS  # else it ends after five minutes
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ended(self, within: float = 0.0) -> int | None:
+        """Its exit code; None when it still runs after so many seconds. Its connections break before it has ended."""
+        with suppress(subprocess.TimeoutExpired):
+            return self._process.wait(within)
+        return None
+
+    def stop(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()  # it keeps nothing that is to be saved
+        self._process.wait()
+
+    def _wait_until_it_listens(self) -> None:
+        host, port = self.endpoint.rsplit(":", 1)
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                socket.create_connection((host, int(port)), 1.0).close()
+            except OSError:
+                time.sleep(0.02)
+            else:
+                return
+        self.stop()
+        said = self._log.read_text(errors="replace").strip().splitlines()
+        raise StopRun(f"Prism did not start: {said[-1][:300] if said else 'it says nothing'}")
+
+
+def _dying_with_us(command: list[str]) -> list[str]:
+    """The command, started by a few lines that ask the kernel to kill it when we end, whatever ends us.
+
+    They run in a process of their own: code between fork and exec in ours could wait for ever for a lock that another
+    thread of ours has, of gRPC for example.
+    """
+    if sys.platform != "linux" or not sys.executable:
+        return command
+    return [sys.executable, "-I", "-S", "-c", _STARTER, str(os.getpid()), *command]
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

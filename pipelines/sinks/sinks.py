@@ -1,0 +1,236 @@
+"""Where the dead letters and results of a stream go: lines of JSON in a folder, or messages of a topic."""
+
+import json
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from beam_talonone.schemas import jsonio
+from beam_talonone.talonone.errors import ConfigurationError, StopRun
+
+_PATH = re.compile(
+    r"projects/(?:[a-z0-9.-]+:)?(?:[a-z](?:[a-z0-9-]{0,28}[a-z0-9])?|[0-9]+)"
+    r"/(?P<what>topics|subscriptions)/(?!goog)[A-Za-z][A-Za-z0-9_.~+%-]{2,254}"
+)
+"""A project is known by its id or its number. An emulator also takes ids that are shorter than the real six."""
+
+LARGEST = 64 * 1024 * 1024
+OLDEST = 3600.0
+"""Bytes and seconds after which a folder's file is followed by a new one: what is finished can be moved away."""
+
+RECENT = 86_400.0
+"""Seconds: files that were written to since then may tell of messages that come again."""
+
+STREAM = "stream.json"
+"""Stands beside a stream's letters and tells whose they are."""
+
+Notice = Callable[[str], None]
+
+
+class Sink(Protocol):
+    """Takes lines, from any thread. `failure` is why it will never write them: a thread of it has ended."""
+
+    @property
+    def failure(self) -> StopRun | None: ...
+
+    def write(self, line: dict[str, Any], attributes: dict[str, str], then: Callable[[], None]) -> None:
+        """Write a line. `then` is called exactly once, by any thread, when the line is safely written."""
+
+    def close(self) -> int:
+        """Wait some seconds for what is under way; returns how many lines were not written."""
+
+
+def is_topic(path: str) -> bool:
+    """True for `projects/P/topics/T`, with names that can be."""
+    return _kind(path) == "topics"
+
+
+def is_subscription(path: str) -> bool:
+    """True for `projects/P/subscriptions/S`, with names that can be."""
+    return _kind(path) == "subscriptions"
+
+
+def _kind(path: str) -> str | None:
+    match = _PATH.fullmatch(path)
+    return None if match is None else match["what"]
+
+
+def sink_for(where: str, name: str, notice: Notice) -> Sink:
+    """The sink at `where`, a topic or a folder, for `name` (`dead-letters`, `results`: also the option's name).
+
+    `notice` is told what a person should know, by any thread. Raises ConfigurationError for what is neither, and for
+    a folder that cannot be written to.
+    """
+    option = f"--{name} {where}"
+    if is_topic(where):
+        from beam_talonone.pipelines.sinks.topic import TopicSink  # the client of Pub/Sub takes a second to import
+
+        return TopicSink(where, name.replace("-", " "), notice)
+    if is_subscription(where):
+        raise ConfigurationError(f"{option} is a subscription: name its topic, projects/P/topics/T, or a folder")
+    if where.startswith("projects/"):
+        raise ConfigurationError(f"{option} is no topic: give projects/P/topics/T, or for a folder ./{where}")
+    if "://" in where:
+        raise ConfigurationError(f"{option} is neither a topic nor a folder of this machine")
+    folder = Path(where)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{option} cannot be made: {error.strerror}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"{option} cannot be written to")
+    return FolderSink(folder, name)
+
+
+class FolderSink:
+    """Appends lines to `folder/NAME-<start of the process, UTC>-<pid>.jsonl`, each with one write: a process that is
+    killed leaves at most its last line torn. Files that follow have a number behind.
+
+    A line is with the operating system when `write` returns: it survives the end of the process, by whatever cause.
+    `write` raises OSError when the disk is full; nothing of the line is left then. `clock` gives seconds since 1970.
+    """
+
+    failure: StopRun | None = None
+
+    def __init__(self, folder: Path, name: str, clock: Callable[[], float] = time.time) -> None:
+        self._folder, self._clock = folder, clock
+        began = datetime.fromtimestamp(_process_start(), UTC).strftime("%Y%m%dT%H%M%SZ")
+        self._stem = f"{name}-{began}-{os.getpid()}"
+        self._lock = threading.Lock()
+        self._number = 0
+        self._file = -1
+        self._path = folder
+        self._size = 0
+        self._since = 0.0
+
+    def write(self, line: dict[str, Any], attributes: dict[str, str], then: Callable[[], None]) -> None:
+        """See Sink. A file has no place for `attributes`; the line says the same."""
+        data = jsonio.dumps(line) + b"\n"
+        with self._lock:
+            self._turn_over()
+            self._append(data)
+        then()
+
+    def close(self) -> int:
+        with self._lock:
+            self._end_file()
+        return 0
+
+    def _turn_over(self) -> None:
+        """End a file that is large or old, or that was moved away: whoever moved it has read it by now."""
+        if self._file < 0:
+            self._begin_file()
+        elif self._size >= LARGEST or self._clock() - self._since >= OLDEST or not self._is_there():
+            self._end_file()
+            self._begin_file()
+
+    def _is_there(self) -> bool:
+        try:
+            return os.path.samestat(os.stat(self._path), os.fstat(self._file))
+        except FileNotFoundError:
+            return False
+
+    def _begin_file(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        while self._file < 0:
+            self._number += 1
+            follows = "" if self._number == 1 else f"_{self._number:04d}"  # sorts behind the first
+            self._path = self._folder / f"{self._stem}{follows}.jsonl"
+            try:  # processes of two containers may have the same pid and start
+                self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+            except FileExistsError:
+                continue
+        self._size, self._since = 0, self._clock()
+
+    def _append(self, data: bytes) -> None:
+        left = data
+        try:
+            while left:
+                left = left[os.write(self._file, left) :]
+        except OSError:
+            os.ftruncate(self._file, self._size)
+            raise
+        self._size += len(data)
+
+    def _end_file(self) -> None:
+        if self._file >= 0:
+            os.fsync(self._file)
+            os.close(self._file)
+            self._file = -1
+
+
+def _process_start() -> float:
+    """Seconds since 1970; where the system does not tell, now."""
+    try:
+        since_boot = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + since_boot / os.sysconf("SC_CLK_TCK")
+    except (OSError, AttributeError, ValueError, IndexError):
+        return time.time()
+
+
+class _Source(msgspec.Struct):
+    subscription: str
+    message_id: str
+
+
+class _Line(msgspec.Struct):
+    source: _Source
+
+
+def message_ids(folder: Path, name: str) -> set[tuple[str, str]]:
+    """(subscription, message id) of the messages that the lines of a FolderSink `name` in `folder` came from.
+
+    Of the files of the last day, at most their last 64 MiB. After a restart, a message that comes again though its
+    letter was written is known by this. What is no such line, or was torn by a kill, is left out.
+    """
+    decoder = msgspec.json.Decoder(_Line)
+    found = set()
+    for line in _last_lines(folder, name):
+        try:
+            source = decoder.decode(line).source
+        except (msgspec.DecodeError, UnicodeError):
+            continue
+        found.add((source.subscription, source.message_id))
+    return found
+
+
+def _last_lines(folder: Path, name: str) -> Iterator[bytes]:
+    """The newest file comes first."""
+    left = LARGEST
+    known = [(path.stat(), path) for path in folder.glob(f"{name}-*.jsonl") if path.is_file()]
+    recent = [(stat, path) for stat, path in known if stat.st_mtime > time.time() - RECENT]
+    for stat, path in sorted(recent, key=lambda one: one[0].st_mtime, reverse=True):
+        if left <= 0:
+            return
+        with path.open("rb") as lines:
+            if stat.st_size > left:
+                lines.seek(stat.st_size - left - 1)
+                lines.readline()
+            yield from lines
+        left -= stat.st_size
+
+
+def say_whose(folder: Path, state: Path | None, job: str) -> None:
+    """Write beside a stream's letters which stream they are of: a replay then asks its store, which is in `state`,
+    what was sent since. None where there is no store."""
+    whose = {"state": None if state is None else str(state.resolve()), "job": job}
+    half = folder / f"{STREAM}.{os.getpid()}.part"
+    half.write_text(json.dumps(whose) + "\n")
+    half.replace(folder / STREAM)
+
+
+def whose(folder: Path) -> Path | None:
+    """The state folder of the stream whose letters are in `folder`, where that is told and there."""
+    try:
+        told = json.loads((folder / STREAM).read_text())
+    except (OSError, ValueError):
+        return None
+    state = told.get("state") if isinstance(told, dict) else None
+    return Path(state) if isinstance(state, str) and Path(state).is_dir() else None

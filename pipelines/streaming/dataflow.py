@@ -1,0 +1,98 @@
+"""The graph of a stream on Dataflow: its own source and sinks of Pub/Sub, and keyed state between them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.io.gcp.pubsub import PubsubMessage
+
+from beam_talonone.pipelines.backfill.options import KINDS
+from beam_talonone.pipelines.sinks.sinks import is_topic
+from beam_talonone.pipelines.sinks.topic import MOST_BYTES, fitting
+from beam_talonone.pipelines.streaming.options import StreamOptions
+from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.streaming.keyed_processor import Rules
+from beam_talonone.transforms.pubsub.message import Received
+from beam_talonone.transforms.sink.keyed import SendInOrder
+from beam_talonone.transforms.sources.messages import PrepareMessages
+
+
+def dataflow_graph(pipeline: beam.Pipeline, options: StreamOptions) -> None:
+    """subscriptions -> records -> lanes -> topics, in steps whose names never change: a job that runs can be updated.
+
+    Each worker process sends with an engine of its own, at `options.rate`: its share of the job's.
+    Raises ConfigurationError where dead letters or results go to anything but a topic, and for names that Beam does
+    not take, and for --max-dead-letters.
+    """
+    if options.max_dead_letters is not None:
+        raise ConfigurationError(
+            "--max-dead-letters stops a stream on this machine alone: on Dataflow nothing can stop the reading. Watch"
+            " the counters dead_lettered of the job instead, and drain it"
+        )
+    letters = _sink("--dead-letters", options.dead_letters)
+    results = None if options.results is None else _sink("--results", options.results)
+    config = options.engine_config()
+    received = [_read(pipeline, kind, options.subscriptions[kind]) for kind in KINDS if kind in options.subscriptions]
+    written = (
+        received
+        | "All messages" >> beam.Flatten()
+        | "Prepare" >> beam.ParDo(PrepareMessages(options.kinds(), options.build_options(), options.reading()))
+        | "Send in order" >> SendInOrder(config, options.send_options(), _rules(options), options.job)
+    )
+    _write(written.dead_letters, "dead letters", letters, options.job)
+    if results is not None:
+        _write(written.applied, "results", results, options.job)
+
+
+def _read(pipeline: beam.Pipeline, kind: str, subscription: str) -> Any:
+    try:
+        source = beam.io.ReadFromPubSub(subscription=subscription, with_attributes=True)
+    except ValueError as error:
+        raise ConfigurationError(f"--{kind} {subscription}: {error}") from None
+    return pipeline | f"Read {kind}" >> source | f"Receive {kind}" >> beam.ParDo(Receive(subscription))
+
+
+def _rules(options: StreamOptions) -> Rules:
+    looks = max(0.1, options.rate / 10)
+    return Rules(options.settle, options.wait_for_order, options.remember, looks)
+
+
+def _sink(option: str, where: str | None) -> beam.PTransform:
+    """Beam's sink for the topic that an option names."""
+    if where is None:
+        raise ConfigurationError(
+            f"{option} projects/P/topics/T is needed on Dataflow: it has no folder to put them in"
+        )
+    if not is_topic(where):
+        raise ConfigurationError(
+            f"{option} {where}: on Dataflow it must be a topic, projects/P/topics/T; folders go with their workers"
+        )
+    try:
+        return beam.io.WriteToPubSub(where, with_attributes=True)
+    except ValueError as error:
+        raise ConfigurationError(f"{option} {where}: {error}") from None
+
+
+def _write(lines: Any, what: str, sink: beam.PTransform, job: str) -> None:
+    as_messages = beam.Map(as_message, job).with_output_types(PubsubMessage)
+    messages = lines | f"{what.capitalize()} as messages" >> as_messages
+    _ = messages | f"Write {what}" >> sink
+
+
+class Receive(beam.DoFn):  # type: ignore[misc]
+    """Beam's PubsubMessage -> Received. Dataflow acknowledges, so there is nothing to do it with."""
+
+    def __init__(self, subscription: str) -> None:
+        self._subscription = subscription
+
+    def process(self, message: PubsubMessage, at: Any = beam.DoFn.TimestampParam) -> Iterator[Received]:
+        yield Received(
+            self._subscription, message.message_id or "", message.data or b"", dict(message.attributes or {}),
+            message.ordering_key or "", float(at), "",
+        )  # fmt: skip
+
+
+def as_message(line: dict[str, Any], job: str) -> PubsubMessage:
+    """A dead letter or a result for a topic. A line that is too long for Pub/Sub is cut, and says so."""
+    named = {"kind": line["kind"], "reason": line.get("reason"), "job": job}
+    return PubsubMessage(fitting(line, MOST_BYTES), {name: str(value) for name, value in named.items() if value})

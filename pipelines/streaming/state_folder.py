@@ -1,0 +1,111 @@
+"""The folder of a local stream (`--state`): who uses it, and whether the last one ended in order."""
+
+import fcntl
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from beam_talonone.pipelines.backfill.output_folder import write_whole
+from beam_talonone.talonone.errors import ConfigurationError
+
+MANIFEST, STORE, LOG, UNCLEAN, ENDS = "stream.json", "store.sqlite", "log.jsonl", "running", "ends.json"
+
+
+@dataclass
+class StateFolder:
+    """Open and locked. `unclean` is True when the process before this one did not end in order."""
+
+    root: Path
+    unclean: bool
+    _lock: int
+
+    @property
+    def store(self) -> Path:
+        return self.root / STORE
+
+    @property
+    def log(self) -> Path:
+        return self.root / LOG
+
+    @property
+    def dead_letters(self) -> Path:
+        """Where dead letters go when nobody says otherwise."""
+        return self.root / "dead-letters"
+
+    def last_ends(self) -> dict[str, str]:
+        """How the last records of each kind ended, as LastEnds keeps it; nothing where none is kept.
+
+        Raises ConfigurationError when the file is damaged.
+        """
+        path = self.root / ENDS
+        try:
+            kept = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except ValueError:
+            kept = None
+        if not isinstance(kept, dict) or not all(
+            isinstance(ends, str) and not set(ends) - {"0", "1"} for ends in kept.values()
+        ):
+            raise ConfigurationError(
+                f"{path} is damaged: delete it. It only tells how many of the last records were dead letters, for"
+                " --max-dead-letters"
+            )
+        return kept
+
+    def keep_last_ends(self, ends: dict[str, str]) -> None:
+        """What `last_ends` gives to the next process."""
+        write_whole(self.root / ENDS, json.dumps(ends).encode())
+
+    def begins(self) -> None:
+        """Messages are about to be read: from now on the end is to be an orderly one."""
+        (self.root / UNCLEAN).write_text(f"{os.getpid()}\n")
+
+    def ended_in_order(self) -> None:
+        (self.root / UNCLEAN).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        os.close(self._lock)
+
+
+def open_state(root: Path, base_url: str) -> StateFolder:
+    """Take the folder. Raises ConfigurationError when it cannot be had, when another process is at work in it, or
+    when it belongs to a stream to another deployment: what was sent there tells nothing of this one."""
+    if ":/" in str(root):
+        raise ConfigurationError(f"--state {root} is no folder of this machine: what it holds must survive a crash")
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)  # what records hold is in it
+        lock = os.open(root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise ConfigurationError(f"--state {root} cannot be had: {error.strerror}") from None
+    try:
+        return _locked(root, base_url, lock)
+    except BaseException:
+        os.close(lock)
+        raise
+
+
+def _locked(root: Path, base_url: str, lock: int) -> StateFolder:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise ConfigurationError(f"--state {root}: another stream is at work in it") from None
+    before = _deployment(root / MANIFEST)
+    if before is None:
+        half = root / f"{MANIFEST}.part"
+        half.write_text(json.dumps({"--base-url": base_url}) + "\n")
+        half.replace(root / MANIFEST)
+    elif before != base_url:
+        raise ConfigurationError(f"--state {root} belongs to a stream to {before}, not to {base_url}")
+    return StateFolder(root, (root / UNCLEAN).exists(), lock)
+
+
+def _deployment(manifest: Path) -> str | None:
+    """The base URL of the stream that a folder belongs to, None when it is a new one."""
+    try:
+        return str(json.loads(manifest.read_text())["--base-url"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        raise ConfigurationError(f"{manifest} is not as a stream leaves it: is --state its folder?") from None

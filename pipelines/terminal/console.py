@@ -1,0 +1,112 @@
+"""What a person at the terminal sees of a run: notices, progress, and the account at its end. All on stderr."""
+
+import shlex
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from beam_talonone.pipelines.backfill.options import BackfillOptions
+from beam_talonone.pipelines.backfill.report import account
+from beam_talonone.pipelines.backfill.slices import Tally
+from beam_talonone.pipelines.terminal.logs import notice, stderr_console
+
+LINE_EVERY = 10.0
+
+
+class Run(Protocol):
+    """What is shown of a run while it goes on."""
+
+    tally: Tally
+    total: int
+    already: int
+    doing: str
+    """What it does, and with what: "sending", "records sent"."""
+    done: str
+
+    def run(self) -> dict[str, Any]: ...
+
+
+def run_with_progress(
+    make: Callable[[BackfillOptions, Callable[[str], None]], Run],
+    options: BackfillOptions,
+    *,
+    replayable: bool = False,
+) -> int:
+    """Run a job with its progress shown; returns the exit code: 3 when there are dead letters, else 0.
+
+    With `replayable` the end names the command that sends the dead letters again.
+    """
+    console = stderr_console()
+    work = make(options, lambda text: console.print(f"beam-talonone: {text}", soft_wrap=True))
+    with ProgressShown(console, work):
+        report = work.run()
+    for line in account(report):
+        console.print(line, soft_wrap=True)
+    console.print(f"the full account: {options.output / 'report.json'}", soft_wrap=True)
+    if exit_code(report):
+        console.print(f"what was not applied, and why: {options.output / 'dead-letters'}", soft_wrap=True)
+        if replayable:
+            letters = shlex.quote(f"{options.output / 'dead-letters'}/*.jsonl")
+            console.print(f"once corrected: beam-talonone replay {letters} --output NEW_FOLDER", soft_wrap=True)
+    return exit_code(report)
+
+
+def notices() -> Callable[[str], None]:
+    """Tells lines to the person at the terminal."""
+    console = stderr_console()
+    return lambda text: console.print(f"beam-talonone: {text}", soft_wrap=True)
+
+
+def exit_code(report: dict[str, Any]) -> int:
+    return 3 if any(counts["dead_lettered"] for counts in report["kinds"].values()) else 0
+
+
+class ProgressShown(AbstractContextManager["ProgressShown"]):
+    """Shows progress from a thread of its own, as Beam keeps the main one: a bar, or a line now and then in logs."""
+
+    def __init__(self, console: Console, run: Run) -> None:
+        self._console = console
+        self._run = run
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._show, daemon=True)
+
+    def __enter__(self) -> "ProgressShown":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _show(self) -> None:
+        if self._console.is_terminal:
+            self._bar()
+        else:
+            self._lines()
+
+    def _bar(self) -> None:
+        columns = (TextColumn(self._run.doing), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"))
+        with Progress(*columns, TimeRemainingColumn(), console=self._console, transient=True) as bar:
+            task = bar.add_task(self._run.doing, total=None, speed="")
+            began: float | None = None
+            while not self._ended.wait(0.2):
+                ended = self._run.tally.ended
+                if ended and began is None:
+                    began = time.monotonic()
+                seconds = time.monotonic() - began if began else 0.0
+                speed = f"{ended / seconds:,.0f}/s" if seconds > 1 else ""
+                bar.update(task, total=self._run.total or None, completed=self._run.already + ended, speed=speed)
+
+    def _lines(self) -> None:
+        while not self._ended.wait(LINE_EVERY):
+            if self._run.total:
+                done = self._run.already + self._run.tally.ended
+                notice(f"{done:,} of {self._run.total:,} {self._run.done}, {self._run.tally.dead:,} dead letters")

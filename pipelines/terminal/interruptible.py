@@ -1,0 +1,47 @@
+"""Waiting for what may hang, on a network or a file: a signal ends it soon, and the person is told."""
+
+import concurrent.futures
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from beam_talonone.pipelines.terminal.logs import notice
+from beam_talonone.pipelines.terminal.stopping import STOP, Stop
+
+T = TypeVar("T")
+
+SAY_AFTER = 5.0
+"""Seconds."""
+
+LOOK_EVERY = 0.2
+
+
+def interruptible(
+    work: Callable[[], T], doing: str | None, say: Callable[[str], None] = notice, *,
+    stop: Stop = STOP, patience: float = 0.0, then: str = "",
+) -> T:  # fmt: skip
+    """What `work` returns or raises, which is run in a thread of its own: libraries swallow what a signal raises.
+
+    Once the end is asked for, `work` has `patience` seconds to end by itself; Interrupted is raised then, whatever
+    came of it, and `then` stands at the end of what it says. `doing` is told once it takes long, unless it is None.
+    """
+    done: concurrent.futures.Future[T] = concurrent.futures.Future()
+    threading.Thread(target=_run, args=(work, done), name="interruptible", daemon=True).start()
+    waited = 0.0
+    while not concurrent.futures.wait([done], LOOK_EVERY).done:
+        if stop.signal is not None:
+            if not concurrent.futures.wait([done], patience).done:
+                stop.abandoned = True
+            break
+        waited += LOOK_EVERY
+        if doing is not None and waited - LOOK_EVERY < SAY_AFTER <= waited:
+            say(f"still {doing}: no answer yet (gs:// needs `gcloud auth application-default login`)")
+    stop.check(then)
+    return done.result()
+
+
+def _run(work: Callable[[], T], done: "concurrent.futures.Future[T]") -> None:
+    try:
+        done.set_result(work())
+    except BaseException as error:  # whoever waits gets it
+        done.set_exception(error)

@@ -1,0 +1,124 @@
+"""What the commands write on stderr: text for a person, or a JSON object a line with TALONONE_LOG_FORMAT=json."""
+
+import contextlib
+import json
+import logging
+import os
+import sys
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, TextIO, cast
+
+from rich.console import Console
+from rich.text import Text
+
+from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.http.api_key import without_keys
+from beam_talonone.talonone.telemetry.logs import error_fields, printable, say
+
+log = logging.getLogger(__name__)
+
+FORMAT = "TALONONE_LOG_FORMAT"
+
+
+def as_json() -> bool:
+    """Whether JSON lines are asked for."""
+    return os.environ.get(FORMAT, "").strip().lower() == "json"
+
+
+def set_up(debug: bool) -> None:
+    """Let the process's logging write to stderr: as text errors alone, as JSON all of ours from INFO on and Beam's
+    warnings. With `debug` all from INFO on. Raises ConfigurationError for a format that is neither text nor JSON."""
+    name = os.environ.get(FORMAT, "").strip()
+    if name.lower() not in ("", "text", "json"):
+        raise ConfigurationError(f"{FORMAT} is text or json, not {name!r}")
+    handler = logging.StreamHandler()
+    if as_json():
+        handler.setFormatter(JsonLines())
+        logging.basicConfig(level=logging.INFO, handlers=[handler])
+        logging.getLogger("apache_beam").setLevel(logging.INFO if debug else logging.WARNING)
+        return
+    handler.setFormatter(TextLines("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO if debug else logging.ERROR, handlers=[handler])
+    if not debug:
+        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+
+
+def quiet_threads() -> None:
+    """Threads of Beam and gRPC that end with their engine have nothing to say to a person: what ended it is told by
+    us."""
+    threading.excepthook = _ended
+
+
+def _ended(failed: threading.ExceptHookArgs) -> None:
+    say(log, logging.INFO, f"{failed.thread} ended", error=failed.exc_value)
+
+
+def notice(text: str, severity: str = "INFO") -> None:
+    """A line for the person at the terminal, or for who reads the logs. Never raises."""
+    if as_json():
+        now = datetime.now(UTC)
+        line = _line(now, severity, {"logger": "beam-talonone", "message": text})
+    else:
+        line = f"beam-talonone: {printable(text)}"
+    with contextlib.suppress(Exception):  # a closed pipe or a full disk must not end the thread that says it
+        print(without_keys(line), file=sys.stderr, flush=True)
+
+
+def stderr_console() -> Console:
+    """Where progress and accounts are shown. As JSON each line is a notice, and there is no progress bar."""
+    if as_json():
+        return Console(file=cast(TextIO, _Notices()), highlight=False, markup=False)
+    return _PlainConsole(stderr=True, highlight=False, markup=False)
+
+
+class _PlainConsole(Console):
+    """A console on which nothing that is printed is more than text, or shows the key."""
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        return super().render_str(printable(without_keys(text)), **how)
+
+
+class TextLines(logging.Formatter):
+    """A record as text that a terminal only shows, without the key."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(without_keys(super().format(record)))
+
+
+class _Notices:
+    """A file of which each line is a notice."""
+
+    def __init__(self) -> None:
+        self._begun = ""
+
+    def write(self, text: str) -> int:
+        *lines, self._begun = (self._begun + text).split("\n")
+        for line in lines:
+            notice(line.removeprefix("beam-talonone: "))
+        return len(text)
+
+    def flush(self) -> None: ...
+
+
+class JsonLines(logging.Formatter):
+    """A record as a line of JSON: time, severity, logger, message, and the fields it was logged with
+    (`extra={"json_fields": {...}}`). Of an exception its type and the lines it came through, not its text, which may
+    quote a record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        said: dict[str, Any] = {
+            "logger": record.name, "message": getattr(record, "what", None) or record.getMessage(),
+        }  # fmt: skip
+        fields = getattr(record, "json_fields", None)
+        if isinstance(fields, Mapping):
+            said |= {name: value for name, value in fields.items() if name not in said}
+        if record.exc_info is not None and record.exc_info[1] is not None:
+            said |= error_fields(record.exc_info[1])
+        return without_keys(_line(datetime.fromtimestamp(record.created, UTC), record.levelname, said))
+
+
+def _line(at: datetime, severity: str, said: dict[str, Any]) -> str:
+    time = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return json.dumps({"time": time, "severity": severity, **said}, default=str)

@@ -1,0 +1,204 @@
+"""What a verification reads, and what is to be found there: the sessions and customers of a spool, in chunks."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.operations import get_customer_inventory, get_customer_session
+from beam_talonone.schemas.records import ERASURE
+from beam_talonone.schemas.request import Request
+from beam_talonone.talonone.compare.differences import Line, return_differences, session_differences
+from beam_talonone.talonone.compare.profiles import WantedProfile, profile_differences
+from beam_talonone.talonone.http.responses import Answer, Verdict
+from beam_talonone.talonone.protocols.session_reads import NOT_THERE, CannotRead
+from beam_talonone.talonone.requests.work import Work
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS targets (
+  number INTEGER PRIMARY KEY, sort TEXT NOT NULL, id TEXT NOT NULL, done INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS differences (
+  target INTEGER NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL, field TEXT NOT NULL, line BLOB NOT NULL,
+  PRIMARY KEY (target, at)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS erasures (customer TEXT PRIMARY KEY, place INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+PLACE = "((kind = 'returns') << 62) + (file_no << 40) + position"
+"""Where a record stands in the input: orders first, then by file and row."""
+
+CANCELLED = "cancelled"
+
+
+@dataclass
+class Target:
+    """One thing to be read. `records` maps the records it stands for, by number in the spool, to (kind, id);
+    `superseded` are versions that a later one has replaced. `compare` takes what was found, None for nothing."""
+
+    number: int
+    request: Request
+    compare: Callable[[dict[str, Any] | None], list[Line]]
+    records: dict[int, tuple[str, str]] = field(default_factory=dict)
+    superseded: list[int] = field(default_factory=list)
+
+
+def list_targets(connection: Any) -> int:
+    """Number the sessions, then the customers of profile changes, in the order of the input; gives how many."""
+    connection.executescript(SCHEMA)
+    connection.execute("BEGIN")
+    for sort, column, kinds in (
+        ("session", "session", "'orders', 'returns'"),
+        ("customer", "customer", "'profiles'"),
+    ):
+        connection.execute(
+            f"INSERT INTO targets (sort, id) SELECT ?, {column} FROM queue JOIN records USING (rec)"
+            f" WHERE kind IN ({kinds}) GROUP BY {column} ORDER BY MIN({PLACE})",
+            (sort,),
+        )
+    connection.execute(
+        "INSERT INTO erasures SELECT customer, MAX(number) FROM queue JOIN records USING (rec)"
+        f" WHERE kind = 'profiles' AND rank = {ERASURE} GROUP BY customer"
+    )
+    connection.execute("COMMIT")
+    return int(connection.execute("SELECT COUNT(*) FROM targets").fetchone()[0])
+
+
+def count_done(connection: Any) -> int:
+    return int(connection.execute("SELECT COUNT(*) FROM targets WHERE done").fetchone()[0])
+
+
+def note_done(connection: Any, chunk: list[Target]) -> None:
+    """Write down that these targets need not be read again."""
+    connection.executemany("UPDATE targets SET done = 1 WHERE number = ?", [(target.number,) for target in chunk])
+
+
+def left_to_read(connection: Any, total: int, size: int) -> Iterator[list[Target]]:
+    """The targets that are not done, in chunks of `size`, with all that the input says of them."""
+    for first in range(1, total + 1, size):
+        done = connection.execute("SELECT done FROM targets WHERE number = ?", (first,)).fetchone()[0]
+        if not done:
+            yield load_targets(connection, first, first + size - 1)
+
+
+def load_targets(connection: Any, first: int, last: int) -> list[Target]:
+    """The targets of these numbers with all that the input says of them."""
+    return [*_sessions(connection, first, last), *_customers(connection, first, last)]
+
+
+def found_by(target: Target, answer: Answer) -> dict[str, Any] | None:
+    """The session or profile that an answer shows; None when there is none. Raises CannotRead."""
+    is_session = target.request.operation == "get_customer_session"
+    if not answer.ok:
+        if answer.verdict is Verdict.REFUSED and answer.status in (NOT_THERE if is_session else {404}):
+            return None
+        raise CannotRead(answer.message)
+    try:
+        body = jsonio.loads(answer.body)
+        found = body["customerSession"] if is_session else body.get("profile") or {}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CannotRead(f"the answer of {target.request.operation} has an odd shape: {error}") from None
+    if not isinstance(found, dict):
+        raise CannotRead(f"the answer of {target.request.operation} has an odd shape")
+    return found
+
+
+@dataclass
+class _Session:
+    """What the input says of one session: its order's last version, and its returns in the order of sending."""
+
+    number: int
+    id: str
+    order: tuple[int, Work] | None = None
+    order_number: int = 0
+    superseded: list[int] = field(default_factory=list)
+    created: bool = False
+    """Some version is no cancellation, so the session must be there."""
+    forgotten: bool = False
+    returns: list[tuple[int, Work]] = field(default_factory=list)
+
+    def target(self) -> Target:
+        records = {rec: ("returns", work.id) for rec, work in self.returns}
+        if self.order is not None:
+            records[self.order[0]] = ("orders", self.id)
+        return Target(self.number, get_customer_session(self.id), self.compare, records, self.superseded)
+
+    def compare(self, found: dict[str, Any] | None) -> list[Line]:
+        return [*self._order_lines(found), *return_differences([_returned(work) for _, work in self.returns], found)]
+
+    def _order_lines(self, found: dict[str, Any] | None) -> list[Line]:
+        if self.order is None or (found is None and not self.created and not self.returns):
+            return []  # there was nothing to cancel
+        wanted = self.order[1].parts[0].request.body_json()["customerSession"]
+        return session_differences(self.id, wanted, found, returned=bool(self.returns), forgotten=self.forgotten)
+
+
+def _returned(work: Work) -> tuple[str, list[dict[str, Any]]]:
+    return work.id, work.parts[0].request.body_json()["return"]["returnedCartItems"]
+
+
+def _sessions(connection: Any, first: int, last: int) -> Iterator[Target]:
+    sessions: dict[int, _Session] = {}
+    for number, session, place, rec, kind, status, work in _rows(connection, "session", first, last):
+        target = sessions.setdefault(number, _Session(number, session))
+        if kind == "returns":
+            target.returns.append((rec, Work.from_bytes(work)))
+            continue
+        if target.order is not None:
+            target.superseded.append(target.order[0])
+        target.order, target.order_number = (rec, Work.from_bytes(work)), place
+        target.created = target.created or status != CANCELLED
+    for target in sessions.values():
+        target.forgotten = target.order is not None and _erased_after(
+            connection, target.order[1].profiles[0], target.order_number
+        )
+        yield target.target()
+
+
+def _customers(connection: Any, first: int, last: int) -> Iterator[Target]:
+    targets: dict[int, Target] = {}
+    wanted: dict[int, WantedProfile] = {}
+    for number, customer, _, rec, kind, _, work in _rows(connection, "customer", first, last):
+        if number not in targets:
+            wanted[number] = profile = WantedProfile()
+            targets[number] = Target(
+                number, get_customer_inventory(customer, profile=True), _compared(customer, profile)
+            )
+        wanted[number].change(Work.from_bytes(work))
+        targets[number].records[rec] = (kind, customer)
+    yield from targets.values()
+
+
+def _compared(customer: str, wanted: WantedProfile) -> Callable[[dict[str, Any] | None], list[Line]]:
+    return lambda found: profile_differences(customer, wanted, found)
+
+
+def _rows(connection: Any, sort: str, first: int, last: int) -> Any:
+    """(target, its id, place in the order of sending, record, kind, status, work), in that order."""
+    # each kind has an index of its own, which is taken only where the kind stands in the query
+    kinds, column = (("orders", "returns"), "session") if sort == "session" else (("profiles",), "customer")
+    query = " UNION ALL ".join(
+        "SELECT t.number AS target, t.id, q.number AS place, r.rec, r.kind, r.status, r.work"
+        f" FROM targets t CROSS JOIN records r ON r.{column} = t.id AND r.kind = '{kind}'"
+        f" CROSS JOIN queue q ON q.rec = r.rec WHERE t.number BETWEEN :first AND :last AND t.sort = '{sort}'"
+        for kind in kinds
+    )
+    return connection.execute(f"{query} ORDER BY target, place", {"first": first, "last": last})
+
+
+def _erased_after(connection: Any, customer: str, place: int) -> bool:
+    """Whether the customer's data were to be erased later than `place` in the order of sending."""
+    row = connection.execute("SELECT place FROM erasures WHERE customer = ?", (customer,)).fetchone()
+    return row is not None and row[0] > place
+
+
+def keep_differences(connection: Any, told: list[tuple[Target, list[Line]]]) -> None:
+    """Write down what differs at each target."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO differences VALUES (?, ?, ?, ?, ?)",
+        [
+            (target.number, at, line["kind"], line["field"], jsonio.dumps(line))
+            for target, lines in told
+            for at, line in enumerate(lines)
+        ],
+    )

@@ -1,0 +1,213 @@
+"""From a decoded object to a valid record, or to the reason why not."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from beam_talonone.schemas.decoding.misnamed import Unknown, unknown_fields
+from beam_talonone.schemas.decoding.settings import AS_USUAL, Reading
+from beam_talonone.schemas.reasons import Reason
+from beam_talonone.schemas.records import MODELS, Lookup, Record
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class InvalidRecord(ValueError):
+    """A record that cannot be sent: `reason`, `detail` in words, `pointer` (JSON pointer into the record)."""
+
+    def __init__(self, reason: Reason, detail: str, pointer: str | None = None) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.pointer = pointer
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return InvalidRecord, (self.reason, self.detail, self.pointer)  # it may cross from one worker to another
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A valid record and how many of its fields were not known, at whatever level."""
+
+    record: Record
+    unknown_fields: int
+    unknown_names: tuple[str, ...] = ()
+    """The names that were not known, those inside of items (`items/price`) too; each once."""
+
+
+NAMED = 20
+"""Fields that one detail names."""
+
+_MESSAGES = dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "must be an object")
+
+_LIMITS = {"too_long", "string_too_long", "cart_items", "cart_quantity", "audiences_many", "amount_digits"}
+
+_TIMES = {"naive_time": Reason.NAIVE_TIME, "ambiguous_time": Reason.AMBIGUOUS_TIME}
+
+
+def parse(kind: str, fields: Mapping[str, Any], reading: Reading = AS_USUAL) -> Parsed:
+    """The record of `kind` that `fields` hold.
+
+    Null counts as absent, except as an order's customer. Raises InvalidRecord, which names all fields that are
+    misnamed, or all that are missing, or else the first thing that is wrong.
+    """
+    model = MODELS[kind]
+    unknown = unknown_fields(model, fields)
+    known = model.model_fields
+    given = {
+        name: value
+        for name, value in fields.items()
+        if name in known and (value is not None or (name == "customer_id" and kind == "orders"))
+    }
+    record = _validated(model, given, unknown, reading)
+    _refuse_future(record, reading)
+    names = tuple(dict.fromkeys(one.name for one in unknown))
+    return Parsed(record, len(names), names)
+
+
+def parse_lookup(fields: Mapping[str, Any], reading: Reading = AS_USUAL) -> tuple[Lookup, tuple[str, ...]]:
+    """The lookup that `fields` hold, and the names of those that are not known. Raises InvalidRecord."""
+    unknown = unknown_fields(Lookup, fields)
+    known = Lookup.model_fields
+    given = {name: value for name, value in fields.items() if name in known and value is not None}
+    return _validated(Lookup, given, unknown, reading), tuple(one.name for one in unknown)
+
+
+def _refused(unknown: list[Unknown], reading: Reading) -> InvalidRecord | None:
+    """What is wrong with unknown fields that are not to be ignored."""
+    if not unknown or reading.unknown_fields == "ignore":
+        return None
+    option = reading.setting("unknown_fields")
+    near = [one for one in unknown if one.meant is not None]
+    if near:
+        told = _listed(f"{one.name}: did you mean {one.meant}?" for one in near)
+        return InvalidRecord(
+            Reason.MISNAMED_FIELD,
+            f"{told} (not known, and ignored only with {option} ignore)",
+            _pointer(near[0].place),
+        )
+    if reading.unknown_fields == "refuse":
+        told = _listed(one.name for one in unknown)
+        return InvalidRecord(
+            Reason.UNKNOWN_FIELD, f"{told}: not known, and refused with {option} refuse", _pointer(unknown[0].place)
+        )
+    return None
+
+
+def _refuse_future(record: Record, reading: Reading) -> None:
+    """Raise InvalidRecord for an event time that is too far ahead: all that is real would be older."""
+    now = reading.now()
+    if record.event_time - now > reading.max_future:
+        raise InvalidRecord(
+            Reason.TIME_IN_FUTURE,
+            f"event_time: {record.event_time.isoformat()} is further ahead of this machine's clock"
+            f" ({now.isoformat(timespec='seconds')}) than {reading.setting('max_future')} allows: correct the"
+            " time, or the clock",
+            "/event_time",
+        )
+
+
+def _validated(model: type[M], given: Mapping[str, Any], unknown: list[Unknown], reading: Reading) -> M:
+    refused = _refused(unknown, reading)
+    try:
+        record = model.model_validate(given, context={"reading": reading})
+    except ValidationError as error:
+        names = dict.fromkeys(one.name for one in unknown if refused is None)
+        wrong = invalid(error.errors(include_url=False, include_context=True), not_known=names)
+        if refused is None:
+            raise wrong from None
+        raise InvalidRecord(refused.reason, f"{refused.detail}; {wrong.detail}", refused.pointer) from None
+    if refused is not None:
+        raise refused
+    return record
+
+
+def invalid(
+    errors: list[ErrorDetails],
+    value: Any = None,
+    place: Callable[[str], str] = str,
+    not_known: Iterable[str] = (),
+) -> InvalidRecord:
+    """The InvalidRecord for pydantic's `errors` in `value`: it names all fields that are missing, or the first that
+    is wrong. `place` makes a pointer into `value` one into the record; `not_known` are fields that were ignored."""
+    pointers = [place(_pointer(place_of(error["loc"], value))) for error in errors]
+    missing = [
+        pointer for error, pointer in zip(errors, pointers, strict=True) if _reason(error) is Reason.MISSING_FIELD
+    ]
+    others = [pointer for pointer in pointers if pointer not in missing]
+    unknown = [str(error["loc"][-1]) for error in errors if error["type"] == "extra_forbidden"] or list(not_known)
+    shown = [
+        _field(pointer) + (" (null)" if error["type"] != "missing" else "")
+        for pointer, error in zip(pointers, errors, strict=True)
+        if pointer in missing
+    ]
+    if missing:  # a name that is missing is often one that is misspelt
+        also = f" (and not known: {', '.join(unknown[:5])})" if unknown else ""
+        also = also or (f" (and invalid: {_listed(map(_field, others))})" if others else "")
+        return InvalidRecord(Reason.MISSING_FIELD, f"missing: {_listed(shown)}{also}", missing[0])
+    first = errors[0]
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    if unknown and first["type"] != "extra_forbidden":
+        more = f" (and not known: {', '.join(unknown[:5])})"
+    message = _MESSAGES.get(first["type"], first["msg"])
+    return InvalidRecord(_reason(first), f"{_field(pointers[0])}: {message}{_shown(first)}{more}", pointers[0])
+
+
+def _listed(names: Iterable[str]) -> str:
+    """The names, each once, as far as a line of text should have them."""
+    every = list(dict.fromkeys(names))
+    more = f" and {len(every) - NAMED} more" if len(every) > NAMED else ""
+    return ", ".join(every[:NAMED]) + more
+
+
+def _field(pointer: str) -> str:
+    return pointer.lstrip("/") or "the record"
+
+
+def _pointer(parts: Iterable[int | str]) -> str:
+    return "".join(f"/{escape(part)}" for part in parts)
+
+
+def place_of(loc: tuple[int | str, ...], value: Any) -> Iterator[int | str]:
+    """The parts of pydantic's `loc` that are a place in `value`: it marks a bad name by a part "[key]" and the chosen
+    one of several models by its tag, and neither stands in the value."""
+    for number, part in enumerate(loc):
+        if part == "[key]":
+            continue
+        if isinstance(value, Mapping):
+            if part not in value and number + 1 < len(loc):
+                continue
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        yield part
+
+
+def _reason(error: ErrorDetails) -> Reason:
+    error_type = error["type"]
+    # null counts as absent, within a record too; a null in a list is no absent field
+    named = bool(error["loc"]) and isinstance(error["loc"][-1], str) and error_type != "extra_forbidden"
+    if error_type == "missing" or (error["input"] is None and named):
+        return Reason.MISSING_FIELD
+    if error_type in _TIMES:
+        return _TIMES[error_type]
+    return Reason.OVER_LIMIT if error_type in _LIMITS else Reason.INVALID_FIELD
+
+
+def _shown(error: ErrorDetails) -> str:
+    value = error.get("input")
+    if error["type"] == "missing" or isinstance(value, Mapping | list):
+        return ""
+    try:
+        text = repr(value)
+    except ValueError:
+        text = "an integer of thousands of digits"
+    return f", found {text if len(text) <= 60 else text[:57] + '...'}"
+
+
+def escape(part: object) -> str:
+    """One reference token of a JSON pointer (RFC 6901)."""
+    return str(part).replace("~", "~0").replace("/", "~1")

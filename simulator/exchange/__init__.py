@@ -1,0 +1,1 @@
+"""One request and its answer: routes, faults, rate and idempotency, the ledger."""

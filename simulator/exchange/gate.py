@@ -1,0 +1,106 @@
+"""What stands between a request and its handler: the rate, parallel use, and keys that were seen before."""
+
+import asyncio
+from collections import deque
+from typing import Final, NamedTuple
+
+from beam_talonone.simulator.exchange.answers import Answer
+
+LANE_LIMIT: Final = 3
+"""Requests of one profile or session that are let in: one runs, two wait."""
+KEY_LIFE_SECONDS: Final = 24 * 3600.0
+
+
+class Rate:
+    """GCRA: exactly `rate` a second on average, at most `burst` at once after a pause."""
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self._interval = 1.0 / rate
+        self._slack = (burst - 1) * self._interval + 1e-9
+        self._next = float("-inf")
+
+    def wait(self, now: float) -> float:
+        """0.0 and the request counts; or how many seconds too early it is."""
+        early = self._next - self._slack - now
+        if early > 0.0:
+            return early
+        self._next = max(now, self._next) + self._interval
+        return 0.0
+
+
+class _Ticket:
+    __slots__ = ("ahead", "go")
+
+    def __init__(self) -> None:
+        self.ahead = 0
+        self.go: asyncio.Future[None] | None = None
+
+
+class Lanes:
+    """One request at a time for each lane (a profile or a session), in order of arrival, with a short queue."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[str, deque[_Ticket]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._lanes)
+
+    async def enter(self, names: tuple[str, ...]) -> bool:
+        """Wait for all of `names`; False, at once, when one of them has its queue full."""
+        lanes = self._lanes
+        if any(len(lanes.get(name, ())) >= LANE_LIMIT for name in names):
+            return False
+        ticket = _Ticket()
+        for name in names:
+            lane = lanes.setdefault(name, deque())
+            if lane:
+                ticket.ahead += 1
+            lane.append(ticket)
+        if ticket.ahead:
+            ticket.go = asyncio.get_running_loop().create_future()
+            await ticket.go
+        return True
+
+    def leave(self, names: tuple[str, ...]) -> None:
+        """The request at the head of `names` is done; whoever is now at the head of all its lanes goes."""
+        for name in names:
+            lane = self._lanes[name]
+            lane.popleft()
+            if not lane:
+                del self._lanes[name]
+                continue
+            following = lane[0]
+            following.ahead -= 1
+            if not following.ahead and following.go is not None:
+                following.go.set_result(None)
+
+
+class Stored(NamedTuple):
+    at: float
+    content: int
+    answer: Answer
+
+
+class Keys:
+    """The answers stored under Idempotency-Keys, for 24 hours each."""
+
+    def __init__(self) -> None:
+        self._stored: dict[str, Stored] = {}
+        self.running: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+    def find(self, key: str, now: float) -> Stored | None:
+        stored = self._stored.get(key)
+        return stored if stored is not None and now - stored.at < KEY_LIFE_SECONDS else None
+
+    def store(self, key: str, now: float, content: int, answer: Answer) -> None:
+        """Keep `answer`; `content` is a hash that tells whether the key comes back with the same request."""
+        self._stored.pop(key, None)
+        self._stored[key] = Stored(now, content, answer)
+        while now - self._stored[oldest := next(iter(self._stored))].at >= KEY_LIFE_SECONDS:
+            del self._stored[oldest]
+
+    def forget(self) -> None:
+        self._stored.clear()

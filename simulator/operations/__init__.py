@@ -1,0 +1,1 @@
+"""What the API's operations do, one file for each area."""

@@ -1,0 +1,50 @@
+"""A customer's inventory: of what belongs to him the parts that are asked for."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from beam_talonone.simulator.exchange.answers import Answer, encode
+from beam_talonone.simulator.exchange.call import Call, Done
+from beam_talonone.simulator.operations.achievements import inventory_view
+from beam_talonone.simulator.operations.coupons import coupon_view
+from beam_talonone.simulator.operations.loyalty import customer_of
+from beam_talonone.simulator.operations.referrals import referral_view
+from beam_talonone.simulator.world.account import Profile, World
+from beam_talonone.simulator.world.balances import loyalty_view
+from beam_talonone.simulator.world.entities import Belongings, Referral
+from beam_talonone.simulator.world.views import profile_view
+
+NOTHING: Final = Belongings()
+
+
+def read(world: World, call: Call) -> Done:
+    profile = customer_of(world, call)
+    has = world.belongings.get(profile.id, NOTHING)
+    view = {name: part(world, profile, has, call.now) for name, part in PARTS.items() if call.query.get(name, False)}
+    return Done(Answer(200, encode(view)))
+
+
+def _coupons(world: World, _: Profile, has: Belongings, __: float) -> list[dict[str, Any]]:
+    own = {"profileRedemptionCount": 0, "state": "active"}
+    return [coupon_view(world.coupons[code]) | own for code in sorted(has.coupons)]
+
+
+def _referrals(world: World, _: Profile, has: Belongings, __: float) -> list[dict[str, Any]]:
+    made = (world.referrals[code] for code in has.referrals)
+    return [referral_view(one) | {"referredCustomers": _friends(one)} for one in made]
+
+
+def _friends(referral: Referral) -> list[str]:
+    friend: str | None = referral.given.get("friendProfileIntegrationId")
+    return [friend] if friend else []
+
+
+PARTS: Final[dict[str, Callable[[World, Profile, Belongings, float], Any]]] = {
+    "profile": lambda world, profile, _, __: profile_view(world, profile),
+    "referrals": _referrals,
+    "coupons": _coupons,
+    "loyalty": lambda world, profile, _, now: loyalty_view(world, profile.id, now),
+    "giveaways": lambda *_: [],
+    "achievements": lambda world, profile, _, __: inventory_view(world, profile),
+}
+"""The switches of the operation -> what each adds."""

@@ -1,0 +1,92 @@
+"""The prices that items had, as they were synchronised, and the best of them before a time."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from beam_talonone.simulator.exchange.answers import Answer, encode
+from beam_talonone.simulator.exchange.call import Call, Done
+from beam_talonone.simulator.world.account import World, timestamp
+from beam_talonone.simulator.world.entities import Price
+
+DAY = 86_400.0
+
+
+def observe(world: World, sku: str, price: Decimal | int, at: float) -> None:
+    """An item's own price from `at` on."""
+    _keep(world, sku, Price(next(world.numbers), at, price))
+
+
+def adjust(world: World, sku: str, adjustment: dict[str, Any], now: float) -> None:
+    """A price adjustment of an item, in place of what is known of it: its type and reference."""
+    history = world.prices.get(sku, [])
+    key = (adjustment["priceType"], adjustment["referenceId"])
+    history[:] = [price for price in history if price.adjustment is None or _key(price.adjustment) != key]
+    if adjustment.get("price") is not None:
+        since = adjustment.get("effectiveFrom") or adjustment.get("calculatedAt")
+        at = now if since is None else datetime.fromisoformat(since).timestamp()
+        context = adjustment.get("contextId", "")
+        _keep(world, sku, Price(next(world.numbers), at, adjustment["price"], context, adjustment))
+
+
+def _key(adjustment: dict[str, Any]) -> tuple[str, str]:
+    return adjustment["priceType"], adjustment["referenceId"]
+
+
+def _keep(world: World, sku: str, price: Price) -> None:
+    history = world.prices.setdefault(sku, [])
+    history.append(price)
+    history.sort(key=lambda one: one.at)
+
+
+def best_prior(world: World, call: Call) -> Done:
+    """The lowest price of each SKU in the days before the end; a SKU without one is left out.
+
+    The target makes no difference: no price synchronised here is for one audience only.
+    """
+    body: dict[str, Any] = call.body
+    until = datetime.fromisoformat(body["timeframeEndDate"]).timestamp()
+    found = []
+    for sku in dict.fromkeys(body["skus"]):
+        history = [price for price in world.prices.get(sku, ()) if price.at <= until]
+        candidates = _before_current(history, body["timeframeEndDateType"])
+        end = until if len(candidates) == len(history) else history[len(candidates)].at
+        window = [price for price in candidates if price.at >= end - int(body["timeframe"]) * DAY]
+        if window:
+            best = min(window, key=lambda price: (price.price, -price.at))
+            found.append(_view(sku, best))
+    return Done(Answer(200, encode(found)))
+
+
+def _before_current(history: Sequence[Price], until: str) -> Sequence[Price]:
+    """What was before the present price (`price`) or before the present context (`sale`); for `strict` all."""
+    if until == "strict" or not history:
+        return history
+    last = history[-1]
+    start = len(history)
+    while start and (
+        history[start - 1].price == last.price if until == "price" else history[start - 1].context == last.context
+    ):
+        start -= 1
+    return history[:start]
+
+
+def _view(sku: str, price: Price) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"influencingCampaignDetails": []}
+    if price.adjustment is not None:
+        metadata["adjustmentDetails"] = {
+            "referenceId": price.adjustment["referenceId"],
+            "selectedPriceType": price.adjustment["priceType"],
+            "value": price.price,
+        }
+    return {
+        "id": price.number,
+        "sku": sku,
+        "observedAt": timestamp(price.at),
+        "contextIds": [price.context] if price.context else [],
+        "contextId": price.context,
+        "price": price.price,
+        "metadata": metadata,
+        "target": {"type": "NONE"},
+    }

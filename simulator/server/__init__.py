@@ -1,0 +1,1 @@
+"""The simulator as a server: the application, its control endpoints, its settings."""

@@ -1,0 +1,271 @@
+"""The simulator as an ASGI application: what happens to a request between its arrival and its answer."""
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from email.utils import formatdate
+from typing import Any, BinaryIO, Final
+
+import msgspec
+
+from beam_talonone.schemas.operations import OPERATIONS, Operation, SafeToRepeat
+from beam_talonone.simulator.bodies.checks import Check
+from beam_talonone.simulator.bodies.queries import parsed
+from beam_talonone.simulator.exchange.answers import Answer, Problem, Refusal, decode, error_answer
+from beam_talonone.simulator.exchange.call import Call, Handler
+from beam_talonone.simulator.exchange.faults import CUT_BEFORE, Fate
+from beam_talonone.simulator.exchange.ledger import NO_BODY, Acted, Received
+from beam_talonone.simulator.exchange.routes import Routes
+from beam_talonone.simulator.operations.handlers import HANDLERS
+from beam_talonone.simulator.server import control
+from beam_talonone.simulator.server.settings import SimulatorSettings
+from beam_talonone.simulator.world.state import State, new_state
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+CUT_EXTENSION: Final = "beam_talonone.cut"
+"""Name of the scope's extension whose `close` ends the connection at once, without an answer."""
+KEY_PREFIX: Final = b"ApiKey-v1 "
+MAX_KEY: Final = 255
+MESSAGES: Final = {
+    401: "invalid API key",
+    409: "Too many requests are updating this profile/session at the same time",
+    429: "too many requests",
+}
+
+Row = tuple[Handler, Check | None]
+
+
+class Incoming(msgspec.Struct, gc=False):
+    """What of an HTTP request matters; `target` is its path and query as they came."""
+
+    method: str
+    path: bytes
+    query: bytes
+    target: bytes
+    authorization: bytes
+    key: str | None
+    body: bytes
+
+
+class Simulator:
+    """One simulated deployment, an ASGI application. `clock` gives seconds that only grow."""
+
+    def __init__(self, settings: SimulatorSettings, clock: Callable[[], float] = time.monotonic) -> None:
+        """Raises ValueError for faults that are not understood, OSError when the ledger's file cannot be written."""
+        self.settings = settings
+        self._clock = clock
+        self._rows: dict[str, Row] = {
+            name: (handler, handler.shape(settings) if handler.shape else None) for name, handler in HANDLERS.items()
+        }
+        self._routes = Routes(OPERATIONS.values())
+        self.accept(settings.key)
+        self._file: BinaryIO | None = open(settings.ledger, "ab") if settings.ledger else None  # noqa: SIM115
+        self.state: State = new_state(settings, clock, self._file)
+
+    def reset(self) -> None:
+        """As just started: nothing known, nothing counted, the faults and the key of the settings in force."""
+        self.accept(self.settings.key)
+        self.state = new_state(self.settings, self._clock, self._file)
+
+    def accept(self, key: str | None) -> None:
+        """Accept this API key alone from now on; None accepts any that is not empty."""
+        self._key = None if key is None else KEY_PREFIX + key.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        message = await receive()
+        body: bytes = message.get("body", b"")
+        while message.get("more_body", False):
+            message = await receive()
+            body += message.get("body", b"")
+        if message["type"] == "http.disconnect":
+            return
+        path: bytes = scope["raw_path"]
+        if path.startswith(control.PREFIX):
+            await control.answer(self, scope["method"], path, body, send)
+            return
+        incoming = _incoming(scope, path, body)
+        state = self.state
+        request = state.ledger.arrive(state.elapsed(), incoming.target)
+        try:
+            answer = await self._respond(state, incoming, request)
+            if answer is None:
+                scope["extensions"][CUT_EXTENSION]["close"]()
+                await receive()
+                return
+            headers = [(b"content-length", b"%d" % len(answer.body)), *answer.headers]
+            if answer.body:
+                headers.append((b"content-type", b"application/json"))
+            request.status = answer.status
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            await send({"type": "http.response.body", "body": answer.body})
+            request.answered = state.elapsed()
+        finally:
+            state.ledger.leave(request)
+
+    async def _respond(self, state: State, incoming: Incoming, request: Received) -> Answer | None:
+        """The answer to a request; None to cut its connection."""
+        found: tuple[Operation, dict[str, str]] | Refusal
+        try:
+            found = self._routes.find(incoming.method, incoming.path)
+            request.operation = found[0].name
+        except Refusal as refusal:
+            found = refusal
+        fate = state.plan.fate(request.arrived, request.n, incoming.body, request.operation, incoming.target)
+        request.fault = fate.names
+        if fate.status == CUT_BEFORE:
+            return None
+        try:
+            self._admit(state, request, fate, incoming.authorization)
+            if isinstance(found, Refusal):
+                raise found
+        except Refusal as refusal:
+            return self._refused(refusal, with_status=True)
+        operation, path = found
+        seconds = fate.delay + state.latency()
+        key = incoming.key if operation.repeat is SafeToRepeat.BY_KEY else None
+        request.key = incoming.key
+        if key is None:
+            answer, _ = await self._operate(state, incoming, request, operation, path, seconds)
+        else:
+            answer = await self._once(state, incoming, request, operation, path, seconds, key)
+        return None if fate.cut_after else answer
+
+    def _admit(self, state: State, request: Received, fate: Fate, authorization: bytes) -> None:
+        """Raises Refusal where the request gets no further than the front door."""
+        if self._key is None:
+            trusted = authorization.startswith(KEY_PREFIX) and len(authorization) > len(KEY_PREFIX)
+        else:
+            trusted = authorization == self._key
+        if not trusted:
+            raise Refusal(401, MESSAGES[401])
+        if state.rate is not None:
+            early = state.rate.wait(request.arrived)
+            if early:
+                state.rate_refused += 1
+                raise TooMany(early)
+        if fate.status == 429:
+            raise TooMany(1.0)
+        if fate.status is not None:
+            raise Refusal(fate.status, MESSAGES.get(fate.status, "the server failed"))
+
+    async def _once(
+        self, state: State, incoming: Incoming, request: Received, operation: Operation, path: dict[str, str],
+        seconds: float, key: str,
+    ) -> Answer:  # fmt: skip
+        """As `_operate`, but for each Idempotency-Key only once in 24 hours; after that its answer comes again."""
+        keys = state.keys
+        if len(key) > MAX_KEY:
+            problem = Problem("", "Too long", f"Idempotency-Key must not be longer than {MAX_KEY} characters")
+            return self._refused(Refusal(400, "invalid Idempotency-Key", [problem]), with_status=True)
+        if key in keys.running:
+            return self._refused(Refusal(409, MESSAGES[409]), with_status=True)
+        content = hash((incoming.target, incoming.body))
+        stored = keys.find(key, request.arrived)
+        if stored is not None:
+            request.replayed = True
+            state.ledger.keys_misused += stored.content != content
+            if seconds:
+                await asyncio.sleep(seconds)
+            return stored.answer
+        keys.running.add(key)
+        try:
+            answer, final = await self._operate(state, incoming, request, operation, path, seconds)
+            if final:
+                keys.store(key, state.elapsed(), content, answer)
+            return answer
+        finally:
+            keys.running.discard(key)
+
+    async def _operate(
+        self, state: State, incoming: Incoming, request: Received, operation: Operation, path: dict[str, str],
+        seconds: float,
+    ) -> tuple[Answer, bool]:  # fmt: skip
+        """Do the operation within `seconds`; gives the answer and whether it is one to be stored under a key."""
+        row = self._rows.get(operation.name)
+        if row is None:
+            missing = Refusal(501, f"the simulator does not do {operation.name} yet")
+            return self._refused(missing, with_status=True), False
+        handler, check = row
+        try:
+            call = _understood(handler, check, path, incoming)
+        except Refusal as refusal:
+            if seconds:
+                await asyncio.sleep(seconds)
+            return self._refused(refusal, with_status=handler.status_in_errors), True
+        request.dry = call.dry
+        if not seconds and not state.lanes:  # nothing is in flight, so nothing can be parallel
+            return self._act(state, request, operation, handler, call), True
+        lanes = handler.lanes(state.world, call) if handler.lanes else ()
+        if not await state.lanes.enter(lanes):
+            return self._refused(Refusal(409, MESSAGES[409]), with_status=True), False
+        try:
+            # half before and half after, so that a caller can die or give up on either side of the deed
+            begun = time.perf_counter()
+            await asyncio.sleep(seconds / 2)
+            answer = self._act(state, request, operation, handler, call)
+            await asyncio.sleep(max(0.0, begun + seconds - time.perf_counter()))
+        finally:
+            state.lanes.leave(lanes)
+        return answer, True
+
+    def _act(self, state: State, request: Received, operation: Operation, handler: Handler, call: Call) -> Answer:
+        try:
+            done = handler.act(state.world, call)
+        except Refusal as refusal:
+            # only a 400 may go without its status
+            return self._refused(refusal, with_status=handler.status_in_errors or refusal.status != 400)
+        if not call.dry and not operation.is_read:
+            keep = self.settings.keep_bodies and call.body is not None
+            body = call.place(state.world.spool) if keep else NO_BODY
+            state.ledger.act(Acted(request, call.path, done.session, done.profiles, state.elapsed(), body))
+        return done.answer
+
+    def _refused(self, refusal: Refusal, *, with_status: bool) -> Answer:
+        answer = error_answer(refusal, report=self.settings.errors, with_status=with_status)
+        if not isinstance(refusal, TooMany) or self.settings.retry_after == "none":
+            return answer
+        when = str(max(1, math.ceil(refusal.wait)))
+        if self.settings.retry_after == "date":
+            when = formatdate(math.ceil(time.time() + refusal.wait), usegmt=True)
+        return answer._replace(headers=((b"retry-after", when.encode()),))
+
+
+class TooMany(Refusal):
+    """Over the rate; `wait` is how many seconds too early."""
+
+    def __init__(self, wait: float) -> None:
+        super().__init__(429, MESSAGES[429])
+        self.wait = wait
+
+
+def _incoming(scope: Scope, path: bytes, body: bytes) -> Incoming:
+    authorization, key = b"", None
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            authorization = value
+        elif name == b"idempotency-key" and value:
+            key = value.decode("latin-1")
+    query: bytes = scope["query_string"]
+    target = path + b"?" + query if query else path
+    return Incoming(scope["method"], path, query, target, authorization, key, body)
+
+
+def _understood(handler: Handler, check: Check | None, path: dict[str, str], incoming: Incoming) -> Call:
+    """The request as a checked Call; raises Refusal with all that is wrong."""
+    values = parsed(handler.query, incoming.query) if incoming.query else {}
+    body = None
+    if check is not None:
+        try:
+            body = decode(incoming.body)
+        except (ValueError, RecursionError) as error:
+            raise Refusal(400, "the body is not JSON", [Problem("", "Invalid JSON", str(error))]) from None
+        problems = check(body)
+        if problems:
+            raise Refusal(400, "the request is not valid", problems)
+    return Call(path, values, body, incoming.body, handler.is_dry(values), time.time())

@@ -1,0 +1,1 @@
+"""What a simulated account holds, and how the API shows it."""

@@ -1,0 +1,1 @@
+"""One request until its final answer: paced, retried, under its idempotency key."""

@@ -1,0 +1,62 @@
+"""One request on its way, and what the sending of it has met so far."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from beam_talonone.schemas.request import Request
+from beam_talonone.talonone import hooks
+from beam_talonone.talonone.delivery.ambiguity import Look
+from beam_talonone.talonone.delivery.dispatcher import Ticket
+from beam_talonone.talonone.http.responses import Answer
+
+
+@dataclass(slots=True)
+class Trip:
+    """What the sending of one request has met so far. `key` makes the key of a generation (0 is the first).
+
+    `started` is called before each first try under a generation, with the time in seconds since 1970: what it
+    writes is on disk before the request leaves. `withdrawn` takes that back when the API is known not to have acted.
+    `look` reads back whether it shows in what the API has.
+    """
+
+    request: Request
+    key: Callable[[int], str] | None
+    ticket: Ticket
+    started: Callable[[int, float], None]
+    generation: int = 0
+    tries: int = 0
+    conflicts: int = 0
+    unclear: bool = False
+    first_sent: float | None = None
+    first_left: float | None = None
+    """When its first try of this process left, by the loop's clock."""
+    withdrawn: Callable[[], None] = lambda: None
+    look: Look | None = None
+    noted: bool = False
+    """True while what `started` wrote stands."""
+    protected: bool = True
+    """False for what was sent so long ago that it goes again for another reason than its key: it was read back."""
+    api_key: int = 0
+    """Number of the API key that its last try left with."""
+    number: int = 0
+    """Number of its last try, see Evidence."""
+    takes_refusal: bool = False
+    """True for whoever can do something else with a refusal (401, 403, a redirect) than wait until it is known whose
+    fault that is: then it is given back as it is. See `refused`."""
+    refused: Answer | None = None
+    """A refusal that was given back: the one to be judged, without another try."""
+    confirmed: bool = False
+    """True when a refusal needs no second one to be believed."""
+    probe: bool = False
+
+
+def tell_sent(trip: Trip, status: int | None, failure: BaseException | None, at: float, seconds: float) -> None:
+    """Tell the hooks of a try that left `at` (in seconds since 1970) and took so many `seconds`."""
+    request, ticket = trip.request, trip.ticket
+    failed = None if failure is None else type(failure).__name__
+    hooks.tell(
+        hooks.Sent(
+            request.operation, request.method, status, failed, trip.tries - 1, at, seconds,
+            ticket.kind, ticket.record, ticket.records,
+        )
+    )  # fmt: skip

@@ -1,0 +1,206 @@
+"""Which request leaves next: one at a time per key, first in first out within it, oldest first over all, paced.
+
+Everything here runs on one event loop and takes its clock from it, so tests drive it with a fake clock.
+"""
+
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from beam_talonone.talonone.errors import StopRun
+from beam_talonone.talonone.rate.pacer import Pacer
+from beam_talonone.talonone.rate.shared_limit import SharedRate
+from beam_talonone.talonone.requests.work import Key
+
+
+class Departures:
+    """Hands out leave to send: at most `concurrency` in flight, at the pacer's times, to the oldest that may go.
+
+    Nothing queues for the pacer in the order of asking: when a departure is due, whoever is oldest then takes it.
+    Where a rate is shared with other processes, each departure takes a token of it as well.
+    """
+
+    def __init__(self, pacer: Pacer, concurrency: int, shared: SharedRate | None = None) -> None:
+        self._pacer, self._shared = pacer, shared
+        self._concurrency = self._free = concurrency
+        self._waiting: list[tuple[int, int, Callable[[], bool]]] = []
+        self._count = 0
+        self._wake = asyncio.Event()
+        self._leaves: set[asyncio.Future[None]] = set()
+        self.throttled = 0.0
+        """Seconds in which a request was ready and the rate held it back."""
+
+    @property
+    def in_flight(self) -> int:
+        """Leaves that were given and not given back: requests that are under way."""
+        return self._concurrency - self._free
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for leave to send."""
+        return len(self._waiting)
+
+    def ask(self, number: int, start: Callable[[], bool]) -> None:
+        """Call `start` when the ticket `number` may send. `start` returns False if it no longer wants to."""
+        self._count += 1
+        heapq.heappush(self._waiting, (number, self._count, start))
+        self._wake.set()
+
+    async def take(self, number: int) -> None:
+        """Wait for leave to send for the ticket `number`. Give it back with `release`."""
+        leave: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def start() -> bool:
+            if leave.done():
+                return False
+            leave.set_result(None)
+            return True
+
+        self._leaves.add(leave)
+        self.ask(number, start)
+        try:
+            await leave
+        finally:
+            self._leaves.discard(leave)
+
+    def abandon(self, why: StopRun) -> None:
+        """Give nobody leave any more who waits in `take`: they raise `why`."""
+        for leave in self._leaves:
+            if not leave.done():
+                leave.set_exception(why)
+
+    def release(self) -> None:
+        self._free += 1
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Hand out departures for ever; cancel to end. Raises Unreachable when the rate is shared by a service that
+        has not answered for too long."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            while not self._waiting or not self._free:
+                self._wake.clear()
+                await self._wake.wait()
+            now = clock()
+            due = self._pacer.reserve(now)
+            if self._shared is not None:
+                await self._shared.take(due)
+                due = clock()
+            elif due > now:
+                await asyncio.sleep(due - now)
+            if self._pacer.held_until > clock():
+                continue  # the API asked for a pause meanwhile
+            if due > now:
+                self._pacer.left(clock())
+                self.throttled += due - now
+            while self._waiting:
+                _, _, start = heapq.heappop(self._waiting)
+                if start():
+                    self._free -= 1
+                    break
+
+
+@dataclass(eq=False)
+class Ticket:
+    """Something to be carried out while it holds its keys. `number` is its age: lower leaves earlier."""
+
+    number: int
+    keys: tuple[Key, ...]
+    carry_out: Callable[["Ticket"], Awaitable[None]]
+    no_request_needed: Callable[[], bool] = field(default=lambda: False)
+    """Asked when all keys are free: True when it settled itself without sending anything."""
+    operation: str = ""
+    """The operation it begins with."""
+    kind: str = ""
+    record: str | None = None
+    """The id of the record that it is part of; None for several."""
+    records: int = 1
+    _blocked: int = 0
+    has_leave: bool = False
+    """True when leave to send the first request was given with the start."""
+
+
+class Dispatcher:
+    """Starts tickets when nothing earlier that shares a key is pending or in flight."""
+
+    def __init__(self, departures: Departures, failed: Callable[[BaseException], None]) -> None:
+        self._departures = departures
+        self._failed = failed
+        self._queues: dict[Key, deque[Ticket]] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self.pending = 0
+        """Tickets submitted that have not ended."""
+        self.stopped: StopRun | None = None
+
+    def submit(self, ticket: Ticket) -> None:
+        self.pending += 1
+        for key in ticket.keys:
+            queue = self._queues.setdefault(key, deque())
+            queue.append(ticket)
+            if len(queue) > 1:
+                ticket._blocked += 1
+        if not ticket._blocked:
+            self._ready(ticket)
+
+    def stop(self, why: StopRun) -> None:
+        """Start nothing more. What is in flight goes on to its end; what waits is left as it is."""
+        self.stopped = self.stopped or why
+
+    @property
+    def running(self) -> int:
+        """Tickets that were started and have not ended."""
+        return len(self._running)
+
+    def _ready(self, ticket: Ticket) -> None:
+        if self.stopped is None and ticket.no_request_needed():
+            self._finish(ticket)
+        else:
+            self._departures.ask(ticket.number, lambda: self._start(ticket))
+
+    def _start(self, ticket: Ticket) -> bool:
+        if self.stopped is not None:
+            return False
+        ticket.has_leave = True
+        task = asyncio.get_running_loop().create_task(self._carry_out(ticket))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return True
+
+    async def _carry_out(self, ticket: Ticket) -> None:
+        try:
+            await ticket.carry_out(ticket)
+            self._give_back(ticket)
+            self._finish(ticket)
+        except StopRun as why:
+            self.stop(why)
+            self._failed(why)  # its keys stay held: nothing that shares them may overtake it
+        except Exception as error:
+            self._failed(error)
+        finally:
+            self._give_back(ticket)
+
+    def _give_back(self, ticket: Ticket) -> None:
+        if ticket.has_leave:
+            ticket.has_leave = False
+            self._departures.release()
+
+    def _finish(self, ticket: Ticket) -> None:
+        # A loop, not recursion: thousands of tickets of one key may settle without a request
+        finished = [ticket]
+        while finished:
+            self.pending -= 1
+            for key in finished.pop().keys:
+                queue = self._queues[key]
+                queue.popleft()
+                if not queue:
+                    del self._queues[key]
+                    continue
+                head = queue[0]
+                head._blocked -= 1
+                if not head._blocked:
+                    if self.stopped is None and head.no_request_needed():
+                        finished.append(head)
+                    else:
+                        self._departures.ask(head.number, lambda head=head: self._start(head))  # type: ignore[misc]

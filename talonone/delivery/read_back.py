@@ -1,0 +1,102 @@
+"""Whether a request shows in what the API has: for the operations that have something to be read back by.
+
+A way to look is a row of LOOKS: it reads through a function it is given, and tells what it found.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.operations import get_customer_inventory, get_event_v3, get_loyalty_card_balances
+from beam_talonone.schemas.request import Request
+from beam_talonone.talonone.compare.equality import same
+from beam_talonone.talonone.delivery.ambiguity import Found
+from beam_talonone.talonone.http.responses import Answer, Verdict
+
+Read = Callable[[Request], Awaitable[Answer]]
+LookBack = Callable[[Request, Read], Awaitable[Found]]
+
+
+async def event_is_there(request: Request, read: Read) -> Found:
+    """An advanced event is known by its id. One that says less or other than was sent is another event."""
+    sent = request.body_json()
+    found = _object(await read(get_event_v3(sent["integrationId"])))
+    if not isinstance(found, dict):
+        return found
+    names = ["profileId", "type", "attributes", "connectedSessionId"]
+    if "storeIntegrationId" in found:  # the document does not promise that it comes back
+        names.append("storeIntegrationId")
+    named = {name: sent[name] for name in names if name in sent}
+    return Found.DONE if same(named, found) else Found.OTHER
+
+
+async def card_is_there(request: Request, read: Read) -> Found:
+    """A loyalty card is known by its identifier."""
+    card = request.body_json()["cardIdentifier"]
+    found = _object(await read(get_loyalty_card_balances(_program(request), card)))
+    return Found.DONE if isinstance(found, dict) else found
+
+
+async def card_is_linked(request: Request, read: Read) -> Found:
+    """A customer's inventory lists the cards linked to it."""
+    found = await _loyalty(request.body_json()["integrationId"], read)
+    if not isinstance(found, dict):
+        return found
+    if "cards" not in found:
+        return Found.UNKNOWN
+    cards = [(card.get("programID"), card.get("identifier")) for card in _objects(found.get("cards"))]
+    return Found.DONE if (_program(request), request.path["loyaltyCardId"]) in cards else Found.NOT_DONE
+
+
+async def card_is_unlinked(request: Request, read: Read) -> Found:
+    opposite = {Found.DONE: Found.NOT_DONE, Found.NOT_DONE: Found.DONE}
+    found = await card_is_linked(request, read)
+    return opposite.get(found, found)
+
+
+async def has_joined(request: Request, read: Read) -> Found:
+    """A customer's inventory lists the programs it is in."""
+    found = await _loyalty(request.path["integrationId"], read)
+    if not isinstance(found, dict):
+        return found
+    programs = found.get("programs")
+    listed = _objects(list(programs.values())) if isinstance(programs, dict) else []
+    return Found.DONE if _program(request) in [program.get("id") for program in listed] else Found.NOT_DONE
+
+
+LOOKS: dict[str, LookBack] = {
+    "track_event_v3": event_is_there,
+    "generate_loyalty_card": card_is_there,
+    "link_loyalty_card_to_profile": card_is_linked,
+    "unlink_loyalty_card_from_profile": card_is_unlinked,
+    "join_loyalty_program": has_joined,
+}
+
+
+async def _loyalty(customer: str, read: Read) -> dict[str, Any] | Found:
+    found = _object(await read(get_customer_inventory(customer, loyalty=True)))
+    if not isinstance(found, dict):
+        return Found.UNKNOWN  # a card may be linked to a customer of whom nothing else is known
+    loyalty = found.get("loyalty")
+    return loyalty if isinstance(loyalty, dict) else Found.UNKNOWN
+
+
+def _object(answer: Answer) -> dict[str, Any] | Found:
+    """What was read; NOT_DONE where there is no such thing, UNKNOWN where that cannot be told."""
+    if answer.status == 404:
+        return Found.NOT_DONE
+    if answer.verdict is not Verdict.APPLIED:
+        return Found.UNKNOWN
+    try:
+        value = jsonio.loads(answer.body)
+    except ValueError:
+        return Found.UNKNOWN
+    return value if isinstance(value, dict) else Found.UNKNOWN
+
+
+def _objects(values: Any) -> list[dict[str, Any]]:
+    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
+
+
+def _program(request: Request) -> int:
+    return int(request.path["loyaltyProgramId"])

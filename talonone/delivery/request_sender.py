@@ -1,0 +1,144 @@
+"""What a protocol needs to carry out one part of a record: sending under the right key, with the counts kept."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
+from beam_talonone.schemas.request import Request
+from beam_talonone.talonone.delivery.ambiguity import Found
+from beam_talonone.talonone.delivery.attempt import Trip
+from beam_talonone.talonone.delivery.dispatcher import Ticket
+from beam_talonone.talonone.delivery.read_back import LOOKS
+from beam_talonone.talonone.delivery.sender import Sender
+from beam_talonone.talonone.http.responses import Answer
+from beam_talonone.talonone.requests.identity import idempotency_key, key_holds
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """What the journal knows of a part that was in flight when an earlier run died.
+
+    `generation` is that of its last key, `first_sent` is in seconds since 1970.
+    """
+
+    generation: int
+    first_sent: float
+
+
+class Lines(Protocol):
+    """Takes the line of a lookup in pieces, and says where it lies, if that is of use to anybody."""
+
+    async def put(self, pieces: Iterator[bytes]) -> tuple[int, int] | None: ...
+
+
+@dataclass(frozen=True)
+class SendOptions:
+    """What changes how a record is carried out.
+
+    `dry`: keys of their own, and nothing is expected to change. `attempt`: name of a replay after a definite
+    refusal. `edit_closed`: "reopen" edits sessions that are closed. `effects`: outcomes carry effects.
+    """
+
+    dry: bool = False
+    attempt: str = ""
+    edit_closed: str | None = None
+    effects: bool = False
+    look_first: bool = False
+    """Returns are sent when their order is known to be closed, and are premature before that."""
+    lines: Lines | None = None
+    """Where lookups put what they read."""
+
+
+@dataclass(slots=True)
+class Courier:
+    """Sends the requests of one part, or of one bulk, and counts them.
+
+    `identities` are those of the records that travel, `step` names the part, `was_in_flight` is set on resume.
+    `started` is told the key's generation and the time before the part's own request first leaves, `withdrawn` that
+    the API did not act on it.
+    """
+
+    sender: Sender
+    ticket: Ticket
+    identities: list[bytes]
+    step: str
+    options: SendOptions
+    started: Callable[[int, float], None]
+    was_in_flight: InFlight | None = None
+    withdrawn: Callable[[], None] = lambda: None
+    attempts: int = 0
+    first_sent: float | None = None
+    generation: int = 0
+
+    async def send(self, request: Request, *, takes_refusal: bool = False) -> Answer:
+        """Send the part's own request: the one that is journalled and read back after a crash.
+
+        With `takes_refusal`, one that may be about the API key is given back."""
+        before = self.was_in_flight
+        trip = Trip(request, self._keys(request, self.step), self.ticket, self.started, withdrawn=self.withdrawn)
+        trip.takes_refusal = takes_refusal
+        if request.operation in LOOKS:
+            trip.look = lambda: self.look(request)
+        if before is not None:
+            trip.generation, trip.first_sent, trip.unclear = before.generation, before.first_sent, True
+        try:
+            return await self._answer(trip)
+        finally:
+            self.first_sent, self.generation = trip.first_sent, trip.generation
+
+    async def send_step(self, request: Request, name: str, identities: list[bytes] | None = None) -> Answer:
+        """Send a further request of the same part, under a key of its own."""
+        return await self._answer(self._step(request, name, identities))
+
+    async def try_step(self, request: Request, name: str, identities: list[bytes]) -> Answer:
+        """As send_step; but a refusal that may be about the API key is given back, for `settle` to judge."""
+        trip = self._step(request, name, identities)
+        trip.takes_refusal = True
+        return await self._answer(trip)
+
+    async def settle(self, request: Request, name: str, identities: list[bytes], refusal: Answer) -> Answer:
+        """The final answer to a step that was refused: by that refusal, or by what it meets when it goes again."""
+        trip = self._step(request, name, identities)
+        trip.refused, trip.api_key, trip.confirmed = refusal, refusal.api_key, refusal.confirmed
+        return await self._answer(trip)
+
+    def _step(self, request: Request, name: str, identities: list[bytes] | None) -> Trip:
+        return Trip(request, self._keys(request, f"{self.step}/{name}", identities), self.ticket, _quiet)
+
+    async def read(self, request: Request) -> Answer:
+        """Send a request that reads."""
+        return await self._answer(Trip(request, None, self.ticket, _quiet))
+
+    async def look(self, request: Request) -> Found:
+        """Read back whether `request` shows in what the API has."""
+        way = LOOKS.get(request.operation)
+        return Found.UNKNOWN if way is None else await way(request, self.read)
+
+    def still_protected(self) -> bool:
+        """True while a request that was in flight may go again: by its key, or because repeating it is harmless."""
+        before = self.was_in_flight
+        return before is None or key_holds(before.first_sent, self.sender.wall())
+
+    async def _answer(self, trip: Trip) -> Answer:
+        try:
+            return await self.sender.final_answer(trip)
+        finally:
+            self.attempts += trip.tries
+
+    def _keys(
+        self, request: Request, step: str, identities: list[bytes] | None = None
+    ) -> Callable[[int], str] | None:
+        if OPERATIONS[request.operation].repeat is not SafeToRepeat.BY_KEY:
+            return None
+        travelling = identities or self.identities
+
+        def key(generation: int) -> str:
+            name = step if generation == 0 else f"{step}#{generation}"
+            return idempotency_key(travelling, name, dry=self.options.dry, attempt=self.options.attempt)
+
+        return key
+
+
+def _quiet(generation: int, at: float) -> None:
+    """Steps and reads need no journal of their own."""

@@ -1,0 +1,93 @@
+"""Which answers may be about the API key or the address, and not about the request that met them. Pure."""
+
+from dataclasses import replace
+
+from beam_talonone.schemas.decoding.settings import setting
+from beam_talonone.schemas.operations import OPERATIONS, Operation, SafeToRepeat
+from beam_talonone.schemas.reasons import Reason
+from beam_talonone.schemas.request import Request
+from beam_talonone.talonone.errors import StopRun, Unreachable, WrongAddress
+from beam_talonone.talonone.http.api_key import ApiKey
+from beam_talonone.talonone.http.responses import Answer, Verdict, is_web_page
+
+_UNKNOWN_AUTHORITY = ("self-signed certificate", "unable to get local issuer certificate")
+"""What OpenSSL says of a certificate whose authority is not trusted."""
+
+
+def is_accused(request: Request, answer: Answer, *, first: bool) -> bool:
+    """True when such an answer may be about the key or the address. `first` is True before the first success: then
+    it may not be the API at all.
+
+    Only what says yes or "not there" hints at a wrong address: a page with another status comes from a gateway.
+    """
+    if answer.verdict is Verdict.STOP:
+        return True
+    if not first or answer.status is None:
+        return False
+    if is_web_page(answer.body):
+        return 200 <= answer.status < 300 or answer.status in (404, 405)
+    if answer.status != 404:
+        return False
+    return _is_foreign(answer) or OPERATIONS[request.operation].creates
+
+
+def _is_foreign(answer: Answer) -> bool:
+    return bool(answer.body) and not answer.body.lstrip().startswith(b"{")
+
+
+def base_url_setting(*, in_code: bool) -> str:
+    """What holds the API's address, as its user writes it."""
+    return f"{setting('base_url', in_code=in_code)} (TALONONE_BASE_URL)"
+
+
+def accusation(api: str, api_key: ApiKey, request: Request, answer: Answer, *, in_code: bool = False) -> StopRun:
+    """What has to be put right if all requests to `api` meet an answer that is accused. With `in_code` it names
+    settings as arguments, else as options of the command line."""
+    if answer.status in (401, 403):
+        return api_key.refused(api, answer.status)
+    address = base_url_setting(in_code=in_code)
+    if answer.verdict is Verdict.STOP:
+        return WrongAddress(
+            f"{api} answered with a redirect (status {answer.status}); {address} must be the deployment's own address"
+        )
+    says = f"{api} answers status {answer.status} to {request.operation}"
+    if is_web_page(answer.body):
+        return WrongAddress(f"{says} with a web page: is {address} right?")
+    if _is_foreign(answer):
+        return WrongAddress(f"{says}, but not in its words: is the path in {address} right?")
+    return WrongAddress(f"{says}, which creates what it does not find: is the path in {address} right?")
+
+
+def unreached(api: str, failure: Exception, *, in_code: bool) -> WrongAddress:
+    """What to say of an address that has never been reached."""
+    if any(sign in str(failure) for sign in _UNKNOWN_AUTHORITY):
+        bundle = setting("ca_bundle", in_code=in_code)
+        return WrongAddress(
+            f"{api} cannot be reached: {failure}. If a private authority signed the certificate, as behind a"
+            f" company's proxy, name that authority's file with {bundle}"
+        )
+    return WrongAddress(f"{api} cannot be reached: {failure}. Is {base_url_setting(in_code=in_code)} right?")
+
+
+def outage(api: str, down: float, limit: float, last: str, *, in_code: bool) -> Unreachable:
+    """What to say of an API that has not answered for `down` seconds, where `limit` are allowed."""
+    name = setting("give_up_after", in_code=in_code)
+    then = "run the pipeline again" if in_code else "go on with --resume"
+    return Unreachable(
+        f"{api} has not answered any request for {down:.0f} s ({name} {limit:g}); the last failure: {last}; {then}"
+    )
+
+
+def own_fault(answer: Answer, *, unclear: bool, row: Operation) -> Answer:
+    """What a 401, a 403 or a redirect means that is about its request alone.
+
+    Something in front of the API may have given it, so it tells nothing of an earlier try that may have acted
+    (`unclear`).
+    """
+    said = "" if answer.message == f"status {answer.status}" else f": {answer.message}"
+    page = " with a web page" if is_web_page(answer.body) else ""
+    detail = f"refused with status {answer.status}{page}, while other requests with the same key are accepted{said}"
+    acts_again = row.repeat is not SafeToRepeat.BY_NATURE and not row.harmless
+    if (unclear or answer.acted) and acts_again:
+        return replace(answer, verdict=Verdict.UNKNOWN, message=detail)
+    return replace(answer, verdict=Verdict.REFUSED, reason=Reason.REFUSED, message=detail)

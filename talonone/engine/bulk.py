@@ -1,0 +1,202 @@
+"""Bulks: packing entries of many customers into one request, and finding the poisoned ones when it is refused.
+
+Pure: the packing never sends, and `isolate` sends through a function it is given.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
+
+import msgspec
+
+from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.operations import OPERATIONS
+from beam_talonone.schemas.reasons import Reason
+from beam_talonone.schemas.request import Request
+from beam_talonone.talonone.http.responses import Answer, Verdict
+from beam_talonone.talonone.requests.work import Key
+
+T = TypeVar("T")
+
+
+@dataclass
+class Entry(Generic[T]):
+    """What travels for one customer: the requests of `members`, of which later ones win where they overlap."""
+
+    members: list[T]
+    requests: list[Request]
+    size: int = 1
+
+
+Variant = tuple[str, bytes]
+"""What requests must have in common to travel together: the operation, and path and query as JSON."""
+
+
+def variant_of(request: Request) -> Variant:
+    return request.operation, jsonio.canonical([request.path, request.query])
+
+
+MOST_BYTES = 4 * 1024 * 1024
+"""Bytes of a bulk's entries: large records must not make a request that takes longer than a request may."""
+
+
+@dataclass
+class Pack(Generic[T]):
+    """An open bulk: entries in the order they came, and all that they hold together."""
+
+    operation: str
+    entries: list[Entry[T]] = field(default_factory=list)
+    held: dict[Key, Entry[T]] = field(default_factory=dict)
+    """What is held -> the last entry that holds it."""
+    size: int = 0
+    bytes: int = 0
+    limit: int = field(init=False)
+    merges: bool = field(init=False)
+    """True where two changes of one customer travel as one entry."""
+
+    def __post_init__(self) -> None:
+        bulk = OPERATIONS[self.operation].bulk
+        self.limit = 1 if bulk is None else bulk.limit
+        self.merges = bulk is not None and bulk.merges
+
+    @property
+    def rank(self) -> int:
+        """Bulks of a lower rank leave first when all are sealed: a record's attributes before its audiences."""
+        return 0 if self.merges else 1
+
+    def room_for(self, size: int, request: Request) -> bool:
+        """True when `size` entries more, those of `request`, fit. What is too large alone travels alone."""
+        fits = not self.entries or self.bytes + len(request.body or b"") <= MOST_BYTES
+        return fits and self.size + size <= self.limit
+
+    def holds(self, keys: Iterable[Key], *, customers_only: bool = False) -> bool:
+        """True when any of `keys` is held by an entry. All requests of a variant may hold a coupon together."""
+        return any(key in self.held and (key[0] == "profile" or not customers_only) for key in keys)
+
+    def add(self, member: T, request: Request, size: int, keys: Iterable[Key]) -> None:
+        """Add a request; one of a customer who is in already is merged with the entry that is there."""
+        self.bytes += len(request.body or b"")
+        known = next((self.held[key] for key in keys if key in self.held), None) if self.merges else None
+        if known is not None:
+            known.members.append(member)
+            known.requests.append(request)
+            return
+        entry = Entry([member], [request], size)
+        self.entries.append(entry)
+        self.held.update(dict.fromkeys(keys, entry))
+        self.size += size
+
+
+def bulk_request(requests: list[Request]) -> Request:
+    """One request with the entries of all, in order. They are of one variant, and a body is one list alone."""
+    first = requests[0]
+    bulk = OPERATIONS[first.operation].bulk
+    if bulk is None or len(requests) == 1:
+        return first
+    head = b'{"' + bulk.field.encode() + b'":['
+    entries = b",".join((request.body or b"")[len(head) : -2] for request in requests)
+    return msgspec.structs.replace(first, body=head + entries + b"]}")
+
+
+def merged(requests: list[Request]) -> Request:
+    """One profile update that does what several of the same customer do one after the other."""
+    if len(requests) == 1:
+        return requests[0]
+    entry: dict[str, object] = {}
+    attributes: dict[str, object] = {}
+    for request in requests:
+        change = request.body_json()["customerProfiles"][0]
+        attributes.update(change.get("attributes") or {})
+        entry.update(change)
+    if attributes or "attributes" in entry:
+        entry["attributes"] = attributes
+    return msgspec.structs.replace(requests[0], body=jsonio.dumps({"customerProfiles": [entry]}))
+
+
+FEW = 3
+"""Entries that were pointed at and are innocent: after so many the error is taken to point nowhere."""
+
+SendEntries = Callable[[list[int]], Awaitable[Answer]]
+"""Sends the entries of the given numbers as one bulk."""
+
+
+async def isolate(
+    count: int,
+    send: SendEntries,
+    pointed: Callable[[Answer, list[int]], list[int]],
+    *,
+    whole: tuple[int, ...] = (),
+) -> list[Answer]:
+    """Carry out `count` entries, whatever some of them are: the answer for each, in order.
+
+    They go as one bulk. When it is refused, the entries that the error points at (`pointed` names them, given the
+    numbers that were sent) go alone and the others together; without a pointer, or when it led nowhere, the halves
+    go apart. A poisoned entry costs two or three requests where the API points at it, and two for each halving where
+    it does not. `whole` are the statuses that tell of what all share: nobody is looked for then.
+
+    Where the answer may be about the API key (see talonone.delivery.refused_key), both halves go before either is
+    taken apart: one that is accepted shows that the key is not to blame.
+    """
+    answers: dict[int, Answer] = {}
+    waiting: list[tuple[list[int], bool, Answer | None]] = [(list(range(count)), True, None)]
+    while waiting:
+        numbers, trust, known = waiting.pop()
+        answer = known or await send(numbers)
+        if len(numbers) > 1 and answer.verdict is Verdict.STOP:
+            waiting += [(half, trust, said) for half, said in await _both_halves(numbers, answer, send)]
+            continue
+        if answer.ok or len(numbers) == 1 or answer.status in whole or not _concerns_entries(answer):
+            answers.update((number, answer) for number in numbers)
+            continue
+        suspects = list(dict.fromkeys(pointed(answer, numbers))) if trust else []
+        if not suspects or len(suspects) == len(numbers):
+            middle = len(numbers) // 2
+            waiting += [(numbers[middle:], trust, None), (numbers[:middle], trust, None)]
+            continue
+        guilty = False
+        for sent, suspect in enumerate(suspects):
+            if sent == FEW and not guilty:
+                break
+            alone = await send([suspect])
+            answers[suspect] = alone
+            guilty = guilty or not alone.ok
+        rest = [number for number in numbers if number not in answers]
+        waiting.append((rest, guilty, None))
+    return [answers[number] for number in range(count)]
+
+
+async def _both_halves(numbers: list[int], whole: Answer, send: SendEntries) -> list[tuple[list[int], Answer]]:
+    """The halves of what was refused with `whole`, and their answers; the first half last, as it is looked at first.
+
+    Of two halves of which one is accepted the other one is what the whole was refused for, so its refusal counts as
+    known since then.
+    """
+    halves = numbers[: len(numbers) // 2], numbers[len(numbers) // 2 :]
+    first, second = [await send(half) for half in halves]
+    if first.ok and second.verdict is Verdict.STOP:
+        second = replace(second, refused_at=whole.refused_at, confirmed=True)
+    elif second.ok and first.verdict is Verdict.STOP:
+        first = replace(first, refused_at=whole.refused_at, confirmed=True)
+    return [(halves[1], second), (halves[0], first)]
+
+
+def _concerns_entries(answer: Answer) -> bool:
+    """A refusal of what was sent, or an API that keeps failing at it while it works for others (a locked profile, an
+    entry that crashes it, too much for its time limit): one entry may be the cause."""
+    if answer.reason is Reason.RETRIES_EXHAUSTED:
+        return answer.status not in (425, 429)
+    return answer.status in (400, 404, 413, 422)
+
+
+def pointed_entries(field_name: str, answer: Answer, sizes: dict[int, int]) -> list[int]:
+    """The entries that the problems of `answer` point at. `sizes` tells, in the order sent, how many places of the
+    bulk's list each entry takes.
+    """
+    owners = [number for number, size in sizes.items() for _ in range(size)]
+    found = []
+    for problem in answer.problems:
+        parts = (problem.pointer or "").lstrip("#").strip("/").split("/")
+        if len(parts) >= 2 and parts[0] == field_name and parts[1].isdecimal() and len(parts[1]) < 10:
+            place = int(parts[1])
+            found += [owners[place]] if place < len(owners) else []
+    return found

@@ -1,0 +1,342 @@
+"""The sending engine of a process: an event loop in a thread of its own, fed by and answering to other threads."""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import uvloop
+
+from beam_talonone.schemas.request import Request
+from beam_talonone.talonone.delivery.attempt import Trip
+from beam_talonone.talonone.delivery.dispatcher import Departures, Dispatcher, Ticket
+from beam_talonone.talonone.delivery.refused_key import Evidence
+from beam_talonone.talonone.delivery.request_sender import InFlight
+from beam_talonone.talonone.delivery.sender import Sender
+from beam_talonone.talonone.engine.batcher import Intake, Member
+from beam_talonone.talonone.engine.job import Job
+from beam_talonone.talonone.engine.mailbox import Inbox
+from beam_talonone.talonone.errors import StopRun
+from beam_talonone.talonone.http.api_key import ApiKey, KeySource
+from beam_talonone.talonone.http.client_choice import DEFAULT, HttpSettings, client_for, route_to
+from beam_talonone.talonone.http.responses import Answer
+from beam_talonone.talonone.rate.pacer import Pacer
+from beam_talonone.talonone.rate.shared_limit import Drawn, RateService, SharedRate
+from beam_talonone.talonone.rate.slots import Slots
+from beam_talonone.talonone.requests.outcome import Outcome
+from beam_talonone.talonone.state.session_cache import SessionMemory
+from beam_talonone.talonone.telemetry.logs import say
+from beam_talonone.talonone.telemetry.process_tuning import quiet_process
+from beam_talonone.talonone.telemetry.stats import Stats
+from beam_talonone.talonone.tracing import follow_provider
+
+WINDOW = 10_000
+"""Jobs taken in and not yet done. A slice of a backfill fits in it: then every customer's first record may start."""
+
+GRACE = 30.0
+"""Seconds for what is in flight to end after a failure."""
+
+TELL_EVERY = 0.01
+"""Seconds after which those who wait are told that jobs have ended."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """Where and how to send. `rate` in requests a second for the whole engine, `concurrency` requests in flight,
+    `give_up_after` and `timeout` in seconds (None: never give up)."""
+
+    base_url: str
+    rate: float = 100.0
+    concurrency: int = 64
+    give_up_after: float | None = 300.0
+    timeout: float = 30.0
+    window: int = WINDOW
+    http: HttpSettings = DEFAULT
+    in_code: bool = field(default=False, compare=False)
+    """The settings are arguments of a step, not options of the command line: messages name them so."""
+
+
+class Engine:
+    """Carries out jobs. `submit` and `flush` may be called from any thread; outcomes are told on the engine's own."""
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        api_key: str,
+        hold_on: Callable[[StopRun], bool] | None = None,
+        key_source: KeySource | None = None,
+        rate_service: RateService | None = None,
+        *,
+        accepted_before: bool = False,
+    ) -> None:
+        """`hold_on` is asked when the key is refused or the address is wrong: True waits for it to be put right.
+        Before that the key is read once more from `key_source`. With a `rate_service`, which ends with the engine,
+        the rate is shared with other processes. `accepted_before`: the API has taken records of this job before."""
+        route_to(settings.base_url, settings.http)
+        quiet_process()
+        follow_provider()
+        self.settings = settings
+        self.stats = Stats()
+        self.memory = SessionMemory()
+        self.failure: BaseException | None = None
+        self.pending = 0
+        """Jobs taken in and not yet done."""
+        self._key, self._key_source, self._rate_service = api_key, key_source, rate_service
+        self._hold_on, self._accepted_before = hold_on, accepted_before
+        self._loop = uvloop.new_event_loop()
+        self._inbox = Inbox(self._loop, self._guarded)
+        self._changed = threading.Condition()
+        self._telling = False
+        self._ready = threading.Event()
+        self._closing = asyncio.Event()
+        self._why: BaseException | None = None
+        """What began the stopping; it becomes `failure` when nothing is in flight any more."""
+        self._thread = threading.Thread(target=self._run, name="talonone-engine", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+
+    def submit(self, job: Job) -> None:
+        """Take in a job; waits while the window is full. Raises what stopped the engine."""
+        self._make_room(1)
+        self.post(lambda: self._intake.accept(job))
+
+    def submit_pack(self, members: list[Member], before: InFlight) -> None:
+        """Take in a bulk that was in flight when an earlier run died."""
+        self._make_room(len({job.number for job, _ in members}))
+        self.post(lambda: self._intake.accept_pack(members, before))
+
+    def post(self, action: Callable[[], None]) -> None:
+        """Run `action` on the engine's thread, after what was posted before."""
+        self._inbox.post(action)  # when the loop has ended `failure` tells whoever waits
+
+    def take(self, job: Job) -> None:
+        """Take in a job on the engine's thread, whatever the window; `told` need not call `job_done`."""
+        self._intake.accept(job)
+
+    def take_pack(self, members: list[Member], before: InFlight) -> None:
+        """Take in a bulk that was in flight when an earlier process died, on the engine's thread."""
+        self._intake.accept_pack(members, before)
+
+    def was_accepted_before(self) -> None:
+        """Tell it that the API has taken records of this job before: from any thread."""
+
+        def note() -> None:
+            self._sender.evidence.earlier = True
+
+        self.post(note)
+
+    @property
+    def worked(self) -> bool:
+        """True once the API has taken anything of this job."""
+        return self._sender.evidence.worked
+
+    def flush_now(self) -> None:
+        """Let half-filled bulks go, on the engine's thread."""
+        self._intake.flush()
+
+    def after(self, seconds: float, action: Callable[[], None]) -> asyncio.TimerHandle:
+        """Run `action` on the engine's thread, which this is called on, after `seconds`."""
+        return self._loop.call_later(seconds, self._guarded, action)
+
+    def down_for(self) -> float:
+        """Seconds since which nothing at all has succeeded; 0.0 while the API works."""
+        return self._sender.health.down_for(self._loop.time())
+
+    @property
+    def refusal(self) -> StopRun | None:
+        """Why the API takes nothing from us for now: the key is refused, or the address is wrong."""
+        return self._sender.refusal
+
+    def answers(self, requests: list[Request], *, helping: bool = False) -> list[Answer]:
+        """The answers to requests that read, in their order: paced and retried like all, older than every job.
+
+        With `helping`, a few that are refused as with a wrong key stop nothing: they are answered with that.
+        """
+        self._raise_failure()
+        return asyncio.run_coroutine_threadsafe(self._answers(requests, helping), self._loop).result()
+
+    def flush(self) -> None:
+        """Let half-filled bulks go."""
+        self.post(self.flush_now)
+
+    def job_done(self, count: int = 1) -> None:
+        """To be called once for each submitted job when its outcome was told, on the engine's thread."""
+        with self._changed:
+            self.pending -= count
+        # Waking a waiter for each job would cost more than the job: two threads taking turns at every request
+        if not self._telling:
+            self._telling = True
+            self._loop.call_later(TELL_EVERY, self._tell)
+
+    def _tell(self) -> None:
+        self._telling = False
+        with self._changed:
+            self._changed.notify_all()
+
+    def wait(self, done: Callable[[], bool]) -> None:
+        """Wait until `done()`; it is asked whenever jobs end. Raises what stopped the engine."""
+        with self._changed:
+            while not done():
+                self._raise_failure()
+                self._changed.wait(1.0)
+
+    def stop(self, why: StopRun, grace: float = GRACE) -> None:
+        """Start nothing more and let what is in flight end, for at most `grace` seconds; waiters then raise `why`."""
+        if self._thread.is_alive():
+            with contextlib.suppress(concurrent.futures.CancelledError):  # closed meanwhile
+                asyncio.run_coroutine_threadsafe(self._stop(why, grace), self._loop).result()
+
+    def close(self) -> None:
+        """End the engine's thread. Jobs that are not done stay undone; whoever waits for them is told so."""
+        self._inbox.wake(self._closing.set)
+        if self._rate_service is not None:
+            self._rate_service.close()
+        self._thread.join()
+        self._fail(StopRun("the engine is closed"))
+
+    @property
+    def throttled(self) -> float:
+        """Seconds in which a request was ready and the rate held it back."""
+        return self._departures.throttled
+
+    @property
+    def pace(self) -> float:
+        """Requests a second that may leave for now: the rate, or the limit of a rate service if that is less, or less
+        after the API asked for it. What of a service's limit others have is not known here."""
+        return self._pacer.rate * self._pacer.factor(self._loop.time())
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that are under way."""
+        return self._departures.in_flight
+
+    @property
+    def waiting(self) -> int:
+        """Requests that were made of records and have not ended, those under way included; a bulk is one."""
+        return self._dispatcher.pending
+
+    def _make_room(self, count: int) -> None:
+        with self._changed:
+            while self.pending and self.pending + count > self.settings.window:
+                self._raise_failure()
+                self.post(self._flush_if_idle)
+                self._changed.wait(1.0)
+            self._raise_failure()
+            self.pending += count
+
+    def _raise_failure(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+    def _flush_if_idle(self) -> None:
+        """The window is full: if nothing is under way, half-filled bulks fill it, and nothing else would end them."""
+        if not self._dispatcher.pending:
+            self._intake.flush()
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:
+            self._failed(error)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._main())
+        except BaseException as error:
+            say(log, logging.ERROR, "the sending thread ended", error=error)
+            self._fail(error)
+        finally:
+            self._loop.close()
+            self._ready.set()
+
+    async def _main(self) -> None:
+        settings = self.settings
+        async with client_for(settings.base_url, self._key, settings.timeout, settings.http) as client:
+            self._pacer = pacer = Pacer(settings.rate)
+            self._departures = Departures(pacer, settings.concurrency, self._shared_rate(pacer))
+            self._dispatcher = Dispatcher(self._departures, self._failed)
+            self._sender = Sender(
+                client.send, self._departures, pacer, settings.base_url, settings.give_up_after, self.stats,
+                hold_on=self._hold_on, api_key=ApiKey(self._key, self._key_source, client.use_key),
+                evidence=Evidence(earlier=self._accepted_before), in_code=settings.in_code,
+            )  # fmt: skip
+            self._intake = Intake(self._dispatcher, self._sender)
+            departing = asyncio.create_task(self._departures.run())
+            departing.add_done_callback(lambda task: None if task.cancelled() else self._failed(_end_of(task)))
+            self._ready.set()
+            await self._closing.wait()
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _shared_rate(self, pacer: Pacer) -> SharedRate | None:
+        service = self._rate_service
+        if service is None:
+            return None
+        # draws one after the other, on a thread of their own: the default one may be busy with other things
+        thread = concurrent.futures.ThreadPoolExecutor(1, "talonone-rate")
+
+        async def draw(hits: int) -> Drawn:
+            return await self._loop.run_in_executor(thread, service.draw, hits)
+
+        begins = self._loop.time() - time.time() % 1.0
+        slots = Slots(self.settings.rate, service.limit, begins, service.among)
+        return SharedRate(pacer, slots, draw, service.name, self.settings.give_up_after)
+
+    async def _answers(self, requests: list[Request], helping: bool) -> list[Answer]:
+        return await asyncio.gather(*(self._read(request, helping) for request in requests))
+
+    async def _read(self, request: Request, helping: bool) -> Answer:
+        ticket = Ticket(-1, (), _not_dispatched)
+        try:
+            trip = Trip(request, None, ticket, lambda generation, at: None)
+            trip.takes_refusal = helping
+            return await self._sender.final_answer(trip)
+        finally:
+            if ticket.has_leave:
+                self._departures.release()
+
+    def _failed(self, error: BaseException) -> None:
+        """The first failure stops everything: what is in flight ends first, so that its outcome is not lost."""
+        if not isinstance(error, StopRun):
+            say(log, logging.INFO, "a defect stopped the sending", error=error)
+        if self._why is None:
+            self._why = error
+            self._stopping = asyncio.ensure_future(self._stop(error, GRACE))
+
+    async def _stop(self, why: BaseException, grace: float) -> None:
+        self._why = self._why or why
+        stop = why if isinstance(why, StopRun) else StopRun(f"stopped by a defect: {why!r}")
+        self._dispatcher.stop(stop)
+        self._sender.stopping.set()
+        self._departures.abandon(stop)
+        deadline = self._loop.time() + grace
+        while self._dispatcher.running > 0 and self._loop.time() < deadline:
+            await asyncio.sleep(0.02)
+        self._fail(self._why)
+
+    def _fail(self, error: BaseException) -> None:
+        with self._changed:
+            self.failure = self.failure or error
+            self._changed.notify_all()
+
+
+def _end_of(task: asyncio.Task[None]) -> BaseException:
+    return task.exception() or RuntimeError("the departures ended")
+
+
+async def _not_dispatched(ticket: Ticket) -> None:
+    raise RuntimeError("a ticket for reading only is never dispatched")
+
+
+def remember(engine: Engine, job: Job, outcome: Outcome) -> None:
+    """Keep in the engine's memory how a record ended, for those that come after it."""
+    engine.memory.note(job.work, outcome)

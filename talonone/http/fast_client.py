@@ -1,0 +1,118 @@
+"""The fast client: a pool of connections of our own, straight to the API."""
+
+import asyncio
+import ssl
+from collections import deque
+from types import TracebackType
+from typing import Self
+
+import yarl
+
+from beam_talonone.schemas.request import Request
+from beam_talonone.talonone.http.address import check_base_url
+from beam_talonone.talonone.http.connect import explained, open_socket, place_of
+from beam_talonone.talonone.http.connection import Connection, NothingLeft, SpeaksTls
+from beam_talonone.talonone.http.message import Message
+from beam_talonone.talonone.http.reading import needs_tls, reply_of
+from beam_talonone.talonone.http.send import CONNECT_WITHIN, KEEP_IDLE, BadAddress, Broken, NotSent, Reply
+from beam_talonone.talonone.http.tls import Tls
+from beam_talonone.talonone.telemetry.redact import Redactor
+
+
+class FastClient:
+    """Keeps connections to one deployment, as `Client` says."""
+
+    def __init__(self, base_url: str, api_key: str, timeout: float, tls: Tls = Tls()) -> None:  # noqa: B008 - frozen
+        """`timeout` is in seconds, for an answer. Raises ConfigurationError for a URL or key that cannot be."""
+        self._url = yarl.URL(check_base_url(base_url))
+        self._timeout = timeout
+        self._redactor = Redactor()
+        self._message = Message(self._url)
+        self.use_key(api_key)
+        self._tls_files = tls
+        self._tls: ssl.SSLContext | None = None
+        self._connections: set[Connection] = set()
+        self._idle: deque[Connection] = deque()
+
+    def use_key(self, api_key: str) -> None:
+        """Send this key from now on. Raises ConfigurationError for one that no HTTP header can carry."""
+        self._message.use_key(api_key)
+        self._redactor.add(api_key)  # those before it stay secret: answers to them are under way
+
+    async def __aenter__(self) -> Self:
+        if self._url.scheme == "https":
+            self._tls = self._tls_files.context()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for connection in self._connections:
+            connection.close()
+        await asyncio.sleep(0)  # a closed connection is taken down in the loop's next round
+
+    async def send(self, request: Request, key: str | None) -> Reply:
+        """Send `request` and read the whole answer. Raises NotSent, BadAddress or Broken."""
+        message = self._message.whole(request, key)
+        connection = self._kept() or await self._connect()
+        try:
+            answered = await connection.exchange(message, self._timeout)
+        except SpeaksTls:
+            raise BadAddress(needs_tls(place_of(self._url))) from None
+        except NothingLeft as error:
+            raise NotSent(str(error)) from None
+        except TimeoutError as error:
+            raise Broken(str(error)) from None
+        except OSError as error:
+            raise Broken(f"{type(error).__name__}: {error}") from None
+        finally:
+            self._keep(connection)
+        return reply_of(answered, self._redactor, place_of(self._url), tls=self._tls is not None)
+
+    def _kept(self) -> Connection | None:
+        """The connection used last, if there is one to be had: used not long ago, and quiet since."""
+        self._drop_old(asyncio.get_running_loop().time())
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.quiet():
+                return connection
+            self._drop(connection)
+        return None
+
+    def _keep(self, connection: Connection) -> None:
+        now = asyncio.get_running_loop().time()
+        connection.idle_since = now
+        if connection.usable:
+            self._idle.append(connection)
+        else:
+            self._connections.discard(connection)
+        self._drop_old(now)
+
+    def _drop_old(self, now: float) -> None:
+        while self._idle and now - self._idle[0].idle_since > KEEP_IDLE:
+            self._drop(self._idle.popleft())
+
+    def _drop(self, connection: Connection) -> None:
+        connection.close()
+        self._connections.discard(connection)
+
+    async def _connect(self) -> Connection:
+        host, port = self._url.raw_host or "", self._url.port or 0
+        within = min(self._timeout, CONNECT_WITHIN)
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(within):
+                sock = await open_socket(host, port)
+                try:
+                    _, connection = await loop.create_connection(
+                        Connection, sock=sock, ssl=self._tls, server_hostname=host if self._tls else None
+                    )
+                except BaseException:
+                    sock.close()
+                    raise
+        except TimeoutError:
+            raise NotSent(f"no connection to {place_of(self._url)} within {within:g} s") from None
+        except OSError as error:
+            raise explained(self._url, place_of(self._url), error) from None
+        self._connections.add(connection)
+        return connection

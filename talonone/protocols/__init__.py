@@ -1,0 +1,1 @@
+"""What an operation needs beyond one request: sessions, returns, lookups, paging."""

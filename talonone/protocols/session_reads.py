@@ -1,0 +1,54 @@
+"""Reading a customer session back."""
+
+from typing import Any
+
+from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.operations import get_customer_session
+from beam_talonone.talonone.delivery.request_sender import Courier
+from beam_talonone.talonone.http.responses import Answer, Verdict
+
+TRIES = 3
+"""Answers that say yes and are none, after which a session counts as one that cannot be read."""
+
+NOT_THERE = frozenset({400, 404})
+"""No session endpoint declares 404: both are taken as "there is no such session"."""
+
+
+class CannotRead(Exception):
+    """The session could not be read: the API kept failing for this one, or refused it (`answer`)."""
+
+    def __init__(self, detail: str, answer: Answer | None = None) -> None:
+        super().__init__(detail)
+        self.answer = answer
+
+
+async def read_session(courier: Courier, session_id: str) -> dict[str, Any] | None:
+    """The session as the API has it (`customerSession` of the answer), or None when it has none.
+
+    Raises CannotRead when the API fails for it without an end, StopRun as sending does.
+    """
+    for tries_left in reversed(range(TRIES)):
+        answer = await courier.read(get_customer_session(session_id))
+        if not answer.ok:
+            break
+        try:
+            found = jsonio.loads(answer.body)["customerSession"]
+        except (ValueError, KeyError, TypeError) as error:  # it may have broken off on the way
+            if not tries_left:
+                raise CannotRead(f"the answer of get_customer_session has no customerSession: {error}") from None
+        else:
+            return found if isinstance(found, dict) else None
+    if answer.verdict is Verdict.REFUSED and answer.status in NOT_THERE:
+        return None
+    raise CannotRead(f"the session could not be read back: {answer.message}", answer)
+
+
+def profile_of(answer: Answer) -> str | None:
+    """The customer of the session that an answer of get_customer_session shows, or None."""
+    if not answer.ok:
+        return None
+    try:
+        profile = jsonio.loads(answer.body)["customerSession"]["profileId"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return profile if isinstance(profile, str) and profile else None

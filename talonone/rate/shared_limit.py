@@ -1,0 +1,181 @@
+"""Tokens of a limit that several processes share: drawn in small blocks from a service, one for each departure.
+
+It stands behind the pacer of this process. When a token may be used `shared_slots` says. It fails closed: without
+a token nothing leaves, also while the service is down. Everything here runs on one event loop and takes its clock
+from it.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, Protocol
+
+from beam_talonone.talonone.errors import Unreachable
+from beam_talonone.talonone.rate.pacer import Pacer
+from beam_talonone.talonone.rate.slots import AHEAD, Slots
+from beam_talonone.talonone.telemetry.logs import say
+
+BEFORE = 0.03
+"""Seconds before a departure in which its token is drawn, where none is in hand."""
+
+FAILED_AGAIN = 0.5
+"""Seconds after a failure until the next draw."""
+
+SAY_EVERY = 30.0
+"""Seconds after which it is said again that the service is down."""
+
+log = logging.getLogger(__name__)
+
+
+class Drawn(NamedTuple):
+    """The answer to a draw. `remaining` are the tokens left for all in this window, of the `limit` of a second."""
+
+    granted: bool
+    remaining: int
+    limit: float
+
+
+class NoAnswer(Exception):
+    """The service gave no answer that can be used; the message says which, or why there was none."""
+
+
+class RateService(Protocol):
+    """Whoever grants tokens. `limit` are those of a second for all together, as it said last; `among` is how many
+    processes share them, None if nobody knows."""
+
+    name: str
+    """How a person is told of it."""
+    limit: float
+    among: int | None
+
+    def draw(self, hits: int) -> Drawn:
+        """Ask for so many tokens, and wait for the answer. Called on a thread of its own. Raises NoAnswer."""
+
+    def close(self) -> None:
+        """End it; a draw that waits ends with NoAnswer."""
+
+
+class Watched:
+    """A service, and since when it has not answered: asked on any thread, while it is drawn from on another."""
+
+    def __init__(self, service: RateService) -> None:
+        self._service = service
+        self.name, self.limit, self.among = service.name, service.limit, service.among
+        self._down: tuple[float, str] | None = None
+        """Since when, and why."""
+
+    def draw(self, hits: int) -> Drawn:
+        """As the service's own."""
+        since = time.monotonic() if self._down is None else self._down[0]
+        try:
+            drawn = self._service.draw(hits)
+        except NoAnswer as why:
+            self._down = since, str(why)
+            raise
+        self._down = None
+        return drawn
+
+    def close(self) -> None:
+        self._service.close()
+
+    def outage(self) -> tuple[float, str] | None:
+        """For how many seconds no draw has had an answer, and why; None while it answers, or is not asked."""
+        down = self._down
+        return None if down is None else (time.monotonic() - down[0], down[1])
+
+
+class SharedRate:
+    """Gives out tokens, each when its time has come. `draw` may raise NoAnswer.
+
+    `pacer` comes with the most of this process a second; it goes no faster than that, nor than the service's limit.
+    `give_up_after` are the seconds without an answer after which `take` raises Unreachable; None waits for ever.
+    """
+
+    def __init__(
+        self, pacer: Pacer, slots: Slots, draw: Callable[[int], Awaitable[Drawn]], name: str,
+        give_up_after: float | None = None,
+    ) -> None:  # fmt: skip
+        self._pacer, self._rate, self._slots, self._draw = pacer, pacer.rate, slots, draw
+        self._name, self._give_up_after = name, give_up_after
+        self._drawing: asyncio.Task[None] | None = None
+        self._came = asyncio.Event()
+        self._failed: Exception | None = None
+        self.down_since: float | None = None
+        """Since when the service has not answered, on the loop's clock; None while it does."""
+        self._said_at = float("-inf")
+        pacer.rate = min(self._rate, slots.limit)
+
+    async def take(self, due: float) -> None:
+        """Wait until `due`, the pacer's time, and for a token whose time has come.
+
+        Raises Unreachable when the service has not answered for too long.
+        """
+        clock = asyncio.get_running_loop().time
+        while (at := self._slots.first(max(due, clock()))) is None:
+            if due - clock() > BEFORE:
+                await asyncio.sleep(due - clock() - BEFORE)
+            self._draw_more()
+            await self._came.wait()
+            if self._failed is not None:
+                raise self._failed
+        self._slots.use()
+        if at >= due - AHEAD:  # tokens are what is waited for
+            self._draw_more()
+        wait = max(at, due) - clock()
+        if wait > 0:
+            await asyncio.sleep(wait)
+
+    def _draw_more(self) -> None:
+        if self._drawing is None or self._drawing.done():
+            self._came.clear()
+            self._drawing = asyncio.get_running_loop().create_task(self._until_granted())
+
+    async def _until_granted(self) -> None:
+        clock = asyncio.get_running_loop().time
+        try:
+            granted = False
+            while not granted or self._slots.first(clock()) is None:
+                granted = await self._granted()
+        except Exception as error:  # told to whoever waits for a token
+            self._failed = error
+        self._came.set()
+
+    async def _granted(self) -> bool:
+        """One draw, when it is time for it."""
+        clock = asyncio.get_running_loop().time
+        wait = self._slots.draw_at(clock()) - clock()
+        if wait > 0:
+            await asyncio.sleep(wait)
+        asked = clock()
+        hits = self._slots.hits(asked)
+        try:
+            drawn = await self._draw(hits)
+        except NoAnswer as why:
+            self._is_down(clock(), str(why))
+            await asyncio.sleep(FAILED_AGAIN)
+            return False
+        answered = clock()
+        self._is_up(answered)
+        if not drawn.granted:
+            self._slots.refused(asked, answered)
+            return False
+        self._slots.granted(asked, answered, hits, drawn.remaining, drawn.limit)
+        # an API that asked to go slower is to see that: the pacer slows what this process has, not what all have
+        part = self._slots.part if self._pacer.factor(answered) < 1.0 else 1.0
+        self._pacer.rate = min(self._rate, part * drawn.limit)
+        return True
+
+    def _is_down(self, now: float, why: str) -> None:
+        self.down_since = now if self.down_since is None else self.down_since
+        lasted = now - self.down_since
+        if self._give_up_after is not None and lasted >= self._give_up_after:
+            raise Unreachable(f"{self._name} has not answered for {lasted:.0f} s: {why}")
+        if now - self._said_at >= SAY_EVERY:
+            self._said_at = now
+            say(log, logging.ERROR, f"{self._name} does not answer; nothing is sent until it does: {why}")
+
+    def _is_up(self, now: float) -> None:
+        if self.down_since is not None:
+            say(log, logging.ERROR, f"{self._name} answers again after {now - self.down_since:.1f} s")
+            self.down_since, self._said_at = None, float("-inf")

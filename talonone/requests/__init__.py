@@ -1,0 +1,1 @@
+"""What one record becomes: its work, requests, identity, outcome, and output lines. Nothing is sent here."""

@@ -1,0 +1,322 @@
+"""From a valid record to the requests that carry it out. Plain functions; nothing is sent here."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Literal, TypeVar, get_args
+
+from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.calls import Beyond, Called, check_call
+from beam_talonone.schemas.content import AdvancedContent, ProfileContent
+from beam_talonone.schemas.decoding.parse import InvalidRecord
+from beam_talonone.schemas.operations import OPERATIONS, Operation, SafeToRepeat
+from beam_talonone.schemas.reasons import Reason
+from beam_talonone.schemas.records import Call, Event, Order, OrderItem, Profile, Record, Return, rank
+from beam_talonone.schemas.request import Request, render_query
+from beam_talonone.schemas.types import ID_MAX, micros
+from beam_talonone.talonone.requests.identity import digest, identity
+from beam_talonone.talonone.requests.work import Key, Part, Work
+
+T = TypeVar("T")
+
+STATES = {"open": "open", "completed": "closed", "cancelled": "cancelled"}
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What changes requests: `dry` asks the API to change nothing, `effects` to answer with effects where it is
+    silent by default, `profile_mode` "rules" runs the rule engine for each profile change, `events_api` "v3" sends
+    events under ids of their own. `allow_unknown_api_fields` lets names and enum values of calls and lookups pass
+    that the operation table does not have. With `in_code` messages name these settings as arguments, else as options
+    of the command line."""
+
+    dry: bool = False
+    effects: bool = False
+    profile_mode: Literal["bulk", "rules"] = "bulk"
+    events_api: Literal["v2", "v3"] = "v2"
+    allow_unknown_api_fields: bool = False
+    in_code: bool = False
+
+    def setting(self, name: str) -> str:
+        """A setting as the user of these options writes it."""
+        return name if self.in_code else "--" + name.replace("_", "-")
+
+    def beyond(self) -> Beyond:
+        """What becomes of names that the operation table does not have."""
+        return Beyond(self.allow_unknown_api_fields, self.setting("allow_unknown_api_fields"))
+
+
+def unknown_api_fields(record: Record, options: BuildOptions) -> tuple[str, ...]:
+    """The names and enum values of a valid call that passed although the operation table does not have them."""
+    if not options.allow_unknown_api_fields or not isinstance(record, Call):
+        return ()
+    called = check_call(record.operation, record, dry=options.dry, beyond=options.beyond())
+    return tuple(_each_once(name for one in called for name in one.beyond))
+
+
+def build(kind: str, record: Record, options: BuildOptions) -> Work:
+    """The work for `record`. Raises InvalidRecord for a call that the operation table refuses, and for what JSON
+    cannot carry."""
+    try:
+        return _build(kind, record, options)
+    except InvalidRecord:
+        raise
+    except ValueError as error:
+        raise InvalidRecord(Reason.INVALID_FIELD, str(error)) from None
+
+
+def _build(kind: str, record: Record, options: BuildOptions) -> Work:
+    match record:
+        case Order():
+            return _order(record, options)
+        case Return():
+            return _return(record, options)
+        case Profile():
+            return _profile(record, options)
+        case Event():
+            return _event(record, options)
+        case Call():
+            return _call(record, options)
+    raise TypeError(f"no requests are known for records of kind {kind}")
+
+
+def guest_id(order_id: str) -> str:
+    """The profile of an order without a customer."""
+    guest = f"guest-{order_id}"
+    return guest if len(guest) <= ID_MAX else "guest-" + sha256(order_id.encode()).hexdigest()
+
+
+def _order(order: Order, options: BuildOptions) -> Work:
+    customer = guest_id(order.order_id) if order.customer_id is None else order.customer_id
+    session = _present(
+        {
+            "profileId": customer,
+            "storeIntegrationId": order.store_id,
+            "state": STATES[order.status],
+            "cartItems": None if order.items is None else [_item(item) for item in order.items],
+            "couponCodes": order.coupon_codes,
+            "referralCode": order.referral_code,
+            "loyaltyCards": None if order.loyalty_card is None else [order.loyalty_card],
+            "additionalCosts": _costs(order.additional_costs),
+            "identifiers": order.identifiers,
+            "attributes": order.attributes,
+            "experimentVariantAllocations": _allocations(order),
+            "evaluableCampaignIds": order.evaluable_campaign_ids,
+        }
+    )
+    more = _present({"responseContent": order.response_content})
+    request = _request(
+        "update_customer_session_v2",
+        {"customerSessionId": order.order_id},
+        {"customerSession": session, **more},
+        options,
+    )
+    # without what 0.1 did not know, the content is that of 0.1: identities and keys stay the same
+    content = [session, more] if more else session
+    return _work(
+        "orders", order.order_id, order, [Part(request, "order")], [order.order_id], [customer], content,
+        version=order.version, status=order.status,
+    )  # fmt: skip
+
+
+def _allocations(order: Order) -> list[dict[str, Any]] | None:
+    if order.experiment_variant_allocations is None:
+        return None
+    return [
+        {"experimentID": one.experiment_id, "variantID": one.variant_id}
+        for one in order.experiment_variant_allocations
+    ]
+
+
+def _item(item: OrderItem) -> dict[str, Any]:
+    return _present(
+        {
+            "sku": item.sku,
+            "quantity": item.quantity,
+            "price": item.unit_price,
+            "name": item.name,
+            "category": item.category,
+            "product": None if item.product is None else {"name": item.product.name},
+            "weight": item.weight,
+            "height": item.height,
+            "width": item.width,
+            "length": item.length,
+            "attributes": item.attributes,
+            "additionalCosts": _costs(item.additional_costs),
+        }
+    )
+
+
+def _return(record: Return, options: BuildOptions) -> Work:
+    items = [_present({"sku": i.sku, "position": i.position, "quantity": i.quantity}) for i in record.items]
+    asked = _present({"responseContent": record.response_content})
+    query: dict[str, object] = _present({"runRuleEngine": record.run_rule_engine})
+    body = {"return": {"returnedCartItems": items}, **asked}
+    request = _request("return_cart_items", {"customerSessionId": record.order_id}, body, options, query)
+    profiles = [] if record.customer_id is None else [record.customer_id]
+    content: list[Any] = [record.order_id, record.customer_id, micros(record.event_time), items]
+    if asked or query:
+        content.append({**query, **asked})
+    return _work("returns", record.return_id, record, [Part(request, "return")], [record.order_id], profiles, content)
+
+
+def _profile(profile: Profile, options: BuildOptions) -> Work:
+    customer, audiences = profile.customer_id, profile.audiences
+    actions = [] if audiences is None else [
+        {"action": action, "profileIntegrationId": customer, "audienceId": audience}
+        for action, ids in (("add", audiences.add), ("delete", audiences.remove))
+        for audience in dict.fromkeys(ids or ())
+    ]  # fmt: skip
+    parts = []
+    if profile.attributes is not None or not (actions or profile.erase):
+        parts.append(_attributes_part(customer, profile.attributes, options))
+    if actions:
+        request = _request("update_customer_profile_audiences", {}, {"data": actions}, options)
+        parts.append(Part(request, "pack", len(actions)))
+    if profile.erase:
+        request = _request("delete_customer_data", {"integrationId": customer}, None, options)
+        parts.append(Part(request, "plain"))
+    content = [customer, profile.attributes, actions, profile.erase]
+    return _work("profiles", customer, profile, parts, [], [customer], content, version=profile.version)
+
+
+def _attributes_part(customer: str, attributes: dict[str, Any] | None, options: BuildOptions) -> Part:
+    change = _present({"attributes": attributes})
+    if options.profile_mode == "rules":
+        path = {"integrationId": customer}
+        query: dict[str, object] = {"runRuleEngine": True}
+        return Part(_request("update_customer_profile_v2", path, change, options, query), "plain")
+    body = {"customerProfiles": [{"integrationId": customer, **change}]}
+    return Part(_request("update_customer_profiles_v2", {}, body, options), "pack")
+
+
+def _event(event: Event, options: BuildOptions) -> Work:
+    own_id = options.events_api == "v3"
+    _check_event(event, options)
+    body = _present(
+        {
+            "profileId": event.customer_id,
+            "type": event.type,
+            "attributes": event.attributes,
+            "loyaltyCards": None if event.loyalty_card is None else [event.loyalty_card],
+            "storeIntegrationId": event.store_id,
+            "connectedSessionId": event.connected_session_id,
+            "evaluableCampaignIds": event.evaluable_campaign_ids,
+            "responseContent": event.response_content,
+        }
+    )
+    content = [micros(event.event_time), body]
+    sent = {**body, "integrationId": event.event_id} if own_id else body
+    request = _request("track_event_v3" if own_id else "track_event_v2", {}, sent, options)
+    # an event refers to a session that is closed: it goes after the order that closes it
+    sessions = [] if event.connected_session_id is None else [event.connected_session_id]
+    return _work("events", event.event_id, event, [Part(request, "plain")], sessions, [event.customer_id], content)
+
+
+def _check_event(event: Event, options: BuildOptions) -> None:
+    """Raises InvalidRecord for what the API of events in use does not know."""
+    if event.connected_session_id is not None and options.events_api == "v2":
+        needed = f"{options.setting('events_api')}{'=' if options.in_code else ' '}v3"
+        detail = f"connected_session_id: only events of the v3 API refer to a session: it needs {needed}"
+        raise InvalidRecord(Reason.INVALID_FIELD, detail, "/connected_session_id")
+    known: tuple[str, ...] = get_args(AdvancedContent if options.events_api == "v3" else ProfileContent)
+    for place, name in enumerate(event.response_content or ()):
+        if name not in known:
+            detail = (
+                f"response_content/{place}: events of the {options.events_api} API answer with {', '.join(known)}"
+            )
+            raise InvalidRecord(Reason.INVALID_FIELD, f"{detail}, found {name!r}", f"/response_content/{place}")
+
+
+def _call(call: Call, options: BuildOptions) -> Work:
+    row = OPERATIONS.get(call.operation)
+    more = {"silent": "no"} if options.effects and row is not None and "silent" in row.query else {}
+    called = check_call(call.operation, call, more=more, dry=options.dry, beyond=options.beyond())
+    parts = [_call_part(call, one, alone=len(called) == 1) for one in called]
+    asked = called[0].request
+    given = {name: value for name, value in asked.query.items() if name in call.query}  # not what options add
+    bodies = [one.request.body_json() for one in called]
+    content = [micros(call.event_time), call.operation, asked.path, given, bodies]
+    profiles = [profile for one in called for profile in one.profiles]
+    return _work(
+        "calls", call.call_id, call, parts, _each_once(session for one in called for session in one.sessions),
+        profiles if call.ordering_key is None else [*profiles, call.ordering_key], content,
+        others=[*_each_once(other for one in called for other in one.others), *_own(call, row, parts)],
+    )  # fmt: skip
+
+
+def _own(call: Call, row: Operation | None, parts: list[Part]) -> list[Key]:
+    """What must not go twice holds its own id, so that a second copy of it waits until the first has ended."""
+    unsafe = row is not None and any(row.repeats(part.request) is SafeToRepeat.NO for part in parts)
+    return [("call", call.call_id)] if unsafe else []
+
+
+def _call_part(call: Call, called: Called, *, alone: bool) -> Part:
+    request = called.request
+    row = OPERATIONS[request.operation]
+    if alone:
+        # what is beyond the table is not known to go together with the like of it
+        packs = row.bulk is not None and row.bulk.packs and 0 < called.entries < row.bulk.limit and not called.beyond
+        return Part(request, "pack" if packs else "plain", called.entries)
+    profiles = called.profiles if call.ordering_key is None else [*called.profiles, call.ordering_key]
+    holds = _each_once(
+        [
+            *(("session", session) for session in called.sessions),
+            *(("profile", profile) for profile in profiles),
+            *called.others,
+            ("call", call.call_id),  # the requests of one call leave one after the other
+        ]
+    )
+    return Part(request, "plain", called.entries, called.first, holds)
+
+
+def _request(
+    operation: str,
+    path: dict[str, str],
+    body: Any,
+    options: BuildOptions,
+    query: Mapping[str, object] | None = None,
+) -> Request:
+    """The request that the operation's row makes of it, with the options' query parameters where the row has them."""
+    row = OPERATIONS[operation]
+    asked: dict[str, object] = dict(query or {})
+    if "silent" in row.query:
+        asked["silent"] = "no" if options.effects else "yes"
+    if options.dry and row.can_be_dry:
+        asked["dry"] = True
+    encoded = None if body is None else jsonio.dumps(body)
+    return Request(operation, row.method, row.template, path, render_query(asked), encoded)
+
+
+def _work(
+    kind: str,
+    record_id: str,
+    record: Record,
+    parts: list[Part],
+    sessions: list[str],
+    profiles: list[str],
+    content: Any,
+    *,
+    version: int = 0,
+    status: str = "",
+    others: list[Key] | None = None,
+) -> Work:
+    event_us, digested = micros(record.event_time), digest(content)
+    return Work(
+        kind, record_id, identity(kind, record_id, event_us, version, digested), digested, event_us,
+        rank(kind, record), version, sessions, _each_once(profiles), parts, status, others or [],
+    )  # fmt: skip
+
+
+def _each_once(values: Iterable[T]) -> list[T]:
+    return list(dict.fromkeys(values))
+
+
+def _costs(costs: dict[str, Any] | None) -> dict[str, Any] | None:
+    if costs is None:
+        return None
+    return {name: {"price": amount} for name, amount in costs.items() if amount is not None}
+
+
+def _present(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,1 @@
+"""What outlives a request: the state store, the write-ahead log, per-key state. It decides nothing."""

@@ -1,0 +1,96 @@
+"""What a stream remembers of the records of one lane, as plain data that fits in a state of Beam."""
+
+from typing import Any
+
+import msgspec
+
+from beam_talonone.talonone.ordering.sequencer import Order
+from beam_talonone.talonone.requests.supersede import Change
+from beam_talonone.talonone.requests.work import Key, Work
+from beam_talonone.talonone.state.store import change_that_set, marks_of
+
+MOST = 50_000
+"""Entries of a sort, a few MB: a lane's memory is read and written as a whole, so it must not grow without end. A
+lane that comes to it, as that of one busy catalog, forgets its oldest before --remember is over (docs/runners.md)."""
+
+Mark = tuple[Order, float]
+"""The order of the record that left a mark, and when it did."""
+
+
+class KeyedMemory(msgspec.Struct, array_like=True):
+    """A Remembered in dicts that keep the order in which things happened: the oldest stands first."""
+
+    identities: dict[bytes, tuple[bytes, float]] = {}
+    """Identity of a record that has ended -> its content, and when."""
+    last: dict[str, Mark] = {}
+    """Of a session, customer, ..., and of an order: the latest record that was sent."""
+    changes: dict[str, dict[str, Mark]] = {}
+    """Customer -> what of the profile was set."""
+
+    def recall(self, work: Work) -> tuple[bytes | None, Order | None]:
+        orders = [order for key in work.keys() if (order := self.last_of(key)) is not None]  # noqa: SIM118
+        return self.content(work.identity), max(orders, default=None)
+
+    def content(self, identity: bytes) -> bytes | None:
+        found = self.identities.get(identity)
+        return None if found is None else found[0]
+
+    def ended(self, work: Work, now: float) -> None:
+        self.identities.pop(work.identity, None)
+        self.identities[work.identity] = work.content, now
+        _trim(self.identities)
+
+    def last_order(self, session: str) -> Order | None:
+        return self.last_of(("order", session))
+
+    def last_of(self, key: Key) -> Order | None:
+        found = self.last.get("/".join(key))
+        return None if found is None else found[0]
+
+    def newer_changes(self, customer: str, than: Order) -> list[Change]:
+        known = self.changes.get(customer, {})
+        newer = [name.partition("/")[::2] for name, (order, _) in known.items() if order > than]
+        return [change_that_set(newer)] if newer else []
+
+    def sent(self, work: Work, now: float) -> None:
+        marks = marks_of(work)
+        for key in marks.sent:
+            _note(self.last, "/".join(key), marks.order, now)
+        _trim(self.last)
+        if marks.changes:
+            known = self.changes.setdefault(marks.customer, {})
+            for what, name in marks.changes:
+                _note(known, f"{what}/{name}", marks.order, now)
+            _trim(known)
+
+    def forget(self, now: float, expiry: float) -> None:
+        """Forget at `now` what is `expiry` seconds old."""
+        for marks in self._all():
+            _forget(marks, now, expiry)
+        self.changes = {customer: known for customer, known in self.changes.items() if known}
+
+    @property
+    def latest(self) -> float | None:
+        """When the latest of it was noted; None when nothing is remembered."""
+        return max((next(reversed(marks.values()))[1] for marks in self._all() if marks), default=None)
+
+    def _all(self) -> list[dict[Any, Any]]:
+        return [self.identities, self.last, *self.changes.values()]
+
+
+def _note(marks: dict[str, Mark], name: str, order: Order, now: float) -> None:
+    known = marks.get(name)
+    if known is None or order >= known[0]:
+        marks.pop(name, None)
+        marks[name] = order, now
+
+
+def _trim(marks: dict[Any, Any]) -> None:
+    while len(marks) > MOST:
+        del marks[next(iter(marks))]
+
+
+def _forget(marks: dict[Any, Any], now: float, expiry: float) -> None:
+    # the sum that says when to look again, not a difference: rounded otherwise, it would say so for ever
+    while marks and next(iter(marks.values()))[1] + expiry <= now:
+        del marks[next(iter(marks))]

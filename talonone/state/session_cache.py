@@ -1,0 +1,105 @@
+"""What a job remembers of the sessions it sent, for the records that come after."""
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from beam_talonone.talonone.compare.repeated_returns import Repeat
+from beam_talonone.talonone.protocols.carry_out import Known
+from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
+from beam_talonone.talonone.requests.work import Work
+
+_SENT, _CLOSED, _DEAD, _REPEATED = 1, 2, 4, 8
+
+MOST = 100_000
+"""Sessions that are remembered for certain; of the older ones at most as many again."""
+
+
+@dataclass
+class _Sessions:
+    flags: dict[str, int] = field(default_factory=dict)
+    returned: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    repeats: dict[str, Repeat] = field(default_factory=dict)
+
+
+class SessionMemory:
+    """Per session: whether the job applied the order, closed it, or dead-lettered it, whether the API had it
+    before, and what the job returned.
+
+    Two generations: when the younger is full, the older is forgotten, so that a long run does not grow without end.
+    A forgotten session costs a read-back.
+    """
+
+    def __init__(self, most: int = MOST) -> None:
+        self._lock = threading.Lock()  # read by the sending thread, seeded by the one that reads the input
+        self._most = most
+        self.forget()
+
+    def note(self, work: Work, outcome: Outcome) -> None:
+        """Remember how a record ended."""
+        if work.kind == "orders":
+            self.note_order(work.id, work.status, outcome.end)
+        elif work.kind == "returns" and outcome.end in DONE:
+            self.note_return(work.sessions[0], returned_items(work))
+
+    def note_order(self, session: str, status: str, end: End) -> None:
+        flag = _DEAD if end is End.DEAD else 0
+        if end in DONE:
+            flag = _SENT | (_CLOSED if status == "completed" else 0)
+            flag |= _REPEATED if end is End.ALREADY_APPLIED else 0
+        with self._lock:
+            self._young.flags[session] = self._flags(session) | flag
+            self._age()
+
+    def note_return(self, session: str, items: Iterable[dict[str, Any]]) -> None:
+        with self._lock:
+            self._young.returned[session] = [*self._returned(session), *items]
+            self._age()
+
+    def note_repeated(self, session: str) -> None:
+        """Remember that the API had the order before it was sent."""
+        with self._lock:
+            self._young.flags[session] = self._flags(session) | _REPEATED
+            self._age()
+
+    def repeat(self, session: str) -> Repeat | None:
+        """What is known of a session whose order the API had before it was sent; None for any other."""
+        with self._lock:
+            if not self._flags(session) & _REPEATED:
+                return None
+            found = self._young.repeats.get(session) or self._old.repeats.get(session) or Repeat()
+            self._young.repeats[session] = found
+            self._age()
+            return found
+
+    def known(self, session: str) -> Known:
+        with self._lock:
+            flags, returned = self._flags(session), self._returned(session)
+        return Known(
+            session_sent=bool(flags & _SENT),
+            session_closed=bool(flags & _CLOSED),
+            order_dead=bool(flags & _DEAD) and not flags & _CLOSED,
+            returned=returned,
+        )
+
+    def forget(self) -> None:
+        with self._lock:
+            self._young, self._old = _Sessions(), _Sessions()
+
+    def _flags(self, session: str) -> int:
+        return self._young.flags.get(session) or self._old.flags.get(session, 0)
+
+    def _returned(self, session: str) -> list[dict[str, Any]]:
+        return self._young.returned.get(session) or self._old.returned.get(session, [])
+
+    def _age(self) -> None:
+        young = self._young
+        if max(len(young.flags), len(young.returned), len(young.repeats)) > self._most:
+            self._young, self._old = _Sessions(), self._young
+
+
+def returned_items(work: Work) -> list[dict[str, Any]]:
+    """The items of a return, as its request names them."""
+    items: list[dict[str, Any]] = work.parts[0].request.body_json()["return"]["returnedCartItems"]
+    return items

@@ -1,0 +1,283 @@
+"""What a stream remembers of records that have left: in memory, or in a small store on disk that survives a crash."""
+
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.ordering.sequencer import Order
+from beam_talonone.talonone.requests.supersede import Change, change_of
+from beam_talonone.talonone.requests.work import Key, Work
+from beam_talonone.talonone.state.write_behind import WriteBehind
+
+FOR_EIGHT_DAYS = 8 * 86_400.0
+"""Pub/Sub keeps a message for seven days: a repeat may come as late as that, and is a duplicate still."""
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS ended (identity BLOB PRIMARY KEY, content BLOB NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sent (
+  kind TEXT NOT NULL, id TEXT NOT NULL, event_us INTEGER NOT NULL, rank INTEGER NOT NULL, version INTEGER NOT NULL,
+  at REAL NOT NULL, PRIMARY KEY (kind, id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS changes (
+  customer TEXT NOT NULL, what TEXT NOT NULL, name TEXT NOT NULL, event_us INTEGER NOT NULL, rank INTEGER NOT NULL,
+  version INTEGER NOT NULL, at REAL NOT NULL, PRIMARY KEY (customer, what, name)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS customers (
+  session TEXT PRIMARY KEY, customer TEXT NOT NULL, at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS returned (
+  identity BLOB PRIMARY KEY, session TEXT NOT NULL, items TEXT NOT NULL, at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS dead (session TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS dead_by_age ON dead (at);
+CREATE INDEX IF NOT EXISTS returned_of ON returned (session);
+CREATE INDEX IF NOT EXISTS returned_by_age ON returned (at);
+CREATE INDEX IF NOT EXISTS ended_by_age ON ended (at);
+CREATE INDEX IF NOT EXISTS sent_by_age ON sent (at);
+CREATE INDEX IF NOT EXISTS changes_by_age ON changes (at);
+CREATE INDEX IF NOT EXISTS customers_by_age ON customers (at);
+"""
+
+
+MOST_AT_ONCE = 10
+"""Records that are looked up together."""
+
+_FORESEE = {
+    count: "SELECT identity, content, NULL, NULL, NULL, NULL, NULL FROM ended WHERE identity IN"
+    f" ({', '.join('?' * MOST_AT_ONCE)})"
+    + " UNION ALL SELECT NULL, NULL, kind, id, event_us, rank, version FROM sent WHERE kind = ? AND id = ?"
+    * count
+    for count in (MOST_AT_ONCE, 2 * MOST_AT_ONCE)
+}
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """What was in the file when it was looked up, for these `identities` and `keys`, after so many `writes`."""
+
+    writes: int = -1
+    identities: frozenset[bytes] = frozenset()
+    keys: frozenset[Key] = frozenset()
+    contents: dict[bytes, bytes] = field(default_factory=dict)
+    orders: dict[Key, Order] = field(default_factory=dict)
+
+
+class Marks(msgspec.Struct, frozen=True, array_like=True):
+    """What is to be remembered of a record that leaves: under what, and what of a profile it sets."""
+
+    order: Order
+    sent: list[Key]
+    customer: str = ""
+    changes: list[tuple[str, str]] = []
+    """(attribute | audience | erasure, name)."""
+
+
+def marks_of(work: Work) -> Marks:
+    if work.kind == "orders":
+        return Marks(work.order(), [*work.keys(), ("order", work.id)], work.profiles[0])
+    if work.kind == "profiles":
+        return Marks(work.order(), list(work.keys()), work.id, list(_set_by(change_of(work))))
+    return Marks(work.order(), list(work.keys()))
+
+
+def is_damage(error: BaseException) -> bool:
+    """True where SQLite says that a file is damaged, or that it is no database."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def damaged_store(path: object, error: BaseException) -> str:
+    """What to say of it, and what to do."""
+    return (
+        f"{path} is damaged ({error}): put the folder back from a backup. Without one, `sqlite3 {path} .recover`"
+        " gives what can be read. To begin without it, delete it and its -wal and -shm files: then a record that was"
+        " sent before is sent again, and an older one over it"
+    )
+
+
+class Store:
+    """A Remembered in SQLite: in the file `path`, or in memory without one. `expiry` is in seconds.
+
+    What is noted is known at once, and in the file when `commit` returns: a log
+    (talonone.state.write_ahead_log) has it before. Raises ConfigurationError when the file is damaged.
+    """
+
+    def __init__(self, path: Path | None = None, expiry: float = FOR_EIGHT_DAYS) -> None:
+        self.expiry = expiry
+        # a replay may write to the file of a stream that runs, and waits for its turn
+        self._connection = sqlite3.connect(":memory:" if path is None else path, 60.0, check_same_thread=False)
+        try:
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._connection.executescript(SCHEMA)
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            if is_damage(error):
+                raise ConfigurationError(damaged_store(path, error)) from None
+            raise
+        self._behind = WriteBehind(self._connection)
+        self._foreseen = Foreseen()
+
+    def customer_of(self, session: str) -> str | None:
+        """The customer of the latest order that was sent for a session."""
+        if session in self._behind.customers:
+            return self._behind.customers[session][0]
+        row = self._connection.execute("SELECT customer FROM customers WHERE session = ?", (session,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def returned_of(self, session: str, besides: bytes = b"") -> list[dict[str, Any]]:
+        """The items that were returned of an order, by others than the return `besides`."""
+        rows = self._connection.execute(
+            "SELECT items FROM returned WHERE session = ? AND identity != ?", (session, besides)
+        ).fetchall()
+        return [item for (items,) in rows for item in msgspec.json.decode(items)]
+
+    def note_dead(self, session: str, now: float) -> None:
+        """An order is a dead letter."""
+        self._connection.execute("INSERT OR REPLACE INTO dead VALUES (?, ?)", (session, now))
+
+    def any_ended(self) -> bool:
+        """True when any record has ended otherwise than as a dead letter."""
+        return self._connection.execute("SELECT 1 FROM ended LIMIT 1").fetchone() is not None
+
+    def is_dead(self, session: str) -> bool:
+        """True when a version of the order was a dead letter; others may have been applied."""
+        return self._connection.execute("SELECT 1 FROM dead WHERE session = ?", (session,)).fetchone() is not None
+
+    def recall(self, work: Work) -> tuple[bytes | None, Order | None]:
+        """The content of a record of this identity that has ended, and the latest record that was sent of those that
+        share a session or customer with `work`."""
+        keys, behind, foreseen = work.keys(), self._behind, self._foreseen
+        known = work.identity in foreseen.identities and foreseen.keys.issuperset(keys)
+        if not known or foreseen.writes != behind.writes:
+            latest = [order for key in keys if (order := self.last_of(key)) is not None]
+            return self.content(work.identity), max(latest, default=None)
+        waiting = behind.ended.get(work.identity)
+        content = foreseen.contents.get(work.identity) if waiting is None else waiting[0]
+        orders = [order for key in keys if (order := foreseen.orders.get(key)) is not None]
+        orders += [sent[0] for key in keys if (sent := behind.sent.get(key)) is not None]
+        return content, max(orders, default=None)
+
+    def foresee(self, works: Sequence[Work]) -> None:
+        """Look up in one statement what `recall` is about to be asked of some records, one after the other."""
+        keys = list({key for work in works for key in work.keys()})  # noqa: SIM118  it is no dict
+        if not works or len(works) > MOST_AT_ONCE or len(keys) > 2 * MOST_AT_ONCE:
+            self._foreseen = Foreseen()  # what was seen before may be old by now: a replay writes to the file, too
+            return
+        identities = [work.identity for work in works]
+        # what is missing is NULL, which equals nothing: two statements in all, which SQLite prepares once
+        count = MOST_AT_ONCE if len(keys) <= MOST_AT_ONCE else 2 * MOST_AT_ONCE
+        given = [*identities, *[None] * (MOST_AT_ONCE - len(works)), *chain.from_iterable(keys)]
+        rows = self._connection.execute(_FORESEE[count], [*given, *[None] * (2 * (count - len(keys)))]).fetchall()
+        foreseen = self._foreseen = Foreseen(self._behind.writes, frozenset(identities), frozenset(keys))
+        for identity, content, kind, name, event_us, rank, version in rows:
+            if kind is None:
+                foreseen.contents[identity] = content
+            else:
+                foreseen.orders[kind, name] = event_us, rank, version
+
+    def content(self, identity: bytes) -> bytes | None:
+        if identity in self._behind.ended:
+            return self._behind.ended[identity][0]
+        row = self._connection.execute("SELECT content FROM ended WHERE identity = ?", (identity,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def ended(self, work: Work, now: float) -> None:
+        self.note_end(work.identity, work.content, now)
+
+    def note_end(self, identity: bytes, content: bytes, now: float) -> None:
+        self._behind.note_end(identity, content, now)
+
+    def note_returned(self, identity: bytes, session: str, items: list[dict[str, Any]], now: float) -> None:
+        self._connection.execute(
+            "INSERT OR REPLACE INTO returned VALUES (?, ?, ?, ?)",
+            (identity, session, msgspec.json.encode(items).decode(), now),
+        )
+
+    def last_order(self, session: str) -> Order | None:
+        return self._sent("order", session)
+
+    def last_of(self, key: Key) -> Order | None:
+        return self._sent(*key)
+
+    def newer_changes(self, customer: str, than: Order) -> list[Change]:
+        rows = self._connection.execute(
+            "SELECT what, name FROM changes WHERE customer = ? AND (event_us, rank, version) > (?, ?, ?)",
+            (customer, *than),
+        ).fetchall()
+        waiting = self._behind.changes.get(customer, {})
+        rows += [what for what, (order, _) in waiting.items() if order > than]
+        return [change_that_set(rows)] if rows else []
+
+    def sent(self, work: Work, now: float) -> None:
+        self.note(marks_of(work), now)
+
+    def note(self, marks: Marks, now: float) -> None:
+        self._behind.note_sent(marks.sent, marks.order, now)
+        session = next((name for kind, name in marks.sent if kind == "order"), None)
+        if session is not None:
+            self._behind.note_customer(session, marks.customer, now)
+        if marks.changes:
+            self._behind.note_changes(marks.customer, marks.changes, marks.order, now)
+
+    def commit(self) -> None:
+        self._behind.write()
+        self._connection.commit()
+
+    def forget_expired(self, now: float) -> int:
+        """Forget what is older than the expiry; returns how much that was."""
+        before = now - self.expiry
+        self._behind.write()
+        return sum(
+            self._connection.execute(f"DELETE FROM {table} WHERE at < ?", (before,)).rowcount
+            for table in ("ended", "sent", "changes", "customers", "returned", "dead")
+        )
+
+    def close(self) -> None:
+        self.commit()
+        self._connection.close()
+
+    def _sent(self, kind: str, name: str) -> Order | None:
+        row: Order | None = self._connection.execute(
+            "SELECT event_us, rank, version FROM sent WHERE kind = ? AND id = ?", (kind, name)
+        ).fetchone()
+        waiting = self._behind.sent.get((kind, name))
+        if waiting is None:
+            return row
+        return waiting[0] if row is None else max(row, waiting[0])
+
+    def begin(self, patience: float = 60.0) -> None:
+        """Begin to write beside a process that writes all the time: between two of its commits, which SQLite's own
+        waiting hardly ever meets. Raises sqlite3.OperationalError when `patience` (seconds) is over."""
+        until = time.monotonic() + patience
+        self._connection.execute("PRAGMA busy_timeout = 0")
+        while True:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                break
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+            time.sleep(0.0005)
+        self._connection.execute("PRAGMA busy_timeout = 60000")
+
+
+def change_that_set(what: Sequence[tuple[str, str]]) -> Change:
+    """The change that sets all of this (attribute | audience | erasure, name)."""
+    names = frozenset(name for sort, name in what if sort == "attribute")
+    audiences = frozenset(int(name) for sort, name in what if sort == "audience")
+    return Change(names, audiences, any(sort == "erasure" for sort, _ in what))
+
+
+def _set_by(change: Change) -> Iterable[tuple[str, str]]:
+    yield from (("attribute", name) for name in change.attributes)
+    yield from (("audience", str(audience)) for audience in change.audiences)
+    if change.erases:
+        yield "erasure", ""

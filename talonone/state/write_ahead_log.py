@@ -1,0 +1,317 @@
+"""The log of a stream: what left and how it ended, on disk before it matters, for as long as the store lacks it.
+
+One line an event, each appended whole, so that a killed process leaves at most the last line torn; after it there are
+zeros until the stream ends. Records are known by their identity and content, in hex. Lines:
+
+    ["v", marks, at]                            the first request of a record is about to leave, or a return was
+                                                applied: what the store is to remember of it
+    ["s", identity, part, generation, at, content]  the request of a part is about to leave
+    ["u", identity, part]                       it left in vain: the API did not act on it
+    ["b", [[identity, part], ...], generation, at]  a bulk of these is about to leave
+    ["p", identity, part, outcome]              a part of a record ended, others are to come
+    ["d", identity, content, at]                a record ended, and a repeat of it is a duplicate
+    ["r", identity, session, items, at]         a return was applied: what it took back
+    ["x", identity]                             a record is a dead letter, and nothing of it is to be remembered
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from beam_talonone.schemas.reasons import Reason
+from beam_talonone.talonone.delivery.request_sender import InFlight
+from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
+from beam_talonone.talonone.requests.work import Work
+from beam_talonone.talonone.state.append_file import Appending
+from beam_talonone.talonone.state.pending_overlay import Released
+from beam_talonone.talonone.state.session_cache import returned_items
+from beam_talonone.talonone.state.store import Marks, marks_of
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+LARGE = 16 * 1024 * 1024
+"""Bytes after which the log is written anew, with what is open alone. Where more than half of that stays, it is
+written anew when it has doubled: else the same would be written every second."""
+
+LAST_APPEND = 1_024
+"""Bytes at the end of a log in which a killed process may have left holes: what it was copying just then."""
+
+BulkMembers = tuple[tuple[str, int], ...]
+"""(identity in hex, part), in the order in which they travelled."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a line of a log begins: its number, from 1, and its first byte."""
+
+    path: Path
+    line: int
+    byte: int
+
+    def damaged(self) -> ConfigurationError:
+        return ConfigurationError(
+            f"{self.path} is damaged in line {self.line} (byte {self.byte}): put the folder back from a backup."
+            f" Without one, `truncate -s {self.byte} {self.path}` keeps what stands before; what left after that may"
+            " be sent again, under the same keys"
+        )
+
+
+def entries(path: Path) -> Iterator[tuple[Place, Any]]:
+    """What the lines of a log say; nothing where there is none. It may be written to meanwhile.
+
+    A torn last line is left out, and so are the zeros behind it. Raises ConfigurationError for any other line that
+    cannot be read.
+    """
+    torn, place = None, Place(path, 0, 0)
+    byte = 0
+    for number, line in enumerate(path.open("rb") if path.exists() else (), 1):
+        place, byte = Place(path, number, byte), byte + len(line)
+        text = line.rstrip(b"\0")
+        if torn is not None and text and (not torn[1] or byte - torn[0].byte > LAST_APPEND):
+            raise torn[0].damaged()
+        if not text:
+            continue
+        try:
+            entry = msgspec.json.decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            torn = torn or (place, b"\0" in text)
+        else:
+            yield place, entry
+
+
+@dataclass(slots=True)
+class Open:
+    """A record that has left and has not ended: its requests that may have acted, and its parts that have ended.
+    `content` is its digest in hex, where that is known."""
+
+    content: str = ""
+    in_flight: dict[int, InFlight] = field(default_factory=dict)
+    parts: dict[int, Outcome] = field(default_factory=dict)
+
+    def older_than(self, at: float) -> bool:
+        """True when all of its requests left before `at`."""
+        return all(before.first_sent < at for before in self.in_flight.values())
+
+
+@dataclass(eq=False)
+class _Bulk:
+    members: BulkMembers
+    before: InFlight
+
+
+class Log:
+    """A Recorder (see talonone.engine.job), used by one thread. The store of `memory` takes in what the log says
+    when it is opened; what was let go is noted in it as it leaves."""
+
+    def __init__(self, path: Path, memory: Released) -> None:
+        self._path, self._memory, self._store = path, memory, memory.store
+        self._file: Appending
+        self._large = LARGE
+        self.open: dict[str, Open] = {}
+        """Identity in hex -> what is known of it, by this process and by those that died."""
+        self._names: dict[int, str] = {}
+        """Number of a job -> identity of its record."""
+        self._leaving: set[str] = set()
+        """Identities of the records whose jobs have no outcome yet."""
+        self._bulk_of: dict[str, _Bulk] = {}
+        """Identity -> the last bulk it travelled in."""
+        self._read()
+        self.bulks = {bulk.members: bulk.before for bulk in self._unanswered()}
+        """Bulks that were in flight when a process died."""
+        self._cut()
+
+    def sent(self, number: int, work: Work) -> Open:
+        """A record is to leave as the job `number`. Gives what an earlier process or try has left of it."""
+        name = self._names[number] = work.identity.hex()
+        self._leaving.add(name)
+        known = self.open.setdefault(name, Open())
+        known.content = work.content.hex()
+        return known
+
+    def is_of_another(self, work: Work) -> bool:
+        """True when what is known of this identity is of a record with other content: what that one has sent may
+        have acted."""
+        known = self.open.get(work.identity.hex())
+        return known is not None and known.content not in ("", work.content.hex())
+
+    def told(self, number: int, outcome: Outcome, at: float) -> None:
+        """A job has its outcome, whatever becomes of its record. `at` is in seconds since 1970, here and below."""
+        name = self._names.pop(number)
+        self._leaving.discard(name)
+        if outcome.end is not End.DEAD:  # it may have left by an earlier process, and not now
+            self._write(*self._leaves(name, at))
+        else:
+            self._memory.dropped(bytes.fromhex(name))
+
+    def applied(self, number: int, work: Work, parts: dict[int, Outcome], at: float) -> None:
+        """The API has taken a record. Of a return that is to be known at once by the others of its order; `parts` are
+        the outcomes to be kept of a record that waits for its result to be written."""
+        known = self.open[self._names[number]].parts
+        for part, outcome in parts.items():
+            if part not in known:
+                self.part_done(number, part, outcome)
+        if work.kind == "returns":
+            session, items = work.sessions[0], returned_items(work)
+            self._store.note_returned(work.identity, session, items, at)
+            self._write(["r", work.identity.hex(), session, items, at])
+
+    def ended(self, work: Work, outcome: Outcome, at: float) -> None:
+        """A record has ended, and is not to go again."""
+        name = work.identity.hex()
+        self._over(name)
+        marks = [["v", marks_of(work), at]] if work.kind == "returns" and outcome.end in DONE else []
+        self._write(*marks, ["d", name, work.content.hex(), at])
+
+    def start_anew(self, work: Work) -> None:
+        """What is known of the parts of a record is of no use any more: they have other numbers now."""
+        if self._over(work.identity.hex()):
+            self._write(["x", work.identity.hex()])
+
+    def forget(self, work: Work, outcome: Outcome) -> None:
+        """A record is a dead letter: it may come again, as a new one. Where it may have acted, or part of it has,
+        that stays known, so that it does not act again; and so does all of another one that has its identity."""
+        name = work.identity.hex()
+        if outcome.reason == Reason.ID_REUSED or not outcome.definite or outcome.parts_done:
+            return
+        if name not in self._leaving and self._over(name):
+            self._write(["x", name])
+
+    def started(self, number: int, part: int, generation: int, at: float) -> None:
+        name = self._names[number]
+        self._note(name, part, generation, at)
+        self._write(*self._leaves(name, at), ["s", name, part, generation, at, self.open[name].content])
+
+    def withdrawn(self, number: int, part: int) -> None:
+        name = self._names[number]
+        self.open.setdefault(name, Open()).in_flight.pop(part, None)
+        self._write(["u", name, part])
+
+    def packed(self, members: list[tuple[int, int]], generation: int, at: float) -> None:
+        named = [(self._names[number], part) for number, part in members]
+        self._note_bulk(tuple(named), generation, at)
+        self._write(*(line for name, _ in named for line in self._leaves(name, at)), ["b", named, generation, at])
+
+    def part_done(self, number: int, part: int, outcome: Outcome) -> None:
+        name = self._names[number]
+        self.open.setdefault(name, Open()).parts[part] = outcome
+        self._write(["p", name, part, outcome])
+
+    def done(self, number: int, outcome: Outcome) -> None:
+        """Told by `ended` or `forget`, when the letter of a dead one is written."""
+
+    def cut_if_large(self) -> None:
+        """Begin a new file when this one is large. The store is to be committed first."""
+        if self.size >= self._large:
+            was = self._file
+            try:
+                self._cut()
+            except OSError:  # the disk is full: this one goes on
+                if self._file is not was:
+                    with contextlib.suppress(OSError):
+                        self._file.close()
+                    self._file = was
+                raise
+            was.close()
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self._file.size
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _leaves(self, name: str, at: float) -> list[list[Any]]:
+        """What is to be written when a request of a record leaves, besides that it does."""
+        marks = self._memory.left(bytes.fromhex(name), at)
+        return [] if marks is None else [["v", marks, at]]
+
+    def _write(self, *lines: list[Any]) -> None:
+        if lines:
+            self._file.append(b"".join([_ENCODER.encode(line) + b"\n" for line in lines]))
+
+    def _cut(self) -> None:
+        self._forget_expired()
+        half = self._path.with_suffix(".part")
+        half.unlink(missing_ok=True)
+        self._file = Appending(half)
+        for identity, known in self.open.items():
+            for part, before in known.in_flight.items():
+                self._write(["s", identity, part, before.generation, before.first_sent, known.content])
+            for part, outcome in known.parts.items():
+                self._write(["p", identity, part, outcome])
+        for bulk in self._unanswered():
+            self._write(["b", bulk.members, bulk.before.generation, bulk.before.first_sent])
+        self._file.sync()
+        half.replace(self._path)
+        self._large = max(LARGE, 2 * self.size)
+
+    def _read(self) -> None:
+        for place, entry in entries(self._path):
+            try:
+                self._take(entry)
+            except (TypeError, ValueError, LookupError):  # msgspec's errors are ValueErrors
+                raise place.damaged() from None
+        self._store.commit()
+
+    def _forget_expired(self) -> None:
+        """The message of what is as old as the expiry never comes again."""
+        old = time.time() - self._store.expiry
+        for name in [name for name, known in self.open.items() if known.older_than(old)]:
+            if name not in self._leaving:
+                self._over(name)
+
+    def _take(self, entry: Any) -> None:
+        match entry:
+            case ["v", marks, int(at) | float(at)]:
+                self._store.note(msgspec.convert(marks, Marks), at)
+            case ["s", str(name), int(part), int(generation), int(at) | float(at), *content]:
+                self._note(name, part, generation, at)
+                self.open[name].content = str(next(iter(content), ""))  # there was none in 0.1
+            case ["u", str(name), int(part)]:
+                self.open.setdefault(name, Open()).in_flight.pop(part, None)
+            case ["b", list(members), int(generation), int(at) | float(at)]:
+                self._note_bulk(msgspec.convert(members, BulkMembers), generation, at)
+            case ["p", str(name), int(part), outcome]:
+                self.open.setdefault(name, Open()).parts[part] = msgspec.convert(outcome, Outcome)
+            case ["d", str(name), str(content), int(at) | float(at)]:
+                self._over(name)
+                self._store.note_end(bytes.fromhex(name), bytes.fromhex(content), at)
+            case ["r", str(name), str(session), list(items), int(at) | float(at)]:
+                self._store.note_returned(bytes.fromhex(name), session, items, at)
+            case ["x", str(name)]:
+                self._over(name)
+            case _:
+                raise ValueError("no line of a log")
+
+    def _over(self, name: str) -> bool:
+        """A record is no longer open. False when it was not."""
+        self._bulk_of.pop(name, None)
+        return self.open.pop(name, None) is not None
+
+    def _note_bulk(self, members: BulkMembers, generation: int, at: float) -> None:
+        known = self._bulk_of.get(members[0][0])
+        again = known is not None and known.members == members and self._is_out(known)
+        bulk = _Bulk(members, InFlight(generation, known.before.first_sent if known is not None and again else at))
+        for name, part in members:
+            self._note(name, part, generation, at)
+            self._bulk_of[name] = bulk
+
+    def _unanswered(self) -> list[_Bulk]:
+        """The bulks that left and of which nothing has ended since, nor left in another."""
+        bulks = {id(bulk): bulk for bulk in self._bulk_of.values()}
+        return [bulk for bulk in bulks.values() if self._is_out(bulk)]
+
+    def _is_out(self, bulk: _Bulk) -> bool:
+        return all(
+            self._bulk_of.get(name) is bulk and part not in self.open[name].parts for name, part in bulk.members
+        )
+
+    def _note(self, name: str, part: int, generation: int, at: float) -> None:
+        known = self.open.setdefault(name, Open()).in_flight
+        known[part] = InFlight(generation, known[part].first_sent if part in known else at)

@@ -1,0 +1,371 @@
+"""A stream in one process: from messages in any order to outcomes, and from outcomes to acknowledgements.
+
+Everything here runs on the engine's thread, but for what says otherwise: no locks, and one order of things.
+"""
+
+import dataclasses
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+
+from beam_talonone.schemas.decoding.shown import of_bytes
+from beam_talonone.talonone.delivery.request_sender import SendOptions
+from beam_talonone.talonone.engine.applied_parts import applied_parts
+from beam_talonone.talonone.engine.engine import Engine, remember
+from beam_talonone.talonone.engine.job import Job
+from beam_talonone.talonone.errors import StopRun, TooManyDeadLetters
+from beam_talonone.talonone.ordering.sequencer import Decision, Send, Sequencer, reused
+from beam_talonone.talonone.protocols.carry_out import Known
+from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
+from beam_talonone.talonone.requests.output_lines import dead_letter, result
+from beam_talonone.talonone.requests.work import Work
+from beam_talonone.talonone.state.store import MOST_AT_ONCE, Store
+from beam_talonone.talonone.state.write_ahead_log import Log
+from beam_talonone.talonone.streaming.counters import Account
+from beam_talonone.talonone.streaming.dead_letter_window import LastEnds
+
+COMMIT_EVERY = 1.0
+FORGET_EVERY = 10.0
+"""Seconds. What is forgotten at a time must take no longer than a request may be late."""
+
+LETTERED_FOR = 900.0
+"""Seconds for which a message's letter is remembered, so that a repeat of Pub/Sub's gets no second one. Longer than
+any lease, and no longer than that: who rewinds a subscription wants its messages to be tried again."""
+
+
+class Message(Protocol):
+    """What a record came in. It is acknowledged when its outcome is known, and its letter written if it is dead."""
+
+    @property
+    def data(self) -> bytes: ...
+    @property
+    def subscription(self) -> str: ...
+    @property
+    def message_id(self) -> str: ...
+    def ack(self) -> None: ...
+    def give_back(self) -> None: ...
+
+
+class Lines(Protocol):
+    """Where dead letters, or results, go. `then` is called once, on any thread, when the line is safely written."""
+
+    def write(self, line: dict[str, Any], attributes: dict[str, str], then: Callable[[], None]) -> None: ...
+
+
+@dataclass
+class Streaming:
+    """The stream of one process. `bulk_age` is in seconds; `job` names the run in dead letters.
+
+    `lettered` are messages (subscription, message id) that got their letter, and when, in seconds since 1970: a
+    process that was killed between the letter and the acknowledgement gets them again.
+
+    `ends` judges the dead letters. From one too many on nothing is acknowledged but what has its letter already:
+    all else is given back, and `exceeded` is called on the engine's thread, to have the reading stopped.
+    """
+
+    engine: Engine
+    sequencer: Sequencer[Message]
+    store: Store
+    log: Log
+    options: SendOptions
+    letters: Lines
+    results: Lines | None
+    bulk_age: float
+    job: str
+    lettered: dict[tuple[str, str], float] = field(default_factory=dict)
+    ends: LastEnds = field(default_factory=lambda: LastEnds(lambda dead, of: False))
+    exceeded: Callable[[TooManyDeadLetters], None] = lambda why: None
+    account: Account = field(default_factory=Account)
+    excess: TooManyDeadLetters | None = None
+    """Why nothing more is acknowledged."""
+    writing: int = 0
+    """Lines that are on their way to a topic."""
+    _lettering: dict[tuple[str, str], list[Message]] = field(default_factory=dict)
+    """Messages whose letter is being written -> the same ones, come again."""
+    _came: deque[tuple[Callable[[], None], Work | None]] = field(default_factory=deque)
+    _taking: bool = False
+    _number: int = 0
+    _draining: bool = False
+    _all_given_back: bool = False
+    _timer: Any = None
+    _timer_at: float = 0.0
+    _flushing: bool = False
+    _forgot_at: float = 0.0
+
+    def start(self) -> None:
+        """To be called once, from any thread."""
+        if self.store.any_ended():
+            self.engine.was_accepted_before()
+        self.engine.post(self._tick)
+
+    def arrived(self, work: Work, message: Message) -> None:
+        """A valid record came; may be called from any thread."""
+        self._enter(lambda: self._arrived(work, message), work)
+
+    def invalid(self, kind: str, record_id: str | None, outcome: Outcome, message: Message) -> None:
+        """What came is a dead letter already; may be called from any thread."""
+        self._enter(lambda: self._invalid(kind, record_id, outcome, message), None)
+
+    def drain(self, why: StopRun, grace: float) -> None:
+        """Finish what is in flight, for at most `grace` seconds, and give back the rest; from any other thread."""
+        over, until = threading.Event(), time.monotonic() + grace
+        self._draining = True
+        self.engine.stop(why, grace)
+        self.engine.post(lambda: self._give_back(over, until))
+        over.wait(grace + 1.0)
+
+    def close(self) -> None:
+        """After the engine has been closed."""
+        self.store.commit()
+        self.log.cut_if_large()
+        self.log.close()
+        self.store.close()
+
+    def _enter(self, take_in: Callable[[], None], work: Work | None) -> None:
+        self._came.append((take_in, work))
+        if not self._taking:
+            self._taking = True
+            self.engine.post(self._take_in)
+
+    def _take_in(self) -> None:
+        """Take in a portion of what came, and come again for the rest: see Engine._read_inbox."""
+        portion = [self._came.popleft() for _ in range(min(len(self._came), MOST_AT_ONCE))]
+        self.store.foresee([work for _, work in portion if work is not None])
+        for take_in, _ in portion:
+            take_in()
+        if not self._came:
+            self._taking = False
+            if not self._came:  # one that came just before would be taken in by nobody
+                return
+            self._taking = True
+        self.engine.post(self._take_in)
+
+    def _arrived(self, work: Work, message: Message) -> None:
+        self.account.read(work.kind)
+        if self._draining:
+            self._return(work.kind, message)
+            return
+        if self._has_letter(message):
+            self._over(work.kind, Outcome(End.DUPLICATE), message)
+            return
+        if (again := self._lettering.get((message.subscription, message.message_id))) is not None:
+            again.append(message)  # it ends with the first, when that one's letter is written
+            return
+        if self.log.is_of_another(work):
+            self._settle(work, reused(), message)
+            return
+        if work.kind == "returns" and not work.profiles:
+            customer = self.store.customer_of(work.sessions[0])
+            work = work if customer is None else msgspec.structs.replace(work, profiles=[customer])
+        self._carry(self.sequencer.arrive(work, message, time.time()))
+        self._arm()
+
+    def _invalid(self, kind: str, record_id: str | None, outcome: Outcome, message: Message) -> None:
+        self.account.read(kind)
+        if kind == "orders" and record_id is not None:
+            self.engine.memory.note_order(record_id, "", End.DEAD)
+        self._dead(kind, record_id, outcome, message, lambda: None, [])
+
+    def _due(self) -> None:
+        self._timer = None
+        if not self._draining:
+            self._carry(self.sequencer.due(time.time()))
+            self._arm()
+
+    def _arm(self) -> None:
+        due = self.sequencer.next_due()
+        if due is None or (self._timer is not None and self._timer_at <= due):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = due
+        self._timer = self.engine.after(max(0.0, due - time.time()), self._due)
+
+    def _carry(self, decisions: Iterable[Decision[Message]]) -> None:
+        jobs: list[Job] = []
+        shortened: set[int] = set()
+        for decision in decisions:
+            if isinstance(decision, Send):
+                if decision.shortened:
+                    self.log.start_anew(decision.work)
+                    shortened.add(self._number + 1)
+                jobs.append(self._job(decision.work))
+            else:
+                self._settle(decision.work, decision.outcome, decision.token)
+        packs = any(part.protocol == "pack" for job in jobs for part in job.work.parts)
+        if self.log.bulks and jobs and time.time() >= self.sequencer.quiet_until:
+            jobs = self._as_before(jobs, shortened)
+        for job in jobs:
+            self.engine.take(job)
+        if packs and not self._flushing:  # also what follows a bulk that goes again as it was
+            self._flushing = True
+            self.engine.after(self.bulk_age, self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        self.engine.flush_now()
+
+    def _job(self, work: Work) -> Job:
+        self._number += 1
+        before = self.log.sent(self._number, work)
+        return Job(
+            self._number, work, self.options, self._look, self._told, self.log, dict(before.in_flight),
+            dict(before.parts),
+        )  # fmt: skip
+
+    def _as_before(self, jobs: list[Job], shortened: set[int]) -> list[Job]:
+        """Let bulks that were in flight when a process died go first, and as they were. What that process held has
+        come back by now, and leaves together; a bulk of which something is missing is packed anew."""
+        by_name = {job.work.identity.hex(): job for job in jobs if job.number not in shortened}
+        taken: set[int] = set()
+        for members, before in self.log.bulks.items():
+            found = [(by_name[name], part) for name, part in members if name in by_name]
+            fits = all(part < len(job.work.parts) and part in job.missing for job, part in found)
+            if len(found) == len(members) and fits and not taken & {job.number for job, _ in found}:
+                taken |= {job.number for job, _ in found}
+                self.engine.take_pack(found, before)
+        self.log.bulks.clear()
+        return [job for job in jobs if job.number not in taken]
+
+    def _look(self, job: Job) -> Known:
+        if not job.work.sessions:
+            return Known()
+        known = self.engine.memory.known(job.work.sessions[0])
+        if job.work.kind != "returns":
+            return known
+        # a session shows how much was returned, not by whom: what earlier returns took must be known, days later too
+        returned = self.store.returned_of(job.work.sessions[0], besides=job.work.identity)
+        dead = known.order_dead or (not known.session_sent and self.store.is_dead(job.work.sessions[0]))
+        return dataclasses.replace(known, returned=returned, order_dead=dead)
+
+    def _told(self, job: Job, outcome: Outcome) -> None:
+        remember(self.engine, job, outcome)
+        if outcome.end in DONE:
+            self.log.applied(job.number, job.work, {} if self.results is None else job.parts, time.time())
+        if self.results is None or outcome.end not in DONE:
+            self._ended(job, outcome)
+            return
+        # until its result is written it has not ended: after a kill it comes again, and has one then
+        line, attributes = result(job.work.kind, job.work.id, outcome), {"kind": job.work.kind, "job": self.job}
+        self._write(self.results, line, attributes, lambda: self._ended(job, outcome))
+
+    def _ended(self, job: Job, outcome: Outcome) -> None:
+        if self._all_given_back:
+            return
+        now = time.time()
+        self.log.told(job.number, outcome, now)
+        self._carry(self.sequencer.ended(job.work, outcome, now))
+        self._arm()
+
+    def _settle(self, work: Work, outcome: Outcome, message: Message) -> None:
+        if outcome.end is End.DEAD:
+            self._dead(
+                work.kind, work.id, outcome, message, lambda: self.log.forget(work, outcome),
+                applied_parts(work, outcome),
+            )  # fmt: skip
+            return
+        if outcome.end is not End.DUPLICATE:
+            self.log.ended(work, outcome, time.time())
+        self._over(work.kind, outcome, message)
+
+    def _dead(
+        self, kind: str, record_id: str | None, outcome: Outcome, message: Message, forget: Callable[[], None],
+        done: list[str],
+    ) -> None:  # fmt: skip
+        if self._has_letter(message):
+            self._over(kind, Outcome(End.DUPLICATE), message)
+            return
+        name = message.subscription, message.message_id
+        if name in self._lettering:  # the same message again, whose letter is being written
+            self._lettering[name].append(message)
+            return
+        if self._too_many(kind, outcome):
+            self._return(kind, message)
+            return
+        if kind == "orders" and record_id is not None:
+            self.store.note_dead(record_id, time.time())
+        again = self._lettering[name] = []
+        source = {"subscription": message.subscription, "message_id": message.message_id}
+        came = of_bytes(message.data)
+        letter = dead_letter(kind, record_id, came, source, outcome, self.job, time.time(), done=done)
+
+        def written() -> None:
+            self.lettered[name] = time.time()
+            del self._lettering[name]
+            forget()
+            self._acknowledge(kind, outcome, message)
+            for one in again:
+                self._acknowledge(kind, Outcome(End.DUPLICATE), one)
+
+        attributes = {"kind": kind, "reason": str(outcome.reason), "job": self.job}
+        self._write(self.letters, letter, attributes, written)
+
+    def _write(
+        self, lines: Lines, line: dict[str, Any], attributes: dict[str, str], then: Callable[[], None]
+    ) -> None:
+        self.writing += 1
+
+        def written() -> None:
+            self.writing -= 1
+            then()
+
+        lines.write(line, attributes, lambda: self.engine.post(written))
+
+    def _too_many(self, kind: str, outcome: Outcome) -> bool:
+        """Count a dead letter. True when it is one too many, or comes after that."""
+        if self.excess is None and self.ends.dead(kind):
+            dead, of = self.ends.counts(kind)
+            self.excess = TooManyDeadLetters(
+                f"{dead:,} of the last {of:,} {kind} read are dead letters; the last: {outcome.reason}"
+            )
+            self.exceeded(self.excess)
+        return self.excess is not None
+
+    def _over(self, kind: str, outcome: Outcome, message: Message) -> None:
+        """A message needs no letter."""
+        if self.excess is not None:
+            self._return(kind, message)
+            return
+        if outcome.end is not End.DUPLICATE:
+            self.ends.applied(kind)
+        self._acknowledge(kind, outcome, message)
+
+    def _acknowledge(self, kind: str, outcome: Outcome, message: Message) -> None:
+        self.account.ended(kind, outcome)
+        self.account.ended_at = time.monotonic()
+        message.ack()
+
+    def _return(self, kind: str, message: Message) -> None:
+        self.account.given_back(kind)
+        message.give_back()
+
+    def _give_back(self, over: threading.Event, until: float) -> None:
+        """When nothing is being written any more, or at `until` (monotonic)."""
+        while self._came:
+            self._take_in()
+        if self.writing and time.monotonic() < until:
+            self.engine.after(0.02, lambda: self._give_back(over, until))
+            return
+        self._all_given_back = True
+        for message, work in self.sequencer.drain():
+            self._return(work.kind, message)
+        over.set()
+
+    def _has_letter(self, message: Message) -> bool:
+        written = self.lettered.get((message.subscription, message.message_id))
+        return written is not None and written > time.time() - LETTERED_FOR
+
+    def _tick(self) -> None:
+        now = time.time()
+        if now - self._forgot_at >= FORGET_EVERY:
+            self._forgot_at = now
+            self.store.forget_expired(now)
+            self.lettered = {message: at for message, at in self.lettered.items() if at > now - LETTERED_FOR}
+        self.store.commit()
+        self.log.cut_if_large()
+        self.engine.after(COMMIT_EVERY, self._tick)

@@ -1,0 +1,1 @@
+"""What the process tells of itself: logs, counts, threads, and texts without API keys."""

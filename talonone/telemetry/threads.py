@@ -1,0 +1,29 @@
+"""Threads that must not end unnoticed."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from beam_talonone.talonone.errors import StopRun
+from beam_talonone.talonone.telemetry.logs import say
+
+log = logging.getLogger(__name__)
+
+
+def start_thread(
+    name: str, run: Callable[[], object], failed: Callable[[StopRun], object] = lambda why: None
+) -> threading.Thread:
+    """Start a daemon thread that runs `run`. When that raises, whatever it is, `failed` is told on that thread."""
+
+    def guarded() -> None:
+        try:
+            run()
+        except BaseException as error:
+            say(log, logging.ERROR, f"the thread {name} ended", error=error)
+            why = StopRun(f"the thread {name} ended by a defect ({type(error).__name__}: {error})")
+            why.__cause__ = error
+            failed(why)
+
+    thread = threading.Thread(target=guarded, name=name, daemon=True)
+    thread.start()
+    return thread

@@ -1,0 +1,193 @@
+"""The journal: what is written is read back, whatever line a kill tore."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beam_talonone.pipelines.backfill.journal import Journal, replay_journal
+from beam_talonone.schemas.reasons import Reason
+from beam_talonone.talonone.delivery.request_sender import InFlight
+from beam_talonone.talonone.errors import ConfigurationError, StopRun
+from beam_talonone.talonone.requests.outcome import End, Outcome
+from beam_talonone.talonone.telemetry.stats import Stats
+
+APPLIED = Outcome(End.APPLIED, operation="track_event_v2", status=204, attempts=1)
+DEAD = Outcome(End.DEAD, Reason.REFUSED.value, "no", "/a", "track_event_v2", 400, 2)
+
+
+def journal(path: Path, stats: Stats | None = None) -> Journal:
+    return Journal(path, lambda: stats or Stats())
+
+
+def test_what_ended_is_done_and_what_only_started_is_in_flight(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    written = journal(path)
+    written.started(1, 0, 0, 100.0)
+    written.started(2, 0, 0, 101.0)
+    written.done(1, APPLIED)
+    written.done(3, DEAD)
+    written.close()
+    told = replay_journal(path)
+    assert {number: outcome for number, (outcome, _) in told.done.items()} == {1: APPLIED, 3: DEAD}
+    assert told.in_flight[2] == {0: InFlight(0, 101.0)}
+
+
+def test_a_fresh_key_keeps_the_time_of_the_first_try(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    written = journal(path)
+    written.started(1, 0, 0, 100.0)
+    written.started(1, 0, 1, 160.0)
+    written.close()
+    assert replay_journal(path).in_flight[1][0] == InFlight(1, 100.0)
+
+
+def test_what_is_known_not_to_have_acted_is_not_in_flight(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    written = journal(path)
+    for number in (1, 2):
+        written.started(number, 0, 0, 100.0)
+        written.withdrawn(number, 0)
+    written.started(2, 0, 0, 160.0)
+    written.close()
+    told = replay_journal(path).in_flight
+    assert told[1] == {}
+    assert told[2] == {0: InFlight(0, 160.0)}
+
+
+def test_parts_of_a_record_are_kept_apart(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    written = journal(path)
+    written.part_done(4, 0, APPLIED)
+    written.close()
+    told = replay_journal(path)
+    assert told.parts == {4: {0: APPLIED}}
+    assert 4 not in told.done
+
+
+def test_a_bulk_goes_again_as_it_was_only_while_none_of_it_has_ended(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    written = journal(path)
+    written.packed([(1, 0), (2, 0)], 0, 100.0)
+    written.packed([(3, 0), (4, 0)], 0, 101.0)
+    written.done(3, APPLIED)
+    written.close()
+    assert replay_journal(path).packs == [([(1, 0), (2, 0)], InFlight(0, 100.0))]
+
+
+def test_statistics_of_several_processes_are_kept_apart(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    for requests in (3, 5, 2):
+        stats = Stats()
+        written = journal(path, stats)
+        for _ in range(requests):
+            stats.tried("track_event_v2", 204, 10.0, retry=False)
+            written.write_stats()
+        written.close()
+    told = [entry["operations"]["track_event_v2"]["requests"] for entry, _ in replay_journal(path).stats]
+    assert told == [3, 5, 2]
+
+
+@given(cut=st.integers(min_value=0, max_value=400))
+def test_a_torn_journal_loses_its_last_line_and_no_other(tmp_path_factory, cut: int) -> None:
+    path = tmp_path_factory.mktemp("torn") / "journal"
+    written = journal(path)
+    for number in range(1, 6):
+        written.started(number, 0, 0, float(number))
+        written.done(number, APPLIED)
+    data = path.read_bytes()[:cut]
+    path.write_bytes(data)
+    whole = data.count(b"\n")
+    again = journal(path)
+    again.done(9, DEAD)
+    told = replay_journal(path)
+    # opened, then started, done, started, done, ...; a last line that is whole but for its newline counts, too
+    ended = max(0, whole - 1) // 2
+    assert ended <= len(told.done) - 1 <= ended + 1
+    assert told.done[9][0] == DEAD
+
+
+def _three(path: Path) -> None:
+    written = journal(path)
+    for number in (1, 2, 3):
+        written.started(number, 0, 0, 100.0)
+        written.done(number, APPLIED)
+    written.close()
+
+
+@given(at=st.integers(min_value=0), other=st.integers(min_value=1, max_value=255))
+def test_a_changed_byte_is_refused_with_its_place(tmp_path_factory, at: int, other: int) -> None:
+    path = tmp_path_factory.mktemp("changed") / "journal"
+    _three(path)
+    data = bytearray(path.read_bytes())
+    data[at % len(data)] ^= other
+    path.write_bytes(data)
+    if data.endswith(b"\n"):
+        with pytest.raises(ConfigurationError, match=rf"{path} is damaged \(line \d, from byte \d+\): put it back"):
+            replay_journal(path)
+    else:  # as a kill leaves it
+        assert set(replay_journal(path).done) == {1, 2, 3}
+
+
+def test_a_line_that_was_taken_out_is_noticed(tmp_path: Path) -> None:
+    _three(tmp_path / "journal")
+    lines = (tmp_path / "journal").read_bytes().splitlines(keepends=True)
+    del lines[3]
+    (tmp_path / "journal").write_bytes(b"".join(lines))
+    with pytest.raises(ConfigurationError, match="line 4"):
+        replay_journal(tmp_path / "journal")
+
+
+def test_the_journal_of_version_0_1_goes_on(tmp_path: Path) -> None:
+    """It had no checksums, and went on behind a torn line."""
+    path = tmp_path / "journal"
+    applied = '{"end":"applied","operation":"track_event_v2","status":204,"attempts":1}'
+    path.write_text(f'["o"]\n["d",1,{applied},100.0]\n["d",2,{applied[:20]}\n["o"]\n["s",2,0,0,100.0]\n["d",3')
+    again = journal(path)
+    again.done(4, DEAD)
+    again.close()
+    told = replay_journal(path)
+    assert set(told.done) == {1, 4}
+    assert told.in_flight[2] == {0: InFlight(0, 100.0)}
+    path.write_bytes(path.read_bytes().replace(b'["d",1,', b'["d",1;'))
+    with pytest.raises(ConfigurationError, match="line 2"):
+        replay_journal(path)
+
+
+@pytest.mark.parametrize("line", ['["z",1]', '["d",1,{"end":"eaten"},1.0]', '["s",1]', "7", '["b",[[1]],0,1.0]'])
+def test_a_line_that_says_nothing_we_know_is_refused(tmp_path: Path, line: str) -> None:
+    (tmp_path / "journal").write_text(f'["o"]\n{line}\n')
+    with pytest.raises(ConfigurationError, match="line 2"):
+        replay_journal(tmp_path / "journal")
+
+
+def test_a_write_that_a_full_disk_cut_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "journal"
+    written = journal(path)
+    real, room = os.write, [7]
+
+    def full(file: int, data: bytes) -> int:
+        if not room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(file, data[: room.pop()])
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="No space"):
+        written.done(1, APPLIED)
+    monkeypatch.setattr(os, "write", real)
+    written.done(2, APPLIED)
+    written.close()
+    assert set(replay_journal(path).done) == {2}
+
+
+def test_a_journal_that_is_removed_or_cut_is_noticed(tmp_path: Path) -> None:
+    for number, spoil in enumerate((Path.unlink, lambda path: os.truncate(path, 3))):
+        path = tmp_path / f"journal-{number}"
+        written = journal(path)
+        written.done(1, APPLIED)
+        spoil(path)
+        with pytest.raises(StopRun, match=f"{path} is (gone|shorter)"):
+            written.write_stats()

@@ -1,0 +1,90 @@
+"""The output folder: taken by one job at a time, resumed only with what it was started with."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from beam_talonone.pipelines.backfill.output_folder import cannot_write, open_job
+from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.transforms.sources.opening import FileInfo
+
+FIXED: dict[str, Any] = {"--orders": "*.jsonl", "--base-url": "http://a", "--edit-closed": None}
+FILES = {"orders": [FileInfo("a.jsonl", 10, 1.0)]}
+
+
+def start(
+    root: Path, *, resume: bool = False, fixed: Any = FIXED, files: Any = FILES, command: str = "backfill"
+) -> str:
+    folder = open_job(root, command, fixed, files, resume=resume)
+    folder.close()
+    return folder.job
+
+
+def test_a_used_folder_is_refused_without_resume(tmp_path: Path) -> None:
+    start(tmp_path / "out")
+    with pytest.raises(ConfigurationError, match="--resume"):
+        start(tmp_path / "out")
+
+
+def test_a_resumed_job_keeps_its_id(tmp_path: Path) -> None:
+    assert start(tmp_path / "out") == start(tmp_path / "out", resume=True)
+
+
+def test_resume_of_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="--resume: there is no job in --output"):
+        start(tmp_path / "new" / "out", resume=True)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"fixed": {**FIXED, "--base-url": "http://b"}}, "--base-url was 'http://a'"),
+        ({"fixed": {**FIXED, "--edit-closed": "reopen"}}, "--edit-closed was not given"),
+        ({"files": {"orders": [FileInfo("b.jsonl", 10, 1.0)]}}, "a.jsonl is gone"),
+        ({"files": {"orders": [*FILES["orders"], FileInfo("b.jsonl", 10, 1.0)]}}, "b.jsonl is new"),
+        ({"files": {"orders": [FileInfo("a.jsonl", 11, 1.0)]}}, "another size or time"),
+        ({"command": "replay"}, "holds a backfill"),
+    ],
+)
+def test_a_job_is_resumed_only_with_the_same(tmp_path: Path, changed: Any, told: str) -> None:
+    start(tmp_path / "out")
+    with pytest.raises(ConfigurationError, match=told):
+        start(tmp_path / "out", resume=True, **changed)
+
+
+@pytest.mark.parametrize(("content", "told"), [("", "is damaged"), ('{"job": ', "is damaged"), ("[]", "is not as")])
+def test_a_damaged_manifest_is_named(tmp_path: Path, content: str, told: str) -> None:
+    start(tmp_path / "out")
+    (tmp_path / "out/job.json").write_text(content)
+    for _ in range(2):  # the lock is given back
+        with pytest.raises(ConfigurationError, match=f"out/job.json {told}"):
+            start(tmp_path / "out", resume=True)
+
+
+def test_two_at_once_are_refused(tmp_path: Path) -> None:
+    folder = open_job(tmp_path / "out", "backfill", FIXED, FILES, resume=False)
+    with pytest.raises(ConfigurationError, match="another process"):
+        open_job(tmp_path / "out", "backfill", FIXED, FILES, resume=True)
+    folder.close()
+    assert start(tmp_path / "out", resume=True)
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match="--output"):
+        start(tmp_path / "file" / "out")
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (OSError(28, "No space left on device", "out/x"), "No space left on device"),
+        (sqlite3.OperationalError("database or disk is full [while running 'Send']"), "database or disk is full"),
+    ],
+)
+def test_a_disk_that_cannot_be_written_is_told_in_words(error: Exception, why: str) -> None:
+    told = cannot_write("--output out", error, "make room, and go on with --resume")
+    assert str(told) == f"--output out cannot be written: {why}; make room, and go on with --resume"

@@ -1,0 +1,20 @@
+"""What is kept of a slice ends with it."""
+
+from typing import Any, cast
+
+import pytest
+
+from beam_talonone.pipelines.backfill import slices
+
+
+def test_a_run_is_known_only_while_it_goes_on() -> None:
+    run = cast(Any, object())
+    with slices.known("slice", run):
+        assert slices._runs == {"slice": run}
+    assert slices._runs == {}
+
+
+def test_nor_is_it_after_a_failure() -> None:
+    with pytest.raises(RuntimeError), slices.known("slice", cast(Any, object())):
+        raise RuntimeError("the pipeline failed")
+    assert slices._runs == {}

@@ -1,0 +1,225 @@
+"""The threads of a stream: none ends because it cannot say something, and none ends unnoticed."""
+
+import io
+import logging
+import sys
+import threading
+from types import SimpleNamespace
+
+import pytest
+from e2e.harness import wait_until
+
+from beam_talonone.pipelines.sinks import topic as sink_topic
+from beam_talonone.pipelines.sinks.topic import TopicSink
+from beam_talonone.pipelines.streaming import run as stream_run
+from beam_talonone.pipelines.streaming.health import Signs
+from beam_talonone.pipelines.streaming.options import StreamOptions
+from beam_talonone.pipelines.streaming.run import StreamRun
+from beam_talonone.pipelines.terminal.logs import notice
+from beam_talonone.talonone.errors import ConfigurationError, StopRun
+from beam_talonone.talonone.telemetry.logs import say
+from beam_talonone.talonone.telemetry.threads import start_thread
+
+WELL = Signs(None, None, None, down_for=0.0, moving=0, quiet_for=0.0, stopping=False)
+
+
+class Broken(io.StringIO):
+    """A stderr whose reader has gone, or whose disk is full."""
+
+    def __init__(self, error):
+        super().__init__()
+        self._error = error
+
+    def write(self, text):
+        raise self._error
+
+
+ERRORS = [BrokenPipeError(32, "Broken pipe"), OSError(28, "No space left on device"), ValueError("closed file")]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_notice_that_cannot_be_written_raises_nothing(monkeypatch, error, form):
+    monkeypatch.setenv("TALONONE_LOG_FORMAT", form)
+    monkeypatch.setattr(sys, "stderr", Broken(error))
+    notice("something is wrong")
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
+def test_a_handler_that_raises_harms_nobody(error):
+    class Raises(logging.Handler):
+        def emit(self, record):
+            raise error
+
+    log = logging.Logger("a log of its own")
+    log.addHandler(Raises())
+    say(log, logging.ERROR, "something", kind="orders")
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("division by zero"), SystemExit(0), KeyboardInterrupt()])
+def test_whatever_ends_a_thread_is_told(error):
+    told = []
+
+    def run():
+        raise error
+
+    start_thread("pulling", run, told.append).join(10.0)
+    (why,) = told
+    assert isinstance(why, StopRun)
+    assert str(why).startswith(f"the thread pulling ended by a defect ({type(error).__name__}: ")
+
+
+def test_a_thread_that_ends_well_tells_nothing():
+    told = []
+    start_thread("pulling", lambda: None, told.append).join(10.0)
+    assert told == []
+
+
+def test_lines_are_published_though_nobody_can_be_told_of_the_trouble(monkeypatch):
+    monkeypatch.setattr(sink_topic, "FIRST_WAIT", 0.01)
+    failures, published, done = [OSError("no network"), OSError("no network")], [], []
+
+    def publish(messages):
+        if failures:
+            raise failures.pop()
+        published.extend(messages)
+
+    def closed(text):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    sink = TopicSink("projects/p/topics/t", "dead letters", closed, publish)
+    sink.write({"kind": "orders"}, {}, lambda: done.append(1))
+    wait_until(lambda: done == [1], "it is published")
+    assert sink.close() == 0
+    assert (len(published), sink.failure) == (1, None)
+
+
+def test_a_publishing_thread_that_ends_is_noticed():
+    def broken():
+        raise ZeroDivisionError("division by zero")
+
+    sink = TopicSink("projects/p/topics/t", "dead letters", lambda text: None, lambda messages: None)
+    sink.write({"kind": "orders"}, {}, broken)
+    wait_until(lambda: sink.failure is not None, "it has ended")
+    assert "the thread publish ended by a defect (ZeroDivisionError" in str(sink.failure)
+    with pytest.raises(StopRun, match="the thread publish ended"):
+        sink.write({"kind": "orders"}, {}, lambda: None)
+    assert sink.close() == 1, "and nobody waits for it"
+
+
+class Parts:
+    """What a run is made of, that does nothing."""
+
+    def __init__(self):
+        self.failure = None
+        self.drained = threading.Event()
+        self.stopped = threading.Event()
+        self.engine = SimpleNamespace(failure=None)
+        self.sequencer = SimpleNamespace(parked=0)
+        self.account = SimpleNamespace(lines=list)
+
+    def pause(self, paused):
+        pass
+
+    def exempt(self, count):
+        pass
+
+    def ended(self):
+        return None
+
+    def stop(self):
+        self.stopped.set()
+
+    def drain(self, why, grace):
+        self.drained.set()
+
+    def close(self):
+        return 0
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """A run at work, without anything that it works on: its parts are all the same one."""
+    monkeypatch.setattr(stream_run, "LOOK_EVERY", 0.01)
+    options = StreamOptions({"orders": "projects/p/subscriptions/s"}, "http://127.0.0.1:1", "job", state=tmp_path)
+    made = StreamRun(options, None, lambda text: None)
+    made.parts = Parts()
+    made._streaming = made._subscriber = made._prism = made._letters = made.parts
+    made._results = None
+    made._signs = lambda: WELL
+    yield made
+    made._over.set()
+
+
+def begin_watch(run):
+    start_thread("watch", lambda: run._watch(run.parts), run._stop)
+
+
+def test_a_watch_that_ends_stops_the_stream(run):
+    def broken():
+        raise ZeroDivisionError("division by zero")
+
+    run._signs = broken
+    begin_watch(run)
+    wait_until(run.parts.drained.is_set, "it is drained")
+    assert "the thread watch ended by a defect (ZeroDivisionError" in str(run._stopping)
+
+
+@pytest.mark.parametrize("part", ["_subscriber", "_letters", "_results", "_health"])
+def test_the_end_of_a_thread_of_any_part_stops_the_stream(run, part):
+    failed = Parts()
+    failed.failure = StopRun("the thread x ended by a defect (E: e)")
+    setattr(run, part, failed)
+    begin_watch(run)
+    wait_until(run.parts.drained.is_set, "it is drained")
+    assert str(run._stopping) == ("the thread x ended by a defect (E: e); nothing is lost: start the stream again")
+
+
+def test_a_drain_that_ends_ends_the_process(run, monkeypatch):
+    codes = []
+    monkeypatch.setattr(stream_run.os, "_exit", codes.append)
+
+    def broken(why, grace):
+        raise ZeroDivisionError("division by zero")
+
+    run.parts.drain = broken
+    run._stop(StopRun("stopped"))
+    wait_until(lambda: codes == [1], "it ends with 1")
+
+
+def test_an_engine_that_does_not_end_is_stopped_when_all_is_drained(run, monkeypatch):
+    monkeypatch.setattr(stream_run, "GRACE", 0.01)
+    stopped = threading.Event()
+    run._prism = SimpleNamespace(stop=stopped.set)
+    run._stop(StopRun("stopped"))
+    wait_until(stopped.is_set, "it is stopped")
+    assert run.parts.drained.is_set()
+
+
+def test_the_clients_of_google_begin_when_prism_was_forked(monkeypatch, tmp_path):
+    """Their threads hold locks, which a fork would copy."""
+    order = []
+
+    class Forked:
+        def __init__(self, *given):
+            order.append("Prism")
+
+        def stop(self):
+            order.append("stop")
+
+    def secret(env, secret=None):
+        order.append("secret")
+        raise ConfigurationError("the secret may not be read")
+
+    monkeypatch.setattr(stream_run, "Prism", Forked)
+    monkeypatch.setattr(stream_run, "read_key", secret)
+    monkeypatch.setattr(stream_run, "check_rate_service", lambda config: order.append("rate service"))
+    options = StreamOptions(
+        {"orders": "projects/p/subscriptions/s"}, "http://127.0.0.1:1", "job", state=tmp_path / "state",
+        api_key_secret="projects/p/secrets/s", rate_service="127.0.0.1:1",
+    )  # fmt: skip
+    made = StreamRun(options, None, lambda text: None)
+    monkeypatch.setattr(made, "_check_runner", lambda: None)
+    with pytest.raises(ConfigurationError, match="the secret"):
+        made.run()
+    assert order == ["Prism", "secret", "stop"]

@@ -1,0 +1,61 @@
+"""A way out to a fake API on the fake clock: what the sender needs, put together."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from beam_talonone.schemas.request import Request
+from beam_talonone.talonone.delivery.attempt import Trip
+from beam_talonone.talonone.delivery.dispatcher import Departures, Dispatcher, Ticket
+from beam_talonone.talonone.delivery.sender import Sender
+from beam_talonone.talonone.http.send import Reply
+from beam_talonone.talonone.rate.pacer import Pacer
+
+EPOCH = 1_700_000_000.0
+"""What the wall clock shows when the loop's clock shows 0."""
+
+Send = Callable[[Request, str | None], Awaitable[Reply]]
+
+
+def wall() -> float:
+    return EPOCH + asyncio.get_running_loop().time()
+
+
+class Way:
+    """`sender`, `departures`, `dispatcher` around `send`; failures of the dispatcher are collected in `failures`."""
+
+    def __init__(self, send: Send, rate: float, concurrency: int, give_up_after: float | None) -> None:
+        pacer = Pacer(rate)
+        self.departures = Departures(pacer, concurrency)
+        self.failures: list[BaseException] = []
+        self.dispatcher = Dispatcher(self.departures, self.failures.append)
+        self.sender = Sender(
+            send, self.departures, pacer, "https://api.example", give_up_after, rng=random.Random(1), wall=wall
+        )
+
+    def ticket(self, number: int = 1) -> Ticket:
+        async def nothing(ticket: Ticket) -> None: ...
+
+        return Ticket(number, (), nothing)
+
+    def trip(self, request: Request, number: int = 1, started: list[tuple[int, float]] | None = None) -> Trip:
+        told = [] if started is None else started
+        return Trip(
+            request,
+            lambda generation: f"{number}#{generation}",
+            self.ticket(number),
+            lambda generation, at: told.append((generation, at)),
+        )
+
+
+@asynccontextmanager
+async def way(
+    send: Send, *, rate: float = 1000.0, concurrency: int = 64, give_up_after: float | None = 300.0
+) -> AsyncIterator[Way]:
+    made = Way(send, rate, concurrency, give_up_after)
+    departing = asyncio.create_task(made.departures.run())
+    try:
+        yield made
+    finally:
+        departing.cancel()

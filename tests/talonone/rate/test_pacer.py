@@ -1,0 +1,139 @@
+"""Departures under a clock of our own: even from the first, never a burst, slower when the API asks."""
+
+from bisect import bisect_right
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beam_talonone.talonone.rate.pacer import SLOWEST, TOLERANCE, Pacer
+
+RATES = st.sampled_from([1.0, 7.0, 100.0, 200.0, 1000.0])
+STEP = st.tuples(st.sampled_from(["ask", "ask", "ask", "idle", "slow"]), st.floats(0.0, 3.0))
+
+
+def departures(pacer, steps):
+    """Ask as fast as the pacer lets, with some lateness, and now and then pause or slow down."""
+    now, left = 1000.0, []
+    for what, amount in steps:
+        if what == "idle":
+            now += amount
+        elif what == "slow":
+            pacer.slow_down(now)
+        else:
+            for _ in range(5):
+                now = pacer.reserve(now)
+                left.append(now)
+                now += amount / 1000
+    return left
+
+
+@given(RATES, st.lists(STEP, max_size=60))
+def test_no_window_holds_more_than_the_rate(rate, steps):
+    left = departures(Pacer(rate), steps)
+    assert left == sorted(left)
+    for first, start in enumerate(left):
+        for width in (0.0, 0.001, 0.01, 0.1, 1.0, 10.0):
+            held = bisect_right(left, start + width) - first
+            assert held <= rate * width + 1 + TOLERANCE * rate + 1e-6
+
+
+@pytest.mark.parametrize("rate", [10.0, 200.0])
+def test_no_burst_at_the_start_nor_after_a_pause(rate):
+    pacer = Pacer(rate)
+    for start in (0.0, 3600.0):
+        left = [pacer.reserve(start) for _ in range(20)]
+        assert left[0] == start
+        gaps = [b - a for a, b in pairwise(left)]
+        assert min(gaps) >= 1 / rate - TOLERANCE - 1e-9
+        assert min(gaps[1:]) == pytest.approx(1 / rate)
+
+
+def test_lateness_within_the_tolerance_costs_nothing():
+    pacer, now = Pacer(200.0), 0.0
+    for _ in range(1000):
+        now = pacer.reserve(now) + 0.003
+    assert 1000 / now >= 0.99 * 200
+
+
+def test_slower_when_asked_and_back_in_time():
+    pacer = Pacer(100.0)
+    assert pacer.factor(0.0) == 1.0
+    pacer.slow_down(0.0)
+    assert pacer.factor(0.0) == pytest.approx(0.97)
+    for _ in range(100):
+        pacer.slow_down(1.0)
+    assert pacer.factor(1.0) == SLOWEST
+    assert pacer.factor(6.0) == pytest.approx(SLOWEST + 0.5)
+    assert pacer.factor(1.0 + 10.0) == 1.0
+    assert pacer.reserve(200.0) == 200.0
+    assert pacer.reserve(200.0) <= 200.0 + 1 / 100
+
+
+def test_a_slowed_pacer_spaces_departures_further_apart():
+    pacer = Pacer(10.0)
+    pacer.slow_down(0.0)
+    left = [pacer.reserve(0.0) for _ in range(3)]
+    assert left[2] - left[1] == pytest.approx(1 / 7)
+
+
+def paced(rate, seconds, refuses):
+    """Send for so long; `refuses(now, sent_before)` says whether an answer is a 429. Returns sent and refused."""
+    pacer, now, sent, refused = Pacer(rate), 0.0, 0, 0
+    while now < seconds:
+        now = pacer.reserve(now)
+        sent += 1
+        if refuses(now, sent):
+            refused += 1
+            pacer.slow_down(now)
+    return sent, refused
+
+
+def test_stray_429s_cost_little_of_the_rate():
+    sent, refused = paced(200.0, 60.0, lambda now, count: count % 33 == 0)
+    assert refused
+    assert sent >= 0.9 * 200 * 60
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+def test_against_an_api_that_allows_less_the_pace_settles_there(share):
+    last = [0.0]
+
+    def allows_less(now, count):
+        if now - last[0] < 1 / (200.0 * share):
+            return True
+        last[0] = now
+        return False
+
+    sent, refused = paced(200.0, 120.0, allows_less)
+    assert refused / sent < 0.6
+    assert sent - refused >= 0.5 * 200 * share * 120
+
+
+def test_a_storm_brings_the_pace_to_its_floor_within_a_second():
+    pacer, now, sent = Pacer(200.0), 0.0, 0
+    while now < 1.0:
+        now = pacer.reserve(now)
+        sent += 1
+        pacer.slow_down(now)
+    assert pacer.factor(now) <= SLOWEST + 0.1
+    assert sent < 100
+
+
+def test_a_late_departure_is_made_up_for_without_a_pair():
+    pacer, left = Pacer(200.0), []
+    for number in range(40):
+        at = pacer.reserve(left[-1] if left else 0.0) + (0.030 if number == 10 else 0.0)
+        pacer.left(at)
+        left.append(at)
+    gaps = [b - a for a, b in pairwise(left)]
+    assert gaps[10] == pytest.approx(1 / 200 - TOLERANCE)
+    assert min(gaps[11:]) == pytest.approx(1 / 200)
+    assert max(bisect_right(left, start + 0.1 - 1e-9) - first for first, start in enumerate(left)) <= 21
+
+
+def test_below_one_a_second_the_first_departure_waits_too():
+    """Of several runs in a row none has a departure within the interval after the last one of another."""
+    pacer = Pacer(0.1)
+    assert [pacer.reserve(50.0) for _ in range(3)] == [60.0, 70.0, 80.0]

@@ -1,0 +1,58 @@
+"""Lines with a checksum of themselves and of those before them."""
+
+from pathlib import Path
+
+import pytest
+
+from beam_talonone.talonone.state.sealed_lines import cut_torn_line, sealed, unsealed, whole_lines
+
+
+def chain(*texts: bytes) -> bytes:
+    lines, check = b"", 0
+    for text in texts:
+        line, check = sealed(text, check)
+        lines += line
+    return lines
+
+
+def test_a_chain_is_read_back() -> None:
+    check, read = 0, []
+    for line in chain(b"[1]", b"[2]", b"").splitlines():
+        found = unsealed(line, check)
+        assert found is not None
+        read.append(found[0])
+        check = found[1]
+    assert read == [b"[1]", b"[2]", b""]
+
+
+@pytest.mark.parametrize("at", range(12))
+def test_a_changed_byte_is_noticed(at: int) -> None:
+    line = bytearray(chain(b"[1]")[:-1])
+    line[at] ^= 1
+    assert unsealed(bytes(line), 0) is None
+
+
+def test_a_line_that_is_gone_is_noticed() -> None:
+    _, second, third = chain(b"[1]", b"[2]", b"[3]").splitlines()
+    assert unsealed(second, 0) is None
+    first_check = unsealed(chain(b"[1]").strip(), 0)
+    assert first_check is not None
+    assert unsealed(third, first_check[1]) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "left"),
+    [(b"", b""), (b"torn", b""), (b"a\n", b"a\n"), (b"a\nb\nto", b"a\nb\n"), (b"a\n" + b"x" * 200_000, b"a\n")],
+)
+def test_a_torn_line_is_cut_off(tmp_path: Path, content: bytes, left: bytes) -> None:
+    path = tmp_path / "lines"
+    path.write_bytes(content)
+    read = [line + b"\n" for _, _, line in whole_lines(path)]
+    assert cut_torn_line(path) == len(left)
+    assert path.read_bytes() == left == b"".join(read)
+
+
+def test_places_are_numbers_and_offsets(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    path.write_bytes(b"one\ntwo\n\nlast")
+    assert list(whole_lines(path)) == [(1, 0, b"one"), (2, 4, b"two"), (3, 8, b"")]

@@ -1,0 +1,182 @@
+"""The store of what a stream remembers: newest wins, on disk after a commit, forgotten when it is old."""
+
+import sqlite3
+
+import msgspec
+import pytest
+
+from beam_talonone.schemas.decoding.parse import parse
+from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.requests.build import BuildOptions, build
+from beam_talonone.talonone.state.store import Marks, Store, is_damage, marks_of
+
+
+def record(kind, second, **fields):
+    given = {"event_time": f"2026-05-01T12:00:{second:02d}Z", "customer_id": "c", **fields}
+    return build(kind, parse(kind, given).record, BuildOptions())
+
+
+def order(second, **fields):
+    return record("orders", second, order_id="o", status="open", **fields)
+
+
+@pytest.mark.parametrize("seconds", [(1, 5), (5, 1)])
+def test_the_newest_order_is_remembered(seconds):
+    store = Store()
+    for second in seconds:
+        store.sent(order(second), 0.0)
+    assert store.last_order("o") == order(5).order()
+    assert store.last_of(("session", "o")) == store.last_of(("profile", "c")) == order(5).order()
+    assert store.last_order("c") is None
+
+
+def test_changes_are_remembered_by_name():
+    store = Store()
+    store.sent(record("profiles", 1, attributes={"a": 1, "b": 1}), 0.0)
+    store.sent(record("profiles", 3, attributes={"b": 3}, audiences={"remove": [7]}), 0.0)
+    at = record("profiles", 2, attributes={"a": 2}).order()
+    (newer,) = store.newer_changes("c", at)
+    assert (newer.attributes, newer.audiences, newer.erases) == ({"b"}, {7}, False)
+    assert store.newer_changes("c", record("profiles", 4, attributes={}).order()) == []
+    store.sent(record("profiles", 5, erase=True), 0.0)
+    assert store.newer_changes("c", at)[0].erases
+
+
+def test_what_was_committed_survives(tmp_path):
+    path, work = tmp_path / "state.sqlite", order(1)
+    store = Store(path)
+    store.ended(work, 0.0)
+    store.sent(work, 0.0)
+    store.commit()
+    again = Store(path)
+    assert again.content(work.identity) == work.content
+    assert again.last_order("o") == work.order()
+    assert again.content(b"?" * 16) is None
+
+
+def test_what_is_old_is_forgotten():
+    store, old, new = Store(expiry=10.0), order(1), order(2)
+    store.ended(old, 0.0)
+    store.ended(new, 8.0)
+    store.sent(old, 0.0)
+    assert store.forget_expired(9.0) == 0
+    assert store.forget_expired(11.0) > 0
+    assert store.content(old.identity) is None
+    assert store.content(new.identity) == new.content
+    assert store.last_order("o") is None
+
+
+def returned(second, return_id, order_id="o", quantity=1, **fields):
+    items = [{"sku": "s", "quantity": quantity}]
+    return record("returns", second, return_id=return_id, order_id=order_id, items=items, **fields)
+
+
+def test_whose_order_it_is():
+    store = Store()
+    assert store.customer_of("o") is None
+    store.sent(order(1, customer_id="c"), 0.0)
+    assert store.customer_of("o") == "c"
+    store.sent(order(2, customer_id="d"), 0.0)
+    assert store.customer_of("o") == "d"
+    store.sent(record("orders", 3, order_id="p", status="open", customer_id=None), 0.0)
+    assert store.customer_of("p") == "guest-p"
+    store.sent(returned(4, "r", customer_id="e"), 0.0)
+    store.sent(record("events", 4, event_id="o", type="view", customer_id="f"), 0.0)
+    assert store.customer_of("o") == "d", "only an order tells"
+
+
+@pytest.mark.parametrize(
+    ("work", "sent", "customer", "changes"),
+    [
+        (order(1), [("session", "o"), ("profile", "c"), ("order", "o")], "c", set()),
+        (
+            record("profiles", 1, attributes={"a": 1, "b": None}, audiences={"add": [1], "remove": [2]}),
+            [("profile", "c")],
+            "c",
+            {("attribute", "a"), ("attribute", "b"), ("audience", "1"), ("audience", "2")},
+        ),
+        (record("profiles", 1, erase=True), [("profile", "c")], "c", {("erasure", "")}),
+        (record("events", 1, event_id="e", type="view"), [("profile", "c")], "", set()),
+        (returned(1, "r"), [("session", "o"), ("profile", "c")], "", set()),
+    ],
+)
+def test_what_is_remembered_of_a_record(work, sent, customer, changes):
+    marks = marks_of(work)
+    assert (marks.order, marks.sent, marks.customer, set(marks.changes)) == (work.order(), sent, customer, changes)
+    again = msgspec.json.decode(msgspec.json.encode(marks), type=Marks)
+    assert again == marks, "as the log of a stream has it"
+
+
+@pytest.mark.parametrize("kind", ["orders", "profiles", "returns"])
+def test_marks_that_came_through_a_log_say_the_same(kind):
+    work = {
+        "orders": order(5),
+        "profiles": record("profiles", 5, attributes={"a": 1}, audiences={"add": [7]}),
+        "returns": returned(5, "r"),
+    }[kind]
+    first, second = Store(), Store()
+    first.sent(work, 0.0)
+    for _ in range(2):  # a log may be read twice
+        second.note(msgspec.json.decode(msgspec.json.encode(marks_of(work)), type=Marks), 0.0)
+    than = record("profiles", 1, attributes={}).order()
+    for store in (first, second):
+        assert store.last_of(("profile", "c")) == work.order()
+    assert first.last_order("o") == second.last_order("o")
+    assert first.customer_of("o") == second.customer_of("o")
+    assert first.newer_changes("c", than) == second.newer_changes("c", than)
+
+
+def test_what_was_returned_of_an_order():
+    store = Store()
+    assert store.returned_of("o") == []
+    for return_id, order_id, quantity in (("r", "o", 1), ("r2", "o", 2), ("r3", "p", 3)):
+        work = returned(1, return_id, order_id, quantity)
+        for _ in range(2):  # told twice, it counts once
+            store.note_returned(work.identity, order_id, [{"sku": "s", "quantity": quantity}], 0.0)
+    assert sorted(item["quantity"] for item in store.returned_of("o")) == [1, 2]
+    assert store.returned_of("p") == [{"sku": "s", "quantity": 3}]
+
+
+def test_customers_and_returns_are_forgotten_too():
+    store = Store(expiry=10.0)
+    store.sent(order(1), 0.0)
+    store.note_returned(b"r" * 16, "o", [{"sku": "s", "quantity": 1}], 0.0)
+    store.sent(record("profiles", 1, customer_id="d", attributes={"a": 1}), 5.0)
+    store.forget_expired(11.0)
+    assert store.customer_of("o") is None
+    assert store.returned_of("o") == []
+    assert store.last_of(("profile", "d")) is not None
+    store.forget_expired(16.0)
+    assert store.newer_changes("d", order(1).order()) == []
+
+
+def test_what_is_sent_again_is_remembered_for_longer():
+    store = Store(expiry=10.0)
+    store.sent(order(1), 0.0)
+    store.sent(order(1), 8.0)
+    store.forget_expired(15.0)
+    assert store.last_order("o") == order(1).order()
+    assert store.customer_of("o") == "c"
+
+
+def test_a_file_that_is_no_store_is_named(tmp_path):
+    path = tmp_path / "store.sqlite"
+    path.write_bytes(b"\xff no database" * 1_000)
+    with pytest.raises(ConfigurationError, match=r"store.sqlite is damaged .*not a database.*put the folder back"):
+        Store(path)
+
+
+def test_a_store_that_is_damaged_is_named(tmp_path):
+    path = tmp_path / "store.sqlite"
+    Store(path).close()
+    data = bytearray(path.read_bytes())
+    data[100:4_000] = b"\xff" * 3_900  # the first page lists the tables
+    path.write_bytes(data)
+    with pytest.raises(ConfigurationError, match=r"store.sqlite is damaged .*malformed"):
+        Store(path)
+
+
+def test_a_folder_that_cannot_be_written_is_no_damage(tmp_path):
+    with pytest.raises(sqlite3.OperationalError) as raised:
+        Store(tmp_path / "nowhere" / "store.sqlite")
+    assert not is_damage(raised.value)

@@ -1,0 +1,1 @@
+"""The Beam steps that read from the API: LookupTalonOne."""

@@ -1,0 +1,215 @@
+"""LookupTalonOne: reads from the API for the elements of anybody's own pipeline."""
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import apache_beam as beam
+from apache_beam.pvalue import TaggedOutput
+from apache_beam.utils.windowed_value import WindowedValue
+
+from beam_talonone.schemas.decoding.parse import InvalidRecord
+from beam_talonone.schemas.decoding.raw import Raw
+from beam_talonone.schemas.decoding.settings import MAX_FUTURE, Reading
+from beam_talonone.schemas.reasons import Reason
+from beam_talonone.schemas.records import LOOKUPS
+from beam_talonone.talonone.delivery.request_sender import SendOptions
+from beam_talonone.talonone.engine.job import Job
+from beam_talonone.talonone.protocols.carry_out import Known
+from beam_talonone.talonone.requests.build import BuildOptions
+from beam_talonone.talonone.requests.outcome import End, Outcome
+from beam_talonone.talonone.requests.output_lines import dead_letter
+from beam_talonone.talonone.telemetry.process_tuning import quiet_process
+from beam_talonone.transforms.reads.prepare import prepare_lookup, read_operation
+from beam_talonone.transforms.runtime.arguments import flag, function, reading, text
+from beam_talonone.transforms.runtime.engines import (
+    DEFAULT_KEY_ENV,
+    EngineConfig,
+    display_data,
+    engine_config,
+    engine_for,
+    http_settings,
+)
+from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_outcome, count_read, count_requests
+from beam_talonone.transforms.sink.send import Sending
+from beam_talonone.transforms.sink.write import DEAD, Line
+from beam_talonone.transforms.sources.elements import check_records, in_python, plain
+from beam_talonone.transforms.sources.prepare import Prepared
+
+Asks = Callable[[Any], Mapping[str, Any]]
+
+
+class LookedUp(NamedTuple):
+    """What became of the elements: `found` has lines as in lookups/*.jsonl with the `element` they belong to,
+    `dead_letters` lines as in dead-letters/*.jsonl. Every element is in exactly one of them."""
+
+    found: beam.PCollection[Line]
+    dead_letters: beam.PCollection[Line]
+
+
+class LookupTalonOne(beam.PTransform):  # type: ignore[misc]
+    """PCollection of anything, bounded or not -> LookedUp: each element with what the API answers for it.
+
+    `operation` is one that reads, by its name in docs/operations.md. `lookup` makes of an element what is asked:
+    `{"path": {...}, "query": {...}, "body": ..., "lookup_id": ...}`, of which only what the operation needs; without
+    it the elements themselves, dicts or rows, are that. All pages are read; an element's rows are held in memory
+    until it is done. A 404 is an answer: `status` says so. What the API refuses is a dead letter. The other settings
+    are those of WriteToTalonOne; with the same ones all steps of a process share one rate. Elements keep their
+    windows and timestamps, but no order. Raises ConfigurationError when a setting is missing or wrong.
+    """
+
+    def __init__(
+        self,
+        operation: str,
+        lookup: Asks | None = None,
+        *,
+        base_url: str | None = None,
+        api_key_env: str = DEFAULT_KEY_ENV,
+        api_key_secret: str | None = None,
+        rate: float = 100.0,
+        concurrency: int = 64,
+        give_up_after: float = 300.0,
+        rate_service: str | None = None,
+        allow_unknown_api_fields: bool = False,
+        http_client: Literal["auto", "fast", "httpx"] = "auto",
+        client_cert: str | None = None,
+        ca_bundle: str | None = None,
+        insecure: bool = False,
+        unknown_fields: Literal["refuse", "ignore"] | None = None,
+    ) -> None:
+        super().__init__()
+        if lookup is not None:
+            function("lookup", lookup)
+        self._operation = read_operation(text("operation", operation)).name
+        self._lookup = lookup
+        allowed = flag("allow_unknown_api_fields", allow_unknown_api_fields)
+        self._build = BuildOptions(allow_unknown_api_fields=allowed, in_code=True)
+        self._reading = reading(None, None, MAX_FUTURE, unknown_fields)
+        self._config = engine_config(
+            base_url, api_key_env, rate, concurrency, give_up_after, api_key_secret, rate_service,
+            http_settings(http_client, client_cert, ca_bundle, insecure),
+        )  # fmt: skip
+        self._job = uuid.uuid4().hex[:12]
+
+    def default_label(self) -> str:
+        return f"LookupTalonOne({self._operation})"
+
+    def type_check_inputs(self, elements: beam.PCollection[Any]) -> None:
+        if self._lookup is None:
+            check_records(elements.element_type, self.label)
+
+    def display_data(self) -> dict[str, Any]:
+        """What Beam shows of the step: all settings, but nothing about the key."""
+        unknown = self._reading.unknown_fields
+        shown = {} if unknown is None else {"unknown_fields": unknown}
+        allowed = {"allow_unknown_api_fields": True} if self._build.allow_unknown_api_fields else {}
+        return {"operation": self._operation, **display_data(self._config), **allowed, **shown}
+
+    def expand(self, elements: beam.PCollection[Any]) -> Any:  # Beam warns of the type LookedUp
+        looked = elements | "Look up" >> beam.ParDo(
+            LookUp(self._operation, self._lookup, self._config, self.label, self._job, self._build, self._reading)
+        ).with_output_types(Line, **{DEAD: Line}).with_outputs(DEAD, main="found")
+        return LookedUp(looked.found, looked[DEAD])
+
+
+class InMemory:
+    """Keeps the line of one lookup."""
+
+    def __init__(self) -> None:
+        self.line = b""
+
+    async def put(self, pieces: Iterator[bytes]) -> None:
+        self.line = b"".join(pieces)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an element belongs: its window and timestamp go with what was found for it."""
+
+    element: Any
+    timestamp: Any
+    window: Any
+
+    def holds(self, value: Any) -> WindowedValue:
+        return WindowedValue(value, self.timestamp, (self.window,))
+
+
+class LookUp(beam.DoFn):  # type: ignore[misc]
+    """Element -> line with the element; dead letters as tagged output. What was found goes out as it comes, the rest
+    at the end of the bundle."""
+
+    def __init__(
+        self, operation: str, lookup: Asks | None, config: EngineConfig, label: str, job: str, build: BuildOptions,
+        reading: Reading,
+    ) -> None:  # fmt: skip
+        self._build, self._reading = build, reading
+        self._operation, self._lookup, self._config = operation, lookup, config
+        self._label, self._job = label, job
+
+    def setup(self) -> None:
+        quiet_process()
+        engine_for(self._config)  # the key is read: what is wrong with it shows before an element has come
+
+    def start_bundle(self) -> None:
+        self._sending = Sending(engine_for(self._config))
+        self._open: dict[int, tuple[Place, InMemory]] = {}
+        self._number = 0
+
+    def process(
+        self, element: Any, timestamp: Any = beam.DoFn.TimestampParam, window: Any = beam.DoFn.WindowParam
+    ) -> Iterator[Any]:
+        place = Place(element, timestamp, window)
+        prepared = self._prepared(element)
+        count_read(LOOKUPS, prepared.unknown_fields, len(prepared.unknown_api))
+        if prepared.work is None:
+            yield self._invalid(prepared, place)
+            return
+        self._number += 1
+        lines = InMemory()
+        self._open[self._number] = (place, lines)
+        options = SendOptions(lines=lines)
+        self._sending.submit(Job(self._number, prepared.work, options, lambda job: Known(), self._sending.tell))
+        for job, outcome in self._sending.done():
+            yield self._output(job, outcome)
+        count_requests(self._sending.engine, every=WHILE_BUSY)
+
+    def finish_bundle(self) -> Iterator[Any]:
+        for job, outcome in self._sending.rest():
+            yield self._output(job, outcome)
+            count_requests(self._sending.engine, every=WHILE_BUSY)
+        count_requests(self._sending.engine)
+
+    def _prepared(self, element: Any) -> Prepared:
+        asked = plain(element if self._lookup is None else self._lookup(element))
+        if not isinstance(asked, Mapping):
+            problem = InvalidRecord(Reason.BAD_ROW, f"a lookup is an object with `path`, found {asked!r:.60}")
+            return Prepared(Raw(LOOKUPS, "", 0, "dict", None, None, None), None, problem=problem)
+        fields = dict(asked)
+        raw = Raw(LOOKUPS, "", 0, "dict", None, fields, None)
+        return prepare_lookup(raw, self._operation, self._build, self._reading)
+
+    def _invalid(self, prepared: Prepared, place: Place) -> TaggedOutput:
+        problem = prepared.problem
+        if problem is None:
+            raise RuntimeError("a lookup without work has no problem either")
+        reason = problem.reason.value
+        outcome = Outcome(End.DEAD, reason, problem.detail, problem.pointer, self._operation, stage=prepared.stage)
+        return self._dead(prepared.id_or_none(), place, outcome)
+
+    def _output(self, job: Job, outcome: Outcome) -> Any:
+        place, lines = self._open.pop(job.number)
+        if outcome.end is End.DEAD:
+            return self._dead(job.work.id or None, place, outcome)
+        count_outcome(LOOKUPS, outcome)
+        found = json.loads(lines.line)
+        return place.holds(found if self._lookup is None else {**found, "element": place.element})
+
+    def _dead(self, lookup_id: str | None, place: Place, outcome: Outcome) -> TaggedOutput:
+        count_outcome(LOOKUPS, outcome)
+        came = in_python(plain(place.element))
+        source = {"step": self._label}
+        letter = dead_letter(LOOKUPS, lookup_id, came, source, outcome, self._job, time.time())
+        return TaggedOutput(DEAD, place.holds(letter))

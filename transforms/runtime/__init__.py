@@ -1,0 +1,1 @@
+"""What all steps of a worker share: engines, secrets, metrics, checked arguments, the rate service."""

@@ -1,0 +1,226 @@
+"""One engine for a process and its settings: all steps of a pipeline that send share one rate."""
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from beam_talonone.talonone.engine.deduplication import Once
+from beam_talonone.talonone.engine.engine import Engine, EngineSettings
+from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.http.address import check_base_url, in_clear
+from beam_talonone.talonone.http.api_key import KeySource, check_secret_name, keep_secret
+from beam_talonone.talonone.http.client_choice import CLIENTS, DEFAULT, HttpSettings, route_to
+from beam_talonone.talonone.http.tls import Tls
+from beam_talonone.transforms.runtime.arguments import (
+    file_name,
+    flag,
+    number,
+    one_of,
+    shown_variable,
+    text,
+    variable,
+    whole,
+)
+from beam_talonone.transforms.runtime.rate_service import EnvoyService, NotReached, check_address
+from beam_talonone.transforms.runtime.secrets import read_secret
+
+DEFAULT_KEY_ENV = "TALONONE_API_KEY"
+BASE_URL_ENV = "TALONONE_BASE_URL"
+SECRET_ARGUMENT, SECRET_OPTION = "api_key_secret", "--api-key-secret"
+"""What names the secret with the key: in code, Python's or YAML's, and on the command line."""
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """What a worker needs to make an engine. It travels in graphs, so it names the key and never holds it.
+
+    With a `rate_service` (HOST:PORT) the rate of the settings is the most that this process may have of one that many
+    share; `among` is how many, None if nobody knows.
+    """
+
+    settings: EngineSettings
+    api_key_env: str = DEFAULT_KEY_ENV
+    api_key_secret: str | None = None
+    rate_service: str | None = None
+    among: int | None = None
+    in_code: bool = field(default=False, compare=False)
+    """The settings are arguments of a step, not options of the command line: messages name them so."""
+
+
+def engine_config(
+    base_url: str | None,
+    api_key_env: str,
+    rate: float,
+    concurrency: int,
+    give_up_after: float,
+    api_key_secret: str | None = None,
+    rate_service: str | None = None,
+    http: HttpSettings = DEFAULT,
+) -> EngineConfig:
+    """The settings of a step, checked; without `base_url` that of TALONONE_BASE_URL. Raises ConfigurationError that
+    names the argument."""
+    if api_key_secret is not None:
+        check_secret_name(text("api_key_secret", api_key_secret), "api_key_secret")
+    if rate_service is not None:
+        check_address(text("rate_service", rate_service), "rate_service")
+    settings = EngineSettings(
+        _base_url(base_url),
+        number("rate", rate),
+        whole("concurrency", concurrency),
+        number("give_up_after", give_up_after),
+        http=http,
+        in_code=True,
+    )
+    route_to(settings.base_url, http, in_code=True)
+    named = variable("api_key_env", api_key_env), api_key_secret
+    return EngineConfig(settings, *named, rate_service, in_code=True)
+
+
+def http_settings(http_client: Any, client_cert: str | None, ca_bundle: str | None, insecure: Any) -> HttpSettings:
+    """How a step reaches the API, checked. The files are looked for where it runs. Raises ConfigurationError."""
+    one_of("http_client", http_client, CLIENTS)
+    for name, given in (("client_cert", client_cert), ("ca_bundle", ca_bundle)):
+        if given is not None:
+            file_name(name, given)
+    return HttpSettings(http_client, Tls(client_cert, ca_bundle), flag("insecure", insecure))
+
+
+def check_here(config: EngineConfig, notice: Callable[[str], None], *, elsewhere: bool = False) -> None:
+    """Check the way to the API; `notice` is told what a person should know. Raises ConfigurationError.
+
+    Where the requests leave from `elsewhere`, the files and the proxies are those of the workers.
+    """
+    settings = config.settings
+    if elsewhere:
+        if in_clear(settings.base_url):
+            notice(f"{settings.base_url} is not https: the API key travels in clear text")
+        return
+    for line in route_to(settings.base_url, settings.http, in_code=config.in_code).notices:
+        notice(line)
+    if settings.base_url.startswith("https:"):
+        settings.http.tls.context()
+
+
+def _base_url(given: str | None) -> str:
+    """The base URL of a step; the error says where a wrong one came from."""
+    name, url = (BASE_URL_ENV, os.environ.get(BASE_URL_ENV)) if given is None else ("base_url", given)
+    if url is None or (given is None and not url):
+        raise ConfigurationError(f"no base URL: give base_url or set {BASE_URL_ENV}")
+    text(name, url)
+    try:
+        return check_base_url(url)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{name}: {error}") from None
+
+
+def display_data(config: EngineConfig) -> dict[str, Any]:
+    """The settings as Beam shows them beside a step; nothing about the key."""
+    settings = config.settings
+    shown = {
+        "base_url": settings.base_url,
+        "rate": settings.rate,
+        "concurrency": settings.concurrency,
+        "give_up_after": settings.give_up_after,
+    }
+    return shown if config.rate_service is None else {**shown, "rate_service": config.rate_service}
+
+
+_engines: dict[EngineConfig, Engine] = {}
+_once: dict[str, Once] = {}
+_lock = threading.Lock()
+
+
+def read_key(env: str, secret: str | None = None, *, in_code: bool = False) -> str:
+    """The API key, from the secret of Secret Manager that is named, else from the environment variable `env`.
+
+    With `in_code` what is said is for who writes a pipeline, else for who types a command. Raises ConfigurationError
+    when there is none, or it may not be read; StopRun when it cannot be read just now.
+    """
+    option = SECRET_ARGUMENT if in_code else SECRET_OPTION
+    if secret is None:
+        held_by = shown_variable("api_key_env", env)
+        key = os.environ.get(env, "").strip()
+        if not key:
+            where = " where the step runs" if in_code else ""
+            raise ConfigurationError(f"no API key: set {held_by}{where}, or name a secret with {option}")
+    else:
+        held_by, key = f"{option} {secret}", read_secret(secret, option).decode("utf-8", "replace").strip()
+        if not key:
+            raise ConfigurationError(f"no API key: {held_by} is empty")
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigurationError(f"{held_by} does not hold an API key: it has odd characters")
+    return keep_secret(key)
+
+
+def key_source(env: str, secret: str | None = None, *, in_code: bool = False) -> KeySource:
+    """Where an engine gets its key once more when it is refused: a secret may have changed, the environment not."""
+    if secret is None:
+        return KeySource(env)
+    option = SECRET_ARGUMENT if in_code else SECRET_OPTION
+    return KeySource(f"{option} {secret}", partial(read_key, env, secret, in_code=in_code))
+
+
+def rate_service(config: EngineConfig) -> EnvoyService | None:
+    """Who grants the rate that is shared, for whoever asks, who is to close it; None where nothing is shared.
+
+    Raises ConfigurationError when the service does not answer or does not know the deployment.
+    """
+    if config.rate_service is None:
+        return None
+    setting = "rate_service" if config.in_code else "--rate-service"
+    return EnvoyService(config.rate_service, config.settings.base_url, config.among, setting)
+
+
+def check_rate_service(config: EngineConfig, elsewhere: Callable[[str], None] | None = None) -> None:
+    """Ask the service that grants the rate whether it does. Raises ConfigurationError.
+
+    Where others do the sending, and may be in another network, `elsewhere` is told that it cannot be reached here.
+    """
+    try:
+        service = rate_service(config)
+    except NotReached as error:
+        if elsewhere is None:
+            raise
+        elsewhere(f"not from here: {error}; the workers ask again")
+        return
+    if service is not None:
+        service.close()
+
+
+def make_engine(config: EngineConfig) -> Engine:
+    """An engine for whoever asks, who is to close it. Raises ConfigurationError when there is no key, or the service
+    that grants the rate does not."""
+    named = config.api_key_env, config.api_key_secret
+    key, source = read_key(*named, in_code=config.in_code), key_source(*named, in_code=config.in_code)
+    return Engine(config.settings, key, key_source=source, rate_service=rate_service(config))
+
+
+def engine_for(config: EngineConfig) -> Engine:
+    """This process's engine for `config`, made when it is first asked for."""
+    with _lock:
+        engine, worked = _engines.get(config), False
+        if engine is not None and engine.failure is not None:
+            engine.close()  # what stopped it may be mended: another try begins anew
+            worked, engine = engine.worked, None
+        if engine is None:
+            engine = _engines[config] = make_engine(config)
+            if worked:
+                engine.was_accepted_before()
+        return engine
+
+
+def once_for(base_url: str) -> Once:
+    """What this process remembers of requests to a deployment that must not go twice, whatever becomes of engines."""
+    with _lock:
+        return _once.setdefault(base_url, Once())
+
+
+def close_engine(config: EngineConfig) -> None:
+    """End this process's engine for `config`, if there is one."""
+    with _lock:
+        engine = _engines.pop(config, None)
+    if engine is not None:
+        engine.close()

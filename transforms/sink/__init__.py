@@ -1,0 +1,1 @@
+"""The Beam steps that send records: WriteToTalonOne, and the keyed steps of a stream."""

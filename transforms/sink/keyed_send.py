@@ -1,0 +1,187 @@
+"""The step that sends, in order: a customer's records are held in a state, and leave when their time has come.
+
+What leaves is decided in one bundle and sent in a later one, which finds the decision in the state: a bundle that is
+tried again sends the same requests in the same order under the same keys, and whatever has come meanwhile goes after
+them. It waits for the outcomes, as state can be written only while its key is at work: one that came later would be
+lost with the process. So it takes many keys at once to reach a rate.
+
+A lane is one value, read and written as a whole, as each state that is read costs a round trip (2.5 ms on Prism). But
+what arrives goes into a bag and is taken in when the lane's one timer fires: a lane that gets 10,000 records at once
+would else be read and written 10,000 times.
+"""
+
+import itertools
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import apache_beam as beam
+import msgspec
+from apache_beam.coders import BytesCoder
+from apache_beam.pvalue import TaggedOutput
+from apache_beam.transforms.timeutil import TimeDomain
+from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
+from apache_beam.utils.timestamp import Timestamp
+
+from beam_talonone.schemas.decoding.shown import of_bytes
+from beam_talonone.talonone.delivery.request_sender import SendOptions
+from beam_talonone.talonone.engine.applied_parts import applied_parts
+from beam_talonone.talonone.engine.job import Ended, Job
+from beam_talonone.talonone.ordering.sequencer import Order, Settled
+from beam_talonone.talonone.protocols.carry_out import Known
+from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
+from beam_talonone.talonone.requests.output_lines import dead_letter, result
+from beam_talonone.talonone.requests.work import Work
+from beam_talonone.talonone.streaming.keyed_processor import Came, Lane, Leaving, Rules, Source
+from beam_talonone.talonone.telemetry.process_tuning import quiet_process
+from beam_talonone.transforms.runtime.engines import EngineConfig, engine_for, once_for
+from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_outcome, count_requests
+from beam_talonone.transforms.sink.send import Sending
+from beam_talonone.transforms.sink.write import DEAD, OTHERS
+
+AT_ONCE = 100
+"""Records that one bundle sends: it should not take for ever, and what it sent is sent again if it is lost."""
+
+_numbers = itertools.count()
+
+
+class Note(msgspec.Struct, array_like=True):
+    """What must be known of a lane when a record comes, without reading it: when its timer fires, and the latest
+    record that has left."""
+
+    wake: float | None = None
+    newest: Order | None = None
+
+
+_NOTE = msgspec.msgpack.Decoder(Note)
+
+
+class SendLane(beam.DoFn):  # type: ignore[misc]
+    """(lane, Came) -> result lines; dead letters and others as tagged outputs."""
+
+    WAKE = TimerSpec("wake", TimeDomain.WATERMARK)
+    NOTE_STATE = beam.DoFn.StateParam(ReadModifyWriteStateSpec("note", BytesCoder()))
+    ARRIVED_STATE = beam.DoFn.StateParam(BagStateSpec("arrived", BytesCoder()))
+    LANE_STATE = beam.DoFn.StateParam(ReadModifyWriteStateSpec("lane", BytesCoder()))
+    WAKE_TIMER = beam.DoFn.TimerParam(WAKE)
+
+    def __init__(self, config: EngineConfig, options: SendOptions, rules: Rules, job: str) -> None:
+        self._config, self._options, self._rules, self._job = config, options, rules, job
+
+    def setup(self) -> None:
+        quiet_process()
+        engine_for(self._config)  # the key is read: what is wrong with it shows before a record has come
+
+    def process(
+        self, element: tuple[str, bytes], note: Any = NOTE_STATE, arrived: Any = ARRIVED_STATE, wake: Any = WAKE_TIMER
+    ) -> None:
+        arrived.add(element[1])
+        kept = note.read()
+        known = Note() if kept is None else _NOTE.decode(kept)
+        due = self._rules.due(Came.from_bytes(element[1]), known.newest)
+        if known.wake is None or due < known.wake:
+            _set(note, wake, Note(due, known.newest))
+
+    @on_timer(WAKE)  # type: ignore[untyped-decorator]
+    def at_wake(
+        self,
+        now: Any = beam.DoFn.TimestampParam,
+        note: Any = NOTE_STATE,
+        arrived: Any = ARRIVED_STATE,
+        kept: Any = LANE_STATE,
+        wake: Any = WAKE_TIMER,
+    ) -> Iterator[Any]:
+        lane, by = Lane(self._rules, kept.read()), (time.time(), process_name())
+        settled = lane.ended(self._send(lane.leaving[:AT_ONCE], by), by)
+        more, later = lane.advance(taken(arrived), float(now), by)
+        for came in later:
+            arrived.add(came.to_bytes())
+        for one in (*settled, *more):
+            yield self._output(one)
+        due, left = lane.wake(later), lane.to_bytes()
+        if left is None:
+            kept.clear()
+        else:
+            kept.write(left)
+        if due is None:
+            note.clear()
+        else:
+            _set(note, wake, Note(due, lane.newest))
+
+    def _send(self, leaving: list[Leaving], by: tuple[float, bytes]) -> list[tuple[Work, Outcome]]:
+        """Send these in their order and wait for what becomes of them."""
+        if not leaving:
+            return []
+        sending, once = Sending(engine_for(self._config)), once_for(self._config.settings.base_url)
+
+        def look(job: Job) -> Known | Ended:
+            ended = once.before(job.work)
+            if ended is not None:  # in a bundle that is tried again
+                return Ended(ended)
+            return sending.engine.memory.known(job.work.sessions[0]) if job.work.sessions else Known()
+
+        for one in leaving:
+            before = {**one.in_flight(*by), **once.in_flight(one.work)}
+            recorder = once.recorder(one.work)
+            sending.submit(
+                Job(next(_numbers), one.work, self._options, look, sending.tell, recorder, before)
+            )  # fmt: skip
+        ended = []
+        for job, outcome in sending.rest():
+            ended.append((job.work, outcome))
+            count_requests(sending.engine, every=WHILE_BUSY)
+        count_requests(sending.engine)
+        return ended
+
+    def _output(self, settled: Settled[Source]) -> Any:
+        work, outcome = settled.work, settled.outcome
+        count_outcome(work.kind, outcome)
+        if outcome.end is End.DEAD:
+            done = applied_parts(work, outcome)
+            return TaggedOutput(DEAD, letter(work.kind, work.id, settled.token, outcome, self._job, done))
+        if outcome.end in DONE:
+            return result(work.kind, work.id, outcome)
+        told = {"kind": work.kind, "id": work.id, "outcome": outcome.end.value, "reason": outcome.reason}
+        return TaggedOutput(OTHERS, told)
+
+
+def _set(note: Any, wake: Any, noted: Note) -> None:
+    note.write(msgspec.msgpack.encode(noted))
+    wake.set(instant(noted.wake or 0.0))
+
+
+def taken(bag: Any) -> list[Came]:
+    """What is in a bag of Came, which is empty then."""
+    blobs = list(bag.read())
+    if blobs:
+        bag.clear()
+    return [Came.from_bytes(blob) for blob in blobs]
+
+
+def letter(
+    kind: str, record_id: str | None, source: Source, outcome: Outcome, job: str, done: list[str]
+) -> dict[str, Any]:
+    """The dead letter of a record from a subscription."""
+    where = {"subscription": source.subscription, "message_id": source.message_id}
+    return dead_letter(kind, record_id, of_bytes(source.record), where, outcome, job, time.time(), done=done)
+
+
+def instant(seconds: float) -> Timestamp:
+    """The first whole millisecond from `seconds` on: timers know no parts of one, and must not fire too early."""
+    ms = round(seconds * 1000)
+    while ms / 1000 < seconds:
+        ms += 1
+    return Timestamp(micros=ms * 1000)
+
+
+def process_name() -> bytes:
+    """A name that no other process has, nor this one after a restart."""
+    return _process_name(os.getpid())
+
+
+@cache
+def _process_name(pid: int) -> bytes:
+    return uuid.uuid4().bytes

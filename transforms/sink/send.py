@@ -1,0 +1,58 @@
+"""What DoFns that send have in common: feeding the process's engine, and giving out outcomes as they come."""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.windowed_value import WindowedValue
+
+from beam_talonone.talonone.engine.engine import Engine, remember
+from beam_talonone.talonone.engine.job import Job
+from beam_talonone.talonone.requests.outcome import Outcome
+
+Done = tuple[Job, Outcome]
+
+
+class Sending:
+    """The jobs of one bundle on one engine: submits them, and collects their outcomes without holding the bundle."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._open = 0
+        self._done: deque[Done] = deque()
+
+    def tell(self, job: Job, outcome: Outcome) -> None:
+        """To be given to jobs as `told`; runs on the engine's thread."""
+        remember(self.engine, job, outcome)
+        self._done.append((job, outcome))
+        self.engine.job_done()
+
+    def submit(self, job: Job) -> None:
+        self._open += 1
+        self.engine.submit(job)
+
+    def took(self, count: int) -> None:
+        """Count jobs that were submitted otherwise (a bulk of an earlier run)."""
+        self._open += count
+
+    def done(self) -> Iterator[Done]:
+        """The outcomes that have come since the last call."""
+        while self._done:
+            self._open -= 1
+            yield self._done.popleft()
+
+    def rest(self) -> Iterator[Done]:
+        """Send what is half-packed and give every outcome that is still open. Raises what stopped the engine."""
+        self.engine.flush()
+        while self._open:
+            self.engine.wait(lambda: bool(self._done))
+            yield from self.done()
+
+
+def in_window(output: Any, window: GlobalWindow) -> Any:
+    """An output of finish_bundle: the tag goes around the windowed value, or it silently lands in the main output."""
+    if isinstance(output, beam.pvalue.TaggedOutput):
+        return beam.pvalue.TaggedOutput(output.tag, WindowedValue(output.value, window.max_timestamp(), (window,)))
+    return WindowedValue(output, window.max_timestamp(), (window,))

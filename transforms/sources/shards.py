@@ -1,0 +1,70 @@
+"""Cutting files into shards and reading a shard, whatever the format."""
+
+import logging
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import IO, NamedTuple
+
+import msgspec
+
+from beam_talonone.schemas.decoding.raw import Raw
+from beam_talonone.talonone.telemetry.logs import say
+from beam_talonone.transforms.decoding import decoder
+from beam_talonone.transforms.formats import csv, jsonl
+from beam_talonone.transforms.formats.errors import CannotReadNow
+from beam_talonone.transforms.formats.shard import Cursor, Cut, Input, Shard
+from beam_talonone.transforms.sources.opening import Format, in_words, is_passing, open_file
+
+SHARD_BYTES = 64 << 20
+_LOG = logging.getLogger(__name__)
+
+
+class _Reader(NamedTuple):
+    cuts: Callable[[IO[bytes], int], Iterator[Cut]]
+    read: Callable[[IO[bytes], Shard, Cursor], Iterator[Raw]]
+
+
+_READERS = {
+    "jsonl": _Reader(jsonl.cuts, jsonl.read),
+    "csv": _Reader(csv.cuts, csv.read),
+    "avro": _Reader(partial(decoder.cuts, "avro"), decoder.read),
+    "parquet": _Reader(partial(decoder.cuts, "parquet"), decoder.read),
+}
+
+
+def plan_shards(source: Input, shard_bytes: int = SHARD_BYTES) -> Iterator[Shard]:
+    """The shards of a file, in order, of about `shard_bytes` each; a damaged file makes no difference.
+
+    A gzipped file is one shard: it can only be read from its beginning.
+    """
+    info, format = source.info, source.format
+    start, first, row = 0, 1, 1
+    if info.size > shard_bytes:
+        try:
+            with open_file(info.path, format.name) as (handle, packed):
+                for cut in () if packed else _READERS[format.name].cuts(handle, shard_bytes):
+                    yield Shard(source.kind, info.path, format, start, cut.start, first, row)
+                    start, first, row = cut
+        except Exception as error:
+            # Whoever reads the rest meets the same trouble, and knows the position and what came before it.
+            say(_LOG, logging.DEBUG, "planning shards stopped", error=error, file=info.path, position=start)
+    yield Shard(source.kind, info.path, format, start, None, first, row)
+
+
+def read_shard(shard: Shard) -> Iterator[Raw]:
+    """The shard's records; where it cannot be read further, one last Raw says why instead of an exception.
+
+    Damage costs the rest of its own shard: the other shards of the file are read all the same. Raises CannotReadNow
+    where the file system does not answer.
+    """
+    cursor = Cursor(shard.first)
+    try:
+        with open_file(shard.file, shard.format.name) as (handle, packed):
+            shard = msgspec.structs.replace(shard, format=Format(shard.format.name, packed))
+            yield from _READERS[shard.format.name].read(handle, shard, cursor)
+    except CannotReadNow:
+        raise
+    except Exception as error:  # the libraries raise nearly everything on damaged data
+        if is_passing(error):
+            raise CannotReadNow(f"{shard.file} cannot be read: {in_words(error)}") from error
+        yield Raw(shard.kind, shard.file, cursor.position, shard.format.name, None, None, in_words(error))
