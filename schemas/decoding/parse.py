@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -202,7 +204,8 @@ def _shown(error: ErrorDetails) -> str:
     if error["type"] == "missing" or isinstance(value, Mapping | list):
         return ""
     try:
-        text = repr(value)
+        # a decimal and a duration as people write them, not as Python does
+        text = str(value) if isinstance(value, Decimal | timedelta) else repr(value)
     except ValueError:
         text = "an integer of thousands of digits"
     return f", found {text if len(text) <= 60 else text[:57] + '...'}"

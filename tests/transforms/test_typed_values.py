@@ -89,6 +89,13 @@ PARQUET = [
     ([1, 2], pa.list_(pa.int8(), 2), only([1, 2])),
     ([("a", NAN), ("b", 1.5)], pa.map_(pa.string(), pa.float32()), only({"b": D("1.5")})),
     ([(date(2026, 5, 1), 1)], pa.map_(pa.date32(), pa.int8()), only({"2026-05-01": 1})),
+    *[([(key, 1)], pa.map_(type_, pa.int8()), only({text: 1}))
+    for key, type_, text in (
+        (True, pa.bool_(), "true"), (7, pa.int64(), "7"), (D("3.00"), pa.decimal128(7, 2), "3"),
+        (D("3.50"), pa.decimal128(7, 2), "3.5"), (NOON, pa.timestamp("ms", "UTC"), "2026-05-01T12:00:00Z"),
+        (LOCAL, pa.timestamp("us"), "2026-05-01T12:00:00"), (time(12), pa.time32("s"), "12:00:00"),
+        ("a", pa.large_string(), "a"), (b"a", pa.binary(), "a"),
+    )],
     ({"a": NAN, "b": 1}, pa.struct({"a": pa.float64(), "b": pa.int8()}), only({"b": 1})),
     (None, pa.null(), ABSENT), (True, pa.bool_(), {"flag": True, "attribute": True}),
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 import math
 import struct
 from contextlib import suppress
-from datetime import date
+from datetime import date, time
 from decimal import Decimal
 from typing import Any
 
@@ -109,10 +109,15 @@ def _name(name: Any) -> str:
             return name.decode()
         except UnicodeDecodeError:
             raise BadRow("a map with a key that is not UTF-8 text") from None
-    if isinstance(name, int | date):
-        return str(int(name)) if isinstance(name, int) else name.isoformat()
+    # as text of the same value in JSON: `true`, `3`, `2026-05-01T12:00:00Z`
+    if isinstance(name, bool | int):
+        return jsonio.dumps(name).decode()
+    if isinstance(name, Decimal):
+        return plain_text(name)
+    if isinstance(name, date | time):
+        return name.isoformat().replace("+00:00", "Z")
     if not isinstance(name, str):
-        raise BadRow(f"a map whose keys are no text: {type(name).__name__}")
+        raise BadRow(f"a map with a key that no text stands for: {type(name).__name__}")
     return _utf8(name)
 
 

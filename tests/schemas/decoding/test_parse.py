@@ -328,3 +328,9 @@ def test_an_ambiguous_time_is_refused_or_resolved():
     naive = problem_of(parse, "events", twice, at(NOW, in_code=True))
     assert naive.reason is Reason.NAIVE_TIME
     assert naive.detail.startswith("event_time: a time without an offset: give one, or set assume_timezone")
+
+
+def test_a_number_is_shown_as_people_write_it():
+    with pytest.raises(InvalidRecord) as caught:
+        parse("orders", order(items=[{"sku": "a", "quantity": Decimal("3.5")}]))
+    assert caught.value.detail == "items/0/quantity: Input should be a valid integer, found 3.5"
