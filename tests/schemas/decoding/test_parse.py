@@ -332,5 +332,5 @@ def test_an_ambiguous_time_is_refused_or_resolved():
 
 def test_a_number_is_shown_as_people_write_it():
     with pytest.raises(InvalidRecord) as caught:
-        parse("orders", order(items=[{"sku": "a", "quantity": Decimal("3.5")}]))
+        parse(*order(items=[{"sku": "a", "quantity": Decimal("3.5")}]))
     assert caught.value.detail == "items/0/quantity: Input should be a valid integer, found 3.5"
