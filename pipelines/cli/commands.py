@@ -284,17 +284,6 @@ def one_or_several(patterns: list[str]) -> str | tuple[str, ...]:
     return different[0] if len(different) == 1 else different
 
 
-def given_subscriptions(**subscriptions: list[str] | None) -> dict[str, str]:
-    """As `given_globs`, for what can be given only once. Raises ConfigurationError for several too."""
-    found = given_globs(**subscriptions)
-    several = next((kind for kind, given in found.items() if not isinstance(given, str)), None)
-    if several is not None:
-        raise ConfigurationError(
-            f"--{several} was given more than once: a stream takes one subscription of each kind"
-        )
-    return {kind: given for kind, given in found.items() if isinstance(given, str)}
-
-
 def input_options(
     globs: dict[str, str | tuple[str, ...]],
     format_name: Any,

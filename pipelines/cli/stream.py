@@ -2,12 +2,13 @@
 
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from beam_talonone.pipelines.backfill.options import parse_max_dead_letters, reading_of
+from beam_talonone.pipelines.backfill.options import KINDS, parse_max_dead_letters, reading_of
 from beam_talonone.pipelines.cli.commands import (
     AmbiguousOption,
     BaseUrl,
@@ -28,17 +29,19 @@ from beam_talonone.pipelines.cli.commands import (
     UnknownApiFields,
     UnknownFieldsOption,
     Zone,
-    given_subscriptions,
+    given_globs,
     http_settings,
     sending_options,
 )
 from beam_talonone.pipelines.cli.numbers import seconds_of, whole
 from beam_talonone.pipelines.runners.runner_config import runner_args
+from beam_talonone.pipelines.sinks.sinks import is_subscription
 from beam_talonone.schemas.decoding.settings import MAX_FUTURE
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted
 
 Sub = Annotated[
-    list[str] | None, typer.Option(metavar="SUB", help="projects/P/subscriptions/S with these records as JSON.")
+    list[str] | None,
+    typer.Option(metavar="SUB", help="projects/P/subscriptions/S with these records as JSON; repeatable."),
 ]
 Where = Annotated[str | None, typer.Option(metavar="TOPIC|DIR", help="projects/P/topics/T, or a folder.")]
 LOOPBACK = "127.0.0.1"
@@ -146,7 +149,9 @@ def stream(
 ) -> int:
     """Apply what arrives on Pub/Sub within seconds, until stopped. SIGTERM or Ctrl-C drains and ends with 0."""
     reading_of(assume_timezone, ambiguous_time, max_future, unknown_fields)
-    subscriptions = given_subscriptions(orders=orders, returns=returns, profiles=profiles, events=events, calls=calls)
+    subscriptions = given_subscriptions(
+        {"orders": orders, "returns": returns, "profiles": profiles, "events": events, "calls": calls}
+    )
     sending = sending_options(
         base_url, rate, concurrency, 300.0, "50%", edit_closed, api_key_secret, rate_service,
         http_settings(http_client, client_cert, ca_bundle, insecure),
@@ -157,7 +162,7 @@ def stream(
     from beam_talonone.pipelines.streaming.options import StreamOptions
 
     options = StreamOptions(
-        checked(subscriptions),
+        subscriptions,
         sending.base_url,
         f"stream-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:6]}",
         api_key_secret=sending.api_key_secret,
@@ -195,17 +200,25 @@ def stream(
         return 0  # stopped before anything was read
 
 
-def checked(subscriptions: dict[str, str]) -> dict[str, str]:
-    """The subscriptions, each of one kind. Raises ConfigurationError."""
-    from beam_talonone.pipelines.sinks.sinks import is_subscription
+def given_subscriptions(given: Mapping[str, list[str] | None]) -> dict[str, tuple[str, ...]]:
+    """The subscriptions of each kind, in the order in which they were given.
 
-    for kind, name in subscriptions.items():
-        if not is_subscription(name):
-            raise ConfigurationError(f"--{kind} takes projects/P/subscriptions/S, not {name!r}")
-        other = next((other for other, same in subscriptions.items() if same == name and other != kind), None)
-        if other is not None:
-            raise ConfigurationError(f"--{kind} and --{other} are the same subscription: each kind has its own")
-    return subscriptions
+    Raises ConfigurationError for none at all, for a name that is no subscription, and for one that is given twice.
+    """
+    given_globs(**given)
+    kinds: dict[str, str] = {}
+    for kind in KINDS:
+        for name in given[kind] or ():
+            if not is_subscription(name):
+                raise ConfigurationError(f"--{kind} takes projects/P/subscriptions/S, not {name!r}")
+            if kinds.get(name) == kind:
+                raise ConfigurationError(f"--{kind} {name} was given twice: give each subscription once")
+            if name in kinds:
+                raise ConfigurationError(
+                    f"--{kinds[name]} and --{kind} are the same subscription: each kind has its own"
+                )
+            kinds[name] = kind
+    return {kind: tuple(given[kind] or ()) for kind in KINDS if given[kind]}
 
 
 def seconds(name: str, value: float, most: float) -> float:

@@ -23,13 +23,15 @@ TRUTHS = {"true": True, "false": False}
 @dataclass(frozen=True)
 class Template:
     """What a template takes. `values` and `flags` are parameters that are named as options of `command` are, with
-    underscores; `beam` are parameters that are Beam's options. `always` is said to the command in any case, and
-    `defaults` to Beam, where the launcher says nothing: {concurrency} is that of the job."""
+    underscores; `beam` are parameters that are Beam's options. `lists` are those of `values` that may name several
+    things, with commas between them: a launcher gives each parameter once. `always` is said to the command in any
+    case, and `defaults` to Beam, where the launcher says nothing: {concurrency} is that of the job."""
 
     command: str
     values: tuple[str, ...]
     flags: tuple[str, ...]
     beam: tuple[str, ...]
+    lists: tuple[str, ...] = ()
     always: tuple[str, ...] = ()
     defaults: tuple[tuple[str, str], ...] = (("--runner", "DataflowRunner"),)
 
@@ -70,6 +72,7 @@ TEMPLATES = {
         (*KINDS, "dead_letters", "results", "settle", "wait_for_order", "remember", *REQUESTS, *SENDING),
         ("insecure", "allow_unknown_api_fields", "debug"),
         beam=("sdk_container_image", "max_num_workers"),
+        lists=KINDS,  # a comma cannot be in the name of a subscription, as it can in that of a file
         # the rate is that of each process, and an outcome is waited for on a harness thread (docs/runners.md)
         defaults=(
             ("--runner", "DataflowRunner"),
@@ -121,7 +124,9 @@ def command_line(name: str, arguments: Iterable[str]) -> list[str]:
         if parameter in (*template.values, *template.flags):
             given[parameter] = value or ""
         if parameter in template.values:
-            ours.append(f"{_option(parameter)}={_needed(parameter, value)}")
+            needed = _needed(parameter, value)
+            values = needed.split(",") if parameter in template.lists else [needed]
+            ours += [f"{_option(parameter)}={one}" for one in values]
         elif parameter in template.flags:
             ours += [_option(parameter)] if _truth(parameter, value) else []
         elif f"--{parameter}" in beam:

@@ -32,7 +32,11 @@ def dataflow_graph(pipeline: beam.Pipeline, options: StreamOptions) -> None:
     letters = _sink("--dead-letters", options.dead_letters)
     results = None if options.results is None else _sink("--results", options.results)
     config = options.engine_config()
-    received = [_read(pipeline, kind, options.subscriptions[kind]) for kind in KINDS if kind in options.subscriptions]
+    received = [
+        _read(pipeline, kind, name, kind if number == 0 else f"{kind} from {_short(name)}")
+        for kind in KINDS
+        for number, name in enumerate(options.subscriptions.get(kind, ()))
+    ]
     written = (
         received
         | "All messages" >> beam.Flatten()
@@ -44,12 +48,23 @@ def dataflow_graph(pipeline: beam.Pipeline, options: StreamOptions) -> None:
         _write(written.applied, "results", results, options.job)
 
 
-def _read(pipeline: beam.Pipeline, kind: str, subscription: str) -> Any:
+def _short(subscription: str) -> str:
+    """projects/P/subscriptions/S as a part of a step's name, where a slash would make a step within a step."""
+    _, project, _, name = subscription.split("/")
+    return f"{name} in {project}"
+
+
+def _read(pipeline: beam.Pipeline, kind: str, subscription: str, what: str) -> Any:
+    """The messages of a subscription; `what` ends the names of its steps.
+
+    That of the first subscription of a kind is the kind, as in jobs from before there could be several. A further one
+    is named by itself, not by its place: its steps keep their names when another one is added or removed.
+    """
     try:
         source = beam.io.ReadFromPubSub(subscription=subscription, with_attributes=True)
     except ValueError as error:
         raise ConfigurationError(f"--{kind} {subscription}: {error}") from None
-    return pipeline | f"Read {kind}" >> source | f"Receive {kind}" >> beam.ParDo(Receive(subscription))
+    return pipeline | f"Read {what}" >> source | f"Receive {what}" >> beam.ParDo(Receive(subscription))
 
 
 def _rules(options: StreamOptions) -> Rules:

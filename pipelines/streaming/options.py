@@ -18,16 +18,17 @@ from beam_talonone.transforms.runtime.engines import DEFAULT_KEY_ENV, EngineConf
 class StreamOptions:
     """All of `stream`, for the local graph and for Dataflow's.
 
-    `subscriptions` maps kinds (orders, returns, ...) to subscriptions (projects/P/subscriptions/S). `dead_letters`
-    and `results` are topics (projects/P/topics/T) or folders. `settle`, `wait_for_order`, `bulk_age` and `remember`
-    are in seconds. `state`, `bulk_age`, `exit_on_auth_error`, `health_port`, `health_host` and `prism_location`
+    `subscriptions` maps kinds (orders, returns, ...) to their subscriptions (projects/P/subscriptions/S), in the
+    order given: the first of a kind has the names of a single one in Dataflow's graph. `dead_letters` and `results`
+    are topics (projects/P/topics/T) or folders. `settle`, `wait_for_order`, `bulk_age` and `remember` are in seconds.
+    `state`, `bulk_age`, `exit_on_auth_error`, `health_port`, `health_host` and `prism_location`
     concern the local graph only. `rate` (requests a second) and `concurrency` are those of the whole job; on Dataflow
     each worker has its share of them. With a `rate_service` (HOST:PORT) each worker may have the whole rate, of which
     the service grants it a part; `among` is how many workers there are, None if nobody knows. `max_dead_letters` of
     the last 1,000 records of a kind stop the reading: None for half of them on this machine, and for any on Dataflow.
     """
 
-    subscriptions: dict[str, str]
+    subscriptions: dict[str, tuple[str, ...]]
     base_url: str
     job: str
     api_key_env: str = DEFAULT_KEY_ENV
@@ -61,7 +62,7 @@ class StreamOptions:
 
     def kinds(self) -> dict[str, str]:
         """Of each subscription what its messages are."""
-        return {subscription: kind for kind, subscription in self.subscriptions.items()}
+        return {name: kind for kind, names in self.subscriptions.items() for name in names}
 
     def build_options(self) -> BuildOptions:
         """How records become requests; effects are asked for when results are wanted."""

@@ -25,6 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 # nothing listens at port 9, and no wrong command may get as far as to notice
+SUBSCRIPTION = "projects/p-project/subscriptions/orders"
 GOOD = "backfill --orders {}/orders.jsonl --output {}/out --base-url http://127.0.0.1:9 --yes"
 
 
@@ -92,6 +93,13 @@ GOOD = "backfill --orders {}/orders.jsonl --output {}/out --base-url http://127.
         ("replay {}/nothing-*.jsonl --output {}/out --base-url http://127.0.0.1:9 --yes", "nothing-*.jsonl"),
         ("replay {}/orders.jsonl --output {}/out --base-url http://127.0.0.1:9", "--yes"),
         ("replay --output {}/out --base-url http://127.0.0.1:9 --yes", "DEAD_LETTERS"),
+        (f"stream --orders {SUBSCRIPTION} --orders {SUBSCRIPTION}", f"--orders {SUBSCRIPTION} was given twice"),
+        (
+            f"stream --orders {SUBSCRIPTION} --events {SUBSCRIPTION}",
+            "--orders and --events are the same subscription",
+        ),
+        (f"stream --orders {SUBSCRIPTION} --orders other", "'other'"),
+        ("stream", "--orders"),
         ("simulate --fault explode", "explode"),
         ("simulate --port nowhere", "--port"),
     ],

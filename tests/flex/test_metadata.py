@@ -25,9 +25,12 @@ FILES = (
     ["", "gs://bucket", "gs://B/x", "/tmp/x", "s3://b/x"],
 )
 SUBSCRIPTIONS = (
-    [SUBSCRIPTION, "projects/example.com:some-project/subscriptions/a.b~c"],
-    ["", "orders", TOPIC, "projects/p/subscriptions/orders", "projects/some-project/subscriptions/ab"],
-)
+    [SUBSCRIPTION, "projects/example.com:some-project/subscriptions/a.b~c", f"{SUBSCRIPTION},{SUBSCRIPTION}-2"],
+    [
+        "", "orders", TOPIC, "projects/p/subscriptions/orders", "projects/some-project/subscriptions/ab",
+        f"{SUBSCRIPTION},", f"{SUBSCRIPTION}, {SUBSCRIPTION}-2", f"{SUBSCRIPTION},{TOPIC}", f"{SUBSCRIPTION} ",
+    ],
+)  # fmt: skip
 TOPICS = ([TOPIC], ["", SUBSCRIPTION, "gs://bucket/letters", "dead-letters"])
 TIMES = (
     ["2026-01-01T00:00:00Z", "2026-01-01 00:00:00.5+02:00", "2026-01-01T00:00:00"],

@@ -69,7 +69,7 @@ def key():
 
 
 def options(**more):
-    subscriptions = {kind: f"{PROJECT}/subscriptions/{kind}" for kind in KINDS}
+    subscriptions = {kind: (f"{PROJECT}/subscriptions/{kind}",) for kind in KINDS}
     given = {"dead_letters": LETTERS, "results": RESULTS, **more}
     return StreamOptions(given.pop("subscriptions", subscriptions), "https://api.example", "the-job", **given)
 
@@ -162,11 +162,43 @@ def test_names_do_not_change(translated):
 
 
 def test_a_graph_of_one_kind_has_the_same_names():
-    one = graph(options(subscriptions={"orders": f"{PROJECT}/subscriptions/orders"}, results=None))
+    one = graph(options(subscriptions={"orders": (f"{PROJECT}/subscriptions/orders",)}, results=None))
     names = {name for name in steps(one) if name in STEPS}
     assert names == {
         name for name in STEPS if "esults" not in name and name.rsplit(" ", 1)[-1] not in set(KINDS) - {"orders"}
     }
+
+
+def test_several_subscriptions_of_a_kind_have_steps_of_their_own():
+    """The first has the names of a job with one; a further one is named by itself, wherever it stands."""
+    first, more, other = (
+        f"{PROJECT}/subscriptions/orders",
+        f"{PROJECT}/subscriptions/more",
+        "projects/another/subscriptions/more",
+    )
+
+    def read(*names):
+        several = graph(options(subscriptions={"orders": names, "events": (f"{PROJECT}/subscriptions/events",)}))
+        found = {}
+        for step in by_urn(several, "beam:transform:pubsub_read:v1"):
+            payload = api.PubSubReadPayload()
+            payload.ParseFromString(step.spec.payload)
+            found[step.unique_name.split("/")[0]] = payload.subscription
+        receive = {
+            name.removeprefix("Receive ")
+            for name in steps(several)
+            if name.startswith("Receive ") and "/" not in name
+        }
+        assert receive == {name.removeprefix("Read ") for name in found}
+        return found
+
+    events = {"Read events": f"{PROJECT}/subscriptions/events"}
+    assert read(first) == {"Read orders": first, **events}
+    assert read(first, more, other) == {
+        "Read orders": first, "Read orders from more in some-project": more,
+        "Read orders from more in another": other, **events,
+    }  # fmt: skip
+    assert read(first, other) == {"Read orders": first, "Read orders from more in another": other, **events}
 
 
 def hidden(data, depth=0):
@@ -299,7 +331,7 @@ def test_a_key_in_an_option_would_be_found(tmp_path):
         ({"results": "gs://bucket/results"}, "--results gs://bucket/results: on Dataflow it must be a topic"),
         ({"results": "projects/p/topics/results"}, "--results projects/p/topics/results: Invalid PubSub"),
         (
-            {"subscriptions": {"orders": "projects/p/subscriptions/orders"}},
+            {"subscriptions": {"orders": ("projects/p/subscriptions/orders",)}},
             "--orders projects/p/subscriptions/orders: Invalid PubSub project name",
         ),
     ],

@@ -13,7 +13,7 @@ from beam_talonone.pipelines.backfill.options import (
     parse_zone,
 )
 from beam_talonone.pipelines.backfill.output_folder import compare_options
-from beam_talonone.pipelines.cli.commands import given_globs, given_subscriptions, sending_options
+from beam_talonone.pipelines.cli.commands import given_globs, sending_options
 from beam_talonone.pipelines.streaming.options import StreamOptions
 from beam_talonone.schemas.decoding.settings import Reading
 from beam_talonone.talonone.errors import ConfigurationError
@@ -105,10 +105,3 @@ def test_inputs_may_be_repeated_and_one_alone_stands_in_a_job_as_before() -> Non
     several = given_globs(orders=["b", "a"], **none)
     assert InputOptions(several).as_json()["--orders"] == ["b", "a"]
     assert pickle.loads(pickle.dumps(InputOptions(several))) == InputOptions(several)
-
-
-def test_a_stream_takes_one_subscription_of_a_kind() -> None:
-    none = {"returns": None, "profiles": None, "events": None, "calls": None}
-    assert given_subscriptions(orders=["s"], **none) == {"orders": "s"}
-    with pytest.raises(ConfigurationError, match=r"^--orders was given more than once: a stream takes one"):
-        given_subscriptions(orders=["s", "t"], **none)

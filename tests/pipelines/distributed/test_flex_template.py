@@ -80,6 +80,13 @@ def test_a_stream_has_one_worker_with_one_process_and_a_thread_for_each_request(
     ]
 
 
+def test_a_parameter_of_a_stream_names_several_subscriptions():
+    one, two = "projects/shop/subscriptions/one", "projects/shop/subscriptions/two"
+    ours, _ = parted("stream", f"--orders={one},{two}", f"--events={one}")
+    assert ours == ["stream", f"--orders={one}", f"--orders={two}", f"--events={one}"]
+    assert parted("backfill", "--orders=gs://b/{one,two}.jsonl")[0][1] == "--orders=gs://b/{one,two}.jsonl"
+
+
 def test_what_the_launcher_says_of_workers_is_taken():
     given = ["--max_num_workers=3", "--experiments=other", "--number_of_worker_harness_threads=9", "--concurrency=7"]
     ours, beams = parted("stream", *given)

@@ -141,7 +141,7 @@ class Parts:
 def run(monkeypatch, tmp_path):
     """A run at work, without anything that it works on: its parts are all the same one."""
     monkeypatch.setattr(stream_run, "LOOK_EVERY", 0.01)
-    options = StreamOptions({"orders": "projects/p/subscriptions/s"}, "http://127.0.0.1:1", "job", state=tmp_path)
+    options = StreamOptions({"orders": ("projects/p/subscriptions/s",)}, "http://127.0.0.1:1", "job", state=tmp_path)
     made = StreamRun(options, None, lambda text: None)
     made.parts = Parts()
     made._streaming = made._subscriber = made._prism = made._letters = made.parts
@@ -215,7 +215,7 @@ def test_the_clients_of_google_begin_when_prism_was_forked(monkeypatch, tmp_path
     monkeypatch.setattr(stream_run, "read_key", secret)
     monkeypatch.setattr(stream_run, "check_rate_service", lambda config: order.append("rate service"))
     options = StreamOptions(
-        {"orders": "projects/p/subscriptions/s"}, "http://127.0.0.1:1", "job", state=tmp_path / "state",
+        {"orders": ("projects/p/subscriptions/s",)}, "http://127.0.0.1:1", "job", state=tmp_path / "state",
         api_key_secret="projects/p/secrets/s", rate_service="127.0.0.1:1",
     )  # fmt: skip
     made = StreamRun(options, None, lambda text: None)
