@@ -1,6 +1,7 @@
 """The house's rules, held by reading the source: who imports whom, how long a file is, where the links lead."""
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ ROOT = Path(__file__).parents[1]
 ROOMS = ("pipelines", "simulator", "talonone", "transforms", "schemas")
 LINKS = (*ROOMS, "runner_configs")
 LONGEST_FILE = 400
+MOST_FILES = 15
+"""Of a folder: its listing is to tell what the software does."""
 
 MAY_IMPORT = {
     "schemas": {"schemas"},
@@ -122,3 +125,55 @@ def test_every_folder_with_code_is_a_package(room):
 def test_the_public_face_holds_no_code_but_its_own():
     found = {path.name for path in (ROOT / "beam_talonone").iterdir()} - {"__pycache__"}
     assert found == {"__init__.py", "py.typed", *LINKS}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_folders_are_small(room):
+    folders = {path.parent for path in (ROOT / room).rglob("*.py")}
+    assert {str(folder): len(list(folder.glob("*.py"))) for folder in folders if _is_crowded(folder)} == {}
+
+
+def _is_crowded(folder: Path) -> bool:
+    return len(list(folder.glob("*.py"))) > MOST_FILES
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_each_folder_says_what_belongs_there(room):
+    inits = sorted((ROOT / room).rglob("__init__.py"))
+    silent = [str(init) for init in inits if not ast.get_docstring(ast.parse(init.read_text(encoding="utf-8")))]
+    assert silent == []
+
+
+def cycles(imports: dict[str, set[str]]) -> list[str]:
+    """The modules of the first cycle that is found among `imports`; nothing where there is none."""
+    try:
+        list(TopologicalSorter(imports).static_order())
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def imports_at_the_top() -> dict[str, set[str]]:
+    """Each module of ours and those that it imports when it is imported itself."""
+    modules = {_module(path): path for path in FILES}
+    found = {}
+    for name, path in modules.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        at_top = ast.Module([node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)], [])
+        found[name] = {other for other in ours(imported(ast.unparse(at_top))) if other in modules} - {name}
+        # the names of a package are its own: `from package import module` needs the module, not a way round
+        found[name] -= {other for other in found[name] if name.startswith(f"{other}.")}
+    return found
+
+
+def _module(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    assert cycles(imports_at_the_top()) == []
+
+
+def test_a_circle_of_imports_is_found():
+    assert set(cycles({"a": {"b"}, "b": {"c"}, "c": {"a"}})) == {"a", "b", "c"}
+    assert cycles({"a": {"b"}, "b": set()}) == []
