@@ -10,13 +10,14 @@ TESTS = Path(choice.__file__).parent
 SETTINGS = """
 [pytest]
 markers = slow: takes long
-addopts = --strict-markers -p no:cacheprovider
+addopts = --strict-markers -p no:cacheprovider -p xdist
 """
 
 
 @pytest.fixture
-def suite(pytester: pytest.Pytester) -> pytest.Pytester:
+def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """Four tests: one of streams, one of e2e that is quick, one marked slow, one that is none of these."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # they take seconds to import
     pytester.makeini(SETTINGS)
     passes = "def test_it():\n    assert True\n"
     for path, text in {
@@ -46,7 +47,7 @@ def test_what_is_left_out_is_named(suite: pytest.Pytester, processes: int) -> No
 
 
 def test_the_slow_ones_are_all_others(suite: pytest.Pytester) -> None:
-    ended = suite.runpytest_subprocess("tests", "-m", "slow")
+    ended = suite.runpytest_inprocess("tests", "-m", "slow")
     ended.assert_outcomes(passed=2)
     ended.stdout.no_fnmatch_line("Left out*")
 
