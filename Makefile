@@ -29,17 +29,20 @@ demo-stream: $(VENV)/.runtime
 	PATH="$(CURDIR)/.tools/bin:$$PATH" $(BIN)/beam-talonone demo --stream --output demo-stream-output $(ARGS)
 
 # worksteal: each process begins with a half of the tests, in the order of the files, which share fixtures.
+# The slow tests wait most of the time, for leases and for processes to end: they take one process more.
 JOBS := 2
+SLOW_JOBS := $(shell expr $(JOBS) + 1)
 PYTEST := $(BIN)/python -m pytest
-SHARE := -n $(JOBS) --dist worksteal
-# Coverage costs time, so it is measured for test-all only: `make test test-all` runs nothing twice either.
+SHARE := --dist worksteal -n
+# Coverage nearly doubles the time of the fast tests, so it is measured for test-all only; `make test-all COVERAGE=`
+# leaves it out. `make test test-all` runs nothing twice.
 COVERAGE := $(if $(filter test-all,$(MAKECMDGOALS)),--cov)
 
 test: $(VENV)/.dev
-	$(PYTEST) $(if $(ARGS),$(ARGS),$(SHARE) -m "not slow" $(COVERAGE))
+	$(PYTEST) $(if $(ARGS),$(ARGS),$(SHARE) $(JOBS) -m "not slow" $(COVERAGE))
 
 test-all: test
-	$(PYTEST) $(SHARE) -m slow
+	$(PYTEST) $(SHARE) $(SLOW_JOBS) -m slow
 
 # Prism is of the same version as Beam, the rate limit service has one of its own; a stamp says which is there. The rest
 # of what the tests need can only be named.
