@@ -3,6 +3,7 @@ packages: `make docs`. tests/test_docs.py fails if a page is out of date."""
 
 import ast
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,18 +34,21 @@ TREE_MARKS = ("<!-- tree: written by `make docs` from the docstrings of the pack
 HEAD = """\
 # Operations
 
-The operations of Talon.One's Integration API that the connector knows, from `schemas/operations/`.
-Written by `make docs`: change the table, not this page.
+This page lists the operations of Talon.One's Integration API that the connector supports. `make docs` generates it
+from `schemas/operations/`. To change the page, change the table.
 
-* **Writes** can be sent by a `call` record ([records.md](records.md#call)), under the names below. Names in `path`,
-  `query` and `body` are the API's own. A name that is not listed is a dead letter `invalid_call` before anything is
-  sent. Orders, returns, profiles and events are records of their own, and better sent as such.
-* **Reads** are what `lookup` does ([lookup.md](lookup.md)), under the same names.
-* **Holds** are the ids that a request occupies: nothing else of that session, customer, card, coupon, catalog or
-  audience is in flight meanwhile, and what holds the same leaves in the order of records.
-* **Sent twice** says what a repeat does, and so what happens to a request whose outcome is unclear: `by key` and
-  `by nature` go again, a request without protection becomes a dead letter `outcome_unknown` and is never repeated.
-* **Too much for one request** is cut into several, in order; what is little travels with others where it says so.
+* **Writes** are sent by a `call` record ([records.md](records.md#call)), under the names below. Use the other kinds
+  of records for orders, returns, profiles and events.
+* **Reads** are sent by `lookup` ([lookup.md](lookup.md)), under the names below.
+* **Names** in `path`, `query` and `body` are the API's own. A call with a name that is not listed is a dead letter
+  `invalid_call`, and is not sent.
+* **Holds** are the ids that a request occupies. While the request is in flight, no other request of that session,
+  customer, card, coupon, catalog or audience is sent. Requests with the same holds are sent in the order of records.
+* **Sent twice** describes the effect of a repeat. After an ambiguous outcome, requests with `by key` and `by nature`
+  are repeated. A request with `no` becomes a dead letter `outcome_unknown` and is never repeated.
+* **Bulk** gives the limits of one request. A larger call is split into several requests, in order. Small calls are
+  combined if the line says so.
+* **Answers** are status overrides: error statuses with another meaning for this operation.
 """
 
 
@@ -53,14 +57,23 @@ def page(operations: dict[str, Operation]) -> str:
     rows = list(operations.values())
     writes, reads = [row for row in rows if not row.is_read], [row for row in rows if row.is_read]
     tables = [_overview(f"## {len(writes)} writes", writes), _overview(f"## {len(reads)} reads", reads)]
-    return "\n".join([HEAD, *tables, *map(_section, [*writes, *reads])])
+    return "\n".join(map(_wrapped, "\n".join([HEAD, *tables, *map(_section, [*writes, *reads])]).split("\n")))
+
+
+def _wrapped(line: str) -> str:
+    """A line of at most 120 characters, or several; those after the first are indented as its list item is."""
+    if len(line) <= 120:
+        return line
+    indent = " " * (len(line) - len(line.lstrip(" *")))
+    return textwrap.fill(line, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _overview(title: str, rows: list[Operation]) -> str:
-    lines = [title, "", "| operation | call | for | record | sent twice |", "|---|---|---|---|---|"]
+    lines = [title, ""]
     for row in rows:
-        cells = [f"[{row.name}](#{row.name})", f"`{row.method} {row.template}`", row.purpose, _record(row)]
-        lines.append(f"| {' | '.join([*cells, _repeat_word(row)])} |")
+        lines.append(f"* [{row.name}](#{row.name}): {row.purpose}")
+        if not row.is_read:
+            lines.append(f"  Record: {_record(row)}. Sent twice: {_repeat_word(row)}.")
     return "\n".join(lines) + "\n"
 
 
@@ -75,18 +88,16 @@ RECORDS = {
     "track_event_v2": "event",
     "track_event_v3": "event, with `--events-api v3`",
 }
-"""Operations that a record of their own leads to. All others are calls, or lookups."""
+"""Operations that a record other than a call becomes. All other writes are calls."""
 
 
 def _record(row: Operation) -> str:
-    return "lookup" if row.is_read else RECORDS.get(row.name, "call")
+    return RECORDS.get(row.name, "call")
 
 
 def _repeat_word(row: Operation) -> str:
-    if row.is_read:
-        return "reads"
     word = row.repeat.name.lower().replace("_", " ")
-    return word if row.named_by is None else f"{word} with `{row.named_by.split(':')[1]}`, else no"
+    return word if row.named_by is None else f"{word} with `{row.named_by.split(':')[1]}`, otherwise no"
 
 
 def _section(row: Operation) -> str:
@@ -104,10 +115,10 @@ def _facts(row: Operation) -> Iterator[tuple[str, str]]:
     holds = [*(("session", p) for p in row.sessions), *(("customer", p) for p in row.profiles), *row.others]
     yield "holds", ", ".join(f"{what} `{place.replace(':', ': ')}`" for what, place in holds)
     if row.paging is not None:
-        yield "pages", f"all are read, up to {row.paging.most} rows of `{row.paging.rows}` a page"
+        yield "pages", f"all are read, with up to {row.paging.most} rows of `{row.paging.rows}` per page"
     if row.is_read:
         return
-    later = "; harmless even when the key is forgotten" if row.harmless else ""
+    later = "; a repeat is harmless even after the API has forgotten the key" if row.harmless else ""
     yield "sent twice", f"{_repeat_word(row)}: {row.repeat.value}{later}"
     if row.bulk is not None:
         yield "bulk", _bulk(row.bulk)
@@ -117,14 +128,14 @@ def _facts(row: Operation) -> Iterator[tuple[str, str]]:
 def _bulk(bulk: Bulk) -> str:
     words = [f"up to {bulk.limit} entries of `{bulk.field}` in one request"]
     if bulk.alike is not None:
-        words.append(f"all of one `{bulk.alike}`")
+        words.append(f"all with the same `{bulk.alike}`")
     if bulk.distinct is not None:
-        words.append(f"none with the `{bulk.distinct}` of another")
-    return ", ".join(words) + ("; requests of several calls travel as one" if bulk.packs else "")
+        words.append(f"each with a different `{bulk.distinct}`")
+    return ", ".join(words) + ("; small calls are combined" if bulk.packs else "")
 
 
 def _said(body: type[BaseModel]) -> str:
-    """What its docstring says of a body, beside whose it is."""
+    """The docstring of a body without its first words, which name the operation."""
     said = " ".join((body.__doc__ or "").split())
     whose = re.match(r"Body of [\w, ]+?(?:\.|: ) ?", said)
     return said[whose.end() :] if whose else said

@@ -25,18 +25,18 @@ class SafeToRepeat(Enum):
     """What protects an operation that is sent a second time."""
 
     BY_KEY = "the API stores the answer under the Idempotency-Key for 24 hours"
-    BY_NATURE = "a second time changes nothing"
-    NO = "a second time acts again"
+    BY_NATURE = "a repeat changes nothing"
+    NO = "a repeat acts again"
 
 
 class Says(Enum):
     """What an error status of one operation means, where that is not what it means elsewhere."""
 
-    DONE = "it is done already"
-    DONE_IF_TRIED = "it is done already where an earlier try may have acted, else a refusal"
-    LOOK = "reading back tells whether it is done; if not, it is tried again"
-    LOOK_IF_TRIED = "where an earlier try may have acted, reading back tells whether it is done; else a refusal"
-    UNKNOWN_IF_TRIED = "where an earlier try may have acted, nobody can tell; else a refusal"
+    DONE = "the work is already done"
+    DONE_IF_TRIED = "after an ambiguous try the work is already done, otherwise a refusal"
+    LOOK = "a read-back shows whether the work is done, and if not, the request is retried"
+    LOOK_IF_TRIED = "after an ambiguous try, a read-back shows whether the work is done, otherwise a refusal"
+    UNKNOWN_IF_TRIED = "after an ambiguous try, the outcome is unknown, otherwise a refusal"
 
 
 @dataclass(frozen=True)

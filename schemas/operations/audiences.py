@@ -39,7 +39,7 @@ def update_audience_customers_attributes(audience_id: int, body: AttributeValues
 
 
 class NewAudience(Body):
-    """Body of create_audience_v2. Only with `integrationId` does the API know an audience that comes twice."""
+    """Body of create_audience_v2. The API recognizes a repeated audience only by its `integrationId`."""
 
     name: Name
     sandbox: StrictBool | None = None
@@ -59,7 +59,7 @@ class NewAudience(Body):
     creates=True,
 )
 def create_audience_v2(body: NewAudience) -> Request:
-    """Create an audience, of an outside platform's if it has an `integrationId`."""
+    """Create an audience. With an `integrationId`, it belongs to an external platform."""
     raise NotImplementedError
 
 

@@ -40,7 +40,7 @@ def get_customer_achievements(
     page_size: PageSize | None = None,
     skip: Skip | None = None,
 ) -> Request:
-    """Read a customer's achievements and how far each is."""
+    """Read a customer's achievements and the progress of each."""
     raise NotImplementedError
 
 
@@ -55,5 +55,5 @@ def get_customer_achievement_history(
     page_size: PageSize | None = None,
     skip: Skip | None = None,
 ) -> Request:
-    """Read a customer's history in an achievement."""
+    """Read a customer's history of one achievement."""
     raise NotImplementedError

@@ -16,7 +16,7 @@ IDS = {"customer_session_ids": "customerSessionIDs", "transaction_uuids": "trans
 
 
 class NewLoyaltyCard(Body):
-    """Body of generate_loyalty_card. Only with `cardIdentifier` does the API know a card that comes twice."""
+    """Body of generate_loyalty_card. The API recognizes a repeated card only by its `cardIdentifier`."""
 
     status: Literal["active", "inactive"] | None = None
     customerProfileIds: Ids | None = None
@@ -31,7 +31,7 @@ class NewLoyaltyCard(Body):
     says={400: Says.LOOK_IF_TRIED, 409: Says.LOOK_IF_TRIED},
 )
 def generate_loyalty_card(loyalty_program_id: int, body: NewLoyaltyCard) -> Request:
-    """Make a loyalty card, linked to customers if any are named."""
+    """Create a loyalty card, and link it to the customers in the body."""
     raise NotImplementedError
 
 
@@ -61,7 +61,7 @@ def link_loyalty_card_to_profile(loyalty_program_id: int, loyalty_card_id: CardI
 def unlink_loyalty_card_from_profile(
     loyalty_program_id: int, loyalty_card_id: CardId, body: CardRegistration
 ) -> Request:
-    """Take a customer off a loyalty card."""
+    """Unlink a customer from a loyalty card."""
     raise NotImplementedError
 
 

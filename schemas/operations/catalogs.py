@@ -138,5 +138,5 @@ class PriorPriceQuestion(Body):
 
 @operation("POST /v1/best_prior_price", reads=True)
 def best_prior_price(body: PriorPriceQuestion) -> Request:
-    """Read the lowest prices that items had in a time."""
+    """Read the lowest prices of items within a period."""
     raise NotImplementedError

@@ -36,7 +36,7 @@ def create_coupon_reservation(coupon_value: CouponValue, body: Reservations) -> 
     bulk=Bulk("integrationIDs", MAX_BULK, packs=True),
 )
 def delete_coupon_reservation(coupon_value: CouponValue, body: Reservations) -> Request:
-    """Take a coupon code's reservations back from customers."""
+    """Remove a coupon code's reservations from customers."""
     raise NotImplementedError
 
 

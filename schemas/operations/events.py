@@ -11,7 +11,7 @@ from beam_talonone.schemas.types import Id
 
 
 class TrackEvent(Body):
-    """Body of track_event_v2. The API wants `profileId` although its schema does not say so."""
+    """Body of track_event_v2. The API requires `profileId`, although its schema does not."""
 
     profileId: Id
     type: Name
@@ -41,7 +41,7 @@ def track_event_v2(
 
 
 class AdvancedEvent(Body):
-    """Body of track_event_v3. `integrationId` is the event's own id: the API takes each once, for ever."""
+    """Body of track_event_v3. `integrationId` is the event's own id. The API accepts each id once."""
 
     profileId: Id
     integrationId: Id
@@ -70,7 +70,7 @@ def track_event_v3(
     dry: bool | None = None,
     force_complete_evaluation: bool | None = None,
 ) -> Request:
-    """Track an advanced event of a customer, once for its id."""
+    """Track an advanced event of a customer, once per id."""
     raise NotImplementedError
 
 

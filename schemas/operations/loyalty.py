@@ -21,7 +21,7 @@ MAX_ACTIVATED = 50
     says={400: Says.LOOK_IF_TRIED, 409: Says.LOOK_IF_TRIED},
 )
 def join_loyalty_program(loyalty_program_id: int, integration_id: Id) -> Request:
-    """Let a customer join a loyalty program."""
+    """Add a customer to a loyalty program."""
     raise NotImplementedError
 
 
@@ -78,7 +78,7 @@ def get_loyalty_program_profile_transactions(
 
 
 class TransactionsToDelete(Body):
-    """Body of delete_loyalty_transactions_from_ledgers. The main ledger's id is the empty text."""
+    """Body of delete_loyalty_transactions_from_ledgers. The id of the main ledger is the empty text."""
 
     scope: Literal["AllSubledgers", "SelectedSubledgers"]
     subledgerIds: list[Text] | None = None
@@ -144,5 +144,5 @@ class PointsToActivate(Body):
     says={400: Says.UNKNOWN_IF_TRIED, 404: Says.UNKNOWN_IF_TRIED},
 )
 def activate_loyalty_points(loyalty_program_id: int, body: PointsToActivate) -> Request:
-    """Activate pending points, of a session or of transactions."""
+    """Activate pending points of a session or of transactions."""
     raise NotImplementedError

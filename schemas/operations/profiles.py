@@ -48,7 +48,7 @@ class ProfilesUpdate(Body):
 def update_customer_profile_v2(
     integration_id: Id, body: ProfileUpdate, *, run_rule_engine: bool | None = None, dry: bool | None = None
 ) -> Request:
-    """Create or update one customer profile, with the rule engine if asked."""
+    """Create or update one customer profile, optionally with the rule engine."""
     raise NotImplementedError
 
 
@@ -61,7 +61,7 @@ def update_customer_profile_v2(
     creates=True,
 )
 def update_customer_profiles_v2(body: ProfilesUpdate, *, silent: Silent | None = None) -> Request:
-    """Create or update up to 1000 customer profiles; never runs the rule engine."""
+    """Create or update up to 1000 customer profiles, without the rule engine."""
     raise NotImplementedError
 
 
@@ -82,5 +82,5 @@ def get_customer_inventory(
     giveaways: bool | None = None,
     achievements: bool | None = None,
 ) -> Request:
-    """Read what belongs to a customer: of profile, referrals, coupons, loyalty and so on what is asked for."""
+    """Read the requested parts of a customer's data: profile, referrals, coupons, loyalty and others."""
     raise NotImplementedError

@@ -31,7 +31,7 @@ class NewReferral(Body):
     profiles=("body:advocateProfileIntegrationId", "body:friendProfileIntegrationId"),
 )
 def create_referral(body: NewReferral) -> Request:
-    """Make a referral code for an advocate."""
+    """Create a referral code for an advocate."""
     raise NotImplementedError
 
 
@@ -55,5 +55,5 @@ class NewReferrals(Body):
     bulk=Bulk("advocateProfileIntegrationIds", MAX_BULK),
 )
 def create_referrals_for_multiple_advocates(body: NewReferrals, *, silent: Silent | None = None) -> Request:
-    """Make a referral code for each of many advocates."""
+    """Create a referral code for each of many advocates."""
     raise NotImplementedError

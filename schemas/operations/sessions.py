@@ -104,7 +104,7 @@ class CartReturn(Body):
 def update_customer_session_v2(
     customer_session_id: Id, body: SessionUpdate, *, dry: bool | None = None, now: Instant | None = None
 ) -> Request:
-    """Create or update a customer session: a cart, an order, its closing or its cancellation."""
+    """Create, update, close or cancel a customer session, which is a cart or an order."""
     raise NotImplementedError
 
 
@@ -122,7 +122,7 @@ def get_customer_session(customer_session_id: Id) -> Request:
 def return_cart_items(
     customer_session_id: Id, body: CartReturn, *, dry: bool | None = None, run_rule_engine: bool | None = None
 ) -> Request:
-    """Return items of a closed session and roll back their effects."""
+    """Return items of a closed session, and roll back their effects."""
     raise NotImplementedError
 
 
@@ -132,5 +132,5 @@ def return_cart_items(
     sessions=("path:customerSessionId",),
 )
 def reopen_customer_session(customer_session_id: Id) -> Request:
-    """Open a closed session again, so that it can be edited."""
+    """Reopen a closed session to edit it."""
     raise NotImplementedError
