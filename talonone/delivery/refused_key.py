@@ -42,6 +42,8 @@ class Evidence:
     """True once any request was accepted, with whatever key."""
     in_a_row: int = 0
     """Refusals since then: before the key's first success all, later those of requests that left after the first."""
+    put_right_at: int = 0
+    """The request that left last before the key or the address worked again, after all had waited for that."""
     _since: int | None = None
 
     def leaves(self) -> int:
@@ -74,6 +76,10 @@ class Evidence:
             if not again and (not self.accepted or number > self._since):
                 self.in_a_row += 1
         return self.left
+
+    def put_right(self) -> None:
+        """What all waited for works again: what was refused until now tells nothing of the requests that met it."""
+        self.put_right_at = self.left
 
     @property
     def worked(self) -> bool:
@@ -153,7 +159,7 @@ class Suspects:
         return known
 
     def _known(self, key: int, refused_at: int) -> Fault | None:
-        if self._open_again(key):
+        if self._open_again(key) or refused_at <= self._evidence.put_right_at:
             return Fault.OPEN
         if self._evidence.accepted > refused_at:
             return Fault.OWN

@@ -309,6 +309,8 @@ class Sender:
         """A request was accepted: only that ends the waiting for the key or the address."""
         self.evidence.accepts(trip.api_key, trip.number, probe=trip.probe)
         if not trip.probe and trip.api_key == self.api_key.number:
+            if self.refusal is not None:
+                self.evidence.put_right()
             self.refusal, self._refused = None, 0
         self._suspects.look()
 
@@ -353,7 +355,7 @@ class Sender:
             raise why
         if self.refusal is None:
             self.evidence.forget()
-        self.refusal, self._refused_key = why, trip.api_key
+        self.refusal, self._refused_key, trip.confirmed = why, trip.api_key, False
         return None if answer is None else self._not_again(trip, answer)
 
     def _not_again(self, trip: Trip, answer: Answer) -> Answer | None:

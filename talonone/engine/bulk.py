@@ -169,15 +169,24 @@ async def _both_halves(numbers: list[int], whole: Answer, send: SendEntries) -> 
     """The halves of what was refused with `whole`, and their answers; the first half last, as it is looked at first.
 
     Of two halves of which one is accepted the other one is what the whole was refused for, so its refusal counts as
-    known since then.
+    known since then. It is confirmed only where something was accepted between two refusals of it: two in a row, and
+    something accepted after them, is also what a key looks like that was wrong for a moment.
     """
-    halves = numbers[: len(numbers) // 2], numbers[len(numbers) // 2 :]
-    first, second = [await send(half) for half in halves]
+    middle = len(numbers) // 2
+    first = _refused_again(await send(numbers[:middle]), whole, accepted_since=whole.accepted_since)
+    second = _refused_again(await send(numbers[middle:]), whole, accepted_since=whole.accepted_since or first.ok)
     if first.ok and second.verdict is Verdict.STOP:
-        second = replace(second, refused_at=whole.refused_at, confirmed=True)
+        second = replace(second, refused_at=whole.refused_at)
     elif second.ok and first.verdict is Verdict.STOP:
-        first = replace(first, refused_at=whole.refused_at, confirmed=True)
-    return [(halves[1], second), (halves[0], first)]
+        first = replace(first, refused_at=whole.refused_at, accepted_since=True)
+    return [(numbers[middle:], second), (numbers[:middle], first)]
+
+
+def _refused_again(answer: Answer, whole: Answer, *, accepted_since: bool) -> Answer:
+    """The answer to a part of what was refused with `whole`; `accepted_since` tells of the time between the two."""
+    if answer.verdict is not Verdict.STOP:
+        return answer
+    return replace(answer, accepted_since=accepted_since, confirmed=whole.confirmed or accepted_since)
 
 
 def _concerns_entries(answer: Answer) -> bool:

@@ -91,8 +91,10 @@ class Answer:
     """Of a refusal that may be about the API key: how many requests had left when it was known."""
     api_key: int = 0
     """And the number of that key."""
+    accepted_since: bool = False
+    """And whether another request with the same key was accepted after what was sent had been refused."""
     confirmed: bool = False
-    """And whether something else shows that it is about what was sent."""
+    """And whether it was refused once more after that."""
 
     @property
     def ok(self) -> bool:

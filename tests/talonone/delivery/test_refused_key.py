@@ -10,7 +10,7 @@ from beam_talonone.schemas.operations.audiences import AudienceActions, update_c
 from beam_talonone.schemas.operations.events import TrackEvent, track_event_v2
 from beam_talonone.schemas.operations.referrals import NewReferral, create_referral
 from beam_talonone.schemas.reasons import Reason
-from beam_talonone.talonone.delivery.refused_key import IN_A_ROW, Evidence
+from beam_talonone.talonone.delivery.refused_key import IN_A_ROW, Evidence, Fault, Suspects
 from beam_talonone.talonone.errors import KeyRefused, StopRun, WrongAddress
 from beam_talonone.talonone.http.responses import Verdict
 from beam_talonone.talonone.http.send import Broken, Reply
@@ -301,3 +301,24 @@ def test_what_had_left_before_the_refusal_proves_nothing():
     refused_at = evidence.refuses(0, late)
     evidence.accepts(0, early)
     assert evidence.accepted <= refused_at
+
+
+def test_what_was_refused_before_the_key_was_put_right_says_nothing_of_the_request():
+    """Also when nobody looked while all were waiting for it."""
+
+    async def fault(evidence, refused_at):
+        async def never():
+            raise AssertionError("it need not be asked")
+
+        suspects = Suspects(evidence, lambda key: False, lambda count: False, never, lambda: True)
+        return await suspects.fault(0, refused_at)
+
+    evidence = Evidence()
+    evidence.accepts(0, evidence.leaves())
+    before = evidence.refuses(0, evidence.leaves())
+    evidence.put_right()
+    evidence.accepts(0, evidence.leaves())
+    after = evidence.refuses(0, evidence.leaves())
+    evidence.accepts(0, evidence.leaves())
+    assert run(fault(evidence, before)) is Fault.OPEN
+    assert run(fault(evidence, after)) is Fault.OWN

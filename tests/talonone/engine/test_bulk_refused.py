@@ -1,5 +1,6 @@
 """A bulk that is refused with 401, 403 or a redirect because of a few of its entries, or because of the key."""
 
+import asyncio
 import random
 
 import pytest
@@ -42,7 +43,8 @@ class Firewall:
         return Reply(204, b"")
 
 
-def outcomes(api, count, bad, hold_on=None):
+def outcomes(api, count, bad, hold_on=None, later=None):
+    """How `count` profiles ended that came together, of which these are `bad`; and a good one that came `later`."""
     told = Run()
 
     async def main():
@@ -52,7 +54,11 @@ def outcomes(api, count, bad, hold_on=None):
             for number in range(count):
                 intake.accept(told.job(number, profile(number, number in bad)))
             intake.flush()
-            await told.ended(count, w)
+            if later is not None:
+                await asyncio.sleep(later)
+                intake.accept(told.job(count, profile(count, False)))
+                intake.flush()
+            await told.ended(count + (later is not None), w)
 
     run(main())
     return told.outcomes
@@ -70,6 +76,15 @@ def test_one_bad_entry_costs_itself_and_a_few_requests(refusal, place):
     assert len(api.applied) == 999
     assert len(api.log) <= MOST
     assert "get_customer_session" not in api.log
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5])
+def test_one_bad_entry_of_few_costs_itself_alone(count):
+    for place in range(count):
+        api = Firewall(Reply(401, b""))
+        found = outcomes(api, count, {place}, lambda why: True)
+        assert [number for number, outcome in found.items() if outcome.end is End.DEAD] == [place]
+        assert len(api.log) <= 12
 
 
 @pytest.mark.parametrize("count", [2, 3, 10, 40])
@@ -121,3 +136,19 @@ def test_a_stream_holds_a_bulk_until_the_key_is_right():
     found = outcomes(api, 1000, {7}, hold_on)
     assert isinstance(asked[0], KeyRefused)
     assert {number for number, outcome in found.items() if outcome.end is End.DEAD} == {7}
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 40])
+@pytest.mark.parametrize("refused", range(1, 30))
+def test_a_key_that_is_put_right_while_a_bulk_is_taken_apart_harms_no_entry(refused, count):
+    """Whichever part of the bulk is the first that the API accepts, and whether the sender holds on by then."""
+    api = Firewall(Reply(401, b""))
+    plain = api.__call__
+
+    async def send(request, key):
+        api.revoked = 1 if len(api.log) < refused else None
+        return await plain(request, key)
+
+    found = outcomes(send, count, {}, lambda why: True, later=100.0)
+    assert [number for number, outcome in found.items() if outcome.end is End.DEAD] == []
+    assert len(api.applied) == count + 1
