@@ -1,23 +1,21 @@
 """From a valid record to the requests that carry it out. Plain functions; nothing is sent here."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, get_args
 
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.calls import Beyond, Called, check_call
+from beam_talonone.schemas.calls import Beyond, check_call
 from beam_talonone.schemas.content import AdvancedContent, ProfileContent
 from beam_talonone.schemas.decoding.parse import InvalidRecord
-from beam_talonone.schemas.operations import OPERATIONS, Operation, SafeToRepeat
+from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.reasons import Reason
-from beam_talonone.schemas.records import Call, Event, Order, OrderItem, Profile, Record, Return, rank
+from beam_talonone.schemas.records import Call, Event, Order, OrderItem, Profile, Record, Return
 from beam_talonone.schemas.request import Request, render_query
 from beam_talonone.schemas.types import ID_MAX, micros
-from beam_talonone.talonone.requests.identity import digest, identity
-from beam_talonone.talonone.requests.work import Key, Part, Work
-
-T = TypeVar("T")
+from beam_talonone.talonone.requests.build_calls import call_work
+from beam_talonone.talonone.requests.work import Part, Work, each_once, work_of
 
 STATES = {"open": "open", "completed": "closed", "cancelled": "cancelled"}
 
@@ -51,7 +49,7 @@ def unknown_api_fields(record: Record, options: BuildOptions) -> tuple[str, ...]
     if not options.allow_unknown_api_fields or not isinstance(record, Call):
         return ()
     called = check_call(record.operation, record, dry=options.dry, beyond=options.beyond())
-    return tuple(_each_once(name for one in called for name in one.beyond))
+    return tuple(each_once(name for one in called for name in one.beyond))
 
 
 def build(kind: str, record: Record, options: BuildOptions) -> Work:
@@ -76,7 +74,7 @@ def _build(kind: str, record: Record, options: BuildOptions) -> Work:
         case Event():
             return _event(record, options)
         case Call():
-            return _call(record, options)
+            return call_work(record, dry=options.dry, effects=options.effects, beyond=options.beyond())
     raise TypeError(f"no requests are known for records of kind {kind}")
 
 
@@ -113,7 +111,7 @@ def _order(order: Order, options: BuildOptions) -> Work:
     )
     # without what 0.1 did not know, the content is that of 0.1: identities and keys stay the same
     content = [session, more] if more else session
-    return _work(
+    return work_of(
         "orders", order.order_id, order, [Part(request, "order")], [order.order_id], [customer], content,
         version=order.version, status=order.status,
     )  # fmt: skip
@@ -157,7 +155,9 @@ def _return(record: Return, options: BuildOptions) -> Work:
     content: list[Any] = [record.order_id, record.customer_id, micros(record.event_time), items]
     if asked or query:
         content.append({**query, **asked})
-    return _work("returns", record.return_id, record, [Part(request, "return")], [record.order_id], profiles, content)
+    return work_of(
+        "returns", record.return_id, record, [Part(request, "return")], [record.order_id], profiles, content
+    )
 
 
 def _profile(profile: Profile, options: BuildOptions) -> Work:
@@ -177,7 +177,7 @@ def _profile(profile: Profile, options: BuildOptions) -> Work:
         request = _request("delete_customer_data", {"integrationId": customer}, None, options)
         parts.append(Part(request, "plain"))
     content = [customer, profile.attributes, actions, profile.erase]
-    return _work("profiles", customer, profile, parts, [], [customer], content, version=profile.version)
+    return work_of("profiles", customer, profile, parts, [], [customer], content, version=profile.version)
 
 
 def _attributes_part(customer: str, attributes: dict[str, Any] | None, options: BuildOptions) -> Part:
@@ -210,7 +210,7 @@ def _event(event: Event, options: BuildOptions) -> Work:
     request = _request("track_event_v3" if own_id else "track_event_v2", {}, sent, options)
     # an event refers to a session that is closed: it goes after the order that closes it
     sessions = [] if event.connected_session_id is None else [event.connected_session_id]
-    return _work("events", event.event_id, event, [Part(request, "plain")], sessions, [event.customer_id], content)
+    return work_of("events", event.event_id, event, [Part(request, "plain")], sessions, [event.customer_id], content)
 
 
 def _check_event(event: Event, options: BuildOptions) -> None:
@@ -226,48 +226,6 @@ def _check_event(event: Event, options: BuildOptions) -> None:
                 f"response_content/{place}: events of the {options.events_api} API answer with {', '.join(known)}"
             )
             raise InvalidRecord(Reason.INVALID_FIELD, f"{detail}, found {name!r}", f"/response_content/{place}")
-
-
-def _call(call: Call, options: BuildOptions) -> Work:
-    row = OPERATIONS.get(call.operation)
-    more = {"silent": "no"} if options.effects and row is not None and "silent" in row.query else {}
-    called = check_call(call.operation, call, more=more, dry=options.dry, beyond=options.beyond())
-    parts = [_call_part(call, one, alone=len(called) == 1) for one in called]
-    asked = called[0].request
-    given = {name: value for name, value in asked.query.items() if name in call.query}  # not what options add
-    bodies = [one.request.body_json() for one in called]
-    content = [micros(call.event_time), call.operation, asked.path, given, bodies]
-    profiles = [profile for one in called for profile in one.profiles]
-    return _work(
-        "calls", call.call_id, call, parts, _each_once(session for one in called for session in one.sessions),
-        profiles if call.ordering_key is None else [*profiles, call.ordering_key], content,
-        others=[*_each_once(other for one in called for other in one.others), *_own(call, row, parts)],
-    )  # fmt: skip
-
-
-def _own(call: Call, row: Operation | None, parts: list[Part]) -> list[Key]:
-    """What must not go twice holds its own id, so that a second copy of it waits until the first has ended."""
-    unsafe = row is not None and any(row.repeats(part.request) is SafeToRepeat.NO for part in parts)
-    return [("call", call.call_id)] if unsafe else []
-
-
-def _call_part(call: Call, called: Called, *, alone: bool) -> Part:
-    request = called.request
-    row = OPERATIONS[request.operation]
-    if alone:
-        # what is beyond the table is not known to go together with the like of it
-        packs = row.bulk is not None and row.bulk.packs and 0 < called.entries < row.bulk.limit and not called.beyond
-        return Part(request, "pack" if packs else "plain", called.entries)
-    profiles = called.profiles if call.ordering_key is None else [*called.profiles, call.ordering_key]
-    holds = _each_once(
-        [
-            *(("session", session) for session in called.sessions),
-            *(("profile", profile) for profile in profiles),
-            *called.others,
-            ("call", call.call_id),  # the requests of one call leave one after the other
-        ]
-    )
-    return Part(request, "plain", called.entries, called.first, holds)
 
 
 def _request(
@@ -286,30 +244,6 @@ def _request(
         asked["dry"] = True
     encoded = None if body is None else jsonio.dumps(body)
     return Request(operation, row.method, row.template, path, render_query(asked), encoded)
-
-
-def _work(
-    kind: str,
-    record_id: str,
-    record: Record,
-    parts: list[Part],
-    sessions: list[str],
-    profiles: list[str],
-    content: Any,
-    *,
-    version: int = 0,
-    status: str = "",
-    others: list[Key] | None = None,
-) -> Work:
-    event_us, digested = micros(record.event_time), digest(content)
-    return Work(
-        kind, record_id, identity(kind, record_id, event_us, version, digested), digested, event_us,
-        rank(kind, record), version, sessions, _each_once(profiles), parts, status, others or [],
-    )  # fmt: skip
-
-
-def _each_once(values: Iterable[T]) -> list[T]:
-    return list(dict.fromkeys(values))
 
 
 def _costs(costs: dict[str, Any] | None) -> dict[str, Any] | None:

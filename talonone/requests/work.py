@@ -1,10 +1,16 @@
 """What is to be done for one record: the unit that is ordered, sent, journalled and accounted for."""
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from beam_talonone.schemas.records import Record, rank
 from beam_talonone.schemas.request import Request
+from beam_talonone.schemas.types import micros
+from beam_talonone.talonone.requests.identity import digest, identity
+
+T = TypeVar("T")
 
 Protocol = Literal["order", "return", "plain", "pack", "read"]
 Key = tuple[str, str]
@@ -75,3 +81,29 @@ class Work(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 _DECODER = msgspec.msgpack.Decoder(Work)
+
+
+def work_of(
+    kind: str,
+    record_id: str,
+    record: Record,
+    parts: list[Part],
+    sessions: list[str],
+    profiles: list[str],
+    content: Any,
+    *,
+    version: int = 0,
+    status: str = "",
+    others: list[Key] | None = None,
+) -> Work:
+    """The work for a record; its digest and its identity come of `content`, its time of the record's event time."""
+    event_us, digested = micros(record.event_time), digest(content)
+    return Work(
+        kind, record_id, identity(kind, record_id, event_us, version, digested), digested, event_us,
+        rank(kind, record), version, sessions, each_once(profiles), parts, status, others or [],
+    )  # fmt: skip
+
+
+def each_once(values: Iterable[T]) -> list[T]:
+    """The values in their order, each only where it comes first."""
+    return list(dict.fromkeys(values))

@@ -1,0 +1,53 @@
+"""From a call to the requests that carry it out: one, or several where its list is longer than the API takes."""
+
+from beam_talonone.schemas.calls import Beyond, Called, check_call
+from beam_talonone.schemas.operations import OPERATIONS, Operation, SafeToRepeat
+from beam_talonone.schemas.records import Call
+from beam_talonone.schemas.types import micros
+from beam_talonone.talonone.requests.work import Key, Part, Work, each_once, work_of
+
+
+def call_work(call: Call, *, dry: bool, effects: bool, beyond: Beyond) -> Work:
+    """The work for a call. Raises InvalidRecord for one that the operation table refuses.
+
+    `dry` and `effects` are as in BuildOptions; `beyond` is what becomes of names that the table does not have.
+    """
+    row = OPERATIONS.get(call.operation)
+    more = {"silent": "no"} if effects and row is not None and "silent" in row.query else {}
+    called = check_call(call.operation, call, more=more, dry=dry, beyond=beyond)
+    parts = [_call_part(call, one, alone=len(called) == 1) for one in called]
+    asked = called[0].request
+    given = {name: value for name, value in asked.query.items() if name in call.query}  # not what options add
+    bodies = [one.request.body_json() for one in called]
+    content = [micros(call.event_time), call.operation, asked.path, given, bodies]
+    profiles = [profile for one in called for profile in one.profiles]
+    return work_of(
+        "calls", call.call_id, call, parts, each_once(session for one in called for session in one.sessions),
+        profiles if call.ordering_key is None else [*profiles, call.ordering_key], content,
+        others=[*each_once(other for one in called for other in one.others), *_own(call, row, parts)],
+    )  # fmt: skip
+
+
+def _own(call: Call, row: Operation | None, parts: list[Part]) -> list[Key]:
+    """What must not go twice holds its own id, so that a second copy of it waits until the first has ended."""
+    unsafe = row is not None and any(row.repeats(part.request) is SafeToRepeat.NO for part in parts)
+    return [("call", call.call_id)] if unsafe else []
+
+
+def _call_part(call: Call, called: Called, *, alone: bool) -> Part:
+    request = called.request
+    row = OPERATIONS[request.operation]
+    if alone:
+        # what is beyond the table is not known to go together with the like of it
+        packs = row.bulk is not None and row.bulk.packs and 0 < called.entries < row.bulk.limit and not called.beyond
+        return Part(request, "pack" if packs else "plain", called.entries)
+    profiles = called.profiles if call.ordering_key is None else [*called.profiles, call.ordering_key]
+    holds = each_once(
+        [
+            *(("session", session) for session in called.sessions),
+            *(("profile", profile) for profile in profiles),
+            *called.others,
+            ("call", call.call_id),  # the requests of one call leave one after the other
+        ]
+    )
+    return Part(request, "plain", called.entries, called.first, holds)
