@@ -23,7 +23,7 @@ from beam_talonone.talonone.delivery.dispatcher import Dispatcher, Ticket
 from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.engine.batcher import Intake
 from beam_talonone.talonone.engine.job import Job
-from beam_talonone.talonone.protocols.carry_out import Known
+from beam_talonone.talonone.protocols.known import Known
 from beam_talonone.talonone.requests.dry_run import not_dry
 from beam_talonone.talonone.requests.work import Work
 

@@ -23,7 +23,7 @@ from beam_talonone.talonone.engine.applied_parts import done_before
 from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.errors import TooManyDeadLetters
-from beam_talonone.talonone.protocols.carry_out import Known
+from beam_talonone.talonone.protocols.known import Known
 from beam_talonone.talonone.requests.dry_run import not_dry
 from beam_talonone.talonone.requests.outcome import DONE, End, Outcome, skipped
 from beam_talonone.talonone.requests.output_lines import result

@@ -20,7 +20,8 @@ from beam_talonone.talonone.engine.bulk import (
 )
 from beam_talonone.talonone.engine.job import Ended, Job
 from beam_talonone.talonone.http.responses import Answer, Verdict
-from beam_talonone.talonone.protocols.carry_out import Known, carry_out
+from beam_talonone.talonone.protocols.carry_out import carry_out
+from beam_talonone.talonone.protocols.known import Known
 from beam_talonone.talonone.requests.outcome import Outcome, applied, combined, refused, response_of, skipped
 from beam_talonone.talonone.requests.work import Key, Part
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.talonone.delivery.request_sender import InFlight, SendOptions
-from beam_talonone.talonone.protocols.carry_out import Known
+from beam_talonone.talonone.protocols.known import Known
 from beam_talonone.talonone.requests.outcome import DONE, Outcome, combined
 from beam_talonone.talonone.requests.work import Work
 

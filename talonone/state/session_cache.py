@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from beam_talonone.talonone.compare.repeated_returns import Repeat
-from beam_talonone.talonone.protocols.carry_out import Known
+from beam_talonone.talonone.protocols.known import Known
 from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
 from beam_talonone.talonone.requests.work import Work
 

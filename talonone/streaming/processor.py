@@ -20,7 +20,7 @@ from beam_talonone.talonone.engine.engine import Engine, remember
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.errors import StopRun, TooManyDeadLetters
 from beam_talonone.talonone.ordering.sequencer import Decision, Send, Sequencer, reused
-from beam_talonone.talonone.protocols.carry_out import Known
+from beam_talonone.talonone.protocols.known import Known
 from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
 from beam_talonone.talonone.requests.output_lines import dead_letter, result
 from beam_talonone.talonone.requests.work import Work

@@ -10,7 +10,7 @@ from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.engine.batcher import Intake
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.http.send import NotSent, Reply
-from beam_talonone.talonone.protocols.carry_out import Known
+from beam_talonone.talonone.protocols.known import Known
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from support.fakeloop import START, run
 from support.sender_fixture import way

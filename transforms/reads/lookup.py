@@ -18,7 +18,7 @@ from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.records import LOOKUPS
 from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.engine.job import Job
-from beam_talonone.talonone.protocols.carry_out import Known
+from beam_talonone.talonone.protocols.known import Known
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.output_lines import dead_letter

@@ -18,7 +18,7 @@ from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.engine.applied_parts import applied_parts
 from beam_talonone.talonone.engine.job import Ended, Job
 from beam_talonone.talonone.errors import ConfigurationError
-from beam_talonone.talonone.protocols.carry_out import Known
+from beam_talonone.talonone.protocols.known import Known
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.talonone.requests.dry_run import not_dry
 from beam_talonone.talonone.requests.outcome import DONE, End, Outcome, skipped

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from beam_talonone.talonone.compare.equality import covered
 from beam_talonone.talonone.compare.repeated_returns import Repeat, microseconds
-from beam_talonone.talonone.protocols.carry_out import Known
+from beam_talonone.talonone.protocols.known import Known
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.state.session_cache import SessionMemory
 from tests.talonone.protocols.test_carry_out import GET, carry, having, order, returns

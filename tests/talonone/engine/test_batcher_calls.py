@@ -18,7 +18,7 @@ from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.engine.batcher import MOST_OPEN, Intake
 from beam_talonone.talonone.engine.job import Job
-from beam_talonone.talonone.protocols.carry_out import Known
+from beam_talonone.talonone.protocols.known import Known
 from beam_talonone.talonone.requests.outcome import End
 
 LIMIT = 5

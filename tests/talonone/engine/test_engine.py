@@ -21,7 +21,7 @@ from beam_talonone.talonone.errors import (
     Unreachable,
     WrongAddress,
 )
-from beam_talonone.talonone.protocols.carry_out import Known
+from beam_talonone.talonone.protocols.known import Known
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.requests.outcome import End
 

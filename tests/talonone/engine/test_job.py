@@ -12,7 +12,7 @@ from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.engine.batcher import Intake
 from beam_talonone.talonone.engine.job import Job, NoRecorder
 from beam_talonone.talonone.http.send import Reply
-from beam_talonone.talonone.protocols.carry_out import Known
+from beam_talonone.talonone.protocols.known import Known
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.requests.outcome import End, Outcome
 

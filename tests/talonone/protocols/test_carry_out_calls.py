@@ -13,7 +13,8 @@ from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.delivery.request_sender import Courier, InFlight, SendOptions
 from beam_talonone.talonone.http.send import Reply
-from beam_talonone.talonone.protocols.carry_out import Known, carry_out
+from beam_talonone.talonone.protocols.carry_out import carry_out
+from beam_talonone.talonone.protocols.known import Known
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.requests.outcome import DONE, End, Outcome, combined
 

@@ -16,7 +16,8 @@ from beam_talonone.talonone.delivery.request_sender import Courier, SendOptions
 from beam_talonone.talonone.errors import WrongAddress
 from beam_talonone.talonone.http.send import Broken, Reply
 from beam_talonone.talonone.protocols import lookups
-from beam_talonone.talonone.protocols.carry_out import Known, carry_out
+from beam_talonone.talonone.protocols.carry_out import carry_out
+from beam_talonone.talonone.protocols.known import Known
 from beam_talonone.talonone.protocols.lookups import IN_MEMORY, PIECE, SpooledRows
 from beam_talonone.talonone.requests.outcome import End
 from beam_talonone.talonone.requests.work import Part, Work

@@ -1,0 +1,122 @@
+"""The protocol of orders: a session is updated with its states in mind, and reopened to edit it where asked to."""
+
+from typing import Any
+
+import msgspec
+
+from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.operations import reopen_customer_session
+from beam_talonone.schemas.reasons import Reason, Skip
+from beam_talonone.schemas.request import Request
+from beam_talonone.talonone.compare.equality import same_content, same_state
+from beam_talonone.talonone.delivery.request_sender import Courier
+from beam_talonone.talonone.http.responses import Answer, Verdict
+from beam_talonone.talonone.protocols.endings import already, settled, settled_as, unknown
+from beam_talonone.talonone.protocols.known import Known
+from beam_talonone.talonone.protocols.session_reads import CannotRead, read_session
+from beam_talonone.talonone.requests.outcome import Outcome, refused, skipped
+from beam_talonone.talonone.requests.work import Part, Work
+
+
+async def order(courier: Courier, work: Work, part: Part, known: Known) -> Outcome:
+    """Update a session, knowing its states: cancelled alone, closed already, edited after closing."""
+    lone_cancel = work.status == "cancelled" and not known.session_sent
+    if courier.was_in_flight is not None or lone_cancel:
+        found = await read_session(courier, work.id)
+        if found is None and lone_cancel:
+            return skipped(Skip.NOTHING_TO_CANCEL, part.request.operation)
+        if courier.was_in_flight is not None and _is_done(_wanted(part), found):
+            return already(part)
+    answer = await courier.send(part.request)
+    if answer.verdict is Verdict.UNKNOWN or _may_be_a_state(answer):
+        return await _by_state(courier, work, part, answer, _wanted(part))
+    return settled(courier, part, answer)
+
+
+def _wanted(part: Part) -> dict[str, Any]:
+    """The session as the part's request sets it. Most orders never need it, so it is not read in advance."""
+    session: dict[str, Any] = jsonio.loads(part.request.body or b"{}")["customerSession"]
+    return session
+
+
+def _is_done(wanted: dict[str, Any], found: dict[str, Any] | None) -> bool:
+    if found is None or not same_state(wanted, found):
+        return False
+    # a cancellation only changes the state of a session that was closed: its content need not have been taken over
+    return wanted["state"] == "cancelled" or same_content(wanted, found)
+
+
+def _may_be_a_state(answer: Answer) -> bool:
+    """A 400 that does not name an unknown attribute may come from the session's state."""
+    return answer.status == 400 and answer.reason is Reason.REFUSED
+
+
+async def _by_state(courier: Courier, work: Work, part: Part, answer: Answer, wanted: dict[str, Any]) -> Outcome:
+    try:
+        found = await read_session(courier, work.id)
+    except CannotRead:
+        if answer.unclear_before or answer.verdict is Verdict.UNKNOWN:
+            raise
+        return refused(part.request.operation, answer, 0)  # it did not act, for whatever reason
+    state = None if found is None else found.get("state")
+    if answer.unclear_before and _is_done(wanted, found):
+        return already(part)
+    if answer.verdict is Verdict.UNKNOWN:
+        return unknown(courier, part, f"the session is {state or 'not there'}, not what was sent")
+    reopens = courier.options.edit_closed == "reopen" and not courier.options.dry
+    if state == "closed" and found is not None:
+        if wanted["state"] == "closed" and same_content(wanted, found):
+            return already(part)
+        if reopens:
+            return await _reopen_and_edit(courier, work, part, wanted)
+        return refused(part.request.operation, answer, 0, Reason.SESSION_CLOSED)
+    if state in ("partially_returned", "cancelled") and found is not None:
+        if _is_done(wanted, found) or same_content(wanted, found):  # an export that is sent again
+            return already(part)
+        return refused(part.request.operation, answer, 0, Reason.SESSION_FINAL)
+    if state == "open" and reopens and courier.was_in_flight is not None:
+        # an earlier run died between reopening and closing: the refusal is the stored one of before
+        return await _edit_open(courier, work, part, wanted)
+    return refused(part.request.operation, answer, 0)
+
+
+async def _reopen_and_edit(courier: Courier, work: Work, part: Part, wanted: dict[str, Any]) -> Outcome:
+    reopened = await courier.send_step(reopen_customer_session(work.id), "reopen")
+    if not await _led_to(courier, work, reopened, {"state": "open"}):
+        return settled_as(courier, part, reopened, "reopen_customer_session")
+    return await _edit_open(courier, work, part, wanted)
+
+
+async def _led_to(courier: Courier, work: Work, answer: Answer, wanted: dict[str, Any]) -> bool:
+    """True when a step succeeded: also one that was refused because an earlier, unclear try of it had acted."""
+    return answer.ok or (answer.unclear_before and _is_done(wanted, await read_session(courier, work.id)))
+
+
+async def _edit_open(courier: Courier, work: Work, part: Part, wanted: dict[str, Any]) -> Outcome:
+    """Update the reopened session and close it again; a refused edit leaves it closed as it was before."""
+    edited = await courier.send_step(_with_session(part.request, {**wanted, "state": "open"}), "edit")
+    if not edited.ok:
+        before = {"state": "closed"}
+        closed = await courier.send_step(_with_session(part.request, before), "restore")
+        outcome = settled(courier, part, edited)
+        return outcome if await _led_to(courier, work, closed, before) else _left_open(outcome, closed)
+    if wanted["state"] == "open":
+        return settled(courier, part, edited)
+    closed = await courier.send_step(part.request, "close")
+    if closed.ok:
+        return settled(courier, part, closed)
+    if await _led_to(courier, work, closed, wanted):
+        return already(part)
+    return _left_open(settled(courier, part, closed), closed)
+
+
+def _left_open(outcome: Outcome, closed: Answer) -> Outcome:
+    """The outcome of an edit after which the session could not be closed again: somebody has to look."""
+    left = f"the session was reopened and could not be closed again ({closed.message})"
+    return msgspec.structs.replace(outcome, detail=f"{outcome.detail}; {left}")
+
+
+def _with_session(request: Request, session: dict[str, Any]) -> Request:
+    """The request with another session; what is asked for beside the session stays."""
+    body = {**request.body_json(), "customerSession": session}
+    return msgspec.structs.replace(request, body=jsonio.dumps(body))
