@@ -55,39 +55,50 @@ class Kept:
         """Ack ids of letters that are on disk."""
         self.complete = False
         self._end = 0
-        whole = self._read_log(folder / LOG_FILE)
+        self._log_end = self._read_log(folder / LOG_FILE)
         self._file = _open(self.letters, self._end)
-        self._log = _open(folder / LOG_FILE, whole)
+        self._log = _open(folder / LOG_FILE, self._log_end)
         _sync(folder)
 
     def add(self, messages: Iterable[tuple[str, bytes, str]]) -> None:
-        """Put (message id, data, ack id) on disk; what is there already is only acknowledged once more."""
-        lines, entries = [], []
+        """Put (message id, data, ack id) on disk; what is there already is only acknowledged once more.
+
+        Raises OSError when the disk is full: nothing of these messages is kept then, in either file.
+        """
+        lines, entries, ack_ids, end = [], [], [], self._end
+        fresh: set[str] = set()
         for message_id, data, ack_id in messages:
-            self.unacknowledged.append(ack_id)
-            if message_id in self.known:
+            ack_ids.append(ack_id)
+            if message_id in self.known or message_id in fresh:
                 continue
-            self.known.add(message_id)
+            fresh.add(message_id)
             lines.append(as_line(data, message_id) + b"\n")
-            self._end += len(lines[-1])
-            entries.append([message_id, self._end, ack_id])
-        _append(self._file, b"".join(lines))
-        self._note(*entries)
+            end += len(lines[-1])
+            entries.append([message_id, end, ack_id])
+        _append(self._file, b"".join(lines), self._end)
+        try:
+            self._note(*entries)
+        except OSError:
+            os.ftruncate(self._file, self._end)
+            raise
+        self._end = end
+        self.known |= fresh
+        self.unacknowledged += ack_ids
 
     def acknowledged(self) -> None:
-        self.unacknowledged.clear()
         self._note("acknowledged")
+        self.unacknowledged.clear()
 
     def completed(self) -> None:
-        self.complete = True
         self._note("complete")
+        self.complete = True
 
     def close(self) -> None:
         os.close(self._file)
         os.close(self._log)
 
     def _note(self, *entries: Any) -> None:
-        _append(self._log, b"".join(jsonio.dumps(entry) + b"\n" for entry in entries))
+        self._log_end = _append(self._log, b"".join(jsonio.dumps(entry) + b"\n" for entry in entries), self._log_end)
 
     def _read_log(self, log: Path) -> int:
         """Take in the log; returns the length of its whole lines."""
@@ -244,10 +255,18 @@ def _open(path: Path, size: int) -> int:
     return file
 
 
-def _append(file: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(file, data) :]
-    os.fsync(file)
+def _append(file: int, data: bytes, size: int) -> int:
+    """Put `data` behind the `size` bytes of a file, on disk; returns the new size. Raises OSError: the file then has
+    its old size, as half a line would spoil the next one."""
+    left = data
+    try:
+        while left:
+            left = left[os.write(file, left) :]
+        os.fsync(file)
+    except OSError:
+        os.ftruncate(file, size)
+        raise
+    return size + len(data)
 
 
 def _sync(folder: Path) -> None:

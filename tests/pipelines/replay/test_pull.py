@@ -1,6 +1,8 @@
 """Pulling letters: on disk before they are acknowledged, whatever moment a kill comes at, and an end that comes."""
 
+import errno
 import json
+import os
 import time
 from base64 import b64decode
 from collections.abc import Callable
@@ -176,6 +178,39 @@ def test_kept_after_a_kill_goes_on_where_it_was(tmp_path: Path) -> None:
     second.add([("2", b'{"n":22}', "b"), ("1", b"other", "c")])
     assert second.unacknowledged == ["a", "b", "c"]
     assert numbers(second.letters) == [1, 22]
+
+
+@pytest.mark.parametrize("room", [0, 1, 7, 8, 9, 16, 17, 28, 29, 39])
+def test_a_full_disk_leaves_nothing_of_what_did_not_fit(
+    room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither in the letters nor in the log; what is pulled once there is room again follows what was whole."""
+    kept = Kept(tmp_path)
+    kept.add([("1", b'{"n":1}', "a")])
+    whole = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    left, plain = room, os.write
+
+    def write(file: int, data: bytes) -> int:
+        nonlocal left
+        if not left:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = plain(file, data[:left])
+        left -= written
+        return written
+
+    with monkeypatch.context() as full:
+        full.setattr(letters_pull.os, "write", write)
+        with pytest.raises(OSError, match="No space left"):
+            kept.add([("2", b'{"n":2}', "b"), ("3", b'{"n":3}', "c")])
+        left = min(room, 3)
+        with pytest.raises(OSError, match="No space left"):
+            kept.acknowledged()
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == whole
+    assert (kept.known, kept.unacknowledged) == ({"1"}, ["a"])
+    kept.add([("3", b'{"n":33}', "d"), ("1", b"other", "e"), ("2", b'{"n":22}', "f")])
+    again = Kept(tmp_path)
+    assert numbers(again.letters) == [1, 33, 22]
+    assert (again.known, again.unacknowledged) == ({"1", "2", "3"}, ["a", "d", "f"])
 
 
 @pytest.mark.parametrize(
