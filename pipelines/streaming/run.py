@@ -94,17 +94,28 @@ class StreamRun:
         try:
             with STOP.taking_signals(), STOP.telling(self._signalled):
                 STOP.check()
-                prism = Prism(settings, options.prism_location, state.root / "prism.log")
                 try:
-                    # the clients of Google and of the rate service have threads, so they begin when Prism was forked
-                    with STOP.raising():
-                        key = read_key(options.api_key_env, options.api_key_secret)
-                        check_rate_service(options.engine_config())
-                    self._run(state, key, prism, settings)
+                    prism = Prism(settings, options.prism_location, state.root / "prism.log")
+                except StopRun:
+                    self._ask_services()  # wrong settings are told first, and nothing is forked any more
+                    raise
+                try:
+                    self._run(state, self._ask_services(), prism, settings)
                 finally:
                     prism.stop()
         finally:
             state.close()
+
+    def _ask_services(self) -> str:
+        """The API key, and whether the rate limit service knows the deployment. Raises ConfigurationError.
+
+        To be called when Prism was forked: the clients of Google and of the rate limit service have threads, and a
+        fork copies the locks that these hold.
+        """
+        with STOP.raising():
+            key = read_key(self.options.api_key_env, self.options.api_key_secret)
+            check_rate_service(self.options.engine_config())
+        return key
 
     def _run(self, state: StateFolder, key: str, prism: Prism, settings: Any) -> None:
         quiet_process()

@@ -1,5 +1,6 @@
 """Envoy's own rate limit service, with the configuration of the examples: what it grants, and what is said of it."""
 
+import shutil
 import time
 
 import apache_beam as beam
@@ -143,6 +144,14 @@ def test_every_command_that_sends_asks_at_its_start(service, prism, tmp_path, co
                    "--prism-location", prism],
     }[command]  # fmt: skip
     ended = cli(command, *words, "--rate-service", service.address, "--base-url", "https://other.example")
+    ended.says(USAGE, "knows no limit for domain talonone, descriptor deployment=other.example")
+
+
+def test_a_stream_without_prism_is_told_of_the_service_first(service, tmp_path):
+    """Prism has to be started before the service is asked; but a wrong setting is what to put right first."""
+    words = ["stream", "--orders", "projects/some-project/subscriptions/orders", "--state", tmp_path / "state"]
+    words += ["--prism-location", shutil.which("false"), "--rate-service", service.address]
+    ended = cli(*words, "--base-url", "https://other.example")
     ended.says(USAGE, "knows no limit for domain talonone, descriptor deployment=other.example")
 
 

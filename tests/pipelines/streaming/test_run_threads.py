@@ -196,30 +196,61 @@ def test_an_engine_that_does_not_end_is_stopped_when_all_is_drained(run, monkeyp
     assert run.parts.drained.is_set()
 
 
-def test_the_clients_of_google_begin_when_prism_was_forked(monkeypatch, tmp_path):
-    """Their threads hold locks, which a fork would copy."""
-    order = []
+@pytest.fixture
+def starting(monkeypatch, tmp_path):
+    """A run that is about to start, and what it does in its order. `found` is what each of them ends with."""
 
-    class Forked:
-        def __init__(self, *given):
-            order.append("Prism")
+    class Starting:
+        order = []
+        found = {}
 
-        def stop(self):
-            order.append("stop")
+        def do(self, what):
+            self.order.append(what)
+            if what in self.found:
+                raise self.found[what]
 
-    def secret(env, secret=None):
-        order.append("secret")
-        raise ConfigurationError("the secret may not be read")
+        def prism(self, *given):
+            self.do("Prism")
+            return SimpleNamespace(stop=lambda: self.do("stop"))
 
-    monkeypatch.setattr(stream_run, "Prism", Forked)
-    monkeypatch.setattr(stream_run, "read_key", secret)
-    monkeypatch.setattr(stream_run, "check_rate_service", lambda config: order.append("rate service"))
+    made = Starting()
+    monkeypatch.setattr(stream_run, "Prism", made.prism)
+    monkeypatch.setattr(stream_run, "read_key", lambda env, secret=None: made.do("secret"))
+    monkeypatch.setattr(stream_run, "check_rate_service", lambda config: made.do("rate service"))
     options = StreamOptions(
         {"orders": ("projects/p/subscriptions/s",)}, "http://127.0.0.1:1", "job", state=tmp_path / "state",
         api_key_secret="projects/p/secrets/s", rate_service="127.0.0.1:1",
     )  # fmt: skip
-    made = StreamRun(options, None, lambda text: None)
-    monkeypatch.setattr(made, "_check_runner", lambda: None)
-    with pytest.raises(ConfigurationError, match="the secret"):
-        made.run()
-    assert order == ["Prism", "secret", "stop"]
+    made.run = StreamRun(options, None, lambda text: None)
+    monkeypatch.setattr(made.run, "_check_runner", lambda: None)
+    monkeypatch.setattr(made.run, "_run", lambda *given: made.do("run"))
+    return made
+
+
+def test_the_clients_of_google_begin_when_prism_was_forked(starting):
+    """Their threads hold locks, which a fork would copy."""
+    starting.run.run()
+    assert starting.order == ["Prism", "secret", "rate service", "run", "stop"]
+
+
+@pytest.mark.parametrize("what", ["secret", "rate service"])
+def test_prism_ends_where_the_settings_are_wrong(starting, what):
+    starting.found = {what: ConfigurationError(f"the {what} is wrong")}
+    with pytest.raises(ConfigurationError, match=f"the {what} is wrong"):
+        starting.run.run()
+    assert starting.order[-1] == "stop"
+
+
+@pytest.mark.parametrize("what", ["secret", "rate service"])
+def test_wrong_settings_are_told_also_where_there_is_no_prism(starting, what):
+    """They are what has to be put right first: the exit code is 2."""
+    starting.found = {"Prism": StopRun("there is no Prism"), what: ConfigurationError(f"the {what} is wrong")}
+    with pytest.raises(ConfigurationError, match=f"the {what} is wrong"):
+        starting.run.run()
+
+
+def test_where_there_is_no_prism_and_the_settings_are_right_it_says_so(starting):
+    starting.found = {"Prism": StopRun("there is no Prism")}
+    with pytest.raises(StopRun, match="there is no Prism"):
+        starting.run.run()
+    assert starting.order == ["Prism", "secret", "rate service"]
