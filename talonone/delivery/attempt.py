@@ -1,13 +1,19 @@
 """One request on its way, and what the sending of it has met so far."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone import hooks
 from beam_talonone.talonone.delivery.ambiguity import Look
 from beam_talonone.talonone.delivery.dispatcher import Ticket
 from beam_talonone.talonone.http.responses import Answer
+from beam_talonone.talonone.requests.identity import KEY_HOLDS, key_holds
+
+FRESH_KEY_AFTER = 2
+"""Answers 409 in a row after which a request takes a fresh key: an API that stores a 409 would replay it for ever."""
 
 
 @dataclass(slots=True)
@@ -60,3 +66,26 @@ def tell_sent(trip: Trip, status: int | None, failure: BaseException | None, at:
             ticket.kind, ticket.record, ticket.records,
         )
     )  # fmt: skip
+
+
+def maybe_fresh_key(trip: Trip, answer: Answer) -> None:
+    """Give `trip` a fresh key where the API seems to have stored the 409 that it answers with."""
+    # Only while no try is unclear: a fresh key must never stand beside one that may have acted
+    trip.conflicts = trip.conflicts + 1 if answer.status == 409 and not trip.unclear else 0
+    if trip.conflicts > FRESH_KEY_AFTER:
+        trip.conflicts = 1
+    if trip.conflicts == FRESH_KEY_AFTER:
+        trip.generation += 1
+
+
+def no_longer_protected(trip: Trip, wall: Callable[[], float]) -> bool:
+    """True when an earlier try may have acted and nothing keeps a further one from acting again. `wall` gives the
+    time in seconds since 1970; called on the event loop, whose clock it takes as well."""
+    if not trip.unclear or trip.first_sent is None:
+        return False
+    row = OPERATIONS[trip.request.operation]
+    if row.repeat is SafeToRepeat.BY_KEY and not row.harmless:
+        left, now = trip.first_left, asyncio.get_running_loop().time()
+        too_old = left is not None and now - left > KEY_HOLDS  # by a clock that nobody sets back
+        return too_old or not key_holds(trip.first_sent, wall())
+    return row.repeats(trip.request) is SafeToRepeat.NO

@@ -5,19 +5,28 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat, get_customer_session
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone import hooks
 from beam_talonone.talonone.delivery.ambiguity import judged
-from beam_talonone.talonone.delivery.attempt import Trip, tell_sent
+from beam_talonone.talonone.delivery.attempt import (
+    FRESH_KEY_AFTER,
+    Trip,
+    maybe_fresh_key,
+    no_longer_protected,
+    tell_sent,
+)
 from beam_talonone.talonone.delivery.dispatcher import Departures, Ticket
-from beam_talonone.talonone.delivery.refused_key import Evidence, Fault, Suspects
+from beam_talonone.talonone.delivery.key_gate import KeyGate
+from beam_talonone.talonone.delivery.outage_monitor import OutageMonitor
+from beam_talonone.talonone.delivery.pause import pause
+from beam_talonone.talonone.delivery.refused_key import Evidence
 from beam_talonone.talonone.delivery.retry_budget import FIRST_WAIT, LONGEST_WAIT, Health, Patience, backoff
-from beam_talonone.talonone.delivery.suspicion import accusation, is_accused, outage, own_fault, unreached
-from beam_talonone.talonone.errors import KeyRefused, StopRun, WrongAddress
+from beam_talonone.talonone.delivery.suspicion import is_accused
+from beam_talonone.talonone.errors import StopRun, WrongAddress
 from beam_talonone.talonone.http.api_key import ApiKey
 from beam_talonone.talonone.http.responses import (
     GATEWAY,
@@ -27,9 +36,8 @@ from beam_talonone.talonone.http.responses import (
     proves_the_key,
     with_unreadable_body,
 )
-from beam_talonone.talonone.http.send import BadAddress, Send, TransportFailure
+from beam_talonone.talonone.http.send import Send, TransportFailure
 from beam_talonone.talonone.rate.pacer import Pacer
-from beam_talonone.talonone.requests.identity import KEY_HOLDS, key_holds
 from beam_talonone.talonone.telemetry.logs import say
 from beam_talonone.talonone.telemetry.stats import Stats
 
@@ -37,11 +45,6 @@ log = logging.getLogger(__name__)
 
 LONGEST_RETRY_AFTER = 3600.0
 """Seconds: a longer Retry-After is not waited for in full, or it could outlast the key and the run."""
-
-REFUSED_FIRST_WAIT, REFUSED_LONGEST_WAIT = 1.0, 60.0
-"""Seconds between tries while a stream waits for its key, or the address, to be put right."""
-FRESH_KEY_AFTER = 2
-"""Answers 409 in a row after which a request takes a fresh key: an API that stores a 409 would replay it for ever."""
 
 
 PROBE = "beam-talonone"
@@ -52,40 +55,41 @@ class _Expired(Exception):
     """A request of unclear outcome cannot leave before its key expires."""
 
 
-@dataclass
 class Sender:
     """The way out. `give_up_after` is in seconds, None waits for ever; `api` names the API in messages."""
 
-    send: Send
-    departures: Departures
-    pacer: Pacer
-    api: str
-    give_up_after: float | None
-    stats: Stats = field(default_factory=Stats)
-    health: Health = field(default_factory=Health)
-    rng: random.Random = field(default_factory=random.Random)
-    wall: Callable[[], float] = time.time
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    hold_on: Callable[[StopRun], bool] | None = None
-    """Asked when the key is refused or the address is wrong: True waits until that has been put right."""
-    api_key: ApiKey = field(default_factory=ApiKey)
-    refusal: StopRun | None = None
-    """What is waited for."""
-    evidence: Evidence = field(default_factory=Evidence)
-    in_code: bool = False  # messages name settings as arguments of a step, not as options of the command line
-    _refused: int = 0
-    """Tries, one after the other, since it is waited for."""
-    _refused_key: int = 0
-    """Number of the API key that was refused when the waiting began."""
-    _probing: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _careful: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _under_way: int = 0
-    """Trips that have no final answer yet."""
-
-    def __post_init__(self) -> None:
-        self._suspects = Suspects(
-            self.evidence, self._need_not_wait, self._is_busy, self._reads, lambda: self.hold_on is not None
-        )
+    def __init__(
+        self,
+        send: Send,
+        departures: Departures,
+        pacer: Pacer,
+        api: str,
+        give_up_after: float | None,
+        stats: Stats | None = None,
+        *,
+        rng: random.Random | None = None,
+        wall: Callable[[], float] = time.time,
+        hold_on: Callable[[StopRun], bool] | None = None,
+        api_key: ApiKey | None = None,
+        evidence: Evidence | None = None,
+        in_code: bool = False,
+    ) -> None:
+        """`hold_on` is as in KeyGate, `wall` gives seconds since 1970. With `in_code` messages name settings as
+        arguments of a step, else as options of the command line."""
+        self.send, self.departures, self.pacer, self.api = send, departures, pacer, api
+        self.stats = Stats() if stats is None else stats
+        self.rng, self.wall = random.Random() if rng is None else rng, wall
+        self.stopping = asyncio.Event()
+        self.health = Health()
+        self.outages = OutageMonitor(api, give_up_after, self.health, in_code=in_code)
+        self.gate = KeyGate(
+            api, ApiKey() if api_key is None else api_key, Evidence() if evidence is None else evidence, hold_on,
+            in_code=in_code, rng=self.rng, wall=wall, stopping=self.stopping,
+            is_busy=self._is_busy, probe=self._reads,
+        )  # fmt: skip
+        self._careful = asyncio.Lock()
+        self._under_way = 0
+        """Trips that have no final answer yet."""
 
     async def final_answer(self, trip: Trip) -> Answer:
         """The answer to `trip` that no repeat would change.
@@ -102,15 +106,15 @@ class Sender:
         patience = Patience(id(trip))
         row = OPERATIONS[trip.request.operation]
         unsafe = not row.is_read and row.repeats(trip.request) is SafeToRepeat.NO
-        trip.protected = not self._no_longer_protected(trip)
+        trip.protected = not no_longer_protected(trip, self.wall)
         while True:
             try:
                 tried, trip.refused = trip.refused or await self._next_try(trip, unsafe), None
                 if tried.status in row.says:
                     tried = await judged(row, tried, unclear=trip.unclear, look=trip.look)
-                judgement = await self._judge(trip, tried)
+                judgement = await self.gate.judge(trip, tried)
             except WrongAddress as why:
-                self._hold(why, trip)
+                self.gate.hold(why, trip)
                 continue
             except _Expired:
                 waited = "an earlier try may have acted, and its key expired before this one could leave"
@@ -139,11 +143,11 @@ class Sender:
                     tries=trip.tries, message=f"{answer.message} ({trip.tries} tries)",
                 )  # fmt: skip
             if not its_own:
-                self._check_outage(now, answer)
-            if not self._no_longer_protected(trip):
-                self._maybe_fresh_key(trip, answer)
+                self.outages.check(now, answer)
+            if not no_longer_protected(trip, self.wall):
+                maybe_fresh_key(trip, answer)
                 await self._wait_out(self._wait(trip, answer), answer, its_own)
-            if self._no_longer_protected(trip):
+            if no_longer_protected(trip, self.wall):
                 if not unsafe:  # one try of it tells as much of the API as of itself
                     self.health.gave_up_on(id(trip))
                 return replace(answer, verdict=Verdict.UNKNOWN, unclear_before=True, tries=trip.tries)
@@ -151,16 +155,13 @@ class Sender:
     async def _next_try(self, trip: Trip, unsafe: bool) -> Answer:
         """While the API refuses all we send, one request goes at a time, and later and later."""
         while True:
-            if self.refusal is None:
+            if self.gate.refusal is None:
                 await self._leave(trip.ticket)
-            if self.refusal is None:  # leave may have been long in coming
+            if self.gate.refusal is None:  # leave may have been long in coming
                 return await (self._try_carefully(trip) if unsafe else self._try(trip))
             self._give_back(trip.ticket)
-            async with self._probing:
-                await self.api_key.settled()  # who tried before may be about to find another one
-                if self.refusal is not None:
-                    self._refused += 1
-                    await self._pause(backoff(self._refused, self.rng, REFUSED_FIRST_WAIT, REFUSED_LONGEST_WAIT))
+            async with self.gate.turn:
+                if await self.gate.is_still_closed():
                     return await self._try(trip)
 
     async def _try_carefully(self, trip: Trip) -> Answer:
@@ -178,7 +179,7 @@ class Sender:
                 return await self._try(trip)
 
     async def _try_late(self, trip: Trip, down: float) -> Answer:
-        await self._pause(min(LONGEST_WAIT, max(FIRST_WAIT, down)) * self.rng.uniform(0.5, 1.0))
+        await pause(min(LONGEST_WAIT, max(FIRST_WAIT, down)) * self.rng.uniform(0.5, 1.0), self.stopping)
         answer = await self._try(trip)
         if answer.verdict is not Verdict.RETRY:
             self.health.works(asyncio.get_running_loop().time())
@@ -186,10 +187,10 @@ class Sender:
 
     async def _leave(self, ticket: Ticket) -> None:
         """Wait for leave to send; while the API key is read again, too: all would be refused with the old one."""
-        while not ticket.has_leave or self.api_key.being_read:
+        while not ticket.has_leave or self.gate.api_key.being_read:
             if ticket.has_leave:
                 self._give_back(ticket)
-                await self.api_key.settled()
+                await self.gate.api_key.settled()
             else:
                 await self.departures.take(ticket.number)
                 ticket.has_leave = True
@@ -204,7 +205,7 @@ class Sender:
         await self._leave(ticket)
         if self.stopping.is_set():
             raise StopRun("stopped")
-        if trip.protected and self._no_longer_protected(trip):
+        if trip.protected and no_longer_protected(trip, self.wall):
             raise _Expired
         trip.tries += 1
         if trip.first_sent is None:
@@ -217,7 +218,7 @@ class Sender:
         began = time.perf_counter()
         row = OPERATIONS[trip.request.operation]
         failed: TransportFailure | None = None
-        trip.api_key, trip.number = self.api_key.number, self.evidence.leaves()
+        trip.api_key, trip.number = self.gate.api_key.number, self.gate.evidence.leaves()
         try:
             reply = await self.send(trip.request, trip.key(trip.generation) if trip.key else None)
             answer = classify(row, reply.status, reply.body, reply.retry_after, datetime.now(UTC))
@@ -234,12 +235,12 @@ class Sender:
         if hooks.wanted():
             tell_sent(trip, answer.status, failed, self.wall() - ms / 1000, ms / 1000)
         if proves_the_key(row, answer):
-            self._accepted(trip)
+            self.gate.accepted(trip)
         if not (answer.acted or trip.unclear) and answer.verdict in (Verdict.RETRY, Verdict.STOP):
             trip.withdrawn()
             trip.noted = False
         if failed is not None:
-            self._check_address(failed)
+            self.outages.check_address(failed)
         return answer
 
     def _pause_all(self, now: float, answer: Answer) -> None:
@@ -263,108 +264,9 @@ class Sender:
         clock = asyncio.get_running_loop().time
         end = clock() + seconds
         while (left := end - clock()) > 0:
-            await self._pause(min(left, LONGEST_WAIT))
+            await pause(min(left, LONGEST_WAIT), self.stopping)
             if not its_own:
-                self._check_outage(clock(), answer)
-
-    def _maybe_fresh_key(self, trip: Trip, answer: Answer) -> None:
-        # Only while no try is unclear: a fresh key must never stand beside one that may have acted
-        trip.conflicts = trip.conflicts + 1 if answer.status == 409 and not trip.unclear else 0
-        if trip.conflicts > FRESH_KEY_AFTER:
-            trip.conflicts = 1
-        if trip.conflicts == FRESH_KEY_AFTER:
-            trip.generation += 1
-
-    def _no_longer_protected(self, trip: Trip) -> bool:
-        if not trip.unclear or trip.first_sent is None:
-            return False
-        row = OPERATIONS[trip.request.operation]
-        if row.repeat is SafeToRepeat.BY_KEY and not row.harmless:
-            left, now = trip.first_left, asyncio.get_running_loop().time()
-            too_old = left is not None and now - left > KEY_HOLDS  # by a clock that nobody sets back
-            return too_old or not key_holds(trip.first_sent, self.wall())
-        return row.repeats(trip.request) is SafeToRepeat.NO
-
-    async def _pause(self, seconds: float) -> None:
-        """Sleep, unless the run stops first: then raise StopRun."""
-        try:
-            await asyncio.wait_for(self.stopping.wait(), seconds)
-        except TimeoutError:
-            return
-        raise StopRun("stopped")
-
-    def _check_address(self, failure: TransportFailure) -> None:
-        if isinstance(failure, BadAddress) and self.health.last_success is None:
-            raise unreached(self.api, failure, in_code=self.in_code)
-
-    def _accusation(self, trip: Trip, answer: Answer) -> StopRun:
-        return accusation(self.api, self.api_key, trip.request, answer, in_code=self.in_code)
-
-    def _check_outage(self, now: float, answer: Answer) -> None:
-        down = self.health.down_for(now)
-        if self.give_up_after is not None and down >= self.give_up_after:
-            raise outage(self.api, down, self.give_up_after, answer.message, in_code=self.in_code)
-
-    def _accepted(self, trip: Trip) -> None:
-        """A request was accepted: only that ends the waiting for the key or the address."""
-        self.evidence.accepts(trip.api_key, trip.number, probe=trip.probe)
-        if not trip.probe and trip.api_key == self.api_key.number:
-            if self.refusal is not None:
-                self.evidence.put_right()
-            self.refusal, self._refused = None, 0
-        self._suspects.look()
-
-    async def _judge(self, trip: Trip, answer: Answer) -> Answer | None:
-        """`answer` as it is to be taken, where it is about the request alone; None when that is to be tried again.
-
-        Raises KeyRefused or WrongAddress when that is to blame and is not waited for.
-        """
-        if not is_accused(trip.request, answer, first=not self.evidence.ever):
-            return answer
-        if answer.status in (401, 403) and await self._has_another_key(trip):
-            return None
-        refused_at = answer.refused_at
-        if refused_at is None:
-            refused_at = self.evidence.refuses(trip.api_key, trip.number, again=trip.confirmed)
-            self._suspects.look()
-        if self.refusal is not None:
-            return self._hold(self._accusation(trip, answer), trip, answer)
-        given_back = trip.takes_refusal and answer.verdict is Verdict.STOP
-        if given_back and not self.evidence.too_many:
-            return replace(answer, refused_at=refused_at, api_key=trip.api_key)
-        fault = await self._suspects.fault(trip.api_key, refused_at)
-        if self.stopping.is_set():
-            raise StopRun("stopped")
-        if fault is Fault.COMMON and not (answer.status in (401, 403) and await self._has_another_key(trip)):
-            return self._hold(self._accusation(trip, answer), trip, answer)
-        if fault is not Fault.OWN:
-            return self._not_again(trip, answer)
-        if given_back:
-            return replace(answer, refused_at=refused_at, api_key=trip.api_key)
-        if answer.verdict is not Verdict.STOP:
-            return answer
-        if not trip.confirmed:
-            trip.confirmed = True
-            await self._pause(backoff(1, self.rng, REFUSED_FIRST_WAIT))
-            return self._not_again(trip, answer)
-        return own_fault(answer, unclear=trip.unclear, row=OPERATIONS[trip.request.operation])
-
-    def _hold(self, why: StopRun, trip: Trip, answer: Answer | None = None) -> Answer | None:
-        """Wait until the key or the address has been put right, or raise `why`."""
-        if self.hold_on is None or not self.hold_on(why):
-            raise why
-        if self.refusal is None:
-            self.evidence.forget()
-        self.refusal, self._refused_key, trip.confirmed = why, trip.api_key, False
-        return None if answer is None else self._not_again(trip, answer)
-
-    def _not_again(self, trip: Trip, answer: Answer) -> Answer | None:
-        """None when the request may go again after `answer`; else what it ends with."""
-        trip.unclear = trip.unclear or answer.acted
-        return replace(answer, verdict=Verdict.UNKNOWN) if self._no_longer_protected(trip) else None
-
-    def _need_not_wait(self, key: int) -> bool:
-        return self.refusal is not None or self.api_key.number != key or self.stopping.is_set()
+                self.outages.check(clock(), answer)
 
     def _is_busy(self, suspects: int) -> bool:
         return self._under_way > suspects or self.departures.waiting > 0
@@ -378,22 +280,13 @@ class Sender:
         if is_accused(trip.request, answer, first=True):
             return False
         if answer.verdict is not Verdict.RETRY:
-            self._accepted(trip)
+            self.gate.accepted(trip)
             return True
         now = asyncio.get_running_loop().time()
         self.health.fails(now, id(self), reachable=False)
-        self._check_outage(now, answer)
-        await self._pause(backoff(4, self.rng))
+        self.outages.check(now, answer)
+        await pause(backoff(4, self.rng), self.stopping)
         return None
-
-    async def _has_another_key(self, trip: Trip) -> bool:
-        """Whether there is another API key now than the one that was refused: then all go on with that."""
-        if not await self.api_key.changed(trip.api_key):
-            return False
-        self.evidence.use(self.api_key.number)
-        if isinstance(self.refusal, KeyRefused) and self._refused_key < self.api_key.number:
-            self.refusal, self._refused = None, 0
-        return True
 
 
 async def _never(ticket: Ticket) -> None:

@@ -127,14 +127,14 @@ class Engine:
         """Tell it that the API has taken records of this job before: from any thread."""
 
         def note() -> None:
-            self._sender.evidence.earlier = True
+            self._sender.gate.evidence.earlier = True
 
         self.post(note)
 
     @property
     def worked(self) -> bool:
         """True once the API has taken anything of this job."""
-        return self._sender.evidence.worked
+        return self._sender.gate.evidence.worked
 
     def flush_now(self) -> None:
         """Let half-filled bulks go, on the engine's thread."""
@@ -151,7 +151,7 @@ class Engine:
     @property
     def refusal(self) -> StopRun | None:
         """Why the API takes nothing from us for now: the key is refused, or the address is wrong."""
-        return self._sender.refusal
+        return self._sender.gate.refusal
 
     def answers(self, requests: list[Request], *, helping: bool = False) -> list[Answer]:
         """The answers to requests that read, in their order: paced and retried like all, older than every job.

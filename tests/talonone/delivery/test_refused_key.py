@@ -55,8 +55,8 @@ def sent(api, words, *, hold_on=None, every=0.0, earlier=False, until=None, **se
 
     async def main():
         async with way(api, **settings) as w:
-            w.sender.hold_on = hold_on
-            w.sender.evidence.earlier = earlier
+            w.sender.gate.hold_on = hold_on
+            w.sender.gate.evidence.earlier = earlier
 
             async def one(number, word):
                 await asyncio.sleep(number * every)
@@ -65,7 +65,7 @@ def sent(api, words, *, hold_on=None, every=0.0, earlier=False, until=None, **se
 
             async def look():
                 while True:
-                    told.append(w.sender.refusal)
+                    told.append(w.sender.gate.refusal)
                     await asyncio.sleep(1.0)
 
             looking = asyncio.create_task(look())
@@ -252,7 +252,7 @@ def test_a_stream_whose_key_may_only_read_holds():
 def test_stopping_ends_the_waiting_of_a_suspect():
     async def main():
         async with way(Firewall()) as w:
-            w.sender.hold_on = lambda why: True
+            w.sender.gate.hold_on = lambda why: True
             task = asyncio.create_task(w.sender.final_answer(w.trip(event("bad"))))
             await asyncio.sleep(60.0)
             assert not task.done()

@@ -10,10 +10,11 @@ from support.sender_fixture import way
 from beam_talonone.schemas.operations.audiences import AudienceActions, update_customer_profile_audiences
 from beam_talonone.schemas.operations.events import TrackEvent, track_event_v2
 from beam_talonone.schemas.operations.referrals import NewReferral, create_referral
-from beam_talonone.talonone.delivery.sender import KEY_HOLDS, REFUSED_LONGEST_WAIT
+from beam_talonone.talonone.delivery.key_gate import REFUSED_LONGEST_WAIT
 from beam_talonone.talonone.errors import KeyRefused, StopRun, WrongAddress
 from beam_talonone.talonone.http.responses import Verdict
 from beam_talonone.talonone.http.send import BadAddress, Broken, Reply
+from beam_talonone.talonone.requests.identity import KEY_HOLDS
 
 EVENT = track_event_v2(TrackEvent(profileId="c", type="view"))
 AUDIENCES = update_customer_profile_audiences(
@@ -59,7 +60,7 @@ def sent(api, count, *, request=EVENT, hold_on=lambda why: True, every=0.0, **se
 
     async def main():
         async with way(api, give_up_after=None, **settings) as w:
-            w.sender.hold_on = hold_on
+            w.sender.gate.hold_on = hold_on
 
             async def one(number):
                 await asyncio.sleep(number * every)
@@ -67,7 +68,7 @@ def sent(api, count, *, request=EVENT, hold_on=lambda why: True, every=0.0, **se
 
             async def look():
                 while True:
-                    seen.append((asyncio.get_running_loop().time() - START, w.sender.refusal))
+                    seen.append((asyncio.get_running_loop().time() - START, w.sender.gate.refusal))
                     await asyncio.sleep(1.0)
 
             looking = asyncio.create_task(look())
@@ -136,7 +137,7 @@ def test_a_refusal_is_known_to_have_done_nothing(request_):
 
     async def main():
         async with way(Api((0.0, 60.0)), give_up_after=None) as w:
-            w.sender.hold_on = lambda why: True
+            w.sender.gate.hold_on = lambda why: True
             trip = w.trip(request_)
             trip.started = lambda generation, at: said.append("started")
             trip.withdrawn = lambda: said.append("withdrawn")
@@ -179,7 +180,7 @@ def test_it_may_hold_on_to_some_only():
 def test_stopping_ends_the_waiting():
     async def main():
         async with way(Api((0.0, HOUR)), give_up_after=None) as w:
-            w.sender.hold_on = lambda why: True
+            w.sender.gate.hold_on = lambda why: True
             tasks = [asyncio.create_task(w.sender.final_answer(w.trip(EVENT, number))) for number in range(5)]
             await asyncio.sleep(100.0)
             w.sender.stopping.set()
@@ -208,7 +209,7 @@ def test_what_is_unclear_does_not_go_again_when_its_key_has_expired_meanwhile():
 
     async def main():
         async with way(send, give_up_after=None) as w:
-            w.sender.hold_on = lambda why: True
+            w.sender.gate.hold_on = lambda why: True
             unclear = asyncio.create_task(w.sender.final_answer(w.trip(EVENT, 1)))
             await asyncio.sleep(10.0)
             later = asyncio.create_task(w.sender.final_answer(w.trip(EVENT, 2)))

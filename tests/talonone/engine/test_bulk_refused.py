@@ -49,7 +49,7 @@ def outcomes(api, count, bad, hold_on=None, later=None):
 
     async def main():
         async with way(api, give_up_after=None) as w:
-            w.sender.hold_on = hold_on
+            w.sender.gate.hold_on = hold_on
             intake = Intake(w.dispatcher, w.sender)
             for number in range(count):
                 intake.accept(told.job(number, profile(number, number in bad)))

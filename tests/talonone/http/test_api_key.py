@@ -63,8 +63,8 @@ def sent(account, count, *, later=(), hold_on=None, key=None, every=0.0, **setti
 
     async def main():
         async with way(account, give_up_after=None, **settings) as w:
-            w.sender.api_key = key or account.key()
-            w.sender.hold_on = hold_on
+            w.sender.gate.api_key = key or account.key()
+            w.sender.gate.hold_on = hold_on
             for seconds, change in later:
                 asyncio.get_running_loop().call_later(seconds, change)
 

@@ -51,7 +51,7 @@ def erasure():
 def carry(api, work, *, known=None, in_flight=None, started=None, **options):
     async def main():
         async with way(api, give_up_after=None) as w:
-            w.sender.evidence.earlier = True
+            w.sender.gate.evidence.earlier = True
             courier = Courier(
                 w.sender, w.ticket(), [work.identity], "0:x", SendOptions(**options),
                 lambda generation, at: None if started is None else started.append(generation), in_flight,

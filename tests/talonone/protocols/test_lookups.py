@@ -68,7 +68,7 @@ def look_up(request, *script, kept=None, api=None, worked=False):
         async with way(api) as w:
             if worked:
                 w.sender.health.works(START)
-                w.sender.evidence.ever = True
+                w.sender.gate.evidence.ever = True
             options = SendOptions(lines=kept)
             courier = Courier(w.sender, w.ticket(), [b""], "0:x", options, lambda generation, at: None)
             return await carry_out(courier, work, part, Known())

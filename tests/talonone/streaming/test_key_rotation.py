@@ -11,7 +11,7 @@ from support.secretmanager import SECRET, secret_manager
 from support.stream_harness import stream
 
 from beam_talonone.schemas.operations import get_customer_session
-from beam_talonone.talonone.delivery import sender
+from beam_talonone.talonone.delivery import key_gate
 from beam_talonone.talonone.engine.engine import Engine, EngineSettings
 from beam_talonone.talonone.errors import KeyRefused
 from beam_talonone.talonone.http import api_key
@@ -112,8 +112,8 @@ def test_a_stream_goes_on_with_the_new_key_and_nobody_notices(api, fake, tmp_pat
 
 
 def test_a_stream_waits_for_the_secret_to_get_the_key_and_then_goes_on(api, fake, tmp_path, monkeypatch):
-    monkeypatch.setattr(sender, "REFUSED_FIRST_WAIT", 0.05)
-    monkeypatch.setattr(sender, "REFUSED_LONGEST_WAIT", 0.2)
+    monkeypatch.setattr(key_gate, "REFUSED_FIRST_WAIT", 0.05)
+    monkeypatch.setattr(key_gate, "REFUSED_LONGEST_WAIT", 0.2)
     monkeypatch.setattr(api_key, "READ_EVERY", 0.5)
     api.accept(NEW)
     with stream(api, tmp_path / "state", settle=0.0, hold_on=lambda why: True, key_source=SOURCE) as one:

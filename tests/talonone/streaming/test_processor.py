@@ -9,7 +9,7 @@ import pytest
 from e2e.harness import call, event, order, profile, returned, wait_until
 from support.stream_harness import Lines, Message, stream
 
-from beam_talonone.talonone.delivery import sender
+from beam_talonone.talonone.delivery import key_gate
 from beam_talonone.talonone.errors import Interrupted, KeyRefused
 
 SESSION, EVENT, RETURN = "update_customer_session_v2", "track_event_v2", "return_cart_items"
@@ -263,8 +263,8 @@ def test_what_a_drain_gave_back_makes_nothing_late(api, folder):
 
 
 def test_with_a_key_that_is_refused_it_waits_and_goes_on(api, folder, monkeypatch):
-    monkeypatch.setattr(sender, "REFUSED_FIRST_WAIT", 0.05)
-    monkeypatch.setattr(sender, "REFUSED_LONGEST_WAIT", 0.2)
+    monkeypatch.setattr(key_gate, "REFUSED_FIRST_WAIT", 0.05)
+    monkeypatch.setattr(key_gate, "REFUSED_LONGEST_WAIT", 0.2)
     api.faults("unauthorized")
     asked = []
     with stream(api, folder, settle=0.0, hold_on=lambda why: not asked.append(why)) as one:

@@ -1,0 +1,136 @@
+"""The gate that closes for all requests while the API refuses the key, or while its address is wrong."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from beam_talonone.schemas.operations import OPERATIONS
+from beam_talonone.talonone.delivery.attempt import Trip, no_longer_protected
+from beam_talonone.talonone.delivery.pause import pause
+from beam_talonone.talonone.delivery.refused_key import Evidence, Fault, Suspects
+from beam_talonone.talonone.delivery.retry_budget import backoff
+from beam_talonone.talonone.delivery.suspicion import accusation, is_accused, own_fault
+from beam_talonone.talonone.errors import KeyRefused, StopRun
+from beam_talonone.talonone.http.api_key import ApiKey
+from beam_talonone.talonone.http.responses import Answer, Verdict
+
+REFUSED_FIRST_WAIT, REFUSED_LONGEST_WAIT = 1.0, 60.0
+"""Seconds between tries while a stream waits for its key, or the address, to be put right."""
+
+
+class KeyGate:
+    """Judges refusals that may be about the API key or the address, and holds everything back while they are."""
+
+    def __init__(
+        self,
+        api: str,
+        api_key: ApiKey,
+        evidence: Evidence,
+        hold_on: Callable[[StopRun], bool] | None,
+        *,
+        in_code: bool,
+        rng: random.Random,
+        wall: Callable[[], float],
+        stopping: asyncio.Event,
+        is_busy: Callable[[int], bool],
+        probe: Callable[[], Awaitable[bool | None]],
+    ) -> None:
+        """`hold_on` is asked when the key is refused or the address is wrong: True waits until that has been put
+        right. `is_busy` and `probe` are as in Suspects, `wall` gives seconds since 1970."""
+        self.api, self.api_key, self.evidence, self.hold_on, self.in_code = api, api_key, evidence, hold_on, in_code
+        self.refusal: StopRun | None = None
+        """What is waited for."""
+        self.turn = asyncio.Lock()
+        """Held by the one request that may go while the gate is closed."""
+        self._rng, self._wall, self._stopping = rng, wall, stopping
+        self._refused = 0
+        """Tries, one after the other, since it is waited for."""
+        self._refused_key = 0
+        """Number of the API key that was refused when the waiting began."""
+        self._suspects = Suspects(evidence, self._need_not_wait, is_busy, probe, lambda: self.hold_on is not None)
+
+    async def is_still_closed(self) -> bool:
+        """Wait before the next try, later and later, on behalf of whoever has the `turn`; False, without waiting,
+        when the gate is open again."""
+        await self.api_key.settled()  # who tried before may be about to find another one
+        if self.refusal is None:
+            return False
+        self._refused += 1
+        seconds = backoff(self._refused, self._rng, REFUSED_FIRST_WAIT, REFUSED_LONGEST_WAIT)
+        await pause(seconds, self._stopping)
+        return True
+
+    def accepted(self, trip: Trip) -> None:
+        """A request was accepted: only that ends the waiting for the key or the address."""
+        self.evidence.accepts(trip.api_key, trip.number, probe=trip.probe)
+        if not trip.probe and trip.api_key == self.api_key.number:
+            if self.refusal is not None:
+                self.evidence.put_right()
+            self.refusal, self._refused = None, 0
+        self._suspects.look()
+
+    async def judge(self, trip: Trip, answer: Answer) -> Answer | None:
+        """`answer` as it is to be taken, where it is about the request alone; None when that is to be tried again.
+
+        Raises KeyRefused or WrongAddress when that is to blame and is not waited for.
+        """
+        if not is_accused(trip.request, answer, first=not self.evidence.ever):
+            return answer
+        if answer.status in (401, 403) and await self._has_another_key(trip):
+            return None
+        refused_at = answer.refused_at
+        if refused_at is None:
+            refused_at = self.evidence.refuses(trip.api_key, trip.number, again=trip.confirmed)
+            self._suspects.look()
+        if self.refusal is not None:
+            return self._close(trip, answer)
+        given_back = trip.takes_refusal and answer.verdict is Verdict.STOP
+        if given_back and not self.evidence.too_many:
+            return replace(answer, refused_at=refused_at, api_key=trip.api_key)
+        fault = await self._suspects.fault(trip.api_key, refused_at)
+        if self._stopping.is_set():
+            raise StopRun("stopped")
+        if fault is Fault.COMMON and not (answer.status in (401, 403) and await self._has_another_key(trip)):
+            return self._close(trip, answer)
+        if fault is not Fault.OWN:
+            return self._not_again(trip, answer)
+        if given_back:
+            return replace(answer, refused_at=refused_at, api_key=trip.api_key)
+        if answer.verdict is not Verdict.STOP:
+            return answer
+        if not trip.confirmed:
+            trip.confirmed = True
+            await pause(backoff(1, self._rng, REFUSED_FIRST_WAIT), self._stopping)
+            return self._not_again(trip, answer)
+        return own_fault(answer, unclear=trip.unclear, row=OPERATIONS[trip.request.operation])
+
+    def _close(self, trip: Trip, answer: Answer) -> Answer | None:
+        why = accusation(self.api, self.api_key, trip.request, answer, in_code=self.in_code)
+        return self.hold(why, trip, answer)
+
+    def hold(self, why: StopRun, trip: Trip, answer: Answer | None = None) -> Answer | None:
+        """Wait until the key or the address has been put right, or raise `why`."""
+        if self.hold_on is None or not self.hold_on(why):
+            raise why
+        if self.refusal is None:
+            self.evidence.forget()
+        self.refusal, self._refused_key, trip.confirmed = why, trip.api_key, False
+        return None if answer is None else self._not_again(trip, answer)
+
+    def _not_again(self, trip: Trip, answer: Answer) -> Answer | None:
+        """None when the request may go again after `answer`; else what it ends with."""
+        trip.unclear = trip.unclear or answer.acted
+        return replace(answer, verdict=Verdict.UNKNOWN) if no_longer_protected(trip, self._wall) else None
+
+    def _need_not_wait(self, key: int) -> bool:
+        return self.refusal is not None or self.api_key.number != key or self._stopping.is_set()
+
+    async def _has_another_key(self, trip: Trip) -> bool:
+        """Whether there is another API key now than the one that was refused: then all go on with that."""
+        if not await self.api_key.changed(trip.api_key):
+            return False
+        self.evidence.use(self.api_key.number)
+        if isinstance(self.refusal, KeyRefused) and self._refused_key < self.api_key.number:
+            self.refusal, self._refused = None, 0
+        return True
