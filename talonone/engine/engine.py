@@ -5,7 +5,6 @@ import concurrent.futures
 import contextlib
 import logging
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -20,13 +19,13 @@ from beam_talonone.talonone.delivery.sender import Sender
 from beam_talonone.talonone.engine.batcher import Intake, Member
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.engine.mailbox import Inbox
+from beam_talonone.talonone.engine.window import Window
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.http.api_key import ApiKey, KeySource
 from beam_talonone.talonone.http.client_choice import DEFAULT, HttpSettings, client_for, route_to
 from beam_talonone.talonone.http.responses import Answer
 from beam_talonone.talonone.rate.pacer import Pacer
-from beam_talonone.talonone.rate.shared_limit import Drawn, RateService, SharedRate
-from beam_talonone.talonone.rate.slots import Slots
+from beam_talonone.talonone.rate.shared_limit import RateService, SharedRate, shared_rate
 from beam_talonone.talonone.requests.outcome import Outcome
 from beam_talonone.talonone.state.session_cache import SessionMemory
 from beam_talonone.talonone.telemetry.logs import say
@@ -39,9 +38,6 @@ WINDOW = 10_000
 
 GRACE = 30.0
 """Seconds for what is in flight to end after a failure."""
-
-TELL_EVERY = 0.01
-"""Seconds after which those who wait are told that jobs have ended."""
 
 log = logging.getLogger(__name__)
 
@@ -84,15 +80,11 @@ class Engine:
         self.settings = settings
         self.stats = Stats()
         self.memory = SessionMemory()
-        self.failure: BaseException | None = None
-        self.pending = 0
-        """Jobs taken in and not yet done."""
         self._key, self._key_source, self._rate_service = api_key, key_source, rate_service
         self._hold_on, self._accepted_before = hold_on, accepted_before
         self._loop = uvloop.new_event_loop()
         self._inbox = Inbox(self._loop, self._guarded)
-        self._changed = threading.Condition()
-        self._telling = False
+        self._window = Window(settings.window, self._loop)
         self._ready = threading.Event()
         self._closing = asyncio.Event()
         self._why: BaseException | None = None
@@ -103,12 +95,12 @@ class Engine:
 
     def submit(self, job: Job) -> None:
         """Take in a job; waits while the window is full. Raises what stopped the engine."""
-        self._make_room(1)
+        self._window.make_room(1, self._ask_to_flush)
         self.post(lambda: self._intake.accept(job))
 
     def submit_pack(self, members: list[Member], before: InFlight) -> None:
         """Take in a bulk that was in flight when an earlier run died."""
-        self._make_room(len({job.number for job, _ in members}))
+        self._window.make_room(len({job.number for job, _ in members}), self._ask_to_flush)
         self.post(lambda: self._intake.accept_pack(members, before))
 
     def post(self, action: Callable[[], None]) -> None:
@@ -158,7 +150,7 @@ class Engine:
 
         With `helping`, a few that are refused as with a wrong key stop nothing: they are answered with that.
         """
-        self._raise_failure()
+        self._window.raise_failure()
         return asyncio.run_coroutine_threadsafe(self._answers(requests, helping), self._loop).result()
 
     def flush(self) -> None:
@@ -167,24 +159,21 @@ class Engine:
 
     def job_done(self, count: int = 1) -> None:
         """To be called once for each submitted job when its outcome was told, on the engine's thread."""
-        with self._changed:
-            self.pending -= count
-        # Waking a waiter for each job would cost more than the job: two threads taking turns at every request
-        if not self._telling:
-            self._telling = True
-            self._loop.call_later(TELL_EVERY, self._tell)
-
-    def _tell(self) -> None:
-        self._telling = False
-        with self._changed:
-            self._changed.notify_all()
+        self._window.job_done(count)
 
     def wait(self, done: Callable[[], bool]) -> None:
         """Wait until `done()`; it is asked whenever jobs end. Raises what stopped the engine."""
-        with self._changed:
-            while not done():
-                self._raise_failure()
-                self._changed.wait(1.0)
+        self._window.wait(done)
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What stopped the engine, once nothing is in flight any more."""
+        return self._window.failure
+
+    @property
+    def pending(self) -> int:
+        """Jobs taken in and not yet done."""
+        return self._window.pending
 
     def stop(self, why: StopRun, grace: float = GRACE) -> None:
         """Start nothing more and let what is in flight end, for at most `grace` seconds; waiters then raise `why`."""
@@ -198,7 +187,7 @@ class Engine:
         if self._rate_service is not None:
             self._rate_service.close()
         self._thread.join()
-        self._fail(StopRun("the engine is closed"))
+        self._window.fail(StopRun("the engine is closed"))
 
     @property
     def throttled(self) -> float:
@@ -221,18 +210,8 @@ class Engine:
         """Requests that were made of records and have not ended, those under way included; a bulk is one."""
         return self._dispatcher.pending
 
-    def _make_room(self, count: int) -> None:
-        with self._changed:
-            while self.pending and self.pending + count > self.settings.window:
-                self._raise_failure()
-                self.post(self._flush_if_idle)
-                self._changed.wait(1.0)
-            self._raise_failure()
-            self.pending += count
-
-    def _raise_failure(self) -> None:
-        if self.failure is not None:
-            raise self.failure
+    def _ask_to_flush(self) -> None:
+        self.post(self._flush_if_idle)
 
     def _flush_if_idle(self) -> None:
         """The window is full: if nothing is under way, half-filled bulks fill it, and nothing else would end them."""
@@ -251,7 +230,7 @@ class Engine:
             self._loop.run_until_complete(self._main())
         except BaseException as error:
             say(log, logging.ERROR, "the sending thread ended", error=error)
-            self._fail(error)
+            self._window.fail(error)
         finally:
             self._loop.close()
             self._ready.set()
@@ -278,18 +257,9 @@ class Engine:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def _shared_rate(self, pacer: Pacer) -> SharedRate | None:
-        service = self._rate_service
-        if service is None:
+        if self._rate_service is None:
             return None
-        # draws one after the other, on a thread of their own: the default one may be busy with other things
-        thread = concurrent.futures.ThreadPoolExecutor(1, "talonone-rate")
-
-        async def draw(hits: int) -> Drawn:
-            return await self._loop.run_in_executor(thread, service.draw, hits)
-
-        begins = self._loop.time() - time.time() % 1.0
-        slots = Slots(self.settings.rate, service.limit, begins, service.among)
-        return SharedRate(pacer, slots, draw, service.name, self.settings.give_up_after)
+        return shared_rate(self._rate_service, pacer, self.settings.rate, self.settings.give_up_after)
 
     async def _answers(self, requests: list[Request], helping: bool) -> list[Answer]:
         return await asyncio.gather(*(self._read(request, helping) for request in requests))
@@ -321,12 +291,7 @@ class Engine:
         deadline = self._loop.time() + grace
         while self._dispatcher.running > 0 and self._loop.time() < deadline:
             await asyncio.sleep(0.02)
-        self._fail(self._why)
-
-    def _fail(self, error: BaseException) -> None:
-        with self._changed:
-            self.failure = self.failure or error
-            self._changed.notify_all()
+        self._window.fail(self._why)
 
 
 def _end_of(task: asyncio.Task[None]) -> BaseException:

@@ -6,6 +6,7 @@ from it.
 """
 
 import asyncio
+import concurrent.futures
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -179,3 +180,18 @@ class SharedRate:
         if self.down_since is not None:
             say(log, logging.ERROR, f"{self._name} answers again after {now - self.down_since:.1f} s")
             self.down_since, self._said_at = None, float("-inf")
+
+
+def shared_rate(service: RateService, pacer: Pacer, rate: float, give_up_after: float | None) -> SharedRate:
+    """This process's part of the limit of `service`: at most `rate` requests a second. Called on the event loop that
+    sends; `give_up_after` is in seconds, None waits for ever."""
+    loop = asyncio.get_running_loop()
+    # draws one after the other, on a thread of their own: the default one may be busy with other things
+    thread = concurrent.futures.ThreadPoolExecutor(1, "talonone-rate")
+
+    async def draw(hits: int) -> Drawn:
+        return await loop.run_in_executor(thread, service.draw, hits)
+
+    begins = loop.time() - time.time() % 1.0
+    slots = Slots(rate, service.limit, begins, service.among)
+    return SharedRate(pacer, slots, draw, service.name, give_up_after)
