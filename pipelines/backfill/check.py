@@ -13,7 +13,7 @@ import msgspec
 
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.ingest import PATIENCE, ingest
-from beam_talonone.pipelines.backfill.job import match_inputs
+from beam_talonone.pipelines.backfill.inputs import match_inputs
 from beam_talonone.pipelines.backfill.options import KINDS, InputOptions
 from beam_talonone.pipelines.backfill.report import ignored, make_report
 from beam_talonone.pipelines.terminal.interruptible import interruptible

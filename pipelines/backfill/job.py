@@ -14,12 +14,13 @@ from beam_talonone.pipelines.backfill import limit as limited
 from beam_talonone.pipelines.backfill import slices, staging
 from beam_talonone.pipelines.backfill.damage import OF_DAMAGE, blame, check_report, check_spool, mark_report
 from beam_talonone.pipelines.backfill.ingest import PATIENCE, ingest
+from beam_talonone.pipelines.backfill.inputs import match_inputs
 from beam_talonone.pipelines.backfill.journal import Journal, Replayed, replay_journal
 from beam_talonone.pipelines.backfill.limit import sent_anything
-from beam_talonone.pipelines.backfill.options import NAMED, BackfillOptions, InputOptions, SendingOptions
+from beam_talonone.pipelines.backfill.options import BackfillOptions, SendingOptions
 from beam_talonone.pipelines.backfill.output_folder import DISK_ERRORS, JobFolder, cannot_write, open_job, write_whole
 from beam_talonone.pipelines.backfill.report import check_account, make_report, told_before
-from beam_talonone.pipelines.backfill.staging_rows import read_origin
+from beam_talonone.pipelines.backfill.staging_rows import dead_works
 from beam_talonone.pipelines.replay import attempt_history
 from beam_talonone.pipelines.runners.runner import bounded_runner, run_bounded
 from beam_talonone.pipelines.terminal.interruptible import interruptible
@@ -27,14 +28,11 @@ from beam_talonone.pipelines.terminal.stopping import RESUME, STOP
 from beam_talonone.schemas.operations import get_customer_session
 from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.engine.engine import Engine, EngineSettings
-from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopRun, TooManyDeadLetters
+from beam_talonone.talonone.errors import Interrupted, StopRun, TooManyDeadLetters
 from beam_talonone.talonone.http.address import check_base_url
 from beam_talonone.talonone.protocols.session_reads import profile_of
-from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
-from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.sealed_lines import Damaged, damaged
 from beam_talonone.talonone.telemetry.stats import since, snapshot
-from beam_talonone.transforms.formats.errors import SourceError
 from beam_talonone.transforms.runtime.engines import (
     EngineConfig,
     check_here,
@@ -43,10 +41,7 @@ from beam_talonone.transforms.runtime.engines import (
     engine_for,
     read_key,
 )
-from beam_talonone.transforms.sources.files import inputs_of
-from beam_talonone.transforms.sources.matching import match_files
 from beam_talonone.transforms.sources.opening import FileInfo
-from beam_talonone.transforms.sources.prepare import Origin
 
 
 class Backfill:
@@ -163,7 +158,7 @@ class Backfill:
         )
 
     def _judge_input(self, connection: Any) -> None:
-        read, dead = read_and_dead(connection)
+        read, dead = staging.read_and_dead(connection)
         allowed = self.options.sending.max_dead_letters
         if allowed.exceeded(dead, read):
             raise TooManyDeadLetters(
@@ -191,15 +186,15 @@ class Backfill:
     def _slice(self, folder: JobFolder, connection: Any, first: int, last: int, chosen: set[int] | None) -> None:
         STOP.check(RESUME)
         folder.kept.check()
-        engine, name = self._the_engine(), slice_name(first)
+        engine, name = self._the_engine(), slices.slice_name(first)
         path = folder.journal(name)
         told = self._told(folder, name)
         self._fold(folder, connection, name, told)
         engine.memory.forget()
-        if self.options.command == "replay" or _any_applied(connection):
+        if self.options.command == "replay" or staging.any_applied(connection):
             engine.was_accepted_before()
         began = snapshot(engine.stats)
-        read, dead = read_and_dead(connection)
+        read, dead = staging.read_and_dead(connection)
         if told.stats == [] and staging.get_meta(connection, f"begun {first}") is not None:
             raise damaged(path, ": it is gone, and requests have left")
         journal = Journal(path, lambda: since(engine.stats, began), folder.kept.check)
@@ -316,49 +311,3 @@ def engine_config(sending: SendingOptions) -> EngineConfig:
         check_base_url(sending.base_url), sending.rate, sending.concurrency, sending.give_up_after, http=sending.http
     )
     return EngineConfig(settings, sending.api_key_env, sending.api_key_secret, sending.rate_service)
-
-
-def match_inputs(options: InputOptions, notice: Callable[[str], None]) -> dict[str, list[FileInfo]]:
-    """The files of each kind; `notice` is told what is odd about them. Raises ConfigurationError for a glob without a
-    match or a format that cannot be."""
-    found = {}
-    for kind, patterns in options.globs.items():
-        option = NAMED.get(kind, f"--{kind}")
-        odd: list[str] = []
-        shown = patterns if isinstance(patterns, str) else ", ".join(patterns)
-        try:
-            found[kind] = interruptible(partial(match_files, patterns, odd.append), f"looking for {shown}")
-            list(inputs_of(kind, found[kind], options.format))
-        except SourceError as error:
-            raise ConfigurationError(f"{option}: {error}") from None
-        for line in odd:
-            notice(f"{option}: {line}")
-    return found
-
-
-def dead_works(connection: Any, told: Replayed) -> Iterator[tuple[Work, Outcome, Origin | None]]:
-    """The dead letters of a slice: work, outcome, and the origin of what was replayed."""
-    for number, (outcome, _) in told.done.items():
-        if outcome.end is End.DEAD:
-            blob, origin = connection.execute(
-                "SELECT work, origin FROM queue JOIN records USING (rec) WHERE number = ?", (number,)
-            ).fetchone()
-            yield Work.from_bytes(blob), outcome, read_origin(origin)
-
-
-def read_and_dead(connection: Any) -> tuple[int, int]:
-    """Records of the job, and how many of them are dead letters so far."""
-    read, dead = connection.execute(
-        "SELECT (SELECT COUNT(*) FROM records), (SELECT COUNT(*) FROM fates WHERE end = 'dead_lettered')"
-    ).fetchone()
-    return int(read), int(dead)
-
-
-def _any_applied(connection: Any) -> bool:
-    found = connection.execute("SELECT EXISTS (SELECT 1 FROM fates WHERE end IN (?, ?))", DONE).fetchone()
-    return bool(found[0])
-
-
-def slice_name(first: int) -> str:
-    """The name of the slice whose first record has this number."""
-    return f"slice-{(first - 1) // slices.SLICE + 1:06d}"

@@ -296,3 +296,8 @@ def write_lines(path: Path, lines: Iterable[bytes]) -> Path:
         half.unlink()
         path.unlink(missing_ok=True)
     return path
+
+
+def slice_name(first: int) -> str:
+    """The name of the slice whose first record has this number."""
+    return f"slice-{(first - 1) // SLICE + 1:06d}"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from beam_talonone.schemas.records import ERASURE
+from beam_talonone.talonone.requests.outcome import DONE
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.sealed_lines import damaged
 
@@ -259,3 +260,17 @@ def returns_of(connection: sqlite3.Connection, session: str) -> list[bytes]:
         (session, session),
     )
     return [row[0] for row in found]
+
+
+def read_and_dead(connection: Any) -> tuple[int, int]:
+    """Records of the job, and how many of them are dead letters so far."""
+    read, dead = connection.execute(
+        "SELECT (SELECT COUNT(*) FROM records), (SELECT COUNT(*) FROM fates WHERE end = 'dead_lettered')"
+    ).fetchone()
+    return int(read), int(dead)
+
+
+def any_applied(connection: Any) -> bool:
+    """True when a record of the job has been applied."""
+    found = connection.execute("SELECT EXISTS (SELECT 1 FROM fates WHERE end IN (?, ?))", DONE).fetchone()
+    return bool(found[0])

@@ -1,12 +1,14 @@
 """From prepared records to rows of the spool, and back to what a dead letter shows of them."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from beam_talonone.pipelines.backfill.journal import Replayed
 from beam_talonone.pipelines.backfill.options import InputOptions
 from beam_talonone.pipelines.backfill.staging import Row
 from beam_talonone.schemas import jsonio
@@ -136,3 +138,13 @@ def _origin_json(origin: Origin | None) -> bytes | None:
 
 def _micros_or(moment: datetime | None, default: int) -> int:
     return default if moment is None else micros(moment)
+
+
+def dead_works(connection: Any, told: Replayed) -> Iterator[tuple[Work, Outcome, Origin | None]]:
+    """The dead letters of a slice: work, outcome, and the origin of what was replayed."""
+    for number, (outcome, _) in told.done.items():
+        if outcome.end is End.DEAD:
+            blob, origin = connection.execute(
+                "SELECT work, origin FROM queue JOIN records USING (rec) WHERE number = ?", (number,)
+            ).fetchone()
+            yield Work.from_bytes(blob), outcome, read_origin(origin)

@@ -19,11 +19,12 @@ from typing import Any
 from beam_talonone.pipelines.backfill import slices, staging
 from beam_talonone.pipelines.backfill.file_watch import vanished_from
 from beam_talonone.pipelines.backfill.ingest import BATCH, complete, lay_down
-from beam_talonone.pipelines.backfill.job import Backfill, slice_name
+from beam_talonone.pipelines.backfill.job import Backfill
 from beam_talonone.pipelines.backfill.journal import Replayed
 from beam_talonone.pipelines.backfill.options import BackfillOptions, InputOptions, SendingOptions
 from beam_talonone.pipelines.backfill.output_folder import MANIFEST, JobFolder, decoded
 from beam_talonone.pipelines.backfill.report import all_stats, check_account, make_report
+from beam_talonone.pipelines.backfill.slices import slice_name
 from beam_talonone.pipelines.backfill.staging_rows import Laid
 from beam_talonone.pipelines.distributed.journal_backup import Mirror, Place
 from beam_talonone.pipelines.distributed.shard_report import ShardReport

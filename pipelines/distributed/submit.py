@@ -5,7 +5,8 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
-from beam_talonone.pipelines.backfill.job import engine_config, match_inputs
+from beam_talonone.pipelines.backfill.inputs import match_inputs
+from beam_talonone.pipelines.backfill.job import engine_config
 from beam_talonone.pipelines.backfill.output_folder import DISK_ERRORS, cannot_write, decoded
 from beam_talonone.pipelines.backfill.report import account
 from beam_talonone.pipelines.distributed.journal_backup import Place

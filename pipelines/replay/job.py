@@ -12,10 +12,11 @@ import msgspec
 
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.ingest import PATIENCE, letter_of
-from beam_talonone.pipelines.backfill.job import Backfill, slice_name
+from beam_talonone.pipelines.backfill.job import Backfill
 from beam_talonone.pipelines.backfill.journal import Journal, replay_journal
 from beam_talonone.pipelines.backfill.options import BackfillOptions
 from beam_talonone.pipelines.backfill.output_folder import MANIFEST, JobFolder, started_with
+from beam_talonone.pipelines.backfill.slices import slice_name
 from beam_talonone.pipelines.backfill.staging_rows import read_origin
 from beam_talonone.pipelines.replay import attempt_history
 from beam_talonone.pipelines.replay.altered import WHAT_TO_DO

@@ -11,11 +11,12 @@ import msgspec
 
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.ingest import letter_of
-from beam_talonone.pipelines.backfill.job import Backfill, read_and_dead
+from beam_talonone.pipelines.backfill.job import Backfill
 from beam_talonone.pipelines.backfill.options import BackfillOptions
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
 from beam_talonone.pipelines.backfill.report import counted, explained
 from beam_talonone.pipelines.backfill.slices import write_lines
+from beam_talonone.pipelines.backfill.staging import read_and_dead
 from beam_talonone.pipelines.terminal.console import ProgressShown
 from beam_talonone.pipelines.terminal.logs import stderr_console
 from beam_talonone.pipelines.verify import targets

@@ -7,7 +7,7 @@ import pytest
 
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.ingest import ingest
-from beam_talonone.pipelines.backfill.job import match_inputs
+from beam_talonone.pipelines.backfill.inputs import match_inputs
 from beam_talonone.pipelines.backfill.options import InputOptions
 from beam_talonone.pipelines.verify import targets
 from beam_talonone.schemas.decoding.parse import parse

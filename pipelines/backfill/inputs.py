@@ -1,0 +1,30 @@
+"""The files that the options of a job name."""
+
+from collections.abc import Callable
+from functools import partial
+
+from beam_talonone.pipelines.backfill.options import NAMED, InputOptions
+from beam_talonone.pipelines.terminal.interruptible import interruptible
+from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.transforms.formats.errors import SourceError
+from beam_talonone.transforms.sources.files import inputs_of
+from beam_talonone.transforms.sources.matching import match_files
+from beam_talonone.transforms.sources.opening import FileInfo
+
+
+def match_inputs(options: InputOptions, notice: Callable[[str], None]) -> dict[str, list[FileInfo]]:
+    """The files of each kind; `notice` is told what is odd about them. Raises ConfigurationError for a glob without a
+    match or a format that cannot be."""
+    found = {}
+    for kind, patterns in options.globs.items():
+        option = NAMED.get(kind, f"--{kind}")
+        odd: list[str] = []
+        shown = patterns if isinstance(patterns, str) else ", ".join(patterns)
+        try:
+            found[kind] = interruptible(partial(match_files, patterns, odd.append), f"looking for {shown}")
+            list(inputs_of(kind, found[kind], options.format))
+        except SourceError as error:
+            raise ConfigurationError(f"{option}: {error}") from None
+        for line in odd:
+            notice(f"{option}: {line}")
+    return found
