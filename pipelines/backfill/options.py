@@ -30,7 +30,7 @@ class MaxDeadLetters:
 
     FROM = 1000
 
-    def exceeded(self, dead: int, of: int) -> bool:
+    def exceeded(self, dead: float, of: int) -> bool:
         """True when `dead` of `of` records are too many."""
         if self.count is not None:
             return dead > self.count

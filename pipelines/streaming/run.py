@@ -155,14 +155,14 @@ class StreamRun:
             self._notice(f"reading {', '.join(names)}")
             self._carry_on(prism, settings)
             if isinstance(self._stopping, TooManyDeadLetters):
-                self._stand_by(names, state, prism)
+                self._stand_by(names, prism)
         finally:
             self._drain()
             self._over.set()
             close_subscriber(names)
             leave_stream(options.job)
             engine.close()
-            closed = self._close(streaming, state)
+            closed = self._close(streaming)
             # before that, what a killed process held may still be out
             if closed and time.time() >= streaming.sequencer.quiet_until:
                 state.ended_in_order()
@@ -191,14 +191,14 @@ class StreamRun:
             if self._stopping is None:
                 self._stopping = StopRun("the pipeline ended by itself; nothing is lost: start the stream again")
 
-    def _stand_by(self, names: tuple[str, ...], state: StateFolder, prism: Prism) -> None:
+    def _stand_by(self, names: tuple[str, ...], prism: Prism) -> None:
         """Read nothing, until it is told to stop. If it ended, whatever starts it again would let it write as many
         dead letters once more."""
         self._drain()
         close_subscriber(names)
         prism.stop()
         with suppress(*DISK_ERRORS):  # it is tried again at the end
-            state.keep_last_ends(self._the_streaming().ends.to_keep())
+            self._the_streaming().ends.keep()
         said = Said(self._notice, STAND_BY_SAY_EVERY)
         while not self._told_to_stop:
             said.look(str(self._stopping))
@@ -228,15 +228,15 @@ class StreamRun:
         log = Log(state.log, memory)
         quiet_until = float("-inf")
         if state.unclean:
-            lease = self._subscriber.lease_length
-            quiet_until = time.time() + lease + 1.0
+            quiet_until = time.time() + (lease := self._subscriber.lease_length) + 1.0
             self._notice(f"the stream before this one was killed: waiting {lease:.0f} s for what it still held")
         sequencer: Sequencer[Any] = Sequencer(
             memory, options.settle, options.wait_for_order, quiet_until, looks_per_second=max(0.1, options.rate / 10)
         )
+        ends = LastEnds(self._allowed.exceeded, state.last_ends(), state.keep_last_ends)
         return Streaming(
             engine, sequencer, store, log, options.send_options(), self._letters, self._results, options.bulk_age,
-            options.job, self._lettered, LastEnds(self._allowed.exceeded, state.last_ends()), self._exceeded,
+            options.job, self._lettered, ends, self._exceeded,
         )  # fmt: skip
 
     def _open_sinks(self, state: StateFolder) -> None:
@@ -343,11 +343,11 @@ class StreamRun:
                     sink.close()
                 self._drained = True
 
-    def _close(self, streaming: Streaming, state: StateFolder) -> bool:
+    def _close(self, streaming: Streaming) -> bool:
         """False when what is remembered could not all be written: the log has it, and is read at the next start."""
         try:
             streaming.close()
-            state.keep_last_ends(streaming.ends.to_keep())
+            streaming.ends.keep()
         except DISK_ERRORS as error:
             if self._stopping is None or isinstance(self._stopping, Interrupted):
                 self._stopping = told_of(error, self.options.state)

@@ -1,5 +1,6 @@
 """How the last records of each kind ended: enough dead letters among them stop a stream."""
 
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 
@@ -11,13 +12,28 @@ class LastEnds:
     """The ends of the last 1,000 records of each kind. Repeats do not count: they tell nothing new.
 
     `exceeded` is told how many dead letters there are among how many records, and says whether these are too many.
-    `kept` is what `to_keep` gave in an earlier process.
+    `keep_on_disk` takes them for the next process, where they are `kept` and count as if this one had gone on.
+
+    If there are too many in `kept` already, the earlier process stopped for it, and the topic may be good again. Then
+    the records of this process must be too bad as well, as if 1,000 of them were like those so far; until there are
+    no longer too many. The first record is too bad if it is a dead letter, so a process that is started again and
+    again at a bad topic writes none.
     """
 
-    def __init__(self, exceeded: Callable[[int, int], bool], kept: Mapping[str, str] | None = None) -> None:
-        self._exceeded = exceeded
+    def __init__(
+        self,
+        exceeded: Callable[[float, int], bool],
+        kept: Mapping[str, str] | None = None,
+        keep_on_disk: Callable[[dict[str, str]], None] = lambda ends: None,
+    ) -> None:
+        self._exceeded, self._keep_on_disk = exceeded, keep_on_disk
         self._ends = {kind: deque((end == "1" for end in ends), WINDOW) for kind, ends in (kept or {}).items()}
         self._dead = {kind: sum(ends) for kind, ends in self._ends.items()}
+        self._since = {kind: (0, 0) for kind in self._ends if exceeded(*self.counts(kind))}
+        """Of each kind that had too many at the start, and still has: dead letters and records since then."""
+        self._unkept = False
+        """True when there are dead letters that are not on disk yet."""
+        self._keeping = threading.Lock()
 
     def applied(self, kind: str) -> None:
         """A record has ended, and is no dead letter."""
@@ -26,11 +42,27 @@ class LastEnds:
     def dead(self, kind: str) -> bool:
         """A record is a dead letter. True when that is one too many."""
         self._note(kind, dead=True)
-        return self._exceeded(*self.counts(kind))
+        self._unkept = True
+        dead, of = self._since.get(kind, (1, 1))
+        return self._exceeded(*self.counts(kind)) and (
+            kind not in self._since or self._exceeded(dead * WINDOW / of, WINDOW)
+        )
 
     def counts(self, kind: str) -> tuple[int, int]:
         """How many dead letters there are among how many records."""
         return self._dead.get(kind, 0), len(self._ends.get(kind, ()))
+
+    def keep(self) -> None:
+        """Keep all on disk; may be called from any thread, while nothing ends. Raises what `keep_on_disk` raises."""
+        with self._keeping:
+            self._keep_on_disk(self.to_keep())
+            self._unkept = False
+
+    def keep_dead_letters(self) -> None:
+        """As `keep`, where there are dead letters that are not on disk: a process that is killed and started again
+        and again must not begin to count anew each time."""
+        if self._unkept:
+            self.keep()
 
     def to_keep(self) -> dict[str, str]:
         """Of each kind a 1 for a dead letter and a 0 for any other end, the oldest first."""
@@ -41,3 +73,8 @@ class LastEnds:
         gone = len(ends) == WINDOW and ends[0]
         ends.append(dead)
         self._dead[kind] = self._dead.get(kind, 0) + dead - gone
+        if kind in self._since:
+            since, of = self._since[kind]
+            self._since[kind] = since + dead, of + 1
+            if of + 1 >= WINDOW or not self._exceeded(*self.counts(kind)):
+                del self._since[kind]

@@ -368,4 +368,5 @@ class Streaming:
             self.lettered = {message: at for message, at in self.lettered.items() if at > now - LETTERED_FOR}
         self.store.commit()
         self.log.cut_if_large()
+        self.ends.keep_dead_letters()
         self.engine.after(COMMIT_EVERY, self._tick)

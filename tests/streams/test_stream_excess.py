@@ -42,4 +42,30 @@ def test_too_many_dead_letters_stop_the_reading_until_it_is_allowed(rig):
         wait_until(lambda: len(made.letters()) == 60, "with a higher limit it goes on", timeout=60)
         assert made.stop() == 0
         assert len({json.dumps(letter["source"]) for letter in made.letters()}) == 60
+
+        made.words = ("--settle", 0, "--max-dead-letters", 20)
+        made.start()
+        made.publish([sent("orders", order(f"o-{number}", f"c-{number}")) for number in range(100, 160)])
+        wait_until(lambda: len(made.ledger()) == 61, "the topic is good again", timeout=60)
+        made.publish(GARBAGE[:1])
+        wait_until(lambda: len(made.letters()) == 61, "and a single bad record is a dead letter", timeout=60)
+        assert made.stop() == 0
         made.assert_empty()
+
+
+def test_a_process_that_is_killed_again_and_again_does_not_drain_a_bad_topic(rig):
+    with simulator() as api:
+        made = rig(api, "--settle", 0, "--max-dead-letters", 20)
+        made.subscribe("orders")
+        kept = made.folder / "state" / "ends.json"
+        for count in (12, 20):
+            made.start()
+            made.publish(GARBAGE[:12])
+            wait_until(lambda count=count: len(made.letters()) == count, "so many are written", timeout=60)
+            wait_until(lambda count=count: kept.exists() and kept.read_text().count("1") >= count, "and counted")
+            made.kill("group")
+        made.start()
+        says = made.folder / "err-3"
+        wait_until(lambda: "That is more than --max-dead-letters 20" in says.read_text(), "it stops", timeout=90)
+        assert made.stop() == 1
+        assert len(made.letters()) == 20

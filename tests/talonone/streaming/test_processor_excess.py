@@ -77,3 +77,18 @@ def test_repeats_do_not_hide_a_bad_topic(api, folder):
         for number in range(4):
             one.poison(b"garbage", f"bad-{number}")
         assert told(one) == "3 of the last 4 orders read are dead letters; the last: not_json"
+
+
+def test_dead_letters_are_counted_on_disk_before_the_process_ends(api, folder):
+    """One that is killed and started again must not write as many letters each time."""
+    kept = []
+    ends = LastEnds(parse_max_dead_letters("20").exceeded, {}, kept.append)
+    with stream(api, folder, ends=ends) as one:
+        for number in range(5):
+            one.settled(one.poison(b"garbage", f"bad-{number}"))
+        wait_until(lambda: kept and kept[-1] == {"orders": "1" * 5}, "they are counted")
+        many = len(kept)
+        one.settled(one.feed("orders", order("o", "c", "open", 1)))
+        one.settled(one.poison(b"garbage", "bad-5"))
+        wait_until(lambda: kept[-1] == {"orders": "1" * 5 + "01"}, "so is the next one")
+        assert len(kept) == many + 1, "nothing is written for what is no dead letter"
