@@ -42,7 +42,8 @@ test: $(VENV)/.dev
 	$(PYTEST) $(if $(ARGS),$(ARGS),$(SHARE) $(JOBS) -m "not slow" $(COVERAGE))
 
 test-all: test
-	$(PYTEST) $(SHARE) $(SLOW_JOBS) -m slow
+	$(PYTEST) $(SHARE) $(SLOW_JOBS) -m "slow and not alone"
+	$(PYTEST) -m alone
 
 # Prism is of the same version as Beam, the rate limit service has one of its own; a stamp says which is there. The rest
 # of what the tests need can only be named.

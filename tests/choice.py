@@ -28,6 +28,9 @@ QUICK: Final = (
 )
 """Files in these folders that are not slow: every kind of record and every format, from end to end."""
 
+ALONE: Final = ("rates/test_together.py",)
+"""Slow files that measure a rate: they run after all others, one test at a time, with both cores to themselves."""
+
 ELSEWHERE: Final = "single tests that take long"
 """What a slow test is that has a mark of its own."""
 
@@ -48,11 +51,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if reason(_place(item)) is not None:
             item.add_marker("slow")
+        if _place(item) in ALONE:
+            item.add_marker("alone")
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.get_closest_marker("slow") is not None:
+    for item in items:  # those to be run alone are left out while others run, and follow
+        if item.get_closest_marker("slow") is not None and "not alone" not in item.config.option.markexpr:
             item.config.stash[LEFT_OUT][_entry(item)] += 1
 
 

@@ -132,7 +132,7 @@ def test_a_name_that_cannot_be_is_a_usage_error_before_anything_is_read(
 ) -> None:
     words = {
         "backfill": ("--orders", "none.jsonl", "--output", tmp_path / "out", "--yes"),
-        "stream": ("--orders", "projects/p/subscriptions/s", "--state", tmp_path / "state"),
+        "stream": ("--orders", "projects/some-project/subscriptions/orders", "--state", tmp_path / "state"),
         "lookup": ("get_customer_session", "--input", "none.jsonl", "--output", tmp_path / "out"),
         "verify": ("--orders", "none.jsonl", "--output", tmp_path / "out"),
         "replay": ("none.jsonl", "--output", tmp_path / "out", "--yes"),
