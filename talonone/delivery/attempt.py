@@ -17,7 +17,7 @@ FRESH_KEY_AFTER = 2
 
 
 @dataclass(slots=True)
-class Trip:
+class RequestAttempt:
     """What the sending of one request has met so far. `key` makes the key of a generation (0 is the first).
 
     `started` is called before each first try under a generation, with the time in seconds since 1970: what it
@@ -56,36 +56,38 @@ class Trip:
     probe: bool = False
 
 
-def tell_sent(trip: Trip, status: int | None, failure: BaseException | None, at: float, seconds: float) -> None:
+def tell_sent(
+    attempt: RequestAttempt, status: int | None, failure: BaseException | None, at: float, seconds: float
+) -> None:
     """Tell the hooks of a try that left `at` (in seconds since 1970) and took so many `seconds`."""
-    request, ticket = trip.request, trip.ticket
+    request, ticket = attempt.request, attempt.ticket
     failed = None if failure is None else type(failure).__name__
     hooks.tell(
         hooks.Sent(
-            request.operation, request.method, status, failed, trip.tries - 1, at, seconds,
+            request.operation, request.method, status, failed, attempt.tries - 1, at, seconds,
             ticket.kind, ticket.record, ticket.records,
         )
     )  # fmt: skip
 
 
-def maybe_fresh_key(trip: Trip, answer: Answer) -> None:
-    """Give `trip` a fresh key where the API seems to have stored the 409 that it answers with."""
+def maybe_fresh_key(attempt: RequestAttempt, answer: Answer) -> None:
+    """Give `attempt` a fresh key where the API seems to have stored the 409 that it answers with."""
     # Only while no try is unclear: a fresh key must never stand beside one that may have acted
-    trip.conflicts = trip.conflicts + 1 if answer.status == 409 and not trip.unclear else 0
-    if trip.conflicts > FRESH_KEY_AFTER:
-        trip.conflicts = 1
-    if trip.conflicts == FRESH_KEY_AFTER:
-        trip.generation += 1
+    attempt.conflicts = attempt.conflicts + 1 if answer.status == 409 and not attempt.unclear else 0
+    if attempt.conflicts > FRESH_KEY_AFTER:
+        attempt.conflicts = 1
+    if attempt.conflicts == FRESH_KEY_AFTER:
+        attempt.generation += 1
 
 
-def no_longer_protected(trip: Trip, wall: Callable[[], float]) -> bool:
+def no_longer_protected(attempt: RequestAttempt, wall: Callable[[], float]) -> bool:
     """True when an earlier try may have acted and nothing keeps a further one from acting again. `wall` gives the
     time in seconds since 1970; called on the event loop, whose clock it takes as well."""
-    if not trip.unclear or trip.first_sent is None:
+    if not attempt.unclear or attempt.first_sent is None:
         return False
-    row = OPERATIONS[trip.request.operation]
+    row = OPERATIONS[attempt.request.operation]
     if row.repeat is SafeToRepeat.BY_KEY and not row.harmless:
-        left, now = trip.first_left, asyncio.get_running_loop().time()
+        left, now = attempt.first_left, asyncio.get_running_loop().time()
         too_old = left is not None and now - left > KEY_HOLDS  # by a clock that nobody sets back
-        return too_old or not key_holds(trip.first_sent, wall())
-    return row.repeats(trip.request) is SafeToRepeat.NO
+        return too_old or not key_holds(attempt.first_sent, wall())
+    return row.repeats(attempt.request) is SafeToRepeat.NO

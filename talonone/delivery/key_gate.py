@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from beam_talonone.schemas.operations import OPERATIONS
-from beam_talonone.talonone.delivery.attempt import Trip, no_longer_protected
+from beam_talonone.talonone.delivery.attempt import RequestAttempt, no_longer_protected
 from beam_talonone.talonone.delivery.pause import pause
 from beam_talonone.talonone.delivery.refused_key import Evidence, Fault, Suspects
 from beam_talonone.talonone.delivery.retry_budget import backoff
@@ -61,74 +61,74 @@ class KeyGate:
         await pause(seconds, self._stopping)
         return True
 
-    def accepted(self, trip: Trip) -> None:
+    def accepted(self, attempt: RequestAttempt) -> None:
         """A request was accepted: only that ends the waiting for the key or the address."""
-        self.evidence.accepts(trip.api_key, trip.number, probe=trip.probe)
-        if not trip.probe and trip.api_key == self.api_key.number:
+        self.evidence.accepts(attempt.api_key, attempt.number, probe=attempt.probe)
+        if not attempt.probe and attempt.api_key == self.api_key.number:
             if self.refusal is not None:
                 self.evidence.put_right()
             self.refusal, self._refused = None, 0
         self._suspects.look()
 
-    async def judge(self, trip: Trip, answer: Answer) -> Answer | None:
+    async def judge(self, attempt: RequestAttempt, answer: Answer) -> Answer | None:
         """`answer` as it is to be taken, where it is about the request alone; None when that is to be tried again.
 
         Raises KeyRefused or WrongAddress when that is to blame and is not waited for.
         """
-        if not is_accused(trip.request, answer, first=not self.evidence.ever):
+        if not is_accused(attempt.request, answer, first=not self.evidence.ever):
             return answer
-        if answer.status in (401, 403) and await self._has_another_key(trip):
+        if answer.status in (401, 403) and await self._has_another_key(attempt):
             return None
         refused_at = answer.refused_at
         if refused_at is None:
-            refused_at = self.evidence.refuses(trip.api_key, trip.number, again=trip.confirmed)
+            refused_at = self.evidence.refuses(attempt.api_key, attempt.number, again=attempt.confirmed)
             self._suspects.look()
         if self.refusal is not None:
-            return self._close(trip, answer)
-        given_back = trip.takes_refusal and answer.verdict is Verdict.STOP
+            return self._close(attempt, answer)
+        given_back = attempt.takes_refusal and answer.verdict is Verdict.STOP
         if given_back and not self.evidence.too_many:
-            return replace(answer, refused_at=refused_at, api_key=trip.api_key)
-        fault = await self._suspects.fault(trip.api_key, refused_at)
+            return replace(answer, refused_at=refused_at, api_key=attempt.api_key)
+        fault = await self._suspects.fault(attempt.api_key, refused_at)
         if self._stopping.is_set():
             raise StopRun("stopped")
-        if fault is Fault.COMMON and not (answer.status in (401, 403) and await self._has_another_key(trip)):
-            return self._close(trip, answer)
+        if fault is Fault.COMMON and not (answer.status in (401, 403) and await self._has_another_key(attempt)):
+            return self._close(attempt, answer)
         if fault is not Fault.OWN:
-            return self._not_again(trip, answer)
+            return self._not_again(attempt, answer)
         if given_back:
-            return replace(answer, refused_at=refused_at, api_key=trip.api_key)
+            return replace(answer, refused_at=refused_at, api_key=attempt.api_key)
         if answer.verdict is not Verdict.STOP:
             return answer
-        if not trip.confirmed:
-            trip.confirmed = True
+        if not attempt.confirmed:
+            attempt.confirmed = True
             await pause(backoff(1, self._rng, REFUSED_FIRST_WAIT), self._stopping)
-            return self._not_again(trip, answer)
-        return own_fault(answer, unclear=trip.unclear, row=OPERATIONS[trip.request.operation])
+            return self._not_again(attempt, answer)
+        return own_fault(answer, unclear=attempt.unclear, row=OPERATIONS[attempt.request.operation])
 
-    def _close(self, trip: Trip, answer: Answer) -> Answer | None:
-        why = accusation(self.api, self.api_key, trip.request, answer, in_code=self.in_code)
-        return self.hold(why, trip, answer)
+    def _close(self, attempt: RequestAttempt, answer: Answer) -> Answer | None:
+        why = accusation(self.api, self.api_key, attempt.request, answer, in_code=self.in_code)
+        return self.hold(why, attempt, answer)
 
-    def hold(self, why: StopRun, trip: Trip, answer: Answer | None = None) -> Answer | None:
+    def hold(self, why: StopRun, attempt: RequestAttempt, answer: Answer | None = None) -> Answer | None:
         """Wait until the key or the address has been put right, or raise `why`."""
         if self.hold_on is None or not self.hold_on(why):
             raise why
         if self.refusal is None:
             self.evidence.forget()
-        self.refusal, self._refused_key, trip.confirmed = why, trip.api_key, False
-        return None if answer is None else self._not_again(trip, answer)
+        self.refusal, self._refused_key, attempt.confirmed = why, attempt.api_key, False
+        return None if answer is None else self._not_again(attempt, answer)
 
-    def _not_again(self, trip: Trip, answer: Answer) -> Answer | None:
+    def _not_again(self, attempt: RequestAttempt, answer: Answer) -> Answer | None:
         """None when the request may go again after `answer`; else what it ends with."""
-        trip.unclear = trip.unclear or answer.acted
-        return replace(answer, verdict=Verdict.UNKNOWN) if no_longer_protected(trip, self._wall) else None
+        attempt.unclear = attempt.unclear or answer.acted
+        return replace(answer, verdict=Verdict.UNKNOWN) if no_longer_protected(attempt, self._wall) else None
 
     def _need_not_wait(self, key: int) -> bool:
         return self.refusal is not None or self.api_key.number != key or self._stopping.is_set()
 
-    async def _has_another_key(self, trip: Trip) -> bool:
+    async def _has_another_key(self, attempt: RequestAttempt) -> bool:
         """Whether there is another API key now than the one that was refused: then all go on with that."""
-        if not await self.api_key.changed(trip.api_key):
+        if not await self.api_key.changed(attempt.api_key):
             return False
         self.evidence.use(self.api_key.number)
         if isinstance(self.refusal, KeyRefused) and self._refused_key < self.api_key.number:

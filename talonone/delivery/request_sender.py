@@ -7,7 +7,7 @@ from typing import Protocol
 from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.delivery.ambiguity import Found
-from beam_talonone.talonone.delivery.attempt import Trip
+from beam_talonone.talonone.delivery.attempt import RequestAttempt
 from beam_talonone.talonone.delivery.dispatcher import Ticket
 from beam_talonone.talonone.delivery.read_back import LOOKS
 from beam_talonone.talonone.delivery.sender import Sender
@@ -51,7 +51,7 @@ class SendOptions:
 
 
 @dataclass(slots=True)
-class Courier:
+class RequestSender:
     """Sends the requests of one part, or of one bulk, and counts them.
 
     `identities` are those of the records that travel, `step` names the part, `was_in_flight` is set on resume.
@@ -76,16 +76,18 @@ class Courier:
 
         With `takes_refusal`, one that may be about the API key is given back."""
         before = self.was_in_flight
-        trip = Trip(request, self._keys(request, self.step), self.ticket, self.started, withdrawn=self.withdrawn)
-        trip.takes_refusal = takes_refusal
+        attempt = RequestAttempt(
+            request, self._keys(request, self.step), self.ticket, self.started, withdrawn=self.withdrawn
+        )
+        attempt.takes_refusal = takes_refusal
         if request.operation in LOOKS:
-            trip.look = lambda: self.look(request)
+            attempt.look = lambda: self.look(request)
         if before is not None:
-            trip.generation, trip.first_sent, trip.unclear = before.generation, before.first_sent, True
+            attempt.generation, attempt.first_sent, attempt.unclear = before.generation, before.first_sent, True
         try:
-            return await self._answer(trip)
+            return await self._answer(attempt)
         finally:
-            self.first_sent, self.generation = trip.first_sent, trip.generation
+            self.first_sent, self.generation = attempt.first_sent, attempt.generation
 
     async def send_step(self, request: Request, name: str, identities: list[bytes] | None = None) -> Answer:
         """Send a further request of the same part, under a key of its own."""
@@ -93,22 +95,22 @@ class Courier:
 
     async def try_step(self, request: Request, name: str, identities: list[bytes]) -> Answer:
         """As send_step; but a refusal that may be about the API key is given back, for `settle` to judge."""
-        trip = self._step(request, name, identities)
-        trip.takes_refusal = True
-        return await self._answer(trip)
+        attempt = self._step(request, name, identities)
+        attempt.takes_refusal = True
+        return await self._answer(attempt)
 
     async def settle(self, request: Request, name: str, identities: list[bytes], refusal: Answer) -> Answer:
         """The final answer to a step that was refused: by that refusal, or by what it meets when it goes again."""
-        trip = self._step(request, name, identities)
-        trip.refused, trip.api_key, trip.confirmed = refusal, refusal.api_key, refusal.confirmed
-        return await self._answer(trip)
+        attempt = self._step(request, name, identities)
+        attempt.refused, attempt.api_key, attempt.confirmed = refusal, refusal.api_key, refusal.confirmed
+        return await self._answer(attempt)
 
-    def _step(self, request: Request, name: str, identities: list[bytes] | None) -> Trip:
-        return Trip(request, self._keys(request, f"{self.step}/{name}", identities), self.ticket, _quiet)
+    def _step(self, request: Request, name: str, identities: list[bytes] | None) -> RequestAttempt:
+        return RequestAttempt(request, self._keys(request, f"{self.step}/{name}", identities), self.ticket, _quiet)
 
     async def read(self, request: Request) -> Answer:
         """Send a request that reads."""
-        return await self._answer(Trip(request, None, self.ticket, _quiet))
+        return await self._answer(RequestAttempt(request, None, self.ticket, _quiet))
 
     async def look(self, request: Request) -> Found:
         """Read back whether `request` shows in what the API has."""
@@ -120,11 +122,11 @@ class Courier:
         before = self.was_in_flight
         return before is None or key_holds(before.first_sent, self.sender.wall())
 
-    async def _answer(self, trip: Trip) -> Answer:
+    async def _answer(self, attempt: RequestAttempt) -> Answer:
         try:
-            return await self.sender.final_answer(trip)
+            return await self.sender.final_answer(attempt)
         finally:
-            self.attempts += trip.tries
+            self.attempts += attempt.tries
 
     def _keys(
         self, request: Request, step: str, identities: list[bytes] | None = None

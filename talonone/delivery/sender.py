@@ -14,7 +14,7 @@ from beam_talonone.talonone import hooks
 from beam_talonone.talonone.delivery.ambiguity import judged
 from beam_talonone.talonone.delivery.attempt import (
     FRESH_KEY_AFTER,
-    Trip,
+    RequestAttempt,
     maybe_fresh_key,
     no_longer_protected,
     tell_sent,
@@ -89,98 +89,98 @@ class Sender:
         )  # fmt: skip
         self._careful = asyncio.Lock()
         self._under_way = 0
-        """Trips that have no final answer yet."""
+        """Attempts that have no final answer yet."""
 
-    async def final_answer(self, trip: Trip) -> Answer:
-        """The answer to `trip` that no repeat would change.
+    async def final_answer(self, attempt: RequestAttempt) -> Answer:
+        """The answer to `attempt` that no repeat would change.
 
         Raises StopRun when the run cannot go on: key refused, address wrong, API unreachable for too long.
         """
         self._under_way += 1
         try:
-            return await self._final_answer(trip)
+            return await self._final_answer(attempt)
         finally:
             self._under_way -= 1
 
-    async def _final_answer(self, trip: Trip) -> Answer:
-        patience = Patience(id(trip))
-        row = OPERATIONS[trip.request.operation]
-        unsafe = not row.is_read and row.repeats(trip.request) is SafeToRepeat.NO
-        trip.protected = not no_longer_protected(trip, self.wall)
+    async def _final_answer(self, attempt: RequestAttempt) -> Answer:
+        patience = Patience(id(attempt))
+        row = OPERATIONS[attempt.request.operation]
+        unsafe = not row.is_read and row.repeats(attempt.request) is SafeToRepeat.NO
+        attempt.protected = not no_longer_protected(attempt, self.wall)
         while True:
             try:
-                tried, trip.refused = trip.refused or await self._next_try(trip, unsafe), None
+                tried, attempt.refused = attempt.refused or await self._next_try(attempt, unsafe), None
                 if tried.status in row.says:
-                    tried = await judged(row, tried, unclear=trip.unclear, look=trip.look)
-                judgement = await self.gate.judge(trip, tried)
+                    tried = await judged(row, tried, unclear=attempt.unclear, look=attempt.look)
+                judgement = await self.gate.judge(attempt, tried)
             except WrongAddress as why:
-                self.gate.hold(why, trip)
+                self.gate.hold(why, attempt)
                 continue
             except _Expired:
                 waited = "an earlier try may have acted, and its key expired before this one could leave"
-                return Answer(None, Verdict.UNKNOWN, None, waited, unclear_before=True, tries=trip.tries)
+                return Answer(None, Verdict.UNKNOWN, None, waited, unclear_before=True, tries=attempt.tries)
             if judgement is None:
                 continue
             answer = judgement
             if answer.verdict is Verdict.STOP:
-                return replace(answer, tries=trip.tries)
+                return replace(answer, tries=attempt.tries)
             now = asyncio.get_running_loop().time()
             if answer.verdict is not Verdict.RETRY:
                 self.health.works(now)
-                if trip.tries == 1 and not trip.unclear:
+                if attempt.tries == 1 and not attempt.unclear:
                     return answer
-                return replace(answer, unclear_before=trip.unclear, tries=trip.tries)
-            trip.unclear = trip.unclear or answer.acted
+                return replace(answer, unclear_before=attempt.unclear, tries=attempt.tries)
+            attempt.unclear = attempt.unclear or answer.acted
             reachable = answer.status is not None and answer.status not in GATEWAY
             its_own = patience.failed(now, self.health, reachable=reachable)
             if answer.slows:
                 self.pacer.slow_down(now)
                 self._pause_all(now, answer)
             if patience.exhausted:
-                self.health.gave_up_on(id(trip))
+                self.health.gave_up_on(id(attempt))
                 return replace(
-                    answer, verdict=Verdict.REFUSED, reason=Reason.RETRIES_EXHAUSTED, unclear_before=trip.unclear,
-                    tries=trip.tries, message=f"{answer.message} ({trip.tries} tries)",
+                    answer, verdict=Verdict.REFUSED, reason=Reason.RETRIES_EXHAUSTED, unclear_before=attempt.unclear,
+                    tries=attempt.tries, message=f"{answer.message} ({attempt.tries} tries)",
                 )  # fmt: skip
             if not its_own:
                 self.outages.check(now, answer)
-            if not no_longer_protected(trip, self.wall):
-                maybe_fresh_key(trip, answer)
-                await self._wait_out(self._wait(trip, answer), answer, its_own)
-            if no_longer_protected(trip, self.wall):
+            if not no_longer_protected(attempt, self.wall):
+                maybe_fresh_key(attempt, answer)
+                await self._wait_out(self._wait(attempt, answer), answer, its_own)
+            if no_longer_protected(attempt, self.wall):
                 if not unsafe:  # one try of it tells as much of the API as of itself
-                    self.health.gave_up_on(id(trip))
-                return replace(answer, verdict=Verdict.UNKNOWN, unclear_before=True, tries=trip.tries)
+                    self.health.gave_up_on(id(attempt))
+                return replace(answer, verdict=Verdict.UNKNOWN, unclear_before=True, tries=attempt.tries)
 
-    async def _next_try(self, trip: Trip, unsafe: bool) -> Answer:
+    async def _next_try(self, attempt: RequestAttempt, unsafe: bool) -> Answer:
         """While the API refuses all we send, one request goes at a time, and later and later."""
         while True:
             if self.gate.refusal is None:
-                await self._leave(trip.ticket)
+                await self._leave(attempt.ticket)
             if self.gate.refusal is None:  # leave may have been long in coming
-                return await (self._try_carefully(trip) if unsafe else self._try(trip))
-            self._give_back(trip.ticket)
+                return await (self._try_carefully(attempt) if unsafe else self._try(attempt))
+            self._give_back(attempt.ticket)
             async with self.gate.turn:
                 if await self.gate.is_still_closed():
-                    return await self._try(trip)
+                    return await self._try(attempt)
 
-    async def _try_carefully(self, trip: Trip) -> Answer:
+    async def _try_carefully(self, attempt: RequestAttempt) -> Answer:
         """A try of what must not go twice. While the API fails for all, one goes at a time, and later and later: each
         may end in an outcome that nobody knows, and an outage must not cost one for each record."""
         while True:
             if self.health.failing_since is not None:
-                self._give_back(trip.ticket)  # whoever waits here must not keep the others from trying
+                self._give_back(attempt.ticket)  # whoever waits here must not keep the others from trying
                 async with self._careful:
                     down = self.health.down_for(asyncio.get_running_loop().time())
                     if down > 0.0:
-                        return await self._try_late(trip, down)
-            await self._leave(trip.ticket)
+                        return await self._try_late(attempt, down)
+            await self._leave(attempt.ticket)
             if self.health.failing_since is None:  # leave may have been long in coming
-                return await self._try(trip)
+                return await self._try(attempt)
 
-    async def _try_late(self, trip: Trip, down: float) -> Answer:
+    async def _try_late(self, attempt: RequestAttempt, down: float) -> Answer:
         await pause(min(LONGEST_WAIT, max(FIRST_WAIT, down)) * self.rng.uniform(0.5, 1.0), self.stopping)
-        answer = await self._try(trip)
+        answer = await self._try(attempt)
         if answer.verdict is not Verdict.RETRY:
             self.health.works(asyncio.get_running_loop().time())
         return answer
@@ -200,27 +200,27 @@ class Sender:
             ticket.has_leave = False
             self.departures.release()
 
-    async def _try(self, trip: Trip) -> Answer:
-        ticket = trip.ticket
+    async def _try(self, attempt: RequestAttempt) -> Answer:
+        ticket = attempt.ticket
         await self._leave(ticket)
         if self.stopping.is_set():
             raise StopRun("stopped")
-        if trip.protected and no_longer_protected(trip, self.wall):
+        if attempt.protected and no_longer_protected(attempt, self.wall):
             raise _Expired
-        trip.tries += 1
-        if trip.first_sent is None:
-            trip.first_sent = self.wall()
-        if trip.first_left is None:
-            trip.first_left = asyncio.get_running_loop().time()
-        if not trip.noted or trip.conflicts == FRESH_KEY_AFTER:
-            trip.started(trip.generation, self.wall())
-            trip.noted = True
+        attempt.tries += 1
+        if attempt.first_sent is None:
+            attempt.first_sent = self.wall()
+        if attempt.first_left is None:
+            attempt.first_left = asyncio.get_running_loop().time()
+        if not attempt.noted or attempt.conflicts == FRESH_KEY_AFTER:
+            attempt.started(attempt.generation, self.wall())
+            attempt.noted = True
         began = time.perf_counter()
-        row = OPERATIONS[trip.request.operation]
+        row = OPERATIONS[attempt.request.operation]
         failed: TransportFailure | None = None
-        trip.api_key, trip.number = self.gate.api_key.number, self.gate.evidence.leaves()
+        attempt.api_key, attempt.number = self.gate.api_key.number, self.gate.evidence.leaves()
         try:
-            reply = await self.send(trip.request, trip.key(trip.generation) if trip.key else None)
+            reply = await self.send(attempt.request, attempt.key(attempt.generation) if attempt.key else None)
             answer = classify(row, reply.status, reply.body, reply.retry_after, datetime.now(UTC))
             if reply.unreadable is not None:
                 answer = with_unreadable_body(row, answer, reply.unreadable)
@@ -231,14 +231,14 @@ class Sender:
             ticket.has_leave = False
             self.departures.release()
         ms = (time.perf_counter() - began) * 1000
-        self.stats.tried(row.name, answer.status, ms, retry=trip.tries > 1)
+        self.stats.tried(row.name, answer.status, ms, retry=attempt.tries > 1)
         if hooks.wanted():
-            tell_sent(trip, answer.status, failed, self.wall() - ms / 1000, ms / 1000)
+            tell_sent(attempt, answer.status, failed, self.wall() - ms / 1000, ms / 1000)
         if proves_the_key(row, answer):
-            self.gate.accepted(trip)
-        if not (answer.acted or trip.unclear) and answer.verdict in (Verdict.RETRY, Verdict.STOP):
-            trip.withdrawn()
-            trip.noted = False
+            self.gate.accepted(attempt)
+        if not (answer.acted or attempt.unclear) and answer.verdict in (Verdict.RETRY, Verdict.STOP):
+            attempt.withdrawn()
+            attempt.noted = False
         if failed is not None:
             self.outages.check_address(failed)
         return answer
@@ -253,8 +253,8 @@ class Sender:
             say(log, logging.WARNING, what, status=answer.status)
         self.pacer.hold(now + seconds)
 
-    def _wait(self, trip: Trip, answer: Answer) -> float:
-        wait = backoff(trip.tries, self.rng)
+    def _wait(self, attempt: RequestAttempt, answer: Answer) -> float:
+        wait = backoff(attempt.tries, self.rng)
         if answer.retry_after is None:
             return wait
         return min(answer.retry_after, LONGEST_RETRY_AFTER) + self.rng.uniform(0.0, 0.25)
@@ -273,14 +273,14 @@ class Sender:
 
     async def _reads(self) -> bool | None:
         """Whether the key and the address are good for reading what is not there; None when the API fails."""
-        trip = Trip(
+        attempt = RequestAttempt(
             get_customer_session(PROBE), None, Ticket(-1, (), _never), lambda generation, at: None, probe=True
         )
-        answer = await self._try(trip)
-        if is_accused(trip.request, answer, first=True):
+        answer = await self._try(attempt)
+        if is_accused(attempt.request, answer, first=True):
             return False
         if answer.verdict is not Verdict.RETRY:
-            self.gate.accepted(trip)
+            self.gate.accepted(attempt)
             return True
         now = asyncio.get_running_loop().time()
         self.health.fails(now, id(self), reachable=False)

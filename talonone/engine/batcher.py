@@ -6,7 +6,7 @@ from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.reasons import Reason, Skip
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.delivery.dispatcher import Dispatcher, Ticket
-from beam_talonone.talonone.delivery.request_sender import Courier, InFlight
+from beam_talonone.talonone.delivery.request_sender import InFlight, RequestSender
 from beam_talonone.talonone.delivery.sender import Sender
 from beam_talonone.talonone.engine.bulk import (
     Entry,
@@ -92,12 +92,12 @@ class Intake:
             return False
 
         async def run(ticket: Ticket) -> None:
-            courier = Courier(
+            request_sender = RequestSender(
                 self._sender, ticket, [job.work.identity], f"{index}:{part.request.operation}", job.options,
                 lambda generation, at: job.recorder.started(job.number, index, generation, at),
                 job.in_flight.get(index), lambda: job.recorder.withdrawn(job.number, index),
             )  # fmt: skip
-            job.part_done(index, await carry_out(courier, job.work, part, known))
+            job.part_done(index, await carry_out(request_sender, job.work, part, known))
 
         operation, work = part.request.operation, job.work
         self._dispatcher.submit(Ticket(job.number, held, run, nothing_to_send, operation, work.kind, work.id))
@@ -166,7 +166,7 @@ class Bulk:
         self._operation = _part(self._members[0]).request.operation
         self._effects = first.options.effects
         listed = [(job.number, index) for job, index in self._members]
-        self._courier = Courier(
+        self._request_sender = RequestSender(
             sender, ticket, _identities(self._members), f"bulk:{self._operation}", first.options,
             lambda generation, at: first.recorder.packed(listed, generation, at), before,
         )  # fmt: skip
@@ -184,7 +184,7 @@ class Bulk:
         for number, (entry, refused_or_not) in enumerate(zip(self._entries, answers, strict=True)):
             answer = refused_or_not
             if answer.verdict is Verdict.STOP:
-                answer = await self._courier.settle(*self._part_of([number]), answer)
+                answer = await self._request_sender.settle(*self._part_of([number]), answer)
                 self._tries[number] += answer.tries
             if answer.ok or len(entry.members) == 1:
                 self._tell(entry.members, answer, self._tries[number])
@@ -194,9 +194,9 @@ class Bulk:
     async def _send(self, numbers: list[int]) -> Answer:
         request, name, identities = self._part_of(numbers)
         if len(numbers) == len(self._entries):
-            answer = await self._courier.send(request, takes_refusal=len(numbers) > 1)
+            answer = await self._request_sender.send(request, takes_refusal=len(numbers) > 1)
         else:
-            answer = await self._courier.try_step(request, name, identities)
+            answer = await self._request_sender.try_step(request, name, identities)
         for number in numbers:
             self._tries[number] += answer.tries
         return answer
@@ -214,7 +214,7 @@ class Bulk:
             self._tell([member], answer, tries + answer.tries)
 
     async def _alone(self, request: Request, member: Member) -> Answer:
-        return await self._courier.send_step(request, "alone", _identities([member]))
+        return await self._request_sender.send_step(request, "alone", _identities([member]))
 
     def _tell(self, members: list[Member], answer: Answer, tries: int) -> None:
         for job, index in members:

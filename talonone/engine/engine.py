@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import uvloop
 
 from beam_talonone.schemas.request import Request
-from beam_talonone.talonone.delivery.attempt import Trip
+from beam_talonone.talonone.delivery.attempt import RequestAttempt
 from beam_talonone.talonone.delivery.dispatcher import Departures, Dispatcher, Ticket
 from beam_talonone.talonone.delivery.refused_key import Evidence
 from beam_talonone.talonone.delivery.request_sender import InFlight
@@ -267,9 +267,9 @@ class Engine:
     async def _read(self, request: Request, helping: bool) -> Answer:
         ticket = Ticket(-1, (), _not_dispatched)
         try:
-            trip = Trip(request, None, ticket, lambda generation, at: None)
-            trip.takes_refusal = helping
-            return await self._sender.final_answer(trip)
+            attempt = RequestAttempt(request, None, ticket, lambda generation, at: None)
+            attempt.takes_refusal = helping
+            return await self._sender.final_answer(attempt)
         finally:
             if ticket.has_leave:
                 self._departures.release()

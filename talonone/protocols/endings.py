@@ -6,28 +6,28 @@ from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.request import Request
-from beam_talonone.talonone.delivery.request_sender import Courier
+from beam_talonone.talonone.delivery.request_sender import RequestSender
 from beam_talonone.talonone.http.responses import Answer, Verdict
 from beam_talonone.talonone.requests.outcome import End, Outcome, applied, refused, response_of
 from beam_talonone.talonone.requests.work import Part
 
 
-def settled(courier: Courier, part: Part, answer: Answer) -> Outcome:
+def settled(sender: RequestSender, part: Part, answer: Answer) -> Outcome:
     """The outcome of a part that `answer` ends."""
-    return settled_as(courier, part, answer, part.request.operation)
+    return settled_as(sender, part, answer, part.request.operation)
 
 
-def settled_as(courier: Courier, part: Part, answer: Answer, operation: str) -> Outcome:
+def settled_as(sender: RequestSender, part: Part, answer: Answer, operation: str) -> Outcome:
     """As `settled`, where `operation` and not the part's own was answered."""
     if answer.ok:
         if answer.already:
             return Outcome(End.ALREADY_APPLIED, operation=operation, status=answer.status)
-        outcome = applied(operation, answer, 0, effects=courier.options.effects)
-        if courier.options.effects and _asks_for_content(part.request):
+        outcome = applied(operation, answer, 0, effects=sender.options.effects)
+        if sender.options.effects and _asks_for_content(part.request):
             return msgspec.structs.replace(outcome, response=response_of(answer))
         return outcome
     if answer.verdict is Verdict.UNKNOWN:
-        return msgspec.structs.replace(unknown(courier, part, answer.message), status=answer.status)
+        return msgspec.structs.replace(unknown(sender, part, answer.message), status=answer.status)
     return refused(operation, answer, 0)
 
 
@@ -36,9 +36,9 @@ def already(part: Part) -> Outcome:
     return Outcome(End.ALREADY_APPLIED, operation=part.request.operation, status=200)
 
 
-def unknown(courier: Courier, part: Part, detail: str) -> Outcome:
+def unknown(sender: RequestSender, part: Part, detail: str) -> Outcome:
     """The outcome of a part that may have acted; `detail` says why nobody can tell."""
-    first = courier.first_sent or (courier.was_in_flight.first_sent if courier.was_in_flight else None)
+    first = sender.first_sent or (sender.was_in_flight.first_sent if sender.was_in_flight else None)
     bulk, pointer = OPERATIONS[part.request.operation].bulk, None
     if bulk is not None and part.holds is not None:  # one of several requests: say which
         last = part.first + part.entries - 1

@@ -7,7 +7,7 @@ from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.request import Request
-from beam_talonone.talonone.delivery.request_sender import Courier, Lines
+from beam_talonone.talonone.delivery.request_sender import Lines, RequestSender
 from beam_talonone.talonone.http.responses import Answer
 from beam_talonone.talonone.protocols.paging import BadPage, Paged, read_pages
 from beam_talonone.talonone.requests.outcome import End, Outcome, refused
@@ -40,7 +40,7 @@ class SpooledRows:
         self._file.close()
 
 
-async def look_up(courier: Courier, request: Request, given: bytes, lines: Lines) -> Outcome:
+async def look_up(sender: RequestSender, request: Request, given: bytes, lines: Lines) -> Outcome:
     """Read `request`, all its pages, and put the line of it: `given` (a JSON object), and status, pages, response.
 
     A 404 is an answer; what else the API refuses is a dead letter.
@@ -49,9 +49,9 @@ async def look_up(courier: Courier, request: Request, given: bytes, lines: Lines
     rows = SpooledRows()
     try:
         if paging is None:
-            paged = Paged(await courier.read(request), 1, {})
+            paged = Paged(await sender.read(request), 1, {})
         else:
-            paged = await read_pages(request, paging, courier.read, rows)
+            paged = await read_pages(request, paging, sender.read, rows)
         answer = paged.answer
         if not answer.ok and answer.status != 404:
             return refused(request.operation, answer, 0)

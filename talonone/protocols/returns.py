@@ -6,7 +6,7 @@ from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.compare.equality import was_returned
 from beam_talonone.talonone.compare.repeated_returns import Repeat
-from beam_talonone.talonone.delivery.request_sender import Courier
+from beam_talonone.talonone.delivery.request_sender import RequestSender
 from beam_talonone.talonone.protocols.endings import already, settled, unknown
 from beam_talonone.talonone.protocols.known import Known
 from beam_talonone.talonone.protocols.session_reads import CannotRead, read_session
@@ -14,33 +14,33 @@ from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.work import Part, Work
 
 
-async def returned(courier: Courier, work: Work, part: Part, known: Known) -> Outcome:
+async def returned(sender: RequestSender, work: Work, part: Part, known: Known) -> Outcome:
     """Return items, never twice: what may have been returned already is looked up in the session."""
     items = jsonio.loads(part.request.body or b"{}")["return"]["returnedCartItems"]
-    if courier.was_in_flight is not None:
-        shown = await _shows(courier, work, items, known)
+    if sender.was_in_flight is not None:
+        shown = await _shows(sender, work, items, known)
         if shown:
             return already(part)
-        if shown is None and not courier.still_protected():
-            return unknown(courier, part, "in flight when a run ended, and the session does not tell")
-    elif courier.options.look_first and not (known.session_closed and work.profiles):
-        early = await _too_early(courier, work, part, known)
+        if shown is None and not sender.still_protected():
+            return unknown(sender, part, "in flight when a run ended, and the session does not tell")
+    elif sender.options.look_first and not (known.session_closed and work.profiles):
+        early = await _too_early(sender, work, part, known)
         if early is not None:
             return early
     if known.repeat is not None:
-        if courier.was_in_flight is None and await _is_repeated(courier, work, items, known, known.repeat):
+        if sender.was_in_flight is None and await _is_repeated(sender, work, items, known, known.repeat):
             return already(part)
         known.repeat.cart = None  # it is about to change
-    answer = await courier.send(part.request)
-    if answer.unclear_before and not answer.ok and await _shows(courier, work, items, known):
+    answer = await sender.send(part.request)
+    if answer.unclear_before and not answer.ok and await _shows(sender, work, items, known):
         return already(part)
-    return settled(courier, part, answer)
+    return settled(sender, part, answer)
 
 
-async def _too_early(courier: Courier, work: Work, part: Part, known: Known) -> Outcome | None:
+async def _too_early(sender: RequestSender, work: Work, part: Part, known: Known) -> Outcome | None:
     """The outcome of a return whose order the API does not have, or has not closed. It was not sent: the API would
     store its refusal, and give it again when the order has come."""
-    found = await read_session(courier, work.sessions[0])
+    found = await read_session(sender, work.sessions[0])
     operation = part.request.operation
     if found is None:
         reason = Reason.ORDER_DEAD_LETTERED if known.order_dead else Reason.NOT_FOUND
@@ -58,8 +58,8 @@ async def _too_early(courier: Courier, work: Work, part: Part, known: Known) -> 
     return Outcome(End.DEAD, reason.value, detail, operation=operation, premature=True)
 
 
-async def _shows(courier: Courier, work: Work, items: list[dict[str, Any]], known: Known) -> bool | None:
-    found = await read_session(courier, work.sessions[0])
+async def _shows(sender: RequestSender, work: Work, items: list[dict[str, Any]], known: Known) -> bool | None:
+    found = await read_session(sender, work.sessions[0])
     try:
         return False if found is None else was_returned(items, known.returned, found)
     except (TypeError, KeyError, AttributeError) as error:
@@ -67,13 +67,13 @@ async def _shows(courier: Courier, work: Work, items: list[dict[str, Any]], know
 
 
 async def _is_repeated(
-    courier: Courier, work: Work, items: list[dict[str, Any]], known: Known, repeat: Repeat
+    sender: RequestSender, work: Work, items: list[dict[str, Any]], known: Known, repeat: Repeat
 ) -> bool:
     """Whether the session shows the return from before this job: its key may have expired, and it must not go twice.
     The session is read once, and again after each return that was sent."""
     try:
         if repeat.cart is None:
-            found = await read_session(courier, work.sessions[0])
+            found = await read_session(sender, work.sessions[0])
             if found is None:
                 return False
             repeat.read(found)

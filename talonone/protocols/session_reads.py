@@ -4,7 +4,7 @@ from typing import Any
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.operations import get_customer_session
-from beam_talonone.talonone.delivery.request_sender import Courier
+from beam_talonone.talonone.delivery.request_sender import RequestSender
 from beam_talonone.talonone.http.responses import Answer, Verdict
 
 TRIES = 3
@@ -22,13 +22,13 @@ class CannotRead(Exception):
         self.answer = answer
 
 
-async def read_session(courier: Courier, session_id: str) -> dict[str, Any] | None:
+async def read_session(sender: RequestSender, session_id: str) -> dict[str, Any] | None:
     """The session as the API has it (`customerSession` of the answer), or None when it has none.
 
     Raises CannotRead when the API fails for it without an end, StopRun as sending does.
     """
     for tries_left in reversed(range(TRIES)):
-        answer = await courier.read(get_customer_session(session_id))
+        answer = await sender.read(get_customer_session(session_id))
         if not answer.ok:
             break
         try:

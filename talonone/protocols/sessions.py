@@ -9,7 +9,7 @@ from beam_talonone.schemas.operations import reopen_customer_session
 from beam_talonone.schemas.reasons import Reason, Skip
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.compare.equality import same_content, same_state
-from beam_talonone.talonone.delivery.request_sender import Courier
+from beam_talonone.talonone.delivery.request_sender import RequestSender
 from beam_talonone.talonone.http.responses import Answer, Verdict
 from beam_talonone.talonone.protocols.endings import already, settled, settled_as, unknown
 from beam_talonone.talonone.protocols.known import Known
@@ -18,19 +18,19 @@ from beam_talonone.talonone.requests.outcome import Outcome, refused, skipped
 from beam_talonone.talonone.requests.work import Part, Work
 
 
-async def order(courier: Courier, work: Work, part: Part, known: Known) -> Outcome:
+async def order(sender: RequestSender, work: Work, part: Part, known: Known) -> Outcome:
     """Update a session, knowing its states: cancelled alone, closed already, edited after closing."""
     lone_cancel = work.status == "cancelled" and not known.session_sent
-    if courier.was_in_flight is not None or lone_cancel:
-        found = await read_session(courier, work.id)
+    if sender.was_in_flight is not None or lone_cancel:
+        found = await read_session(sender, work.id)
         if found is None and lone_cancel:
             return skipped(Skip.NOTHING_TO_CANCEL, part.request.operation)
-        if courier.was_in_flight is not None and _is_done(_wanted(part), found):
+        if sender.was_in_flight is not None and _is_done(_wanted(part), found):
             return already(part)
-    answer = await courier.send(part.request)
+    answer = await sender.send(part.request)
     if answer.verdict is Verdict.UNKNOWN or _may_be_a_state(answer):
-        return await _by_state(courier, work, part, answer, _wanted(part))
-    return settled(courier, part, answer)
+        return await _by_state(sender, work, part, answer, _wanted(part))
+    return settled(sender, part, answer)
 
 
 def _wanted(part: Part) -> dict[str, Any]:
@@ -51,9 +51,9 @@ def _may_be_a_state(answer: Answer) -> bool:
     return answer.status == 400 and answer.reason is Reason.REFUSED
 
 
-async def _by_state(courier: Courier, work: Work, part: Part, answer: Answer, wanted: dict[str, Any]) -> Outcome:
+async def _by_state(sender: RequestSender, work: Work, part: Part, answer: Answer, wanted: dict[str, Any]) -> Outcome:
     try:
-        found = await read_session(courier, work.id)
+        found = await read_session(sender, work.id)
     except CannotRead:
         if answer.unclear_before or answer.verdict is Verdict.UNKNOWN:
             raise
@@ -62,52 +62,52 @@ async def _by_state(courier: Courier, work: Work, part: Part, answer: Answer, wa
     if answer.unclear_before and _is_done(wanted, found):
         return already(part)
     if answer.verdict is Verdict.UNKNOWN:
-        return unknown(courier, part, f"the session is {state or 'not there'}, not what was sent")
-    reopens = courier.options.edit_closed == "reopen" and not courier.options.dry
+        return unknown(sender, part, f"the session is {state or 'not there'}, not what was sent")
+    reopens = sender.options.edit_closed == "reopen" and not sender.options.dry
     if state == "closed" and found is not None:
         if wanted["state"] == "closed" and same_content(wanted, found):
             return already(part)
         if reopens:
-            return await _reopen_and_edit(courier, work, part, wanted)
+            return await _reopen_and_edit(sender, work, part, wanted)
         return refused(part.request.operation, answer, 0, Reason.SESSION_CLOSED)
     if state in ("partially_returned", "cancelled") and found is not None:
         if _is_done(wanted, found) or same_content(wanted, found):  # an export that is sent again
             return already(part)
         return refused(part.request.operation, answer, 0, Reason.SESSION_FINAL)
-    if state == "open" and reopens and courier.was_in_flight is not None:
+    if state == "open" and reopens and sender.was_in_flight is not None:
         # an earlier run died between reopening and closing: the refusal is the stored one of before
-        return await _edit_open(courier, work, part, wanted)
+        return await _edit_open(sender, work, part, wanted)
     return refused(part.request.operation, answer, 0)
 
 
-async def _reopen_and_edit(courier: Courier, work: Work, part: Part, wanted: dict[str, Any]) -> Outcome:
-    reopened = await courier.send_step(reopen_customer_session(work.id), "reopen")
-    if not await _led_to(courier, work, reopened, {"state": "open"}):
-        return settled_as(courier, part, reopened, "reopen_customer_session")
-    return await _edit_open(courier, work, part, wanted)
+async def _reopen_and_edit(sender: RequestSender, work: Work, part: Part, wanted: dict[str, Any]) -> Outcome:
+    reopened = await sender.send_step(reopen_customer_session(work.id), "reopen")
+    if not await _led_to(sender, work, reopened, {"state": "open"}):
+        return settled_as(sender, part, reopened, "reopen_customer_session")
+    return await _edit_open(sender, work, part, wanted)
 
 
-async def _led_to(courier: Courier, work: Work, answer: Answer, wanted: dict[str, Any]) -> bool:
+async def _led_to(sender: RequestSender, work: Work, answer: Answer, wanted: dict[str, Any]) -> bool:
     """True when a step succeeded: also one that was refused because an earlier, unclear try of it had acted."""
-    return answer.ok or (answer.unclear_before and _is_done(wanted, await read_session(courier, work.id)))
+    return answer.ok or (answer.unclear_before and _is_done(wanted, await read_session(sender, work.id)))
 
 
-async def _edit_open(courier: Courier, work: Work, part: Part, wanted: dict[str, Any]) -> Outcome:
+async def _edit_open(sender: RequestSender, work: Work, part: Part, wanted: dict[str, Any]) -> Outcome:
     """Update the reopened session and close it again; a refused edit leaves it closed as it was before."""
-    edited = await courier.send_step(_with_session(part.request, {**wanted, "state": "open"}), "edit")
+    edited = await sender.send_step(_with_session(part.request, {**wanted, "state": "open"}), "edit")
     if not edited.ok:
         before = {"state": "closed"}
-        closed = await courier.send_step(_with_session(part.request, before), "restore")
-        outcome = settled(courier, part, edited)
-        return outcome if await _led_to(courier, work, closed, before) else _left_open(outcome, closed)
+        closed = await sender.send_step(_with_session(part.request, before), "restore")
+        outcome = settled(sender, part, edited)
+        return outcome if await _led_to(sender, work, closed, before) else _left_open(outcome, closed)
     if wanted["state"] == "open":
-        return settled(courier, part, edited)
-    closed = await courier.send_step(part.request, "close")
+        return settled(sender, part, edited)
+    closed = await sender.send_step(part.request, "close")
     if closed.ok:
-        return settled(courier, part, closed)
-    if await _led_to(courier, work, closed, wanted):
+        return settled(sender, part, closed)
+    if await _led_to(sender, work, closed, wanted):
         return already(part)
-    return _left_open(settled(courier, part, closed), closed)
+    return _left_open(settled(sender, part, closed), closed)
 
 
 def _left_open(outcome: Outcome, closed: Answer) -> Outcome:

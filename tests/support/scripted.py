@@ -3,7 +3,7 @@
 import asyncio
 
 from beam_talonone.schemas import jsonio
-from beam_talonone.talonone.delivery.request_sender import Courier, SendOptions
+from beam_talonone.talonone.delivery.request_sender import RequestSender, SendOptions
 from beam_talonone.talonone.http.send import Broken, Reply
 from support.fakeloop import START, run
 from support.sender_fixture import way
@@ -38,11 +38,11 @@ def sent(request, *script, found=None, noted=None):
 
     async def main():
         async with way(api) as w:
-            courier = Courier(
+            sender = RequestSender(
                 w.sender, w.ticket(), [b"x"], "0:x", SendOptions(),
                 lambda generation, at: said.append("started"), withdrawn=lambda: said.append("withdrawn"),
             )  # fmt: skip
-            return await courier.send(request)
+            return await sender.send(request)
 
     return run(main()), api
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from beam_talonone.schemas.request import Request
-from beam_talonone.talonone.delivery.attempt import Trip
+from beam_talonone.talonone.delivery.attempt import RequestAttempt
 from beam_talonone.talonone.delivery.dispatcher import Departures, Dispatcher, Ticket
 from beam_talonone.talonone.delivery.sender import Sender
 from beam_talonone.talonone.http.send import Reply
@@ -39,9 +39,11 @@ class Way:
 
         return Ticket(number, (), nothing)
 
-    def trip(self, request: Request, number: int = 1, started: list[tuple[int, float]] | None = None) -> Trip:
+    def attempt(
+        self, request: Request, number: int = 1, started: list[tuple[int, float]] | None = None
+    ) -> RequestAttempt:
         told = [] if started is None else started
-        return Trip(
+        return RequestAttempt(
             request,
             lambda generation: f"{number}#{generation}",
             self.ticket(number),

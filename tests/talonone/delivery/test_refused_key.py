@@ -61,7 +61,7 @@ def sent(api, words, *, hold_on=None, every=0.0, earlier=False, until=None, **se
             async def one(number, word):
                 await asyncio.sleep(number * every)
                 request = word if not isinstance(word, str) else event(word)
-                return await w.sender.final_answer(w.trip(request, number))
+                return await w.sender.final_answer(w.attempt(request, number))
 
             async def look():
                 while True:
@@ -143,7 +143,7 @@ def test_a_key_that_is_revoked_meanwhile_stops_the_run_and_harms_no_request(left
         async with way(api, concurrency=concurrency) as w:
 
             async def one(number):
-                ended.append(await w.sender.final_answer(w.trip(event("good"), number)))
+                ended.append(await w.sender.final_answer(w.attempt(event("good"), number)))
 
             await asyncio.gather(*(one(number) for number in range(100 + left)))
 
@@ -253,7 +253,7 @@ def test_stopping_ends_the_waiting_of_a_suspect():
     async def main():
         async with way(Firewall()) as w:
             w.sender.gate.hold_on = lambda why: True
-            task = asyncio.create_task(w.sender.final_answer(w.trip(event("bad"))))
+            task = asyncio.create_task(w.sender.final_answer(w.attempt(event("bad"))))
             await asyncio.sleep(60.0)
             assert not task.done()
             w.sender.stopping.set()

@@ -53,10 +53,10 @@ def answer_of(api, request=EVENT, before=None, **settings):
     async def main():
         async with way(api, **settings) as w:
             started = []
-            trip = w.trip(request, started=started)
+            attempt = w.attempt(request, started=started)
             if before:
-                before(w, trip)
-            return await w.sender.final_answer(trip), started, w
+                before(w, attempt)
+            return await w.sender.final_answer(attempt), started, w
 
     return run(main())
 
@@ -195,7 +195,7 @@ def test_a_bad_address_before_the_first_success_stops_at_once():
 def test_a_bad_address_after_a_success_is_an_outage():
     api = Api(*[BadAddress("no such host")] * 5)
 
-    def worked(w, trip):
+    def worked(w, attempt):
         w.sender.health.works(START)
 
     assert answer_of(api, before=worked)[0].ok
@@ -221,9 +221,9 @@ def test_an_outage_is_waited_out_and_its_tries_do_not_count():
 
     async def main():
         async with way(send, give_up_after=None) as w:
-            await w.sender.final_answer(w.trip(EVENT))
+            await w.sender.final_answer(w.attempt(EVENT))
             await asyncio.sleep(5.01)
-            return await asyncio.gather(*(w.sender.final_answer(w.trip(EVENT, number)) for number in range(5)))
+            return await asyncio.gather(*(w.sender.final_answer(w.attempt(EVENT, number)) for number in range(5)))
 
     answers = run(main())
     assert all(answer.ok for answer in answers)
@@ -240,11 +240,11 @@ async def beside_others(api, request=EVENT, every=1.0):
 
         async def others():
             while True:
-                await w.sender.final_answer(w.trip(EVENT, 2))
+                await w.sender.final_answer(w.attempt(EVENT, 2))
                 await asyncio.sleep(every)
 
         beside = asyncio.create_task(others())
-        answer = await w.sender.final_answer(w.trip(request))
+        answer = await w.sender.final_answer(w.attempt(request))
         beside.cancel()
         return answer
 
@@ -287,11 +287,11 @@ def test_time_without_any_success_does_not_count():
 
             async def others(number):
                 while True:
-                    await w.sender.final_answer(w.trip(EVENT, number))
+                    await w.sender.final_answer(w.attempt(EVENT, number))
                     await asyncio.sleep(0.5)
 
             beside = [asyncio.create_task(others(number)) for number in (2, 3)]
-            answer = await w.sender.final_answer(w.trip(EVENT))
+            answer = await w.sender.final_answer(w.attempt(EVENT))
             for task in beside:
                 task.cancel()
             return answer
@@ -310,7 +310,7 @@ def test_a_request_alone_that_always_gets_500_is_given_up(give_up_after):
 def test_several_such_requests_one_after_the_other_are_given_up_too():
     async def main():
         async with way(Api(after=Reply(500, b""))) as w:
-            return [await w.sender.final_answer(w.trip(EVENT, number)) for number in range(5)]
+            return [await w.sender.final_answer(w.attempt(EVENT, number)) for number in range(5)]
 
     assert {answer.reason for answer in run(main())} == {Reason.RETRIES_EXHAUSTED}
 
@@ -318,8 +318,8 @@ def test_several_such_requests_one_after_the_other_are_given_up_too():
 def test_many_that_get_500_together_are_an_outage():
     async def main():
         async with way(Api(after=Reply(500, b""))) as w:
-            trips = [w.trip(EVENT, 1) for _ in range(FEW + 1)]
-            await asyncio.gather(*(w.sender.final_answer(trip) for trip in trips))
+            attempts = [w.attempt(EVENT, 1) for _ in range(FEW + 1)]
+            await asyncio.gather(*(w.sender.final_answer(attempt) for attempt in attempts))
 
     with pytest.raises(Unreachable):
         run(main())
@@ -328,7 +328,7 @@ def test_many_that_get_500_together_are_an_outage():
 def test_a_few_that_always_get_500_are_given_up_together():
     async def main():
         async with way(Api(after=Reply(500, b""))) as w:
-            return await asyncio.gather(*(w.sender.final_answer(w.trip(EVENT, number)) for number in (1, 2, 3)))
+            return await asyncio.gather(*(w.sender.final_answer(w.attempt(EVENT, number)) for number in (1, 2, 3)))
 
     assert [answer.reason for answer in run(main())] == [Reason.RETRIES_EXHAUSTED] * 3
 
@@ -348,7 +348,7 @@ def two_events(api, request=EVENT):
 
     async def main():
         async with way(api, give_up_after=None) as w:
-            return await asyncio.gather(*(w.sender.final_answer(w.trip(request, number)) for number in (1, 2)))
+            return await asyncio.gather(*(w.sender.final_answer(w.attempt(request, number)) for number in (1, 2)))
 
     return run(main())
 
@@ -376,8 +376,8 @@ def test_harmless_requests_go_again_after_any_time(request_):
 def test_a_wait_that_ends_after_the_key_is_not_followed_by_a_try():
     api = Api(Broken("cut"), after=Reply(429, b"", "3000"))
 
-    def old(w, trip):
-        trip.first_sent = w.sender.wall() - 22.5 * 3600
+    def old(w, attempt):
+        attempt.first_sent = w.sender.wall() - 22.5 * 3600
 
     answer = answer_of(api, before=old, give_up_after=None)[0]
     assert answer.verdict is Verdict.UNKNOWN
@@ -387,7 +387,7 @@ def test_a_wait_that_ends_after_the_key_is_not_followed_by_a_try():
 def test_stopping_ends_the_waiting():
     async def main():
         async with way(Api(after=NotSent("refused"))) as w:
-            task = asyncio.create_task(w.sender.final_answer(w.trip(EVENT)))
+            task = asyncio.create_task(w.sender.final_answer(w.attempt(EVENT)))
             await asyncio.sleep(20.0)
             w.sender.stopping.set()
             with pytest.raises(StopRun, match="stopped"):
@@ -414,10 +414,10 @@ def test_a_try_that_did_not_act_is_taken_back_from_the_journal(first, withdrawn)
             return OK
 
         async with way(send) as w:
-            trip = w.trip(EVENT)
-            trip.started = lambda generation, at: said.append("started")
-            trip.withdrawn = lambda: said.append("withdrawn")
-            return await w.sender.final_answer(trip)
+            attempt = w.attempt(EVENT)
+            attempt.started = lambda generation, at: said.append("started")
+            attempt.withdrawn = lambda: said.append("withdrawn")
+            return await w.sender.final_answer(attempt)
 
     assert run(main()).ok
     again = ["withdrawn", "started"] if withdrawn else []
@@ -430,8 +430,8 @@ def test_a_retry_after_pauses_all_and_is_said_once(caplog):
 
     async def main():
         async with way(api, give_up_after=None) as w:
-            trips = [w.trip(EVENT, number) for number in range(1, 301)]
-            return await asyncio.gather(*(w.sender.final_answer(trip) for trip in trips))
+            attempts = [w.attempt(EVENT, number) for number in range(1, 301)]
+            return await asyncio.gather(*(w.sender.final_answer(attempt) for attempt in attempts))
 
     assert all(answer.ok for answer in run(main()))
     before = [at for at in api.times if at < START + 30.0]
@@ -449,8 +449,8 @@ def test_a_clock_that_is_set_back_does_not_make_a_key_younger():
         async with way(api, give_up_after=None) as w:
             wall = w.sender.wall
             w.sender.wall = lambda: wall() - (20 * 3600.0 if back else 0.0)
-            trips = [w.sender.final_answer(w.trip(EVENT, number)) for number in (1, 2)]
-            answers = asyncio.gather(*trips)
+            attempts = [w.sender.final_answer(w.attempt(EVENT, number)) for number in (1, 2)]
+            answers = asyncio.gather(*attempts)
             await asyncio.sleep(3600.0)
             back.append(True)
             return await answers

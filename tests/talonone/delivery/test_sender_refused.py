@@ -64,7 +64,7 @@ def sent(api, count, *, request=EVENT, hold_on=lambda why: True, every=0.0, **se
 
             async def one(number):
                 await asyncio.sleep(number * every)
-                return await w.sender.final_answer(w.trip(request, number))
+                return await w.sender.final_answer(w.attempt(request, number))
 
             async def look():
                 while True:
@@ -138,10 +138,10 @@ def test_a_refusal_is_known_to_have_done_nothing(request_):
     async def main():
         async with way(Api((0.0, 60.0)), give_up_after=None) as w:
             w.sender.gate.hold_on = lambda why: True
-            trip = w.trip(request_)
-            trip.started = lambda generation, at: said.append("started")
-            trip.withdrawn = lambda: said.append("withdrawn")
-            return await w.sender.final_answer(trip)
+            attempt = w.attempt(request_)
+            attempt.started = lambda generation, at: said.append("started")
+            attempt.withdrawn = lambda: said.append("withdrawn")
+            return await w.sender.final_answer(attempt)
 
     assert run(main()).ok
     assert said[-1] == "started"
@@ -181,7 +181,7 @@ def test_stopping_ends_the_waiting():
     async def main():
         async with way(Api((0.0, HOUR)), give_up_after=None) as w:
             w.sender.gate.hold_on = lambda why: True
-            tasks = [asyncio.create_task(w.sender.final_answer(w.trip(EVENT, number))) for number in range(5)]
+            tasks = [asyncio.create_task(w.sender.final_answer(w.attempt(EVENT, number))) for number in range(5)]
             await asyncio.sleep(100.0)
             w.sender.stopping.set()
             await asyncio.sleep(0.1)
@@ -210,10 +210,10 @@ def test_what_is_unclear_does_not_go_again_when_its_key_has_expired_meanwhile():
     async def main():
         async with way(send, give_up_after=None) as w:
             w.sender.gate.hold_on = lambda why: True
-            unclear = asyncio.create_task(w.sender.final_answer(w.trip(EVENT, 1)))
+            unclear = asyncio.create_task(w.sender.final_answer(w.attempt(EVENT, 1)))
             await asyncio.sleep(10.0)
-            later = asyncio.create_task(w.sender.final_answer(w.trip(EVENT, 2)))
-            harmless = asyncio.create_task(w.sender.final_answer(w.trip(AUDIENCES, 3)))
+            later = asyncio.create_task(w.sender.final_answer(w.attempt(EVENT, 2)))
+            harmless = asyncio.create_task(w.sender.final_answer(w.attempt(AUDIENCES, 3)))
             return await asyncio.gather(unclear, later, harmless)
 
     first, second, third = run(main())

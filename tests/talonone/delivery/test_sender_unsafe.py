@@ -119,9 +119,9 @@ def through(api, requests, *, concurrency=64, give_up_after=300.0, within=4000):
 
             def ticket(number, request):
                 async def carry_out(ticket):
-                    trip = w.trip(request, number)
-                    trip.ticket = ticket
-                    verdicts[number] = (await w.sender.final_answer(trip)).verdict
+                    attempt = w.attempt(request, number)
+                    attempt.ticket = ticket
+                    verdicts[number] = (await w.sender.final_answer(attempt)).verdict
 
                 return Ticket(number, (("profile", str(number)),), carry_out)
 

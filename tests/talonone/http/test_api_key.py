@@ -70,7 +70,7 @@ def sent(account, count, *, later=(), hold_on=None, key=None, every=0.0, **setti
 
             async def one(number):
                 await asyncio.sleep(number * every)
-                return await w.sender.final_answer(w.trip(EVENT, number))
+                return await w.sender.final_answer(w.attempt(EVENT, number))
 
             return await asyncio.gather(*(one(number) for number in range(count)))
 

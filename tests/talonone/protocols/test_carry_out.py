@@ -8,7 +8,7 @@ from support.fakeloop import START, run
 from support.sender_fixture import EPOCH, way
 
 from beam_talonone.schemas.decoding.parse import parse
-from beam_talonone.talonone.delivery.request_sender import Courier, InFlight, SendOptions
+from beam_talonone.talonone.delivery.request_sender import InFlight, RequestSender, SendOptions
 from beam_talonone.talonone.http.send import Reply
 from beam_talonone.talonone.protocols.carry_out import carry_out
 from beam_talonone.talonone.protocols.known import Known
@@ -52,11 +52,11 @@ def carry(api, work, *, known=None, in_flight=None, started=None, **options):
     async def main():
         async with way(api, give_up_after=None) as w:
             w.sender.gate.evidence.earlier = True
-            courier = Courier(
+            sender = RequestSender(
                 w.sender, w.ticket(), [work.identity], "0:x", SendOptions(**options),
                 lambda generation, at: None if started is None else started.append(generation), in_flight,
             )  # fmt: skip
-            return await carry_out(courier, work, work.parts[0], known or Known())
+            return await carry_out(sender, work, work.parts[0], known or Known())
 
     return run(main())
 
