@@ -15,11 +15,11 @@ from beam_talonone.talonone.rate.shared_limit import SharedRate
 from beam_talonone.talonone.requests.work import Key
 
 
-class Departures:
-    """Hands out leave to send: at most `concurrency` in flight, at the pacer's times, to the oldest that may go.
+class RatePermits:
+    """Hands out permits to send: at most `concurrency` in flight, at the pacer's times, to the oldest that may go.
 
-    Nothing queues for the pacer in the order of asking: when a departure is due, whoever is oldest then takes it.
-    Where a rate is shared with other processes, each departure takes a token of it as well.
+    Nothing queues for the pacer in the order of asking: when a permit is due, whoever is oldest then takes it.
+    Where a rate is shared with other processes, each permit takes a token of it as well.
     """
 
     def __init__(self, pacer: Pacer, concurrency: int, shared: SharedRate | None = None) -> None:
@@ -28,18 +28,18 @@ class Departures:
         self._waiting: list[tuple[int, int, Callable[[], bool]]] = []
         self._count = 0
         self._wake = asyncio.Event()
-        self._leaves: set[asyncio.Future[None]] = set()
+        self._waiters: set[asyncio.Future[None]] = set()
         self.throttled = 0.0
         """Seconds in which a request was ready and the rate held it back."""
 
     @property
     def in_flight(self) -> int:
-        """Leaves that were given and not given back: requests that are under way."""
+        """Permits that were acquired and not released: requests that are under way."""
         return self._concurrency - self._free
 
     @property
     def waiting(self) -> int:
-        """Requests that wait for leave to send."""
+        """Requests that wait for a permit to send."""
         return len(self._waiting)
 
     def ask(self, number: int, start: Callable[[], bool]) -> None:
@@ -48,35 +48,35 @@ class Departures:
         heapq.heappush(self._waiting, (number, self._count, start))
         self._wake.set()
 
-    async def take(self, number: int) -> None:
-        """Wait for leave to send for the ticket `number`. Give it back with `release`."""
-        leave: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async def acquire(self, number: int) -> None:
+        """Wait for a permit to send for the ticket `number`. Return it with `release`."""
+        permit: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def start() -> bool:
-            if leave.done():
+            if permit.done():
                 return False
-            leave.set_result(None)
+            permit.set_result(None)
             return True
 
-        self._leaves.add(leave)
+        self._waiters.add(permit)
         self.ask(number, start)
         try:
-            await leave
+            await permit
         finally:
-            self._leaves.discard(leave)
+            self._waiters.discard(permit)
 
     def abandon(self, why: StopRun) -> None:
-        """Give nobody leave any more who waits in `take`: they raise `why`."""
-        for leave in self._leaves:
-            if not leave.done():
-                leave.set_exception(why)
+        """Give nobody a permit any more who waits in `acquire`: they raise `why`."""
+        for permit in self._waiters:
+            if not permit.done():
+                permit.set_exception(why)
 
     def release(self) -> None:
         self._free += 1
         self._wake.set()
 
     async def run(self) -> None:
-        """Hand out departures for ever; cancel to end. Raises Unreachable when the rate is shared by a service that
+        """Hand out permits for ever; cancel to end. Raises Unreachable when the rate is shared by a service that
         has not answered for too long."""
         clock = asyncio.get_running_loop().time
         while True:
@@ -118,15 +118,15 @@ class Ticket:
     """The id of the record that it is part of; None for several."""
     records: int = 1
     _blocked: int = 0
-    has_leave: bool = False
-    """True when leave to send the first request was given with the start."""
+    has_permit: bool = False
+    """True when the permit to send the first request was given with the start."""
 
 
 class Dispatcher:
     """Starts tickets when nothing earlier that shares a key is pending or in flight."""
 
-    def __init__(self, departures: Departures, failed: Callable[[BaseException], None]) -> None:
-        self._departures = departures
+    def __init__(self, permits: RatePermits, failed: Callable[[BaseException], None]) -> None:
+        self._permits = permits
         self._failed = failed
         self._queues: dict[Key, deque[Ticket]] = {}
         self._running: set[asyncio.Task[None]] = set()
@@ -157,12 +157,12 @@ class Dispatcher:
         if self.stopped is None and ticket.no_request_needed():
             self._finish(ticket)
         else:
-            self._departures.ask(ticket.number, lambda: self._start(ticket))
+            self._permits.ask(ticket.number, lambda: self._start(ticket))
 
     def _start(self, ticket: Ticket) -> bool:
         if self.stopped is not None:
             return False
-        ticket.has_leave = True
+        ticket.has_permit = True
         task = asyncio.get_running_loop().create_task(self._carry_out(ticket))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -171,7 +171,7 @@ class Dispatcher:
     async def _carry_out(self, ticket: Ticket) -> None:
         try:
             await ticket.carry_out(ticket)
-            self._give_back(ticket)
+            self._release(ticket)
             self._finish(ticket)
         except StopRun as why:
             self.stop(why)
@@ -179,12 +179,12 @@ class Dispatcher:
         except Exception as error:
             self._failed(error)
         finally:
-            self._give_back(ticket)
+            self._release(ticket)
 
-    def _give_back(self, ticket: Ticket) -> None:
-        if ticket.has_leave:
-            ticket.has_leave = False
-            self._departures.release()
+    def _release(self, ticket: Ticket) -> None:
+        if ticket.has_permit:
+            ticket.has_permit = False
+            self._permits.release()
 
     def _finish(self, ticket: Ticket) -> None:
         # A loop, not recursion: thousands of tickets of one key may settle without a request
@@ -203,4 +203,4 @@ class Dispatcher:
                     if self.stopped is None and head.no_request_needed():
                         finished.append(head)
                     else:
-                        self._departures.ask(head.number, lambda head=head: self._start(head))  # type: ignore[misc]
+                        self._permits.ask(head.number, lambda head=head: self._start(head))  # type: ignore[misc]

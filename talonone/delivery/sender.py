@@ -19,7 +19,7 @@ from beam_talonone.talonone.delivery.attempt import (
     no_longer_protected,
     tell_sent,
 )
-from beam_talonone.talonone.delivery.dispatcher import Departures, Ticket
+from beam_talonone.talonone.delivery.dispatcher import RatePermits, Ticket
 from beam_talonone.talonone.delivery.key_gate import KeyGate
 from beam_talonone.talonone.delivery.outage_monitor import OutageMonitor
 from beam_talonone.talonone.delivery.pause import pause
@@ -61,7 +61,7 @@ class Sender:
     def __init__(
         self,
         send: Send,
-        departures: Departures,
+        permits: RatePermits,
         pacer: Pacer,
         api: str,
         give_up_after: float | None,
@@ -76,7 +76,7 @@ class Sender:
     ) -> None:
         """`hold_on` is as in KeyGate, `wall` gives seconds since 1970. With `in_code` messages name settings as
         arguments of a step, else as options of the command line."""
-        self.send, self.departures, self.pacer, self.api = send, departures, pacer, api
+        self.send, self.permits, self.pacer, self.api = send, permits, pacer, api
         self.stats = Stats() if stats is None else stats
         self.rng, self.wall = random.Random() if rng is None else rng, wall
         self.stopping = asyncio.Event()
@@ -156,10 +156,10 @@ class Sender:
         """While the API refuses all we send, one request goes at a time, and later and later."""
         while True:
             if self.gate.refusal is None:
-                await self._leave(attempt.ticket)
-            if self.gate.refusal is None:  # leave may have been long in coming
+                await self._acquire(attempt.ticket)
+            if self.gate.refusal is None:  # the permit may have been long in coming
                 return await (self._try_carefully(attempt) if unsafe else self._try(attempt))
-            self._give_back(attempt.ticket)
+            self._release(attempt.ticket)
             async with self.gate.turn:
                 if await self.gate.is_still_closed():
                     return await self._try(attempt)
@@ -169,13 +169,13 @@ class Sender:
         may end in an outcome that nobody knows, and an outage must not cost one for each record."""
         while True:
             if self.health.failing_since is not None:
-                self._give_back(attempt.ticket)  # whoever waits here must not keep the others from trying
+                self._release(attempt.ticket)  # whoever waits here must not keep the others from trying
                 async with self._careful:
                     down = self.health.down_for(asyncio.get_running_loop().time())
                     if down > 0.0:
                         return await self._try_late(attempt, down)
-            await self._leave(attempt.ticket)
-            if self.health.failing_since is None:  # leave may have been long in coming
+            await self._acquire(attempt.ticket)
+            if self.health.failing_since is None:  # the permit may have been long in coming
                 return await self._try(attempt)
 
     async def _try_late(self, attempt: RequestAttempt, down: float) -> Answer:
@@ -185,24 +185,24 @@ class Sender:
             self.health.works(asyncio.get_running_loop().time())
         return answer
 
-    async def _leave(self, ticket: Ticket) -> None:
-        """Wait for leave to send; while the API key is read again, too: all would be refused with the old one."""
-        while not ticket.has_leave or self.gate.api_key.being_read:
-            if ticket.has_leave:
-                self._give_back(ticket)
+    async def _acquire(self, ticket: Ticket) -> None:
+        """Wait for a permit to send; while the API key is read again, too: all would be refused with the old one."""
+        while not ticket.has_permit or self.gate.api_key.being_read:
+            if ticket.has_permit:
+                self._release(ticket)
                 await self.gate.api_key.settled()
             else:
-                await self.departures.take(ticket.number)
-                ticket.has_leave = True
+                await self.permits.acquire(ticket.number)
+                ticket.has_permit = True
 
-    def _give_back(self, ticket: Ticket) -> None:
-        if ticket.has_leave:
-            ticket.has_leave = False
-            self.departures.release()
+    def _release(self, ticket: Ticket) -> None:
+        if ticket.has_permit:
+            ticket.has_permit = False
+            self.permits.release()
 
     async def _try(self, attempt: RequestAttempt) -> Answer:
         ticket = attempt.ticket
-        await self._leave(ticket)
+        await self._acquire(ticket)
         if self.stopping.is_set():
             raise StopRun("stopped")
         if attempt.protected and no_longer_protected(attempt, self.wall):
@@ -228,8 +228,8 @@ class Sender:
             failed = failure
             answer = Answer(None, Verdict.RETRY, None, str(failure), acted=failure.may_have_acted)
         finally:
-            ticket.has_leave = False
-            self.departures.release()
+            ticket.has_permit = False
+            self.permits.release()
         ms = (time.perf_counter() - began) * 1000
         self.stats.tried(row.name, answer.status, ms, retry=attempt.tries > 1)
         if hooks.wanted():
@@ -269,7 +269,7 @@ class Sender:
                 self.outages.check(clock(), answer)
 
     def _is_busy(self, suspects: int) -> bool:
-        return self._under_way > suspects or self.departures.waiting > 0
+        return self._under_way > suspects or self.permits.waiting > 0
 
     async def _reads(self) -> bool | None:
         """Whether the key and the address are good for reading what is not there; None when the API fails."""

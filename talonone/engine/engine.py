@@ -12,7 +12,7 @@ import uvloop
 
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.delivery.attempt import RequestAttempt
-from beam_talonone.talonone.delivery.dispatcher import Departures, Dispatcher, Ticket
+from beam_talonone.talonone.delivery.dispatcher import Dispatcher, RatePermits, Ticket
 from beam_talonone.talonone.delivery.refused_key import Evidence
 from beam_talonone.talonone.delivery.request_sender import InFlight
 from beam_talonone.talonone.delivery.sender import Sender
@@ -192,7 +192,7 @@ class Engine:
     @property
     def throttled(self) -> float:
         """Seconds in which a request was ready and the rate held it back."""
-        return self._departures.throttled
+        return self._permits.throttled
 
     @property
     def pace(self) -> float:
@@ -203,7 +203,7 @@ class Engine:
     @property
     def in_flight(self) -> int:
         """Requests that are under way."""
-        return self._departures.in_flight
+        return self._permits.in_flight
 
     @property
     def waiting(self) -> int:
@@ -239,15 +239,15 @@ class Engine:
         settings = self.settings
         async with client_for(settings.base_url, self._key, settings.timeout, settings.http) as client:
             self._pacer = pacer = Pacer(settings.rate)
-            self._departures = Departures(pacer, settings.concurrency, self._shared_rate(pacer))
-            self._dispatcher = Dispatcher(self._departures, self._failed)
+            self._permits = RatePermits(pacer, settings.concurrency, self._shared_rate(pacer))
+            self._dispatcher = Dispatcher(self._permits, self._failed)
             self._sender = Sender(
-                client.send, self._departures, pacer, settings.base_url, settings.give_up_after, self.stats,
+                client.send, self._permits, pacer, settings.base_url, settings.give_up_after, self.stats,
                 hold_on=self._hold_on, api_key=ApiKey(self._key, self._key_source, client.use_key),
                 evidence=Evidence(earlier=self._accepted_before), in_code=settings.in_code,
             )  # fmt: skip
             self._intake = Intake(self._dispatcher, self._sender)
-            departing = asyncio.create_task(self._departures.run())
+            departing = asyncio.create_task(self._permits.run())
             departing.add_done_callback(lambda task: None if task.cancelled() else self._failed(_end_of(task)))
             self._ready.set()
             await self._closing.wait()
@@ -271,8 +271,8 @@ class Engine:
             attempt.takes_refusal = helping
             return await self._sender.final_answer(attempt)
         finally:
-            if ticket.has_leave:
-                self._departures.release()
+            if ticket.has_permit:
+                self._permits.release()
 
     def _failed(self, error: BaseException) -> None:
         """The first failure stops everything: what is in flight ends first, so that its outcome is not lost."""
@@ -287,7 +287,7 @@ class Engine:
         stop = why if isinstance(why, StopRun) else StopRun(f"stopped by a defect: {why!r}")
         self._dispatcher.stop(stop)
         self._sender.stopping.set()
-        self._departures.abandon(stop)
+        self._permits.abandon(stop)
         deadline = self._loop.time() + grace
         while self._dispatcher.running > 0 and self._loop.time() < deadline:
             await asyncio.sleep(0.02)

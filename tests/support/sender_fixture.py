@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.delivery.attempt import RequestAttempt
-from beam_talonone.talonone.delivery.dispatcher import Departures, Dispatcher, Ticket
+from beam_talonone.talonone.delivery.dispatcher import Dispatcher, RatePermits, Ticket
 from beam_talonone.talonone.delivery.sender import Sender
 from beam_talonone.talonone.http.send import Reply
 from beam_talonone.talonone.rate.pacer import Pacer
@@ -23,15 +23,15 @@ def wall() -> float:
 
 
 class Way:
-    """`sender`, `departures`, `dispatcher` around `send`; failures of the dispatcher are collected in `failures`."""
+    """`sender`, `permits`, `dispatcher` around `send`; failures of the dispatcher are collected in `failures`."""
 
     def __init__(self, send: Send, rate: float, concurrency: int, give_up_after: float | None) -> None:
         pacer = Pacer(rate)
-        self.departures = Departures(pacer, concurrency)
+        self.permits = RatePermits(pacer, concurrency)
         self.failures: list[BaseException] = []
-        self.dispatcher = Dispatcher(self.departures, self.failures.append)
+        self.dispatcher = Dispatcher(self.permits, self.failures.append)
         self.sender = Sender(
-            send, self.departures, pacer, "https://api.example", give_up_after, rng=random.Random(1), wall=wall
+            send, self.permits, pacer, "https://api.example", give_up_after, rng=random.Random(1), wall=wall
         )
 
     def ticket(self, number: int = 1) -> Ticket:
@@ -56,7 +56,7 @@ async def way(
     send: Send, *, rate: float = 1000.0, concurrency: int = 64, give_up_after: float | None = 300.0
 ) -> AsyncIterator[Way]:
     made = Way(send, rate, concurrency, give_up_after)
-    departing = asyncio.create_task(made.departures.run())
+    departing = asyncio.create_task(made.permits.run())
     try:
         yield made
     finally:

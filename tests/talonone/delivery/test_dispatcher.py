@@ -28,12 +28,12 @@ class Log:
             self.begun.append(number)
             for step in range(steps):
                 if step:
-                    await w.departures.take(number)
-                    ticket.has_leave = True
-                self.most = max(self.most, sum(other.has_leave for other in self.open))
+                    await w.permits.acquire(number)
+                    ticket.has_permit = True
+                self.most = max(self.most, sum(other.has_permit for other in self.open))
                 await asyncio.sleep(latency)
-                ticket.has_leave = False
-                w.departures.release()
+                ticket.has_permit = False
+                w.permits.release()
             self.open.discard(ticket)
             self.ended.append(number)
 
@@ -113,14 +113,14 @@ def test_departures_keep_the_rate():
         async with way(never, rate=100.0) as w:
 
             async def one(number):
-                await w.departures.take(number)
+                await w.permits.acquire(number)
                 times.append(asyncio.get_running_loop().time())
-                w.departures.release()
+                w.permits.release()
 
             await asyncio.gather(*(one(number) for number in range(300)))
             await asyncio.sleep(60.0)
             await asyncio.gather(*(one(number) for number in range(300)))
-            return w.departures.throttled
+            return w.permits.throttled
 
     assert run(main()) == pytest.approx(5.98, abs=0.05)
     for start in range(len(times) - 10):
@@ -158,7 +158,7 @@ def test_a_failed_ticket_keeps_its_keys_and_is_told(error):
             w.dispatcher.submit(log.ticket(w, 2, (("profile", "a"),), 0.0))
             await asyncio.sleep(5.0)
             assert w.failures == [error]
-            assert w.departures._free == 64
+            assert w.permits._free == 64
 
     run(main())
     assert log.begun == []
@@ -201,10 +201,10 @@ def test_thousands_that_settle_by_themselves_do_not_exhaust_the_stack():
 def test_waiting_for_leave_is_abandoned_with_the_run():
     async def main():
         async with way(never, concurrency=1) as w:
-            await w.departures.take(1)
-            waiting = asyncio.create_task(w.departures.take(2))
+            await w.permits.acquire(1)
+            waiting = asyncio.create_task(w.permits.acquire(2))
             await asyncio.sleep(1.0)
-            w.departures.abandon(StopRun("enough"))
+            w.permits.abandon(StopRun("enough"))
             with pytest.raises(StopRun, match="enough"):
                 await waiting
 

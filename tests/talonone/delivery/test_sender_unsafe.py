@@ -250,7 +250,7 @@ class OnceInBetween(Outage):
 
 
 def test_one_success_in_an_outage_does_not_let_all_go_that_wait():
-    """Those who wait for leave to send have been let pass before: what they wait for may fail by then."""
+    """Those who wait for a permit to send have been let pass before: what they wait for may fail by then."""
     api = OnceInBetween(CUT, SECONDS)
     verdicts, _ = through(api, [REFERRAL] * 500)
     assert len([verdict for verdict in verdicts.values() if verdict is Verdict.UNKNOWN]) <= 2 * HANDFUL

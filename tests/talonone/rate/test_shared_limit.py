@@ -15,7 +15,7 @@ import pytest
 from support.fakeloop import run
 
 from beam_talonone.simulator.exchange.gate import Rate
-from beam_talonone.talonone.delivery.dispatcher import Departures
+from beam_talonone.talonone.delivery.dispatcher import RatePermits
 from beam_talonone.talonone.errors import Unreachable
 from beam_talonone.talonone.rate.pacer import Pacer
 from beam_talonone.talonone.rate.shared_limit import Drawn, NoAnswer, SharedRate, Watched
@@ -53,25 +53,25 @@ class Worker:
         self.pacer = Pacer(rate)
         self.slots = Slots(rate, service.limit, off, among)
         self.shared = SharedRate(self.pacer, self.slots, service.draw, "the service", give_up_after)
-        self.departures = Departures(self.pacer, 1, self.shared)
+        self.permits = RatePermits(self.pacer, 1, self.shared)
         self.busy, self.left = busy, []
 
     async def go(self, seconds, begins=0.0):
         loop = asyncio.get_running_loop()
         start = loop.time()
         await asyncio.sleep(begins)
-        departing = asyncio.create_task(self.departures.run())
+        departing = asyncio.create_task(self.permits.run())
         while loop.time() < start + seconds:
             if not self.busy(loop.time() - start):
                 await asyncio.sleep(0.05)
                 continue
-            leave = asyncio.ensure_future(self.departures.take(0))
-            await asyncio.wait([leave, departing], return_when=asyncio.FIRST_COMPLETED)
+            permit = asyncio.ensure_future(self.permits.acquire(0))
+            await asyncio.wait([permit, departing], return_when=asyncio.FIRST_COMPLETED)
             if departing.done():
-                leave.cancel()
+                permit.cancel()
                 departing.result()
             self.left.append(loop.time() - start)
-            self.departures.release()
+            self.permits.release()
             await asyncio.sleep(0)
         departing.cancel()
 
@@ -267,7 +267,7 @@ def test_nothing_leaves_without_an_answer_and_it_goes_on_by_itself(caplog):
         run(main())
     assert worker.sent(20.1, 120.0) == 0, "what was in hand, at most"
     assert worker.sent(130.0, 140.0) >= 0.95 * LIMIT * 10.0
-    assert worker.departures.throttled >= 99.0
+    assert worker.permits.throttled >= 99.0
     said = [record.getMessage() for record in caplog.records]
     assert [line.split(";")[0] for line in said[:-1]] == ["the service does not answer"] * 4
     assert "UNAVAILABLE: refused" in said[0]
