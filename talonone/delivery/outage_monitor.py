@@ -1,6 +1,6 @@
 """Ends a run whose API cannot be reached, or has been down for longer than the run may wait."""
 
-from beam_talonone.talonone.delivery.retry_budget import Health
+from beam_talonone.talonone.delivery.retry_budget import Circuit
 from beam_talonone.talonone.delivery.suspicion import outage, unreached
 from beam_talonone.talonone.http.responses import Answer
 from beam_talonone.talonone.http.send import BadAddress, TransportFailure
@@ -9,17 +9,17 @@ from beam_talonone.talonone.http.send import BadAddress, TransportFailure
 class OutageMonitor:
     """Tells when to give up. `give_up_after` is in seconds, None never gives up; `api` names the API in messages."""
 
-    def __init__(self, api: str, give_up_after: float | None, health: Health, *, in_code: bool) -> None:
-        self._api, self._give_up_after, self._health, self._in_code = api, give_up_after, health, in_code
+    def __init__(self, api: str, give_up_after: float | None, circuit: Circuit, *, in_code: bool) -> None:
+        self._api, self._give_up_after, self._circuit, self._in_code = api, give_up_after, circuit, in_code
 
     def check(self, now: float, answer: Answer) -> None:
         """Raise Unreachable when nothing has succeeded for too long; `answer` is the last failure, `now` the time by
         the loop's clock."""
-        down = self._health.down_for(now)
+        down = self._circuit.down_for(now)
         if self._give_up_after is not None and down >= self._give_up_after:
             raise outage(self._api, down, self._give_up_after, answer.message, in_code=self._in_code)
 
     def check_address(self, failure: TransportFailure) -> None:
         """Raise WrongAddress when an address that was never reached leads nowhere."""
-        if isinstance(failure, BadAddress) and self._health.last_success is None:
+        if isinstance(failure, BadAddress) and self._circuit.last_success is None:
             raise unreached(self._api, failure, in_code=self._in_code)

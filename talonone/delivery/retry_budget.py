@@ -18,7 +18,7 @@ def backoff(tries: int, rng: random.Random, first: float = FIRST_WAIT, longest: 
 
 
 @dataclass
-class Health:
+class Circuit:
     """What the last answers tell of the API as a whole."""
 
     last_success: float | None = None
@@ -55,7 +55,7 @@ class Health:
 
 
 @dataclass(slots=True)
-class Patience:
+class RetryBudget:
     """The budget of one request: tries and time count only while the API works for others.
 
     Where only a few requests fail and there is nothing else to compare them with, they are counted too if the API
@@ -67,19 +67,19 @@ class Patience:
     counted_tries: int = 0
     _last_failure: float | None = None
 
-    def failed(self, now: float, health: Health, *, reachable: bool) -> bool:
+    def failed(self, now: float, circuit: Circuit, *, reachable: bool) -> bool:
         """Count a failure at `now`, if it counts. `reachable` is True when the API itself answered.
 
         Returns whether it is the request's own failure, as far as can be told, and not the API's.
         """
         before = self._last_failure
         self._last_failure = now
-        health.fails(now, self.who, reachable=reachable)
+        circuit.fails(now, self.who, reachable=reachable)
         if before is None:
             return False
-        others_work = health.last_success is not None and health.last_success >= before
-        few = not health.unreachable and len(health.failing) <= FEW
-        alone = reachable and (few or health.failing == {self.who})
+        others_work = circuit.last_success is not None and circuit.last_success >= before
+        few = not circuit.unreachable and len(circuit.failing) <= FEW
+        alone = reachable and (few or circuit.failing == {self.who})
         if others_work or alone:
             self.counted_time += now - before
             self.counted_tries += 1

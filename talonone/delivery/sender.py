@@ -1,4 +1,4 @@
-"""Sends one request until its answer is final: paced, retried with patience, under its idempotency key."""
+"""Sends one request until its answer is final: paced, retried within its budget, under its idempotency key."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ from beam_talonone.talonone.delivery.key_gate import KeyGate
 from beam_talonone.talonone.delivery.outage_monitor import OutageMonitor
 from beam_talonone.talonone.delivery.pause import pause
 from beam_talonone.talonone.delivery.refused_key import Evidence
-from beam_talonone.talonone.delivery.retry_budget import FIRST_WAIT, LONGEST_WAIT, Health, Patience, backoff
+from beam_talonone.talonone.delivery.retry_budget import FIRST_WAIT, LONGEST_WAIT, Circuit, RetryBudget, backoff
 from beam_talonone.talonone.delivery.suspicion import is_accused
 from beam_talonone.talonone.errors import StopRun, WrongAddress
 from beam_talonone.talonone.http.api_key import ApiKey
@@ -80,8 +80,8 @@ class Sender:
         self.stats = Stats() if stats is None else stats
         self.rng, self.wall = random.Random() if rng is None else rng, wall
         self.stopping = asyncio.Event()
-        self.health = Health()
-        self.outages = OutageMonitor(api, give_up_after, self.health, in_code=in_code)
+        self.circuit = Circuit()
+        self.outages = OutageMonitor(api, give_up_after, self.circuit, in_code=in_code)
         self.gate = KeyGate(
             api, ApiKey() if api_key is None else api_key, Evidence() if evidence is None else evidence, hold_on,
             in_code=in_code, rng=self.rng, wall=wall, stopping=self.stopping,
@@ -103,7 +103,7 @@ class Sender:
             self._under_way -= 1
 
     async def _final_answer(self, attempt: RequestAttempt) -> Answer:
-        patience = Patience(id(attempt))
+        budget = RetryBudget(id(attempt))
         row = OPERATIONS[attempt.request.operation]
         unsafe = not row.is_read and row.repeats(attempt.request) is SafeToRepeat.NO
         attempt.protected = not no_longer_protected(attempt, self.wall)
@@ -126,18 +126,18 @@ class Sender:
                 return replace(answer, tries=attempt.tries)
             now = asyncio.get_running_loop().time()
             if answer.verdict is not Verdict.RETRY:
-                self.health.works(now)
+                self.circuit.works(now)
                 if attempt.tries == 1 and not attempt.unclear:
                     return answer
                 return replace(answer, unclear_before=attempt.unclear, tries=attempt.tries)
             attempt.unclear = attempt.unclear or answer.acted
             reachable = answer.status is not None and answer.status not in GATEWAY
-            its_own = patience.failed(now, self.health, reachable=reachable)
+            its_own = budget.failed(now, self.circuit, reachable=reachable)
             if answer.slows:
                 self.pacer.slow_down(now)
                 self._pause_all(now, answer)
-            if patience.exhausted:
-                self.health.gave_up_on(id(attempt))
+            if budget.exhausted:
+                self.circuit.gave_up_on(id(attempt))
                 return replace(
                     answer, verdict=Verdict.REFUSED, reason=Reason.RETRIES_EXHAUSTED, unclear_before=attempt.unclear,
                     tries=attempt.tries, message=f"{answer.message} ({attempt.tries} tries)",
@@ -149,7 +149,7 @@ class Sender:
                 await self._wait_out(self._wait(attempt, answer), answer, its_own)
             if no_longer_protected(attempt, self.wall):
                 if not unsafe:  # one try of it tells as much of the API as of itself
-                    self.health.gave_up_on(id(attempt))
+                    self.circuit.gave_up_on(id(attempt))
                 return replace(answer, verdict=Verdict.UNKNOWN, unclear_before=True, tries=attempt.tries)
 
     async def _next_try(self, attempt: RequestAttempt, unsafe: bool) -> Answer:
@@ -168,21 +168,21 @@ class Sender:
         """A try of what must not go twice. While the API fails for all, one goes at a time, and later and later: each
         may end in an outcome that nobody knows, and an outage must not cost one for each record."""
         while True:
-            if self.health.failing_since is not None:
+            if self.circuit.failing_since is not None:
                 self._release(attempt.ticket)  # whoever waits here must not keep the others from trying
                 async with self._careful:
-                    down = self.health.down_for(asyncio.get_running_loop().time())
+                    down = self.circuit.down_for(asyncio.get_running_loop().time())
                     if down > 0.0:
                         return await self._try_late(attempt, down)
             await self._acquire(attempt.ticket)
-            if self.health.failing_since is None:  # the permit may have been long in coming
+            if self.circuit.failing_since is None:  # the permit may have been long in coming
                 return await self._try(attempt)
 
     async def _try_late(self, attempt: RequestAttempt, down: float) -> Answer:
         await pause(min(LONGEST_WAIT, max(FIRST_WAIT, down)) * self.rng.uniform(0.5, 1.0), self.stopping)
         answer = await self._try(attempt)
         if answer.verdict is not Verdict.RETRY:
-            self.health.works(asyncio.get_running_loop().time())
+            self.circuit.works(asyncio.get_running_loop().time())
         return answer
 
     async def _acquire(self, ticket: Ticket) -> None:
@@ -283,7 +283,7 @@ class Sender:
             self.gate.accepted(attempt)
             return True
         now = asyncio.get_running_loop().time()
-        self.health.fails(now, id(self), reachable=False)
+        self.circuit.fails(now, id(self), reachable=False)
         self.outages.check(now, answer)
         await pause(backoff(4, self.rng), self.stopping)
         return None

@@ -138,7 +138,7 @@ class Engine:
 
     def down_for(self) -> float:
         """Seconds since which nothing at all has succeeded; 0.0 while the API works."""
-        return self._sender.health.down_for(self._loop.time())
+        return self._sender.circuit.down_for(self._loop.time())
 
     @property
     def refusal(self) -> StopRun | None:

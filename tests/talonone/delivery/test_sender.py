@@ -79,7 +79,7 @@ def test_a_refusal_is_final_and_shows_the_api_at_work():
         "bad",
         1,
     )
-    assert w.sender.health.last_success is not None
+    assert w.sender.circuit.last_success is not None
 
 
 def test_retry_after_in_seconds_is_obeyed():
@@ -196,7 +196,7 @@ def test_a_bad_address_after_a_success_is_an_outage():
     api = Api(*[BadAddress("no such host")] * 5)
 
     def worked(w, attempt):
-        w.sender.health.works(START)
+        w.sender.circuit.works(START)
 
     assert answer_of(api, before=worked)[0].ok
     with pytest.raises(Unreachable, match=r"--give-up-after 300.*no such host"):

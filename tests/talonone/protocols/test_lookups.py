@@ -67,7 +67,7 @@ def look_up(request, *script, kept=None, api=None, worked=False):
     async def main():
         async with way(api) as w:
             if worked:
-                w.sender.health.works(START)
+                w.sender.circuit.works(START)
                 w.sender.gate.evidence.ever = True
             options = SendOptions(lines=kept)
             sender = RequestSender(w.sender, w.ticket(), [b""], "0:x", options, lambda generation, at: None)
