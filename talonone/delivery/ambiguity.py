@@ -25,17 +25,17 @@ _ALREADY = re.compile(r"\balready (been )?(exists|linked|registered|joined|a mem
 Look = Callable[[], Awaitable[Found]]
 
 
-async def judged(row: Operation, answer: Answer, *, unclear: bool, look: Look | None) -> Answer:
-    """`answer` as the operation's row has it. `unclear` tells whether an earlier try of the same request may have
+async def resolve(row: Operation, answer: Answer, *, ambiguous: bool, look: Look | None) -> Answer:
+    """`answer` as the operation's row has it. `ambiguous` tells whether an earlier try of the same request may have
     acted, `look` reads back, where the operation has a way to."""
     says = None if answer.status is None else row.says.get(answer.status)
     if says is None or answer.ok:
         return answer
     if says is Says.DONE_IF_TRIED:
-        return _done(answer) if unclear else _refused(answer)
+        return _done(answer) if ambiguous else _refused(answer)
     if says is Says.UNKNOWN_IF_TRIED:
-        return replace(answer, verdict=Verdict.UNKNOWN) if unclear else answer
-    if look is None or not (unclear or says is Says.LOOK):
+        return replace(answer, verdict=Verdict.UNKNOWN) if ambiguous else answer
+    if look is None or not (ambiguous or says is Says.LOOK):
         return answer
     found = await look()
     if found is Found.UNKNOWN and says is Says.LOOK_IF_TRIED and _ALREADY.search(answer.message):

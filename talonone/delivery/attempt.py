@@ -32,7 +32,7 @@ class RequestAttempt:
     generation: int = 0
     tries: int = 0
     conflicts: int = 0
-    unclear: bool = False
+    ambiguous: bool = False
     first_sent: float | None = None
     first_left: float | None = None
     """When its first try of this process left, by the loop's clock."""
@@ -72,8 +72,8 @@ def tell_sent(
 
 def maybe_fresh_key(attempt: RequestAttempt, answer: Answer) -> None:
     """Give `attempt` a fresh key where the API seems to have stored the 409 that it answers with."""
-    # Only while no try is unclear: a fresh key must never stand beside one that may have acted
-    attempt.conflicts = attempt.conflicts + 1 if answer.status == 409 and not attempt.unclear else 0
+    # Only while no try is ambiguous: a fresh key must never stand beside one that may have acted
+    attempt.conflicts = attempt.conflicts + 1 if answer.status == 409 and not attempt.ambiguous else 0
     if attempt.conflicts > FRESH_KEY_AFTER:
         attempt.conflicts = 1
     if attempt.conflicts == FRESH_KEY_AFTER:
@@ -83,7 +83,7 @@ def maybe_fresh_key(attempt: RequestAttempt, answer: Answer) -> None:
 def no_longer_protected(attempt: RequestAttempt, wall: Callable[[], float]) -> bool:
     """True when an earlier try may have acted and nothing keeps a further one from acting again. `wall` gives the
     time in seconds since 1970; called on the event loop, whose clock it takes as well."""
-    if not attempt.unclear or attempt.first_sent is None:
+    if not attempt.ambiguous or attempt.first_sent is None:
         return False
     row = OPERATIONS[attempt.request.operation]
     if row.repeat is SafeToRepeat.BY_KEY and not row.harmless:

@@ -103,7 +103,7 @@ class KeyGate:
             attempt.confirmed = True
             await pause(backoff(1, self._rng, REFUSED_FIRST_WAIT), self._stopping)
             return self._not_again(attempt, answer)
-        return own_fault(answer, unclear=attempt.unclear, row=OPERATIONS[attempt.request.operation])
+        return own_fault(answer, ambiguous=attempt.ambiguous, row=OPERATIONS[attempt.request.operation])
 
     def _close(self, attempt: RequestAttempt, answer: Answer) -> Answer | None:
         why = accusation(self.api, self.api_key, attempt.request, answer, in_code=self.in_code)
@@ -120,7 +120,7 @@ class KeyGate:
 
     def _not_again(self, attempt: RequestAttempt, answer: Answer) -> Answer | None:
         """None when the request may go again after `answer`; else what it ends with."""
-        attempt.unclear = attempt.unclear or answer.acted
+        attempt.ambiguous = attempt.ambiguous or answer.acted
         return replace(answer, verdict=Verdict.UNKNOWN) if no_longer_protected(attempt, self._wall) else None
 
     def _need_not_wait(self, key: int) -> bool:

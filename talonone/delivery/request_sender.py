@@ -83,7 +83,7 @@ class RequestSender:
         if request.operation in LOOKS:
             attempt.look = lambda: self.look(request)
         if before is not None:
-            attempt.generation, attempt.first_sent, attempt.unclear = before.generation, before.first_sent, True
+            attempt.generation, attempt.first_sent, attempt.ambiguous = before.generation, before.first_sent, True
         try:
             return await self._answer(attempt)
         finally:

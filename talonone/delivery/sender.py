@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat, get_customer_session
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone import hooks
-from beam_talonone.talonone.delivery.ambiguity import judged
+from beam_talonone.talonone.delivery.ambiguity import resolve
 from beam_talonone.talonone.delivery.attempt import (
     FRESH_KEY_AFTER,
     RequestAttempt,
@@ -52,7 +52,7 @@ PROBE = "beam-talonone"
 
 
 class _Expired(Exception):
-    """A request of unclear outcome cannot leave before its key expires."""
+    """A request of ambiguous outcome cannot leave before its key expires."""
 
 
 class Sender:
@@ -111,7 +111,7 @@ class Sender:
             try:
                 tried, attempt.refused = attempt.refused or await self._next_try(attempt, unsafe), None
                 if tried.status in row.says:
-                    tried = await judged(row, tried, unclear=attempt.unclear, look=attempt.look)
+                    tried = await resolve(row, tried, ambiguous=attempt.ambiguous, look=attempt.look)
                 judgement = await self.gate.judge(attempt, tried)
             except WrongAddress as why:
                 self.gate.hold(why, attempt)
@@ -127,10 +127,10 @@ class Sender:
             now = asyncio.get_running_loop().time()
             if answer.verdict is not Verdict.RETRY:
                 self.circuit.works(now)
-                if attempt.tries == 1 and not attempt.unclear:
+                if attempt.tries == 1 and not attempt.ambiguous:
                     return answer
-                return replace(answer, unclear_before=attempt.unclear, tries=attempt.tries)
-            attempt.unclear = attempt.unclear or answer.acted
+                return replace(answer, unclear_before=attempt.ambiguous, tries=attempt.tries)
+            attempt.ambiguous = attempt.ambiguous or answer.acted
             reachable = answer.status is not None and answer.status not in GATEWAY
             its_own = budget.failed(now, self.circuit, reachable=reachable)
             if answer.slows:
@@ -139,7 +139,8 @@ class Sender:
             if budget.exhausted:
                 self.circuit.gave_up_on(id(attempt))
                 return replace(
-                    answer, verdict=Verdict.REFUSED, reason=Reason.RETRIES_EXHAUSTED, unclear_before=attempt.unclear,
+                    answer, verdict=Verdict.REFUSED, reason=Reason.RETRIES_EXHAUSTED,
+                    unclear_before=attempt.ambiguous,
                     tries=attempt.tries, message=f"{answer.message} ({attempt.tries} tries)",
                 )  # fmt: skip
             if not its_own:
@@ -236,7 +237,7 @@ class Sender:
             tell_sent(attempt, answer.status, failed, self.wall() - ms / 1000, ms / 1000)
         if proves_the_key(row, answer):
             self.gate.accepted(attempt)
-        if not (answer.acted or attempt.unclear) and answer.verdict in (Verdict.RETRY, Verdict.STOP):
+        if not (answer.acted or attempt.ambiguous) and answer.verdict in (Verdict.RETRY, Verdict.STOP):
             attempt.withdrawn()
             attempt.noted = False
         if failed is not None:

@@ -78,16 +78,16 @@ def outage(api: str, down: float, limit: float, last: str, *, in_code: bool) -> 
     )
 
 
-def own_fault(answer: Answer, *, unclear: bool, row: Operation) -> Answer:
+def own_fault(answer: Answer, *, ambiguous: bool, row: Operation) -> Answer:
     """What a 401, a 403 or a redirect means that is about its request alone.
 
     Something in front of the API may have given it, so it tells nothing of an earlier try that may have acted
-    (`unclear`).
+    (`ambiguous`).
     """
     said = "" if answer.message == f"status {answer.status}" else f": {answer.message}"
     page = " with a web page" if is_web_page(answer.body) else ""
     detail = f"refused with status {answer.status}{page}, while other requests with the same key are accepted{said}"
     acts_again = row.repeat is not SafeToRepeat.BY_NATURE and not row.harmless
-    if (unclear or answer.acted) and acts_again:
+    if (ambiguous or answer.acted) and acts_again:
         return replace(answer, verdict=Verdict.UNKNOWN, message=detail)
     return replace(answer, verdict=Verdict.REFUSED, reason=Reason.REFUSED, message=detail)

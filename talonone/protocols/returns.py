@@ -40,18 +40,18 @@ async def returned(sender: RequestSender, work: Work, part: Part, known: Known) 
 async def _too_early(sender: RequestSender, work: Work, part: Part, known: Known) -> Outcome | None:
     """The outcome of a return whose order the API does not have, or has not closed. It was not sent: the API would
     store its refusal, and give it again when the order has come."""
-    found = await read_session(sender, work.sessions[0])
+    existing = await read_session(sender, work.sessions[0])
     operation = part.request.operation
-    if found is None:
+    if existing is None:
         reason = Reason.ORDER_DEAD_LETTERED if known.order_dead else Reason.NOT_FOUND
         detail = f"the API does not have the order {work.sessions[0]}"
-    elif found.get("state") == "open":
+    elif existing.get("state") == "open":
         reason, detail = Reason.ORDER_NOT_CLOSED, f"the order {work.sessions[0]} is open"
-    elif not work.profiles and isinstance(found.get("profileId"), str) and found["profileId"]:
+    elif not work.profiles and isinstance(existing.get("profileId"), str) and existing["profileId"]:
         detail = "it goes again, ordered with its order's customer"
         return Outcome(
             End.DEAD, Reason.ORDER_NOT_CLOSED.value, detail, operation=operation, premature=True,
-            customer=found["profileId"],
+            customer=existing["profileId"],
         )  # fmt: skip
     else:
         return None
@@ -59,9 +59,9 @@ async def _too_early(sender: RequestSender, work: Work, part: Part, known: Known
 
 
 async def _shows(sender: RequestSender, work: Work, items: list[dict[str, Any]], known: Known) -> bool | None:
-    found = await read_session(sender, work.sessions[0])
+    existing = await read_session(sender, work.sessions[0])
     try:
-        return False if found is None else was_returned(items, known.returned, found)
+        return False if existing is None else was_returned(items, known.returned, existing)
     except (TypeError, KeyError, AttributeError) as error:
         raise CannotRead(f"the session that was read back has an odd shape: {error}") from None
 
@@ -73,10 +73,10 @@ async def _is_repeated(
     The session is read once, and again after each return that was sent."""
     try:
         if repeat.cart is None:
-            found = await read_session(sender, work.sessions[0])
-            if found is None:
+            existing = await read_session(sender, work.sessions[0])
+            if existing is None:
                 return False
-            repeat.read(found)
+            repeat.read(existing)
         return repeat.shows(items, known.returned, work.event_us)
     except (TypeError, KeyError, AttributeError) as error:
         raise CannotRead(f"the session that was read back has an odd shape: {error}") from None

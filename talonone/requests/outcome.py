@@ -106,7 +106,7 @@ def _effects(body: bytes) -> list[Any]:
 def combined(parts: list[Outcome]) -> Outcome:
     """One outcome of a record's parts: a dead letter if there is one, else applied if any part was, else its first.
 
-    Of several dead letters one of unclear outcome counts: a replay must not repeat what may have acted.
+    Of several dead letters one of ambiguous outcome counts: a replay must not repeat what may have acted.
     """
     if len(parts) == 1:
         return parts[0]

@@ -8,7 +8,7 @@ import pytest
 from beam_talonone.schemas.operation import Says
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.reasons import Reason
-from beam_talonone.talonone.delivery.ambiguity import Found, judged
+from beam_talonone.talonone.delivery.ambiguity import Found, resolve
 from beam_talonone.talonone.delivery.read_back import LOOKS
 from beam_talonone.talonone.http.responses import Answer, Verdict
 
@@ -31,9 +31,9 @@ class Look:
         return self.found
 
 
-def judge(says, answer, *, unclear, look, status=None):
+def judge(says, answer, *, ambiguous, look, status=None):
     row = replace(ROW, says={} if says is None else {status or answer.status: says})
-    return asyncio.run(judged(row, answer, unclear=unclear, look=look))
+    return asyncio.run(resolve(row, answer, ambiguous=ambiguous, look=look))
 
 
 def meaning(answer, before):
@@ -72,10 +72,10 @@ TABLE = [
 
 @pytest.mark.parametrize("answer", [AGAIN, BAD], ids=["409", "400"])
 @pytest.mark.parametrize("found", BY_FOUND, ids=lambda found: "no way to look" if found is None else found.name)
-@pytest.mark.parametrize(("says", "unclear", "expected"), TABLE)
-def test_the_table(says, unclear, expected, found, answer):
+@pytest.mark.parametrize(("says", "ambiguous", "expected"), TABLE)
+def test_the_table(says, ambiguous, expected, found, answer):
     look = None if found is None else Look(found)
-    judgement = judge(says, answer, unclear=unclear, look=look)
+    judgement = judge(says, answer, ambiguous=ambiguous, look=look)
     if expected[found] is REFUSED and answer is BAD:  # it was a refusal before, under its own reason
         assert judgement == answer
     else:
@@ -103,12 +103,12 @@ ALREADY = [
 @pytest.mark.parametrize(("message", "done"), ALREADY)
 def test_the_text_is_asked_where_nothing_else_can_tell(message, done, status):
     answer = replace(BAD if status == 400 else AGAIN, message=message)
-    judgement = judge(Says.LOOK_IF_TRIED, answer, unclear=True, look=Look(Found.UNKNOWN))
+    judgement = judge(Says.LOOK_IF_TRIED, answer, ambiguous=True, look=Look(Found.UNKNOWN))
     assert meaning(judgement, answer) == (DONE if done else UNKNOWN)
 
 
 @pytest.mark.parametrize(
-    ("says", "unclear", "found", "expected"),
+    ("says", "ambiguous", "found", "expected"),
     [
         (Says.LOOK_IF_TRIED, True, Found.NOT_DONE, AS_IT_WAS),
         (Says.LOOK_IF_TRIED, True, Found.OTHER, REUSED),
@@ -119,9 +119,9 @@ def test_the_text_is_asked_where_nothing_else_can_tell(message, done, status):
         (None, True, Found.UNKNOWN, AS_IT_WAS),
     ],
 )
-def test_elsewhere_the_text_says_nothing(says, unclear, found, expected):
+def test_elsewhere_the_text_says_nothing(says, ambiguous, found, expected):
     answer = replace(AGAIN, message="it already exists")
-    assert meaning(judge(says, answer, unclear=unclear, look=Look(found)), answer) == expected
+    assert meaning(judge(says, answer, ambiguous=ambiguous, look=Look(found)), answer) == expected
 
 
 def test_every_says_but_done_stands_in_the_table():
@@ -130,11 +130,11 @@ def test_every_says_but_done_stands_in_the_table():
 
 def test_a_refusal_keeps_its_reason_and_one_without_gets_one():
     gone = Answer(404, Verdict.REFUSED, Reason.NOT_FOUND, "no such audience")
-    assert judge(Says.DONE_IF_TRIED, gone, unclear=False, look=None).reason is Reason.NOT_FOUND
-    assert judge(Says.DONE_IF_TRIED, AGAIN, unclear=False, look=None).reason is Reason.REFUSED
+    assert judge(Says.DONE_IF_TRIED, gone, ambiguous=False, look=None).reason is Reason.NOT_FOUND
+    assert judge(Says.DONE_IF_TRIED, AGAIN, ambiguous=False, look=None).reason is Reason.REFUSED
 
 
-@pytest.mark.parametrize("unclear", [True, False])
+@pytest.mark.parametrize("ambiguous", [True, False])
 @pytest.mark.parametrize("says", list(Says))
 @pytest.mark.parametrize(
     "answer",
@@ -145,17 +145,17 @@ def test_a_refusal_keeps_its_reason_and_one_without_gets_one():
     ],
     ids=["201", "cut", "503"],
 )
-def test_other_answers_are_left_alone(answer, says, unclear):
+def test_other_answers_are_left_alone(answer, says, ambiguous):
     look = Look(Found.OTHER)
-    assert judge(says, answer, unclear=unclear, look=look, status=409) is answer
+    assert judge(says, answer, ambiguous=ambiguous, look=look, status=409) is answer
     assert look.asked == 0
 
 
-@pytest.mark.parametrize("unclear", [True, False])
+@pytest.mark.parametrize("ambiguous", [True, False])
 @pytest.mark.parametrize("says", list(Says))
-def test_a_yes_is_a_yes_whatever_the_row_says_of_it(says, unclear):
+def test_a_yes_is_a_yes_whatever_the_row_says_of_it(says, ambiguous):
     yes = Answer(201, Verdict.APPLIED, None, "", acted=True)
-    assert judge(says, yes, unclear=unclear, look=Look(Found.OTHER)) is yes
+    assert judge(says, yes, ambiguous=ambiguous, look=Look(Found.OTHER)) is yes
 
 
 def test_an_operation_that_is_to_be_looked_for_has_a_way_to_look():

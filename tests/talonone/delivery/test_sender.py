@@ -145,7 +145,7 @@ def test_waits_grow_and_stay_bounded():
 
 
 @pytest.mark.parametrize(
-    ("failure", "unclear"),
+    ("failure", "ambiguous"),
     [
         (NotSent("refused"), False),
         (Broken("cut"), True),
@@ -154,8 +154,8 @@ def test_waits_grow_and_stay_bounded():
         (Reply(429, b""), False),
     ],
 )
-def test_what_makes_a_try_unclear(failure, unclear):
-    assert answer_of(Api(failure))[0].unclear_before is unclear
+def test_what_makes_a_try_unclear(failure, ambiguous):
+    assert answer_of(Api(failure))[0].unclear_before is ambiguous
 
 
 @pytest.mark.parametrize("status", [401, 403])

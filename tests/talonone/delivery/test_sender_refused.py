@@ -210,11 +210,11 @@ def test_what_is_unclear_does_not_go_again_when_its_key_has_expired_meanwhile():
     async def main():
         async with way(send, give_up_after=None) as w:
             w.sender.gate.hold_on = lambda why: True
-            unclear = asyncio.create_task(w.sender.final_answer(w.attempt(EVENT, 1)))
+            ambiguous = asyncio.create_task(w.sender.final_answer(w.attempt(EVENT, 1)))
             await asyncio.sleep(10.0)
             later = asyncio.create_task(w.sender.final_answer(w.attempt(EVENT, 2)))
             harmless = asyncio.create_task(w.sender.final_answer(w.attempt(AUDIENCES, 3)))
-            return await asyncio.gather(unclear, later, harmless)
+            return await asyncio.gather(ambiguous, later, harmless)
 
     first, second, third = run(main())
     assert (first.verdict, first.unclear_before) == (Verdict.UNKNOWN, True)

@@ -1,4 +1,4 @@
-"""What must not go twice: one unclear try is the end of it, and an outage does not cost one try for each."""
+"""What must not go twice: one ambiguous try is the end of it, and an outage does not cost one try for each."""
 
 import asyncio
 from collections import Counter
