@@ -68,6 +68,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
+	$(BIN)/python docs/check_prose.py
 
 types: $(VENV)/.dev
 	$(BIN)/mypy

@@ -1,0 +1,143 @@
+"""The checker of prose finds what its rules forbid, and nothing in code."""
+
+import importlib.util
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def load():
+    spec = importlib.util.spec_from_file_location("check_prose", DOCS / "check_prose.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+prose = load()
+TABLE = tomllib.loads((DOCS / "prose.toml").read_text(encoding="utf-8"))
+RULES = prose.rules_of(TABLE)
+LONG = "One " + "word " * 30 + "more."
+
+
+def found(text: str) -> list[tuple[int, str]]:
+    return [(finding.line, finding.text) for finding in prose.findings(text, RULES)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Acknowledged is a message when its outcome is known.",
+        "What is in flight is written down.",
+        "Whatever makes us fail is a dead letter too.",
+        "Needed, but on Dataflow.",
+        "Known is only the first.",
+        "First a sentence. What it is built for is what people fear: an order lost.",
+    ],
+)
+def test_inverted_sentences_are_found(text):
+    [(line, said)] = found(text)
+    assert line == 1
+    assert said.startswith("sentence that begins with")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A message is acknowledged once its outcome is known.",
+        "What is in flight?",
+        "## What is in flight",
+        "Required, except on Dataflow.",
+        "Speed is a concern.",
+        "Need is a noun.",
+        "An invalid record is a dead letter. Dead letters go to a file.",
+        "See [the courier page](courier.md) in `spool/courier.py`.".replace("[the courier page]", "[this page]"),
+        "```\nwhoever, a courier, be it so\n```",
+        "<!-- a courier\nof two lines -->",
+        "Send it to the courierservice.",
+    ],
+)
+def test_plain_sentences_and_code_are_not(text):
+    assert found(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("The courier sends it.", "courier"),
+        ("## The Courier", "Courier"),
+        ("| a | the courier |", "courier"),
+        ("* Each letter is written.", "letter"),
+        ("The request is in doubt.", "in doubt"),
+        ("A mended record.", "mended"),
+        ("The *spool* grows.", "spool"),
+        ("It waits behind [its lane](x.md).", "lane"),
+    ],
+)
+def test_banned_words_are_found_with_their_replacement(text, word):
+    [(_, said)] = found(text)
+    assert said.startswith(f'"{word}": ')
+    assert said.split(": ", 1)[1] in TABLE["banned"].values()
+
+
+def test_a_sentence_may_have_thirty_words():
+    assert found("A b " * 14 + "the end.") == []
+    [(line, said)] = found("Title\n\n" + "A b " * 14 + "is the end.")
+    assert (line, said.split(";")[0]) == (3, "sentence of 31 words")
+
+
+@pytest.mark.parametrize(
+    "text", [f"* {LONG}", f"| {LONG} |", f"Short one. {LONG}", LONG.replace(" word more", "\nword more")]
+)
+def test_long_sentences_are_found_wherever_they_stand(text):
+    assert any("sentence of 32 words" in said for _, said in found(text))
+
+
+def test_a_sentence_ends_with_its_item_or_cell():
+    half = "word " * 20
+    assert found(f"* One {half}\n* Two {half}\n\n| {half} | {half} |\n\n{half}\n\n{half}\n") == []
+
+
+def test_abbreviations_and_numbers_end_no_sentence():
+    assert prose.sentences("Use e.g. A or 1.5 of it. Then stop.") == ["Use e.g. A or 1.5 of it.", "Then stop."]
+
+
+def test_a_code_span_is_one_word():
+    assert prose.length(prose.words_of("Run `make test ARGS=x -k y` and [read the page](a b c)")) == 6
+
+
+def test_lines_are_measured_where_they_can_be_broken():
+    link = f"[a b](https://example.com/{'x' * 120})"
+    assert found(f"{link}\n\n* {link}\n\n| {'x, ' * 20} {'x' * 99} |\n\n```\n{'x ' * 80}\n```") == []
+    assert found(f"{'x' * 60} {'x' * 59}") == []
+    assert found(f"\n{'x' * 60} {'x' * 60}") == [(2, "line of 121 characters; at most 120")]
+
+
+def test_lines_are_counted_through_code_and_comments():
+    assert [line for line, _ in found("```\na\n```\n<!-- a\nb -->\nA courier.\nAnother line.")] == [6]
+
+
+def test_pages_are_complained_of_by_name_and_line(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.md").write_text("Fine.\n\nA courier.\n")
+    (tmp_path / "README.md").write_text("A courier.\n")
+    rules = prose.rules_of(TABLE | {"exempt": ["README.md"]})
+    assert list(prose.complaints(tmp_path, rules)) == ['docs/a.md:3: "courier": request sender']
+
+
+def test_exemptions_that_are_not_needed_are_named(tmp_path):
+    (tmp_path / "README.md").write_text("Fine.\n")
+    rules = prose.rules_of(TABLE | {"exempt": ["README.md", "GONE.md"]})
+    said = list(prose.complaints(tmp_path, rules))
+    assert said == [
+        "docs/prose.toml: README.md passes: remove it from `exempt`",
+        "docs/prose.toml: GONE.md is exempt and does not exist",
+    ]
+
+
+def test_our_pages_pass():
+    assert list(prose.complaints(DOCS.parent, RULES)) == []
