@@ -30,9 +30,9 @@ from streams.rig import AFTER_KILL, Rig, halves
 from streams.tools import find_emulator, find_prism
 from streams.traffic import FAULTS, make_traffic
 
-from beam_talonone.talonone.state.pending_overlay import Released
+from beam_talonone.talonone.state.pending_overlay import PendingOverlay
 from beam_talonone.talonone.state.store import Store
-from beam_talonone.talonone.state.write_ahead_log import Log
+from beam_talonone.talonone.state.write_ahead_log import WriteAheadLog
 
 WAYS = {
     "worker": "the worker process",
@@ -88,7 +88,7 @@ def _in_flight(log: Path) -> int:
     """Requests of records that had left and had no outcome, as the log of a killed process tells."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(shutil.copy(log, folder)) if log.exists() else Path(folder, "log.jsonl")
-        return sum(len(known.in_flight) for known in Log(copy, Released(Store())).open.values())
+        return sum(len(known.in_flight) for known in WriteAheadLog(copy, PendingOverlay(Store())).open.values())
 
 
 def _sent_again(rows: list[dict[str, Any]], cuts: list[int]) -> int:

@@ -71,7 +71,7 @@ class Place:
             FileSystems.delete([self.path(name) for name in names])
 
 
-class Mirror:
+class JournalBackup:
     """Keeps the journals of one shard at `place`. `write` is used by one thread besides its own."""
 
     def __init__(self, place: Place, sleep: Callable[[float], None] = time.sleep) -> None:

@@ -18,7 +18,7 @@ class Stoppable(Protocol):
         """Send nothing more, finish what is in flight, and raise `why` where it runs."""
 
 
-class Here:
+class LocalShards:
     """Used by many threads."""
 
     def __init__(self) -> None:
@@ -62,4 +62,4 @@ class Here:
             return self._changed.wait_for(lambda: not self._running, seconds)
 
 
-HERE = Here()
+HERE = LocalShards()

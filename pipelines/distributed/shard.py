@@ -26,7 +26,7 @@ from beam_talonone.pipelines.backfill.output_folder import MANIFEST, JobFolder, 
 from beam_talonone.pipelines.backfill.report import all_stats, check_account, make_report
 from beam_talonone.pipelines.backfill.slices import slice_name
 from beam_talonone.pipelines.backfill.staging_rows import Laid
-from beam_talonone.pipelines.distributed.journal_backup import Mirror, Place
+from beam_talonone.pipelines.distributed.journal_backup import JournalBackup, Place
 from beam_talonone.pipelines.distributed.shard_report import ShardReport
 from beam_talonone.schemas.reasons import Stage
 from beam_talonone.talonone.delivery.request_sender import InFlight
@@ -122,7 +122,7 @@ class ShardRun(Backfill):
         folder = JobFolder(root, self._graph.job, True, {"started": self._started})
         with closing(staging.connect(folder.spool, fresh=True)) as connection:
             self._lay_down(connection, rows)
-        self._mirror = Mirror(self._state)
+        self._mirror = JournalBackup(self._state)
         try:
             return self._go(folder)
         finally:

@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 from beam_talonone.pipelines.streaming.health import Signs, ailment
 from beam_talonone.talonone.errors import KeyRefused, WrongAddress
 from beam_talonone.talonone.requests.outcome import End
-from beam_talonone.talonone.streaming.processor import Streaming
+from beam_talonone.talonone.streaming.processor import StreamProcessor
 from beam_talonone.talonone.telemetry.stats import Latencies
 
 ENDS = ("applied", End.SUPERSEDED.value, End.DUPLICATE.value, End.SKIPPED.value, End.DEAD.value, "given_back")
@@ -36,7 +36,7 @@ class Sources:
     """Where the figures come from. `kinds` are those that are read; `messages` gives how many messages are held that
     are not acknowledged, and `full` whether no more are read for it."""
 
-    streaming: Streaming
+    streaming: StreamProcessor
     kinds: tuple[str, ...]
     signs: Callable[[], Signs]
     messages: Callable[[], int]

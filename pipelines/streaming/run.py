@@ -26,11 +26,11 @@ from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, KeyRefused, StopRun, TooManyDeadLetters
 from beam_talonone.talonone.ordering.sequencer import Sequencer
 from beam_talonone.talonone.rate.shared_limit import Watched
-from beam_talonone.talonone.state.pending_overlay import Released
+from beam_talonone.talonone.state.pending_overlay import PendingOverlay
 from beam_talonone.talonone.state.store import Store, damaged_store, is_damage
-from beam_talonone.talonone.state.write_ahead_log import Log
+from beam_talonone.talonone.state.write_ahead_log import WriteAheadLog
 from beam_talonone.talonone.streaming.dead_letter_window import LastEnds
-from beam_talonone.talonone.streaming.processor import Streaming
+from beam_talonone.talonone.streaming.processor import StreamProcessor
 from beam_talonone.talonone.telemetry.process_tuning import quiet_process
 from beam_talonone.talonone.telemetry.threads import start_thread
 from beam_talonone.transforms.pubsub.registry import close_subscriber, enter_subscriber
@@ -69,7 +69,7 @@ class StreamRun:
         self._told_to_stop = False
         self._trouble: tuple[str, float] | None = None
         self._over = threading.Event()
-        self._streaming: Streaming | None = None
+        self._streaming: StreamProcessor | None = None
         self._rates: Watched | None = None
         self._draining = threading.Lock()
         self._drained = False
@@ -221,11 +221,11 @@ class StreamRun:
         flow = Flow(messages=int(min(MOST_HELD, max(LEAST_HELD, fill))))
         return Subscriber(names, flow, self._cannot_read)
 
-    def _make_streaming(self, state: StateFolder, engine: Engine) -> Streaming:
+    def _make_streaming(self, state: StateFolder, engine: Engine) -> StreamProcessor:
         options = self.options
         store = Store(state.store, options.remember)
-        memory = Released(store)
-        log = Log(state.log, memory)
+        memory = PendingOverlay(store)
+        log = WriteAheadLog(state.log, memory)
         quiet_until = float("-inf")
         if state.unclean:
             quiet_until = time.time() + (lease := self._subscriber.lease_length) + 1.0
@@ -234,7 +234,7 @@ class StreamRun:
             memory, options.settle, options.wait_for_order, quiet_until, looks_per_second=max(0.1, options.rate / 10)
         )
         ends = LastEnds(self._allowed.exceeded, state.last_ends(), state.keep_last_ends)
-        return Streaming(
+        return StreamProcessor(
             engine, sequencer, store, log, options.send_options(), self._letters, self._results, options.bulk_age,
             options.job, self._lettered, ends, self._exceeded,
         )  # fmt: skip
@@ -280,7 +280,7 @@ class StreamRun:
             str(self._stopping) if isinstance(self._stopping, TooManyDeadLetters) else None,
         )  # fmt: skip
 
-    def _metrics(self, streaming: Streaming) -> StreamMetrics:
+    def _metrics(self, streaming: StreamProcessor) -> StreamMetrics:
         subscriber, kinds = self._subscriber, tuple(self.options.subscriptions)
         return StreamMetrics(
             Sources(streaming, kinds, self._signs, lambda: subscriber.held, lambda: subscriber.full)
@@ -343,7 +343,7 @@ class StreamRun:
                     sink.close()
                 self._drained = True
 
-    def _close(self, streaming: Streaming) -> bool:
+    def _close(self, streaming: StreamProcessor) -> bool:
         """False when what is remembered could not all be written: the log has it, and is read at the next start."""
         try:
             streaming.close()
@@ -357,7 +357,7 @@ class StreamRun:
     def _sinks(self) -> list[Sink]:
         return [sink for sink in (self._letters, self._results) if sink is not None]
 
-    def _the_streaming(self) -> Streaming:
+    def _the_streaming(self) -> StreamProcessor:
         if self._streaming is None:
             raise RuntimeError("nothing can be stopped before it has started")
         return self._streaming

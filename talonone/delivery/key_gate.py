@@ -8,7 +8,7 @@ from dataclasses import replace
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.talonone.delivery.attempt import RequestAttempt, no_longer_protected
 from beam_talonone.talonone.delivery.pause import pause
-from beam_talonone.talonone.delivery.refused_key import Evidence, Fault, Suspects
+from beam_talonone.talonone.delivery.refused_key import Evidence, Fault, RefusedRequests
 from beam_talonone.talonone.delivery.retry_budget import backoff
 from beam_talonone.talonone.delivery.suspicion import accusation, is_accused, own_fault
 from beam_talonone.talonone.errors import KeyRefused, StopRun
@@ -37,7 +37,8 @@ class KeyGate:
         probe: Callable[[], Awaitable[bool | None]],
     ) -> None:
         """`hold_on` is asked when the key is refused or the address is wrong: True waits until that has been put
-        right. `is_busy` and `probe` are as in Suspects, `wall` gives seconds since 1970."""
+        right. `is_busy` and `probe` are as in RefusedRequests, `wall` gives seconds since
+        1970."""
         self.api, self.api_key, self.evidence, self.hold_on, self.in_code = api, api_key, evidence, hold_on, in_code
         self.refusal: StopRun | None = None
         """What is waited for."""
@@ -48,7 +49,9 @@ class KeyGate:
         """Tries, one after the other, since it is waited for."""
         self._refused_key = 0
         """Number of the API key that was refused when the waiting began."""
-        self._suspects = Suspects(evidence, self._need_not_wait, is_busy, probe, lambda: self.hold_on is not None)
+        self._suspects = RefusedRequests(
+            evidence, self._need_not_wait, is_busy, probe, lambda: self.hold_on is not None
+        )
 
     async def is_still_closed(self) -> bool:
         """Wait before the next try, later and later, on behalf of whoever has the `turn`; False, without waiting,

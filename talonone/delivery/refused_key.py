@@ -96,7 +96,7 @@ class Evidence:
         self._since, self.in_a_row = None, 0
 
 
-class Suspects:
+class RefusedRequests:
     """Requests that were refused, while they wait until it is known why.
 
     `open_again` tells whether there is no need to wait any more (see Fault.OPEN), `busy` whether any but so many

@@ -15,7 +15,7 @@ MOST = 100_000
 
 
 @dataclass
-class Once:
+class DeduplicationCache:
     """Per record that has no protection against a second sending: which of its requests left, and how it ended."""
 
     left: dict[bytes, dict[int, InFlight]] = field(default_factory=dict)
@@ -55,7 +55,7 @@ def is_unsafe(work: Work) -> bool:
 
 
 class _Remembering(NoRecorder):
-    def __init__(self, once: Once, work: Work) -> None:
+    def __init__(self, once: DeduplicationCache, work: Work) -> None:
         self._once = once
         self._work = work
 

@@ -18,7 +18,7 @@ from beam_talonone.talonone.delivery.request_sender import InFlight
 from beam_talonone.talonone.delivery.sender import Sender
 from beam_talonone.talonone.engine.batcher import Intake, Member
 from beam_talonone.talonone.engine.job import Job
-from beam_talonone.talonone.engine.mailbox import Inbox
+from beam_talonone.talonone.engine.mailbox import Mailbox
 from beam_talonone.talonone.engine.window import Window
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.http.api_key import ApiKey, KeySource
@@ -83,7 +83,7 @@ class Engine:
         self._key, self._key_source, self._rate_service = api_key, key_source, rate_service
         self._hold_on, self._accepted_before = hold_on, accepted_before
         self._loop = uvloop.new_event_loop()
-        self._inbox = Inbox(self._loop, self._guarded)
+        self._inbox = Mailbox(self._loop, self._guarded)
         self._window = Window(settings.window, self._loop)
         self._ready = threading.Event()
         self._closing = asyncio.Event()

@@ -11,7 +11,7 @@ PORTION = 10
 Action = Callable[[], None]
 
 
-class Inbox:
+class Mailbox:
     """Posts may come from any thread; `run` is called with each of them on the thread of `loop`."""
 
     def __init__(self, loop: AbstractEventLoop, run: Callable[[Action], None]) -> None:

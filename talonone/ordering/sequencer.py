@@ -24,7 +24,7 @@ LONGEST_PAUSE = 60.0
 """Seconds between two looks of a return at its order, when few wait."""
 
 
-class Remembered(Protocol):
+class StateStore(Protocol):
     """What must outlive the records themselves, with an expiry."""
 
     def recall(self, work: Work) -> tuple[bytes | None, Order | None]:
@@ -114,7 +114,7 @@ class Sequencer(Generic[T]):
     `quiet_until` waits until then first, also what is late.
     """
 
-    memory: Remembered
+    memory: StateStore
     settle: float
     wait_for_order: float = 600.0
     quiet_until: float = float("-inf")

@@ -13,7 +13,7 @@ STEP = 1024 * 1024
 Whoever reads the file finds them after the last line."""
 
 
-class Appending:
+class AppendFile:
     """The file `path`, begun anew. Raises OSError when there is no room; what was appended before stays whole."""
 
     def __init__(self, path: Path, step: int = STEP) -> None:

@@ -6,8 +6,8 @@ from beam_talonone.talonone.requests.work import Key, Work
 from beam_talonone.talonone.state.store import Marks, Store, change_that_set, marks_of
 
 
-class Released:
-    """A Remembered: that of `store`, and over it what has its turn and waits for its request to leave.
+class PendingOverlay:
+    """A StateStore: that of `store`, and over it what has its turn and waits for its request to leave.
 
     To those that come after it, such a record is as good as sent. But a stop in order gives it back, and then it must
     not make anything late that comes back with it: so it is noted in the store when its first request leaves.

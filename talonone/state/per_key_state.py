@@ -17,8 +17,8 @@ Mark = tuple[Order, float]
 """The order of the record that left a mark, and when it did."""
 
 
-class KeyedMemory(msgspec.Struct, array_like=True):
-    """A Remembered in dicts that keep the order in which things happened: the oldest stands first."""
+class PerKeyState(msgspec.Struct, array_like=True):
+    """A StateStore in dicts that keep the order in which things happened: the oldest stands first."""
 
     identities: dict[bytes, tuple[bytes, float]] = {}
     """Identity of a record that has ended -> its content, and when."""

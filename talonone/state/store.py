@@ -103,7 +103,7 @@ def damaged_store(path: object, error: BaseException) -> str:
 
 
 class Store:
-    """A Remembered in SQLite: in the file `path`, or in memory without one. `expiry` is in seconds.
+    """A StateStore in SQLite: in the file `path`, or in memory without one. `expiry` is in seconds.
 
     What is noted is known at once, and in the file when `commit` returns: a log
     (talonone.state.write_ahead_log) has it before. Raises ConfigurationError when the file is damaged.

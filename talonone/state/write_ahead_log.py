@@ -28,8 +28,8 @@ from beam_talonone.talonone.delivery.request_sender import InFlight
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
 from beam_talonone.talonone.requests.work import Work
-from beam_talonone.talonone.state.append_file import Appending
-from beam_talonone.talonone.state.pending_overlay import Released
+from beam_talonone.talonone.state.append_file import AppendFile
+from beam_talonone.talonone.state.pending_overlay import PendingOverlay
 from beam_talonone.talonone.state.session_cache import returned_items
 from beam_talonone.talonone.state.store import Marks, marks_of
 
@@ -104,13 +104,13 @@ class _Bulk:
     before: InFlight
 
 
-class Log:
+class WriteAheadLog:
     """A Recorder (see talonone.engine.job), used by one thread. The store of `memory` takes in what the log says
     when it is opened; what was let go is noted in it as it leaves."""
 
-    def __init__(self, path: Path, memory: Released) -> None:
+    def __init__(self, path: Path, memory: PendingOverlay) -> None:
         self._path, self._memory, self._store = path, memory, memory.store
-        self._file: Appending
+        self._file: AppendFile
         self._large = LARGE
         self.open: dict[str, Open] = {}
         """Identity in hex -> what is known of it, by this process and by those that died."""
@@ -239,7 +239,7 @@ class Log:
         self._forget_expired()
         half = self._path.with_suffix(".part")
         half.unlink(missing_ok=True)
-        self._file = Appending(half)
+        self._file = AppendFile(half)
         for identity, known in self.open.items():
             for part, before in known.in_flight.items():
                 self._write(["s", identity, part, before.generation, before.first_sent, known.content])

@@ -16,7 +16,7 @@ from beam_talonone.talonone.ordering.sequencer import Decision, Held, Order, Sen
 from beam_talonone.talonone.requests.identity import key_holds
 from beam_talonone.talonone.requests.outcome import Outcome
 from beam_talonone.talonone.requests.work import Work
-from beam_talonone.talonone.state.per_key_state import KeyedMemory
+from beam_talonone.talonone.state.per_key_state import PerKeyState
 
 TOGETHER = 0.125
 """Seconds. A power of two, so that its multiples are exact."""
@@ -45,7 +45,7 @@ class Came(msgspec.Struct, frozen=True, array_like=True):
         return _CAME.decode(data)
 
 
-class Leaving(msgspec.Struct, frozen=True, array_like=True):
+class OutboxEntry(msgspec.Struct, frozen=True, array_like=True):
     """A record whose turn has come. It is sent when this stands in the state for certain.
 
     `since` is by the clock on the wall, and `process` is a name of the process that decided.
@@ -71,12 +71,12 @@ class _State(msgspec.Struct, array_like=True):
     clock: float
     newest: Order | None
     held: Held[Source]
-    leaving: list[Leaving]
-    memory: KeyedMemory
+    leaving: list[OutboxEntry]
+    memory: PerKeyState
 
 
 def _new_state() -> _State:
-    return _State(float("-inf"), None, Held([], [], [], [], 0), [], KeyedMemory())
+    return _State(float("-inf"), None, Held([], [], [], [], 0), [], PerKeyState())
 
 
 _CAME = msgspec.msgpack.Decoder(Came)
@@ -106,7 +106,7 @@ def together(due: float) -> float:
     return ceil(due / TOGETHER) * TOGETHER
 
 
-class Lane:
+class KeyedProcessor:
     """A sequencer, its memory, and what it let go. `kept` is what `to_bytes` gave, or None for a lane that is new."""
 
     def __init__(self, rules: Rules, kept: bytes | None = None) -> None:
@@ -173,7 +173,7 @@ class Lane:
         settled: list[Settled[Source]] = []
         for decision in decisions:
             if isinstance(decision, Send):
-                self.leaving.append(Leaving(decision.work, *by))
+                self.leaving.append(OutboxEntry(decision.work, *by))
                 order = decision.work.order()
                 self.newest = order if self.newest is None else max(self.newest, order)
             else:

@@ -25,7 +25,7 @@ from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
 from beam_talonone.talonone.requests.output_lines import dead_letter, result
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.store import MOST_AT_ONCE, Store
-from beam_talonone.talonone.state.write_ahead_log import Log
+from beam_talonone.talonone.state.write_ahead_log import WriteAheadLog
 from beam_talonone.talonone.streaming.counters import Account
 from beam_talonone.talonone.streaming.dead_letter_window import LastEnds
 
@@ -58,7 +58,7 @@ class Lines(Protocol):
 
 
 @dataclass
-class Streaming:
+class StreamProcessor:
     """The stream of one process. `bulk_age` is in seconds; `job` names the run in dead letters.
 
     `lettered` are messages (subscription, message id) that got their letter, and when, in seconds since 1970: a
@@ -71,7 +71,7 @@ class Streaming:
     engine: Engine
     sequencer: Sequencer[Message]
     store: Store
-    log: Log
+    log: WriteAheadLog
     options: SendOptions
     letters: Lines
     results: Lines | None

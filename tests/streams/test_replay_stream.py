@@ -37,9 +37,9 @@ from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.work import Work
-from beam_talonone.talonone.state.pending_overlay import Released
+from beam_talonone.talonone.state.pending_overlay import PendingOverlay
 from beam_talonone.talonone.state.store import Store
-from beam_talonone.talonone.state.write_ahead_log import Log
+from beam_talonone.talonone.state.write_ahead_log import WriteAheadLog
 
 from .emulator import Emulator
 from .pubsub import PubSub
@@ -301,8 +301,8 @@ def test_letters_know_their_stream(place: str, sim: Simulator, state: State, tmp
 
 def test_what_only_the_log_of_the_stream_tells(sim: Simulator, state: State, tmp_path: Path) -> None:
     """A stream that was killed has not committed what it did last, and one that runs has not yet."""
-    memory = Released(Store())
-    log = Log(state.folder / "log.jsonl", memory)
+    memory = PendingOverlay(Store())
+    log = WriteAheadLog(state.folder / "log.jsonl", memory)
     newer, was = work_of(order("o", "c", "completed", 2)), work_of(event("e", "d", 1))
     for number, work in enumerate([newer, was]):
         memory.sent(work, 1.0)

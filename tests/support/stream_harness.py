@@ -19,11 +19,11 @@ from beam_talonone.talonone.http.api_key import KeySource
 from beam_talonone.talonone.ordering.sequencer import Sequencer
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.requests.outcome import End, Outcome
-from beam_talonone.talonone.state.pending_overlay import Released
+from beam_talonone.talonone.state.pending_overlay import PendingOverlay
 from beam_talonone.talonone.state.store import Store
-from beam_talonone.talonone.state.write_ahead_log import Log
+from beam_talonone.talonone.state.write_ahead_log import WriteAheadLog
 from beam_talonone.talonone.streaming.dead_letter_window import LastEnds
-from beam_talonone.talonone.streaming.processor import Streaming
+from beam_talonone.talonone.streaming.processor import StreamProcessor
 
 SUBSCRIPTION = "projects/p/subscriptions/s"
 
@@ -75,7 +75,7 @@ class Lines:
 class Stream:
     """One process of a stream. `folder` is its state."""
 
-    streaming: Streaming
+    streaming: StreamProcessor
     folder: Path
     letters: Lines
     results: Lines | None
@@ -161,14 +161,14 @@ def stream(
         key_source,
     )  # fmt: skip
     store = Store(folder / "store.sqlite")
-    memory = Released(store)
+    memory = PendingOverlay(store)
     sequencer: Sequencer[Any] = Sequencer(
         memory, settle, wait_for_order, quiet_until=time.time() + quiet if quiet else float("-inf")
     )
     sink = letters or Lines()
     options = SendOptions(look_first=True, effects=results is not None)
-    log = Log(folder / "log.jsonl", memory)
-    streaming = Streaming(engine, sequencer, store, log, options, sink, results, bulk_age, "job-1")
+    log = WriteAheadLog(folder / "log.jsonl", memory)
+    streaming = StreamProcessor(engine, sequencer, store, log, options, sink, results, bulk_age, "job-1")
     streaming.ends = ends or streaming.ends
     made = Stream(streaming, folder, sink, results, BuildOptions(effects=results is not None))
     streaming.start()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from beam_talonone.talonone.engine.deduplication import Once
+from beam_talonone.talonone.engine.deduplication import DeduplicationCache
 from beam_talonone.talonone.engine.engine import Engine, EngineSettings
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.http.address import check_base_url, in_clear
@@ -129,7 +129,7 @@ def display_data(config: EngineConfig) -> dict[str, Any]:
 
 
 _engines: dict[EngineConfig, Engine] = {}
-_once: dict[str, Once] = {}
+_once: dict[str, DeduplicationCache] = {}
 _lock = threading.Lock()
 
 
@@ -212,10 +212,10 @@ def engine_for(config: EngineConfig) -> Engine:
         return engine
 
 
-def once_for(base_url: str) -> Once:
+def once_for(base_url: str) -> DeduplicationCache:
     """What this process remembers of requests to a deployment that must not go twice, whatever becomes of engines."""
     with _lock:
-        return _once.setdefault(base_url, Once())
+        return _once.setdefault(base_url, DeduplicationCache())
 
 
 def close_engine(config: EngineConfig) -> None:

@@ -8,16 +8,16 @@ import apache_beam as beam
 
 from beam_talonone.schemas.reasons import Stage
 from beam_talonone.talonone.requests.outcome import End, Outcome
-from beam_talonone.talonone.streaming.processor import Streaming
+from beam_talonone.talonone.streaming.processor import StreamProcessor
 from beam_talonone.transforms.pubsub.message import Received
 from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_account, count_requests
 from beam_talonone.transforms.sources.prepare import Prepared
 
-_streams: dict[str, Streaming] = {}
+_streams: dict[str, StreamProcessor] = {}
 """The streams of this process, by name: a graph carries the name, the step finds the rest here."""
 
 
-def enter_stream(name: str, streaming: Streaming) -> None:
+def enter_stream(name: str, streaming: StreamProcessor) -> None:
     _streams[name] = streaming
 
 

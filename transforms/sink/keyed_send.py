@@ -35,7 +35,7 @@ from beam_talonone.talonone.protocols.known import Known
 from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
 from beam_talonone.talonone.requests.output_lines import dead_letter, result
 from beam_talonone.talonone.requests.work import Work
-from beam_talonone.talonone.streaming.keyed_processor import Came, Lane, Leaving, Rules, Source
+from beam_talonone.talonone.streaming.keyed_processor import Came, KeyedProcessor, OutboxEntry, Rules, Source
 from beam_talonone.talonone.telemetry.process_tuning import quiet_process
 from beam_talonone.transforms.runtime.engines import EngineConfig, engine_for, once_for
 from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_outcome, count_requests
@@ -94,7 +94,7 @@ class SendLane(beam.DoFn):  # type: ignore[misc]
         kept: Any = LANE_STATE,
         wake: Any = WAKE_TIMER,
     ) -> Iterator[Any]:
-        lane, by = Lane(self._rules, kept.read()), (time.time(), process_name())
+        lane, by = KeyedProcessor(self._rules, kept.read()), (time.time(), process_name())
         settled = lane.ended(self._send(lane.leaving[:AT_ONCE], by), by)
         more, later = lane.advance(taken(arrived), float(now), by)
         for came in later:
@@ -111,7 +111,7 @@ class SendLane(beam.DoFn):  # type: ignore[misc]
         else:
             _set(note, wake, Note(due, lane.newest))
 
-    def _send(self, leaving: list[Leaving], by: tuple[float, bytes]) -> list[tuple[Work, Outcome]]:
+    def _send(self, leaving: list[OutboxEntry], by: tuple[float, bytes]) -> list[tuple[Work, Outcome]]:
         """Send these in their order and wait for what becomes of them."""
         if not leaving:
             return []

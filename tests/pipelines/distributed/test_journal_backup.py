@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from beam_talonone.pipelines.distributed.journal_backup import Mirror, Place
+from beam_talonone.pipelines.distributed.journal_backup import JournalBackup, Place
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def journals(tmp_path):
 
 
 def mirror(place, **more):
-    made = Mirror(place, **more)
+    made = JournalBackup(place, **more)
     made.close()  # its thread copies every two seconds: here that is done by hand
     return made
 
@@ -105,7 +105,7 @@ def test_its_own_thread_copies(place, journals, monkeypatch):
     written = threading.Event()
     write = place.write
     monkeypatch.setattr(place, "write", lambda data, *name: (write(data, *name), written.set()))
-    one, journal = Mirror(place), journals("slice-000001")
+    one, journal = JournalBackup(place), journals("slice-000001")
     one.follow("slice-000001", journal)
     journal.write_bytes(b"[1]\n")
     assert written.wait(20)

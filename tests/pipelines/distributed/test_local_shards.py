@@ -2,7 +2,7 @@
 
 import threading
 
-from beam_talonone.pipelines.distributed.local_shards import Here
+from beam_talonone.pipelines.distributed.local_shards import LocalShards
 from beam_talonone.talonone.errors import Interrupted, StopRun
 
 
@@ -28,14 +28,14 @@ def failing() -> str:
 
 
 def test_what_is_sent_is_returned() -> None:
-    here = Here()
+    here = LocalShards()
     assert here.run(Shard(), lambda: "report") == "report"
     assert here.failure is None
     assert here.wait(0.0)
 
 
 def test_a_failure_stops_the_others_and_what_comes_after() -> None:
-    here, other, got = Here(), Shard(), []
+    here, other, got = LocalShards(), Shard(), []
     thread = threading.Thread(target=lambda: got.append(here.run(other, other.send)))
     thread.start()
     other.sending.wait(10.0)
@@ -52,7 +52,7 @@ def test_a_failure_stops_the_others_and_what_comes_after() -> None:
 
 
 def test_the_first_reason_counts() -> None:
-    here = Here()
+    here = LocalShards()
     here.stop(Interrupted("SIGTERM"))
     here.stop(StopRun("the engine broke"))
     assert str(here.failure) == "SIGTERM"

@@ -10,7 +10,7 @@ from beam_talonone.schemas.operations.audiences import AudienceActions, update_c
 from beam_talonone.schemas.operations.events import TrackEvent, track_event_v2
 from beam_talonone.schemas.operations.referrals import NewReferral, create_referral
 from beam_talonone.schemas.reasons import Reason
-from beam_talonone.talonone.delivery.refused_key import IN_A_ROW, Evidence, Fault, Suspects
+from beam_talonone.talonone.delivery.refused_key import IN_A_ROW, Evidence, Fault, RefusedRequests
 from beam_talonone.talonone.errors import KeyRefused, StopRun, WrongAddress
 from beam_talonone.talonone.http.responses import Verdict
 from beam_talonone.talonone.http.send import Broken, Reply
@@ -310,7 +310,7 @@ def test_what_was_refused_before_the_key_was_put_right_says_nothing_of_the_reque
         async def never():
             raise AssertionError("it need not be asked")
 
-        suspects = Suspects(evidence, lambda key: False, lambda count: False, never, lambda: True)
+        suspects = RefusedRequests(evidence, lambda key: False, lambda count: False, never, lambda: True)
         return await suspects.fault(0, refused_at)
 
     evidence = Evidence()

@@ -9,7 +9,7 @@ from support.sender_fixture import EPOCH, way
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.talonone.delivery.request_sender import InFlight, SendOptions
 from beam_talonone.talonone.engine.batcher import Intake
-from beam_talonone.talonone.engine.deduplication import Once, is_unsafe
+from beam_talonone.talonone.engine.deduplication import DeduplicationCache, is_unsafe
 from beam_talonone.talonone.engine.job import Ended, Job, NoRecorder
 from beam_talonone.talonone.http.send import Broken, NotSent, Reply
 from beam_talonone.talonone.protocols.known import Known
@@ -62,12 +62,13 @@ def record(kind, **fields):
 )
 def test_what_would_act_again(work, unsafe):
     assert is_unsafe(work) is unsafe
-    assert isinstance(Once().recorder(work), NoRecorder)
-    assert (type(Once().recorder(work)) is NoRecorder) is not unsafe  # nothing is kept of what may go again
+    assert isinstance(DeduplicationCache().recorder(work), NoRecorder)
+    # nothing is kept of what may go again
+    assert (type(DeduplicationCache().recorder(work)) is NoRecorder) is not unsafe
 
 
 def test_what_left_is_remembered_until_it_ended_or_was_taken_back():
-    once, work, other = Once(), referrals(2500), referral("other")
+    once, work, other = DeduplicationCache(), referrals(2500), referral("other")
     told = once.recorder(work)
     assert once.in_flight(work) == {}
     told.started(1, 0, 0, 10.0)
@@ -136,7 +137,7 @@ def bundle(once, api, *works, dies_after=None):
 
 
 def test_a_bundle_that_is_tried_again_gives_the_same_outcomes_and_sends_nothing():
-    once, api, works = Once(), Api(), [referral("a"), referrals(2500, "b")]
+    once, api, works = DeduplicationCache(), Api(), [referral("a"), referrals(2500, "b")]
     first = bundle(once, api, *works)
     assert (api.acted, {outcome.end for outcome in first.values()}) == (4, {End.APPLIED})
     assert first[1].attempts == 3
@@ -146,7 +147,7 @@ def test_a_bundle_that_is_tried_again_gives_the_same_outcomes_and_sends_nothing(
 
 def test_a_refusal_is_not_remembered():
     """Nothing was made: the record may come again, mended or not."""
-    once, api = Once(), Api(Reply(400, b'{"message":"no such campaign"}'))
+    once, api = DeduplicationCache(), Api(Reply(400, b'{"message":"no such campaign"}'))
     first = bundle(once, api, referral())
     assert (first[0].end, first[0].reason) == (End.DEAD, "refused")
     assert bundle(once, api, referral())[0].end is End.APPLIED
@@ -154,7 +155,7 @@ def test_a_refusal_is_not_remembered():
 
 
 def test_what_was_in_flight_when_a_bundle_died_is_not_sent_again():
-    once, api = Once(), Api(3600.0)
+    once, api = DeduplicationCache(), Api(3600.0)
     assert bundle(once, api, referral(), dies_after=5) == {}
     (outcome,) = bundle(once, api, referral()).values()
     assert (outcome.end, outcome.reason, api.asked) == (End.DEAD, "outcome_unknown", 1)
@@ -165,7 +166,7 @@ def test_what_was_in_flight_when_a_bundle_died_is_not_sent_again():
 @pytest.mark.parametrize("failure", [Reply(429, b"", "3600"), NotSent("refused"), Reply(409, b"", "3600")])
 def test_what_is_known_not_to_have_acted_goes_again(failure):
     refuses = isinstance(failure, NotSent)
-    once, api = Once(), Api(*[failure] * (6 if refuses else 1))
+    once, api = DeduplicationCache(), Api(*[failure] * (6 if refuses else 1))
     assert bundle(once, api, referral(), dies_after=2) == {}
     assert once.in_flight(referral()) == {}
     (outcome,) = bundle(once, api, referral()).values()
@@ -173,7 +174,7 @@ def test_what_is_known_not_to_have_acted_goes_again(failure):
 
 
 def test_an_unclear_try_ends_and_is_never_repeated():
-    once, api = Once(), Api(Broken("cut"))
+    once, api = DeduplicationCache(), Api(Broken("cut"))
     first = bundle(once, api, referral())
     assert (first[0].reason, first[0].detail) == ("outcome_unknown", "cut")
     assert bundle(once, api, referral()) == first
@@ -182,7 +183,7 @@ def test_an_unclear_try_ends_and_is_never_repeated():
 
 def test_of_a_call_of_several_requests_the_rest_is_still_sent():
     """The second of three is in flight when the bundle dies: nobody knows whether it acted, the third never left."""
-    once, api = Once(), Api(CODE, 3600.0)
+    once, api = DeduplicationCache(), Api(CODE, 3600.0)
     assert bundle(once, api, referrals(2500), dies_after=5) == {}
     assert (api.asked, api.acted) == (2, 1)
     (outcome,) = bundle(once, api, referrals(2500)).values()
@@ -192,13 +193,13 @@ def test_of_a_call_of_several_requests_the_rest_is_still_sent():
 
 def test_what_the_api_has_taken_of_a_dead_letter_stays_known():
     """Without `parts_done` a replay would make the first thousand codes a second time."""
-    once, api = Once(), Api(CODE, Reply(400, b'{"message":"no"}'))
+    once, api = DeduplicationCache(), Api(CODE, Reply(400, b'{"message":"no"}'))
     first = bundle(once, api, referrals(1500))
     assert (first[0].parts_done, first[0].reason) == ([0], "refused")
     assert bundle(once, api, referrals(1500)) == first
 
 
 def test_what_a_dry_run_left_out_is_not_taken_for_ended():
-    once, work = Once(), referral()
+    once, work = DeduplicationCache(), referral()
     once.recorder(work).done(1, Outcome(End.SKIPPED, "not_dry"))
     assert once.before(work) is None

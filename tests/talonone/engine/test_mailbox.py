@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from beam_talonone.talonone.engine.mailbox import PORTION, Inbox
+from beam_talonone.talonone.engine.mailbox import PORTION, Mailbox
 
 
 @pytest.mark.parametrize(("threads", "each"), [(1, 1), (1, 500), (4, 300)])
@@ -15,7 +15,7 @@ def test_all_posts_run_in_the_order_of_their_thread(threads, each):
 
     async def main() -> None:
         loop, done = asyncio.get_running_loop(), asyncio.Event()
-        inbox = Inbox(loop, lambda action: action())
+        inbox = Mailbox(loop, lambda action: action())
 
         def note(who: int, number: int) -> None:
             got.append((who, number))
@@ -52,7 +52,7 @@ def test_what_is_woken_does_not_wait_for_posts():
     got: list[str] = []
 
     async def main() -> None:
-        inbox = Inbox(asyncio.get_running_loop(), lambda action: action())
+        inbox = Mailbox(asyncio.get_running_loop(), lambda action: action())
         for number in range(2 * PORTION):
             inbox.post(lambda number=number: got.append(str(number)))
         inbox.wake(lambda: got.append("woken"))
@@ -64,8 +64,8 @@ def test_what_is_woken_does_not_wait_for_posts():
 
 
 def test_a_post_to_a_loop_that_has_ended_is_no_error():
-    async def main() -> Inbox:
-        return Inbox(asyncio.get_running_loop(), lambda action: action())
+    async def main() -> Mailbox:
+        return Mailbox(asyncio.get_running_loop(), lambda action: action())
 
     inbox = asyncio.run(main())
     inbox.post(lambda: None)

@@ -9,13 +9,13 @@ import sys
 import pytest
 
 from beam_talonone.talonone.state import append_file
-from beam_talonone.talonone.state.append_file import Appending
+from beam_talonone.talonone.state.append_file import AppendFile
 
 
 def test_the_file_grows_by_steps_and_ends_with_its_last_line(tmp_path):
     path = tmp_path / "lines"
     lines = [b"x" * length + b"\n" for length in (0, 3, 200, 5, 64, 63, 1)]
-    file = Appending(path, step=64)
+    file = AppendFile(path, step=64)
     for line in lines:
         file.append(line)
         assert path.read_bytes()[: file.size].endswith(line)
@@ -30,8 +30,8 @@ def test_what_a_killed_process_appended_is_there(tmp_path):
     path = tmp_path / "lines"
     code = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from beam_talonone.talonone.state.append_file import Appending\n"
-        "file = Appending(Path(sys.argv[1]))\n"
+        "from beam_talonone.talonone.state.append_file import AppendFile\n"
+        "file = AppendFile(Path(sys.argv[1]))\n"
         "for number in range(1000): file.append(b'%d\\n' % number)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
@@ -41,7 +41,7 @@ def test_what_a_killed_process_appended_is_there(tmp_path):
 
 def test_a_full_disk_is_an_error_and_spoils_nothing(tmp_path, monkeypatch):
     path = tmp_path / "lines"
-    file = Appending(path, step=64)
+    file = AppendFile(path, step=64)
     file.append(b"before\n")
     write = os.pwrite
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.talonone.requests.build import BuildOptions, build
-from beam_talonone.talonone.state.pending_overlay import Released
+from beam_talonone.talonone.state.pending_overlay import PendingOverlay
 from beam_talonone.talonone.state.store import Store, marks_of
 
 
@@ -28,7 +28,7 @@ def returned(second):
 
 
 def test_what_was_let_go_counts_as_sent_until_it_is_dropped():
-    memory = Released(Store())
+    memory = PendingOverlay(Store())
     memory.sent(order(5), 0.0)
     memory.sent(order(3, "p"), 0.0)
     assert memory.last_order("o") == memory.last_of(("profile", "c")) == order(5).order()
@@ -40,7 +40,7 @@ def test_what_was_let_go_counts_as_sent_until_it_is_dropped():
 
 
 def test_what_leaves_is_noted_once():
-    memory = Released(Store())
+    memory = PendingOverlay(Store())
     memory.sent(order(5), 0.0)
     assert memory.left(order(5).identity, 1.0) == marks_of(order(5))
     assert memory.left(order(5).identity, 2.0) is None
@@ -49,7 +49,7 @@ def test_what_leaves_is_noted_once():
 
 
 def test_changes_that_wait_are_newer_ones_too():
-    memory = Released(Store())
+    memory = PendingOverlay(Store())
     memory.sent(profile(5, a=1), 0.0)
     memory.left(profile(5, a=1).identity, 0.0)
     memory.sent(profile(7, b=1), 0.0)
@@ -61,7 +61,7 @@ def test_changes_that_wait_are_newer_ones_too():
 
 
 def test_a_return_is_noted_when_it_has_ended():
-    memory = Released(Store())
+    memory = PendingOverlay(Store())
     memory.sent(returned(5), 0.0)
     assert memory.store.last_of(("session", "o")) == returned(5).order()
     assert memory.left(returned(5).identity, 1.0) is None
@@ -72,7 +72,7 @@ ORDERS = [order(second, which) for second in range(4) for which in "op"]
 
 @given(st.lists(st.tuples(st.sampled_from(["sent", "left", "dropped"]), st.sampled_from(ORDERS)), max_size=30))
 def test_it_tells_the_latest_of_what_left_and_what_waits(steps):
-    memory, left, waiting = Released(Store()), set(), set()
+    memory, left, waiting = PendingOverlay(Store()), set(), set()
     for what, work in steps:
         if what == "sent":
             memory.sent(work, 0.0)
@@ -93,6 +93,6 @@ def test_it_tells_the_latest_of_what_left_and_what_waits(steps):
 
 @pytest.mark.parametrize("order_id", ["o", "x"])
 def test_what_is_unknown_leaves_nothing(order_id):
-    memory = Released(Store())
+    memory = PendingOverlay(Store())
     assert memory.left(order(1, order_id).identity, 0.0) is None
     assert memory.dropped(order(1, order_id).identity) is None

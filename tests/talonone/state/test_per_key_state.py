@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beam_talonone.talonone.state import per_key_state
-from beam_talonone.talonone.state.per_key_state import KeyedMemory
+from beam_talonone.talonone.state.per_key_state import PerKeyState
 from beam_talonone.talonone.state.store import Store
 from tests.talonone.ordering.test_sequencer import event, order, profile
 
@@ -36,7 +36,7 @@ WORKS = st.one_of(
 
 def kept(memory):
     """As it comes back from a state."""
-    return msgspec.msgpack.decode(msgspec.msgpack.encode(memory), type=KeyedMemory)
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(memory), type=PerKeyState)
 
 
 def known(memory, works):
@@ -53,7 +53,7 @@ def known(memory, works):
 
 @given(st.lists(st.tuples(WORKS, st.booleans()), max_size=20))
 def test_it_knows_what_the_store_on_disk_knows(happened):
-    memory, store = KeyedMemory(), Store()
+    memory, store = PerKeyState(), Store()
     works = [work for work, _ in happened]
     for now, (work, sent) in enumerate(happened):
         for one in (memory, store):
@@ -64,7 +64,7 @@ def test_it_knows_what_the_store_on_disk_knows(happened):
 
 @given(st.lists(st.tuples(WORKS, st.booleans()), max_size=12), st.floats(0.0, 20.0))
 def test_what_is_old_is_forgotten_and_nothing_else(happened, now):
-    memory, recent = KeyedMemory(), KeyedMemory()
+    memory, recent = PerKeyState(), PerKeyState()
     for at, (work, sent) in enumerate(happened):
         for one in (memory, *([recent] if at + 8.0 > now else [])):
             (one.sent if sent else one.ended)(work, float(at))
@@ -77,13 +77,13 @@ def test_what_is_old_is_forgotten_and_nothing_else(happened, now):
     assert all(one in (other, None) for one, other in zip(orders, recent_orders, strict=True))
     assert all(one in (other, None) for one, other in zip(of_keys, of_recent_keys, strict=True))
     memory.forget(100.0, 8.0)
-    assert memory == KeyedMemory()
+    assert memory == PerKeyState()
     assert memory.latest is None
 
 
 def test_it_does_not_grow_without_end(monkeypatch):
     monkeypatch.setattr(per_key_state, "MOST", 3)
-    memory = KeyedMemory()
+    memory = PerKeyState()
     works = [event(1, f"e{number}", customer_id=f"c{number}") for number in range(5)]
     for now, work in enumerate(works):
         memory.sent(work, float(now))
@@ -96,7 +96,7 @@ def test_it_does_not_grow_without_end(monkeypatch):
 
 @pytest.mark.parametrize("again", [1, 9])
 def test_a_mark_that_is_made_again_is_as_young_as_that(again):
-    memory = KeyedMemory()
+    memory = PerKeyState()
     memory.sent(order(5), 0.0)
     memory.sent(event(again, "e", customer_id="x"), 1.0)
     memory.sent(order(5, attributes={"a": 1}), 2.0)

@@ -17,9 +17,9 @@ from beam_talonone.talonone.delivery.request_sender import InFlight
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.state import append_file, write_ahead_log
-from beam_talonone.talonone.state.pending_overlay import Released
+from beam_talonone.talonone.state.pending_overlay import PendingOverlay
 from beam_talonone.talonone.state.store import Store
-from beam_talonone.talonone.state.write_ahead_log import Log
+from beam_talonone.talonone.state.write_ahead_log import WriteAheadLog
 
 NOW = float(int(time.time()))
 DONE, DEAD = Outcome(End.APPLIED, operation="track_event_v2", status=204), Outcome(End.DEAD, "refused", "no", "/a")
@@ -51,12 +51,12 @@ def let_go(log, number, work):
 
 def reopened(path):
     store = Store()
-    return Log(path, Released(store)), store
+    return WriteAheadLog(path, PendingOverlay(store)), store
 
 
 def test_what_was_written_is_read_again(tmp_path):
     path = tmp_path / "log.jsonl"
-    log = Log(path, Released(Store()))
+    log = WriteAheadLog(path, PendingOverlay(Store()))
     for number, work in enumerate([EVENT, ORDER, ONE, OTHER]):
         let_go(log, number, work)
     log.started(0, 0, 1, NOW + 1)
@@ -76,13 +76,13 @@ def test_what_was_written_is_read_again(tmp_path):
 
 def test_a_further_try_has_the_time_of_the_first(tmp_path):
     path = tmp_path / "log.jsonl"
-    log = Log(path, Released(Store()))
+    log = WriteAheadLog(path, PendingOverlay(Store()))
     let_go(log, 0, EVENT)
     let_go(log, 1, ONE)
     log.started(0, 0, 0, NOW)
     log.packed([(1, 0)], 0, NOW)
     for later in (NOW + 100, NOW + 200):
-        log = Log(path, Released(Store()))
+        log = WriteAheadLog(path, PendingOverlay(Store()))
         let_go(log, 0, EVENT)
         let_go(log, 1, ONE)
         log.started(0, 0, 0, later)
@@ -94,7 +94,7 @@ def test_a_further_try_has_the_time_of_the_first(tmp_path):
 
 def test_what_ended_is_known_and_what_is_a_dead_letter_may_come_again(tmp_path):
     path = tmp_path / "log.jsonl"
-    log = Log(path, Released(Store()))
+    log = WriteAheadLog(path, PendingOverlay(Store()))
     for number, work in enumerate([EVENT, ORDER]):
         let_go(log, number, work)
         log.started(number, 0, 0, NOW)
@@ -110,12 +110,12 @@ def test_what_ended_is_known_and_what_is_a_dead_letter_may_come_again(tmp_path):
 def test_a_return_that_came_before_its_order_leaves_no_mark(tmp_path):
     """Else the order, and all of its customer that is older, would be late after a kill, and wait for nothing."""
     path = tmp_path / "log.jsonl"
-    log = Log(path, Released(Store()))
+    log = WriteAheadLog(path, PendingOverlay(Store()))
     let_go(log, 0, RETURN)
     log.told(0, DONE, NOW)
     _, store = reopened(path)
     assert store.last_of(("session", "o")) is None
-    log = Log(path, Released(Store()))
+    log = WriteAheadLog(path, PendingOverlay(Store()))
     let_go(log, 0, RETURN)
     log.told(0, DONE, NOW)
     log.ended(RETURN, DONE, NOW)
@@ -125,7 +125,7 @@ def test_a_return_that_came_before_its_order_leaves_no_mark(tmp_path):
 
 def test_the_letter_of_another_record_of_its_id_forgets_nothing_of_what_is_in_flight(tmp_path):
     path = tmp_path / "log.jsonl"
-    log = Log(path, Released(Store()))
+    log = WriteAheadLog(path, PendingOverlay(Store()))
     reused = record("events", event_id="e", type="other")
     assert reused.identity == EVENT.identity
     let_go(log, 0, EVENT)
@@ -138,7 +138,7 @@ def test_the_letter_of_another_record_of_its_id_forgets_nothing_of_what_is_in_fl
 @pytest.mark.parametrize("parts_done", [None, [0]])
 def test_what_may_have_acted_stays_known_though_it_is_a_dead_letter(tmp_path, parts_done):
     path = tmp_path / "log.jsonl"
-    log = Log(path, Released(Store()))
+    log = WriteAheadLog(path, PendingOverlay(Store()))
     let_go(log, 0, EVENT)
     log.started(0, 0, 0, NOW)
     log.told(0, UNKNOWN, NOW)
@@ -150,7 +150,7 @@ def test_what_may_have_acted_stays_known_though_it_is_a_dead_letter(tmp_path, pa
 
 def test_of_another_record_with_its_id_nothing_is_taken_over(tmp_path):
     path = tmp_path / "log.jsonl"
-    log = Log(path, Released(Store()))
+    log = WriteAheadLog(path, PendingOverlay(Store()))
     reused = record("events", event_id="e", type="other")
     let_go(log, 0, EVENT)
     log.started(0, 0, 0, NOW)
@@ -166,7 +166,7 @@ def test_of_another_record_with_its_id_nothing_is_taken_over(tmp_path):
 def test_a_disk_that_is_full_when_it_is_shortened_leaves_it_as_it_was(tmp_path, monkeypatch):
     path = tmp_path / "log.jsonl"
     monkeypatch.setattr(write_ahead_log, "LARGE", 1)
-    log = Log(path, Released(Store()))
+    log = WriteAheadLog(path, PendingOverlay(Store()))
     let_go(log, 0, EVENT)
     log.started(0, 0, 0, NOW)
     before = path.read_bytes()
@@ -187,7 +187,7 @@ def test_a_disk_that_is_full_when_it_is_shortened_leaves_it_as_it_was(tmp_path, 
 def test_a_bulk_of_which_something_ended_is_none(tmp_path):
     for end in ("ended", "forget", "part_done", "packed"):
         path = tmp_path / f"{end}.jsonl"
-        log = Log(path, Released(Store()))
+        log = WriteAheadLog(path, PendingOverlay(Store()))
         let_go(log, 0, ONE)
         let_go(log, 1, OTHER)
         log.packed([(0, 0), (1, 0)], 0, NOW)
@@ -205,7 +205,7 @@ def test_a_bulk_of_which_something_ended_is_none(tmp_path):
 
 def test_what_is_older_than_any_message_is_forgotten(tmp_path):
     path = tmp_path / "log.jsonl"
-    log = Log(path, Released(Store()))
+    log = WriteAheadLog(path, PendingOverlay(Store()))
     let_go(log, 0, EVENT)
     log.started(0, 0, 0, NOW - 9 * 86_400)
     let_go(log, 1, ORDER)
@@ -216,7 +216,7 @@ def test_what_is_older_than_any_message_is_forgotten(tmp_path):
 
 def test_a_line_that_the_disk_had_no_room_for_harms_no_other(tmp_path, monkeypatch):
     path = tmp_path / "log.jsonl"
-    log = Log(path, Released(Store()))
+    log = WriteAheadLog(path, PendingOverlay(Store()))
     let_go(log, 0, EVENT)
     let_go(log, 1, ORDER)
     write, full = os.pwrite, [True]
@@ -239,7 +239,7 @@ def test_a_line_that_the_disk_had_no_room_for_harms_no_other(tmp_path, monkeypat
 class Model:
     """Drives a log by what was drawn and knows what must be read of it, in `seen` for each length of the file."""
 
-    log: Log
+    log: WriteAheadLog
     path: Path
     cuts: bool = False
     number: int = 0
@@ -335,7 +335,7 @@ STEPS = st.lists(
 def read(path, kept=None):
     """What a log says, and a store that took in what it said: open requests, bulks, and what has ended."""
     store = Store(kept)
-    log = Log(path, Released(store))
+    log = WriteAheadLog(path, PendingOverlay(store))
     of_open = {who: (known.in_flight, known.parts) for who, known in log.open.items() if known.in_flight}
     ended = {name(work): content for work in WORKS if (content := store.content(work.identity)) is not None}
     store.close()
@@ -346,7 +346,7 @@ def read(path, kept=None):
 def test_a_kill_at_any_byte_loses_at_most_the_last_line(steps, data):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "log.jsonl")
-        model = Model(Log(path, Released(Store())), path)
+        model = Model(WriteAheadLog(path, PendingOverlay(Store())), path)
         model.seen.append((0, model.state()))
         for step in steps:
             model.step(*step)
@@ -365,7 +365,7 @@ def test_a_log_that_is_shortened_loses_nothing(steps):
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(write_ahead_log, "LARGE", 400):
         path = Path(folder, "log.jsonl")
         store = Store(Path(folder, "store.sqlite"))
-        model = Model(Log(path, Released(store)), path, cuts=True)
+        model = Model(WriteAheadLog(path, PendingOverlay(store)), path, cuts=True)
         for step in steps:
             model.step(*step)
         store.commit()

@@ -9,9 +9,9 @@ from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.state import write_ahead_log
-from beam_talonone.talonone.state.pending_overlay import Released
+from beam_talonone.talonone.state.pending_overlay import PendingOverlay
 from beam_talonone.talonone.state.store import Store
-from beam_talonone.talonone.state.write_ahead_log import Log
+from beam_talonone.talonone.state.write_ahead_log import WriteAheadLog
 
 NOW = 1_800_000_000.0
 UNCLEAR = Outcome(End.DEAD, "retries_exhausted", "no answer")
@@ -24,7 +24,7 @@ def event(number):
 
 
 def opened(path):
-    return Log(path, Released(Store()))
+    return WriteAheadLog(path, PendingOverlay(Store()))
 
 
 def leaves(log, number, outcome=None, at=NOW):

@@ -11,8 +11,15 @@ from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.talonone.ordering.sequencer import Held, Sequencer
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.requests.outcome import End
-from beam_talonone.talonone.state.per_key_state import KeyedMemory
-from beam_talonone.talonone.streaming.keyed_processor import TOGETHER, Came, Lane, Leaving, Rules, Source
+from beam_talonone.talonone.state.per_key_state import PerKeyState
+from beam_talonone.talonone.streaming.keyed_processor import (
+    TOGETHER,
+    Came,
+    KeyedProcessor,
+    OutboxEntry,
+    Rules,
+    Source,
+)
 from tests.talonone.ordering.test_sequencer import (
     APPLIED,
     RECORDS,
@@ -41,11 +48,11 @@ class Forgetful:
 
     def __init__(self, settle):
         self._settle = settle
-        self._memory, self._held = msgspec.msgpack.encode(KeyedMemory()), None
+        self._memory, self._held = msgspec.msgpack.encode(PerKeyState()), None
 
     def __getattr__(self, name):
         def call(*arguments):
-            memory = msgspec.msgpack.decode(self._memory, type=KeyedMemory)
+            memory = msgspec.msgpack.decode(self._memory, type=PerKeyState)
             sequencer = Sequencer(memory, self._settle)
             if self._held is not None:
                 sequencer.restore(msgspec.msgpack.decode(self._held, type=Held[int]))
@@ -101,7 +108,7 @@ class Engine:
     def fire(self):
         self.fired += 1
         assert self.fired < 2000, "it goes on for ever"
-        lane = Lane(self.rules, self.kept)
+        lane = KeyedProcessor(self.rules, self.kept)
         leaving = lane.leaving[:3]
         self.sent += [one.work for one in leaving]
         settled = lane.ended([(one.work, self.outcome_of(one.work)) for one in leaving], BY)
@@ -162,7 +169,7 @@ def test_what_was_decided_is_sent_in_the_next_bundle():
     engine = Engine(Rules(5.0, 600.0, 8 * 86_400.0))
     engine.deliver(came(order(1), 100.0, 1))
     engine.fire()
-    lane = Lane(engine.rules, engine.kept)
+    lane = KeyedProcessor(engine.rules, engine.kept)
     assert [one.work for one in lane.leaving] == [order(1)]
     assert (engine.sent, engine.wake) == ([], 105.0)
     engine.fire()
@@ -237,6 +244,6 @@ UNSAFE = call("create_referral", body={"campaignId": 1, "advocateProfileIntegrat
     ],
 )
 def test_what_may_have_been_sent_and_has_no_protection_counts_as_in_flight(work, age, process, careful):
-    found = Leaving(work, *BY).in_flight(BY[0] + age, process)
+    found = OutboxEntry(work, *BY).in_flight(BY[0] + age, process)
     assert set(found) == ({0} if careful else set())
     assert all(one.first_sent == BY[0] for one in found.values())

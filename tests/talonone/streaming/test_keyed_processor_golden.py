@@ -11,7 +11,7 @@ from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.work import Work
-from beam_talonone.talonone.streaming.keyed_processor import Came, Lane, Rules, Source
+from beam_talonone.talonone.streaming.keyed_processor import Came, KeyedProcessor, Rules, Source
 
 GOLDEN = Path(__file__).with_name("golden")
 RULES = Rules(settle=5.0, wait_for_order=600.0, remember=8 * 86_400.0)
@@ -30,7 +30,7 @@ def came(kind, second, at, **fields):
 
 def a_lane():
     """One that remembers, with a record that leaves, one that waits, and a return that waits for its order."""
-    lane = Lane(RULES)
+    lane = KeyedProcessor(RULES)
     order = came("orders", 1, 10.0, order_id="o", status="open")
     change = came("profiles", 2, 10.0, attributes={"a": 1})
     early = came("returns", 3, 10.0, return_id="r", order_id="other", items=[{"sku": "s", "quantity": 1}])
@@ -42,7 +42,7 @@ def a_lane():
 
 
 def test_the_state_of_today_is_read_and_goes_on():
-    lane = Lane(RULES, (GOLDEN / "lane.bin").read_bytes())
+    lane = KeyedProcessor(RULES, (GOLDEN / "lane.bin").read_bytes())
     assert [one.work.kind for one in lane.leaving] == ["profiles"]
     older = came("orders", 0, 18.0, order_id="o", status="open")
     settled, later = lane.advance([older], 30.0, BY)

@@ -11,7 +11,7 @@ from support.keyed_harness import RULES, START, config_of, engine_closed
 
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.talonone.delivery.request_sender import SendOptions
-from beam_talonone.talonone.engine.deduplication import Once
+from beam_talonone.talonone.engine.deduplication import DeduplicationCache
 from beam_talonone.talonone.errors import KeyRefused
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.streaming.keyed_processor import Came, Source
@@ -95,7 +95,7 @@ def lane(sim, monkeypatch):
 def elsewhere(monkeypatch):
     """From here on it is another process that works."""
     monkeypatch.setattr(keyed_send, "process_name", lambda: b"another process")
-    once = Once()
+    once = DeduplicationCache()
     monkeypatch.setattr(keyed_send, "once_for", lambda url: once)
 
 
