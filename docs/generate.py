@@ -102,27 +102,34 @@ def _repeat_word(row: Operation) -> str:
 
 def _section(row: Operation) -> str:
     lines = [f"## {row.name}", "", row.purpose, "", f"`{row.method} {row.template}`", ""]
-    lines += [f"* {head}: {text}" for head, text in _facts(row) if text]
+    lines += [line for head, facts in _facts(row) for line in _list(head, [fact for fact in facts if fact])]
     if row.body is not None:
         schema = row.body.model_json_schema(by_alias=True)
         lines += [f"* body: {_said(row.body)}".rstrip(), *_fields(schema, schema.get("$defs", {}), "  ")]
     return "\n".join(lines) + "\n"
 
 
-def _facts(row: Operation) -> Iterator[tuple[str, str]]:
-    yield "path", ", ".join(f"`{name}` ({_kind(adapter.json_schema(), {})})" for name, adapter in row.path.items())
-    yield "query", ", ".join(f"`{name}` ({_kind(adapter.json_schema(), {})})" for name, adapter in row.query.items())
+def _list(head: str, facts: list[str]) -> list[str]:
+    """One fact beside its head, several below it, and no line without one."""
+    if len(facts) > 1:
+        return [f"* {head}:", *(f"  * {fact}" for fact in facts)]
+    return [f"* {head}: {fact}" for fact in facts]
+
+
+def _facts(row: Operation) -> Iterator[tuple[str, list[str]]]:
+    yield "path", [f"`{name}`: {_kind(adapter.json_schema(), {})}" for name, adapter in row.path.items()]
+    yield "query", [f"`{name}`: {_kind(adapter.json_schema(), {})}" for name, adapter in row.query.items()]
     holds = [*(("session", p) for p in row.sessions), *(("customer", p) for p in row.profiles), *row.others]
-    yield "holds", ", ".join(f"{what} `{place.replace(':', ': ')}`" for what, place in holds)
+    yield "holds", [", ".join(f"{what} `{place.replace(':', ': ')}`" for what, place in holds)]
     if row.paging is not None:
-        yield "pages", f"all are read, with up to {row.paging.most} rows of `{row.paging.rows}` per page"
+        yield "pages", [f"all are read, with up to {row.paging.most} rows of `{row.paging.rows}` per page"]
     if row.is_read:
         return
     later = "; a repeat is harmless even after the API has forgotten the key" if row.harmless else ""
-    yield "sent twice", f"{_repeat_word(row)}: {row.repeat.value}{later}"
+    yield "sent twice", [f"{_repeat_word(row)}: {row.repeat.value}{later}"]
     if row.bulk is not None:
-        yield "bulk", _bulk(row.bulk)
-    yield "answers", "; ".join(f"{status}: {says.value}" for status, says in sorted(row.says.items()))
+        yield "bulk", [_bulk(row.bulk)]
+    yield "answers", [f"{status}: {says.value}" for status, says in sorted(row.says.items())]
 
 
 def _bulk(bulk: Bulk) -> str:

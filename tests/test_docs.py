@@ -193,6 +193,19 @@ def test_links_lead_somewhere(path):
     assert broken == []
 
 
+def named_paths(text: str) -> set[str]:
+    """The code spans of a page that name a file or folder of the repository."""
+    spans = re.findall(r"`([\w./-]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    return {span for span in spans if re.match(r"(\.?\w[\w-]*)/", span) and (ROOT / span.split("/")[0]).is_dir()}
+
+
+def test_paths_of_the_pages_exist():
+    assert named_paths("`tests/gone.py`, `.ci/run`, `/healthz`, `a/b` and `make`") == {"tests/gone.py", ".ci/run"}
+    named = {(path.name, name) for path in PAGES for name in named_paths(path.read_text(encoding="utf-8"))}
+    made = (".tools/", ".venv/")
+    assert {pair for pair in named if not (ROOT / pair[1]).exists() and not pair[1].startswith(made)} == set()
+
+
 def test_every_make_target_of_the_docs_exists():
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     told = {target for path in PAGES for target in re.findall(r"`make ([a-z]+)", path.read_text(encoding="utf-8"))}
