@@ -150,15 +150,20 @@ def packed(data, window):
     return packer.compress(data) + packer.flush()
 
 
+def gzipped(data: bytes) -> bytes:
+    """Without the time in its header: the names of the tests are made of it, and all processes must have the same."""
+    return gzip.compress(data, mtime=0)
+
+
 @pytest.mark.parametrize(
     ("encoding", "body"),
     [
-        ("gzip", gzip.compress(b'{"a":1}')),
-        ("GZIP", gzip.compress(b'{"a"') + gzip.compress(b":1}")),
-        ("x-gzip", gzip.compress(b'{"a":1}')),
+        ("gzip", gzipped(b'{"a":1}')),
+        ("GZIP", gzipped(b'{"a"') + gzipped(b":1}")),
+        ("x-gzip", gzipped(b'{"a":1}')),
         ("deflate", zlib.compress(b'{"a":1}')),
         ("deflate", packed(b'{"a":1}', -15)),
-        ("deflate, gzip", gzip.compress(zlib.compress(b'{"a":1}'))),
+        ("deflate, gzip", gzipped(zlib.compress(b'{"a":1}'))),
         ("identity", b'{"a":1}'),
     ],
 )
@@ -173,9 +178,9 @@ def test_packed_answers_are_unpacked(client, encoding, body):
         ("br", b"\x0b\x02\x80abc\x03", "unknown"),
         ("zstd", b"(\xb5/\xfd", "unknown"),
         ("gzip", b"no gzip", "damaged"),
-        ("gzip", gzip.compress(b"{}")[:-5], "too early"),
+        ("gzip", gzipped(b"{}")[:-5], "too early"),
         ("deflate", b"\x78\x9c\xff", "damaged"),
-        ("gzip", gzip.compress(b"x" * 100_001), "longer than"),
+        ("gzip", gzipped(b"x" * 100_001), "longer than"),
         ("gzip, gzip, gzip, gzip, gzip", b"x", "on top of each other"),
     ],
 )
