@@ -17,8 +17,8 @@ from beam_talonone.pipelines.terminal import logs
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.pipelines.terminal.unbroken import unbroken
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
-from beam_talonone.talonone.http.api_key import keep_secret, without_keys
 from beam_talonone.talonone.telemetry.logs import printable
+from beam_talonone.talonone.telemetry.redact import keep_secret, without_keys
 
 FINISHED, STOPPED, USAGE = 0, 1, 2
 TYPER_INTERRUPTED = 130

@@ -14,7 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from beam_talonone.pipelines.backfill.options import BackfillOptions
 from beam_talonone.pipelines.backfill.report import account
 from beam_talonone.pipelines.backfill.slices import Tally
-from beam_talonone.pipelines.terminal.logs import notice, stderr_console
+from beam_talonone.pipelines.terminal.logs import notice
+from beam_talonone.pipelines.terminal.stderr import stderr_console
 
 LINE_EVERY = 10.0
 

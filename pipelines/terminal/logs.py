@@ -8,14 +8,11 @@ import sys
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, TextIO, cast
-
-from rich.console import Console
-from rich.text import Text
+from typing import Any
 
 from beam_talonone.talonone.errors import ConfigurationError
-from beam_talonone.talonone.http.api_key import without_keys
 from beam_talonone.talonone.telemetry.logs import error_fields, printable, say
+from beam_talonone.talonone.telemetry.redact import without_keys
 
 log = logging.getLogger(__name__)
 
@@ -66,40 +63,11 @@ def notice(text: str, severity: str = "INFO") -> None:
         print(without_keys(line), file=sys.stderr, flush=True)
 
 
-def stderr_console() -> Console:
-    """Where progress and accounts are shown. As JSON each line is a notice, and there is no progress bar."""
-    if as_json():
-        return Console(file=cast(TextIO, _Notices()), highlight=False, markup=False)
-    return _PlainConsole(stderr=True, highlight=False, markup=False)
-
-
-class _PlainConsole(Console):
-    """A console on which nothing that is printed is more than text, or shows the key."""
-
-    def render_str(self, text: str, **how: Any) -> Text:
-        return super().render_str(printable(without_keys(text)), **how)
-
-
 class TextLines(logging.Formatter):
     """A record as text that a terminal only shows, without the key."""
 
     def format(self, record: logging.LogRecord) -> str:
         return printable(without_keys(super().format(record)))
-
-
-class _Notices:
-    """A file of which each line is a notice."""
-
-    def __init__(self) -> None:
-        self._begun = ""
-
-    def write(self, text: str) -> int:
-        *lines, self._begun = (self._begun + text).split("\n")
-        for line in lines:
-            notice(line.removeprefix("beam-talonone: "))
-        return len(text)
-
-    def flush(self) -> None: ...
 
 
 class JsonLines(logging.Formatter):

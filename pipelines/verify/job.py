@@ -18,7 +18,7 @@ from beam_talonone.pipelines.backfill.report import counted, explained
 from beam_talonone.pipelines.backfill.slices import write_lines
 from beam_talonone.pipelines.backfill.staging import read_and_dead
 from beam_talonone.pipelines.terminal.console import ProgressShown
-from beam_talonone.pipelines.terminal.logs import stderr_console
+from beam_talonone.pipelines.terminal.stderr import stderr_console
 from beam_talonone.pipelines.verify import targets
 from beam_talonone.pipelines.verify.targets import Target
 from beam_talonone.schemas import jsonio

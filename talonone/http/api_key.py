@@ -6,26 +6,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from beam_talonone.talonone.errors import ConfigurationError, KeyRefused, TalonOneError
-from beam_talonone.talonone.telemetry.redact import Redactor
 
 READ_EVERY = 5.0
 """Seconds from a reading that gave nothing new to the next one."""
 
 _SECRET = re.compile(r"projects/[a-z0-9.:-]+/secrets/[A-Za-z0-9_-]{1,255}(/versions/[A-Za-z0-9_-]{1,63})?", re.ASCII)
-
-
-_seen = Redactor()
-
-
-def keep_secret(key: str) -> str:
-    """`key`, which `without_keys` knows from now on, however it is spelled."""
-    _seen.add(key)
-    return key
-
-
-def without_keys(text: str) -> str:
-    """`text` without the keys that this process has read. Those of less than 4 characters could be anything."""
-    return _seen.text(text)
 
 
 def check_secret_name(name: str, option: str = "--api-key-secret") -> str:

@@ -8,9 +8,9 @@ import msgspec
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.shown import Shown
-from beam_talonone.talonone.http.api_key import without_keys
 from beam_talonone.talonone.requests.outcome import Outcome
 from beam_talonone.talonone.telemetry.logs import Few, say
+from beam_talonone.talonone.telemetry.redact import without_keys
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,10 @@ from beam_talonone.talonone.engine.deduplication import DeduplicationCache
 from beam_talonone.talonone.engine.engine import Engine, EngineSettings
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.http.address import check_base_url, in_clear
-from beam_talonone.talonone.http.api_key import KeySource, check_secret_name, keep_secret
+from beam_talonone.talonone.http.api_key import KeySource, check_secret_name
 from beam_talonone.talonone.http.client_choice import CLIENTS, DEFAULT, HttpSettings, route_to
 from beam_talonone.talonone.http.tls import Tls
+from beam_talonone.talonone.telemetry.redact import keep_secret
 from beam_talonone.transforms.runtime.arguments import (
     file_name,
     flag,

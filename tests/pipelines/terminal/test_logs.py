@@ -12,13 +12,14 @@ from e2e.harness import COMMAND, KEY, cli, event, order, simulator, write
 
 from beam_talonone import WriteToTalonOne
 from beam_talonone.pipelines.terminal import logs
+from beam_talonone.pipelines.terminal.stderr import stderr_console
 from beam_talonone.schemas.decoding.shown import Shown
 from beam_talonone.schemas.reasons import Reason
-from beam_talonone.talonone.http.api_key import keep_secret
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.output_lines import dead_letter
 from beam_talonone.talonone.telemetry.logs import WORKER, Few, say
+from beam_talonone.talonone.telemetry.redact import keep_secret
 from beam_talonone.transforms.pubsub.message import Received
 from beam_talonone.transforms.sources import messages
 from beam_talonone.transforms.sources.messages import prepare_message
@@ -190,7 +191,7 @@ HARMLESS = r"a\x1b[2J\x9b\u202eb\u2066\x07\x7f\rc" + "\td"
 def test_a_terminal_gets_text_and_nothing_else(capsys, monkeypatch):
     monkeypatch.delenv(logs.FORMAT, raising=False)
     logs.notice(HOSTILE)
-    logs.stderr_console().print(f"beam-talonone: {HOSTILE.replace(chr(9), ' ')}", soft_wrap=True)
+    stderr_console().print(f"beam-talonone: {HOSTILE.replace(chr(9), ' ')}", soft_wrap=True)
     assert capsys.readouterr().err.splitlines() == [
         f"beam-talonone: {HARMLESS}", f"beam-talonone: {HARMLESS.replace(chr(9), ' ')}"
     ]  # fmt: skip
@@ -203,7 +204,7 @@ def test_no_way_to_the_terminal_shows_a_key(capsys, monkeypatch):
     keep_secret("seldom&seen/key-1")
     spelled = r"seldom\u0026seen\/key-1 seldom%26seen%2Fkey-1 seldom&amp;seen/key-1"
     logs.notice(spelled)
-    logs.stderr_console().print(spelled, soft_wrap=True)
+    stderr_console().print(spelled, soft_wrap=True)
     shown = capsys.readouterr().err
     assert shown == "beam-talonone: [key] [key] [key]\n[key] [key] [key]\n"
     record = logging.LogRecord("apache_beam", logging.ERROR, "", 0, spelled, None, None)

@@ -13,10 +13,9 @@ from beam_talonone.talonone.http.api_key import (
     ApiKey,
     KeySource,
     check_secret_name,
-    keep_secret,
-    without_keys,
 )
 from beam_talonone.talonone.http.send import Reply
+from beam_talonone.talonone.telemetry.redact import keep_secret, without_keys
 
 EVENT = track_event_v2(TrackEvent(profileId="c", type="view"))
 SECRET = "projects/p/secrets/s"
