@@ -2,7 +2,7 @@
 
 import typer
 
-from beam_talonone.pipelines.cli.simulate import simulate
+from beam_talonone.pipelines.cli.commands.simulate import simulate
 
 if __name__ == "__main__":
     typer.run(simulate)

@@ -4,15 +4,12 @@ import contextlib
 import os
 import sys
 import traceback
-from importlib import metadata
 from typing import Annotated, Any
 
 import typer
 
-from beam_talonone.pipelines.cli import backfill as backfill_command
-from beam_talonone.pipelines.cli import commands, reads
-from beam_talonone.pipelines.cli import stream as stream_command
-from beam_talonone.pipelines.cli.simulate import simulate
+import beam_talonone
+from beam_talonone.pipelines.cli.group import LazyGroup, add_commands, called, function_of
 from beam_talonone.pipelines.terminal import logs
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.pipelines.terminal.unbroken import unbroken
@@ -32,25 +29,19 @@ _NoCommand: type[Exception] = next(
 
 app = typer.Typer(
     name="beam-talonone",
+    cls=LazyGroup,
     help="Feed Talon.One from files and streams: once, in order, at the rate, with nothing lost.",
     no_args_is_help=True,
     add_completion=False,
     context_settings={"help_option_names": ["--help", "-h"]},
     pretty_exceptions_enable=False,
 )
-app.command()(backfill_command.backfill)
-app.command()(commands.replay)
-app.command()(commands.check)
-app.command()(reads.lookup)
-app.command()(reads.verify)
-app.command()(stream_command.stream)
-app.command()(commands.demo)
-app.command()(simulate)
+add_commands(app)
 
 
 def _show_version(asked: bool) -> None:
     if asked:
-        print(f"beam-talonone {metadata.version('beam-talonone')}")
+        print(f"beam-talonone {beam_talonone.__version__}")
         raise typer.Exit
 
 
@@ -69,6 +60,8 @@ def main() -> None:
     """Entry point of `beam-talonone`: runs a command and exits with its code."""
     os.umask(0o077)  # reports, dead letters and state hold personal data
     unbroken()
+    if (name := called(sys.argv[1:])) is not None:
+        function_of(name)  # before signals are taken: until then, one ends the process at once
     with STOP.taking_signals():
         code = run(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):

@@ -64,3 +64,17 @@ def whole(option: str, least: int = 1, most: int | None = None) -> Callable[[str
         return number
 
     return read
+
+
+def positive(name: str, value: float) -> float:
+    """`value`, if it is above 0 and finite. Raises ConfigurationError that names the option."""
+    if not 0 < value < 1e6:
+        raise ConfigurationError(f"{name} takes a number above 0 and below a million, not {value:g}")
+    return value
+
+
+def within(name: str, value: float, most: float) -> float:
+    """The seconds `value`, if from 0 to `most`. Raises ConfigurationError that names the option."""
+    if not 0.0 <= value <= most:
+        raise ConfigurationError(f"{name} takes seconds from 0 to {most:g}, not {value:g}")
+    return value

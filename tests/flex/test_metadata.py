@@ -9,7 +9,7 @@ import pytest
 from google.cloud import dataflow_v1beta3 as dataflow
 from google.protobuf import json_format
 
-from beam_talonone.pipelines.cli import main as cli
+from beam_talonone.pipelines.cli.group import function_of
 from beam_talonone.pipelines.distributed.flex_template import TEMPLATES
 
 FOLDER = Path(__file__).parents[2] / "templates"
@@ -185,8 +185,7 @@ def test_a_default_in_the_help_is_that_of_the_command_line(template, name):
     said = re.search(r"Default: ([\w.%]*\w%?)", PARAMETERS[template][name]["helpText"])
     if said is None or name == "shards" or name in TEMPLATES[template].beam:  # that of shards depends on the rate
         return
-    [command] = [one.callback for one in cli.app.registered_commands if one.callback.__name__ == template]
-    default = inspect.signature(command).parameters[name].default
+    default = inspect.signature(function_of(template)).parameters[name].default
     assert said[1] == str(default).removesuffix(".0")
 
 

@@ -13,7 +13,8 @@ from beam_talonone.pipelines.backfill.options import (
     parse_zone,
 )
 from beam_talonone.pipelines.backfill.output_folder import compare_options
-from beam_talonone.pipelines.cli.commands import given_globs, sending_options
+from beam_talonone.pipelines.cli.parameters import ApiParameters
+from beam_talonone.pipelines.cli.settings import given_globs, sending_options
 from beam_talonone.pipelines.streaming.options import StreamOptions
 from beam_talonone.schemas.decoding.settings import Reading
 from beam_talonone.talonone.errors import ConfigurationError
@@ -88,7 +89,7 @@ def test_how_records_are_read_travels_in_graphs() -> None:
 
 @pytest.mark.parametrize("secret", [None, "projects/p/secrets/s", "projects/p/secrets/s/versions/3"])
 def test_options_carry_the_name_of_a_secret(secret: str | None) -> None:
-    sending = sending_options("https://api.example", 10.0, 1, 300.0, "50%", None, secret)
+    sending = sending_options(ApiParameters(base_url="https://api.example", api_key_secret=secret))
     assert (sending.api_key_env, sending.api_key_secret) == ("TALONONE_API_KEY", secret)
     stream = StreamOptions({}, "https://api.example", "job", api_key_secret=secret)
     assert stream.engine_config().api_key_secret == secret
@@ -96,7 +97,7 @@ def test_options_carry_the_name_of_a_secret(secret: str | None) -> None:
 
 def test_what_is_no_name_of_a_secret_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="--api-key-secret takes projects/P/secrets/S"):
-        sending_options("https://api.example", 10.0, 1, 300.0, "50%", None, "projects/p/s")
+        sending_options(ApiParameters(base_url="https://api.example", api_key_secret="projects/p/s"))
 
 
 def test_inputs_may_be_repeated_and_one_alone_stands_in_a_job_as_before() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from beam_talonone.pipelines.cli import main as cli
+from beam_talonone.pipelines.cli.group import function_of
 from beam_talonone.pipelines.distributed.flex_template import TEMPLATES, command_line
 from beam_talonone.talonone.errors import ConfigurationError
 
@@ -152,8 +153,7 @@ def test_a_key_that_is_given_by_mistake_is_refused_and_not_shown(argument):
 
 def options_of(command):
     """All options of a command, as they are typed."""
-    [found] = [one.callback for one in cli.app.registered_commands if one.callback.__name__ == command]
-    names = {f"--{name.replace('_', '-')}" for name in inspect.signature(found).parameters}
+    names = {f"--{name.replace('_', '-')}" for name in inspect.signature(function_of(command)).parameters}
     return names | {f"--{name}" for name in inspect.signature(cli.common).parameters}
 
 

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from beam_talonone.pipelines.cli.stream import given_subscriptions
+from beam_talonone.pipelines.cli.settings import given_subscriptions
 from beam_talonone.pipelines.streaming.options import StreamOptions
 from beam_talonone.talonone.errors import ConfigurationError
 

@@ -1,12 +1,13 @@
 """`beam-talonone simulate`: a local Talon.One to try things on."""
 
-from typing import Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from beam_talonone.simulator.exchange.faults import parse_faults
-from beam_talonone.simulator.server.serve import run
-from beam_talonone.simulator.server.settings import ErrorDetail, RetryAfter, SimulatorSettings
+from beam_talonone.pipelines.terminal.stopping import STOP
+
+if TYPE_CHECKING:
+    from beam_talonone.simulator.server.settings import ErrorDetail, RetryAfter
 
 USAGE = 2
 
@@ -68,6 +69,11 @@ def simulate(
     events and summary show what happened; POST /_simulator/forget-keys, reset, faults, api-key and loyalty change it.
     Ctrl-C ends it.
     """
+    from beam_talonone.simulator.exchange.faults import parse_faults
+    from beam_talonone.simulator.server.serve import run
+    from beam_talonone.simulator.server.settings import SimulatorSettings
+
+    STOP.check()  # the server takes signals itself, but not those that came during the imports
     try:
         settings = SimulatorSettings(
             key=key,
@@ -83,8 +89,8 @@ def simulate(
             unknown_programs=tuple(unknown_program or ()),
             unknown_catalogs=tuple(unknown_catalog or ()),
             campaigns=campaigns,
-            errors=cast(ErrorDetail, errors),
-            retry_after=cast(RetryAfter, retry_after),
+            errors=cast("ErrorDetail", errors),
+            retry_after=cast("RetryAfter", retry_after),
             unknown_session_status=cast(Literal[400, 404], unknown_session),
             ledger=ledger,
             keep_bodies=bodies,

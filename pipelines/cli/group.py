@@ -1,0 +1,89 @@
+"""The commands by name, and the group that imports a command's module only when the command is called."""
+
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import typer
+from typer.core import TyperGroup
+
+
+class Command(NamedTuple):
+    """The module of a command, whose function has the command's name, and the line that the group's help lists."""
+
+    module: str
+    help: str
+
+
+_MODULES = "beam_talonone.pipelines.cli.commands"
+
+COMMANDS = {
+    "backfill": Command(
+        f"{_MODULES}.backfill",
+        "Send orders, returns, profiles, events and calls from files: once, in order, resumable.",
+    ),
+    "replay": Command(
+        f"{_MODULES}.replay", "Send dead letters again: one pass, never over what the same job has applied since."
+    ),
+    "check": Command(
+        f"{_MODULES}.check", "Decode, map and validate everything, and tell what a backfill would send. No network."
+    ),
+    "lookup": Command(
+        f"{_MODULES}.lookup", "Read from the API for each line of a file of ids: all pages, at the rate, resumable."
+    ),
+    "verify": Command(
+        f"{_MODULES}.verify",
+        "Read back what a backfill of these files leads to, and tell each difference. Nothing is changed.",
+    ),
+    "stream": Command(
+        f"{_MODULES}.stream",
+        "Apply what arrives on Pub/Sub within seconds, until stopped. SIGTERM or Ctrl-C drains and ends with 0.",
+    ),
+    "demo": Command(
+        f"{_MODULES}.demo",
+        "Simulator, sample data with every kind of trouble, a backfill with faults on, and its account.",
+    ),
+    "simulate": Command(
+        f"{_MODULES}.simulate",
+        "Run a local Talon.One to try the connector on, with limits, faults and a ledger at /_simulator/.",
+    ),
+}
+"""In the order of the help."""
+
+
+def function_of(name: str) -> Callable[..., Any]:
+    """The function of the command `name`, with the parameters that typer reads. Imports its module."""
+    found: Callable[..., Any] = getattr(import_module(COMMANDS[name].module), name)
+    return found
+
+
+def called(words: Sequence[str]) -> str | None:
+    """The command that a command line calls, None for none. The group's own options take no values."""
+    word = next((word for word in words if not word.startswith("-")), None)
+    return word if word in COMMANDS else None
+
+
+class LazyGroup(TyperGroup):
+    """A group that lists its commands from the table, and builds the one that is called."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Of the command line `args`: the name, the command and the words that follow. Fails for an unknown name."""
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, listed if name is None else _built(name), rest
+
+
+def add_commands(app: typer.Typer) -> None:
+    """List all commands in `app`, which has a LazyGroup."""
+    for name, command in COMMANDS.items():
+        app.command(name, help=command.help)(_listed)
+
+
+def _listed() -> None:
+    """Stands for each command until it is called."""
+    raise NotImplementedError
+
+
+def _built(name: str) -> Any:
+    alone = typer.Typer(add_completion=False)
+    alone.command(name)(function_of(name))
+    return typer.main.get_command(alone)

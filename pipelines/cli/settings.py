@@ -1,0 +1,111 @@
+"""From the parameters as they are typed to the settings of a run, checked."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from beam_talonone.pipelines.backfill.options import (
+    KINDS,
+    InputOptions,
+    SendingOptions,
+    parse_max_dead_letters,
+    parse_time_option,
+)
+from beam_talonone.pipelines.cli.numbers import positive
+from beam_talonone.pipelines.cli.parameters import (
+    ApiParameters,
+    BeamParameters,
+    LimitParameters,
+    ReadingParameters,
+    RequestParameters,
+)
+from beam_talonone.pipelines.runners.runner_config import runner_args
+from beam_talonone.pipelines.sinks.sinks import is_subscription
+from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.http.address import check_base_url
+from beam_talonone.talonone.http.api_key import check_secret_name
+from beam_talonone.talonone.http.client_choice import HttpSettings, route_to
+from beam_talonone.talonone.http.tls import Tls
+
+
+def given_globs(**globs: list[str] | None) -> dict[str, str | tuple[str, ...]]:
+    """The inputs that were given, in the order of kinds. Raises ConfigurationError for none."""
+    found = {kind: one_or_several(patterns) for kind in KINDS if (patterns := globs.get(kind))}
+    if not found:
+        raise ConfigurationError("no input: give at least one of --orders, --returns, --profiles, --events, --calls")
+    return found
+
+
+def given_subscriptions(given: Mapping[str, list[str] | None]) -> dict[str, tuple[str, ...]]:
+    """The subscriptions of each kind, in the order in which they were given.
+
+    Raises ConfigurationError for none at all, for a name that is no subscription, and for one that is given twice.
+    """
+    given_globs(**given)
+    kinds: dict[str, str] = {}
+    for kind in KINDS:
+        for name in given[kind] or ():
+            if not is_subscription(name):
+                raise ConfigurationError(f"--{kind} takes projects/P/subscriptions/S, not {name!r}")
+            if kinds.get(name) == kind:
+                raise ConfigurationError(f"--{kind} {name} was given twice: give each subscription once")
+            if name in kinds:
+                raise ConfigurationError(
+                    f"--{kinds[name]} and --{kind} are the same subscription: each kind has its own"
+                )
+            kinds[name] = kind
+    return {kind: tuple(given[kind] or ()) for kind in KINDS if given[kind]}
+
+
+def one_or_several(patterns: list[str]) -> str | tuple[str, ...]:
+    """The pattern that was given alone, or all of them; what was given twice counts once."""
+    different = tuple(dict.fromkeys(patterns))
+    return different[0] if len(different) == 1 else different
+
+
+def input_options(
+    globs: dict[str, str | tuple[str, ...]],
+    format_name: str | None,
+    reading: ReadingParameters,
+    requests: RequestParameters,
+    since: str | None = None,
+    until: str | None = None,
+    **rest: Any,
+) -> InputOptions:
+    """InputOptions of what was typed; `rest` are its other fields. Raises ConfigurationError."""
+    given = InputOptions(globs, format_name, **vars(reading), **vars(requests), **rest)
+    read = given.reading()
+    return replace(
+        given,
+        since=parse_time_option("--since", since, read),
+        until=parse_time_option("--until", until, read),
+    )
+
+
+def sending_options(
+    api: ApiParameters, limits: LimitParameters | None = None, edit_closed: str | None = None
+) -> SendingOptions:
+    """SendingOptions of what was typed; without `limits`, with their defaults. Raises ConfigurationError."""
+    from beam_talonone.transforms.runtime.rate_service import check_address
+
+    limits = limits or LimitParameters()
+    if not api.base_url:
+        raise ConfigurationError("no base URL: give --base-url or set TALONONE_BASE_URL")
+    http = HttpSettings(api.http_client, Tls(api.client_cert, api.ca_bundle), api.insecure)
+    route_to(api.base_url, http)
+    return SendingOptions(
+        check_base_url(api.base_url),
+        api_key_secret=None if api.api_key_secret is None else check_secret_name(api.api_key_secret),
+        rate=positive("--rate", api.rate),
+        rate_service=None if api.rate_service is None else check_address(api.rate_service),
+        concurrency=int(positive("--concurrency", api.concurrency)),
+        give_up_after=positive("--give-up-after", limits.give_up_after),
+        max_dead_letters=parse_max_dead_letters(limits.max_dead_letters),
+        edit_closed=edit_closed,
+        http=http,
+    )
+
+
+def beam_arguments(beam: BeamParameters) -> tuple[str, ...]:
+    """Beam's arguments: those of the runner's file, then those that were typed. Raises ConfigurationError."""
+    return runner_args(beam.runner_config, beam.beam_args)
