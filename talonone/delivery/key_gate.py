@@ -37,8 +37,8 @@ class KeyGate:
         probe: Callable[[], Awaitable[bool | None]],
     ) -> None:
         """`hold_on` is asked when the key is refused or the address is wrong: True waits until that has been put
-        right. `is_busy` and `probe` are as in RefusedRequests, `wall` gives seconds since
-        1970."""
+        right. `is_busy` and `probe` are as in RefusedRequests, and `wall` gives seconds since 1970.
+        """
         self.api, self.api_key, self.evidence, self.hold_on, self.in_code = api, api_key, evidence, hold_on, in_code
         self.refusal: StopRun | None = None
         """What is waited for."""
