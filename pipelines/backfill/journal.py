@@ -24,6 +24,7 @@ import msgspec
 from beam_talonone.pipelines.backfill.file_watch import check_written, written
 from beam_talonone.talonone.delivery.request_sender import InFlight
 from beam_talonone.talonone.requests.outcome import Outcome
+from beam_talonone.talonone.state.append_file import append_whole
 from beam_talonone.talonone.state.sealed_lines import cut_torn_line, damaged, sealed, unsealed, whole_lines
 from beam_talonone.talonone.telemetry.stats import Stats
 
@@ -83,14 +84,7 @@ class Journal:
 
     def _write(self, line: list[Any]) -> None:
         data, check = sealed(_ENCODER.encode(line), self._check)
-        left = data
-        try:
-            while left:
-                left = left[os.write(self._file, left) :]
-        except OSError:  # the disk is full: half a line would spoil the next one
-            os.ftruncate(self._file, self._size)
-            raise
-        self._size += len(data)
+        self._size = append_whole(self._file, data, self._size)
         self._check = check
 
 

@@ -15,6 +15,7 @@ from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.raw import LETTERS
 from beam_talonone.schemas.decoding.shown import of_bytes
 from beam_talonone.talonone.errors import ConfigurationError, Unreachable
+from beam_talonone.talonone.state.append_file import append_whole
 from beam_talonone.transforms.pubsub.client import subscriber_client
 
 LETTERS_FILE, LOG_FILE = "letters-000001.jsonl", "pulled.jsonl"
@@ -75,7 +76,7 @@ class Kept:
             lines.append(as_line(data, message_id) + b"\n")
             end += len(lines[-1])
             entries.append([message_id, end, ack_id])
-        _append(self._file, b"".join(lines), self._end)
+        append_whole(self._file, b"".join(lines), self._end, sync=True)
         try:
             self._note(*entries)
         except OSError:
@@ -98,7 +99,8 @@ class Kept:
         os.close(self._log)
 
     def _note(self, *entries: Any) -> None:
-        self._log_end = _append(self._log, b"".join(jsonio.dumps(entry) + b"\n" for entry in entries), self._log_end)
+        noted = b"".join(jsonio.dumps(entry) + b"\n" for entry in entries)
+        self._log_end = append_whole(self._log, noted, self._log_end, sync=True)
 
     def _read_log(self, log: Path) -> int:
         """Take in the log; returns the length of its whole lines."""
@@ -253,20 +255,6 @@ def _open(path: Path, size: int) -> int:
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.ftruncate(file, size)
     return file
-
-
-def _append(file: int, data: bytes, size: int) -> int:
-    """Put `data` behind the `size` bytes of a file, on disk; returns the new size. Raises OSError: the file then has
-    its old size, as half a line would spoil the next one."""
-    left = data
-    try:
-        while left:
-            left = left[os.write(file, left) :]
-        os.fsync(file)
-    except OSError:
-        os.ftruncate(file, size)
-        raise
-    return size + len(data)
 
 
 def _sync(folder: Path) -> None:

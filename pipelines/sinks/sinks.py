@@ -14,6 +14,7 @@ import msgspec
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
+from beam_talonone.talonone.state.append_file import append_whole
 
 _PATH = re.compile(
     r"projects/(?:[a-z0-9.-]+:)?(?:[a-z](?:[a-z0-9-]{0,28}[a-z0-9])?|[0-9]+)"
@@ -115,7 +116,7 @@ class FolderSink:
         data = jsonio.dumps(line) + b"\n"
         with self._lock:
             self._turn_over()
-            self._append(data)
+            self._size = append_whole(self._file, data, self._size)
         then()
 
     def close(self) -> int:
@@ -148,16 +149,6 @@ class FolderSink:
             except FileExistsError:
                 continue
         self._size, self._since = 0, self._clock()
-
-    def _append(self, data: bytes) -> None:
-        left = data
-        try:
-            while left:
-                left = left[os.write(self._file, left) :]
-        except OSError:
-            os.ftruncate(self._file, self._size)
-            raise
-        self._size += len(data)
 
     def _end_file(self) -> None:
         if self._file >= 0:

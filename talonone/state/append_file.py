@@ -1,7 +1,8 @@
-"""A file that lines are appended to without a call of the system for each: what is written outlives a killed process.
+"""Appending to files: what is written outlives a killed process, and half a line is never left behind.
 
-It is mapped into memory, so that a line is on its way to disk once it is copied. A call for each would give up the
-interpreter's lock, and wait for other threads to get it back, twice for each record.
+An AppendFile takes lines without a call of the system for each: it is mapped into memory, so a line is on its way to
+disk once it is copied. A call for each would give up the interpreter's lock, and wait for other threads to get it
+back, twice for each record.
 """
 
 import mmap
@@ -11,6 +12,23 @@ from pathlib import Path
 STEP = 1024 * 1024
 """Bytes by which the file grows. They are written as zeros first: a full disk is an error then, and no signal later.
 Whoever reads the file finds them after the last line."""
+
+
+def append_whole(file: int, data: bytes, size: int, *, sync: bool = False) -> int:
+    """Put `data` behind the `size` bytes of an open file, with `sync` also on disk; returns the new size in bytes.
+
+    Raises OSError where there is no room: the file then has its old size, as half a line would spoil the next one.
+    """
+    left = data
+    try:
+        while left:
+            left = left[os.write(file, left) :]
+        if sync:
+            os.fsync(file)
+    except OSError:
+        os.ftruncate(file, size)
+        raise
+    return size + len(data)
 
 
 class AppendFile:
