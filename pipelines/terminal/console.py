@@ -3,7 +3,7 @@
 import shlex
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Protocol
@@ -44,12 +44,7 @@ def run_with_progress(
     With `replayable` the end names the command that sends the dead letters again.
     """
     console = stderr_console()
-    work = make(options, lambda text: console.print(f"beam-talonone: {text}", soft_wrap=True))
-    with ProgressShown(console, work):
-        report = work.run()
-    for line in account(report):
-        console.print(line, soft_wrap=True)
-    console.print(f"the full account: {options.output / 'report.json'}", soft_wrap=True)
+    report = run_shown(console, make, options, account)
     if exit_code(report):
         console.print(f"what was not applied, and why: {options.output / 'dead-letters'}", soft_wrap=True)
         if replayable:
@@ -58,9 +53,28 @@ def run_with_progress(
     return exit_code(report)
 
 
+def run_shown(
+    console: Console,
+    make: Callable[[BackfillOptions, Callable[[str], None]], Run],
+    options: BackfillOptions,
+    account: Callable[[dict[str, Any]], Iterable[str]],
+) -> dict[str, Any]:
+    """Run a job with its progress on `console`, then the lines that `account` makes of its report; returns that."""
+    work = make(options, _notices_on(console))
+    with ProgressShown(console, work):
+        report = work.run()
+    for line in account(report):
+        console.print(line, soft_wrap=True)
+    console.print(f"the full account: {options.output / 'report.json'}", soft_wrap=True)
+    return report
+
+
 def notices() -> Callable[[str], None]:
     """Tells lines to the person at the terminal."""
-    console = stderr_console()
+    return _notices_on(stderr_console())
+
+
+def _notices_on(console: Console) -> Callable[[str], None]:
     return lambda text: console.print(f"beam-talonone: {text}", soft_wrap=True)
 
 

@@ -17,7 +17,7 @@ from beam_talonone.pipelines.backfill.output_folder import JobFolder
 from beam_talonone.pipelines.backfill.report import counted, explained
 from beam_talonone.pipelines.backfill.slices import write_lines
 from beam_talonone.pipelines.backfill.staging import read_and_dead
-from beam_talonone.pipelines.terminal.console import ProgressShown
+from beam_talonone.pipelines.terminal.console import run_shown
 from beam_talonone.pipelines.terminal.stderr import stderr_console
 from beam_talonone.pipelines.verify import targets
 from beam_talonone.pipelines.verify.targets import Target
@@ -194,12 +194,7 @@ def run_verify(options: BackfillOptions) -> int:
     3 when something differs, could not be read or is no valid record, else 0.
     """
     console = stderr_console()
-    work = Verify(options, lambda text: console.print(f"beam-talonone: {text}", soft_wrap=True))
-    with ProgressShown(console, work):
-        report = work.run()
-    for line in account(report):
-        console.print(line, soft_wrap=True)
-    console.print(f"the full account: {options.output / 'report.json'}", soft_wrap=True)
+    report = run_shown(console, Verify, options, account)
     kinds = report["kinds"].values()
     if any(counts["differ"] for counts in kinds):
         console.print(f"each difference: {options.output / DIFFERENCES}", soft_wrap=True)
