@@ -204,16 +204,11 @@ class Backfill:
             self.options.sending.max_dead_letters, self.tally, read, dead - self.tally.dead, chosen, self.origins,
         )  # fmt: skip
         try:
-            self._name_returns(connection, first, last, chosen)
-            self._carry_out(str(folder.root / name), run)
-            folder.kept.check()
-        except Exception:
-            # What is in flight must end before its journal is closed. A stop that is under way keeps its reason.
-            ended = Interrupted("the pipeline failed")
-            engine.stop(ended)
-            if engine.failure is None or engine.failure is ended:
-                raise
-            raise engine.failure from None
+            # what is in flight must end before its journal is closed
+            with engine.stopped_by_errors(Interrupted("the pipeline failed")):
+                self._name_returns(connection, first, last, chosen)
+                self._carry_out(str(folder.root / name), run)
+                folder.kept.check()
         finally:
             try:
                 journal.close()

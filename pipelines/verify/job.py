@@ -64,20 +64,15 @@ class Verify(Backfill):
         engine = self._the_engine()
         with ThreadPoolExecutor(UNDER_WAY) as pool:
             try:
-                under_way: UnderWay = {}
-                for chunk in targets.left_to_read(connection, self.total, CHUNK):
-                    under_way[pool.submit(engine.answers, [target.request for target in chunk])] = chunk
-                    if len(under_way) == UNDER_WAY:
+                # whoever still waits for answers must be told
+                with engine.stopped_by_errors(Interrupted("the reading failed")):
+                    under_way: UnderWay = {}
+                    for chunk in targets.left_to_read(connection, self.total, CHUNK):
+                        under_way[pool.submit(engine.answers, [target.request for target in chunk])] = chunk
+                        if len(under_way) == UNDER_WAY:
+                            self._settle_some(folder, connection, under_way)
+                    while under_way:
                         self._settle_some(folder, connection, under_way)
-                while under_way:
-                    self._settle_some(folder, connection, under_way)
-            except Exception:
-                # Whoever still waits for answers must be told. A stop that is under way keeps its reason.
-                ended = Interrupted("the reading failed")
-                engine.stop(ended)
-                if engine.failure is None or engine.failure is ended:
-                    raise
-                raise engine.failure from None
             finally:
                 self._keep_stats(connection)
         lines = connection.execute("SELECT line FROM differences ORDER BY target, at")

@@ -5,7 +5,7 @@ import concurrent.futures
 import contextlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import uvloop
@@ -180,6 +180,18 @@ class Engine:
         if self._thread.is_alive():
             with contextlib.suppress(concurrent.futures.CancelledError):  # closed meanwhile
                 asyncio.run_coroutine_threadsafe(self._stop(why, grace), self._loop).result()
+
+    @contextlib.contextmanager
+    def stopped_by_errors(self, why: StopRun) -> Iterator[None]:
+        """A block whose errors stop this engine for `why`: what is in flight ends first. Then it raises the error, or
+        what had stopped the engine before: a stop that is under way keeps its reason."""
+        try:
+            yield
+        except Exception:
+            self.stop(why)
+            if self.failure is None or self.failure is why:
+                raise
+            raise self.failure from None
 
     def close(self) -> None:
         """End the engine's thread. Jobs that are not done stay undone; whoever waits for them is told so."""
