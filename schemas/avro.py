@@ -1,4 +1,4 @@
-"""The Avro schemas of the records: what users may write their Avro files with, not what they must."""
+"""The Avro schemas of the records, which users can write Avro files with. Files of other schemas are read too."""
 
 import json
 from importlib import resources
@@ -14,9 +14,13 @@ _FILES = {
 
 
 def avro_schema(kind: str) -> dict[str, Any]:
-    """The schema of a kind of records (orders, returns, profiles, events, calls) as JSON; KeyError for another kind.
+    """The Avro schema of a kind of records (orders, returns, profiles, events, calls), decoded from its JSON.
 
-    Files of other schemas are read as well, as long as the fields' names and meanings are these.
+    Files of other schemas are read as well if their fields have the same names and meanings. Raises KeyError for
+    another kind.
+
+    >>> avro_schema("returns")["name"]
+    'Return'
     """
     text = resources.files("beam_talonone.schemas").joinpath("avro", _FILES[kind]).read_text(encoding="utf-8")
     schema: dict[str, Any] = json.loads(text)

@@ -1,8 +1,8 @@
-"""What the operation table says of one API operation, and the decorator that makes a function a row of it.
+"""A row of the operation table, and the decorator that turns a function into a row.
 
-A row is a function without a body: its signature names the path and query parameters and the body's model,
-the decorator names the rest. Calling the function gives the `Request`. Sender, checks, documentation and simulator
-read the same row.
+A row is a function without a body. Its signature names the path and query parameters and the model of the body; the
+decorator names the rest. Calling the function returns the `Request`. Sender, checks, documentation and simulator read
+the same row.
 """
 
 import inspect
@@ -22,7 +22,7 @@ P = ParamSpec("P")
 
 
 class SafeToRepeat(Enum):
-    """What protects an operation that is sent a second time."""
+    """What protects an operation from acting twice when it is sent a second time."""
 
     BY_KEY = "the API stores the answer under the Idempotency-Key for 24 hours"
     BY_NATURE = "a repeat changes nothing"
@@ -30,7 +30,7 @@ class SafeToRepeat(Enum):
 
 
 class Says(Enum):
-    """What an error status of one operation means, where that is not what it means elsewhere."""
+    """What an error status means for one operation, if it does not have its usual meaning."""
 
     DONE = "the work is already done"
     DONE_IF_TRIED = "after an ambiguous try the work is already done, otherwise a refusal"
@@ -41,13 +41,14 @@ class Says(Enum):
 
 @dataclass(frozen=True)
 class Bulk:
-    """How much one request takes: `field` is the body's list, of at most `limit` entries.
+    """How many entries one request takes: `field` is the list in the body, with at most `limit` entries.
 
-    With `packs`, requests that differ in this list only travel as one; with `merges`, those of one customer even as
-    one entry, in which the later wins attribute by attribute. Entries of one request have one value at the place
-    `alike`, and no two have the same at the place `distinct` (`a/b` within an entry). `first_only` are fields that go
-    with the first of several requests alone. `builds_up` says that each builds on those before it: after one that is
-    refused the others are not sent.
+    * `packs`: requests that differ only in this list are sent as one.
+    * `merges`: entries of one customer are sent as one entry, in which the later value of an attribute wins.
+    * `alike`: all entries of a request have the same value at this place (`a/b` within an entry).
+    * `distinct`: no two entries of a request have the same value at this place.
+    * `first_only`: fields that only the first of several requests has.
+    * `builds_up`: each request builds on the one before. After a refused one, the rest is not sent.
     """
 
     field: str
@@ -62,8 +63,8 @@ class Bulk:
 
 @dataclass(frozen=True)
 class Paging:
-    """How an operation gives its rows in pages: `rows` is the list in its answer, `key` the field that tells one row
-    from another, if there is one. `pageSize` is at most `most`, `skip` says how many rows to leave out."""
+    """How an operation pages its rows: `rows` is the list in the answer, and `key` the field that identifies a row,
+    None if no field does. The parameter `pageSize` is at most `most`; `skip` is the number of rows to leave out."""
 
     rows: str = "data"
     most: int = 1000
@@ -72,10 +73,16 @@ class Paging:
 
 @dataclass(frozen=True)
 class Operation:
-    """One row. `sessions`, `profiles` and `others` are the places of the ids that a request holds while in flight.
+    """One row of the table. `sessions`, `profiles` and `others` are the places of the ids that a request holds while
+    it is in flight: no other request with one of these ids is sent meanwhile.
 
-    A place is `path:NAME` for a path parameter or `body:FIELD/FIELD`, where a list in between means each of its
-    entries. `others` says of what kind an id is: ("catalog", "path:catalogId").
+    A place is `path:NAME` for a path parameter or `body:FIELD/FIELD`, where a list in between stands for each of its
+    entries. `others` pairs the kind of an id with its place: ("catalog", "path:catalogId").
+
+    >>> from beam_talonone.schemas.operations import OPERATIONS
+    >>> row = OPERATIONS["update_customer_session_v2"]
+    >>> row.method, row.path_names, row.can_be_dry, row.repeat.name
+    ('PUT', ('customerSessionId',), True, 'BY_KEY')
     """
 
     name: str
@@ -90,39 +97,41 @@ class Operation:
     profiles: tuple[str, ...]
     others: tuple[tuple[str, str], ...]
     named_by: str | None
-    """Place of the name that makes a repeat safe where it is given, and without which it acts again."""
+    """Place of the name that makes a repeat safe. Without such a name in the request, a repeat acts again."""
     bulk: Bulk | None
     paging: Paging | None
     says: Mapping[int, Says]
     needs: Mapping[str, str]
-    """Query parameters that work only where another one is true: name -> that other one."""
+    """Query parameters that work only while another one is true: name -> the other name."""
     harmless: bool
-    """True when a repeat changes nothing even after its key is forgotten."""
+    """True when a repeat changes nothing even after the API has forgotten its idempotency key."""
     creates: bool
-    """True when it creates what it names and does not find: a 404 then tells of a wrong address."""
+    """True when it creates the object that it names. A 404 then means a wrong address."""
     is_read: bool
 
     @property
     def path_names(self) -> tuple[str, ...]:
+        """The API's names of the path parameters, in the order of the path."""
         return tuple(self.path)
 
     @property
     def can_be_dry(self) -> bool:
+        """Whether the API can evaluate the request without an effect (query parameter `dry`)."""
         return "dry" in self.query
 
     def repeats(self, request: Request) -> SafeToRepeat:
-        """What protects this very request from acting twice."""
+        """What protects this request from acting twice: that of the row, or NO if the request lacks its name."""
         if self.named_by is None or values_at((self.named_by,), request.path, request.body_json()):
             return self.repeat
         return SafeToRepeat.NO
 
 
 OPERATIONS: dict[str, Operation] = {}
-"""The operation table: the official SDK's name of each operation -> its row."""
+"""The operation table: the name of an operation in the official SDK -> its row."""
 
 
 def api_name(name: str) -> str:
-    """The API's spelling of a parameter: customer_session_id -> customerSessionId."""
+    """The API's spelling of a parameter: customer_session_id becomes customerSessionId."""
     head, *tail = name.split("_")
     return head + "".join(part.capitalize() for part in tail)
 
@@ -144,11 +153,12 @@ def operation(
     reads: bool | None = None,
     names: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[P, Request]], Callable[P, Request]]:
-    """Make a function a row of the table.
+    """Turn a function into a row of the table.
 
     `call` is "METHOD /path/{parameter}". Parameters of the function that occur in the path are path parameters,
-    `body` is the body, keyword-only ones are query parameters; `names` spells those that the API spells oddly.
-    `reads` is to be given where the method does not tell. For the others see Operation.
+    `body` is the body, and keyword-only ones are query parameters. `names` maps parameters to names that the API
+    spells irregularly. `reads` overrides the method: by default, a GET reads and all others write. Operation explains
+    the other arguments.
     """
     method, template = call.split(" ")
 
@@ -181,8 +191,8 @@ def operation(
         OPERATIONS[row.name] = row
 
         def build(*args: P.args, **kwargs: P.kwargs) -> Request:
-            given = {spelt[name]: value for name, value in signature.bind(*args, **kwargs).arguments.items()}
-            return row_request(row, given)
+            arguments = {spelt[name]: value for name, value in signature.bind(*args, **kwargs).arguments.items()}
+            return row_request(row, arguments)
 
         build.__name__ = build.__qualname__ = row.name
         build.__doc__ = function.__doc__
@@ -191,12 +201,17 @@ def operation(
     return register
 
 
-def row_request(row: Operation, given: Mapping[str, Any]) -> Request:
-    """The request of `row` for values by the API's names, the body under `body`."""
-    query = {name: row.query[name].validate_python(given[name]) for name in row.query if given.get(name) is not None}
-    body = given.get("body")
+def row_request(row: Operation, values: Mapping[str, Any]) -> Request:
+    """The request of `row` for values by the API's names, with the body model under `body`.
+
+    Raises KeyError without a path parameter, and pydantic's ValidationError for an invalid value of the query.
+    """
+    query = {
+        name: row.query[name].validate_python(values[name]) for name in row.query if values.get(name) is not None
+    }
+    body = values.get("body")
     return Request(
-        row.name, row.method, row.template, {name: str(given[name]) for name in row.path}, render_query(query),
+        row.name, row.method, row.template, {name: str(values[name]) for name in row.path}, render_query(query),
         None if body is None else encode_body(body),
     )  # fmt: skip
 
@@ -211,7 +226,7 @@ def _digits(text: str) -> str:
 
 
 def _path_type(hint: Any) -> TypeAdapter[Any]:
-    """What a path parameter must look like: it travels as text, so a number is a text of digits."""
+    """The check of a path parameter. It is sent as text, so a number is a text of digits."""
     if hint is not int:
         return TypeAdapter(hint)
     return TypeAdapter(Annotated[str, AfterValidator(_digits), WithJsonSchema({"type": "integer"})])
@@ -222,27 +237,27 @@ def _keyword_only(signature: inspect.Signature) -> list[inspect.Parameter]:
 
 
 def encode_body(body: BaseModel) -> bytes:
-    """A body model as JSON."""
+    """A body model as the JSON that is sent, in UTF-8. `body_values` describes which fields it has."""
     return jsonio.dumps(body_values(body))
 
 
 def body_values(body: BaseModel) -> Any:
-    """A body model as it is sent: without what was not given, or given as null outside of attributes."""
+    """The fields of a body model that are sent: those that were set, without nulls outside of attributes."""
     return body.model_dump(by_alias=True, exclude_unset=True, exclude_none=True, warnings=False)
 
 
 def values_at(places: tuple[str, ...], path: Mapping[str, str], body: Any) -> list[str]:
-    """The ids found at `places` (see Operation), each once, in order."""
-    found: list[str] = []
+    """The ids at `places` (see Operation) of a request's path and body, each once, in order."""
+    ids: list[str] = []
     for place in places:
         where, _, rest = place.partition(":")
-        found += _walk(path if where == "path" else body, rest.split("/"))
-    return list(dict.fromkeys(found))
+        ids += _walk(path if where == "path" else body, rest.split("/"))
+    return list(dict.fromkeys(ids))
 
 
 def _walk(value: Any, names: list[str]) -> list[str]:
     if isinstance(value, list):
-        return [found for entry in value for found in _walk(entry, names)]
+        return [item for entry in value for item in _walk(entry, names)]
     if not names:
         return [] if value is None or value == "" else [str(value)]
     return _walk(value.get(names[0]), names[1:]) if isinstance(value, Mapping) else []

@@ -1,7 +1,7 @@
-"""The five kinds of records that users hand in, validated strictly; shapes and meanings are those of docs/records.md.
+"""The five kinds of records that users hand in, validated strictly. docs/records.md describes their fields.
 
-Fields that a model does not know are ignored here; `parse` refuses or counts them. None in a model means absent,
-except for an order's `customer_id`, where it means a guest.
+The models ignore unknown fields; `parse` refuses or counts them. None in a model means absent, except for an order's
+`customer_id`, where it means a guest.
 """
 
 from typing import Annotated, Any, Literal
@@ -25,11 +25,11 @@ from beam_talonone.schemas.types import Amount, Code, Count, Id, Instant, Sku, T
 Attributes = dict[Text, Any]
 Costs = dict[Text, Amount | None]
 Version = Annotated[Whole, Field(ge=-(2**63), le=2**63 - 1)]
-"""What 64 bits hold: it is sorted by, on disk and across shuffles."""
+"""A signed integer of 64 bits, because records are sorted by it on disk and across shuffles."""
 
 
 class Record(BaseModel):
-    """What every kind has: a time to be ordered by."""
+    """Base of all kinds. Records are ordered by `event_time`, an instant in UTC."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -37,11 +37,18 @@ class Record(BaseModel):
 
 
 class OrderProduct(BaseModel):
+    """The product that an item is a variant of."""
+
     model_config = ConfigDict(frozen=True)
     name: Text
 
 
 class OrderItem(BaseModel):
+    """One line of an order's cart. `unit_price` is in the currency of the Application.
+
+    `weight` is in grams; `height`, `width` and `length` are in millimetres (CartItem of the vendor's API reference).
+    """
+
     model_config = ConfigDict(extra="ignore", frozen=True)
     sku: Sku
     quantity: Count
@@ -58,7 +65,7 @@ class OrderItem(BaseModel):
 
 
 class ExperimentVariantAllocation(BaseModel):
-    """The variant of an experiment that was chosen for an order. The API's own spelling of its fields works too."""
+    """The variant of an experiment that an order was assigned to. The API's own spelling of the fields works too."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
     experiment_id: Annotated[Whole, Field(validation_alias=AliasChoices("experiment_id", "experimentID"))]
@@ -66,7 +73,15 @@ class ExperimentVariantAllocation(BaseModel):
 
 
 class Order(Record):
-    """A whole snapshot of an order."""
+    """A whole snapshot of an order: it replaces the earlier versions of the order.
+
+    Records of one order are sent in the order of `event_time`, then `version`.
+
+    >>> fields = {"order_id": 3001, "customer_id": None, "status": "open", "event_time": "2026-05-01T14:00:00+02:00"}
+    >>> order = Order.model_validate(fields)
+    >>> order.order_id, order.customer_id, order.event_time.isoformat()
+    ('3001', None, '2026-05-01T12:00:00+00:00')
+    """
 
     order_id: Id
     customer_id: Id | None
@@ -87,7 +102,7 @@ class Order(Record):
     @field_validator("items")
     @classmethod
     def _whole_cart(cls, items: list[OrderItem] | None, info: ValidationInfo) -> list[OrderItem] | None:
-        """A completed order closes its session with what it holds: a cart without a name must not close as empty."""
+        """Require the items of a completed order: without them, it would close its session with an empty cart."""
         if items is None and info.data.get("status") == "completed":
             raise PydanticCustomError("missing", "Field required of a completed order")
         check_cart([item.quantity for item in items or ()])
@@ -95,6 +110,8 @@ class Order(Record):
 
 
 class ReturnItem(BaseModel):
+    """How many units of one cart item were returned. Either `sku` or `position` (from 0) names the item."""
+
     model_config = ConfigDict(extra="ignore", frozen=True)
     sku: Sku | None = None
     position: Annotated[Whole, Field(ge=0)] | None = None
@@ -108,7 +125,13 @@ class ReturnItem(BaseModel):
 
 
 class Return(Record):
-    """Items of an order that came back."""
+    """The return of items of an order, sent with the operation return_cart_items.
+
+    >>> fields = {"return_id": "r-1", "order_id": "3001", "event_time": "2026-05-02T08:00:00Z"}
+    >>> returned = Return.model_validate({**fields, "items": [{"sku": "mug", "quantity": 1}]})
+    >>> returned.items
+    [ReturnItem(sku='mug', position=None, quantity=1)]
+    """
 
     return_id: Id
     order_id: Id
@@ -119,6 +142,8 @@ class Return(Record):
 
 
 class Audiences(BaseModel):
+    """Numbers of the audiences to which a customer is added, and from which they are removed: at most 1000."""
+
     model_config = ConfigDict(extra="ignore", frozen=True)
     add: Annotated[list[Whole], Field(max_length=MAX_BULK)] | None = None
     remove: Annotated[list[Whole], Field(max_length=MAX_BULK)] | None = None
@@ -134,7 +159,15 @@ class Audiences(BaseModel):
 
 
 class Profile(Record):
-    """A change of a customer's profile: what it does not name stays as it is."""
+    """A change of a customer's profile. Attributes that it does not name keep their values.
+
+    With `erase`, the customer's data is erased (operation delete_customer_data).
+
+    >>> change = {"customer_id": "c-17", "attributes": {"city": "Kiel"}, "event_time": "2026-05-01T12:00:00Z"}
+    >>> profile = Profile.model_validate(change)
+    >>> profile.attributes, profile.erase
+    ({'city': 'Kiel'}, False)
+    """
 
     customer_id: Id
     version: Version = 0
@@ -144,7 +177,13 @@ class Profile(Record):
 
 
 class Event(Record):
-    """Something a customer did."""
+    """Something a customer did, sent with the operation track_event_v2 or track_event_v3.
+
+    >>> fields = {"event_id": "e-1", "type": "signup", "customer_id": "c-17", "event_time": "2026-05-01T12:00:00Z"}
+    >>> event = Event.model_validate(fields)
+    >>> event.type, event.customer_id
+    ('signup', 'c-17')
+    """
 
     event_id: Id
     type: Annotated[Text, Field(min_length=1)]
@@ -153,14 +192,20 @@ class Event(Record):
     loyalty_card: Id | None = None
     store_id: Id | None = None
     connected_session_id: Id | None = None
-    """The closed session that an advanced event (v3) refers to."""
+    """The id of the closed session that an advanced event (v3) refers to."""
     evaluable_campaign_ids: list[Whole] | None = None
     response_content: list[EventContent] | None = None
-    """What both APIs of events answer with; `build` refuses what the one in use does not know."""
+    """The parts of the answer of either API of events; `build` refuses those that the API in use does not have."""
 
 
 class Call(Record):
-    """Any write of the API, by its name. Path, query and body are checked against the operation table."""
+    """Any operation of the API that writes. `check_call` checks path, query and body against the operation table.
+
+    >>> where = {"call_id": "k-1", "operation": "delete_audience_v2", "path": {"audienceId": 7}}
+    >>> call = Call.model_validate({**where, "event_time": "2026-05-01T12:00:00Z"})
+    >>> call.operation, call.path
+    ('delete_audience_v2', {'audienceId': '7'})
+    """
 
     call_id: Id
     operation: Text
@@ -171,7 +216,12 @@ class Call(Record):
 
 
 class Lookup(BaseModel):
-    """What is to be read. Path, query and body are checked against the operation table."""
+    """One request of `lookup`. `check_request` checks path, query and body against the operation table.
+
+    >>> lookup = Lookup.model_validate({"path": {"integrationId": "c-17"}, "query": {"points": True}})
+    >>> lookup.path, lookup.lookup_id
+    ({'integrationId': 'c-17'}, None)
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -182,7 +232,7 @@ class Lookup(BaseModel):
 
 
 LOOKUPS = "lookups"
-"""The kind of what `lookup` reads, beside those of the records."""
+"""The kind of the requests of `lookup`, beside the kinds of records."""
 
 MODELS: dict[str, type[Record]] = {
     "orders": Order,
@@ -191,7 +241,7 @@ MODELS: dict[str, type[Record]] = {
     "events": Event,
     "calls": Call,
 }
-"""Kind -> model. The kinds are named as the command line's options are."""
+"""Kind -> model. The kinds have the names of the options of the command line."""
 
 ID_FIELDS = {
     "orders": "order_id",
@@ -204,9 +254,9 @@ ID_FIELDS = {
 
 _RANKS = {"profiles": 0, "orders": 1, "events": 2, "returns": 3, "calls": 4}
 ERASURE = 5
-"""The rank of an erasure: after all else of the same time."""
+"""The rank of an erasure: after all other records of the same time."""
 
 
 def rank(kind: str, record: Record) -> int:
-    """The place of a record among those of the same time: profile, order, event, return, call, erasure."""
+    """The position of a record among those of the same time: profile, order, event, return, call, erasure."""
     return ERASURE if isinstance(record, Profile) and record.erase else _RANKS[kind]

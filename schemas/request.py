@@ -1,4 +1,4 @@
-"""One HTTP request to the Integration API as a small frozen value that crosses shuffles and disks as bytes."""
+"""One HTTP request to the Integration API: a small frozen value that travels through shuffles and files as bytes."""
 
 import re
 from collections.abc import Mapping
@@ -13,9 +13,12 @@ from beam_talonone.schemas import jsonio
 class Request(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A call of one API operation, without credentials and without an idempotency key.
 
-    `operation` is the name in the operation table; `path` and `query` map the API's own parameter names to
-    text as it stands before percent-encoding, a list being a parameter that is repeated; `body` is the JSON to send,
-    or None.
+    `operation` is the name in the operation table. `path` and `query` map the API's own names of parameters to text
+    before percent-encoding; a list is a repeated parameter. `body` is the JSON to send, or None.
+
+    >>> request = Request("get_event_v3", "GET", "/v3/events/{integrationId}", {"integrationId": "e/1"})
+    >>> request.target()
+    '/v3/events/e%2F1'
     """
 
     operation: str
@@ -26,10 +29,10 @@ class Request(msgspec.Struct, frozen=True, gc=False, array_like=True):
     body: bytes | None = None
 
     def target(self) -> str:
-        """Path and query as they go on the wire, percent-encoded.
+        """Path and query as sent, percent-encoded.
 
-        Every reserved character of an id is encoded, `/` included. A path segment made only of dots would be
-        taken as "this folder" by URL parsers, so its dots are encoded too.
+        Every reserved character of an id is encoded, `/` included. URL parsers read a path segment of dots alone as
+        "this folder", so its dots are encoded too.
         """
         path = self.template.format_map({name: encode_segment(value) for name, value in self.path.items()})
         if not self.query:
@@ -42,25 +45,27 @@ class Request(msgspec.Struct, frozen=True, gc=False, array_like=True):
         return f"{path}?{'&'.join(pairs)}" if pairs else path
 
     def body_json(self) -> Any:
-        """The body as a value; None when there is none."""
+        """The decoded body, with numbers as Decimal; None without a body."""
         return None if self.body is None else jsonio.loads(self.body)
 
     def to_bytes(self) -> bytes:
+        """The request in MessagePack, as the journal and the shuffles carry it."""
         return msgspec.msgpack.encode(self)
 
     @staticmethod
     def from_bytes(data: bytes) -> "Request":
+        """The inverse of `to_bytes`. Raises msgspec.DecodeError for other bytes."""
         return _DECODER.decode(data)
 
 
 _PLAIN = re.compile(r"[A-Za-z0-9_~-]+", re.ASCII).fullmatch
-"""What stands for itself in a path and in a query: most ids."""
+"""Matches text that needs no percent-encoding in a path or query, as most ids."""
 
 _DECODER = msgspec.msgpack.Decoder(Request)
 
 
 def encode_segment(value: str) -> str:
-    """One path segment, percent-encoded so that it can only be read back as `value`."""
+    """`value` as one path segment, percent-encoded so that it decodes to `value` and nothing else."""
     if _PLAIN(value):
         return value
     encoded = quote(value, safe="")
@@ -68,7 +73,7 @@ def encode_segment(value: str) -> str:
 
 
 def query_text(value: object) -> str:
-    """A query value as the API writes it: true/false in small letters, times in RFC 3339."""
+    """A query value as the API spells it: true and false in lower case, times in RFC 3339."""
     if isinstance(value, bool):
         return "true" if value else "false"
     isoformat = getattr(value, "isoformat", None)
@@ -78,7 +83,7 @@ def query_text(value: object) -> str:
 
 
 def render_query(values: Mapping[str, object]) -> dict[str, str | list[str]]:
-    """The given query parameters as text, a list as a list of texts; those that are None are left out."""
+    """Query parameters as text, and lists as lists of texts, without those that are None."""
     return {
         name: [query_text(entry) for entry in value] if isinstance(value, list) else query_text(value)
         for name, value in values.items()

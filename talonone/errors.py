@@ -14,15 +14,32 @@ What concerns one record never is an exception: it is an outcome (see talonone.r
 
 
 class TalonOneError(Exception):
-    """Root of everything this package raises on purpose. `str()` is one line for the person who reads it."""
+    """Root of everything this package raises on purpose. `str()` is one line for the person who reads it.
+
+    >>> try:
+    ...     raise StopRun("the API did not answer for 300 s")
+    ... except TalonOneError as error:
+    ...     print(f"{type(error).__name__}: {error}")
+    StopRun: the API did not answer for 300 s
+    """
 
 
 class ConfigurationError(TalonOneError):
-    """A setting is missing or wrong; the message names it."""
+    """A setting is missing or wrong; the message names it.
+
+    >>> from beam_talonone.talonone.http.address import check_base_url
+    >>> check_base_url("yourcompany.europe-west1.talon.one")
+    Traceback (most recent call last):
+    beam_talonone.talonone.errors.ConfigurationError: ...
+    """
 
 
 class StopRun(TalonOneError):
-    """The run cannot go on; what was not sent stays unsent and can be resumed."""
+    """The run cannot go on; what was not sent stays unsent and can be resumed.
+
+    >>> sorted(error.__name__ for error in StopRun.__subclasses__())
+    ['Interrupted', 'KeyRefused', 'TooManyDeadLetters', 'Unreachable', 'WrongAddress']
+    """
 
 
 class KeyRefused(StopRun):

@@ -17,7 +17,11 @@ _followed: set[int] = set()
 
 def trace_requests(provider: Any = None) -> Callable[[], None]:
     """Make a span of each request of this process, with `provider` (else the global one), until what is returned is
-    called. Raises ConfigurationError where opentelemetry-api is not installed."""
+    called. Raises ConfigurationError where opentelemetry-api is not installed.
+
+    >>> stop = trace_requests()
+    >>> stop()  # no more spans from here on
+    """
     try:
         from opentelemetry import trace
     except ImportError:

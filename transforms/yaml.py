@@ -56,6 +56,11 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         kind: orders, returns, profiles, events or calls.
         error_handling: where records go that cannot be applied; without it the first one fails the pipeline.
         settings: the settings of the library's transform.
+
+    >>> orders = beam.Pipeline() | beam.Create([beam.Row(order_id="3001", customer_id="c-17", status="open")])
+    >>> url = "https://yourcompany.europe-west1.talon.one"
+    >>> sorted(orders | WriteToTalonOne("orders", {"output": "errors"}, base_url=url))
+    ['errors', 'good']
     """
 
     def __init__(self, kind: str, error_handling: dict[str, str] | None = None, **settings: Any) -> None:
@@ -81,6 +86,12 @@ class LookupTalonOne(beam.PTransform):  # type: ignore[misc]
         operation: one that reads, by its name in docs/operations.md.
         error_handling: where rows go that the API refuses; without it the first one fails the pipeline.
         settings: the settings of the library's transform.
+
+    >>> rows = beam.Pipeline() | beam.Create([beam.Row(loyaltyProgramId=7, integrationId="c-17")])
+    >>> url = "https://yourcompany.europe-west1.talon.one"
+    >>> found = rows | LookupTalonOne("get_loyalty_balances", {"output": "errors"}, base_url=url)
+    >>> [name for name, _ in named_fields_from_element_type(found["good"].element_type)]
+    ['loyaltyProgramId', 'integrationId', 'lookup_status', 'lookup_pages', 'lookup_response']
     """
 
     def __init__(self, operation: str, error_handling: dict[str, str] | None = None, **settings: Any) -> None:

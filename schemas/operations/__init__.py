@@ -1,7 +1,10 @@
-"""The operation table. Adding an operation is a row in one of these files, with the models of its body above it.
+"""The operation table: a row for each operation of the Integration API, with the models of its body above it.
 
-Names are the official SDK's. Facts behind each row: the vendor's Integration API reference, the page of the
-operation of that name.
+Operations have the names of the official SDK. The source of each row is the page of the operation of the same name in
+the vendor's Integration API reference (https://docs.talon.one/integration-api).
+
+>>> reopen_customer_session("3001").target()
+'/v2/customer_sessions/3001/reopen'
 """
 
 from beam_talonone.schemas.operation import OPERATIONS, Operation, SafeToRepeat, Says

@@ -10,6 +10,10 @@ class Received(msgspec.Struct, frozen=True, gc=False):
 
     `publish_time` is in seconds since 1970. Whoever has finished with it calls `ack`, in whatever process and step
     that is; until then its lease is extended where it was pulled.
+
+    >>> message = Received("projects/p/subscriptions/s", "17", b'{"order_id": "3001"}', {}, "", 1_777_636_800.0, "a")
+    >>> message.size
+    276
     """
 
     subscription: str

@@ -191,6 +191,10 @@ class ReadFromPubSubAtLeastOnce(beam.PTransform):  # type: ignore[misc]
 
     With `together` the elements are lists of up to so many messages that came together, with the publish time of the
     first: each element costs Beam as much as checking the record in it.
+
+    >>> source = ReadFromPubSubAtLeastOnce(["projects/p/subscriptions/orders"], max_messages=500)
+    >>> (beam.Pipeline() | source).element_type
+    <class 'beam_talonone.transforms.pubsub.message.Received'>
     """
 
     def __init__(

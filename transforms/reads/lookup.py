@@ -1,4 +1,4 @@
-"""LookupTalonOne: reads from the API for the elements of anybody's own pipeline."""
+"""LookupTalonOne: reads from the API for the elements of a pipeline of your own."""
 
 import json
 import time
@@ -43,22 +43,40 @@ Asks = Callable[[Any], Mapping[str, Any]]
 
 
 class LookedUp(NamedTuple):
-    """What became of the elements: `found` has lines as in lookups/*.jsonl with the `element` they belong to,
-    `dead_letters` lines as in dead-letters/*.jsonl. Every element is in exactly one of them."""
+    """The two outputs of LookupTalonOne, PCollections of dicts. Every element is in exactly one of them.
+
+    `found` has the fields of lookups/*.jsonl and the `element` they belong to, `dead_letters` those of
+    dead-letters/*.jsonl.
+
+    >>> ids = beam.Pipeline() | beam.Create([{"path": {"customerSessionId": "3001"}}])
+    >>> looked_up = ids | LookupTalonOne("get_customer_session", base_url="https://yourcompany.europe-west1.talon.one")
+    >>> looked_up._fields
+    ('found', 'dead_letters')
+    """
 
     found: beam.PCollection[Line]
     dead_letters: beam.PCollection[Line]
 
 
 class LookupTalonOne(beam.PTransform):  # type: ignore[misc]
-    """PCollection of anything, bounded or not -> LookedUp: each element with what the API answers for it.
+    """Read from the API for each element of any PCollection, bounded or not, and output the answers: LookedUp.
 
-    `operation` is one that reads, by its name in docs/operations.md. `lookup` makes of an element what is asked:
-    `{"path": {...}, "query": {...}, "body": ..., "lookup_id": ...}`, of which only what the operation needs; without
-    it the elements themselves, dicts or rows, are that. All pages are read; an element's rows are held in memory
-    until it is done. A 404 is an answer: `status` says so. What the API refuses is a dead letter. The other settings
-    are those of WriteToTalonOne; with the same ones all steps of a process share one rate. Elements keep their
-    windows and timestamps, but no order. Raises ConfigurationError when a setting is missing or wrong.
+    `operation` is the name of an operation that reads, from docs/operations.md. `lookup` turns an element into the
+    parameters of the request: `{"path": {...}, "query": {...}, "body": ..., "lookup_id": ...}`, with only the ones
+    that the operation needs. Without `lookup`, the elements themselves are such dicts or rows.
+
+    All pages are read. The rows of an element are held in memory until it is done. A 404 is an answer, with the
+    `status` 404; a request that the API refuses is a dead letter. Elements keep their windows and timestamps, and
+    have no order.
+
+    The other settings are those of WriteToTalonOne. All steps of a process with the same settings share one rate.
+    Raises ConfigurationError when a setting is missing or wrong.
+
+    >>> customers = beam.Pipeline() | beam.Create(["c-17", "c-18"])
+    >>> of_customer = lambda customer: {"path": {"loyaltyProgramId": 7, "integrationId": customer}}
+    >>> step = LookupTalonOne("get_loyalty_balances", of_customer, base_url="https://yourcompany.europe-west1.talon.one")
+    >>> (customers | step).found
+    <PCollection[LookupTalonOne(get_loyalty_balances)/Look up/ParDo(LookUp).None] at ...>
     """
 
     def __init__(

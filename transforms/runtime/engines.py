@@ -40,6 +40,10 @@ class EngineConfig:
 
     With a `rate_service` (HOST:PORT) the rate of the settings is the most that this process may have of one that many
     share; `among` is how many, None if nobody knows.
+
+    >>> config = EngineConfig(EngineSettings("https://yourcompany.europe-west1.talon.one", rate=50.0))
+    >>> config.api_key_env
+    'TALONONE_API_KEY'
     """
 
     settings: EngineSettings

@@ -1,4 +1,4 @@
-"""WriteToTalonOne: the sink for anybody's own pipeline."""
+"""WriteToTalonOne: the sink for a pipeline of your own."""
 
 import time
 import uuid
@@ -47,10 +47,15 @@ Line = dict[str, Any]
 
 
 class Written(NamedTuple):
-    """What became of the records: PCollections of dicts.
+    """The three outputs of WriteToTalonOne, PCollections of dicts. Every record is in exactly one of them.
 
-    `applied` has lines as in results/*.jsonl, `dead_letters` as in dead-letters/*.jsonl, `others` (superseded,
-    duplicate, skipped) has `kind`, `id`, `outcome` and `reason`. Every record is in exactly one of them.
+    `applied` has the fields of results/*.jsonl, and `dead_letters` those of dead-letters/*.jsonl. `others`
+    (superseded, duplicate, skipped) has `kind`, `id`, `outcome` and `reason`.
+
+    >>> records = beam.Pipeline() | beam.Create([{"event_id": "e-1"}])
+    >>> written = records | WriteToTalonOne("events", base_url="https://yourcompany.europe-west1.talon.one")
+    >>> written._fields
+    ('applied', 'dead_letters', 'others')
     """
 
     applied: beam.PCollection[Line]
@@ -59,20 +64,32 @@ class Written(NamedTuple):
 
 
 class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
-    """Bounded PCollection of records of one kind (dicts or rows as docs/records.md has them) -> Written.
+    """Send a bounded PCollection of records of one kind, and output what became of each: Written.
 
-    `kind` is orders, returns, profiles, events or calls. The settings have the names and defaults of the command
-    line's options: `base_url` (else TALONONE_BASE_URL where the pipeline is built), `api_key_env` names the
-    environment variable that holds the key on the worker, `api_key_secret` a secret of Secret Manager that does
-    instead (projects/P/secrets/S[/versions/V]), `rate` in requests a second, `concurrency` requests in flight,
-    `give_up_after` in seconds. All steps of a process with the same settings share one rate; several processes share
-    one where `rate_service` is the HOST:PORT of Envoy's rate limit service (docs/rate.md). Records
-    of one order and of one customer are sent one at a time and in order; the step holds back what comes faster than
-    the rate. Calls that hold nothing in common are sent side by side. What the API would do twice
-    (docs/operations.md) is not sent again when a bundle is tried again, as long as the worker lives; to survive a
-    kill it takes the journal of `beam-talonone backfill`. Raises ConfigurationError when a setting is missing or
-    wrong; a refused key or an API that is unreachable for too long fails the pipeline, and no record becomes a dead
-    letter for it.
+    A record is a dict or a row with the fields of docs/records.md. `kind` is orders, returns, profiles, events or
+    calls. The settings have the names and defaults of the options of the command line:
+
+    * `base_url`: the deployment. The default is TALONONE_BASE_URL where the pipeline is built.
+    * `api_key_env`: the environment variable of the worker that holds the key.
+    * `api_key_secret`: a secret of Secret Manager that holds it instead (projects/P/secrets/S[/versions/V]).
+    * `rate`: requests per second. All steps of a process with the same settings share one rate.
+    * `rate_service`: HOST:PORT of Envoy's rate limit service, by which several processes share one (docs/rate.md).
+    * `concurrency`: requests in flight.
+    * `give_up_after`: seconds without an answer until the pipeline fails.
+
+    Order: records of one order and of one customer are sent one at a time, in order. Calls that hold no id in common
+    are sent side by side. The step holds back records that arrive faster than the rate.
+
+    Retries of a bundle: a request that would act twice (docs/operations.md) is not sent again as long as the worker
+    lives. To survive a kill takes the journal of `beam-talonone backfill`.
+
+    Raises ConfigurationError when a setting is missing or wrong, or when the PCollection is unbounded. A refused key,
+    or an API that stays unreachable, fails the pipeline: no record becomes a dead letter for it.
+
+    >>> orders = beam.Pipeline() | beam.Create([{"order_id": "3001", "customer_id": "c-17", "status": "open"}])
+    >>> written = orders | WriteToTalonOne("orders", base_url="https://yourcompany.europe-west1.talon.one", rate=50)
+    >>> written.dead_letters
+    <PCollection[WriteToTalonOne(orders)/Dead letters.None] at ...>
     """
 
     def __init__(
