@@ -1,1 +1,1 @@
-"""Records in, requests out: the shapes that enter the connector and the API operations that leave it."""
+"""Records in, requests out: the models of records, and the operations of the API."""

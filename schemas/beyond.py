@@ -1,7 +1,7 @@
-"""What a request has that the operation table does not know: names and enum values of a newer release of the API.
+"""Names and enum values in a request that the operation table lacks, because they belong to a newer API release.
 
-They are set aside while the rest is checked, and put back where they stood. A near miss of a known name is not one of
-them: it is most likely that name misspelt.
+They are set aside while the rest is checked, and put back in their places. A near miss of a known name is refused,
+because it is most likely a misspelling.
 """
 
 import re
@@ -25,77 +25,79 @@ _QUOTED = re.compile(r"'([^']*)'")
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A name or a text that the table does not know: `said`, with the known one that is likely `meant`, if any."""
+    """A `name` or enum value that the table lacks, and the similar one that is probably `meant`, if there is one."""
 
-    said: str
+    name: str
     meant: str | None
 
 
 def checked_body(model: type[BaseModel], body: Any) -> tuple[Any, Names]:
-    """`body` as it is to be sent, and the names of what is beyond `model`: `customerSession/new`, or
+    """The fields of `body` to send, and the names in it that are beyond `model`: `customerSession/new`, or
     `responseContent=new` for an enum value.
 
-    Raises ValidationError for everything else that is wrong with it, near misses included.
+    Raises ValidationError for all other errors in `body`, near misses included.
     """
-    left = body
+    rest = body
     aside: dict[tuple[int | str, ...], tuple[str, Any]] = {}
     while True:
         try:
-            sent = body_values(model.model_validate(left))
+            sent = body_values(model.model_validate(rest))
             break
         except ValidationError as error:
-            beyond = [one for one in error.errors(include_url=False) if _is_beyond(unknown_in(model, one, left))]
+            beyond = [item for item in error.errors(include_url=False) if _is_beyond(unknown_in(model, item, rest))]
             if not beyond:
                 raise
-            left = deepcopy(left) if left is body else left
-            for one in beyond:
-                place = tuple(place_of(one["loc"], left))
-                aside[place] = (_name(place, one), _take(model, left, place, one))
+            rest = deepcopy(rest) if rest is body else rest
+            for item in beyond:
+                place = tuple(place_of(item["loc"], rest))
+                aside[place] = (_name(place, item), _take(model, rest, place, item))
     for place, (_, value) in aside.items():
         _at(sent, place[:-1])[place[-1]] = value
     return sent, tuple(dict.fromkeys(name for name, _ in aside.values()))
 
 
 def checked_value(known: TypeAdapter[Any], value: Any) -> tuple[Any, Names]:
-    """The value of a known query parameter, and the enum values in it that are beyond. Raises ValidationError."""
+    """The value of a query parameter that `known` describes, and the enum values in it that are beyond.
+
+    Raises ValidationError for all other errors.
+    """
     try:
         return known.validate_python(value), ()
     except ValidationError as error:
-        found = [unknown_in(None, one, value) for one in error.errors(include_url=False)]
-        if not all(_is_beyond(one) for one in found):
+        unknown = [unknown_in(None, item, value) for item in error.errors(include_url=False)]
+        if not all(_is_beyond(item) for item in unknown):
             raise
-        texts = tuple(one.said for one in found if one is not None)
+        texts = tuple(item.name for item in unknown if item is not None)
         return ",".join(map(str, value)) if isinstance(value, list) else value, texts
 
 
 def is_query_value(value: Any) -> bool:
     """Whether a query can carry `value`: a text, a number, true or false, or a list of them."""
-    return all(
-        isinstance(one, str | int | float | Decimal) for one in (value if isinstance(value, list) else [value])
-    )
+    values = value if isinstance(value, list) else [value]
+    return all(isinstance(item, str | int | float | Decimal) for item in values)
 
 
 def unknown_in(model: type[BaseModel] | None, error: ErrorDetails, value: Any) -> Unknown | None:
-    """What `error` says of a name or an enum value that is not known; None for an error of another sort.
+    """The unknown name or enum value that `error` is about; None for errors of other types.
 
-    `value` is what was validated, against `model`, or as the value of one query parameter.
+    `value` was validated against `model`, or is the value of one query parameter if `model` is None.
     """
     context = error.get("ctx", {})
     match error["type"]:
         case "extra_forbidden" if model is not None:
             place = tuple(place_of(error["loc"], value))
             known = _names_in(_hint_at(model, error["loc"][:-1]))
-            said = str(error["loc"][-1])
-            return Unknown(said, near_name(said, known, _keys(_at(value, place[:-1]))))
+            name = str(error["loc"][-1])
+            return Unknown(name, near_name(name, known, _keys(_at(value, place[:-1]))))
         case "literal_error" if isinstance(error["input"], str) and error["input"]:
-            said, known = error["input"], _QUOTED.findall(str(context["expected"]))
+            name, known = error["input"], _QUOTED.findall(str(context["expected"]))
         case "union_tag_invalid" if isinstance(error["input"], Mapping):
-            said, known = str(context["tag"]), _QUOTED.findall(str(context["expected_tags"]))
-            if error["input"].get(_discriminator(error)) != said:  # a number is no text
+            name, known = str(context["tag"]), _QUOTED.findall(str(context["expected_tags"]))
+            if error["input"].get(_discriminator(error)) != name:  # the tag is a number, not text
                 return None
         case _:
             return None
-    return Unknown(said, near_name(said, known))
+    return Unknown(name, near_name(name, known))
 
 
 def _is_beyond(unknown: Unknown | None) -> bool:
@@ -112,9 +114,9 @@ def _name(place: tuple[int | str, ...], error: ErrorDetails) -> str:
     return where
 
 
-def _take(model: type[BaseModel], left: Any, place: tuple[int | str, ...], error: ErrorDetails) -> Any:
-    """Take what an error is about out of `left`, and leave something valid where something must be."""
-    holder, last = _at(left, place[:-1]), place[-1]
+def _take(model: type[BaseModel], body: Any, place: tuple[int | str, ...], error: ErrorDetails) -> Any:
+    """Take the value at `place` out of `body`, and leave a valid one if the model requires one there."""
+    holder, last = _at(body, place[:-1]), place[-1]
     taken = holder[last]
     if error["type"] == "extra_forbidden":
         del holder[last]
@@ -148,16 +150,16 @@ def _names_in(hint: Any) -> list[str]:
 
 
 def _hint_at(hint: Any, loc: tuple[int | str, ...]) -> Any:
-    """The type at pydantic's `loc` within the type `hint`; a tuple where it is one of several models."""
+    """The type at pydantic's `loc` within the type `hint`; a tuple if there are several models."""
     for part in loc:
         hint = _step(_bare(hint), part)
     return _bare(hint)
 
 
 def _bare(hint: Any) -> Any:
-    """The type without what is annotated, and without None."""
+    """The type without annotations and None."""
     while get_origin(hint) in (Annotated, Union, UnionType):
-        members = [one for one in get_args(hint) if one is not NoneType]
+        members = [member for member in get_args(hint) if member is not NoneType]
         if get_origin(hint) is not Annotated and len(members) > 1:
             return tuple(members)
         hint = members[0]
@@ -166,7 +168,7 @@ def _bare(hint: Any) -> Any:
 
 def _step(hint: Any, part: int | str) -> Any:
     if isinstance(hint, tuple):  # the part is the tag that chooses one of several models
-        return next(one for one in hint if any(part in get_args(f.annotation) for f in one.model_fields.values()))
+        return next(m for m in hint if any(part in get_args(field.annotation) for field in m.model_fields.values()))
     if get_origin(hint) in (list, dict):
         return get_args(hint)[-1]
     return next(field.annotation for name, field in hint.model_fields.items() if part in (name, field.alias))

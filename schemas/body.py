@@ -1,7 +1,7 @@
-"""What the bodies of the API's requests have in common. The bodies themselves stand beside their operations.
+"""Shared parts of the bodies of the API's requests. The bodies themselves are defined next to their operations.
 
-They are strict: what they refuse, the API would refuse too. Field names are the API's own. Unknown names are refused,
-so that a misspelt one in a `call` record is found before anything is sent.
+The models are strict: they refuse whatever the API refuses. Fields have the API's own names. Unknown names are
+refused, so that a misspelt name in a `call` record is found before anything is sent.
 """
 
 import re
@@ -43,18 +43,22 @@ def _distinct(values: list[Any]) -> list[Any]:
 
 
 Distinct = Annotated[list[StrictInt], AfterValidator(_distinct)]
-"""Numbers, none of them twice."""
+"""Integers without duplicates."""
 
 
 class Body(BaseModel):
+    """Base of all bodies: immutable, and it refuses unknown fields."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class AttributeValues(RootModel[Attributes]):
-    """A body that is nothing but attributes: name to value."""
+    """Names of attributes with their values, without a field around them."""
 
 
 class AdditionalCost(Body):
+    """A cost on top of the cart or of an item, such as shipping, in the currency of the Application."""
+
     price: Amount
 
 
@@ -62,11 +66,16 @@ AdditionalCosts = dict[Text, AdditionalCost]
 
 
 class Product(Body):
+    """The product that a cart or catalog item is a variant of, by its name in Talon.One."""
+
     name: Text
 
 
 def check_cart(quantities: list[int]) -> None:
-    """The API's limits on one cart: 1000 items and a summed quantity of 10,000."""
+    """Check the API's limits on one cart: 1000 items, and quantities that sum to 10,000.
+
+    Raises PydanticCustomError, so it may be called from validators.
+    """
     if len(quantities) > MAX_CART_ITEMS:
         raise PydanticCustomError("cart_items", "more than 1000 cart items")
     if sum(quantities) > MAX_CART_QUANTITY:
@@ -81,19 +90,19 @@ def _as_time(text: str, assume: tzinfo | None = None) -> str:
         instant = parse_instant(text, assume)
     except ValueError as error:
         raise PydanticCustomError("time", "{why}", {"why": str(error)}) from None
-    # RFC 3339 allows a space, small letters and leap seconds, which few who read it expect
+    # RFC 3339 allows a space, lower case and leap seconds, which few parsers accept
     return text if _PLAIN_TIME.fullmatch(text) else query_text(instant)
 
 
 Time = Annotated[Text, AfterValidator(_as_time), WithJsonSchema({"type": "string", "format": "date-time"})]
-"""RFC 3339 text with an offset, sent as it came where it is of the plain form."""
+"""RFC 3339 text with an offset. The common form is sent unchanged, and others are normalised to UTC."""
 
 
 UtcTime = Annotated[
     Text, AfterValidator(lambda text: _as_time(utc_text(text), UTC)),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]  # fmt: skip
-"""The same, of what looks something up: a day means its midnight, and a time without an offset is in UTC."""
+"""A Time in a request that reads: a date means its midnight, and a time without an offset is in UTC."""
 
 
 def _not_null(value: Any) -> Any:
@@ -102,7 +111,7 @@ def _not_null(value: Any) -> Any:
     return value
 
 
-Given = Annotated[Any, AfterValidator(_not_null)]
+NotNull = Annotated[Any, AfterValidator(_not_null)]
 """Any value but null."""
 
 NullableAmount = Annotated[
@@ -110,4 +119,4 @@ NullableAmount = Annotated[
     WrapValidator(lambda value, inner: NULL if value is None else inner(value)),
     PlainSerializer(lambda value: value, return_type=Any),
 ]
-"""An amount, or a null that means something to the API and is sent."""
+"""An amount, or null, which is sent because it has a meaning to the API."""

@@ -20,22 +20,30 @@ from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.request import Request, render_query
 
 
-class Asked(Protocol):
-    """What a record says of a request."""
+class Parameters(Protocol):
+    """The parameters of one request, as a `call` or `lookup` record holds them."""
 
     @property
-    def path(self) -> Mapping[str, str]: ...
+    def path(self) -> Mapping[str, str]:
+        """The API's names of path parameters -> values before percent-encoding."""
+        ...
+
     @property
-    def query(self) -> Mapping[str, Any]: ...
+    def query(self) -> Mapping[str, Any]:
+        """The API's names of query parameters -> values; None counts as absent."""
+        ...
+
     @property
-    def body(self) -> Any: ...
+    def body(self) -> Any:
+        """The decoded JSON body, None without one."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """One request that the table allows, with the sessions, profiles and other things that it holds.
+    """One checked request, with the ids of the sessions, profiles and other objects that it holds.
 
-    `entries` counts the entries of a bulk's list, `first` says which one of the record's own list is its first.
+    `entries` is the number of entries of a bulk's list, and `first` the index of the first one in the record's list.
     """
 
     request: Request
@@ -45,13 +53,14 @@ class Called:
     entries: int = 1
     first: int = 0
     beyond: tuple[str, ...] = ()
-    """Names and enum values that passed although the table does not have them: `query/name`, `body/field/name`."""
+    """Names and enum values that were allowed although the table lacks them: `query/name`, `body/field/name`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Beyond:
-    """Whether names and enum values pass that the table does not have; and the `option` that says so, as the user
-    writes it."""
+    """Whether names and enum values that the table lacks are allowed. `option` is the setting for that, in the user's
+    spelling.
+    """
 
     allowed: bool = False
     option: str = "allow_unknown_api_fields"
@@ -62,17 +71,17 @@ STRICT = Beyond()
 
 def check_call(
     operation: str,
-    asked: Asked,
+    parameters: Parameters,
     *,
     more: Mapping[str, Any] | None = None,
     dry: bool = False,
     beyond: Beyond = STRICT,
 ) -> list[Called]:
-    """What a call sends: one request, or several in order where one would be too much. `more` are query parameters
-    that are added where they are not given; `dry` tries it without effect, where the operation can; `beyond` says
-    what becomes of names that are not known.
+    """The requests of a call: one, or several in order if one would exceed the limits of the API.
 
-    Raises InvalidRecord when the table or the body's model refuses it.
+    `more` are defaults of query parameters. With `dry`, the request has no effect, if the operation supports that.
+    `beyond` decides about names that are not in the table. Raises InvalidRecord when the table or the model of the
+    body refuses the call.
     """
     row = OPERATIONS.get(operation)
     if row is None:
@@ -81,67 +90,69 @@ def check_call(
         )
     if row.is_read:
         raise InvalidRecord(Reason.READ_OPERATION, f"{row.name} reads; a call writes: use a lookup", "/operation")
-    return check_request(row, asked, Reason.INVALID_CALL, more=more, dry=dry, beyond=beyond)
+    return check_request(row, parameters, Reason.INVALID_CALL, more=more, dry=dry, beyond=beyond)
 
 
 def check_request(
     row: Operation,
-    asked: Asked,
+    parameters: Parameters,
     reason: Reason,
     *,
     more: Mapping[str, Any] | None = None,
     dry: bool = False,
     beyond: Beyond = STRICT,
 ) -> list[Called]:
-    """The requests of `row` for what is asked. Raises InvalidRecord with `reason`."""
+    """The requests of `row` with these parameters, as `check_call`. Raises InvalidRecord with `reason`."""
     try:
-        path = _path(asked.path, row.path)
-        given, names = _query(asked.query, row.query, beyond)
-        query = {**(more or {}), **given}
+        path = _path(parameters.path, row.path)
+        values, names = _query(parameters.query, row.query, beyond)
+        query = {**(more or {}), **values}
         if dry and row.can_be_dry and ("dry" not in row.needs or query.get(row.needs["dry"])):
             query["dry"] = True
         for name, other in row.needs.items():
             if query.get(name) and not query.get(other):
                 raise _wrong(f"{name} works with {other}=true alone", f"/query/{name}")
         text = render_query(query)
-        portions_ = _portions(row, asked.body, beyond)
-        return [_called(row, path, text, portion, names, beyond) for portion in portions_]
+        requests = _portions(row, parameters.body, beyond)
+        return [_called(row, path, text, portion, names, beyond) for portion in requests]
     except InvalidRecord as problem:
         raise InvalidRecord(reason, problem.detail, problem.pointer) from None
 
 
-def _path(given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    for name in given:
-        if name not in known:
-            raise _not_known("path", name, known)
-    missing = sorted(set(known) - set(given))
+def _path(values: Mapping[str, Any], expected: Mapping[str, Any]) -> dict[str, Any]:
+    for name in values:
+        if name not in expected:
+            raise _not_known("path", name, expected)
+    missing = sorted(set(expected) - set(values))
     if missing:
         raise _wrong(f"missing path name {', '.join(map(repr, missing))}", "/path")
-    return {name: _valid("path", name, known[name], value)[0] for name, value in given.items() if value is not None}
+    return {
+        name: _valid("path", name, expected[name], value)[0] for name, value in values.items() if value is not None
+    }
 
 
 def _query(
-    given: Mapping[str, Any], known: Mapping[str, Any], beyond: Beyond
+    values: Mapping[str, Any], expected: Mapping[str, Any], beyond: Beyond
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The values that are given, and what of them is beyond the table."""
-    found: dict[str, Any] = {}
+    """The checked values without those that are None, and the names that are beyond the table."""
+    checked: dict[str, Any] = {}
     names: list[str] = []
-    for name, value in given.items():
-        if name in known:
+    for name, value in values.items():
+        if name in expected:
             if value is not None:
-                found[name], texts = _valid("query", name, known[name], value, beyond)
+                checked[name], texts = _valid("query", name, expected[name], value, beyond)
                 names += [f"query/{name}={text}" for text in texts]
             continue
-        meant = near_name(name, known, given)
+        meant = near_name(name, expected, values)
         if meant is not None or not beyond.allowed:
-            raise _not_known("query", name, known, _advice(meant, beyond))
+            raise _not_known("query", name, expected, _advice(meant, beyond))
         if value is not None:
             if not is_query_value(value):
                 what = "a text, a number, true or false, or a list of these"
                 raise _wrong(f"query/{name}: a value of a query is {what}", f"/query/{escape(name)}")
-            found[name] = value
+            checked[name] = value
             names.append(f"query/{name}")
-    return found, tuple(names)
+    return checked, tuple(names)
 
 
 def _valid(
@@ -187,7 +198,7 @@ def _called(
 
 
 def _body(row: Operation, portion: Portion, beyond: Beyond) -> tuple[bytes | None, tuple[str, ...]]:
-    """The body as it is sent, and what of it is beyond the table."""
+    """The encoded body, and the names in it that are beyond the table."""
     if row.body is None:
         return (None, ()) if portion.body is None else (jsonio.dumps(portion.body), tuple(portion.body))
     try:
@@ -208,7 +219,7 @@ def _advice(meant: str | None, beyond: Beyond) -> str:
 
 
 def _advised(problem: InvalidRecord, unknown: Unknown | None, beyond: Beyond) -> InvalidRecord:
-    """`problem` with what to do, where it is of a name or an enum value that is not known."""
+    """`problem` with advice if it concerns an unknown name or enum value."""
     if unknown is None:
         return problem
     return InvalidRecord(problem.reason, problem.detail + _advice(unknown.meant, beyond), problem.pointer)
@@ -220,12 +231,12 @@ def _not_known(where: str, name: str, known: Mapping[str, Any], advice: str = ""
 
 
 def _in_body(row: Operation, portion: Portion, pointer: str) -> str:
-    """A pointer into a portion as one into the record."""
+    """The pointer into the record for a pointer into the body of a portion."""
     return f"/body{in_whole(pointer, row.bulk, portion.first)}"
 
 
 def _meant(operation: str) -> str:
-    """A guess at the operation whose name was misspelt, or spelt as other languages do."""
+    """A guess at the intended operation, if its name is misspelt or in the spelling of another language."""
     spelt = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", operation).lower()
     near = get_close_matches(spelt, OPERATIONS, n=1, cutoff=0.8)
     return f"; is {near[0]} meant?" if near else ""

@@ -1,4 +1,4 @@
-"""The parts that an answer of the API can be asked for, by `responseContent`: a closed list for each operation."""
+"""The values of `responseContent`, which adds parts to an answer of the API: a closed list for each operation."""
 
 from typing import Literal
 
@@ -14,7 +14,7 @@ ProfileContent = Literal[
     "customerProfile", "triggeredCampaigns", "loyalty", "event", "awardedGiveaways", "ruleFailureReasons",
     "campaignEligibility", "achievements",
 ]  # fmt: skip
-"""Of a profile's update and of an event of the v2 API."""
+"""For the update of a profile, and for events of the v2 API."""
 
 AdvancedContent = Literal[
     "customerProfile", "triggeredCampaigns", "loyalty", "advancedEvent", "awardedGiveaways", "ruleFailureReasons",
@@ -23,4 +23,4 @@ EventContent = Literal[
     "customerProfile", "triggeredCampaigns", "loyalty", "event", "advancedEvent", "awardedGiveaways",
     "ruleFailureReasons", "campaignEligibility", "achievements",
 ]  # fmt: skip
-"""Of an event record, which does not say by which API it is sent."""
+"""For event records, because the settings decide by which API they are sent."""

@@ -1,7 +1,7 @@
-"""JSON in and out without losing a digit.
+"""JSON without loss of digits.
 
-A number with a fraction becomes a `Decimal` on the way in and leaves as the digits it came with:
-19.99 stays 19.99, and no binary float ever stands between.
+A number with a fraction is decoded to a `Decimal` and encoded with the same digits: 19.99 stays 19.99, and never
+becomes a binary float.
 """
 
 from decimal import Decimal, InvalidOperation
@@ -18,17 +18,17 @@ NULL = msgspec.Raw(b"null")
 """A null that is sent where None would count as absent."""
 
 MAX_DEPTH = 100
-"""Levels of nesting: what nests deeper could be read in one place and then exhaust the stack in another."""
+"""Levels of nesting. Deeper JSON may be decoded, and then exhaust the stack of a later function."""
 
 
 MOST_BITS = 14_000
-"""Bits of an integer that certainly has a text: Python writes none of more than 4,300 digits."""
+"""Bits of an integer that Python certainly converts to text, which it refuses beyond 4,300 digits."""
 
 
 def loads(text: bytes | str) -> Any:
-    """The value that `text` (UTF-8 JSON) stands for.
+    """Decode `text` (UTF-8 JSON); numbers with a fraction become Decimal.
 
-    Raises ValueError with the byte position when it is not JSON, and for what nests deeper than MAX_DEPTH.
+    Raises ValueError with the byte position when it is not JSON, and for JSON nested deeper than MAX_DEPTH.
     """
     try:
         value = _DECODER.decode(text)
@@ -42,7 +42,7 @@ def loads(text: bytes | str) -> Any:
 
 
 def _may_be_deep(text: bytes | str) -> bool:
-    # counting is far cheaper than walking, and tells for nearly all records that they cannot be deep
+    # counting brackets is far cheaper than walking, and rules out deep nesting for nearly all records
     brackets = text.count(b"[") + text.count(b"{") if isinstance(text, bytes) else text.count("[") + text.count("{")
     return brackets > MAX_DEPTH
 
@@ -63,9 +63,9 @@ def _depth_exceeds(value: Any, most: int) -> bool:
 
 
 def parts(text: bytes) -> dict[str, bytes]:
-    """The fields of a JSON object, each value as it is written. Raises ValueError for what is no object.
+    """The fields of a JSON object with their values as raw JSON, which may be invalid UTF-8.
 
-    A value that is no UTF-8 may be among them.
+    Raises ValueError for anything but an object.
     """
     try:
         return {name: bytes(value) for name, value in _PARTS.decode(text).items()}
@@ -74,18 +74,18 @@ def parts(text: bytes) -> dict[str, bytes]:
 
 
 def one_line(text: bytes) -> bytes:
-    """The same JSON without the space between its parts; every digit stays. Raises ValueError when it is not JSON."""
+    """The same JSON without white space between its parts; every digit stays. Raises ValueError if it is not JSON."""
     loads(text)
     return bytes(msgspec.json.format(text, indent=-1))
 
 
 def dumps(value: Any) -> bytes:
-    """`value` as compact UTF-8 JSON; raises ValueError for what JSON cannot carry (a lone surrogate)."""
+    """`value` as compact UTF-8 JSON. Raises ValueError for values without a JSON form, such as a lone surrogate."""
     return _encode(_ENCODER, value)
 
 
 def canonical(value: Any) -> bytes:
-    """`value` as JSON with sorted keys: equal values give equal bytes. For digests, not for the wire."""
+    """`value` as JSON with sorted keys, so that equal values give equal bytes. For digests, not for requests."""
     return _encode(_SORTED, value)
 
 

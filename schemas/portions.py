@@ -1,4 +1,4 @@
-"""What is only too much for one request, cut into portions that are allowed, in order."""
+"""Bodies that are too large for one request, split into portions within the limits, in order."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,9 @@ from beam_talonone.schemas.operation import Bulk
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """A body for one request. `entries` counts its list, `first` says which entry of the whole list is its first."""
+    """A body for one request, with the length of its list (`entries`) and the index of its first entry in the whole
+    list.
+    """
 
     body: Any
     entries: int = 1
@@ -17,9 +19,9 @@ class Portion:
 
 
 def portions(bulk: Bulk | None, body: Any) -> list[Portion]:
-    """The portions of `body`: consecutive runs of its list, each as long as the operation allows.
+    """Split `body` into portions: consecutive runs of its list, each as long as the operation allows.
 
-    A body that is small enough, or that has no such list, is one portion: whether it is right is not asked here.
+    A body that is small enough or has no such list is one portion. The body is not validated here.
     """
     entries = body.get(bulk.field) if bulk is not None and isinstance(body, dict) else None
     if bulk is None or not isinstance(entries, list):
@@ -52,7 +54,7 @@ def _runs(bulk: Bulk, entries: list[Any]) -> Iterator[tuple[int, int]]:
 
 
 def _at(entry: Any, place: str | None) -> str | None:
-    """The text or number at `place` within an entry, as text; None where there is none."""
+    """The text or number at `place` within an entry, as text, or None."""
     if place is None:
         return None
     for name in place.split("/"):
@@ -61,7 +63,7 @@ def _at(entry: Any, place: str | None) -> str | None:
 
 
 def in_whole(pointer: str | None, bulk: Bulk | None, first: int) -> str | None:
-    """A JSON pointer into a portion's body as one into the whole body. `first` is the portion's."""
+    """Convert a JSON pointer into the body of a portion to one into the whole body. `first` is the portion's."""
     if not pointer or bulk is None or not first:
         return pointer
     before, name, rest = pointer.partition(f"/{bulk.field}/")

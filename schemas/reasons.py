@@ -1,10 +1,10 @@
-"""The closed list of reasons for which a record ends otherwise than applied."""
+"""The closed list of reasons why a record is not applied."""
 
 from enum import StrEnum
 
 
 class Stage(StrEnum):
-    """Where a dead letter fell out."""
+    """The step at which a record became a dead letter."""
 
     DECODE = "decode"
     MAP = "map"
@@ -13,9 +13,10 @@ class Stage(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a record is a dead letter. The value is what stands in the files; the docstring is what docs/ prints."""
+    """Why a record is a dead letter. The value is written to files; docs/dead-letters.md prints `meaning`."""
 
     def __new__(cls, value: str, meaning: str = "", definite: bool = True) -> "Reason":
+        """Create a member from its value, its meaning for docs/dead-letters.md, and `definite`."""
         self = str.__new__(cls, value)
         self._value_ = value
         self.meaning = meaning
@@ -24,7 +25,7 @@ class Reason(StrEnum):
 
     meaning: str
     definite: bool
-    """True when the API is known not to have acted: a replay then takes a new idempotency key."""
+    """True when the API certainly did not act. A replay then uses a new idempotency key."""
 
     UNREADABLE_FILE = "unreadable_file", "the file cannot be opened or is truncated"
     LINE_TOO_LONG = "line_too_long", "the record is larger than 16 MiB"
@@ -58,11 +59,11 @@ class Reason(StrEnum):
 
 
 class Skip(StrEnum):
-    """Why a record is skipped: nothing was to be done, and nothing is wrong."""
+    """Why a record is skipped: there was nothing to do, and nothing is wrong."""
 
     NOTHING_TO_CANCEL = "nothing_to_cancel"
     NOT_DRY = "not_dry"
     ORDER_NOT_SENT = "order_of_same_dry_run"
     NOTHING_TO_REPLAY = "nothing_to_replay"
     PART_BEFORE_REFUSED = "part_before_refused"
-    """Never a record's own end: a request of a call that builds on one that was refused, which decides."""
+    """Never the end of a whole record: it marks a request of a call that builds on a refused one."""

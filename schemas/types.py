@@ -1,4 +1,4 @@
-"""The scalar types of the records: ids, amounts, instants. Each refuses what it cannot carry unchanged."""
+"""The scalar types of records: ids, amounts, instants. Each refuses values that it would change."""
 
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -25,9 +25,9 @@ _DECIMAL = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
 
 
 def whole(value: Any) -> Any:
-    """A decimal or float without a fraction as the integer it is; everything else unchanged.
+    """A decimal or float without a fraction as an integer; all other values unchanged.
 
-    Warehouses have all of their integers as decimals, and some tools make floats of them.
+    Some warehouses export integers as decimals, and some tools convert them to floats.
     """
     if isinstance(value, Decimal) and value.is_finite() and -ID_MAX < value.adjusted() < ID_MAX:
         number = int(value)
@@ -38,7 +38,7 @@ def whole(value: Any) -> Any:
 
 
 EXACT = 2.0**53
-"""From here on a float does not tell an integer from the next one."""
+"""From here on, a float does not distinguish an integer from the next one."""
 
 
 def _as_id(value: Any) -> Any:
@@ -49,13 +49,13 @@ def _as_id(value: Any) -> Any:
 
 
 Text = StrictStr
-"""Text that UTF-8 can carry: pydantic refuses lone surrogates."""
+"""Text that UTF-8 can encode: pydantic refuses lone surrogates."""
 
 Id = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=ID_MAX), BeforeValidator(_as_id)]
-"""1 to 1000 characters, never normalised; an integer counts as its digits."""
+"""1 to 1000 characters, never normalised. An integer is converted to its digits."""
 
 Sku = Annotated[str, StringConstraints(strict=True, min_length=1), BeforeValidator(_as_id)]
-"""A stock keeping unit: text that is not empty; an integer counts as its digits."""
+"""A stock keeping unit: text that is not empty. An integer is converted to its digits."""
 
 Code = Annotated[str, StringConstraints(strict=True, max_length=CODE_MAX), BeforeValidator(_as_id)]
 """A coupon or referral code: at most 100 characters."""
@@ -63,14 +63,14 @@ Code = Annotated[str, StringConstraints(strict=True, max_length=CODE_MAX), Befor
 _WIDE = Context(prec=2 * MAX_DIGITS + 2)
 
 Whole = Annotated[int, Field(strict=True), BeforeValidator(whole)]
-"""An integer, judged by value: the decimal 3.00 is one."""
+"""An integer by value: the decimal 3.00 is one too."""
 
 Count = Annotated[int, Field(strict=True, ge=1), BeforeValidator(whole)]
 
 
 def _as_amount(value: Any) -> Decimal:
     if type(value) is str and _SHORT.fullmatch(value):
-        return Decimal(value)  # what nearly every price looks like: nothing to normalise, nothing to refuse
+        return Decimal(value)  # the form of nearly every price: nothing to normalise or refuse
     if isinstance(value, bool) or not isinstance(value, int | str | float | Decimal):
         raise PydanticCustomError("amount_type", "an amount is a number or a decimal string")
     if isinstance(value, str) and not _DECIMAL.fullmatch(value):
@@ -88,7 +88,7 @@ def _as_amount(value: Any) -> Decimal:
 
 
 def plain(amount: Decimal) -> Decimal:
-    """The same number without trailing zeros or exponent, so that 19.9, 19.90 and a Parquet 19.900 are one amount."""
+    """The same number without trailing zeros or exponent: 19.9, 19.90 and a Parquet 19.900 are the same amount."""
     if not amount:
         return Decimal(0)
     short = amount.normalize(_WIDE)
@@ -96,24 +96,24 @@ def plain(amount: Decimal) -> Decimal:
 
 
 Amount = Annotated[Decimal, BeforeValidator(_as_amount)]
-"""Money or a measure, carried as a decimal from the input to the wire."""
+"""Money or a measure: a decimal of at most 30 digits, from the input to the request."""
 
 
 class NaiveTime(ValueError):
-    """A time without an offset, and no zone to take it in."""
+    """A time without an offset, while no zone is assumed."""
 
 
 class AmbiguousTime(ValueError):
-    """A local time that stands for two instants, or for none."""
+    """A local time that occurs twice in its zone, or never."""
 
 
 def parse_instant(value: Any, assume: tzinfo | None = None, ambiguous: Ambiguous | None = None) -> datetime:
-    """An instant in UTC from RFC 3339 text or a datetime; ValueError says what is wrong.
+    """Parse RFC 3339 text or a datetime to an instant in UTC, in whole microseconds (further digits are cut off).
 
-    A value without an offset is taken in the zone `assume`, or refused (NaiveTime) when there is none. One that
-    occurs twice there, or never, is the earlier or the later of the two instants that the offsets before and after
-    the change of clocks make of it, as `ambiguous` says, or refused (AmbiguousTime). Digits beyond the microsecond
-    are cut off. A leap second counts as the second that follows.
+    A value without an offset is in the zone `assume`. Raises NaiveTime if `assume` is None. A local time that occurs
+    twice or never, because clocks change, has two candidates: the instants by the offset before and after the change.
+    `ambiguous` chooses one; raises AmbiguousTime if it is None. A leap second counts as the next second. Raises
+    ValueError for other values.
     """
     if isinstance(value, datetime):
         moment, leap = value, timedelta()
@@ -142,19 +142,19 @@ def parse_instant(value: Any, assume: tzinfo | None = None, ambiguous: Ambiguous
 
 
 def _in_zone(local: datetime, ambiguous: Ambiguous | None) -> datetime:
-    """The instant of a local time. Of one that occurs twice or never, `fold` tells the two readings apart."""
-    one, other = local.replace(fold=0), local.replace(fold=1)
-    before, after = one.utcoffset(), other.utcoffset()
+    """The instant of a local time. `fold` distinguishes the two candidates of one that occurs twice or never."""
+    first, second = local.replace(fold=0), local.replace(fold=1)
+    before, after = first.utcoffset(), second.utcoffset()
     if before == after or before is None or after is None:
-        return one.astimezone(UTC)
+        return first.astimezone(UTC)
     if ambiguous is None:
         often = "occurs twice" if before > after else "never occurs"
         raise AmbiguousTime(f"{local.replace(tzinfo=None).isoformat()} {often} in {local.tzinfo}: give an offset")
-    return (min if ambiguous == "earlier" else max)(one.astimezone(UTC), other.astimezone(UTC))
+    return (min if ambiguous == "earlier" else max)(first.astimezone(UTC), second.astimezone(UTC))
 
 
 def _as_instant(value: Any, info: ValidationInfo) -> datetime:
-    # the zone is that of records, and so are the settings: parameters of a request have no such context
+    # only records have this context: the parameters of a request always need an offset
     reading: Reading | None = None if info.context is None else info.context.get("reading")
     try:
         if reading is None:
@@ -171,11 +171,11 @@ def _as_instant(value: Any, info: ValidationInfo) -> datetime:
 
 
 Instant = Annotated[datetime, BeforeValidator(_as_instant)]
-"""A moment in UTC. The validation context's `reading` (a Reading) says what a time without an offset means."""
+"""An instant in UTC. `reading` (a Reading) in the validation context decides about times without an offset."""
 
 
 def utc_text(value: Any) -> Any:
-    """A day as its midnight in UTC; everything else stays as it is."""
+    """A date as its midnight in UTC; all other values unchanged."""
     return f"{value}T00:00:00Z" if isinstance(value, str) and _DAY.fullmatch(value) else value
 
 
@@ -187,7 +187,7 @@ def _as_utc(value: Any) -> datetime:
 
 
 UtcInstant = Annotated[datetime, BeforeValidator(_as_utc)]
-"""A moment that something is looked up by. A day means its midnight, and a time without an offset is in UTC."""
+"""An instant in a request that reads. A date means its midnight, and a time without an offset is in UTC."""
 
 
 def _as_list(value: Any) -> Any:
@@ -197,14 +197,14 @@ def _as_list(value: Any) -> Any:
 
 
 Repeated = Annotated[list[Text], BeforeValidator(_as_list)]
-"""Values of a query parameter that is repeated for each; in one text they are separated by commas."""
+"""Values of a repeated query parameter. A text is split at its commas."""
 
 split = BeforeValidator(_as_list)
 joined = AfterValidator(lambda values: ",".join(values) or None)
-"""Take and make one text of several values, separated by commas; none is no parameter at all."""
+"""Split a text at its commas, and join values by commas. Without values, the parameter is left out."""
 
 Joined = Annotated[list[Text], split, joined]
-"""Values of a query parameter that takes them in one text."""
+"""Values of a query parameter that takes them in one text, separated by commas."""
 
 
 def _only_true(value: bool) -> bool:
@@ -220,7 +220,7 @@ Skip = Annotated[int, Field(ge=0)]
 
 
 def micros(moment: datetime) -> int:
-    """Microseconds since 1970-01-01T00:00:00Z, exact."""
+    """`moment` in whole microseconds since 1970-01-01T00:00:00Z."""
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 

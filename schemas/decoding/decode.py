@@ -1,4 +1,4 @@
-"""From what a source read to the object that a record is made of, and to what a dead letter shows of it."""
+"""Decoding: from the bytes or the row of a source to a JSON object."""
 
 import math
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from beam_talonone.schemas.reasons import Reason
 
 
 def decode(raw: Raw) -> dict[str, Any]:
-    """The object in `raw`. Raises InvalidRecord when there is none."""
+    """The JSON object in `raw`. Raises InvalidRecord with the reason why there is none."""
     if raw.broken is not None:
         if raw.whole_file:
             raise InvalidRecord(Reason.UNREADABLE_FILE, raw.broken)
@@ -30,7 +30,7 @@ def decode(raw: Raw) -> dict[str, Any]:
 
 
 _BOM = b"\xef\xbb\xbf"
-"""Some programs begin every text with it, a message too."""
+"""UTF-8's byte order mark. Some programs begin every text with it, even a message."""
 
 
 def _object(line: bytes) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def _object(line: bytes) -> dict[str, Any]:
 
 
 TO_UTF_8 = "convert the input to UTF-8, for example with iconv -f LATIN1 -t UTF-8"
-"""What to do about text in another encoding."""
+"""Advice for text in another encoding."""
 
 
 def _not_text(line: bytes) -> str | None:
@@ -59,9 +59,9 @@ _PLAIN = frozenset({str, int, bool, type(None)})
 
 
 def plain_json(value: Any) -> Any:
-    """`value` with everything that JSON has no word for turned into what the API takes: times in RFC 3339.
+    """Convert `value` to JSON values as the API expects them: times in RFC 3339, floats as Decimal.
 
-    Raises InvalidRecord for what cannot be sent (bytes, NaN).
+    Raises InvalidRecord, with a pointer, for values without a JSON form (bytes, NaN).
     """
     if type(value) in _PLAIN:
         return value
@@ -74,7 +74,7 @@ def plain_json(value: Any) -> Any:
     if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, str):
-        return str(value)  # subclasses (numpy's) are no text to the JSON encoder
+        return str(value)  # the JSON encoder refuses subclasses such as numpy's
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float) and math.isfinite(value):
@@ -85,7 +85,7 @@ def plain_json(value: Any) -> Any:
 
 
 def _at(name: str | int, value: Any) -> Any:
-    """`plain_json` of what stands under this name or index; what cannot be carried is pointed at."""
+    """`plain_json` of the value under this name or index, which is added to the pointer of an error."""
     if type(value) in _PLAIN:
         return value
     try:
@@ -96,10 +96,10 @@ def _at(name: str | int, value: Any) -> Any:
 
 
 def _plain_object(value: Mapping[Any, Any]) -> dict[str, Any]:
-    found = {(text := _plain_name(name)): _at(text, entry) for name, entry in value.items()}
-    if len(found) < len(value):
+    plain = {(text := _plain_name(name)): _at(text, entry) for name, entry in value.items()}
+    if len(plain) < len(value):
         raise InvalidRecord(Reason.INVALID_FIELD, "two names of an object are the same text")
-    return found
+    return plain
 
 
 def _plain_name(name: Any) -> str:
@@ -113,7 +113,7 @@ def _plain_name(name: Any) -> str:
 def _brief(value: Any) -> str:
     try:
         return f"{value!r:.60}"
-    except Exception:  # an integer of thousands of digits has no text, and somebody's own type may raise anything
+    except Exception:  # Python converts no integer of thousands of digits, and a user's type may raise anything
         return f"a value of the type {type(value).__name__}"
 
 

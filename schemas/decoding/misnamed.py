@@ -1,7 +1,7 @@
-"""Fields that a record's model does not know, and which of them are a known field under a wrong name.
+"""Unknown fields of a record, and which of them are a known field under a wrong name.
 
-docs/records.md describes the rules. What a model knows is read from the model itself; the tables below add the names
-by which shop systems and the API know the same things.
+docs/records.md describes the rules. The known fields come from the models. The tables below add names that shop
+systems and the API use for the same fields.
 """
 
 import re
@@ -54,7 +54,7 @@ SURELY: dict[Model, dict[str, str]] = {
     Profile: {"customer_id": "profile_id"},
     Event: {"customer_id": "profile_id", "store_id": "store_integration_id"},
 }
-"""Model -> field -> other names for exactly this: refused even where the field is there as well."""
+"""Model -> field -> synonyms. They are refused even if the field is present."""
 
 INSTEAD: dict[Model, dict[str, str]] = {
     Order: {
@@ -116,24 +116,24 @@ INSTEAD: dict[Model, dict[str, str]] = {
         "body": "payload",
     },
 }
-"""Model -> field -> names that often stand for it, and often for something else: refused only without the field."""
+"""Model -> field -> names that often mean it, and often something else. They are refused only without the field."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A field that is not known: its `place` in the record, and what it is `meant` to be, None where that is open."""
+    """An unknown field: its `place` in the record, and the field that is probably `meant`, or None."""
 
     place: tuple[str | int, ...]
     meant: str | None = None
 
     @property
     def name(self) -> str:
-        """The field for a summary: names without the numbers of list entries."""
+        """The place without the indices of list entries, for summaries: `items/price`."""
         return "/".join(part for part in self.place if isinstance(part, str))
 
 
 def unknown_fields(model: Model, fields: Mapping[Any, Any]) -> list[Unknown]:
-    """All fields in `fields` that `model` does not know, at every level that has a model of its own."""
+    """The fields of a record that `model` lacks, at every level that has a model."""
     return list(_within(model, fields, ()))
 
 
@@ -158,32 +158,32 @@ class _Level:
     known: frozenset[str]
     inner: tuple[tuple[str, Model], ...]
     nullable: frozenset[str]
-    """Fields in which null is a value: it is required to be there, and says something."""
+    """Required fields in which null is a value."""
 
 
 @lru_cache(maxsize=64)
 def _level(model: Model) -> _Level:
     known = model.model_fields
     aliases = (alias for field in known.values() for alias in _aliases(field.validation_alias))
-    inner = ((name, found) for name, field in known.items() if (found := _model_in(field.annotation)) is not None)
+    inner = ((name, item) for name, field in known.items() if (item := _model_in(field.annotation)) is not None)
     nullable = (
         name for name, field in known.items() if field.is_required() and type(None) in get_args(field.annotation)
     )
     return _Level(frozenset({*known, *aliases}), tuple(inner), frozenset(nullable))
 
 
-def _aliases(given: str | AliasPath | AliasChoices | None) -> list[str]:
-    """Other names that a field is taken by."""
-    if isinstance(given, AliasChoices):
-        return [alias for alias in given.choices if isinstance(alias, str)]
-    return [given] if isinstance(given, str) else []
+def _aliases(alias: str | AliasPath | AliasChoices | None) -> list[str]:
+    """The names of a field in pydantic's `validation_alias`."""
+    if isinstance(alias, AliasChoices):
+        return [choice for choice in alias.choices if isinstance(choice, str)]
+    return [alias] if isinstance(alias, str) else []
 
 
 def _model_in(annotation: Any) -> Model | None:
-    """The model that a field holds, or a list of it does."""
+    """The model in the annotation of a field, also as the entries of a list."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for inner in get_args(annotation) if (found := _model_in(inner)) is not None), None)
+    return next((model for inner in get_args(annotation) if (model := _model_in(inner)) is not None), None)
 
 
 def _meant(model: Model, level: _Level, name: str, value: Any, fields: Mapping[Any, Any]) -> str | None:
@@ -208,10 +208,10 @@ def _is_absent(field: str, level: _Level, fields: Mapping[Any, Any]) -> bool:
 
 @lru_cache(maxsize=4096)
 def near_miss(model: Model, name: str) -> tuple[str, bool] | None:
-    """The field of `model` that `name` is a near miss of, None where there is none.
+    """The field of `model` of which `name` is a near miss, and whether it is certain; None if there is none.
 
-    With it comes whether it surely is meant: the same letters, singular for plural, or another name for the same
-    thing. Else it resembles the field, or often stands for it.
+    It is certain for the same letters, singular for plural, and synonyms. It is uncertain for a typing error, and for
+    a name that often means the field.
     """
     if len(name) > LONGEST:
         return None
@@ -225,16 +225,16 @@ def near_miss(model: Model, name: str) -> tuple[str, bool] | None:
     for table, certain in ((surely, True), (instead, False)):
         if spelt in table:
             return table[spelt], certain
-    one = singular(spelt)
+    stem = singular(spelt)
     for field in known:
-        if spelt == normalised(field) or (len(one) > 1 and one == singular(normalised(field))):
+        if spelt == normalised(field) or (len(stem) > 1 and stem == singular(normalised(field))):
             return field, True
     typed = _snake(name)
     return next(((field, False) for field in known if len(field) >= TYPO_FROM and one_typo(typed, field)), None)
 
 
 def _holds_names(annotation: Any) -> bool:
-    """Whether a field holds an object."""
+    """Whether the value of a field is an object."""
     if annotation is dict or getattr(annotation, "__origin__", None) is dict:
         return True
     if isinstance(annotation, type):
@@ -246,7 +246,7 @@ def _holds_names(annotation: Any) -> bool:
 
 @lru_cache(maxsize=64)
 def _tables(model: Model) -> tuple[dict[str, str], dict[str, str]]:
-    """Other name, normalised -> field: those that surely mean it, and those that may."""
+    """Normalised name -> field, for SURELY and for INSTEAD."""
     both = (table.get(model, {}) for table in (SURELY, INSTEAD))
     surely, instead = (
         {normalised(name): field for field, names in of.items() for name in names.split()} for of in both

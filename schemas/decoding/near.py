@@ -1,18 +1,18 @@
-"""Whether a name is likely a known one misspelt: by case, separators, a plural, or one letter."""
+"""Near misses: names that differ from a known name by case, separators, a plural, or one letter."""
 
 from collections.abc import Collection, Iterable
 
 LONGEST = 80
-"""Characters of a name that are looked at: a longer one resembles nothing."""
+"""Characters. A longer name is never a near miss."""
 
 TYPO_FROM = 5
-"""Characters of a known name from which on a name that differs by one letter counts as a typing error."""
+"""Characters. A name that differs by one letter is a typing error if the known name is at least this long."""
 
 
-def near_name(name: str, known: Iterable[str], given: Collection[str] = ()) -> str | None:
-    """The one of the `known` names that `name` resembles, or None.
+def near_name(name: str, known: Iterable[str], present: Collection[str] = ()) -> str | None:
+    """The name in `known` of which `name` is a near miss, or None.
 
-    A name that differs by one letter is not suspected where the known one is in `given` too.
+    A name that differs by one letter is no near miss if the known name is `present` as well.
     """
     if len(name) > LONGEST:
         return None
@@ -20,13 +20,13 @@ def near_name(name: str, known: Iterable[str], given: Collection[str] = ()) -> s
     for other in known:
         if other != name and (singular(spelt) == singular(normalised(other))):
             return other
-        if other not in given and len(other) >= TYPO_FROM and one_typo(spelt, normalised(other)):
+        if other not in present and len(other) >= TYPO_FROM and one_typo(spelt, normalised(other)):
             return other
     return None
 
 
 def normalised(name: str) -> str:
-    """Letters and digits alone, in lower case."""
+    """The letters and digits of `name`, in lower case."""
     return "".join(filter(str.isalnum, name)).lower()
 
 
@@ -39,14 +39,14 @@ def singular(name: str) -> str:
     return name[:-1] if name.endswith("s") and not name.endswith("ss") else name
 
 
-def one_typo(given: str, known: str) -> bool:
-    """One letter left out, added, exchanged for another, or swapped with its neighbour."""
-    if given == known or abs(len(given) - len(known)) > 1:
+def one_typo(name: str, known: str) -> bool:
+    """Whether the names differ by one letter: left out, added, replaced, or swapped with its neighbour."""
+    if name == known or abs(len(name) - len(known)) > 1:
         return False
     same = next(
-        (at for at, (a, b) in enumerate(zip(given, known, strict=False)) if a != b), min(len(given), len(known))
+        (at for at, (a, b) in enumerate(zip(name, known, strict=False)) if a != b), min(len(name), len(known))
     )
-    left, right = given[same:], known[same:]
+    left, right = name[same:], known[same:]
     if len(left) == len(right):
         return left[1:] == right[1:] or (left[:2] == right[1::-1] and left[2:] == right[2:])
     return left[1:] == right if len(left) > len(right) else left == right[1:]

@@ -1,4 +1,4 @@
-"""From a decoded object to a valid record, or to the reason why not."""
+"""Validation: from a decoded object to a record, or to the reason why it is invalid."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class InvalidRecord(ValueError):
-    """A record that cannot be sent: `reason`, `detail` in words, `pointer` (JSON pointer into the record)."""
+    """A record that cannot be sent. `detail` is one line for the user, `pointer` a JSON pointer into the record."""
 
     def __init__(self, reason: Reason, detail: str, pointer: str | None = None) -> None:
         super().__init__(detail)
@@ -27,21 +27,21 @@ class InvalidRecord(ValueError):
         self.pointer = pointer
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return InvalidRecord, (self.reason, self.detail, self.pointer)  # it may cross from one worker to another
+        return InvalidRecord, (self.reason, self.detail, self.pointer)  # it may travel between workers
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A valid record and how many of its fields were not known, at whatever level."""
+    """A valid record, and the number of its unknown fields at all levels."""
 
     record: Record
     unknown_fields: int
     unknown_names: tuple[str, ...] = ()
-    """The names that were not known, those inside of items (`items/price`) too; each once."""
+    """The unknown names, each once, those within items (`items/price`) included."""
 
 
 NAMED = 20
-"""Fields that one detail names."""
+"""The most fields that one `detail` lists."""
 
 _MESSAGES = dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "must be an object")
 
@@ -51,56 +51,56 @@ _TIMES = {"naive_time": Reason.NAIVE_TIME, "ambiguous_time": Reason.AMBIGUOUS_TI
 
 
 def parse(kind: str, fields: Mapping[str, Any], reading: Reading = AS_USUAL) -> Parsed:
-    """The record of `kind` that `fields` hold.
+    """Validate `fields` as a record of `kind` (orders, returns, profiles, events or calls).
 
-    Null counts as absent, except as an order's customer. Raises InvalidRecord, which names all fields that are
-    misnamed, or all that are missing, or else the first thing that is wrong.
+    Null counts as absent, except as the customer of an order. Raises InvalidRecord, which lists all misnamed fields,
+    or all missing ones, or else describes the first error.
     """
     model = MODELS[kind]
     unknown = unknown_fields(model, fields)
     known = model.model_fields
-    given = {
+    values = {
         name: value
         for name, value in fields.items()
         if name in known and (value is not None or (name == "customer_id" and kind == "orders"))
     }
-    record = _validated(model, given, unknown, reading)
+    record = _validated(model, values, unknown, reading)
     _refuse_future(record, reading)
-    names = tuple(dict.fromkeys(one.name for one in unknown))
+    names = tuple(dict.fromkeys(field.name for field in unknown))
     return Parsed(record, len(names), names)
 
 
 def parse_lookup(fields: Mapping[str, Any], reading: Reading = AS_USUAL) -> tuple[Lookup, tuple[str, ...]]:
-    """The lookup that `fields` hold, and the names of those that are not known. Raises InvalidRecord."""
+    """Validate `fields` as a lookup; also returns the names of unknown fields. Raises InvalidRecord, as `parse`."""
     unknown = unknown_fields(Lookup, fields)
     known = Lookup.model_fields
-    given = {name: value for name, value in fields.items() if name in known and value is not None}
-    return _validated(Lookup, given, unknown, reading), tuple(one.name for one in unknown)
+    values = {name: value for name, value in fields.items() if name in known and value is not None}
+    return _validated(Lookup, values, unknown, reading), tuple(field.name for field in unknown)
 
 
 def _refused(unknown: list[Unknown], reading: Reading) -> InvalidRecord | None:
-    """What is wrong with unknown fields that are not to be ignored."""
+    """The error about unknown fields, if the settings refuse them."""
     if not unknown or reading.unknown_fields == "ignore":
         return None
     option = reading.setting("unknown_fields")
-    near = [one for one in unknown if one.meant is not None]
+    near = [field for field in unknown if field.meant is not None]
     if near:
-        told = _listed(f"{one.name}: did you mean {one.meant}?" for one in near)
+        names = _listed(f"{field.name}: did you mean {field.meant}?" for field in near)
         return InvalidRecord(
             Reason.MISNAMED_FIELD,
-            f"{told} (not known, and ignored only with {option} ignore)",
+            f"{names} (not known, and ignored only with {option} ignore)",
             _pointer(near[0].place),
         )
     if reading.unknown_fields == "refuse":
-        told = _listed(one.name for one in unknown)
+        names = _listed(field.name for field in unknown)
         return InvalidRecord(
-            Reason.UNKNOWN_FIELD, f"{told}: not known, and refused with {option} refuse", _pointer(unknown[0].place)
+            Reason.UNKNOWN_FIELD, f"{names}: not known, and refused with {option} refuse", _pointer(unknown[0].place)
         )
     return None
 
 
 def _refuse_future(record: Record, reading: Reading) -> None:
-    """Raise InvalidRecord for an event time that is too far ahead: all that is real would be older."""
+    """Raise InvalidRecord for an event time too far ahead: all later changes would count as older and be lost."""
     now = reading.now()
     if record.event_time - now > reading.max_future:
         raise InvalidRecord(
@@ -112,12 +112,12 @@ def _refuse_future(record: Record, reading: Reading) -> None:
         )
 
 
-def _validated(model: type[M], given: Mapping[str, Any], unknown: list[Unknown], reading: Reading) -> M:
+def _validated(model: type[M], values: Mapping[str, Any], unknown: list[Unknown], reading: Reading) -> M:
     refused = _refused(unknown, reading)
     try:
-        record = model.model_validate(given, context={"reading": reading})
+        record = model.model_validate(values, context={"reading": reading})
     except ValidationError as error:
-        names = dict.fromkeys(one.name for one in unknown if refused is None)
+        names = dict.fromkeys(field.name for field in unknown if refused is None)
         wrong = invalid(error.errors(include_url=False, include_context=True), not_known=names)
         if refused is None:
             raise wrong from None
@@ -133,8 +133,10 @@ def invalid(
     place: Callable[[str], str] = str,
     not_known: Iterable[str] = (),
 ) -> InvalidRecord:
-    """The InvalidRecord for pydantic's `errors` in `value`: it names all fields that are missing, or the first that
-    is wrong. `place` makes a pointer into `value` one into the record; `not_known` are fields that were ignored."""
+    """The InvalidRecord for pydantic's `errors` in `value`: it lists all missing fields, or else the first error.
+
+    `place` converts a pointer into `value` to one into the record. `not_known` are the ignored fields.
+    """
     pointers = [place(_pointer(place_of(error["loc"], value))) for error in errors]
     missing = [
         pointer for error, pointer in zip(errors, pointers, strict=True) if _reason(error) is Reason.MISSING_FIELD
@@ -146,7 +148,7 @@ def invalid(
         for pointer, error in zip(pointers, errors, strict=True)
         if pointer in missing
     ]
-    if missing:  # a name that is missing is often one that is misspelt
+    if missing:  # a missing field is often a misspelt one
         also = f" (and not known: {', '.join(unknown[:5])})" if unknown else ""
         also = also or (f" (and invalid: {_listed(map(_field, others))})" if others else "")
         return InvalidRecord(Reason.MISSING_FIELD, f"missing: {_listed(shown)}{also}", missing[0])
@@ -159,7 +161,7 @@ def invalid(
 
 
 def _listed(names: Iterable[str]) -> str:
-    """The names, each once, as far as a line of text should have them."""
+    """The names, each once, and no more than NAMED."""
     every = list(dict.fromkeys(names))
     more = f" and {len(every) - NAMED} more" if len(every) > NAMED else ""
     return ", ".join(every[:NAMED]) + more
@@ -174,8 +176,10 @@ def _pointer(parts: Iterable[int | str]) -> str:
 
 
 def place_of(loc: tuple[int | str, ...], value: Any) -> Iterator[int | str]:
-    """The parts of pydantic's `loc` that are a place in `value`: it marks a bad name by a part "[key]" and the chosen
-    one of several models by its tag, and neither stands in the value."""
+    """The parts of pydantic's `loc` that lead through `value`.
+
+    Pydantic adds a part "[key]" for an invalid name, and the tag of the chosen model, neither of which is in `value`.
+    """
     for number, part in enumerate(loc):
         if part == "[key]":
             continue
@@ -190,7 +194,7 @@ def place_of(loc: tuple[int | str, ...], value: Any) -> Iterator[int | str]:
 
 def _reason(error: ErrorDetails) -> Reason:
     error_type = error["type"]
-    # null counts as absent, within a record too; a null in a list is no absent field
+    # null counts as absent at every level of a record, but not within a list
     named = bool(error["loc"]) and isinstance(error["loc"][-1], str) and error_type != "extra_forbidden"
     if error_type == "missing" or (error["input"] is None and named):
         return Reason.MISSING_FIELD
@@ -204,7 +208,7 @@ def _shown(error: ErrorDetails) -> str:
     if error["type"] == "missing" or isinstance(value, Mapping | list):
         return ""
     try:
-        # a decimal and a duration as people write them, not as Python does
+        # str, because repr shows Decimal('1.5') and datetime.timedelta(...)
         text = str(value) if isinstance(value, Decimal | timedelta) else repr(value)
     except ValueError:
         text = "an integer of thousands of digits"

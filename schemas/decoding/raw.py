@@ -1,45 +1,44 @@
-"""What a source hands on: one record as it came, before anybody has looked inside."""
+"""The output of a source: one record as read, before it is decoded."""
 
 from typing import Any
 
 import msgspec
 
 LETTERS = "dead_letters"
-"""The kind of what a replay reads."""
+"""The kind of the dead letters that a replay reads."""
 
 
 class Raw(msgspec.Struct, frozen=True, array_like=True):
-    """One record as it came, or the place where a file could not be read.
+    """One record as read, or the position at which a file could not be read.
 
-    A record has `line` (JSONL) or `fields` (the other formats) and no `broken`. With `broken` there is no record to
-    decode: either the file broke off there (what came before counts), or, with `whole_file` False, this row alone
-    is unreadable. Then `line` is the row as it came, or its beginning (`cut`); of Avro and Parquet `fields` are what
-    could be read of it.
+    A record has `line` (JSONL) or `fields` (other formats), and `broken` is None. Otherwise there is nothing to
+    decode: the file is unreadable from this position on, or, with `whole_file` False, this row is. Then `line` is the
+    row, or its beginning (`cut`); for Avro and Parquet, `fields` is the readable part.
     """
 
     kind: str
-    """orders | returns | profiles | events | calls: the option it came by."""
+    """orders, returns, profiles, events or calls: the option that named the input."""
     file: str
-    """The file's path as it was matched."""
+    """Path of the file; empty for a message or an element."""
     position: int
-    """The 1-based row: JSONL and CSV count lines, as an editor does; Avro and Parquet records."""
+    """1-based position: the line in JSONL and CSV, the record in Avro and Parquet."""
     format: str
-    """jsonl | csv | avro | parquet"""
+    """jsonl, csv, avro or parquet; dict for an element of a pipeline."""
     line: bytes | None
-    """JSONL: the text as it came, without the line's end."""
+    """JSONL: the bytes of the line without its end."""
     fields: Any
-    """CSV, Avro, Parquet: the record as a dict. Absent fields are not in it."""
+    """CSV, Avro, Parquet: the record as a dict without absent fields."""
     broken: str | None
-    """Why this row, or the file from this row on, cannot be read."""
+    """Why this row, or the file from here on, is unreadable."""
     whole_file: bool = True
-    """Where `broken` is set: False when only this row is lost."""
+    """With `broken`: False if only this row is unreadable."""
     row: dict[str, str] | None = None
-    """CSV: the row as it came, column name -> text."""
+    """CSV: the row as read, column name -> text."""
     cut: bool = False
-    """Where `broken` is set: `line` is only the beginning of the row."""
+    """With `broken`: `line` is only the beginning of the row."""
     header: list[str] | None = None
-    """CSV, where `broken` is set: the column names, by which a corrected row can be read."""
+    """CSV, with `broken`: the column names, by which a corrected row can be read."""
     data: bytes | None = None
-    """Avro, where `broken` is set: the record's own bytes."""
+    """Avro, with `broken`: the bytes of the record."""
     number: int | None = None
-    """CSV: the 1-based row, without the header and blank ones."""
+    """CSV: the 1-based row, without the header and blank rows."""

@@ -1,4 +1,4 @@
-"""How records are read: the settings that decide what a field means and which fields a record may have."""
+"""The settings for reading records: the meaning of times, and which fields a record may have."""
 
 import re
 from collections.abc import Callable
@@ -17,12 +17,12 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def utc_now() -> datetime:
-    """The wall clock."""
+    """The time of this machine's clock, in UTC."""
     return datetime.now(UTC)
 
 
 def parse_duration(text: str) -> timedelta:
-    """`90s`, `30m`, `12h` or `7d` as a timedelta. Raises ValueError."""
+    """Parse a duration such as `90s`, `30m`, `12h` or `7d`. Raises ValueError for other text."""
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r:.60} is not a duration such as 90s, 30m, 12h or 7d")
@@ -30,18 +30,20 @@ def parse_duration(text: str) -> timedelta:
 
 
 def setting(name: str, *, in_code: bool) -> str:
-    """A setting as its user writes it: `base_url` in code and YAML, `--base-url` on the command line."""
+    """The user's spelling of a setting: `base_url` in code and YAML, `--base-url` on the command line."""
     return name if in_code else "--" + name.replace("_", "-")
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The settings, checked. It travels in graphs, so all of it pickles.
+    """The checked settings. They are pickled into graphs.
 
-    `assume_timezone` is the zone of times without an offset, and `ambiguous_time` chooses where such a time stands
-    for two instants. An event time more than `max_future` ahead of `now` is refused. `unknown_fields` is "refuse"
-    (every unknown field is a dead letter), "ignore" (none is) or None (near misses of a known field are). With
-    `in_code` messages name the settings as arguments, else as options of the command line.
+    * `assume_timezone`: the zone of times without an offset.
+    * `ambiguous_time`: the choice if such a time stands for two instants.
+    * `max_future`: a record with an event time further ahead of `now` is refused.
+    * `unknown_fields`: "refuse" makes records with unknown fields dead letters, "ignore" none, None those with near
+      misses of a known field.
+    * `in_code`: messages name the settings as arguments, not as options of the command line.
     """
 
     assume_timezone: tzinfo | None = None
@@ -52,7 +54,7 @@ class Reading:
     now: Callable[[], datetime] = utc_now
 
     def setting(self, name: str) -> str:
-        """The setting `name` as the user of these settings writes it."""
+        """The spelling of the setting `name` for the user of these settings."""
         return setting(name, in_code=self.in_code)
 
 

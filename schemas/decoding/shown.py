@@ -1,7 +1,7 @@
-"""What a dead letter shows of its input: the input as it came where JSON can carry that, else a readable form of it.
+"""The input of a dead letter: unchanged if it has a JSON form, else in a readable form.
 
-A readable form is marked: it must not be taken for the record, least of all by a replay. Bytes that could not be
-decoded stand whole beside their readable form, in base64.
+A readable form is marked, so that nobody takes it for the record, least of all a replay. Bytes that could not be
+decoded are also kept whole, in base64.
 """
 
 import hashlib
@@ -21,10 +21,10 @@ from beam_talonone.schemas.decoding.parse import InvalidRecord
 from beam_talonone.schemas.decoding.raw import Raw
 
 LONGEST = 16 << 20
-"""Bytes that are kept whole, in base64: the limit of a record."""
+"""Bytes. Longer input is not kept whole; this is the limit of a record."""
 
 READABLE = 64 << 10
-"""Characters shown of text that could not be decoded: its bytes stand beside it."""
+"""Characters shown of text that could not be decoded."""
 
 _FLOATS = msgspec.json.Decoder(float_hook=float)
 
@@ -32,14 +32,13 @@ REPLACEMENT = "\ufffd"
 
 
 BASE64 = "record_base64"
-"""The field of a dead letter that has the bytes."""
+"""The field of a dead letter for the bytes."""
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """The input of a dead letter. `record` is a JSON value; `altered` says that it is only a readable form.
+    """The input of a dead letter. `record` is a JSON value, only a readable form if `altered`.
 
-    `data` are the bytes that could not be decoded, whole. `header` are the column names of a CSV row that could not
-    be taken apart.
+    `data` holds the bytes that could not be decoded. `header` holds the column names of an unreadable CSV row.
     """
 
     record: Any
@@ -48,7 +47,7 @@ class Shown(msgspec.Struct, frozen=True):
     header: list[str] | None = None
 
     def marks(self) -> dict[str, Any]:
-        """The fields of a dead letter that stand beside `record`: none where the record is JSON as it came."""
+        """The fields of a dead letter next to `record`: none if the record is unchanged JSON."""
         marks: dict[str, Any] = {}
         if self.altered:
             marks["altered"] = True
@@ -63,30 +62,30 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 def shown(raw: Raw) -> Shown:
-    """What a source handed on; the record is null for a file that broke off."""
+    """The input that a source read. The record is null if the file is unreadable from there on."""
     if raw.row is not None:
         return Shown(raw.row)
     if raw.line is not None:
-        found = of_bytes(raw.line, cut=raw.cut)
+        line = of_bytes(raw.line, cut=raw.cut)
         if raw.format != "csv":
-            return found
-        # a row that could not be taken apart: its text is no JSON, whatever it looks like
-        text = found.record if found.altered else raw.line.decode()
-        return Shown(text, found.altered, found.data, raw.header)
+            return line
+        # an unreadable row: its text is not JSON, even if it looks like JSON
+        text = line.record if line.altered else raw.line.decode()
+        return Shown(text, line.altered, line.data, raw.header)
     if raw.fields is None:
         return Shown(None)
-    found = of_value(raw.fields)
+    fields = of_value(raw.fields)
     if raw.broken is None:
-        return found
-    return Shown(found.record, True, None if raw.data is None or len(raw.data) > LONGEST else raw.data)
+        return fields
+    return Shown(fields.record, True, None if raw.data is None or len(raw.data) > LONGEST else raw.data)
 
 
 def of_bytes(data: bytes, *, cut: bool = False) -> Shown:
-    """A line or message: its JSON value, or text where it is none. `cut`: `data` is only the beginning of it."""
+    """A line or message as its JSON value, or as text. With `cut`, `data` is only its beginning."""
     if not cut:
         try:
             value = jsonio.loads(data)
-            # a text in quotes stays as it is, quotes and all: it is no object, nor is a replay to find one in it
+            # a JSON string keeps its quotes: a replay must not find an object in it
             return Shown(data.decode() if isinstance(value, str) else value)
         except ValueError:
             pass
@@ -98,7 +97,7 @@ def of_bytes(data: bytes, *, cut: bool = False) -> Shown:
 
 
 def of_value(value: Any) -> Shown:
-    """A record of Python values: from a typed file, or of anybody's PCollection."""
+    """A record of Python values: from a typed file, or from a user's PCollection."""
     try:
         plain = plain_json(value)
         jsonio.dumps(plain)
@@ -114,8 +113,10 @@ def of_value(value: Any) -> Shown:
 
 
 def digest(record: bytes) -> str:
-    """SHA-256 of a JSON text by its values: space, the order of names and the way that a number is written make no
-    difference, as an editor may change them."""
+    """SHA-256 of the values of a JSON text, in hexadecimal.
+
+    White space, the order of names and the spelling of numbers make no difference, because editors change them.
+    """
     try:
         form = jsonio.canonical(_coarse(_FLOATS.decode(record)))
     except (msgspec.DecodeError, ValueError, RecursionError):
@@ -124,7 +125,7 @@ def digest(record: bytes) -> str:
 
 
 def _coarse(value: Any) -> Any:
-    # as a number is to a tool that knows only binary floats: jq writes 20 digits as 17
+    # numbers as binary floats, because some tools have no others: jq writes 20 digits as 17
     if isinstance(value, dict):
         return {name: _coarse(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -138,7 +139,7 @@ def _coarse(value: Any) -> Any:
 
 
 def _readable(value: Any) -> Any:
-    """A JSON value that shows `value`. What JSON has no value for becomes an object that no field takes."""
+    """A JSON value that shows `value`. A value without a JSON form becomes an object that no field accepts."""
     if isinstance(value, Mapping):
         names = [_name(name) for name in value]
         if None in names or len(set(names)) < len(names):
@@ -163,7 +164,7 @@ def _readable(value: Any) -> Any:
 
 
 def _name(name: Any) -> str | None:
-    """The name in an object that is surely the same, or None."""
+    """The same name as text, or None if it has no exact form."""
     if isinstance(name, int) and not isinstance(name, bool) and name.bit_length() <= jsonio.MOST_BITS:
         return str(name)
     return str(name) if isinstance(name, str) and isinstance(_text(str(name)), str) else None
@@ -175,7 +176,7 @@ def _text(text: str) -> Any:
         return text
     except UnicodeEncodeError:
         pass
-    try:  # bytes that were no UTF-8, as Python carries them in text
+    try:  # invalid UTF-8, which Python keeps in text as surrogates
         data = text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         data = text.encode("utf-8", "surrogatepass")
@@ -194,6 +195,6 @@ def _number(value: float | Decimal) -> str:
 def _in_words(value: Any) -> dict[str, str]:
     try:
         text = repr(value)[:READABLE].encode("utf-8", "replace").decode()
-    except Exception:  # whatever somebody's own type does there
+    except Exception:  # the repr of a user's type may raise anything
         text = "a value that cannot be shown"
     return {"type": type(value).__name__, "text": text}

@@ -1,4 +1,4 @@
-"""Audiences: their making and ending, who is in them, and attributes for all who are."""
+"""Audiences: create, rename and delete them, change their members, and set attributes of all members."""
 
 from typing import Annotated, Literal
 
@@ -11,6 +11,8 @@ from beam_talonone.schemas.types import Id, Text
 
 
 class AudienceAction(Body):
+    """One change of a membership: add a profile to an audience, or delete it from there."""
+
     action: Literal["add", "delete"]
     profileIntegrationId: Id
     audienceId: StrictInt

@@ -1,4 +1,4 @@
-"""Campaigns that run, and customers' achievements in them."""
+"""Running campaigns, and the achievements of customers in them."""
 
 from typing import Annotated, Literal
 

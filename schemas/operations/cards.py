@@ -1,4 +1,4 @@
-"""Loyalty cards: their making, whose they are, and what is on them."""
+"""Loyalty cards: create them, link them to customers, and read their balances, points and transactions."""
 
 from typing import Annotated, Literal
 

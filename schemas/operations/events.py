@@ -1,4 +1,4 @@
-"""Custom events, and advanced ones, which have an id of their own."""
+"""Custom events (v2), and advanced events (v3), which have an id of their own."""
 
 from pydantic import StrictInt
 

@@ -1,4 +1,4 @@
-"""Customer profiles: their attributes, one by one and in bulk, what belongs to them, and their erasure."""
+"""Customer profiles: updates of one and of many, the inventory, and the erasure."""
 
 from typing import Annotated, Literal
 
@@ -14,6 +14,8 @@ Silent = Literal["yes", "no"]
 
 
 class AudiencesChanges(Body):
+    """Numbers of the audiences that the profile joins (`adds`) and leaves (`deletes`)."""
+
     adds: list[StrictInt]
     deletes: list[StrictInt]
 
@@ -28,6 +30,8 @@ class ProfileUpdate(Body):
 
 
 class BulkProfile(Body):
+    """The changes of one profile in a bulk: attributes only."""
+
     integrationId: Id
     attributes: Attributes | None = None
 

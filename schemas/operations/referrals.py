@@ -1,4 +1,4 @@
-"""Referral codes. Each call makes new ones, so neither operation may go twice."""
+"""Referral codes. Each call creates new codes, so neither operation may be sent twice."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Customer sessions: carts, orders, their closing, returning and reopening."""
+"""Customer sessions, which are carts and orders: update, close, cancel, return and reopen them."""
 
 from typing import Annotated, Literal
 
@@ -22,6 +22,11 @@ from beam_talonone.schemas.types import Amount, Code, Count, Id, Instant, Text
 
 
 class CartItem(Body):
+    """An item of a cart. `price` is per unit, `weight` in grams, and the dimensions in millimetres.
+
+    Source: the model CartItem of update_customer_session_v2.
+    """
+
     sku: Name
     quantity: Count
     name: Text | None = None
@@ -37,11 +42,18 @@ class CartItem(Body):
 
 
 class ExperimentVariantAllocation(Body):
+    """The variant of an experiment that the session was assigned to."""
+
     experimentID: StrictInt
     variantID: StrictInt
 
 
 class CustomerSession(Body):
+    """The session of update_customer_session_v2. An absent field keeps its value, and an empty list clears it.
+
+    At most 1000 cart items, 10,000 units, 5 identifiers and 1 loyalty card.
+    """
+
     profileId: Annotated[Text, Field(max_length=1000)] | None = None
     storeIntegrationId: Id | None = None
     evaluableCampaignIds: list[StrictInt] | None = None
@@ -69,6 +81,10 @@ class SessionUpdate(Body):
 
 
 class ReturnedCartItem(Body):
+    """A returned item, named by `sku`, by `position` (from 0) or by both. Without `quantity`, all its remaining
+    units.
+    """
+
     position: Annotated[StrictInt, Field(ge=0)] | None = None
     sku: Name | None = None
     quantity: Count | None = None
@@ -81,6 +97,8 @@ class ReturnedCartItem(Body):
 
 
 class NewReturn(Body):
+    """The items that are returned together, which the API rolls back as one return."""
+
     returnedCartItems: Annotated[list[ReturnedCartItem], Field(min_length=1)]
 
 
