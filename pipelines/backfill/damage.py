@@ -9,6 +9,7 @@ from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.output_folder import DISK_ERRORS
 from beam_talonone.pipelines.backfill.slices import SLICE
 from beam_talonone.talonone.state.sealed_lines import damaged
+from beam_talonone.talonone.state.whole_file import write_whole_file
 
 LARGEST = 1 << 30
 """Bytes of a spool that is looked through before a job goes on: a second or two."""
@@ -68,7 +69,7 @@ def mark_report(mark: Path, report: bytes | None) -> None:
     if report is None:
         mark.unlink(missing_ok=True)
     else:
-        mark.write_text(f"{zlib.crc32(report):08x}\n")
+        write_whole_file(mark, b"%08x\n" % zlib.crc32(report))
 
 
 def check_report(path: Path, mark: Path) -> None:

@@ -18,7 +18,7 @@ from beam_talonone.pipelines.backfill.inputs import match_inputs
 from beam_talonone.pipelines.backfill.journal import Journal, Replayed, replay_journal
 from beam_talonone.pipelines.backfill.limit import sent_anything
 from beam_talonone.pipelines.backfill.options import BackfillOptions, SendingOptions
-from beam_talonone.pipelines.backfill.output_folder import DISK_ERRORS, JobFolder, cannot_write, open_job, write_whole
+from beam_talonone.pipelines.backfill.output_folder import DISK_ERRORS, JobFolder, cannot_write, open_job
 from beam_talonone.pipelines.backfill.report import check_account, make_report, told_before
 from beam_talonone.pipelines.backfill.staging_rows import dead_works
 from beam_talonone.pipelines.replay import attempt_history
@@ -32,6 +32,7 @@ from beam_talonone.talonone.errors import Interrupted, StopRun, TooManyDeadLette
 from beam_talonone.talonone.http.address import check_base_url
 from beam_talonone.talonone.protocols.session_reads import profile_of
 from beam_talonone.talonone.state.sealed_lines import Damaged, damaged
+from beam_talonone.talonone.state.whole_file import write_whole_file
 from beam_talonone.talonone.telemetry.stats import since, snapshot
 from beam_talonone.transforms.runtime.engines import (
     EngineConfig,
@@ -125,7 +126,7 @@ class Backfill:
             check_account(report, self._shown)
         data = json.dumps(report, indent=2).encode() + b"\n"
         mark_report(folder.reported, None)
-        write_whole(folder.report, data)
+        write_whole_file(folder.report, data)
         mark_report(folder.reported, data)
         return report
 
@@ -140,7 +141,7 @@ class Backfill:
         self._notice("reading and checking the input")
         interruptible(partial(self._fill, folder, files), None, patience=PATIENCE, then=RESUME)
         folder.kept.check()
-        write_whole(folder.read, str(self.total).encode())
+        write_whole_file(folder.read, str(self.total).encode())
 
     def _fill(self, folder: JobFolder, files: dict[str, list[FileInfo]]) -> None:
         self.total = ingest(folder.spool, self.options.input, files, folder.job, self.options.beam_args)

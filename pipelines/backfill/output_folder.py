@@ -15,6 +15,7 @@ from typing import Any
 from beam_talonone.pipelines.backfill.file_watch import Kept
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
 from beam_talonone.talonone.state.sealed_lines import damaged
+from beam_talonone.talonone.state.whole_file import write_whole_file
 from beam_talonone.transforms.sources.opening import FileInfo
 
 MANIFEST = "job.json"
@@ -96,7 +97,7 @@ def open_job(
             raise
         return JobFolder(root, manifest["job"], True, manifest, lock)
     manifest = {"job": uuid.uuid4().hex[:12], "started": time.time(), **wanted}
-    write_whole(manifest_path, signed(manifest))
+    write_whole_file(manifest_path, signed(manifest))
     return JobFolder(root, manifest["job"], False, manifest, lock)
 
 
@@ -105,16 +106,6 @@ def no_job(root: object) -> ConfigurationError:
     return ConfigurationError(
         f"--resume: there is no job in --output {root}: name the job's folder, or begin one without --resume"
     )
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all, whatever the machine does."""
-    half = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.half")
-    with half.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    half.replace(path)
 
 
 def cannot_write(where: str, error: Exception, then: str) -> StopRun:
@@ -191,7 +182,7 @@ def _to_another_url(
     changed = {**manifest, "options": {**manifest["options"], URL: url}}
     _compare(path.parent, changed, wanted)
     manifest["options"][URL] = url
-    write_whole(path, signed(manifest))
+    write_whole_file(path, signed(manifest))
 
 
 def _compare(root: Path, manifest: dict[str, Any], wanted: dict[str, Any]) -> None:

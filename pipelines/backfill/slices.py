@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from beam_talonone.talonone.requests.outcome import DONE, End, Outcome, skipped
 from beam_talonone.talonone.requests.output_lines import result
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.session_cache import returned_items
+from beam_talonone.talonone.state.whole_file import write_whole_file
 from beam_talonone.transforms.sink.send import Sending
 from beam_talonone.transforms.sources.prepare import Origin
 
@@ -286,15 +288,12 @@ def fold(connection: Any, run_name: str, told: Replayed, output: Path, job: str,
 def write_lines(path: Path, lines: Iterable[bytes]) -> Path:
     """Write a JSONL file whole or not at all; none for no lines. Returns its path."""
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    half = path.with_suffix(".part")
-    with half.open("wb") as file:
-        for line in lines:
-            file.write(line + b"\n")
-    if half.stat().st_size:
-        half.replace(path)
-    else:
-        half.unlink()
+    remaining = iter(lines)
+    first = next(remaining, None)
+    if first is None:
         path.unlink(missing_ok=True)
+    else:
+        write_whole_file(path, (line + b"\n" for line in chain([first], remaining)))
     return path
 
 

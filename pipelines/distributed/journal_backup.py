@@ -19,8 +19,9 @@ from typing import Any
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from beam_talonone.pipelines.backfill.output_folder import decoded, write_whole
+from beam_talonone.pipelines.backfill.output_folder import decoded
 from beam_talonone.talonone.state.sealed_lines import damaged
+from beam_talonone.talonone.state.whole_file import write_whole_file
 from beam_talonone.talonone.telemetry.logs import say
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class Place:
         path = self.path(*names)
         if self.is_local:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-            write_whole(Path(path), data)
+            write_whole_file(Path(path), data, concurrent=True)  # a runner may have a shard twice
             return
         with FileSystems.create(path, "application/json", CompressionTypes.UNCOMPRESSED) as file:
             file.write(data)
@@ -102,7 +103,7 @@ class JournalBackup:
                 self.whole.add(slice_name)
             parts = [whole] if whole in names else [name for name in names if name.endswith(".part")]
             pieces = [piece for name in parts if (piece := self._place.read(name)) is not None]
-            journals(slice_name).write_bytes(b"".join(pieces))
+            write_whole_file(journals(slice_name), pieces)
         let_go = {}
         for name in self._place.names("*.let-go"):
             let_go[name.removesuffix(".let-go")] = self._let_go_of(name)

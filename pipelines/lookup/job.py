@@ -4,13 +4,14 @@ import asyncio
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from beam_talonone.pipelines.backfill.job import Backfill
 from beam_talonone.pipelines.backfill.journal import Replayed
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
 from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.requests.outcome import DONE
+from beam_talonone.talonone.state.whole_file import write_whole_file
 from beam_talonone.transforms.sources.opening import FileInfo
 
 PIECE = 1 << 20
@@ -78,11 +79,13 @@ def copy_lines(source: Path, places: list[tuple[int, int]], target: Path) -> Non
     if not places:
         target.unlink(missing_ok=True)
         return
-    half = target.with_suffix(".part")
-    with source.open("rb") as lines, half.open("wb") as file:
-        for offset, length in places:
-            lines.seek(offset)
-            while length > 0 and (piece := lines.read(min(PIECE, length))):
-                file.write(piece)
-                length -= len(piece)
-    half.replace(target)
+    with source.open("rb") as lines:
+        write_whole_file(target, _pieces(lines, places))
+
+
+def _pieces(lines: BinaryIO, places: list[tuple[int, int]]) -> Iterator[bytes]:
+    for offset, length in places:
+        lines.seek(offset)
+        while length > 0 and (piece := lines.read(min(PIECE, length))):
+            yield piece
+            length -= len(piece)

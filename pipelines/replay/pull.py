@@ -16,6 +16,7 @@ from beam_talonone.schemas.decoding.raw import LETTERS
 from beam_talonone.schemas.decoding.shown import of_bytes
 from beam_talonone.talonone.errors import ConfigurationError, Unreachable
 from beam_talonone.talonone.state.append_file import append_whole
+from beam_talonone.talonone.state.whole_file import sync_folder
 from beam_talonone.transforms.pubsub.client import subscriber_client
 
 LETTERS_FILE, LOG_FILE = "letters-000001.jsonl", "pulled.jsonl"
@@ -59,7 +60,7 @@ class Kept:
         self._log_end = self._read_log(folder / LOG_FILE)
         self._file = _open(self.letters, self._end)
         self._log = _open(folder / LOG_FILE, self._log_end)
-        _sync(folder)
+        sync_folder(folder)
 
     def add(self, messages: Iterable[tuple[str, bytes, str]]) -> None:
         """Put (message id, data, ack id) on disk; what is there already is only acknowledged once more.
@@ -255,12 +256,6 @@ def _open(path: Path, size: int) -> int:
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.ftruncate(file, size)
     return file
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    os.fsync(descriptor)
-    os.close(descriptor)
 
 
 def _in_words(error: Exception) -> str:

@@ -15,6 +15,7 @@ import msgspec
 from beam_talonone.schemas import jsonio
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
 from beam_talonone.talonone.state.append_file import append_whole
+from beam_talonone.talonone.state.whole_file import write_whole_file
 
 _PATH = re.compile(
     r"projects/(?:[a-z0-9.-]+:)?(?:[a-z](?:[a-z0-9-]{0,28}[a-z0-9])?|[0-9]+)"
@@ -212,9 +213,7 @@ def say_whose(folder: Path, state: Path | None, job: str) -> None:
     """Write beside a stream's letters which stream they are of: a replay then asks its store, which is in `state`,
     what was sent since. None where there is no store."""
     whose = {"state": None if state is None else str(state.resolve()), "job": job}
-    half = folder / f"{STREAM}.{os.getpid()}.part"
-    half.write_text(json.dumps(whose) + "\n")
-    half.replace(folder / STREAM)
+    write_whole_file(folder / STREAM, json.dumps(whose).encode() + b"\n", concurrent=True)
 
 
 def whose(folder: Path) -> Path | None:

@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from beam_talonone.pipelines.backfill.output_folder import write_whole
 from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.state.whole_file import write_whole_file
 
 MANIFEST, STORE, LOG, UNCLEAN, ENDS = "stream.json", "store.sqlite", "log.jsonl", "running", "ends.json"
 
@@ -56,11 +56,11 @@ class StateFolder:
 
     def keep_last_ends(self, ends: dict[str, str]) -> None:
         """What `last_ends` gives to the next process."""
-        write_whole(self.root / ENDS, json.dumps(ends).encode())
+        write_whole_file(self.root / ENDS, json.dumps(ends).encode())
 
     def begins(self) -> None:
         """Messages are about to be read: from now on the end is to be an orderly one."""
-        (self.root / UNCLEAN).write_text(f"{os.getpid()}\n")
+        write_whole_file(self.root / UNCLEAN, b"%d\n" % os.getpid())
 
     def ended_in_order(self) -> None:
         (self.root / UNCLEAN).unlink(missing_ok=True)
@@ -93,9 +93,7 @@ def _locked(root: Path, base_url: str, lock: int) -> StateFolder:
         raise ConfigurationError(f"--state {root}: another stream is at work in it") from None
     before = _deployment(root / MANIFEST)
     if before is None:
-        half = root / f"{MANIFEST}.part"
-        half.write_text(json.dumps({"--base-url": base_url}) + "\n")
-        half.replace(root / MANIFEST)
+        write_whole_file(root / MANIFEST, json.dumps({"--base-url": base_url}).encode() + b"\n")
     elif before != base_url:
         raise ConfigurationError(f"--state {root} belongs to a stream to {before}, not to {base_url}")
     return StateFolder(root, (root / UNCLEAN).exists(), lock)

@@ -1,10 +1,8 @@
 """verify: what a backfill of the input leads to is read back from the API, and each difference is told."""
 
 import time
-from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -27,6 +25,7 @@ from beam_talonone.talonone.errors import Interrupted, TooManyDeadLetters
 from beam_talonone.talonone.http.responses import Answer
 from beam_talonone.talonone.protocols.session_reads import CannotRead
 from beam_talonone.talonone.requests.outcome import End, Outcome, refused
+from beam_talonone.talonone.state.whole_file import write_whole_file
 from beam_talonone.transforms.sources.opening import FileInfo
 
 CHUNK = 50
@@ -76,7 +75,8 @@ class Verify(Backfill):
             finally:
                 self._keep_stats(connection)
         lines = connection.execute("SELECT line FROM differences ORDER BY target, at")
-        _write_whole(folder.root / DIFFERENCES, (row[0] for row in lines))
+        # without a line too: an empty file says that nothing differs
+        write_whole_file(folder.root / DIFFERENCES, (row[0] + b"\n" for row in lines))
 
     def _settle_some(self, folder: JobFolder, connection: Any, under_way: UnderWay) -> None:
         """Settle those chunks that are answered first: one that is slow, or fails for minutes, holds up no other."""
@@ -160,15 +160,6 @@ def differences_of(target: Target, answer: Answer) -> list[Line]:
 def unread(target: Target, answer: Answer, why: str) -> Outcome:
     """The outcome of the records of a target that could not be read."""
     return msgspec.structs.replace(refused(target.request.operation, answer, answer.tries), detail=why)
-
-
-def _write_whole(path: Path, lines: Iterable[bytes]) -> None:
-    """Write a JSONL file whole or not at all; one without lines too, as it says that there are none."""
-    half = path.with_name(path.name + ".part")
-    with half.open("wb") as file:
-        for line in lines:
-            file.write(line + b"\n")
-    half.replace(path)
 
 
 def _verified(connection: Any, kind: str, counts: dict[str, int]) -> dict[str, int]:

@@ -106,7 +106,7 @@ def test_a_manifest_that_is_none_is_said_and_not_overwritten(tmp_path, content):
 
 
 def test_a_process_that_died_while_it_wrote_the_manifest_leaves_none(tmp_path):
-    (tmp_path / "stream.json.part").write_text('{"--base')
+    (tmp_path / "stream.json.half").write_text('{"--base')
     open_state(tmp_path, URL).close()
     assert json.loads((tmp_path / "stream.json").read_text()) == {"--base-url": URL}
 
