@@ -22,6 +22,7 @@ from typing import Any
 import msgspec
 
 from beam_talonone.pipelines.backfill.file_watch import check_written, written
+from beam_talonone.talonone.delivery.observer import PartId
 from beam_talonone.talonone.delivery.request_sender import InFlight
 from beam_talonone.talonone.requests.outcome import Outcome
 from beam_talonone.talonone.state.append_file import append_whole
@@ -36,7 +37,7 @@ BEGIN = b'["o"]'
 
 
 class Journal:
-    """Writes the journal of one slice; a Recorder. Used by one thread.
+    """Writes the journal of one slice; an Observer. Used by one thread.
 
     `watch` is called now and then, and raises what ends the run.
     """
@@ -50,19 +51,16 @@ class Journal:
         self._began = self._stats_at = time.monotonic()
         self._write(["o"])
 
-    def started(self, number: int, part: int, generation: int, at: float) -> None:
-        self._write(["s", number, part, generation, at])
+    def on_start(self, parts: list[PartId], generation: int, at: float, *, bulk: bool = False) -> None:
+        self._write(["b", parts, generation, at] if bulk else ["s", *parts[0], generation, at])
 
-    def withdrawn(self, number: int, part: int) -> None:
+    def on_retract(self, number: int, part: int) -> None:
         self._write(["u", number, part])
 
-    def packed(self, members: list[tuple[int, int]], generation: int, at: float) -> None:
-        self._write(["b", members, generation, at])
-
-    def part_done(self, number: int, part: int, outcome: Outcome) -> None:
-        self._write(["p", number, part, outcome])
-
-    def done(self, number: int, outcome: Outcome) -> None:
+    def on_end(self, number: int, outcome: Outcome, part: int | None = None) -> None:
+        if part is not None:
+            self._write(["p", number, part, outcome])
+            return
         self._write(["d", number, outcome, time.time()])
         if time.monotonic() - self._stats_at >= STATS_EVERY:
             self.write_stats()

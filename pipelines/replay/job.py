@@ -216,7 +216,7 @@ class Replay(Backfill):
                 work = Work.from_bytes(blob)
                 fate = sent.fate(work)
                 if isinstance(fate, Outcome):
-                    journal.done(number, fate)
+                    journal.on_end(number, fate)
                 elif fate is not work and number not in told.parts:  # those are counted by their place
                     staging.change_work(connection, rec, fate)
 

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone import hooks
 from beam_talonone.talonone.delivery.ambiguity import Look
 from beam_talonone.talonone.delivery.dispatcher import Ticket
+from beam_talonone.talonone.delivery.observer import NO_OBSERVER, Observer, PartId
 from beam_talonone.talonone.http.responses import Answer
 from beam_talonone.talonone.requests.identity import KEY_HOLDS, key_holds
 
@@ -20,15 +21,16 @@ FRESH_KEY_AFTER = 2
 class RequestAttempt:
     """What the sending of one request has met so far. `key` makes the key of a generation (0 is the first).
 
-    `started` is called before each first try under a generation, with the time in seconds since 1970: what it
-    writes is on disk before the request leaves. `withdrawn` takes that back when the API is known not to have acted.
-    `look` reads back whether it shows in what the API has.
+    `observer` learns of it for `parts` (in a `bulk` or alone), before its first try under each generation. `look`
+    reads back whether it shows in what the API has.
     """
 
     request: Request
     key: Callable[[int], str] | None
     ticket: Ticket
-    started: Callable[[int, float], None]
+    observer: Observer = NO_OBSERVER
+    parts: list[PartId] = field(default_factory=list)
+    bulk: bool = False
     generation: int = 0
     tries: int = 0
     conflicts: int = 0
@@ -36,10 +38,9 @@ class RequestAttempt:
     first_sent: float | None = None
     first_left: float | None = None
     """When its first try of this process left, by the loop's clock."""
-    withdrawn: Callable[[], None] = lambda: None
     look: Look | None = None
-    noted: bool = False
-    """True while what `started` wrote stands."""
+    reported: bool = False
+    """True while the observer takes it for sent."""
     protected: bool = True
     """False for what was sent so long ago that it goes again for another reason than its key: it was read back."""
     api_key: int = 0
@@ -54,6 +55,19 @@ class RequestAttempt:
     confirmed: bool = False
     """True when a refusal needs no second one to be believed."""
     probe: bool = False
+
+    def report_start(self, at: float) -> None:
+        """Report to the observer that it leaves at `at` (seconds since 1970), unless that stands already."""
+        if not self.reported or self.conflicts == FRESH_KEY_AFTER:
+            self.reported = True
+            if self.parts:
+                self.observer.on_start(self.parts, self.generation, at, bulk=self.bulk)
+
+    def retract(self) -> None:
+        """Report to the observer that the API did not act on it."""
+        self.reported = False
+        if self.parts and not self.bulk:
+            self.observer.on_retract(*self.parts[0])
 
 
 def tell_sent(

@@ -1,7 +1,7 @@
 """What a protocol needs to carry out one part of a record: sending under the right key, with the counts kept."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
@@ -9,6 +9,7 @@ from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.delivery.ambiguity import Found
 from beam_talonone.talonone.delivery.attempt import RequestAttempt
 from beam_talonone.talonone.delivery.dispatcher import Ticket
+from beam_talonone.talonone.delivery.observer import NO_OBSERVER, Observer, PartId
 from beam_talonone.talonone.delivery.read_back import LOOKS
 from beam_talonone.talonone.delivery.sender import Sender
 from beam_talonone.talonone.http.responses import Answer
@@ -55,8 +56,7 @@ class RequestSender:
     """Sends the requests of one part, or of one bulk, and counts them.
 
     `identities` are those of the records that travel, `step` names the part, `was_in_flight` is set on resume.
-    `started` is told the key's generation and the time before the part's own request first leaves, `withdrawn` that
-    the API did not act on it.
+    `observer` learns of the part's own request, for `parts`, which travel in a `bulk` or are one.
     """
 
     sender: Sender
@@ -64,9 +64,10 @@ class RequestSender:
     identities: list[bytes]
     step: str
     options: SendOptions
-    started: Callable[[int, float], None]
+    observer: Observer = NO_OBSERVER
+    parts: list[PartId] = field(default_factory=list)
+    bulk: bool = False
     was_in_flight: InFlight | None = None
-    withdrawn: Callable[[], None] = lambda: None
     attempts: int = 0
     first_sent: float | None = None
     generation: int = 0
@@ -77,7 +78,7 @@ class RequestSender:
         With `takes_refusal`, one that may be about the API key is given back."""
         before = self.was_in_flight
         attempt = RequestAttempt(
-            request, self._keys(request, self.step), self.ticket, self.started, withdrawn=self.withdrawn
+            request, self._keys(request, self.step), self.ticket, self.observer, self.parts, self.bulk
         )
         attempt.takes_refusal = takes_refusal
         if request.operation in LOOKS:
@@ -106,11 +107,11 @@ class RequestSender:
         return await self._answer(attempt)
 
     def _step(self, request: Request, name: str, identities: list[bytes] | None) -> RequestAttempt:
-        return RequestAttempt(request, self._keys(request, f"{self.step}/{name}", identities), self.ticket, _quiet)
+        return RequestAttempt(request, self._keys(request, f"{self.step}/{name}", identities), self.ticket)
 
     async def read(self, request: Request) -> Answer:
         """Send a request that reads."""
-        return await self._answer(RequestAttempt(request, None, self.ticket, _quiet))
+        return await self._answer(RequestAttempt(request, None, self.ticket))
 
     async def look(self, request: Request) -> Found:
         """Read back whether `request` shows in what the API has."""
@@ -140,7 +141,3 @@ class RequestSender:
             return idempotency_key(travelling, name, dry=self.options.dry, attempt=self.options.attempt)
 
         return key
-
-
-def _quiet(generation: int, at: float) -> None:
-    """Steps and reads need no journal of their own."""

@@ -13,7 +13,6 @@ from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone import hooks
 from beam_talonone.talonone.delivery.ambiguity import resolve
 from beam_talonone.talonone.delivery.attempt import (
-    FRESH_KEY_AFTER,
     RequestAttempt,
     maybe_fresh_key,
     no_longer_protected,
@@ -213,9 +212,7 @@ class Sender:
             attempt.first_sent = self.wall()
         if attempt.first_left is None:
             attempt.first_left = asyncio.get_running_loop().time()
-        if not attempt.noted or attempt.conflicts == FRESH_KEY_AFTER:
-            attempt.started(attempt.generation, self.wall())
-            attempt.noted = True
+        attempt.report_start(self.wall())
         began = time.perf_counter()
         row = OPERATIONS[attempt.request.operation]
         failed: TransportFailure | None = None
@@ -238,8 +235,7 @@ class Sender:
         if proves_the_key(row, answer):
             self.gate.accepted(attempt)
         if not (answer.acted or attempt.ambiguous) and answer.verdict in (Verdict.RETRY, Verdict.STOP):
-            attempt.withdrawn()
-            attempt.noted = False
+            attempt.retract()
         if failed is not None:
             self.outages.check_address(failed)
         return answer
@@ -274,9 +270,7 @@ class Sender:
 
     async def _reads(self) -> bool | None:
         """Whether the key and the address are good for reading what is not there; None when the API fails."""
-        attempt = RequestAttempt(
-            get_customer_session(PROBE), None, Ticket(-1, (), _never), lambda generation, at: None, probe=True
-        )
+        attempt = RequestAttempt(get_customer_session(PROBE), None, Ticket(-1, (), _never), probe=True)
         answer = await self._try(attempt)
         if is_accused(attempt.request, answer, first=True):
             return False

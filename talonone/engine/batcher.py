@@ -94,8 +94,7 @@ class Intake:
         async def run(ticket: Ticket) -> None:
             request_sender = RequestSender(
                 self._sender, ticket, [job.work.identity], f"{index}:{part.request.operation}", job.options,
-                lambda generation, at: job.recorder.started(job.number, index, generation, at),
-                job.in_flight.get(index), lambda: job.recorder.withdrawn(job.number, index),
+                job.observer, [(job.number, index)], was_in_flight=job.in_flight.get(index),
             )  # fmt: skip
             job.part_done(index, await carry_out(request_sender, job.work, part, known))
 
@@ -168,7 +167,7 @@ class Bulk:
         listed = [(job.number, index) for job, index in self._members]
         self._request_sender = RequestSender(
             sender, ticket, _identities(self._members), f"bulk:{self._operation}", first.options,
-            lambda generation, at: first.recorder.packed(listed, generation, at), before,
+            first.observer, listed, bulk=True, was_in_flight=before,
         )  # fmt: skip
 
     async def carry_out(self) -> None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
 from beam_talonone.schemas.reasons import Reason, Stage
+from beam_talonone.talonone.delivery.observer import NO_OBSERVER, NoObserver, Observer, PartId
 from beam_talonone.talonone.delivery.request_sender import InFlight
-from beam_talonone.talonone.engine.job import NoRecorder, Recorder
 from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
 from beam_talonone.talonone.requests.work import Work
 
@@ -36,9 +36,9 @@ class DeduplicationCache:
         if len(self.ended) > MOST:
             del self.ended[next(iter(self.ended))]
 
-    def recorder(self, work: Work) -> Recorder:
-        """What is to be told of the sending of `work`."""
-        return _Remembering(self, work) if is_unsafe(work) else NoRecorder()
+    def observer(self, work: Work) -> Observer:
+        """The observer for the job of `work`; it remembers only what would act again if it were sent again."""
+        return _Remembering(self, work) if is_unsafe(work) else NO_OBSERVER
 
     def in_flight(self, work: Work) -> dict[int, InFlight]:
         """The requests of `work` that left before, in a bundle whose end was not seen."""
@@ -54,18 +54,21 @@ def is_unsafe(work: Work) -> bool:
     )
 
 
-class _Remembering(NoRecorder):
+class _Remembering(NoObserver):
     def __init__(self, once: DeduplicationCache, work: Work) -> None:
         self._once = once
         self._work = work
 
-    def started(self, number: int, part: int, generation: int, at: float) -> None:
-        self._once.left.setdefault(self._work.identity, {})[part] = InFlight(generation, at)
+    def on_start(self, parts: list[PartId], generation: int, at: float, *, bulk: bool = False) -> None:
+        for _, part in parts if not bulk else ():  # a bulk may go again
+            self._once.left.setdefault(self._work.identity, {})[part] = InFlight(generation, at)
 
-    def withdrawn(self, number: int, part: int) -> None:
+    def on_retract(self, number: int, part: int) -> None:
         self._once.left.get(self._work.identity, {}).pop(part, None)
 
-    def done(self, number: int, outcome: Outcome) -> None:
+    def on_end(self, number: int, outcome: Outcome, part: int | None = None) -> None:
+        if part is not None:
+            return
         self._once.left.pop(self._work.identity, None)
         if outcome.end in DONE or (outcome.end is End.DEAD and (not outcome.definite or outcome.parts_done)):
             self._once.remember(self._work, outcome)

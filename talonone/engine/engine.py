@@ -279,7 +279,7 @@ class Engine:
     async def _read(self, request: Request, helping: bool) -> Answer:
         ticket = Ticket(-1, (), _not_dispatched)
         try:
-            attempt = RequestAttempt(request, None, ticket, lambda generation, at: None)
+            attempt = RequestAttempt(request, None, ticket)
             attempt.takes_refusal = helping
             return await self._sender.final_answer(attempt)
         finally:

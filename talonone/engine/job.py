@@ -2,46 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from beam_talonone.schemas.operations import OPERATIONS
+from beam_talonone.talonone.delivery.observer import NO_OBSERVER, Observer
 from beam_talonone.talonone.delivery.request_sender import InFlight, SendOptions
 from beam_talonone.talonone.protocols.known import Known
 from beam_talonone.talonone.requests.outcome import DONE, Outcome, combined
 from beam_talonone.talonone.requests.work import Work
-
-
-class Recorder(Protocol):
-    """Is told what happens before it matters: a journal writes it down, so that a killed run can be resumed."""
-
-    def started(self, number: int, part: int, generation: int, at: float) -> None:
-        """The request of a part is about to leave. `at` is in seconds since 1970."""
-
-    def withdrawn(self, number: int, part: int) -> None:
-        """The request of a part left in vain: the API is known not to have acted on it."""
-
-    def packed(self, members: list[tuple[int, int]], generation: int, at: float) -> None:
-        """A bulk of these (number, part) is about to leave, in this order."""
-
-    def part_done(self, number: int, part: int, outcome: Outcome) -> None:
-        """A part has its outcome, and others of the record are still to come."""
-
-    def done(self, number: int, outcome: Outcome) -> None:
-        """The record has its outcome."""
-
-
-class NoRecorder:
-    """Writes nothing down: for pipelines whose engine remembers what it committed."""
-
-    def started(self, number: int, part: int, generation: int, at: float) -> None: ...
-
-    def withdrawn(self, number: int, part: int) -> None: ...
-
-    def packed(self, members: list[tuple[int, int]], generation: int, at: float) -> None: ...
-
-    def part_done(self, number: int, part: int, outcome: Outcome) -> None: ...
-
-    def done(self, number: int, outcome: Outcome) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -65,7 +32,7 @@ class Job:
     options: SendOptions
     look: Callable[["Job"], Known | Outcome | Ended]
     told: Callable[["Job", Outcome], None]
-    recorder: Recorder = field(default_factory=NoRecorder)
+    observer: Observer = NO_OBSERVER
     in_flight: dict[int, InFlight] = field(default_factory=dict)
     parts: dict[int, Outcome] = field(default_factory=dict)
     over: bool = False
@@ -93,7 +60,7 @@ class Job:
         if outcome.end not in DONE:
             self._first_refused = min(self._first_refused, part)
         if len(self.parts) < len(self.work.parts):
-            self.recorder.part_done(self.number, part, outcome)
+            self.observer.on_end(self.number, outcome, part)
             return
         self.end(combined([self.parts[index] for index in sorted(self.parts)]))
 
@@ -105,5 +72,5 @@ class Job:
 
     def end(self, outcome: Outcome) -> None:
         """Tell the outcome: first to the journal."""
-        self.recorder.done(self.number, outcome)
+        self.observer.on_end(self.number, outcome)
         self.told(self, outcome)

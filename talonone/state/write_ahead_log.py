@@ -24,6 +24,7 @@ from typing import Any
 import msgspec
 
 from beam_talonone.schemas.reasons import Reason
+from beam_talonone.talonone.delivery.observer import PartId
 from beam_talonone.talonone.delivery.request_sender import InFlight
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
@@ -105,7 +106,7 @@ class _Bulk:
 
 
 class WriteAheadLog:
-    """A Recorder (see talonone.engine.job), used by one thread. The store of `memory` takes in what the log says
+    """An Observer of requests, used by one thread. The store of `memory` takes in what the log says
     when it is opened; what was let go is noted in it as it leaves."""
 
     def __init__(self, path: Path, memory: PendingOverlay) -> None:
@@ -154,7 +155,7 @@ class WriteAheadLog:
         known = self.open[self._names[number]].parts
         for part, outcome in parts.items():
             if part not in known:
-                self.part_done(number, part, outcome)
+                self.on_end(number, outcome, part)
         if work.kind == "returns":
             session, items = work.sessions[0], returned_items(work)
             self._store.note_returned(work.identity, session, items, at)
@@ -181,28 +182,29 @@ class WriteAheadLog:
         if name not in self._leaving and self._over(name):
             self._write(["x", name])
 
-    def started(self, number: int, part: int, generation: int, at: float) -> None:
+    def on_start(self, parts: list[PartId], generation: int, at: float, *, bulk: bool = False) -> None:
+        if bulk:
+            named = [(self._names[number], part) for number, part in parts]
+            self._note_bulk(tuple(named), generation, at)
+            self._write(*(line for name, _ in named for line in self._leaves(name, at)), ["b", named, generation, at])
+            return
+        ((number, part),) = parts
         name = self._names[number]
         self._note(name, part, generation, at)
         self._write(*self._leaves(name, at), ["s", name, part, generation, at, self.open[name].content])
 
-    def withdrawn(self, number: int, part: int) -> None:
+    def on_retract(self, number: int, part: int) -> None:
         name = self._names[number]
         self.open.setdefault(name, Open()).in_flight.pop(part, None)
         self._write(["u", name, part])
 
-    def packed(self, members: list[tuple[int, int]], generation: int, at: float) -> None:
-        named = [(self._names[number], part) for number, part in members]
-        self._note_bulk(tuple(named), generation, at)
-        self._write(*(line for name, _ in named for line in self._leaves(name, at)), ["b", named, generation, at])
-
-    def part_done(self, number: int, part: int, outcome: Outcome) -> None:
+    def on_end(self, number: int, outcome: Outcome, part: int | None = None) -> None:
+        """A part has ended. The end of the whole record is written by `ended` or `forget`, when its letter is."""
+        if part is None:
+            return
         name = self._names[number]
         self.open.setdefault(name, Open()).parts[part] = outcome
         self._write(["p", name, part, outcome])
-
-    def done(self, number: int, outcome: Outcome) -> None:
-        """Told by `ended` or `forget`, when the letter of a dead one is written."""
 
     def cut_if_large(self) -> None:
         """Begin a new file when this one is large. The store is to be committed first."""

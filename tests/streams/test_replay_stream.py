@@ -307,7 +307,7 @@ def test_what_only_the_log_of_the_stream_tells(sim: Simulator, state: State, tmp
     for number, work in enumerate([newer, was]):
         memory.sent(work, 1.0)
         log.sent(number, work)
-        log.started(number, 0, 0, 1.0)
+        log.on_start([(number, 0)], 0, 1.0)
     log.ended(was, Outcome(End.APPLIED), 1.0)
     log.close()
     with (state.folder / "log.jsonl").open("ab") as torn:

@@ -3,10 +3,9 @@
 import asyncio
 
 from beam_talonone.schemas import jsonio
-from beam_talonone.talonone.delivery.request_sender import RequestSender, SendOptions
 from beam_talonone.talonone.http.send import Broken, Reply
 from support.fakeloop import START, run
-from support.sender_fixture import way
+from support.sender_fixture import Noting, way
 
 OK = Reply(201, b"{}")
 CUT = Broken("cut")
@@ -38,11 +37,7 @@ def sent(request, *script, found=None, noted=None):
 
     async def main():
         async with way(api) as w:
-            sender = RequestSender(
-                w.sender, w.ticket(), [b"x"], "0:x", SendOptions(),
-                lambda generation, at: said.append("started"), withdrawn=lambda: said.append("withdrawn"),
-            )  # fmt: skip
-            return await sender.send(request)
+            return await w.request_sender(observer=Noting(said)).send(request)
 
     return run(main()), api
 

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.delivery.attempt import RequestAttempt
 from beam_talonone.talonone.delivery.dispatcher import Dispatcher, RatePermits, Ticket
+from beam_talonone.talonone.delivery.observer import NO_OBSERVER, NoObserver
+from beam_talonone.talonone.delivery.request_sender import InFlight, RequestSender, SendOptions
 from beam_talonone.talonone.delivery.sender import Sender
 from beam_talonone.talonone.http.send import Reply
 from beam_talonone.talonone.rate.pacer import Pacer
@@ -20,6 +22,21 @@ Send = Callable[[Request, str | None], Awaitable[Reply]]
 
 def wall() -> float:
     return EPOCH + asyncio.get_running_loop().time()
+
+
+class Noting(NoObserver):
+    """Notes the names of the events in `events`, and generation and time of each start in `starts`."""
+
+    def __init__(self, events: list[str] | None = None) -> None:
+        self.events: list[str] = [] if events is None else events
+        self.starts: list[tuple[int, float]] = []
+
+    def on_start(self, parts: list[tuple[int, int]], generation: int, at: float, *, bulk: bool = False) -> None:
+        self.events.append("started")
+        self.starts.append((generation, at))
+
+    def on_retract(self, number: int, part: int) -> None:
+        self.events.append("retracted")
 
 
 class Way:
@@ -39,16 +56,20 @@ class Way:
 
         return Ticket(number, (), nothing)
 
-    def attempt(
-        self, request: Request, number: int = 1, started: list[tuple[int, float]] | None = None
-    ) -> RequestAttempt:
-        told = [] if started is None else started
+    def attempt(self, request: Request, number: int = 1, observer: NoObserver = NO_OBSERVER) -> RequestAttempt:
         return RequestAttempt(
-            request,
-            lambda generation: f"{number}#{generation}",
-            self.ticket(number),
-            lambda generation, at: told.append((generation, at)),
+            request, lambda generation: f"{number}#{generation}", self.ticket(number), observer, [(number, 0)]
         )
+
+    def request_sender(
+        self, options: SendOptions | None = None, identity: bytes = b"x", step: str = "0:x",
+        in_flight: InFlight | None = None, observer: NoObserver = NO_OBSERVER,
+    ) -> RequestSender:  # fmt: skip
+        """The sender of one part."""
+        return RequestSender(
+            self.sender, self.ticket(), [identity], step, options or SendOptions(), observer, [(1, 0)],
+            was_in_flight=in_flight,
+        )  # fmt: skip
 
 
 @asynccontextmanager

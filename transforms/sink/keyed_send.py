@@ -125,9 +125,9 @@ class SendLane(beam.DoFn):  # type: ignore[misc]
 
         for one in leaving:
             before = {**one.in_flight(*by), **once.in_flight(one.work)}
-            recorder = once.recorder(one.work)
+            observer = once.observer(one.work)
             sending.submit(
-                Job(next(_numbers), one.work, self._options, look, sending.tell, recorder, before)
+                Job(next(_numbers), one.work, self._options, look, sending.tell, observer, before)
             )  # fmt: skip
         ended = []
         for job, outcome in sending.rest():

@@ -288,7 +288,7 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
 
     def _job_of(self, work: Work) -> Job:
         return Job(
-            self._number, work, self._options, self._look, self._sending.tell, self._once.recorder(work),
+            self._number, work, self._options, self._look, self._sending.tell, self._once.observer(work),
             self._once.in_flight(work), not_dry(work) if self._options.dry else {},
         )  # fmt: skip
 

@@ -26,10 +26,10 @@ def journal(path: Path, stats: Stats | None = None) -> Journal:
 def test_what_ended_is_done_and_what_only_started_is_in_flight(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     written = journal(path)
-    written.started(1, 0, 0, 100.0)
-    written.started(2, 0, 0, 101.0)
-    written.done(1, APPLIED)
-    written.done(3, DEAD)
+    written.on_start([(1, 0)], 0, 100.0)
+    written.on_start([(2, 0)], 0, 101.0)
+    written.on_end(1, APPLIED)
+    written.on_end(3, DEAD)
     written.close()
     told = replay_journal(path)
     assert {number: outcome for number, (outcome, _) in told.done.items()} == {1: APPLIED, 3: DEAD}
@@ -39,8 +39,8 @@ def test_what_ended_is_done_and_what_only_started_is_in_flight(tmp_path: Path) -
 def test_a_fresh_key_keeps_the_time_of_the_first_try(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     written = journal(path)
-    written.started(1, 0, 0, 100.0)
-    written.started(1, 0, 1, 160.0)
+    written.on_start([(1, 0)], 0, 100.0)
+    written.on_start([(1, 0)], 1, 160.0)
     written.close()
     assert replay_journal(path).in_flight[1][0] == InFlight(1, 100.0)
 
@@ -49,9 +49,9 @@ def test_what_is_known_not_to_have_acted_is_not_in_flight(tmp_path: Path) -> Non
     path = tmp_path / "journal"
     written = journal(path)
     for number in (1, 2):
-        written.started(number, 0, 0, 100.0)
-        written.withdrawn(number, 0)
-    written.started(2, 0, 0, 160.0)
+        written.on_start([(number, 0)], 0, 100.0)
+        written.on_retract(number, 0)
+    written.on_start([(2, 0)], 0, 160.0)
     written.close()
     told = replay_journal(path).in_flight
     assert told[1] == {}
@@ -61,7 +61,7 @@ def test_what_is_known_not_to_have_acted_is_not_in_flight(tmp_path: Path) -> Non
 def test_parts_of_a_record_are_kept_apart(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     written = journal(path)
-    written.part_done(4, 0, APPLIED)
+    written.on_end(4, APPLIED, 0)
     written.close()
     told = replay_journal(path)
     assert told.parts == {4: {0: APPLIED}}
@@ -71,9 +71,9 @@ def test_parts_of_a_record_are_kept_apart(tmp_path: Path) -> None:
 def test_a_bulk_goes_again_as_it_was_only_while_none_of_it_has_ended(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     written = journal(path)
-    written.packed([(1, 0), (2, 0)], 0, 100.0)
-    written.packed([(3, 0), (4, 0)], 0, 101.0)
-    written.done(3, APPLIED)
+    written.on_start([(1, 0), (2, 0)], 0, 100.0, bulk=True)
+    written.on_start([(3, 0), (4, 0)], 0, 101.0, bulk=True)
+    written.on_end(3, APPLIED)
     written.close()
     assert replay_journal(path).packs == [([(1, 0), (2, 0)], InFlight(0, 100.0))]
 
@@ -96,13 +96,13 @@ def test_a_torn_journal_loses_its_last_line_and_no_other(tmp_path_factory, cut: 
     path = tmp_path_factory.mktemp("torn") / "journal"
     written = journal(path)
     for number in range(1, 6):
-        written.started(number, 0, 0, float(number))
-        written.done(number, APPLIED)
+        written.on_start([(number, 0)], 0, float(number))
+        written.on_end(number, APPLIED)
     data = path.read_bytes()[:cut]
     path.write_bytes(data)
     whole = data.count(b"\n")
     again = journal(path)
-    again.done(9, DEAD)
+    again.on_end(9, DEAD)
     told = replay_journal(path)
     # opened, then started, done, started, done, ...; a last line that is whole but for its newline counts, too
     ended = max(0, whole - 1) // 2
@@ -113,8 +113,8 @@ def test_a_torn_journal_loses_its_last_line_and_no_other(tmp_path_factory, cut: 
 def _three(path: Path) -> None:
     written = journal(path)
     for number in (1, 2, 3):
-        written.started(number, 0, 0, 100.0)
-        written.done(number, APPLIED)
+        written.on_start([(number, 0)], 0, 100.0)
+        written.on_end(number, APPLIED)
     written.close()
 
 
@@ -147,7 +147,7 @@ def test_the_journal_of_version_0_1_goes_on(tmp_path: Path) -> None:
     applied = '{"end":"applied","operation":"track_event_v2","status":204,"attempts":1}'
     path.write_text(f'["o"]\n["d",1,{applied},100.0]\n["d",2,{applied[:20]}\n["o"]\n["s",2,0,0,100.0]\n["d",3')
     again = journal(path)
-    again.done(4, DEAD)
+    again.on_end(4, DEAD)
     again.close()
     told = replay_journal(path)
     assert set(told.done) == {1, 4}
@@ -176,9 +176,9 @@ def test_a_write_that_a_full_disk_cut_leaves_no_half_line(tmp_path: Path, monkey
 
     monkeypatch.setattr(os, "write", full)
     with pytest.raises(OSError, match="No space"):
-        written.done(1, APPLIED)
+        written.on_end(1, APPLIED)
     monkeypatch.setattr(os, "write", real)
-    written.done(2, APPLIED)
+    written.on_end(2, APPLIED)
     written.close()
     assert set(replay_journal(path).done) == {2}
 
@@ -187,7 +187,7 @@ def test_a_journal_that_is_removed_or_cut_is_noticed(tmp_path: Path) -> None:
     for number, spoil in enumerate((Path.unlink, lambda path: os.truncate(path, 3))):
         path = tmp_path / f"journal-{number}"
         written = journal(path)
-        written.done(1, APPLIED)
+        written.on_end(1, APPLIED)
         spoil(path)
         with pytest.raises(StopRun, match=f"{path} is (gone|shorter)"):
             written.write_stats()

@@ -6,7 +6,7 @@ from email.utils import format_datetime
 
 import pytest
 from support.fakeloop import START, run
-from support.sender_fixture import EPOCH, way
+from support.sender_fixture import EPOCH, Noting, way
 
 from beam_talonone.schemas.operations.audiences import AudienceActions, update_customer_profile_audiences
 from beam_talonone.schemas.operations.events import TrackEvent, track_event_v2
@@ -52,11 +52,11 @@ def answer_of(api, request=EVENT, before=None, **settings):
 
     async def main():
         async with way(api, **settings) as w:
-            started = []
-            attempt = w.attempt(request, started=started)
+            noting = Noting()
+            attempt = w.attempt(request, observer=noting)
             if before:
                 before(w, attempt)
-            return await w.sender.final_answer(attempt), started, w
+            return await w.sender.final_answer(attempt), noting.starts, w
 
     return run(main())
 
@@ -398,10 +398,10 @@ def test_stopping_ends_the_waiting():
 
 
 @pytest.mark.parametrize(
-    ("first", "withdrawn"),
+    ("first", "retracted"),
     [(Reply(429, b""), 1), (Reply(409, b""), 1), (NotSent("no"), 1), (Reply(503, b""), 0), (Broken("cut"), 0)],
 )
-def test_a_try_that_did_not_act_is_taken_back_from_the_journal(first, withdrawn):
+def test_a_try_that_did_not_act_is_taken_back_from_the_journal(first, retracted):
     said = []
 
     async def main():
@@ -415,12 +415,11 @@ def test_a_try_that_did_not_act_is_taken_back_from_the_journal(first, withdrawn)
 
         async with way(send) as w:
             attempt = w.attempt(EVENT)
-            attempt.started = lambda generation, at: said.append("started")
-            attempt.withdrawn = lambda: said.append("withdrawn")
+            attempt.observer = Noting(said)
             return await w.sender.final_answer(attempt)
 
     assert run(main()).ok
-    again = ["withdrawn", "started"] if withdrawn else []
+    again = ["retracted", "started"] if retracted else []
     assert said == ["started", "sent", *again, "sent"]
 
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 from support.fakeloop import START, run
-from support.sender_fixture import way
+from support.sender_fixture import Noting, way
 
 from beam_talonone.schemas.operations.audiences import AudienceActions, update_customer_profile_audiences
 from beam_talonone.schemas.operations.events import TrackEvent, track_event_v2
@@ -139,13 +139,12 @@ def test_a_refusal_is_known_to_have_done_nothing(request_):
         async with way(Api((0.0, 60.0)), give_up_after=None) as w:
             w.sender.gate.hold_on = lambda why: True
             attempt = w.attempt(request_)
-            attempt.started = lambda generation, at: said.append("started")
-            attempt.withdrawn = lambda: said.append("withdrawn")
+            attempt.observer = Noting(said)
             return await w.sender.final_answer(attempt)
 
     assert run(main()).ok
     assert said[-1] == "started"
-    assert said[:-1] == ["started", "withdrawn"] * (len(said) // 2)
+    assert said[:-1] == ["started", "retracted"] * (len(said) // 2)
 
 
 def test_the_key_may_be_refused_a_second_time():

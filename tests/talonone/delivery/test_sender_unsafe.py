@@ -72,7 +72,7 @@ def test_a_try_that_surely_did_not_act_is_no_end(request_, failure):
     noted = []
     answer, _ = sent(request_, failure, failure, failure, noted=noted)
     assert (answer.ok, answer.unclear_before, answer.tries) == (True, False, 4)
-    assert noted == ["started", "withdrawn"] * 3 + ["started"]
+    assert noted == ["started", "retracted"] * 3 + ["started"]
 
 
 def test_an_unclear_try_after_others_is_the_last_too():

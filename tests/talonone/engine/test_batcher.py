@@ -13,6 +13,7 @@ from support.sender_fixture import EPOCH, way
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.schemas.reasons import Skip
+from beam_talonone.talonone.delivery.observer import NoObserver
 from beam_talonone.talonone.delivery.request_sender import InFlight, SendOptions
 from beam_talonone.talonone.engine.batcher import Intake
 from beam_talonone.talonone.engine.job import Job
@@ -134,7 +135,7 @@ class Api:
         return Reply(200, b"{}")
 
 
-class Run:
+class Run(NoObserver):
     def __init__(self):
         self.outcomes, self.recorded = {}, []
 
@@ -145,19 +146,13 @@ class Run:
 
         return Job(number, made, SendOptions(), lambda job: Known(session_sent=True), told, self, **more)
 
-    def started(self, number, part, generation, at):
-        self.recorded.append(("started", number, part))
+    def on_start(self, parts, generation, at, *, bulk=False):
+        self.recorded.append(("packed", parts) if bulk else ("started", *parts[0]))
 
-    def withdrawn(self, number, part):
-        pass
-
-    def packed(self, members, generation, at):
-        self.recorded.append(("packed", members))
-
-    def part_done(self, number, part, outcome):
-        self.recorded.append(("part", number, part))
-
-    def done(self, number, outcome):
+    def on_end(self, number, outcome, part=None):
+        if part is not None:
+            self.recorded.append(("part", number, part))
+            return
         assert number not in self.outcomes
         self.recorded.append(("done", number))
 

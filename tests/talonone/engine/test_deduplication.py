@@ -7,10 +7,11 @@ from support.fakeloop import START, run
 from support.sender_fixture import EPOCH, way
 
 from beam_talonone.schemas.decoding.parse import parse
+from beam_talonone.talonone.delivery.observer import NoObserver
 from beam_talonone.talonone.delivery.request_sender import InFlight, SendOptions
 from beam_talonone.talonone.engine.batcher import Intake
 from beam_talonone.talonone.engine.deduplication import DeduplicationCache, is_unsafe
-from beam_talonone.talonone.engine.job import Ended, Job, NoRecorder
+from beam_talonone.talonone.engine.job import Ended, Job
 from beam_talonone.talonone.http.send import Broken, NotSent, Reply
 from beam_talonone.talonone.protocols.known import Known
 from beam_talonone.talonone.requests.build import BuildOptions, build
@@ -62,27 +63,27 @@ def record(kind, **fields):
 )
 def test_what_would_act_again(work, unsafe):
     assert is_unsafe(work) is unsafe
-    assert isinstance(DeduplicationCache().recorder(work), NoRecorder)
+    assert isinstance(DeduplicationCache().observer(work), NoObserver)
     # nothing is kept of what may go again
-    assert (type(DeduplicationCache().recorder(work)) is NoRecorder) is not unsafe
+    assert (type(DeduplicationCache().observer(work)) is NoObserver) is not unsafe
 
 
 def test_what_left_is_remembered_until_it_ended_or_was_taken_back():
     once, work, other = DeduplicationCache(), referrals(2500), referral("other")
-    told = once.recorder(work)
+    told = once.observer(work)
     assert once.in_flight(work) == {}
-    told.started(1, 0, 0, 10.0)
-    told.started(1, 1, 0, 11.0)
-    told.started(1, 1, 1, 12.0)
-    once.recorder(other).started(2, 0, 0, 13.0)
+    told.on_start([(1, 0)], 0, 10.0)
+    told.on_start([(1, 1)], 0, 11.0)
+    told.on_start([(1, 1)], 1, 12.0)
+    once.observer(other).on_start([(2, 0)], 0, 13.0)
     assert once.in_flight(work) == {0: InFlight(0, 10.0), 1: InFlight(1, 12.0)}
-    told.withdrawn(1, 1)
-    told.withdrawn(1, 2)
+    told.on_retract(1, 1)
+    told.on_retract(1, 2)
     assert once.in_flight(work) == {0: InFlight(0, 10.0)}
     once.in_flight(work).clear()
     assert once.in_flight(work) == {0: InFlight(0, 10.0)}
     outcome = Outcome(End.APPLIED)
-    told.done(1, outcome)
+    told.on_end(1, outcome)
     assert once.in_flight(work) == {}
     assert once.before(work) == outcome
     assert once.in_flight(other) == {0: InFlight(0, 13.0)}
@@ -119,7 +120,7 @@ def bundle(once, api, *works, dies_after=None):
         def told(job, outcome):
             outcomes[number] = outcome
 
-        return Job(number, work, SendOptions(), look, told, once.recorder(work), once.in_flight(work))
+        return Job(number, work, SendOptions(), look, told, once.observer(work), once.in_flight(work))
 
     async def main():
         async with way(api) as w:
@@ -201,5 +202,5 @@ def test_what_the_api_has_taken_of_a_dead_letter_stays_known():
 
 def test_what_a_dry_run_left_out_is_not_taken_for_ended():
     once, work = DeduplicationCache(), referral()
-    once.recorder(work).done(1, Outcome(End.SKIPPED, "not_dry"))
+    once.observer(work).on_end(1, Outcome(End.SKIPPED, "not_dry"))
     assert once.before(work) is None

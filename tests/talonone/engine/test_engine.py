@@ -10,9 +10,10 @@ from aiohttp import web
 
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.schemas.operations import get_customer_session
+from beam_talonone.talonone.delivery.observer import NoObserver
 from beam_talonone.talonone.delivery.request_sender import InFlight, SendOptions
 from beam_talonone.talonone.engine.engine import Engine, EngineSettings, remember
-from beam_talonone.talonone.engine.job import Job, NoRecorder
+from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.errors import (
     ConfigurationError,
     Interrupted,
@@ -289,9 +290,9 @@ def test_closing_leaves_no_thread_and_nobody_waiting(server):
 
 
 def test_a_defect_stops_the_sending_at_once_and_is_told(server, caplog):
-    class Full(NoRecorder):
-        def started(self, number, part, generation, at):
-            if number == 5:
+    class Full(NoObserver):
+        def on_start(self, parts, generation, at, *, bulk=False):
+            if parts == [(5, 0)]:
                 raise OSError("no space left on device")
 
     with running(server, concurrency=1, rate=200.0) as (engine, told):
@@ -299,7 +300,7 @@ def test_a_defect_stops_the_sending_at_once_and_is_told(server, caplog):
         def hand_over_and_wait():  # on a slow machine the hand-over meets the failure already
             for number in range(200):
                 job = told.event(number)
-                job.recorder = Full()
+                job.observer = Full()
                 engine.submit(job)
             within(10, lambda: told.all_ended(200))
 

@@ -8,9 +8,10 @@ from support.scripted import OK, ScriptedApi
 from support.sender_fixture import way
 
 from beam_talonone.schemas.decoding.parse import parse
+from beam_talonone.talonone.delivery.observer import NoObserver
 from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.engine.batcher import Intake
-from beam_talonone.talonone.engine.job import Job, NoRecorder
+from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.http.send import Reply
 from beam_talonone.talonone.protocols.known import Known
 from beam_talonone.talonone.requests.build import BuildOptions, build
@@ -43,15 +44,12 @@ REFERRALS = call(
 )
 
 
-class Recorder(NoRecorder):
+class Noting(NoObserver):
     def __init__(self):
         self.said = []
 
-    def part_done(self, number, part, outcome):
-        self.said.append(("part", part, outcome.end))
-
-    def done(self, number, outcome):
-        self.said.append(("done", outcome.end))
+    def on_end(self, number, outcome, part=None):
+        self.said.append(("done", outcome.end) if part is None else ("part", part, outcome.end))
 
 
 def job(work, told, **more):
@@ -59,14 +57,14 @@ def job(work, told, **more):
 
 
 def test_a_record_ends_with_its_last_part_and_the_journal_knows_first():
-    told, recorder = [], Recorder()
-    made = job(REFERRALS, told, recorder=recorder)
+    told, observer = [], Noting()
+    made = job(REFERRALS, told, observer=observer)
     assert made.missing == [0, 1, 2]
     made.part_done(2, DONE)
     made.part_done(0, DEAD)
     assert (made.missing, told) == ([1], [])
     made.part_done(1, ALREADY)
-    assert recorder.said == [("part", 2, End.APPLIED), ("part", 0, End.DEAD), ("done", End.DEAD)]
+    assert observer.said == [("part", 2, End.APPLIED), ("part", 0, End.DEAD), ("done", End.DEAD)]
     ((outcome,), missing) = told, made.missing
     assert (outcome.end, outcome.parts_done, missing) == (End.DEAD, [1, 2], [])
 

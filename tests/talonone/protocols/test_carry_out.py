@@ -5,10 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.fakeapi import CUT_AFTER, CUT_BEFORE, FakeApi, no
 from support.fakeloop import START, run
-from support.sender_fixture import EPOCH, way
+from support.sender_fixture import EPOCH, Noting, way
 
 from beam_talonone.schemas.decoding.parse import parse
-from beam_talonone.talonone.delivery.request_sender import InFlight, RequestSender, SendOptions
+from beam_talonone.talonone.delivery.observer import NO_OBSERVER
+from beam_talonone.talonone.delivery.request_sender import InFlight, SendOptions
 from beam_talonone.talonone.http.send import Reply
 from beam_talonone.talonone.protocols.carry_out import carry_out
 from beam_talonone.talonone.protocols.known import Known
@@ -48,14 +49,13 @@ def erasure():
     )
 
 
-def carry(api, work, *, known=None, in_flight=None, started=None, **options):
+def carry(api, work, *, known=None, in_flight=None, observer=None, **options):
     async def main():
         async with way(api, give_up_after=None) as w:
             w.sender.gate.evidence.earlier = True
-            sender = RequestSender(
-                w.sender, w.ticket(), [work.identity], "0:x", SendOptions(**options),
-                lambda generation, at: None if started is None else started.append(generation), in_flight,
-            )  # fmt: skip
+            sender = w.request_sender(
+                SendOptions(**options), work.identity, in_flight=in_flight, observer=observer or NO_OBSERVER
+            )
             return await carry_out(sender, work, work.parts[0], known or Known())
 
     return run(main())
@@ -268,11 +268,11 @@ def test_an_edit_is_finished_whatever_breaks_and_whenever_the_run_dies(stores, f
             raise Death
         return reply
 
-    started = []
+    noting = Noting()
     try:
-        outcome = carry(mortal, edit, edit_closed="reopen", started=started)
+        outcome = carry(mortal, edit, edit_closed="reopen", observer=noting)
     except Death:
-        before = InFlight(started[-1], NOW) if started else None
+        before = InFlight(noting.starts[-1][0], NOW) if noting.starts else None
         outcome = carry(api, edit, edit_closed="reopen", in_flight=before)
     assert outcome.end in (End.APPLIED, End.ALREADY_APPLIED)
     assert api.sessions["o"]["state"] == "closed"

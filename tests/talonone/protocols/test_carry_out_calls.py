@@ -11,7 +11,7 @@ from support.sender_fixture import EPOCH, way
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.schemas.reasons import Reason
-from beam_talonone.talonone.delivery.request_sender import InFlight, RequestSender, SendOptions
+from beam_talonone.talonone.delivery.request_sender import InFlight, SendOptions
 from beam_talonone.talonone.http.send import Reply
 from beam_talonone.talonone.protocols.carry_out import carry_out
 from beam_talonone.talonone.protocols.known import Known
@@ -34,10 +34,8 @@ def carry(api, work, *, part=0, age=None, **options):
 
     async def main():
         async with way(api, give_up_after=None) as w:
-            sender = RequestSender(
-                w.sender, w.ticket(), [work.identity], f"{part}:x", SendOptions(**options),
-                lambda generation, at: None, None if age is None else InFlight(0, NOW - age),
-            )  # fmt: skip
+            in_flight = None if age is None else InFlight(0, NOW - age)
+            sender = w.request_sender(SendOptions(**options), work.identity, f"{part}:x", in_flight)
             return await carry_out(sender, work, work.parts[part], Known())
 
     return run(main())

@@ -12,7 +12,7 @@ from support.sender_fixture import way
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.operations.cards import get_loyalty_card_transactions
 from beam_talonone.schemas.operations.profiles import get_customer_inventory
-from beam_talonone.talonone.delivery.request_sender import RequestSender, SendOptions
+from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.errors import WrongAddress
 from beam_talonone.talonone.http.send import Broken, Reply
 from beam_talonone.talonone.protocols import lookups
@@ -70,7 +70,7 @@ def look_up(request, *script, kept=None, api=None, worked=False):
                 w.sender.circuit.works(START)
                 w.sender.gate.evidence.ever = True
             options = SendOptions(lines=kept)
-            sender = RequestSender(w.sender, w.ticket(), [b""], "0:x", options, lambda generation, at: None)
+            sender = w.request_sender(options, b"")
             return await carry_out(sender, work, part, Known())
 
     return run(main()), kept, api
@@ -286,7 +286,7 @@ def test_a_lookup_needs_a_place_for_its_line():
 
     async def main():
         async with way(Api(b"{}")) as w:
-            sender = RequestSender(w.sender, w.ticket(), [b""], "0:x", SendOptions(), lambda generation, at: None)
+            sender = w.request_sender(identity=b"")
             return await carry_out(sender, work, part, Known())
 
     with pytest.raises(RuntimeError, match="nowhere to put its line"):

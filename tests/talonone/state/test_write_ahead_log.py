@@ -59,11 +59,11 @@ def test_what_was_written_is_read_again(tmp_path):
     log = WriteAheadLog(path, PendingOverlay(Store()))
     for number, work in enumerate([EVENT, ORDER, ONE, OTHER]):
         let_go(log, number, work)
-    log.started(0, 0, 1, NOW + 1)
-    log.started(1, 0, 0, NOW + 1)
-    log.withdrawn(1, 0)
-    log.packed([(2, 0), (3, 0)], 2, NOW + 2)
-    log.part_done(2, 1, DONE)
+    log.on_start([(0, 0)], 1, NOW + 1)
+    log.on_start([(1, 0)], 0, NOW + 1)
+    log.on_retract(1, 0)
+    log.on_start([(2, 0), (3, 0)], 2, NOW + 2, bulk=True)
+    log.on_end(2, DONE, 1)
     again, store = reopened(path)
     assert again.open[name(EVENT)].in_flight == {0: InFlight(1, NOW + 1)}
     assert name(ORDER) not in again.open, "the API did not act on it"
@@ -79,14 +79,14 @@ def test_a_further_try_has_the_time_of_the_first(tmp_path):
     log = WriteAheadLog(path, PendingOverlay(Store()))
     let_go(log, 0, EVENT)
     let_go(log, 1, ONE)
-    log.started(0, 0, 0, NOW)
-    log.packed([(1, 0)], 0, NOW)
+    log.on_start([(0, 0)], 0, NOW)
+    log.on_start([(1, 0)], 0, NOW, bulk=True)
     for later in (NOW + 100, NOW + 200):
         log = WriteAheadLog(path, PendingOverlay(Store()))
         let_go(log, 0, EVENT)
         let_go(log, 1, ONE)
-        log.started(0, 0, 0, later)
-        log.packed([(1, 0)], 0, later)
+        log.on_start([(0, 0)], 0, later)
+        log.on_start([(1, 0)], 0, later, bulk=True)
     again, _ = reopened(path)
     assert again.open[name(EVENT)].in_flight == {0: InFlight(0, NOW)}
     assert again.bulks == {((name(ONE), 0),): InFlight(0, NOW)}
@@ -97,7 +97,7 @@ def test_what_ended_is_known_and_what_is_a_dead_letter_may_come_again(tmp_path):
     log = WriteAheadLog(path, PendingOverlay(Store()))
     for number, work in enumerate([EVENT, ORDER]):
         let_go(log, number, work)
-        log.started(number, 0, 0, NOW)
+        log.on_start([(number, 0)], 0, NOW)
         log.told(number, DONE, NOW)
     log.ended(EVENT, DONE, NOW)
     log.forget(ORDER, DEAD)
@@ -129,7 +129,7 @@ def test_the_letter_of_another_record_of_its_id_forgets_nothing_of_what_is_in_fl
     reused = record("events", event_id="e", type="other")
     assert reused.identity == EVENT.identity
     let_go(log, 0, EVENT)
-    log.started(0, 0, 0, NOW)
+    log.on_start([(0, 0)], 0, NOW)
     log.forget(reused, REUSED)
     again, _ = reopened(path)
     assert again.open[name(EVENT)].in_flight == {0: InFlight(0, NOW)}
@@ -140,7 +140,7 @@ def test_what_may_have_acted_stays_known_though_it_is_a_dead_letter(tmp_path, pa
     path = tmp_path / "log.jsonl"
     log = WriteAheadLog(path, PendingOverlay(Store()))
     let_go(log, 0, EVENT)
-    log.started(0, 0, 0, NOW)
+    log.on_start([(0, 0)], 0, NOW)
     log.told(0, UNKNOWN, NOW)
     outcome = UNKNOWN if parts_done is None else Outcome(End.DEAD, "refused", parts_done=parts_done)
     log.forget(EVENT, outcome)
@@ -153,7 +153,7 @@ def test_of_another_record_with_its_id_nothing_is_taken_over(tmp_path):
     log = WriteAheadLog(path, PendingOverlay(Store()))
     reused = record("events", event_id="e", type="other")
     let_go(log, 0, EVENT)
-    log.started(0, 0, 0, NOW)
+    log.on_start([(0, 0)], 0, NOW)
     assert [log.is_of_another(work) for work in (reused, EVENT, ORDER)] == [True, False, False]
     again, _ = reopened(path)
     assert [again.is_of_another(work) for work in (reused, EVENT)] == [True, False]
@@ -168,7 +168,7 @@ def test_a_disk_that_is_full_when_it_is_shortened_leaves_it_as_it_was(tmp_path, 
     monkeypatch.setattr(write_ahead_log, "LARGE", 1)
     log = WriteAheadLog(path, PendingOverlay(Store()))
     let_go(log, 0, EVENT)
-    log.started(0, 0, 0, NOW)
+    log.on_start([(0, 0)], 0, NOW)
     before = path.read_bytes()
 
     def full(file):
@@ -179,7 +179,7 @@ def test_a_disk_that_is_full_when_it_is_shortened_leaves_it_as_it_was(tmp_path, 
         log.cut_if_large()
     monkeypatch.undo()
     assert path.read_bytes() == before
-    log.withdrawn(0, 0)
+    log.on_retract(0, 0)
     assert path.read_bytes() != before, "it goes on where it was"
     assert name(EVENT) not in reopened(path)[0].open
 
@@ -190,11 +190,11 @@ def test_a_bulk_of_which_something_ended_is_none(tmp_path):
         log = WriteAheadLog(path, PendingOverlay(Store()))
         let_go(log, 0, ONE)
         let_go(log, 1, OTHER)
-        log.packed([(0, 0), (1, 0)], 0, NOW)
+        log.on_start([(0, 0), (1, 0)], 0, NOW, bulk=True)
         if end == "part_done":
-            log.part_done(0, 0, DONE)
+            log.on_end(0, DONE, 0)
         elif end == "packed":
-            log.packed([(1, 0)], 0, NOW)
+            log.on_start([(1, 0)], 0, NOW, bulk=True)
         else:
             log.told(0, DONE, NOW)
             getattr(log, end)(ONE, *([DONE, NOW] if end == "ended" else [DEAD]))
@@ -207,9 +207,9 @@ def test_what_is_older_than_any_message_is_forgotten(tmp_path):
     path = tmp_path / "log.jsonl"
     log = WriteAheadLog(path, PendingOverlay(Store()))
     let_go(log, 0, EVENT)
-    log.started(0, 0, 0, NOW - 9 * 86_400)
+    log.on_start([(0, 0)], 0, NOW - 9 * 86_400)
     let_go(log, 1, ORDER)
-    log.started(1, 0, 0, NOW - 7 * 86_400)
+    log.on_start([(1, 0)], 0, NOW - 7 * 86_400)
     again, _ = reopened(path)
     assert list(again.open) == [name(ORDER)]
 
@@ -228,9 +228,9 @@ def test_a_line_that_the_disk_had_no_room_for_harms_no_other(tmp_path, monkeypat
 
     monkeypatch.setattr(append_file.os, "pwrite", lambda *given: half(*given) if full[0] else write(*given))
     with pytest.raises(OSError, match="no space"):
-        log.started(0, 0, 0, NOW)
+        log.on_start([(0, 0)], 0, NOW)
     full[0] = False
-    log.started(1, 0, 0, NOW)
+    log.on_start([(1, 0)], 0, NOW)
     again, _ = reopened(path)
     assert again.open[name(ORDER)].in_flight == {0: InFlight(0, NOW)}
 
@@ -275,12 +275,12 @@ class Model:
         known[part] = InFlight(0, known[part].first_sent if part in known else at)
 
     def started(self, place, work, part, at):
-        self.log.started(self.leaving[place], part, 0, at)
+        self.log.on_start([(self.leaving[place], part)], 0, at)
         self.note(work, part, at)
 
     def withdrawn(self, place, work, part, at):
         if not any((name(work), part) in members for members, _ in self.bulks):
-            self.log.withdrawn(self.leaving[place], part)
+            self.log.on_retract(self.leaving[place], part)
             self.in_flight.get(name(work), {}).pop(part, None)
 
     def packed(self, place, work, part, at):
@@ -289,7 +289,7 @@ class Model:
         if not travel:
             return
         members = tuple((name(WORKS[one]), 0) for one in travel)
-        self.log.packed([(self.leaving[one], 0) for one in travel], 0, at)
+        self.log.on_start([(self.leaving[one], 0) for one in travel], 0, at, bulk=True)
         for one in travel:
             self.note(WORKS[one], 0, at)
         first = next((before.first_sent for known, before in self.bulks if known == members), at)
@@ -297,7 +297,7 @@ class Model:
         self.bulks.append((members, InFlight(0, first)))
 
     def part_done(self, place, work, part, at):
-        self.log.part_done(self.leaving[place], part, DONE)
+        self.log.on_end(self.leaving[place], DONE, part)
         self.parts.setdefault(name(work), {})[part] = DONE
         self.bulks = [(members, before) for members, before in self.bulks if (name(work), part) not in members]
 

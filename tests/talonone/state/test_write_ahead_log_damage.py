@@ -30,7 +30,7 @@ def opened(path):
 def leaves(log, number, outcome=None, at=NOW):
     work = event(number)
     log.sent(number, work)
-    log.started(number, 0, 0, at)
+    log.on_start([(number, 0)], 0, at)
     if outcome is not None:
         log.told(number, outcome, at)
         log.ended(work, outcome, at) if outcome is APPLIED else log.forget(work, outcome)
