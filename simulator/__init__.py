@@ -1,1 +1,1 @@
-"""A local Talon.One: what the vendor's document says the Integration API does, with faults to order and a ledger."""
+"""A local Talon.One: the Integration API as the vendor's document describes it, with faults on order and a ledger."""

@@ -1,1 +1,1 @@
-"""What the API accepts: checks of request bodies and query parameters, written apart from the sender's models."""
+"""Checks of request bodies and query parameters, written independently of the sender's models."""

@@ -1,7 +1,7 @@
-"""Checks of JSON values, put together from small ones: each takes a value and gives the problems it has.
+"""Checks of JSON values, composed of small ones. Each takes a value and returns the problems in it.
 
-A check of a good value gives the empty tuple and builds no pointer, because good values are nearly all. Pointers
-grow from the inside out, only where something is wrong.
+The check of a valid value returns the empty tuple and builds no pointer, because nearly all values are valid.
+Pointers are built from the inside out, and only for problems.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -15,15 +15,16 @@ Problems = tuple[Problem, ...]
 Check = Callable[[Any], Problems]
 GOOD: Problems = ()
 
-MAX_EXPONENT = 308  # the API counts in binary doubles; beyond that a number cannot be told
+MAX_EXPONENT = 308  # the API stores binary doubles, which end there
 
 
 def wrong(title: str, details: str) -> Problems:
+    """One problem with the value itself. `under` adds the steps of its pointer."""
     return (Problem("", title, details),)
 
 
 def under(name: str | int, problems: Iterable[Problem]) -> Problems:
-    """The same problems, one level further in."""
+    """The same problems, one level further in: under the field or index `name`."""
     step = "/" + str(name).replace("~", "~0").replace("/", "~1")
     return tuple(problem._replace(pointer=step + problem.pointer) for problem in problems)
 
@@ -48,10 +49,11 @@ def text(*, least: int = 0, most: int | None = None) -> Check:
 
 
 def one_of(*words: str) -> Check:
-    known = frozenset(words)
+    """One of the words of an enum."""
+    allowed = frozenset(words)
 
     def check(value: Any) -> Problems:
-        if type(value) is str and value in known:
+        if type(value) is str and value in allowed:
             return GOOD
         return wrong("Invalid value", f"must be one of {', '.join(words)}")
 
@@ -59,6 +61,8 @@ def one_of(*words: str) -> Check:
 
 
 def integer(*, least: int | None = None, most: int | None = None) -> Check:
+    """An integer from `least` to `most`, both inclusive. A decimal such as 3.0 is none."""
+
     def check(value: Any) -> Problems:
         if type(value) is not int:
             return _type("an integer")
@@ -72,6 +76,7 @@ def integer(*, least: int | None = None, most: int | None = None) -> Check:
 
 
 def boolean(value: Any) -> Problems:
+    """True or false; no text or number counts as one."""
     return GOOD if type(value) is bool else _type("true or false")
 
 
@@ -87,6 +92,7 @@ def time(value: Any) -> Problems:
 
 
 def number(value: Any) -> Problems:
+    """A number that fits a binary double, as the API stores numbers."""
     if type(value) is Decimal:
         return (
             GOOD
@@ -103,6 +109,7 @@ def number(value: Any) -> Problems:
 
 
 def any_object(value: Any) -> Problems:
+    """An object with any fields."""
     return GOOD if type(value) is dict else _type("an object")
 
 
@@ -116,12 +123,12 @@ def array(entry: Check, *, most: int | None = None, least: int = 0) -> Check:
             return wrong("Too many", f"must not have more than {most} entries")
         if len(value) < least:
             return wrong("Too few", f"must have at least {least} entries")
-        found = GOOD
-        for index, one in enumerate(value):
-            problems = entry(one)
+        all_problems = GOOD
+        for index, item in enumerate(value):
+            problems = entry(item)
             if problems:
-                found += under(index, problems)
-        return found
+                all_problems += under(index, problems)
+        return all_problems
 
     return check
 
@@ -132,45 +139,45 @@ def mapping(entry: Check) -> Check:
     def check(value: Any) -> Problems:
         if type(value) is not dict:
             return _type("an object")
-        found = GOOD
-        for name, one in value.items():
-            problems = entry(one)
+        all_problems = GOOD
+        for name, item in value.items():
+            problems = entry(item)
             if problems:
-                found += under(name, problems)
-        return found
+                all_problems += under(name, problems)
+        return all_problems
 
     return check
 
 
-def fields(known: Mapping[str, Check], required: Collection[str] = (), *, closed: bool = False) -> Check:
-    """An object whose fields pass their checks and has all that are `required`.
+def fields(checks: Mapping[str, Check], required: Collection[str] = (), *, closed: bool = False) -> Check:
+    """An object whose fields pass their checks, and that has all `required` ones.
 
-    Fields not known are ignored, unless it is `closed` to them.
+    Unknown fields are ignored, unless the object is `closed`.
     """
-    check_of = known.get
+    check_of = checks.get
 
     def check(value: Any) -> Problems:
         if type(value) is not dict:
             return _type("an object")
-        found = GOOD
-        for name, one in value.items():
+        all_problems = GOOD
+        for name, item in value.items():
             inner = check_of(name)
             if inner is not None:
-                problems = inner(one)
+                problems = inner(item)
                 if problems:
-                    found += under(name, problems)
+                    all_problems += under(name, problems)
             elif closed:
-                found += under(name, wrong("Unknown", "is not a field of this request"))
+                all_problems += under(name, wrong("Unknown", "is not a field of this request"))
         for name in required:
             if name not in value:
-                found += under(name, wrong("Missing", "is required"))
-        return found
+                all_problems += under(name, wrong("Missing", "is required"))
+        return all_problems
 
     return check
 
 
 def both(first: Check, then: Check) -> Check:
-    """`then` is asked only about what passed `first`."""
+    """A value that passes both checks. `then` runs only if the value passes `first`."""
 
     def check(value: Any) -> Problems:
         return first(value) or then(value)
@@ -179,7 +186,7 @@ def both(first: Check, then: Check) -> Check:
 
 
 def attributes(unknown: Collection[str], known: Collection[str] | None) -> Check:
-    """An object of attributes the account has: none of `unknown`, and only `known` ones where that is given."""
+    """An object of attributes: none of `unknown`, and only those in `known` unless that is None."""
     if not unknown and known is None:
         return any_object
     denied, allowed = frozenset(unknown), None if known is None else frozenset(known)
@@ -187,10 +194,10 @@ def attributes(unknown: Collection[str], known: Collection[str] | None) -> Check
     def check(value: Any) -> Problems:
         if type(value) is not dict:
             return _type("an object")
-        found = GOOD
+        all_problems = GOOD
         for name in value:
             if name in denied or (allowed is not None and name not in allowed):
-                found += under(name, wrong("Unknown", f"attribute {name!r} is not defined in this account"))
-        return found
+                all_problems += under(name, wrong("Unknown", f"attribute {name!r} is not defined in this account"))
+        return all_problems
 
     return check

@@ -1,4 +1,7 @@
-"""Query parameters: how their text is understood, and the pages that two of them ask for."""
+"""Query parameters: parsers of their text, and the pages that `pageSize` and `skip` select.
+
+A parser takes the decoded text of a parameter, and raises ValueError with a message for the answer.
+"""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -17,8 +20,9 @@ class Several(NamedTuple):
     parse: Parse
     separator: str | None = None
 
-    def all(self, given: str | list[str]) -> list[Any]:
-        texts = given if isinstance(given, list) else [given]
+    def all(self, value: str | list[str]) -> list[Any]:
+        """Parse all values of the parameter. Raises ValueError."""
+        texts = value if isinstance(value, list) else [value]
         if self.separator is not None:
             texts = texts[-1].split(self.separator)
         return [self.parse(text) for text in texts]
@@ -28,18 +32,21 @@ Query = Mapping[str, "Parse | Several"]
 
 
 def boolean(text: str) -> bool:
+    """`true` or `false`."""
     if text not in ("true", "false"):
         raise ValueError("must be true or false")
     return text == "true"
 
 
 def yes(text: str) -> bool:
+    """`yes` or `no`, as the parameter `silent` takes them."""
     if text not in ("yes", "no"):
         raise ValueError("must be yes or no")
     return text == "yes"
 
 
 def instant(text: str) -> datetime:
+    """An RFC 3339 timestamp with an offset."""
     moment = datetime.fromisoformat(text) if "T" in text.upper() else None
     if moment is None or moment.tzinfo is None:
         raise ValueError("must be an RFC 3339 timestamp")
@@ -47,13 +54,15 @@ def instant(text: str) -> datetime:
 
 
 def instant_or_day(text: str) -> datetime:
-    """A timestamp, or a day alone, which counts as its midnight in UTC."""
+    """A timestamp, or a date, which means its midnight in UTC."""
     if len(text) == 10:
         return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
     return instant(text)
 
 
 def whole(least: int, most: int | None = None) -> Parse:
+    """A parser of integers from `least` to `most`, both inclusive."""
+
     def parse(text: str) -> int:
         if not text.removeprefix("-").isdecimal() or not text.isascii():
             raise ValueError("must be an integer")
@@ -65,10 +74,12 @@ def whole(least: int, most: int | None = None) -> Parse:
     return parse
 
 
-def word(*known: str) -> Parse:
+def word(*words: str) -> Parse:
+    """A parser of the words of an enum."""
+
     def parse(text: str) -> str:
-        if text not in known:
-            raise ValueError(f"must be one of {', '.join(known)}")
+        if text not in words:
+            raise ValueError(f"must be one of {', '.join(words)}")
         return text
 
     return parse
@@ -86,27 +97,28 @@ JOINED = Several(str, ",")
 PAGE: Query = {"pageSize": whole(1, MAX_PAGE), "skip": whole(0)}
 
 
-def joined(*known: str) -> Several:
-    """Words of `known` in one text, separated by commas."""
-    return Several(word(*known), ",")
+def joined(*words: str) -> Several:
+    """A parser of several of these words in one text, separated by commas."""
+    return Several(word(*words), ",")
 
 
-def parsed(known: Query, raw: bytes) -> dict[str, Any]:
-    """The parameters of a raw query that are `known`, parsed; others are ignored, of a single one the last counts.
+def parsed(parsers: Query, raw: bytes) -> dict[str, Any]:
+    """Parse the parameters of a raw query that have a parser. Others are ignored; the last value of a repeated one
+    counts.
 
-    Raises Refusal 400 with all that is wrong.
+    Raises Refusal 400 with all problems.
     """
     values: dict[str, Any] = {}
     problems = []
-    for name, given in query_values(raw).items():
-        parse = known.get(name)
+    for name, value in query_values(raw).items():
+        parse = parsers.get(name)
         if parse is None:
             continue
         try:
             if isinstance(parse, Several):
-                values[name] = parse.all(given)
+                values[name] = parse.all(value)
             else:
-                values[name] = parse(given[-1] if isinstance(given, list) else given)
+                values[name] = parse(value[-1] if isinstance(value, list) else value)
         except ValueError as error:
             problems.append(Problem("", "Invalid value", str(error), name))
     if problems:
@@ -115,19 +127,20 @@ def parsed(known: Query, raw: bytes) -> dict[str, Any]:
 
 
 class Page(NamedTuple):
-    """How many rows to leave out, and how many to give then."""
+    """A page: how many rows to leave out, and how many to return."""
 
     skip: int
     size: int
 
     def of(self, rows: list[Any]) -> list[Any]:
+        """The rows of this page."""
         return rows[self.skip : self.skip + self.size]
 
     def leaves(self, total: int) -> bool:
-        """Whether there are rows behind this page."""
+        """Whether there are more rows after this page."""
         return self.skip + self.size < total
 
 
 def page(query: Mapping[str, Any], default: int) -> Page:
-    """The page that a parsed query asks for; `default` is how many rows it has if the query does not say."""
+    """The page that a parsed query selects, of `default` rows unless the query has a `pageSize`."""
     return Page(query.get("skip", 0), query.get("pageSize", default))

@@ -1,4 +1,8 @@
-"""The request bodies of the API, as the vendor's document describes them. Written apart from the sender's models."""
+"""The request bodies of the API, written from the vendor's document and not from the sender's models.
+
+Each function returns the check of one body. It takes the settings, because they decide which attributes the account
+defines.
+"""
 
 from typing import Any
 
@@ -51,6 +55,7 @@ _cards = array(text(), most=1)
 
 
 def known_attributes(settings: SimulatorSettings, entity: Entity) -> Check:
+    """The check of attributes of an entity, against those that the settings define."""
     return attributes(settings.unknown_attributes, settings.known_attributes.get(entity))
 
 
@@ -61,6 +66,7 @@ def _cart_quantity(items: list[dict[str, Any]]) -> Problems:
 
 
 def session_update(settings: SimulatorSettings) -> Check:
+    """Body of update_customer_session_v2."""
     item = fields(
         {
             "sku": text(least=1),
@@ -102,6 +108,8 @@ def session_update(settings: SimulatorSettings) -> Check:
 
 
 def cart_return(_: SimulatorSettings) -> Check:
+    """Body of return_cart_items. Each item needs `sku` or `position`."""
+
     def names_an_item(entry: dict[str, Any]) -> Problems:
         return GOOD if "sku" in entry or "position" in entry else wrong("Missing", "needs `sku` or `position`")
 
@@ -113,6 +121,7 @@ def cart_return(_: SimulatorSettings) -> Check:
 
 
 def profile_update(settings: SimulatorSettings) -> Check:
+    """Body of update_customer_profile_v2."""
     changes = fields({"adds": array(integer()), "deletes": array(integer())}, required=("adds", "deletes"))
     return fields(
         {
@@ -125,6 +134,7 @@ def profile_update(settings: SimulatorSettings) -> Check:
 
 
 def profiles_update(settings: SimulatorSettings) -> Check:
+    """Body of update_customer_profiles_v2: at most 1000 profiles."""
     profile = fields(
         {"integrationId": text(least=1, most=MAX_ID), "attributes": known_attributes(settings, "profile")},
         required=("integrationId",),
@@ -133,6 +143,7 @@ def profiles_update(settings: SimulatorSettings) -> Check:
 
 
 def audience_actions(_: SimulatorSettings) -> Check:
+    """Body of update_customer_profile_audiences: at most 1000 actions."""
     action = fields(
         {
             "action": one_of("add", "delete"),
@@ -145,6 +156,7 @@ def audience_actions(_: SimulatorSettings) -> Check:
 
 
 def audience_attributes(settings: SimulatorSettings) -> Check:
+    """Body of update_audience_customers_attributes: the attributes, without a field around them."""
     return known_attributes(settings, "profile")
 
 
@@ -156,6 +168,7 @@ _applications = both(array(integer()), _none_twice)
 
 
 def new_audience(_: SimulatorSettings) -> Check:
+    """Body of create_audience_v2."""
     return fields(
         {
             "name": text(least=1),
@@ -172,10 +185,12 @@ def new_audience(_: SimulatorSettings) -> Check:
 
 
 def audience_update(_: SimulatorSettings) -> Check:
+    """Body of update_audience_v2."""
     return fields({"name": text(least=1), "subscribedApplicationsIds": _applications}, required=("name",))
 
 
 def coupon_reservations(_: SimulatorSettings) -> Check:
+    """Body of create_coupon_reservation and delete_coupon_reservation: at most 1000 customers."""
     return fields({"integrationIDs": array(text(least=1, most=MAX_ID), most=MAX_BULK)}, required=("integrationIDs",))
 
 
@@ -190,6 +205,7 @@ def _referral_limits(settings: SimulatorSettings) -> dict[str, Check]:
 
 
 def new_referral(settings: SimulatorSettings) -> Check:
+    """Body of create_referral."""
     customers: dict[str, Check] = {
         "advocateProfileIntegrationId": text(least=1, most=MAX_ID),
         "friendProfileIntegrationId": text(),
@@ -198,12 +214,13 @@ def new_referral(settings: SimulatorSettings) -> Check:
 
 
 def new_referrals(settings: SimulatorSettings) -> Check:
+    """Body of create_referrals_for_multiple_advocates: at most 1000 advocates."""
     own: dict[str, Check] = {
         "advocateProfileIntegrationIds": array(text(least=1, most=MAX_ID), least=1, most=MAX_BULK),
         "validCharacters": array(text(least=1, most=1)),
         "referralPattern": text(least=3, most=MAX_CODE),
     }
-    # the API wants a usage limit although its schema does not say so
+    # the API requires a usage limit, although its schema does not
     needed = ("campaignId", "advocateProfileIntegrationIds", "usageLimit")
     return fields(_referral_limits(settings) | own, required=needed)
 
@@ -224,11 +241,13 @@ def _any_event(settings: SimulatorSettings) -> dict[str, Check]:
 
 
 def event(settings: SimulatorSettings) -> Check:
+    """Body of track_event_v2. The names of built-in events are refused as `type`."""
     own: dict[str, Check] = {"responseContent": array(one_of(*PROFILE_CONTENT))}
     return fields(_any_event(settings) | own, required=("profileId", "type"))
 
 
 def advanced_event(settings: SimulatorSettings) -> Check:
+    """Body of track_event_v3, with the event's own id as `integrationId`."""
     own: dict[str, Check] = {
         "integrationId": text(least=1, most=MAX_ID),
         "connectedSessionId": text(least=1),

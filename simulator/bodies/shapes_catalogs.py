@@ -71,10 +71,11 @@ def _payloads(settings: SimulatorSettings) -> dict[str, Check]:
 
 
 def catalog_sync(settings: SimulatorSettings) -> Check:
+    """Body of sync_catalog: 1 to 1000 actions of one type, no SKU twice."""
     payloads = _payloads(settings)
 
     def payload(action: dict[str, Any]) -> Problems:
-        return under("payload", found) if (found := payloads[action["type"]](action["payload"])) else GOOD
+        return under("payload", problems) if (problems := payloads[action["type"]](action["payload"])) else GOOD
 
     action = both(fields({"type": one_of(*payloads)}, required=("type", "payload")), payload)
     return fields(
@@ -84,15 +85,19 @@ def catalog_sync(settings: SimulatorSettings) -> Check:
 
 
 def _one_type_no_sku_twice(actions: list[dict[str, Any]]) -> Problems:
-    found, seen = GOOD, set()
+    problems, seen = GOOD, set()
     for index, action in enumerate(actions):
         if action["type"] != actions[0]["type"]:
-            found += under(index, under("type", wrong("Invalid value", "differs from the type of the first action")))
+            problems += under(
+                index, under("type", wrong("Invalid value", "differs from the type of the first action"))
+            )
         sku = action["payload"].get("sku")
         if sku is not None and sku in seen:
-            found += under(index, under("payload", under("sku", wrong("Duplicate", "stands twice in this request"))))
+            problems += under(
+                index, under("payload", under("sku", wrong("Duplicate", "stands twice in this request")))
+            )
         seen.add(sku)
-    return found
+    return problems
 
 
 def _whole_days(value: str) -> Problems:
@@ -101,6 +106,8 @@ def _whole_days(value: str) -> Problems:
 
 
 def prior_price_question(_: SimulatorSettings) -> Check:
+    """Body of best_prior_price. `timeframe` is a number of days, as text."""
+
     def target(value: dict[str, Any]) -> Problems:
         if (value["targetType"] == "AUDIENCE") == ("audienceID" in value):
             return GOOD

@@ -34,6 +34,7 @@ def _card_identifier(value: str) -> Problems:
 
 
 def new_card(_: SimulatorSettings) -> Check:
+    """Body of generate_loyalty_card."""
     return fields(
         {
             "status": one_of("active", "inactive"),
@@ -44,10 +45,12 @@ def new_card(_: SimulatorSettings) -> Check:
 
 
 def card_registration(_: SimulatorSettings) -> Check:
+    """Body of link_loyalty_card_to_profile and unlink_loyalty_card_from_profile."""
     return fields({"integrationId": _customer}, required=("integrationId",))
 
 
 def transactions_to_delete(_: SimulatorSettings) -> Check:
+    """Body of delete_loyalty_transactions_from_ledgers. The id of the main ledger is the empty text."""
     ledgers = array(text())
 
     def names_ledgers(body: dict[str, Any]) -> Problems:
@@ -83,6 +86,7 @@ def _either(body: dict[str, Any]) -> Problems:
 
 
 def points_to_activate(_: SimulatorSettings) -> Check:
+    """Body of activate_loyalty_points: up to 50 transactions or one session."""
     shape = fields(
         {
             "transactionUUIDs": both(array(both(text(), _uuid), least=1, most=MAX_ACTIVATED), _none_twice),

@@ -1,4 +1,4 @@
-"""What goes back to the caller: answers, refusals and the error bodies of the API."""
+"""Answers, refusals, and the error bodies of the API."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -11,9 +11,9 @@ decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong with a request.
+    """One problem with a request.
 
-    `pointer` is a JSON pointer into the body; or, where `parameter` is set, the fault lies in that query parameter.
+    `pointer` is a JSON pointer into the body. If `parameter` is set, the problem is in that query or path parameter.
     """
 
     pointer: str
@@ -23,13 +23,15 @@ class Problem(NamedTuple):
 
 
 class Answer(NamedTuple):
+    """An HTTP response: its status, its body in bytes (JSON, or empty), and headers besides the usual ones."""
+
     status: int
     body: bytes = b""
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class Refusal(Exception):
-    """The request is refused with `status`. `problems` say where; there may be none."""
+    """The request is refused with `status`, and `message` and `problems` in the body."""
 
     def __init__(self, status: int, message: str, problems: Sequence[Problem] = ()) -> None:
         super().__init__(message)
@@ -39,7 +41,11 @@ class Refusal(Exception):
 
 
 def error_answer(refusal: Refusal, *, report: str, with_status: bool) -> Answer:
-    """`refusal` as the API words it. `report` is the setting `errors`; some operations repeat the status."""
+    """The answer for `refusal`, in the API's form of an error.
+
+    `report` is the setting `errors` of the simulator. With `with_status`, the body repeats the status, as it does for
+    some operations.
+    """
     body: dict[str, Any] = {"message": refusal.message}
     if refusal.problems:
         shown = refusal.problems if report == "all" else refusal.problems[:1]

@@ -1,4 +1,4 @@
-"""What a handler is given and what it gives back."""
+"""The interface of a handler: the call that it takes, and its result."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,9 @@ MAX_NUMBER: Final = (1 << 63) - 1
 
 
 class Call:
-    """A request that passed the checks: `body` is its JSON, `raw` the same as received, `now` seconds since 1970."""
+    """A request that passed the checks. `body` is its decoded JSON, `raw` the same in bytes as received, and `now` is
+    in seconds since 1970.
+    """
 
     __slots__ = ("_place", "body", "dry", "now", "path", "query", "raw")
 
@@ -31,26 +33,27 @@ class Call:
         self._place: int | None = None
 
     def place(self, spool: Spool) -> int:
-        """Where the raw body lies in `spool`; it is put there once."""
+        """The place of the raw body in `spool`. The first call puts it there."""
         if self._place is None:
             self._place = spool.put(self.raw)
         return self._place
 
     def number(self, name: str) -> int:
-        """The path parameter `name` as an integer; raises Refusal 400 where it is none."""
+        """The path parameter `name` as an integer. Raises Refusal 400 if it is none."""
         text = self.path[name]
         if not (text.isascii() and text.isdecimal() and int(text) <= MAX_NUMBER):
             raise Refusal(400, "invalid path", [Problem("", "Invalid value", "must be an integer", name)])
         return int(text)
 
     def wants(self) -> list[str]:
+        """The parts that the body adds to the answer by `responseContent`."""
         content: list[str] = self.body.get("responseContent", []) if self.body else []
         return content
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A handler's success: what to answer, and whom it concerned."""
+    """The success of a handler: its answer, and the session and profiles that it read or changed."""
 
     answer: Answer
     session: str | None = None
@@ -63,12 +66,14 @@ def _nothing(_: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class Handler:
-    """How the simulator does one operation.
+    """How the simulator carries out one operation.
 
-    `shape` makes the check of its body, None where it has none. `query` parses its query parameters, each raising
-    ValueError; a Several takes more than one value. `is_dry` tells from the parsed query whether the call changes
-    nothing. `lanes` names what the call must have for itself. `status_in_errors` says whether a 400 repeats its
-    status in the body.
+    * `act`: the handler. It raises Refusal.
+    * `shape`: creates the check of the body; None for an operation without a body.
+    * `query`: the parsers of the query parameters.
+    * `is_dry`: whether a call with this parsed query changes nothing.
+    * `lanes`: the names of what the call must have for itself, such as its profile.
+    * `status_in_errors`: whether the body of a 400 repeats the status.
     """
 
     act: Callable[[World, Call], Done]

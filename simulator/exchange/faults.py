@@ -1,20 +1,22 @@
-"""Faults to order: `NAME:param=value,param=value`.
+"""Faults of the simulator, ordered by text: `NAME:param=value,param=value`.
 
-Every fault takes `share` (0 to 1, default 1: of the requests it could meet, how many it does), `from` and `to`
-(seconds since the faults were set: at the start, or by POST /_simulator/faults) and `from-request` and `to-request`
-(numbers of requests since then, the first is 1; `to-request` is included, `to` is not). With `operation=NAME` it
-meets only requests of that operation, with `target=TEXT` only those whose path and query, as they came, contain the
-text: `5xx:operation=get_loyalty_balances`, `cut-before:target=skip=100`.
+Every fault takes these parameters:
 
-    latency:ms=50,jitter=20     takes that much longer
-    5xx:status=503              answered 500, 502 or 503 (any of them unless `status` says which) without acting
-    cut-before                  connection closed without acting and without an answer
-    cut-after                   acts, then the connection is closed without an answer
-    outage:kind=503             cut-before for all; with kind=503 answered 503 instead
-    revoke:after=100            the key is refused with 401 after so many requests
-    unauthorized                401
-    storm                       429
-    poison:text=WORD            500, always, for a request whose body contains the text
+* `share`: the share of the requests that it affects, 0 to 1 (default 1).
+* `from`, `to`: seconds since the faults were set, at the start or by POST /_simulator/faults. `to` is excluded.
+* `from-request`, `to-request`: numbers of requests since then, from 1. `to-request` is included.
+* `operation=NAME`: affects only requests of that operation, as in `5xx:operation=get_loyalty_balances`.
+* `target=TEXT`: affects only requests whose raw path and query contain the text, as in `cut-before:target=skip=100`.
+
+    latency:ms=50,jitter=20     takes 50 ms longer, and up to 20 ms more
+    5xx:status=503              answers 500, 502 or 503 (one at random without `status`) without acting
+    cut-before                  closes the connection without acting and without an answer
+    cut-after                   acts, then closes the connection without an answer
+    outage:kind=503             as cut-before; with kind=503, answers 503 instead
+    revoke:after=100            answers 401 after 100 requests
+    unauthorized                answers 401
+    storm                       answers 429
+    poison:text=WORD            answers 500 to each request whose body contains the text
 """
 
 import random
@@ -27,10 +29,11 @@ from beam_talonone.schemas.operations import OPERATIONS
 CUT_BEFORE: Final = -1
 
 
-class Fate(NamedTuple):
-    """What the faults make of one request: extra delay in seconds, then an early end or a cut after acting.
+class Effect(NamedTuple):
+    """The effect of the faults on one request: extra delay in seconds, then an early end or a cut after acting.
 
-    `status` is the answer given instead of acting, CUT_BEFORE for none at all; None lets the request act.
+    `status` is the answer instead of acting, or CUT_BEFORE for no answer; None lets the request act. `names` are the
+    faults, joined by `+`.
     """
 
     delay: float = 0.0
@@ -39,12 +42,12 @@ class Fate(NamedTuple):
     names: str | None = None
 
 
-UNHARMED: Final = Fate()
+UNHARMED: Final = Effect()
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One parsed fault."""
+    """One parsed fault. `start` and `end` are in seconds, `first` and `last` are numbers of requests."""
 
     name: str
     share: float = 1.0
@@ -62,12 +65,13 @@ class Fault:
     target: bytes = b""
 
     def meets(self, body: bytes, operation: str | None, target: bytes) -> bool:
-        """Whether a request is of the kind that this fault is for."""
+        """Whether the fault is for requests of this operation, with such a body and target."""
         if self.operation is not None and self.operation != operation:
             return False
         return self.target in target and self.text in body
 
     def covers(self, seconds: float, number: int) -> bool:
+        """Whether the fault is in force for request `number`, `seconds` after the faults were set."""
         return self.start <= seconds < self.end and self.first <= number <= self.last and number > self.after
 
 
@@ -100,10 +104,10 @@ def _operation(text: str) -> str:
     return text
 
 
-def _word(*known: str) -> Callable[[str], str]:
+def _word(*words: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
-        if text not in known:
-            raise ValueError(f"must be {' or '.join(known)}")
+        if text not in words:
+            raise ValueError(f"must be {' or '.join(words)}")
         return text
 
     return parse
@@ -134,7 +138,7 @@ _NEEDED = {"latency": "ms", "revoke": "after", "poison": "text"}
 
 
 def parse_fault(spec: str) -> Fault:
-    """`spec` as a Fault; ValueError says which part of it is not understood and what would be."""
+    """Parse one fault. Raises ValueError that names the wrong part of it, and the valid ones."""
     name, _, rest = spec.partition(":")
     if name not in _OWN:
         raise ValueError(f"fault {spec!r}: no fault is called {name!r}; there are {', '.join(_OWN)}")
@@ -158,28 +162,31 @@ def parse_fault(spec: str) -> Fault:
 
 
 def parse_faults(specs: Sequence[str]) -> tuple[Fault, ...]:
+    """Parse several faults. Raises ValueError for the first wrong one."""
     return tuple(parse_fault(spec) for spec in specs)
 
 
 class FaultPlan:
-    """The faults in force. The same requests in the same order meet the same fate for the same seed."""
+    """The faults in force. For the same seed, the same requests in the same order meet the same faults."""
 
     def __init__(self, faults: Sequence[Fault], *, seed: int, started: float, before: int) -> None:
-        """`started` and `before`: the time and the number of requests received when the faults were set."""
-        self.dice = random.Random(seed)
-        self._dice = [(fault, random.Random(f"{seed}/{index}")) for index, fault in enumerate(faults)]
+        """`started` and `before` are the time and the number of received requests when the faults were set."""
+        self.rng = random.Random(seed)
+        self._rngs = [(fault, random.Random(f"{seed}/{index}")) for index, fault in enumerate(faults)]
         self._started = started
         self._before = before
 
-    def fate(self, now: float, number: int, body: bytes, operation: str | None = None, target: bytes = b"") -> Fate:
-        """What becomes of request `number`, arrived at `now`; `target` is its path and query."""
-        if not self._dice:
+    def effect(
+        self, now: float, number: int, body: bytes, operation: str | None = None, target: bytes = b""
+    ) -> Effect:
+        """The effect on request `number`, which arrived at `now`. `target` is its raw path and query."""
+        if not self._rngs:
             return UNHARMED
         delay, status, cut_after, names = 0.0, None, False, []
-        for fault, dice in self._dice:
-            # diced for every request, hit or not: one fault's window must not move another's luck
-            luck, spread = dice.random(), dice.random()
-            if luck >= fault.share or not fault.covers(now - self._started, number - self._before):
+        for fault, rng in self._rngs:
+            # drawn for every request, so that the window of one fault does not change the draws of another
+            draw, spread = rng.random(), rng.random()
+            if draw >= fault.share or not fault.covers(now - self._started, number - self._before):
                 continue
             if not fault.meets(body, operation, target):
                 continue
@@ -190,7 +197,7 @@ class FaultPlan:
                 cut_after = True
             elif status is None:
                 status = _STATUS[fault.name](fault, spread)
-        return Fate(delay, status, cut_after, "+".join(names)) if names else UNHARMED
+        return Effect(delay, status, cut_after, "+".join(names)) if names else UNHARMED
 
 
 _STATUS: Mapping[str, Callable[[Fault, float], int]] = {

@@ -1,4 +1,4 @@
-"""What stands between a request and its handler: the rate, parallel use, and keys that were seen before."""
+"""Gates between a request and its handler: the rate, parallel requests, and repeated idempotency keys."""
 
 import asyncio
 from collections import deque
@@ -7,12 +7,12 @@ from typing import Final, NamedTuple
 from beam_talonone.simulator.exchange.answers import Answer
 
 LANE_LIMIT: Final = 3
-"""Requests of one profile or session that are let in: one runs, two wait."""
+"""Requests of one profile or session that are admitted: one runs, and two wait."""
 KEY_LIFE_SECONDS: Final = 24 * 3600.0
 
 
 class Rate:
-    """GCRA: exactly `rate` a second on average, at most `burst` at once after a pause."""
+    """GCRA: exactly `rate` requests per second on average, and at most `burst` at once after a pause."""
 
     def __init__(self, rate: float, burst: int) -> None:
         self._interval = 1.0 / rate
@@ -20,7 +20,7 @@ class Rate:
         self._next = float("-inf")
 
     def wait(self, now: float) -> float:
-        """0.0 and the request counts; or how many seconds too early it is."""
+        """Count a request at `now` and return 0.0, or return by how many seconds it is too early."""
         early = self._next - self._slack - now
         if early > 0.0:
             return early
@@ -46,7 +46,7 @@ class Lanes:
         return bool(self._lanes)
 
     async def enter(self, names: tuple[str, ...]) -> bool:
-        """Wait for all of `names`; False, at once, when one of them has its queue full."""
+        """Wait for all of `names`. Returns False at once if the queue of one is full."""
         lanes = self._lanes
         if any(len(lanes.get(name, ())) >= LANE_LIMIT for name in names):
             return False
@@ -62,7 +62,7 @@ class Lanes:
         return True
 
     def leave(self, names: tuple[str, ...]) -> None:
-        """The request at the head of `names` is done; whoever is now at the head of all its lanes goes."""
+        """End the request at the head of `names`. A request that is now at the head of all its lanes starts."""
         for name in names:
             lane = self._lanes[name]
             lane.popleft()
@@ -76,13 +76,18 @@ class Lanes:
 
 
 class Stored(NamedTuple):
+    """A stored answer: when it was stored (seconds), a hash of its request, and the answer."""
+
     at: float
     content: int
     answer: Answer
 
 
 class Keys:
-    """The answers stored under Idempotency-Keys, for 24 hours each."""
+    """The answers stored under Idempotency-Keys, for 24 hours each.
+
+    Source: the header Idempotency-Key of the operations that take one.
+    """
 
     def __init__(self) -> None:
         self._stored: dict[str, Stored] = {}
@@ -92,15 +97,17 @@ class Keys:
         return len(self._stored)
 
     def find(self, key: str, now: float) -> Stored | None:
+        """The answer stored under `key`; None if there is none or its 24 hours are over."""
         stored = self._stored.get(key)
         return stored if stored is not None and now - stored.at < KEY_LIFE_SECONDS else None
 
     def store(self, key: str, now: float, content: int, answer: Answer) -> None:
-        """Keep `answer`; `content` is a hash that tells whether the key comes back with the same request."""
+        """Store `answer`. `content` is a hash that shows whether the key is reused for another request."""
         self._stored.pop(key, None)
         self._stored[key] = Stored(now, content, answer)
         while now - self._stored[oldest := next(iter(self._stored))].at >= KEY_LIFE_SECONDS:
             del self._stored[oldest]
 
     def forget(self) -> None:
+        """Forget all keys, as the API does after 24 hours."""
         self._stored.clear()

@@ -1,4 +1,4 @@
-"""What was received and what acted, in order: the account that tests and users check against."""
+"""The requests that were received and that acted, in order: the record that tests and users check against."""
 
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ NO_BODY = -1
 
 
 class Received(msgspec.Struct, gc=False):
-    """One request. Times are seconds since the simulator started; `answered` is None when no answer left."""
+    """One request. Times are in seconds since the simulator started. `answered` is None if no answer was sent."""
 
     n: int
     arrived: float
@@ -30,7 +30,7 @@ class Received(msgspec.Struct, gc=False):
 
 
 class Acted(msgspec.Struct, gc=False):
-    """A request that changed something; `body` is its place in the spool."""
+    """A request that changed something, at `applied` in seconds. `body` is its place in the spool."""
 
     request: Received
     path: dict[str, str]
@@ -41,7 +41,10 @@ class Acted(msgspec.Struct, gc=False):
 
 
 class Ledger:
-    """All requests since the start. `file` gets the line of each request that acted, once it is answered or cut."""
+    """All requests since the start.
+
+    When a request that acted is answered or cut, its line is appended to `file`.
+    """
 
     def __init__(self, spool: Spool, file: BinaryIO | None) -> None:
         self.received: list[Received] = []
@@ -57,6 +60,7 @@ class Ledger:
         self._file = file
 
     def arrive(self, now: float, target: bytes) -> Received:
+        """Count a request that arrived at `now` (seconds since the start) with this raw path and query."""
         request = Received(len(self.received) + 1, now, target)
         self.received.append(request)
         recent = self._recent
@@ -71,12 +75,13 @@ class Ledger:
         return request
 
     def act(self, acted: Acted) -> None:
+        """Add a request that changed something. Its line follows with `leave`."""
         self.acted.append(acted)
         if self._file is not None:
             self._unwritten[acted.request.n] = acted
 
     def leave(self, request: Received) -> None:
-        """The request is answered or cut."""
+        """End a request: it is answered or cut."""
         self.in_flight -= 1
         self.counts[request.operation or "none", request.status] += 1
         if self._file is not None and request.n in self._unwritten:
@@ -84,22 +89,24 @@ class Ledger:
             self._file.flush()
 
     def ledger_lines(self) -> Iterator[bytes]:
+        """The lines of all requests that acted, in the order in which they acted."""
         return map(self._line, list(self.acted))
 
     def request_lines(self) -> Iterator[bytes]:
-        for one in list(self.received):
+        """The lines of all requests, in the order of arrival."""
+        for request in list(self.received):
             yield encode(
                 {
-                    "n": one.n,
-                    "arrived": one.arrived,
-                    "answered": one.answered,
-                    "operation": one.operation,
-                    "target": one.target.decode("latin-1"),
-                    "status": one.status,
-                    "fault": one.fault,
-                    "key": one.key,
-                    "replayed": one.replayed,
-                    "dry": one.dry,
+                    "n": request.n,
+                    "arrived": request.arrived,
+                    "answered": request.answered,
+                    "operation": request.operation,
+                    "target": request.target.decode("latin-1"),
+                    "status": request.status,
+                    "fault": request.fault,
+                    "key": request.key,
+                    "replayed": request.replayed,
+                    "dry": request.dry,
                 }
             )
 
@@ -118,13 +125,13 @@ class Ledger:
                 "answered": request.answered,
                 "path": acted.path,
                 "query": query_values(request.target.partition(b"?")[2]),
-                # the digits of every number stay as they came; only the space between goes
+                # every number keeps its digits; only the white space is removed
                 "body": msgspec.Raw(msgspec.json.format(body, indent=-1)),
             }
         )
 
     def by_operation(self) -> dict[str, dict[str, int]]:
-        """How many requests of each operation were answered with which status (`cut` where none was)."""
+        """Operation -> status (`cut` without an answer) -> number of requests."""
         table: dict[str, dict[str, int]] = {}
         for (operation, status), number in sorted(self.counts.items(), key=str):
             table.setdefault(operation, {})[str(status or "cut")] = number

@@ -1,4 +1,6 @@
-"""From a raw target to an operation. Paths are split while still encoded, so that an id may hold any character."""
+"""Routing: from a raw target to an operation. Paths are split before decoding, because an id may contain any
+character.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -26,28 +28,28 @@ class Routes:
             self._methods.setdefault(len(steps), []).append(pattern)
 
     def find(self, method: str, raw_path: bytes) -> tuple[Operation, dict[str, str]]:
-        """The operation and its path parameters; raises Refusal 404, 405, or 400 for what is not UTF-8."""
+        """The operation and its decoded path parameters. Raises Refusal 404, 405, or 400 for invalid UTF-8."""
         steps = raw_path.split(b"/")
         for pattern in self._patterns.get((method, len(steps)), ()):
-            found = _match(pattern, steps)
-            if found is not None:
-                return pattern[2], {name: _decoded(name, step) for name, step in found}
+            parameters = _match(pattern, steps)
+            if parameters is not None:
+                return pattern[2], {name: _decoded(name, step) for name, step in parameters}
         if any(_match(pattern, steps) is not None for pattern in self._methods.get(len(steps), ())):
             raise Refusal(405, f"{method} is not allowed on this path")
         raise Refusal(404, "no such path")
 
 
 def _match(pattern: Pattern, steps: list[bytes]) -> list[tuple[str, bytes]] | None:
-    found = []
+    parameters = []
     for literal, name, step in zip(pattern[0], pattern[1], steps, strict=True):
         if name is None:
             if literal != step:
                 return None
         elif step:
-            found.append((name, step))
+            parameters.append((name, step))
         else:
             return None
-    return found
+    return parameters
 
 
 def _decoded(name: str, step: bytes) -> str:
@@ -61,7 +63,7 @@ def _decoded(name: str, step: bytes) -> str:
 
 
 def query_values(raw: bytes) -> dict[str, Any]:
-    """The query's parameters as text; of one that is repeated the list of its values."""
+    """The query parameters as text; a repeated one as the list of its values."""
     if not raw:
         return {}
     values: dict[str, Any] = {}

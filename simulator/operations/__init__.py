@@ -1,1 +1,1 @@
-"""What the API's operations do, one file for each area."""
+"""The handlers of the API's operations, one file for each area."""

@@ -1,6 +1,6 @@
-"""Audiences: their making, naming and ending, and what is done to all who are in one.
+"""Audiences: creating, renaming and deleting them, and changes of all members.
 
-Any id is an audience unless the settings say otherwise or it was deleted.
+Every id is an audience, unless the settings exclude it or it was deleted.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ NO_CONTENT = Answer(204)
 
 
 def audience_of(world: World, call: Call) -> int:
-    """The audience in the path; raises Refusal 404 where there is none."""
+    """The audience in the path. Raises Refusal 404 if it does not exist."""
     number = call.number("audienceId")
     if not world.has_audience(number):
         raise Refusal(404, "audience not found", [Problem("", "Not found", "no audience has this id", "audienceId")])
@@ -22,7 +22,7 @@ def audience_of(world: World, call: Call) -> int:
 
 
 def missing(world: World, pointer: str, ids: list[int]) -> list[Problem]:
-    """A problem for each of `ids`, the values of the list at `pointer`, that is no audience."""
+    """A problem for each id in `ids`, the list at `pointer`, that is not an audience."""
     return [
         Problem(f"{pointer}/{index}", "Not found", "no audience has this id")
         for index, id in enumerate(ids)
@@ -31,6 +31,7 @@ def missing(world: World, pointer: str, ids: list[int]) -> list[Problem]:
 
 
 def create(world: World, call: Call) -> Done:
+    """create_audience_v2. Raises Refusal 409 if the integration has an audience with this `integrationId`."""
     audience = Audience(next(world.audience_numbers), call.now, call.body)
     if audience.key is not None:
         if audience.key in world.audience_keys:
@@ -43,19 +44,26 @@ def create(world: World, call: Call) -> Done:
 
 
 def update(world: World, call: Call) -> Done:
+    """update_audience_v2: the name and the applications. Raises Refusal 404 for an unknown audience."""
     number = audience_of(world, call)
     audience = world.audiences.setdefault(number, Audience(number, call.now, {}))
-    audience.given = audience.given | {
+    audience.content = audience.content | {
         name: call.body[name] for name in ("name", "subscribedApplicationsIds") if name in call.body
     }
     return Done(Answer(200, encode(_view(audience))))
 
 
 def _view(audience: Audience) -> dict[str, Any]:
-    return {**audience.given, "id": audience.number, "created": timestamp(audience.created), "accountId": ACCOUNT_ID}
+    return {
+        **audience.content,
+        "id": audience.number,
+        "created": timestamp(audience.created),
+        "accountId": ACCOUNT_ID,
+    }
 
 
 def delete(world: World, call: Call) -> Done:
+    """delete_audience_v2: the audience and its memberships. Raises Refusal 404 for an unknown audience."""
     number = audience_of(world, call)
     members = _empty(world, number)
     audience = world.audiences.pop(number, None)
@@ -66,6 +74,7 @@ def delete(world: World, call: Call) -> Done:
 
 
 def delete_memberships(world: World, call: Call) -> Done:
+    """delete_audience_memberships_v2. Raises Refusal 404 for an unknown audience."""
     return Done(NO_CONTENT, None, _empty(world, audience_of(world, call)))
 
 
@@ -81,7 +90,7 @@ def _empty(world: World, number: int) -> tuple[str, ...]:
 
 
 def set_attributes(world: World, call: Call) -> Done:
-    """The body's attributes for all who are in the audience."""
+    """update_audience_customers_attributes: sets the attributes of the body on all members."""
     members = _members(world, audience_of(world, call))
     for profile in members:
         profile.attributes = merged(profile.attributes, call.body)

@@ -1,4 +1,4 @@
-"""The campaigns that run: as many as the settings say, the same ones always. They have no rules that do anything."""
+"""The running campaigns: always the same ones, as many as the settings say. They have no rules with effects."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -15,22 +15,25 @@ _LIFE: Final = timedelta(days=3650)
 
 
 def starts(campaign: int) -> datetime:
+    """When a campaign starts: `campaign` days after the beginning of 2024."""
     return _FIRST_START + timedelta(days=campaign)
 
 
 def ends(campaign: int) -> datetime:
+    """When a campaign ends, ten years later."""
     return starts(campaign) + _LIFE
 
 
 def read(world: World, call: Call) -> Done:
+    """integration_get_all_campaigns: a page of the campaigns that pass the filters of the query."""
     chosen = [campaign for campaign in range(1, world.settings.campaigns + 1) if _passes(campaign, call.query)]
-    asked = page(call.query, PAGE)
-    data = [_view(campaign) for campaign in asked.of(chosen)]
-    return Done(Answer(200, encode({"hasMore": asked.leaves(len(chosen)), "data": data})))
+    requested = page(call.query, PAGE)
+    data = [_view(campaign) for campaign in requested.of(chosen)]
+    return Done(Answer(200, encode({"hasMore": requested.leaves(len(chosen)), "data": data})))
 
 
 def named(id: int, ids: Iterable[str] | None) -> bool:
-    """Whether `id` is one of those that a query names; all are where it names none."""
+    """Whether `id` is among the ids in a query. Without ids in the query, it is."""
     return ids is None or str(id) in ids
 
 

@@ -1,4 +1,4 @@
-"""Loyalty cards: their making, and whose they are."""
+"""Loyalty cards: creating them, and linking them to customers."""
 
 from typing import Any
 
@@ -11,7 +11,10 @@ from beam_talonone.simulator.world.entities import Card
 
 
 def generate(world: World, call: Call) -> Done:
-    """A card of the identifier given, or of a new one each time. The API declares no 404 here."""
+    """generate_loyalty_card: a card with the identifier in the body, or with a new one on each call.
+
+    Raises Refusal 400 for a repeated identifier, and for an unknown program, because the API declares no 404 here.
+    """
     number = program_of(world, call, 400)
     body: dict[str, Any] = call.body
     identifier, cards = body.get("cardIdentifier"), world.program(number).cards
@@ -31,7 +34,7 @@ def generate(world: World, call: Call) -> Done:
 
 
 def make_card(world: World, program: int, identifier: str, now: float) -> Card:
-    """The program's card of this identifier, made when there is none."""
+    """The program's card with this identifier, created if there is none. `now` is in seconds since 1970."""
     cards = world.program(program).cards
     if identifier not in cards:
         cards[identifier] = Card(next(world.numbers), program, identifier, now, now)
@@ -39,6 +42,7 @@ def make_card(world: World, program: int, identifier: str, now: float) -> Card:
 
 
 def link(world: World, call: Call) -> Done:
+    """link_loyalty_card_to_profile. Raises Refusal 400 if the card is linked to the customer already."""
     card, id = card_of(world, call), call.body["integrationId"]
     if id in card.profiles:
         _refuse("the card is linked to this customer already")
@@ -47,6 +51,7 @@ def link(world: World, call: Call) -> Done:
 
 
 def unlink(world: World, call: Call) -> Done:
+    """unlink_loyalty_card_from_profile. Raises Refusal 400 if the card is not linked to the customer."""
     card, id = card_of(world, call), call.body["integrationId"]
     if id not in card.profiles:
         _refuse("the card is not linked to this customer")

@@ -1,4 +1,4 @@
-"""Cart item catalogs: synchronised by actions of one type a request, each sync a new version."""
+"""Cart item catalogs: each request synchronises actions of one type, and creates a new version."""
 
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
@@ -16,7 +16,10 @@ Payload = dict[str, Any]
 
 
 def sync(world: World, call: Call) -> Done:
-    """All actions or none: everything that can be wrong is found before the first."""
+    """sync_catalog: all actions or none, because every possible problem is found before the first action.
+
+    Raises Refusal 404 for an unknown catalog, and 400 for another version.
+    """
     number = call.number("catalogId")
     if number in world.settings.unknown_catalogs:
         raise Refusal(404, "catalog not found", [Problem("", "Not found", "no catalog has this id", "catalogId")])
@@ -48,14 +51,14 @@ def _view(catalog: Catalog) -> dict[str, Any]:
 
 
 def _price(world: World, item: Item, payload: Payload, now: float) -> None:
-    """A price that is given; one that is not stays as it is."""
+    """Set the price if the payload has one."""
     if "price" in payload:
         item.price = payload["price"]
         observe(world, item.sku, payload["price"], now)
 
 
 def _add(world: World, catalog: Catalog, payload: Payload, now: float) -> None:
-    """An item that is there already is replaced if the action says so, else left alone."""
+    """Add an item. An existing one is replaced if the action says so, else left alone."""
     item = catalog.items.get(payload["sku"])
     if item is not None and not payload.get("replaceIfExists", False):
         return
@@ -67,7 +70,7 @@ def _add(world: World, catalog: Catalog, payload: Payload, now: float) -> None:
 
 
 def _patch(world: World, catalog: Catalog, payload: Payload, now: float) -> None:
-    """An item that is not there is made if the action says so, else nothing happens."""
+    """Change an item. A missing one is created if the action says so, else ignored."""
     item = catalog.items.get(payload["sku"])
     if item is None:
         if not payload.get("createIfNotExists", False):
@@ -94,7 +97,7 @@ def _remove_many(_: World, catalog: Catalog, payload: Payload, __: float) -> Non
 
 
 def _adjust(world: World, catalog: Catalog, payload: Payload, now: float) -> None:
-    """The adjustments of an item, each known by its price type and reference; one without a price ends there."""
+    """Set price adjustments of an item. Price type and reference identify each; one without a price ends."""
     item = catalog.items.get(payload["sku"])
     for adjustment in payload["adjustments"]:
         if item is not None:
@@ -119,27 +122,29 @@ COMPARES_NUMBERS: Final = frozenset(_ORDERS)
 
 
 def _matching(catalog: Catalog, payload: Payload) -> list[Item]:
-    """The items whose attributes pass all filters; without filters all items."""
+    """The items whose attributes pass all filters; all items without filters."""
     filters = payload.get("filters", ())
-    return [item for item in catalog.items.values() if all(_passes(item.attributes, one) for one in filters)]
+    return [
+        item for item in catalog.items.values() if all(_passes(item.attributes, condition) for condition in filters)
+    ]
 
 
 def _passes(attributes: dict[str, Any], filter: dict[str, Any]) -> bool:
-    """Whether an item passes; values are compared as what they look like, so that "45" is 45."""
+    """Whether the attributes pass a filter. Text that reads as a number is compared as one: "45" equals 45."""
     value = attributes.get(filter["attr"])
     if value is None:
         return False
-    wanted = filter["value"]
+    expected = filter["value"]
     if filter["op"] == "EQ":
-        return bool(_plain(value) == _plain(wanted))
+        return bool(_plain(value) == _plain(expected))
     if filter["op"] == "IN":
-        return _plain(value) in [_plain(part.strip()) for part in str(wanted).split(",")]
-    number, bound = as_number(value), as_number(wanted)
+        return _plain(value) in [_plain(part.strip()) for part in str(expected).split(",")]
+    number, bound = as_number(value), as_number(expected)
     return number is not None and bound is not None and _ORDERS[filter["op"]](number, bound)
 
 
 def as_number(value: Any) -> Decimal | None:
-    """`value` as a number where it is one or reads like one."""
+    """`value` as a number if it is one or reads as one; else None."""
     if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Coupon codes reserved for customers. Any code is a coupon unless the settings say otherwise."""
+"""Coupon codes reserved for customers. Every code is a coupon, unless the settings exclude it."""
 
 from typing import Any
 
@@ -20,7 +20,10 @@ def _code(world: World, call: Call) -> str:
 
 
 def reserve(world: World, call: Call) -> Done:
-    """Reserve the coupon for customers; for those that have it already nothing changes."""
+    """create_coupon_reservation: nothing changes for customers who have the coupon already.
+
+    Raises Refusal 404 for an unknown coupon.
+    """
     code = _code(world, call)
     coupon = world.coupons.get(code)
     if coupon is None:
@@ -34,7 +37,10 @@ def reserve(world: World, call: Call) -> Done:
 
 
 def release(world: World, call: Call) -> Done:
-    """Take the coupon back from customers; those that do not have it are as they should be."""
+    """delete_coupon_reservation: nothing changes for customers who do not have the coupon.
+
+    Raises Refusal 404 for an unknown coupon.
+    """
     coupon = world.coupons.get(_code(world, call))
     ids: list[str] = call.body["integrationIDs"]
     for id in ids:
@@ -44,6 +50,7 @@ def release(world: World, call: Call) -> Done:
 
 
 def read_reserved(world: World, call: Call) -> Done:
+    """get_reserved_customers: the profiles of the customers of a coupon. Raises Refusal 404 for an unknown one."""
     coupon = world.coupons.get(_code(world, call))
     ids = coupon.reserved if coupon is not None else ()
     data = [profile_view(world, world.profiles[id]) for id in ids]
@@ -51,6 +58,7 @@ def read_reserved(world: World, call: Call) -> Done:
 
 
 def coupon_view(coupon: Coupon) -> dict[str, Any]:
+    """The API's view of a coupon."""
     return {
         "id": coupon.number,
         "created": timestamp(coupon.created),

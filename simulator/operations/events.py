@@ -1,4 +1,4 @@
-"""Custom events, and advanced ones, each of which the API takes once for its id."""
+"""Custom events, and advanced events, which the API accepts once per id."""
 
 from typing import Any
 
@@ -7,15 +7,16 @@ from beam_talonone.simulator.exchange.call import Call, Done
 from beam_talonone.simulator.operations.profiles import NO_CONTENT, draft
 from beam_talonone.simulator.world.account import Profile, World, merged
 from beam_talonone.simulator.world.entities import Event
-from beam_talonone.simulator.world.views import advanced_event_view, asked_for, event_view
+from beam_talonone.simulator.world.views import advanced_event_view, event_view, requested_parts
 
 
 def lanes(_: World, call: Call) -> tuple[str, ...]:
+    """An event holds the profile of its customer."""
     return (f"profile {call.body['profileId']}",)
 
 
 def _profile(world: World, call: Call) -> Profile:
-    """The customer of an event, made when there is none; of a dry one a copy."""
+    """The customer of an event, created if there is none; a copy for a dry event."""
     if call.query.get("forceCompleteEvaluation", False) and not call.dry:
         problem = Problem("", "Invalid value", "needs dry=true", "forceCompleteEvaluation")
         raise Refusal(400, "invalid query", [problem])
@@ -24,13 +25,14 @@ def _profile(world: World, call: Call) -> Profile:
 
 
 def track(world: World, call: Call) -> Done:
+    """track_event_v2. It answers 204, unless the query has `silent=no`."""
     body: dict[str, Any] = call.body
     profile = _profile(world, call)
     profile.events += 1
     if call.query.get("silent", True):
         return Done(NO_CONTENT, None, (profile.id,))
     wants = call.wants()
-    parts = asked_for(world, wants, profile, call.dry)
+    parts = requested_parts(world, wants, profile, call.dry)
     if "event" in wants:
         store = {"storeIntegrationId": body["storeIntegrationId"]} if "storeIntegrationId" in body else {}
         parts["event"] = event_view(
@@ -40,6 +42,7 @@ def track(world: World, call: Call) -> Done:
 
 
 def track_advanced(world: World, call: Call) -> Done:
+    """track_event_v3. Raises Refusal 409 for a repeated id, and 400 for a connected session that is not closed."""
     body: dict[str, Any] = call.body
     _check_connection(world, body.get("connectedSessionId"))
     if body["integrationId"] in world.events:
@@ -47,9 +50,9 @@ def track_advanced(world: World, call: Call) -> Done:
         raise Refusal(409, "advanced event exists", [problem])
     profile = _profile(world, call)
     profile.events += 1
-    given = {name: value for name, value in body.items() if name not in ("responseContent", "evaluableCampaignIds")}
-    given["attributes"] = merged({}, body.get("attributes", {}))
-    event = Event(next(world.numbers), body["integrationId"], profile.id, call.now, given)
+    content = {name: value for name, value in body.items() if name not in ("responseContent", "evaluableCampaignIds")}
+    content["attributes"] = merged({}, body.get("attributes", {}))
+    event = Event(next(world.numbers), body["integrationId"], profile.id, call.now, content)
     if not call.dry:
         world.events[event.id] = event
         world.belonging(profile.id).events.append(event.id)
@@ -57,7 +60,7 @@ def track_advanced(world: World, call: Call) -> Done:
     if call.query.get("silent", True):
         return Done(NO_CONTENT, session, (profile.id,))
     wants = call.wants()
-    parts = asked_for(world, wants, profile, call.dry)
+    parts = requested_parts(world, wants, profile, call.dry)
     if "advancedEvent" in wants:
         parts["advancedEvent"] = advanced_event_view(event)
     return Done(Answer(200, encode(parts)), session, (profile.id,))
@@ -71,6 +74,7 @@ def _check_connection(world: World, session_id: str | None) -> None:
 
 
 def read_advanced(world: World, call: Call) -> Done:
+    """get_event_v3. Raises Refusal 404 for an unknown event."""
     event = world.events.get(call.path["integrationId"])
     if event is None:
         raise Refusal(404, "event not found", [Problem("", "Not found", "no event has this id", "integrationId")])

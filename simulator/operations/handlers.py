@@ -1,7 +1,6 @@
-"""The operations the simulator does. Adding one is a handler function and a row here.
+"""The handlers of the operations. To add an operation, add a handler function and a row here.
 
-Method, path and what protects an operation from being sent twice come from the operation table; all else is the
-simulator's own.
+Only the method, the path and the protection against repeats come from the operation table.
 """
 
 from collections.abc import Mapping
@@ -45,7 +44,7 @@ def _dry(query: Mapping[str, Any]) -> bool:
 
 
 def _dry_with_rules(query: Mapping[str, Any]) -> bool:
-    """A profile update heeds `dry` only when the rule engine runs."""
+    """A profile update is dry only if the rule engine runs."""
     return bool(query.get("dry", False) and query.get("runRuleEngine", False))
 
 
@@ -144,4 +143,4 @@ HANDLERS: dict[str, Handler] = {
         },
     ),
 }  # fmt: skip
-"""The official SDK's name of each operation -> how it is done."""
+"""The name of each operation in the official SDK -> its handler."""

@@ -1,4 +1,4 @@
-"""A customer's inventory: of what belongs to him the parts that are asked for."""
+"""The inventory of a customer: the parts of their data that the query selects."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -18,6 +18,7 @@ NOTHING: Final = Belongings()
 
 
 def read(world: World, call: Call) -> Done:
+    """get_customer_inventory: the parts whose switches are true. Raises Refusal 404 for an unknown customer."""
     profile = customer_of(world, call)
     has = world.belongings.get(profile.id, NOTHING)
     view = {name: part(world, profile, has, call.now) for name, part in PARTS.items() if call.query.get(name, False)}
@@ -30,12 +31,12 @@ def _coupons(world: World, _: Profile, has: Belongings, __: float) -> list[dict[
 
 
 def _referrals(world: World, _: Profile, has: Belongings, __: float) -> list[dict[str, Any]]:
-    made = (world.referrals[code] for code in has.referrals)
-    return [referral_view(one) | {"referredCustomers": _friends(one)} for one in made]
+    referrals = (world.referrals[code] for code in has.referrals)
+    return [referral_view(referral) | {"referredCustomers": _friends(referral)} for referral in referrals]
 
 
 def _friends(referral: Referral) -> list[str]:
-    friend: str | None = referral.given.get("friendProfileIntegrationId")
+    friend: str | None = referral.content.get("friendProfileIntegrationId")
     return [friend] if friend else []
 
 
@@ -47,4 +48,4 @@ PARTS: Final[dict[str, Callable[[World, Profile, Belongings, float], Any]]] = {
     "giveaways": lambda *_: [],
     "achievements": lambda world, profile, _, __: inventory_view(world, profile),
 }
-"""The switches of the operation -> what each adds."""
+"""The switches of the operation -> the view that each adds."""

@@ -1,4 +1,4 @@
-"""Loyalty programs: joining, the points and transactions of members and cards, their activation and deletion."""
+"""Loyalty programs: joining them, and the points and transactions of members and cards."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -33,7 +33,7 @@ Row = Callable[[Batch, int], dict[str, Any]]
 
 
 def program_of(world: World, call: Call, status: int = 404) -> int:
-    """The loyalty program in the path; raises Refusal `status` where there is none."""
+    """The loyalty program in the path. Raises Refusal `status` if it does not exist."""
     program = call.number("loyaltyProgramId")
     if program in world.settings.unknown_programs:
         problem = Problem("", "Not found", "no loyalty program has this id", "loyaltyProgramId")
@@ -42,7 +42,7 @@ def program_of(world: World, call: Call, status: int = 404) -> int:
 
 
 def customer_of(world: World, call: Call) -> Profile:
-    """The customer in the path; raises Refusal 404 where there is none, or he is erased."""
+    """The customer in the path. Raises Refusal 404 if they do not exist or were erased."""
     profile = world.profiles.get(call.path["integrationId"])
     if profile is None or not profile.known:
         problem = Problem("", "Not found", "no customer has this integration id", "integrationId")
@@ -51,7 +51,7 @@ def customer_of(world: World, call: Call) -> Profile:
 
 
 def card_of(world: World, call: Call) -> Card:
-    """The loyalty card in the path; raises Refusal 404 where there is none."""
+    """The loyalty card in the path. Raises Refusal 404 if it does not exist."""
     program = world.programs.get(program_of(world, call))
     card = program.cards.get(call.path["loyaltyCardId"]) if program is not None else None
     if card is None:
@@ -61,6 +61,7 @@ def card_of(world: World, call: Call) -> Card:
 
 
 def join(world: World, call: Call) -> Done:
+    """join_loyalty_program. Raises Refusal 400 if the customer is a member already."""
     program, id = world.program(program_of(world, call)), call.path["integrationId"]
     if id in program.members:
         raise Refusal(400, "the customer is a member of this loyalty program already")
@@ -69,14 +70,14 @@ def join(world: World, call: Call) -> Done:
 
 
 def enrol(world: World, program: int, id: str, now: float) -> Member:
-    """Make a customer a member if he is none yet; the customer too is made when there is none."""
+    """The membership of a customer in a program. Both the customer and the membership are created if missing."""
     world.profile(id, now)
     world.belonging(id).programs.add(program)
     return world.program(program).members.setdefault(id, Member(now))
 
 
 def _batches(world: World, call: Call) -> Batches:
-    """What the customer in the path has in the program: nothing where he has not joined."""
+    """The points of the customer in the path; empty for a customer who has not joined."""
     program = program_of(world, call)
     customer = customer_of(world, call)
     member = world.programs[program].members.get(customer.id) if program in world.programs else None
@@ -84,9 +85,10 @@ def _batches(world: World, call: Call) -> Batches:
 
 
 def read_balances(world: World, call: Call) -> Done:
+    """get_loyalty_balances: the balances by ledger, with tiers if the query selects them."""
     query = call.query
-    one = [query["subledgerId"]] if "subledgerId" in query else None
-    view = balance_view(_batches(world, call), call.now, subledgers=one, until=query.get("endDate"))
+    subledgers = [query["subledgerId"]] if "subledgerId" in query else None
+    view = balance_view(_batches(world, call), call.now, subledgers=subledgers, until=query.get("endDate"))
     current, projected = query.get("includeTiers", False), query.get("includeProjectedTier", False)
     for balance in ([view["balance"]] if "balance" in view else []) + [*view["subledgerBalances"].values()]:
         add_tiers(balance, current=current, projected=projected)
@@ -94,24 +96,27 @@ def read_balances(world: World, call: Call) -> Done:
 
 
 def read_card_balances(world: World, call: Call) -> Done:
+    """get_loyalty_card_balances: the balances by ledger, and the customers linked to the card."""
     card, query = card_of(world, call), call.query
     view = balance_view(card.batches, call.now, subledgers=query.get("subledgerId"), until=query.get("endDate"))
     return Done(Answer(200, encode(view | {"profiles": linked_view(card)})))
 
 
 def read_transactions(world: World, call: Call) -> Done:
+    """get_loyalty_program_profile_transactions: a page, newest first."""
     batches = _batches(world, call)
-    one = [call.query["subledgerId"]] if "subledgerId" in call.query else None
-    return _transactions(call, batches, one, {"flags": {"createsNegativeBalance": False}})
+    subledgers = [call.query["subledgerId"]] if "subledgerId" in call.query else None
+    return _transactions(call, batches, subledgers, {"flags": {"createsNegativeBalance": False}})
 
 
 def read_card_transactions(world: World, call: Call) -> Done:
+    """get_loyalty_card_transactions: a page, newest first."""
     card = card_of(world, call)
     return _transactions(call, card.batches, call.query.get("subledgerId"), {"cardIdentifier": card.identifier})
 
 
 def _transactions(call: Call, batches: Batches, subledgers: list[str] | None, own: dict[str, Any]) -> Done:
-    """Newest first, so that what is added between two pages shifts the second."""
+    """Newest first, so transactions that are added between two pages shift the second page."""
     query, program, now = call.query, call.number("loyaltyProgramId"), int(call.now * SECOND)
     pieces = select(
         batches,
@@ -129,10 +134,12 @@ def _transactions(call: Call, batches: Batches, subledgers: list[str] | None, ow
 
 
 def read_points(world: World, call: Call) -> Done:
+    """get_loyalty_program_profile_points: a page, newest first unless the query has `sort`."""
     return _points(call, _batches(world, call))
 
 
 def read_card_points(world: World, call: Call) -> Done:
+    """get_loyalty_card_points: a page, newest first unless the query has `sort`."""
     return _points(call, card_of(world, call).batches)
 
 
@@ -171,12 +178,13 @@ def _row(program: int, batch: Batch, row: int) -> dict[str, Any]:
 
 
 def _page(call: Call, pieces: list[Piece], row: Row) -> Done:
-    asked = page(call.query, PAGE)
-    data = [row(batch, number) for batch, number in slice_of(pieces, asked.skip, asked.size)]
-    return Done(Answer(200, encode({"hasMore": asked.leaves(count(pieces)), "data": data})))
+    requested = page(call.query, PAGE)
+    data = [row(batch, number) for batch, number in slice_of(pieces, requested.skip, requested.size)]
+    return Done(Answer(200, encode({"hasMore": requested.leaves(count(pieces)), "data": data})))
 
 
 def delete_transactions(world: World, call: Call) -> Done:
+    """delete_loyalty_transactions_from_ledgers: from all ledgers, or from those in the body."""
     program, customer = program_of(world, call), customer_of(world, call)
     body: dict[str, Any] = call.body
     member = world.program(program).members.get(customer.id)
@@ -188,7 +196,10 @@ def delete_transactions(world: World, call: Call) -> Done:
 
 
 def activate_points(world: World, call: Call) -> Done:
-    """All pending ones of the session, or those of the transactions that are pending; 404 where that is none."""
+    """activate_loyalty_points: all pending points of the session, or of the transactions.
+
+    Raises Refusal 404 if none are pending.
+    """
     number, now = program_of(world, call), int(call.now * SECOND)
     session = call.body.get("sessionId")
     sessions = None if session is None else [session]
@@ -207,7 +218,7 @@ def activate_points(world: World, call: Call) -> Done:
 
 
 def _holders(world: World, number: int) -> Iterator[tuple[Member | Card, dict[str, Any]]]:
-    """All who have points in a program, each with how an entry of its ledger names it."""
+    """All members and cards of a program, with the fields that name each in an entry of its ledger."""
     program = world.program(number)
     for id, member in program.members.items():
         yield member, {"customerProfileID": id}

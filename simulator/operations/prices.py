@@ -1,4 +1,4 @@
-"""The prices that items had, as they were synchronised, and the best of them before a time."""
+"""The history of the prices of items, and the best price before a time. Times are in seconds since 1970."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,12 +14,12 @@ DAY = 86_400.0
 
 
 def observe(world: World, sku: str, price: Decimal | int, at: float) -> None:
-    """An item's own price from `at` on."""
+    """Record an item's own price from `at` on."""
     _keep(world, sku, Price(next(world.numbers), at, price))
 
 
 def adjust(world: World, sku: str, adjustment: dict[str, Any], now: float) -> None:
-    """A price adjustment of an item, in place of what is known of it: its type and reference."""
+    """Record a price adjustment of an item. It replaces the one with the same price type and reference."""
     history = world.prices.get(sku, [])
     key = (adjustment["priceType"], adjustment["referenceId"])
     history[:] = [price for price in history if price.adjustment is None or _key(price.adjustment) != key]
@@ -37,17 +37,17 @@ def _key(adjustment: dict[str, Any]) -> tuple[str, str]:
 def _keep(world: World, sku: str, price: Price) -> None:
     history = world.prices.setdefault(sku, [])
     history.append(price)
-    history.sort(key=lambda one: one.at)
+    history.sort(key=lambda item: item.at)
 
 
 def best_prior(world: World, call: Call) -> Done:
-    """The lowest price of each SKU in the days before the end; a SKU without one is left out.
+    """best_prior_price: the lowest price of each SKU in the period before its end. SKUs without a price are left out.
 
-    The target makes no difference: no price synchronised here is for one audience only.
+    The target makes no difference, because no price here is for one audience only.
     """
     body: dict[str, Any] = call.body
     until = datetime.fromisoformat(body["timeframeEndDate"]).timestamp()
-    found = []
+    views = []
     for sku in dict.fromkeys(body["skus"]):
         history = [price for price in world.prices.get(sku, ()) if price.at <= until]
         candidates = _before_current(history, body["timeframeEndDateType"])
@@ -55,12 +55,12 @@ def best_prior(world: World, call: Call) -> Done:
         window = [price for price in candidates if price.at >= end - int(body["timeframe"]) * DAY]
         if window:
             best = min(window, key=lambda price: (price.price, -price.at))
-            found.append(_view(sku, best))
-    return Done(Answer(200, encode(found)))
+            views.append(_view(sku, best))
+    return Done(Answer(200, encode(views)))
 
 
 def _before_current(history: Sequence[Price], until: str) -> Sequence[Price]:
-    """What was before the present price (`price`) or before the present context (`sale`); for `strict` all."""
+    """The prices before the current price (`price`) or the current context (`sale`); all for `strict`."""
     if until == "strict" or not history:
         return history
     last = history[-1]

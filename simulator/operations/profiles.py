@@ -1,4 +1,4 @@
-"""Customer profiles, their audiences, and their erasure."""
+"""Customer profiles: updates of one and of many, memberships in audiences, and the erasure."""
 
 from typing import Any
 
@@ -7,17 +7,22 @@ from beam_talonone.simulator.exchange.call import Call, Done
 from beam_talonone.simulator.operations.audiences import missing
 from beam_talonone.simulator.operations.loyalty import customer_of
 from beam_talonone.simulator.world.account import Profile, World, merged
-from beam_talonone.simulator.world.views import ALWAYS, asked_for, event_view, profile_view
+from beam_talonone.simulator.world.views import ALWAYS, event_view, profile_view, requested_parts
 
 NO_CONTENT = Answer(204)
 NOTHING_ASKED = Answer(200, encode(ALWAYS))
 
 
 def lanes(_: World, call: Call) -> tuple[str, ...]:
+    """An update holds the profile in its path."""
     return (f"profile {call.path['integrationId']}",)
 
 
 def update(world: World, call: Call) -> Done:
+    """update_customer_profile_v2. Raises Refusal 400 for an unknown audience.
+
+    Raises it also for a `responseContent` without the rule engine.
+    """
     id = call.path["integrationId"]
     body: dict[str, Any] = call.body
     wants = call.wants()
@@ -25,7 +30,9 @@ def update(world: World, call: Call) -> Done:
         problem = Problem("/responseContent", "Invalid value", "can be used only with runRuleEngine=true")
         raise Refusal(400, "nothing can be added to an answer without the rule engine", [problem])
     changes: dict[str, list[int]] = body.get("audiencesChanges", {})
-    unknown = [found for name, ids in changes.items() for found in missing(world, f"/audiencesChanges/{name}", ids)]
+    unknown = [
+        problem for name, ids in changes.items() for problem in missing(world, f"/audiencesChanges/{name}", ids)
+    ]
     if unknown:
         raise Refusal(400, "audience not found", unknown)
     profile = draft(world, id, call.now) if call.dry else world.profile(id, call.now)
@@ -33,7 +40,7 @@ def update(world: World, call: Call) -> Done:
     profile.audiences = (profile.audiences | set(changes.get("adds", ()))) - set(changes.get("deletes", ()))
     answer = NOTHING_ASKED
     if wants:
-        parts = asked_for(world, wants, profile, call.dry)
+        parts = requested_parts(world, wants, profile, call.dry)
         if "event" in wants:
             parts["event"] = event_view(world, "talon_profile_updated", call.now, profileId=id)
         answer = Answer(200, encode(parts))
@@ -41,7 +48,7 @@ def update(world: World, call: Call) -> Done:
 
 
 def draft(world: World, id: str, now: float) -> Profile:
-    """A copy of the profile that nobody keeps."""
+    """A copy of the profile that is not stored, for a dry request."""
     old = world.profiles.get(id)
     if old is None:
         return Profile(0, id, now, now)
@@ -49,7 +56,7 @@ def draft(world: World, id: str, now: float) -> Profile:
 
 
 def update_many(world: World, call: Call) -> Done:
-    """All or nothing: the checks have passed every entry before this is called."""
+    """update_customer_profiles_v2: all or nothing, because the checks have passed every entry before."""
     entries: list[dict[str, Any]] = call.body.get("customerProfiles", [])
     for entry in entries:
         profile = world.profile(entry["integrationId"], call.now)
@@ -62,6 +69,7 @@ def update_many(world: World, call: Call) -> Done:
 
 
 def change_audiences(world: World, call: Call) -> Done:
+    """update_customer_profile_audiences: all or nothing. Raises Refusal 404 for an unknown audience."""
     actions: list[dict[str, Any]] = call.body.get("data", [])
     unknown = [
         Problem(f"/data/{index}/audienceId", "Not found", "no audience has this id")
@@ -79,7 +87,10 @@ def change_audiences(world: World, call: Call) -> Done:
 
 
 def erase(world: World, call: Call) -> Done:
-    """Erase a customer: his attributes, those of what was made for him, and all that belongs to him."""
+    """delete_customer_data: erases the customer's attributes, those of their sessions and events, and what they own.
+
+    Raises Refusal 404 for an unknown customer.
+    """
     profile = customer_of(world, call)
     profile.attributes = {}
     profile.audiences = set()
@@ -93,7 +104,7 @@ def erase(world: World, call: Call) -> Done:
 
 
 def _take_belongings(world: World, id: str) -> None:
-    """Coupons, cards and codes stay, but they are no longer his; what he has in loyalty programs goes."""
+    """Remove the customer from coupons, cards and codes, which stay, and from loyalty programs, with the points."""
     had = world.belongings.pop(id, None)
     if had is None:
         return
@@ -104,6 +115,6 @@ def _take_belongings(world: World, id: str) -> None:
     for program in had.programs:
         del world.programs[program].members[id]
     for code in had.referrals:
-        world.referrals[code].given["attributes"] = {}
+        world.referrals[code].content["attributes"] = {}
     for event in had.events:
-        world.events[event].given["attributes"] = {}
+        world.events[event].content["attributes"] = {}

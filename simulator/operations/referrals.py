@@ -1,4 +1,4 @@
-"""Referral codes. Each call makes new ones; who is sent twice has two."""
+"""Referral codes. Each call creates new codes, so a repeated call creates a second set."""
 
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ _KEPT: Final = ("startDate", "expiryDate", "usageLimit", "friendProfileIntegrati
 
 
 def create(world: World, call: Call) -> Done:
+    """create_referral: one code. Raises Refusal 400 for an unknown campaign."""
     body: dict[str, Any] = call.body
     _check_campaign(world, body)
     codes = _codes(world, PATTERN, CHARACTERS, 1)
@@ -25,17 +26,22 @@ def create(world: World, call: Call) -> Done:
 
 
 def create_many(world: World, call: Call) -> Done:
-    """A code for each advocate; for one named twice, two."""
+    """create_referrals_for_multiple_advocates: a code for each entry, so two for a repeated advocate.
+
+    Raises Refusal 400 for an unknown campaign, or if the pattern has too few free codes.
+    """
     body: dict[str, Any] = call.body
     _check_campaign(world, body)
     advocates: list[str] = body["advocateProfileIntegrationIds"]
     characters = "".join(dict.fromkeys(body.get("validCharacters") or CHARACTERS))
     codes = _codes(world, body.get("referralPattern", PATTERN), characters, len(advocates))
     world.referral_calls += 1
-    made = [_make(world, code, advocate, body, call.now) for code, advocate in zip(codes, advocates, strict=True)]
+    referrals = [
+        _make(world, code, advocate, body, call.now) for code, advocate in zip(codes, advocates, strict=True)
+    ]
     if call.query.get("silent", True):
         return Done(NO_CONTENT, None, tuple(advocates))
-    data = [referral_view(referral) for referral in made]
+    data = [referral_view(referral) for referral in referrals]
     return Done(Answer(201, encode({"totalResultSize": len(data), "data": data})), None, tuple(advocates))
 
 
@@ -45,11 +51,11 @@ def _check_campaign(world: World, body: dict[str, Any]) -> None:
 
 
 def _codes(world: World, pattern: str, characters: str, number: int) -> list[str]:
-    """`number` codes that are not taken, each # of the pattern one of `characters`; Refusal 400 if there are not."""
+    """`number` free codes: each # of the pattern becomes one of `characters`. Raises Refusal 400 for too few."""
     places = pattern.count("#")
     room = len(characters) ** places
     codes: list[str] = []
-    # codes are counted up from the number of those there are: free ones come at once but for odd patterns
+    # counting starts at the number of existing codes, so the first ones are free unless patterns are mixed
     for step in range(room):
         if len(codes) == number:
             break
@@ -64,18 +70,18 @@ def _codes(world: World, pattern: str, characters: str, number: int) -> list[str
 
 def _code(pattern: str, characters: str, number: int) -> str:
     code = []
-    for letter in reversed(pattern):
-        if letter == "#":
+    for character in reversed(pattern):
+        if character == "#":
             number, index = divmod(number, len(characters))
-            letter = characters[index]
-        code.append(letter)
+            character = characters[index]
+        code.append(character)
     return "".join(reversed(code))
 
 
 def _make(world: World, code: str, advocate: str, body: dict[str, Any], now: float) -> Referral:
-    given: dict[str, Any] = {name: body[name] for name in _KEPT if name in body}
-    given["attributes"] = merged({}, given.get("attributes", {}))
-    referral = Referral(next(world.numbers), code, now, world.referral_calls, body["campaignId"], advocate, given)
+    content: dict[str, Any] = {name: body[name] for name in _KEPT if name in body}
+    content["attributes"] = merged({}, content.get("attributes", {}))
+    referral = Referral(next(world.numbers), code, now, world.referral_calls, body["campaignId"], advocate, content)
     world.referrals[code] = referral
     world.profile(advocate, now)
     world.belonging(advocate).referrals.append(code)
@@ -83,9 +89,10 @@ def _make(world: World, code: str, advocate: str, body: dict[str, Any], now: flo
 
 
 def referral_view(referral: Referral) -> dict[str, Any]:
+    """The API's view of a referral code."""
     return {
         "usageLimit": 0,
-        **referral.given,
+        **referral.content,
         "id": referral.number,
         "created": timestamp(referral.created),
         "campaignId": referral.campaign,

@@ -1,4 +1,4 @@
-"""Customer sessions: carts, orders, their closing, cancelling, returning and reopening."""
+"""Customer sessions, which are carts and orders: update, close, cancel, return and reopen them."""
 
 from datetime import UTC, datetime
 from typing import Any, NoReturn
@@ -14,7 +14,7 @@ from beam_talonone.simulator.world.account import (
     merged,
     timestamp,
 )
-from beam_talonone.simulator.world.views import ALWAYS, asked_for, event_view, session_view
+from beam_talonone.simulator.world.views import ALWAYS, event_view, requested_parts, session_view
 
 BY_UPDATE: dict[str | None, frozenset[str]] = {
     None: frozenset({"open", "closed"}),
@@ -23,7 +23,7 @@ BY_UPDATE: dict[str | None, frozenset[str]] = {
     "partially_returned": frozenset({"cancelled"}),
     "cancelled": frozenset(),
 }
-"""The states that an update may lead to, by the state before it (None: no such session yet)."""
+"""The state before an update (None: no such session) -> the states after it."""
 
 STATE = "/customerSession/state"
 NOTHING_ASKED = Answer(200, encode(ALWAYS))
@@ -44,7 +44,7 @@ def _session(world: World, call: Call, status: int) -> Session:
 
 
 def lanes(world: World, call: Call) -> tuple[str, ...]:
-    """A session update holds its session, and its profile: the one given or else the one it has."""
+    """An update holds its session and its profile: the one in the body, else the one of the session."""
     id = call.path["customerSessionId"]
     profile = call.body["customerSession"].get("profileId")
     if profile is None:
@@ -54,18 +54,19 @@ def lanes(world: World, call: Call) -> tuple[str, ...]:
 
 
 def update(world: World, call: Call) -> Done:
+    """update_customer_session_v2. Raises Refusal 400 for a state that cannot follow the current one."""
     id = call.path["customerSessionId"]
-    given: dict[str, Any] = call.body["customerSession"]
+    content: dict[str, Any] = call.body["customerSession"]
     _check_now(call)
     old = world.sessions.get(id)
     before = None if old is None else old.state
-    state: str = given.get("state") or before or "open"
+    state: str = content.get("state") or before or "open"
     if state not in BY_UPDATE[before]:
         was = "does not exist yet" if before is None else f"is {before}"
         _refuse(
             "invalid session state", STATE, "Invalid state", f"the session {was} and cannot be updated to {state}"
         )
-    profile_id: str = given.get("profileId", "" if old is None else old.profile)
+    profile_id: str = content.get("profileId", "" if old is None else old.profile)
     if call.dry:
         profile = world.profiles.get(profile_id)
         first = profile is None or not profile.sessions if old is None else old.first
@@ -73,12 +74,12 @@ def update(world: World, call: Call) -> Done:
             old.number if old else 0, id, profile_id, state, old.created if old else call.now, call.now, 0, first,
             old.updates if old else 1,
         )  # fmt: skip
-        return Done(_state(world, call, draft, given, profile), id)
+        return Done(_state(world, call, draft, content, profile), id)
     profile = world.profile(profile_id, call.now) if profile_id else None
     if old is None:
         session = _create(world, call, id, profile_id, state, profile)
     else:
-        session = _change(world, call, old, given, profile_id, state, profile)
+        session = _change(world, call, old, content, profile_id, state, profile)
     answer = NOTHING_ASKED
     if call.wants():
         answer = _state(world, call, session, world.content(session), profile)
@@ -97,7 +98,7 @@ def _check_now(call: Call) -> None:
 
 def _create(world: World, call: Call, id: str, profile_id: str, state: str, profile: Profile | None) -> Session:
     first = profile is None or not profile.sessions
-    # the content is the body itself: nothing is copied for the many sessions that are sent once
+    # the content is the body itself, so the many sessions that are sent once need no copy
     session = Session(next(world.numbers), id, profile_id, state, call.now, call.now, call.place(world.spool), first)
     world.sessions[id] = session
     if profile is not None:
@@ -106,13 +107,13 @@ def _create(world: World, call: Call, id: str, profile_id: str, state: str, prof
 
 
 def _change(
-    world: World, call: Call, session: Session, given: dict[str, Any], profile_id: str, state: str,
+    world: World, call: Call, session: Session, changes: dict[str, Any], profile_id: str, state: str,
     profile: Profile | None,
 ) -> Session:  # fmt: skip
-    if session.state == "open":  # what was sold stays as it was sold: a later cancellation changes the state alone
+    if session.state == "open":  # a closed cart no longer changes: a cancellation changes only the state
         content = world.content(session)
-        attributes = merged(content.get("attributes", {}), given.get("attributes", {}))
-        session.content = world.keep(content | given | {"attributes": attributes})
+        attributes = merged(content.get("attributes", {}), changes.get("attributes", {}))
+        session.content = world.keep(content | changes | {"attributes": attributes})
         if profile_id != session.profile:
             _move(world, session, profile_id, profile)
     session.state = state
@@ -122,7 +123,7 @@ def _change(
 
 
 def _move(world: World, session: Session, profile_id: str, profile: Profile | None) -> None:
-    """The session belongs to another profile from now on, or to none."""
+    """Move the session to another profile, or to none."""
     left = world.profiles.get(session.profile)
     if left is not None:
         left.sessions.remove(session.id)
@@ -134,7 +135,7 @@ def _move(world: World, session: Session, profile_id: str, profile: Profile | No
 
 def _state(world: World, call: Call, session: Session, content: dict[str, Any], profile: Profile | None) -> Answer:
     wants = call.wants()
-    parts = asked_for(world, wants, profile, call.dry)
+    parts = requested_parts(world, wants, profile, call.dry)
     if "customerSession" in wants:
         attributes = merged({}, content.get("attributes", {}))
         parts["customerSession"] = session_view(session, content | {"attributes": attributes})
@@ -148,6 +149,7 @@ def _state(world: World, call: Call, session: Session, content: dict[str, Any], 
 
 
 def read(world: World, call: Call) -> Done:
+    """get_customer_session. An unknown session is refused with the status in the settings."""
     session = _session(world, call, world.settings.unknown_session_status)
     content = world.content(session)
     content["attributes"] = merged({}, content.get("attributes", {}))
@@ -155,6 +157,7 @@ def read(world: World, call: Call) -> Done:
 
 
 def reopen(world: World, call: Call) -> Done:
+    """reopen_customer_session. Raises Refusal 400 unless the session is closed."""
     session = _session(world, call, 400)
     if session.state != "closed":
         raise Refusal(400, f"a session that is {session.state} cannot be reopened; only a closed one can")
@@ -165,14 +168,15 @@ def reopen(world: World, call: Call) -> Done:
 
 
 def return_items(world: World, call: Call) -> Done:
+    """return_cart_items. Raises Refusal 400 for more than the cart has left, or in a wrong state."""
     session = _session(world, call, 400)
     if session.state not in ("closed", "partially_returned"):
         raise Refusal(400, f"items of a session that is {session.state} cannot be returned; only of a closed one")
     content = world.content(session)
-    asked: list[dict[str, Any]] = call.body["return"]["returnedCartItems"]
+    entries: list[dict[str, Any]] = call.body["return"]["returnedCartItems"]
     taken = dict(session.returned)
     lines: list[dict[str, Any]] = []
-    for index, item in enumerate(asked):
+    for index, item in enumerate(entries):
         lines += _take(content.get("cartItems", []), taken, item, f"/return/returnedCartItems/{index}")
     profile = world.profiles.get(session.profile)
     record = {
@@ -200,7 +204,7 @@ def return_items(world: World, call: Call) -> Done:
     after.updated = call.now
     after.updates += 1
     wants = call.wants()
-    parts = asked_for(world, wants, profile, call.dry) | {"return": record}
+    parts = requested_parts(world, wants, profile, call.dry) | {"return": record}
     if "customerSession" in wants:
         content["attributes"] = merged({}, content.get("attributes", {}))
         parts["customerSession"] = session_view(after, content)
@@ -214,14 +218,14 @@ def return_items(world: World, call: Call) -> Done:
 
 
 def _take(
-    items: list[dict[str, Any]], taken: dict[int, int], asked: dict[str, Any], pointer: str
+    items: list[dict[str, Any]], taken: dict[int, int], entry: dict[str, Any], pointer: str
 ) -> list[dict[str, Any]]:
-    """Take what is `asked` from the cart, adding to `taken` by position; gives the lines taken.
+    """Take the items that `entry` names from the cart, and add them to `taken` by position; returns the lines.
 
-    Of several cart items with one SKU the first that has something left gives first. Without a quantity all that is
-    left is taken.
+    If several cart items have the SKU, the first one with remaining units is used first. Without a quantity, all
+    remaining units are taken.
     """
-    sku, position = asked.get("sku"), asked.get("position")
+    sku, position = entry.get("sku"), entry.get("position")
     if position is not None:
         if not 0 <= position < len(items):
             _refuse("invalid return", f"{pointer}/position", "Not found", "the cart has no item at this position")
@@ -233,15 +237,15 @@ def _take(
         if not places:
             _refuse("invalid return", f"{pointer}/sku", "Not found", "the cart has no item of this SKU")
     left = {at: items[at]["quantity"] - taken.get(at, 0) for at in places}
-    wanted = asked.get("quantity", sum(left.values()))
-    if wanted > sum(left.values()) or not wanted:
+    quantity = entry.get("quantity", sum(left.values()))
+    if quantity > sum(left.values()) or not quantity:
         details = f"only {sum(left.values())} of this item are left to return"
         _refuse("invalid return", f"{pointer}/quantity", "Too many", details)
     lines = []
     for at, remaining in left.items():
-        number = min(wanted, remaining)
+        number = min(quantity, remaining)
         if number:
             taken[at] = taken.get(at, 0) + number
-            wanted -= number
+            quantity -= number
             lines.append({"position": at, "sku": items[at]["sku"], "quantity": number})
     return lines

@@ -1,4 +1,4 @@
-"""The simulator as an ASGI application: what happens to a request between its arrival and its answer."""
+"""The simulator as an ASGI application: the path of a request from its arrival to its answer."""
 
 import asyncio
 import math
@@ -14,7 +14,7 @@ from beam_talonone.simulator.bodies.checks import Check
 from beam_talonone.simulator.bodies.queries import parsed
 from beam_talonone.simulator.exchange.answers import Answer, Problem, Refusal, decode, error_answer
 from beam_talonone.simulator.exchange.call import Call, Handler
-from beam_talonone.simulator.exchange.faults import CUT_BEFORE, Fate
+from beam_talonone.simulator.exchange.faults import CUT_BEFORE, Effect
 from beam_talonone.simulator.exchange.ledger import NO_BODY, Acted, Received
 from beam_talonone.simulator.exchange.routes import Routes
 from beam_talonone.simulator.operations.handlers import HANDLERS
@@ -27,7 +27,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 CUT_EXTENSION: Final = "beam_talonone.cut"
-"""Name of the scope's extension whose `close` ends the connection at once, without an answer."""
+"""Name of the extension of the scope. Its `close` ends the connection at once, without an answer."""
 KEY_PREFIX: Final = b"ApiKey-v1 "
 MAX_KEY: Final = 255
 MESSAGES: Final = {
@@ -40,7 +40,9 @@ Row = tuple[Handler, Check | None]
 
 
 class Incoming(msgspec.Struct, gc=False):
-    """What of an HTTP request matters; `target` is its path and query as they came."""
+    """The parts of an HTTP request that matter. `target` is its path and query as received, `key` its
+    Idempotency-Key.
+    """
 
     method: str
     path: bytes
@@ -52,10 +54,10 @@ class Incoming(msgspec.Struct, gc=False):
 
 
 class Simulator:
-    """One simulated deployment, an ASGI application. `clock` gives seconds that only grow."""
+    """One simulated deployment, as an ASGI application. `clock` returns monotonic seconds."""
 
     def __init__(self, settings: SimulatorSettings, clock: Callable[[], float] = time.monotonic) -> None:
-        """Raises ValueError for faults that are not understood, OSError when the ledger's file cannot be written."""
+        """Raises ValueError for invalid faults, and OSError if the file of the ledger cannot be written."""
         self.settings = settings
         self._clock = clock
         self._rows: dict[str, Row] = {
@@ -67,15 +69,16 @@ class Simulator:
         self.state: State = new_state(settings, clock, self._file)
 
     def reset(self) -> None:
-        """As just started: nothing known, nothing counted, the faults and the key of the settings in force."""
+        """Start again: nothing is stored or counted, and the faults and the key of the settings are in force."""
         self.accept(self.settings.key)
         self.state = new_state(self.settings, self._clock, self._file)
 
     def accept(self, key: str | None) -> None:
-        """Accept this API key alone from now on; None accepts any that is not empty."""
+        """Accept only this API key from now on; None accepts any key that is not empty."""
         self._key = None if key is None else KEY_PREFIX + key.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request (ASGI 3). Other types of connections are ignored."""
         if scope["type"] != "http":
             return
         message = await receive()
@@ -110,34 +113,34 @@ class Simulator:
 
     async def _respond(self, state: State, incoming: Incoming, request: Received) -> Answer | None:
         """The answer to a request; None to cut its connection."""
-        found: tuple[Operation, dict[str, str]] | Refusal
+        route: tuple[Operation, dict[str, str]] | Refusal
         try:
-            found = self._routes.find(incoming.method, incoming.path)
-            request.operation = found[0].name
+            route = self._routes.find(incoming.method, incoming.path)
+            request.operation = route[0].name
         except Refusal as refusal:
-            found = refusal
-        fate = state.plan.fate(request.arrived, request.n, incoming.body, request.operation, incoming.target)
-        request.fault = fate.names
-        if fate.status == CUT_BEFORE:
+            route = refusal
+        effect = state.plan.effect(request.arrived, request.n, incoming.body, request.operation, incoming.target)
+        request.fault = effect.names
+        if effect.status == CUT_BEFORE:
             return None
         try:
-            self._admit(state, request, fate, incoming.authorization)
-            if isinstance(found, Refusal):
-                raise found
+            self._admit(state, request, effect, incoming.authorization)
+            if isinstance(route, Refusal):
+                raise route
         except Refusal as refusal:
             return self._refused(refusal, with_status=True)
-        operation, path = found
-        seconds = fate.delay + state.latency()
+        operation, path = route
+        seconds = effect.delay + state.latency()
         key = incoming.key if operation.repeat is SafeToRepeat.BY_KEY else None
         request.key = incoming.key
         if key is None:
             answer, _ = await self._operate(state, incoming, request, operation, path, seconds)
         else:
             answer = await self._once(state, incoming, request, operation, path, seconds, key)
-        return None if fate.cut_after else answer
+        return None if effect.cut_after else answer
 
-    def _admit(self, state: State, request: Received, fate: Fate, authorization: bytes) -> None:
-        """Raises Refusal where the request gets no further than the front door."""
+    def _admit(self, state: State, request: Received, effect: Effect, authorization: bytes) -> None:
+        """Raise Refusal for a request that is refused before its operation: by key, rate or fault."""
         if self._key is None:
             trusted = authorization.startswith(KEY_PREFIX) and len(authorization) > len(KEY_PREFIX)
         else:
@@ -149,16 +152,16 @@ class Simulator:
             if early:
                 state.rate_refused += 1
                 raise TooMany(early)
-        if fate.status == 429:
+        if effect.status == 429:
             raise TooMany(1.0)
-        if fate.status is not None:
-            raise Refusal(fate.status, MESSAGES.get(fate.status, "the server failed"))
+        if effect.status is not None:
+            raise Refusal(effect.status, MESSAGES.get(effect.status, "the server failed"))
 
     async def _once(
         self, state: State, incoming: Incoming, request: Received, operation: Operation, path: dict[str, str],
         seconds: float, key: str,
     ) -> Answer:  # fmt: skip
-        """As `_operate`, but for each Idempotency-Key only once in 24 hours; after that its answer comes again."""
+        """As `_operate`, but once in 24 hours for each Idempotency-Key. A repeat gets the stored answer."""
         keys = state.keys
         if len(key) > MAX_KEY:
             problem = Problem("", "Too long", f"Idempotency-Key must not be longer than {MAX_KEY} characters")
@@ -186,7 +189,7 @@ class Simulator:
         self, state: State, incoming: Incoming, request: Received, operation: Operation, path: dict[str, str],
         seconds: float,
     ) -> tuple[Answer, bool]:  # fmt: skip
-        """Do the operation within `seconds`; gives the answer and whether it is one to be stored under a key."""
+        """Carry out the operation within `seconds`. Returns the answer, and whether to store it under the key."""
         row = self._rows.get(operation.name)
         if row is None:
             missing = Refusal(501, f"the simulator does not do {operation.name} yet")
@@ -199,13 +202,13 @@ class Simulator:
                 await asyncio.sleep(seconds)
             return self._refused(refusal, with_status=handler.status_in_errors), True
         request.dry = call.dry
-        if not seconds and not state.lanes:  # nothing is in flight, so nothing can be parallel
+        if not seconds and not state.lanes:  # no request is in flight, so none can be parallel
             return self._act(state, request, operation, handler, call), True
         lanes = handler.lanes(state.world, call) if handler.lanes else ()
         if not await state.lanes.enter(lanes):
             return self._refused(Refusal(409, MESSAGES[409]), with_status=True), False
         try:
-            # half before and half after, so that a caller can die or give up on either side of the deed
+            # half before and half after, so that a caller can die or give up before and after the request acts
             begun = time.perf_counter()
             await asyncio.sleep(seconds / 2)
             answer = self._act(state, request, operation, handler, call)
@@ -218,7 +221,7 @@ class Simulator:
         try:
             done = handler.act(state.world, call)
         except Refusal as refusal:
-            # only a 400 may go without its status
+            # only a 400 may lack its status
             return self._refused(refusal, with_status=handler.status_in_errors or refusal.status != 400)
         if not call.dry and not operation.is_read:
             keep = self.settings.keep_bodies and call.body is not None
@@ -237,7 +240,7 @@ class Simulator:
 
 
 class TooMany(Refusal):
-    """Over the rate; `wait` is how many seconds too early."""
+    """The request is over the rate, `wait` seconds too early."""
 
     def __init__(self, wait: float) -> None:
         super().__init__(429, MESSAGES[429])
@@ -257,7 +260,7 @@ def _incoming(scope: Scope, path: bytes, body: bytes) -> Incoming:
 
 
 def _understood(handler: Handler, check: Check | None, path: dict[str, str], incoming: Incoming) -> Call:
-    """The request as a checked Call; raises Refusal with all that is wrong."""
+    """The request as a checked Call. Raises Refusal with all problems."""
     values = parsed(handler.query, incoming.query) if incoming.query else {}
     body = None
     if check is not None:

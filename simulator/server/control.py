@@ -1,8 +1,8 @@
-"""The control endpoints under /_simulator/: no key, no rate, not counted.
+"""The control endpoints under /_simulator/. They need no key, have no rate, and are not counted.
 
-GET ledger, requests, sessions, profiles, audiences, coupons, referrals, cards, loyalty (the members of programs),
-catalogs, events (the advanced ones), each a JSON object a line, and summary; POST forget-keys, reset, faults,
-api-key (the one that is accepted from now on) and loyalty (transactions to put in, see rows.py).
+GET ledger, requests, sessions, profiles, audiences, coupons, referrals, cards, loyalty (members of programs),
+catalogs and events (advanced events) return a JSON object per line. GET summary returns one object. POST forget-keys,
+reset, faults, api-key (the only accepted key from now on) and loyalty (transactions to add, see loyalty_rows.py).
 """
 
 import asyncio
@@ -29,16 +29,16 @@ async def answer(simulator: "Simulator", method: str, path: bytes, body: bytes, 
         await _send_lines(LINES[name](simulator), send)
         return
     if (method, name) == ("GET", "summary"):
-        found = Answer(200, encode(summary(simulator)))
+        result = Answer(200, encode(summary(simulator)))
     elif method == "POST" and name in POSTS:
-        found = POSTS[name](simulator, body)
+        result = POSTS[name](simulator, body)
     else:
-        found = Answer(
+        result = Answer(
             404, encode({"message": f"no {method} {name}; GET {', '.join(LINES)}, summary; POST {', '.join(POSTS)}"})
         )
-    headers = [(b"content-length", b"%d" % len(found.body)), (b"content-type", b"application/json")]
-    await send({"type": "http.response.start", "status": found.status, "headers": headers})
-    await send({"type": "http.response.body", "body": found.body})
+    headers = [(b"content-length", b"%d" % len(result.body)), (b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": result.status, "headers": headers})
+    await send({"type": "http.response.body", "body": result.body})
 
 
 async def _send_lines(all_lines: Iterator[bytes], send: Send) -> None:
@@ -50,11 +50,12 @@ async def _send_lines(all_lines: Iterator[bytes], send: Send) -> None:
         if len(chunk) == CHUNK_LINES:
             await send({"type": "http.response.body", "body": b"".join(chunk), "more_body": True})
             chunk.clear()
-            await asyncio.sleep(0)  # a long ledger must not hold up the requests
+            await asyncio.sleep(0)  # a long ledger must not delay the requests
     await send({"type": "http.response.body", "body": b"".join(chunk)})
 
 
 def summary(simulator: "Simulator") -> dict[str, Any]:
+    """The counts of the run, as GET summary returns them."""
     ledger = simulator.state.ledger
     return {
         "requests": len(ledger.received),

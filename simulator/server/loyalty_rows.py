@@ -1,4 +1,4 @@
-"""POST /_simulator/loyalty: loyalty transactions put in from outside, as no campaign here gives any."""
+"""POST /_simulator/loyalty: adds loyalty transactions, because no campaign of the simulator awards points."""
 
 import time
 from datetime import datetime
@@ -16,11 +16,13 @@ Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Rows(msgspec.Struct, forbid_unknown_fields=True):
-    """The body: `rows` transactions for a `profile` or a `card` of a `program`, each made when there is none.
+    """The body: `rows` transactions for a `profile` or a `card` of a `program`, each created if missing.
 
-    `pending` ones wait for their activation. `source` is `session` where a session is given, else `manual`. With
-    `created` the first row is from then and each other a second younger; else they are spread over the time up to
-    now. `expires` is when the points end.
+    * `pending`: the points wait for their activation.
+    * `source`: by default `session` with a session, else `manual`.
+    * `created`: the time of the first row; each further one is a second later. Without it, the rows are spread over
+      the time since the last row.
+    * `expires`: when the points expire.
     """
 
     program: Annotated[int, msgspec.Meta(ge=0)]
@@ -36,25 +38,25 @@ class Rows(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def add_rows(world: World, body: bytes) -> Answer:
-    """The answer to the request: 200 with the first and last id of the rows, 400 where the body is not understood."""
+    """Add the rows. Answers 200 with the ids of the first and last row, or 400 for an invalid body."""
     now = time.time()
     try:
-        asked = msgspec.json.decode(body, type=Rows)
-        if (asked.profile is None) == (asked.card is None):
+        requested = msgspec.json.decode(body, type=Rows)
+        if (requested.profile is None) == (requested.card is None):
             raise ValueError("either `profile` or `card` is needed")
         holder = (
-            enrol(world, asked.program, asked.profile, now)
-            if asked.profile is not None
-            else make_card(world, asked.program, asked.card or "", now)
+            enrol(world, requested.program, requested.profile, now)
+            if requested.profile is not None
+            else make_card(world, requested.program, requested.card or "", now)
         )
         batch = Batch(
-            first=world.transactions + 1, count=asked.rows, created=0, step=0,
-            source=asked.source or ("session" if asked.session else "manual"), subledger=asked.subledger,
-            session=asked.session, pending=asked.pending,
-            expires=None if asked.expires is None else micros(asked.expires),
+            first=world.transactions + 1, count=requested.rows, created=0, step=0,
+            source=requested.source or ("session" if requested.session else "manual"), subledger=requested.subledger,
+            session=requested.session, pending=requested.pending,
+            expires=None if requested.expires is None else micros(requested.expires),
         )  # fmt: skip
-        add(holder.batches, batch, int(now * SECOND), asked.created)
+        add(holder.batches, batch, int(now * SECOND), requested.created)
     except ValueError as error:
         return Answer(400, encode({"message": str(error)}))
-    world.transactions += asked.rows
+    world.transactions += requested.rows
     return Answer(200, encode({"first": batch.first, "last": batch.rows[-1]}))

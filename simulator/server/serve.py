@@ -1,4 +1,4 @@
-"""Serve a simulator: blocking in this process, or in one of its own for as long as a `with` block lasts."""
+"""Serve a simulator: in this process until it is stopped, or in a child process during a `with` block."""
 
 import gc
 import os
@@ -23,7 +23,7 @@ STOP_SECONDS = 5.0
 
 
 class _CuttableProtocol(HttpToolsProtocol):
-    """uvicorn's fast protocol, with a way to close the connection that ASGI does not have."""
+    """uvicorn's fast protocol, with a way to cut the connection, which ASGI lacks."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -41,10 +41,10 @@ class _AnnouncingServer(uvicorn.Server):
 
 
 def run(settings: SimulatorSettings, host: str = "127.0.0.1", port: int = 0) -> None:
-    """Serve until SIGTERM or Ctrl-C. Port 0 takes a free one; stderr says which.
+    """Serve until SIGTERM or Ctrl-C. Port 0 chooses a free port; stderr shows the URL.
 
-    Raises OSError when the address cannot be had or the ledger's file cannot be written, ValueError for faults that
-    are not understood.
+    Raises OSError if the address is taken or the file of the ledger cannot be written, and ValueError for invalid
+    faults.
     """
     app = Simulator(settings)
     listener = socket.create_server((host, port), backlog=2048)
@@ -54,10 +54,10 @@ def run(settings: SimulatorSettings, host: str = "127.0.0.1", port: int = 0) -> 
         log_level="error", server_header=False, proxy_headers=False, date_header=False, timeout_graceful_shutdown=1,
         timeout_keep_alive=300,
     )  # fmt: skip
-    # uvicorn raises the signal that stopped it once more at the end: a wanted stop is no failure
+    # uvicorn raises the signal that stopped it again at the end, but a requested stop is no failure
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: None)
-    # hundreds of thousands of records live for ever: looking through them again and again costs more than they do
+    # hundreds of thousands of objects live until the end: collecting them again and again costs more than requests
     gc.freeze()
     gc.set_threshold(100_000, 50, 1000)
     _AnnouncingServer(config, url).run(sockets=[listener])
@@ -65,10 +65,9 @@ def run(settings: SimulatorSettings, host: str = "127.0.0.1", port: int = 0) -> 
 
 @contextmanager
 def running(settings: SimulatorSettings | None = None) -> Iterator[str]:
-    """A simulator in a process of its own on a free local port; gives its URL and stops it at the end.
+    """A simulator in a child process on a free local port. Yields its URL, and stops it at the end.
 
-    The process also ends when this one dies, however it dies. Raises RuntimeError with its output when it does not
-    start.
+    The child also ends if this process dies in any way. Raises RuntimeError with its output if it does not start.
     """
     process = subprocess.Popen(
         [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -106,7 +105,7 @@ def _pass_on(output: IO[str]) -> None:
 
 
 def _child() -> None:
-    """The process of `running`: settings come as one line on stdin, and the end of stdin is the end of the parent."""
+    """The child process of `running`: reads the settings as one line of stdin, and ends when stdin ends."""
     pipe = open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)  # noqa: SIM115 - a buffer's lock outlives main
     settings = msgspec.json.decode(pipe.readline(), type=SimulatorSettings)
 

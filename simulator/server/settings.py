@@ -1,4 +1,4 @@
-"""What a simulated Talon.One is like: its limits, its temper, and what it reports."""
+"""The settings of a simulated Talon.One: its limits, its faults, and its reports."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,26 +11,29 @@ Entity = Literal["session", "profile", "cart_item", "event", "referral"]
 
 @dataclass(frozen=True)
 class SimulatorSettings:
-    """All that can be chosen of a simulator. Everything is plain data, so that it can be sent to another process."""
+    """All settings of a simulator, as plain data that can be sent to another process.
+
+    Raises ValueError for an invalid value.
+    """
 
     key: str | None = None
-    """The one API key that is accepted; None accepts any that is not empty."""
+    """The only API key that is accepted; None accepts any key that is not empty."""
     rate: float | None = None
-    """Requests a second that are let through, evenly spaced; None is no limit."""
+    """Requests per second that are admitted, evenly spaced; None is no limit."""
     burst: int = 1
-    """How many requests may come at once after a pause, with `rate`."""
+    """With `rate`: requests that are admitted at once after a pause."""
     latency_ms: float = 0.0
-    """How long every request takes, in milliseconds: half before it acts, half after."""
+    """Milliseconds that every request takes: half before it acts, half after."""
     jitter_ms: float = 0.0
-    """Up to how many milliseconds are added to the latency, evenly distributed."""
+    """The most milliseconds that are added to the latency, evenly distributed."""
     faults: tuple[str, ...] = ()
-    """Faults to order, each as `NAME:param=value,...`; see faults.py."""
+    """Faults, each as `NAME:param=value,...`; see exchange/faults.py."""
     seed: int = 0
-    """Seeds every dice: the same requests in the same order meet the same faults."""
+    """Seeds the random numbers: the same requests in the same order meet the same faults."""
     unknown_attributes: tuple[str, ...] = ()
-    """Attribute names that the account does not know, on any entity."""
+    """Names of attributes that the account does not define, on any entity."""
     known_attributes: Mapping[Entity, tuple[str, ...]] = field(default_factory=dict)
-    """For each entity named here: the only attribute names that the account knows."""
+    """Entity -> the only attributes that the account defines for it. Other entities have any attributes."""
     unknown_audiences: tuple[int, ...] = ()
     """Audience ids that do not exist; all others do."""
     unknown_coupons: tuple[str, ...] = ()
@@ -40,15 +43,15 @@ class SimulatorSettings:
     unknown_catalogs: tuple[int, ...] = ()
     """Catalog ids that do not exist; all others do, empty at first."""
     campaigns: int = 3
-    """How many campaigns run; their ids are 1 and up."""
+    """The number of running campaigns; their ids count from 1."""
     errors: ErrorDetail = "all"
-    """Which problems of a refused request are reported: the first, all, or the first without saying where."""
+    """The problems of a refused request in the answer: the first, all, or the first without its place."""
     retry_after: RetryAfter = "none"
-    """How a 429 says when to come back."""
+    """The form of the header Retry-After of a 429."""
     unknown_session_status: Literal[400, 404] = 404
-    """What reading a session that does not exist answers; the vendor's document leaves it open."""
+    """The status for reading an unknown session, which the vendor's document leaves open."""
     ledger: str | None = None
-    """File to which a line is appended for every request that acted, when it was answered."""
+    """File for the ledger: a line is appended for every request that acted, when it is answered."""
     keep_bodies: bool = True
     """Whether the ledger keeps the bodies of requests."""
 
@@ -61,9 +64,9 @@ class SimulatorSettings:
             raise ValueError("latency and jitter are milliseconds, 0 or more")
         if self.campaigns < 0:
             raise ValueError(f"campaigns: {self.campaigns} is not 0 or more")
-        for name, value, known in (
+        for name, value, choices in (
             ("errors", self.errors, ("first", "all", "none")),
             ("retry-after", self.retry_after, ("none", "seconds", "date")),
         ):
-            if value not in known:
-                raise ValueError(f"{name}: {value!r} is not one of {', '.join(known)}")
+            if value not in choices:
+                raise ValueError(f"{name}: {value!r} is not one of {', '.join(choices)}")

@@ -1,4 +1,4 @@
-"""The state of the account for the control endpoints: a JSON object a line for each thing that there is."""
+"""The state of the account for the control endpoints: one JSON object per line for each entity."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +12,7 @@ from beam_talonone.simulator.world.views import audience_name
 
 
 def sessions(world: World) -> Iterator[dict[str, Any]]:
+    """Each session with its cart, its state, and the number of its updates and returns."""
     for session in list(world.sessions.values()):
         content = world.content(session)
         items = [
@@ -32,6 +33,7 @@ def sessions(world: World) -> Iterator[dict[str, Any]]:
 
 
 def profiles(world: World) -> Iterator[dict[str, Any]]:
+    """Each profile with its attributes, its audiences, and the number of its sessions, events and erasures."""
     for profile in list(world.profiles.values()):
         yield {
             "id": profile.id,
@@ -45,15 +47,15 @@ def profiles(world: World) -> Iterator[dict[str, Any]]:
 
 
 def audiences(world: World) -> Iterator[dict[str, Any]]:
-    """Those made, renamed or deleted, and those that somebody is in."""
+    """The audiences that were created, renamed or deleted, and those with members."""
     members: dict[int, list[str]] = {}
     for profile in world.profiles.values():
         for id in profile.audiences:
             members.setdefault(id, []).append(profile.id)
     for id in sorted({*members, *world.audiences, *world.deleted_audiences}):
-        given = world.audiences[id].given if id in world.audiences else {}
+        content = world.audiences[id].content if id in world.audiences else {}
         yield {
-            **given,
+            **content,
             "id": id,
             "name": audience_name(world, id),
             "deleted": id in world.deleted_audiences,
@@ -62,19 +64,25 @@ def audiences(world: World) -> Iterator[dict[str, Any]]:
 
 
 def coupons(world: World) -> Iterator[dict[str, Any]]:
+    """Each reserved coupon with its customers."""
     for coupon in list(world.coupons.values()):
         yield {"id": coupon.code, "reserved": list(coupon.reserved)}
 
 
 def referrals(world: World) -> Iterator[dict[str, Any]]:
-    """`call` is the number of the call that made the code, counted over both operations."""
-    for one in list(world.referrals.values()):
+    """Each referral code. `call` is the number of the call that created it, counted over both operations."""
+    for referral in list(world.referrals.values()):
         yield {
-            **one.given, "id": one.code, "campaignId": one.campaign, "advocate": one.advocate, "call": one.call,
-        }  # fmt: skip
+            **referral.content,
+            "id": referral.code,
+            "campaignId": referral.campaign,
+            "advocate": referral.advocate,
+            "call": referral.call,
+        }
 
 
 def cards(world: World) -> Iterator[dict[str, Any]]:
+    """Each loyalty card with its customers and points."""
     for program in list(world.programs.values()):
         for card in list(program.cards.values()):
             yield {
@@ -87,19 +95,20 @@ def cards(world: World) -> Iterator[dict[str, Any]]:
 
 
 def members(world: World) -> Iterator[dict[str, Any]]:
-    """The members of loyalty programs, with what they have."""
+    """Each member of a loyalty program with their points."""
     for number, program in list(world.programs.items()):
         for id, member in list(program.members.items()):
             yield {"id": id, "program": number, "joined": timestamp(member.joined), **_points(member)}
 
 
 def _points(holder: Card | Member) -> dict[str, Any]:
-    """`rows` is the number of transactions, `points` their sums by ledger and state."""
+    """The number of transactions, and the sums of points by ledger and state."""
     now = int(time.time() * SECOND)
     return {"rows": count(select(holder.batches)), "points": sums(holder.batches, None, None, now)}
 
 
 def catalogs(world: World) -> Iterator[dict[str, Any]]:
+    """Each catalog with its version and items."""
     for catalog in list(world.catalogs.values()):
         items = [
             {
@@ -115,9 +124,9 @@ def catalogs(world: World) -> Iterator[dict[str, Any]]:
 
 
 def events(world: World) -> Iterator[dict[str, Any]]:
-    """The advanced ones."""
+    """Each advanced event."""
     for event in list(world.events.values()):
-        yield {**event.given, "id": event.id, "profileId": event.profile}
+        yield {**event.content, "id": event.id, "profileId": event.profile}
 
 
 STATE: Final[dict[str, Callable[[World], Iterator[dict[str, Any]]]]] = {
@@ -134,5 +143,5 @@ STATE: Final[dict[str, Callable[[World], Iterator[dict[str, Any]]]]] = {
 
 
 def lines(world: World, name: str) -> Iterator[bytes]:
-    """The lines of what is called `name`."""
+    """The encoded lines of the entities called `name`, a key of STATE."""
     return map(encode, STATE[name](world))

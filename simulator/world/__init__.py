@@ -1,1 +1,1 @@
-"""What a simulated account holds, and how the API shows it."""
+"""The entities of a simulated account, and the API's views of them."""

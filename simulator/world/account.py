@@ -1,4 +1,4 @@
-"""What the simulated account holds: profiles, sessions, all else, and the numbers given to them."""
+"""The simulated account: profiles, sessions, all other entities, and the counters for their numbers."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,11 +25,13 @@ from beam_talonone.simulator.world.entities import (
 APPLICATION_ID = 1
 ACCOUNT_ID = 1
 FIRST_AUDIENCE = 1_000_001
-"""Audiences made here are numbered from here on, far from the ids that exist anyway."""
+"""The number of the first created audience, far from the ids that exist anyway."""
 
 
 class Profile(msgspec.Struct, gc=False):
-    """A customer. `known` is false after an erasure, until the customer is heard of again."""
+    """A customer. Times are in seconds since 1970. `known` is False from an erasure until the next request about
+    them.
+    """
 
     number: int
     id: str
@@ -44,7 +46,7 @@ class Profile(msgspec.Struct, gc=False):
 
 
 class Session(msgspec.Struct, gc=False):
-    """A customer session. Its content, as last sent, lies in the spool at `content`: a whole request body."""
+    """A customer session. `content` is the place in the spool of its last content, which is a whole request body."""
 
     number: int
     id: str
@@ -61,7 +63,7 @@ class Session(msgspec.Struct, gc=False):
 
 @dataclass(slots=True)
 class World:
-    """The whole account. Everything in it is changed by handlers only, between two awaits."""
+    """The whole account. Only handlers change it, and they never await meanwhile."""
 
     settings: SimulatorSettings
     spool: Spool
@@ -83,7 +85,7 @@ class World:
     events: dict[str, Event] = field(default_factory=dict)
 
     def profile(self, id: str, now: float) -> Profile:
-        """The profile `id`, made when there is none: the API makes profiles it is told of."""
+        """The profile `id`, created if there is none, as the API creates profiles that requests name."""
         profile = self.profiles.get(id)
         if profile is None:
             profile = self.profiles[id] = Profile(next(self.numbers), id, now, now)
@@ -92,31 +94,32 @@ class World:
         return profile
 
     def belonging(self, id: str) -> Belongings:
-        """What belongs to the customer `id`, to be added to."""
+        """The belongings of the customer `id`, for changes."""
         return self.belongings.setdefault(id, Belongings())
 
     def program(self, id: int) -> Program:
-        """The loyalty program `id`, to be added to."""
+        """The loyalty program `id`, for changes."""
         return self.programs.setdefault(id, Program())
 
     def has_audience(self, id: int) -> bool:
+        """Whether the audience exists: all do, except deleted ones and those that the settings exclude."""
         return id not in self.deleted_audiences and id not in self.settings.unknown_audiences
 
     def content(self, session: Session) -> dict[str, Any]:
-        """The customer session as it was sent, its updates merged."""
+        """The content of the session with all updates merged."""
         content: dict[str, Any] = decode(self.spool.get(session.content))["customerSession"]
         return content
 
     def keep(self, content: dict[str, Any]) -> int:
-        """Store the content of a session; gives its place."""
+        """Store the content of a session in the spool; returns its place."""
         return self.spool.put(encode({"customerSession": content}))
 
 
 def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """Attributes after an update: by name, null erases."""
+    """The attributes after an update, merged by name; null removes an attribute."""
     return {name: value for name, value in (old | new).items() if value is not None}
 
 
 def timestamp(moment: float) -> str:
-    """`moment` (seconds since 1970) as RFC 3339 in UTC."""
+    """`moment` (seconds since 1970) as RFC 3339 text in UTC."""
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""What the API shows of points: the sums on cards and of members, and the tiers that these reach."""
+"""The API's views of points: balances of cards and members, and the tiers that they reach."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -10,20 +10,23 @@ from beam_talonone.simulator.world.entities import Card, Member
 from beam_talonone.simulator.world.points import NOTHING, SECOND, Batches, State, sums
 
 TIERS: Final = ((1, "bronze", 0), (2, "silver", 100), (3, "gold", 10_000))
-"""Number and name of each tier, and the active points that it takes. Every member is in one."""
+"""Number and name of each tier, and the active points that it requires. Every member is in one."""
 
 
 def balance_view(
     batches: Batches, now: float, *, subledgers: Collection[str] | None, until: datetime | None
 ) -> dict[str, Any]:
-    """Balances by ledger, of `subledgers` if given: the main one, whose id is the empty text, and the others."""
-    found = sums(batches, subledgers, until, int((until.timestamp() if until else now) * SECOND))
-    asked = set(subledgers) if subledgers is not None else {"", *found}
+    """Balances by ledger. The id of the main ledger is the empty text. `subledgers` selects some; None is all.
+
+    `now` is in seconds since 1970; `until` takes its place if it is set.
+    """
+    points = sums(batches, subledgers, until, int((until.timestamp() if until else now) * SECOND))
+    ledgers = set(subledgers) if subledgers is not None else {"", *points}
     view: dict[str, Any] = {
-        "subledgerBalances": {name: _balance(found.get(name, NOTHING)) for name in sorted(asked - {""})}
+        "subledgerBalances": {name: _balance(points.get(name, NOTHING)) for name in sorted(ledgers - {""})}
     }
-    if "" in asked:
-        view["balance"] = _balance(found.get("", NOTHING))
+    if "" in ledgers:
+        view["balance"] = _balance(points.get("", NOTHING))
     return view
 
 
@@ -38,7 +41,7 @@ def _balance(sum_of: dict[State, Decimal]) -> dict[str, Any]:
 
 
 def add_tiers(balance: dict[str, Any], *, current: bool, projected: bool) -> None:
-    """Add to a balance what tier it reaches; there is nothing that expires, so the projected tier is the same."""
+    """Add the tier to a balance. No points expire here, so the projected tier is the current one."""
     points = balance["activePoints"]
     number, name, _ = next(tier for tier in reversed(TIERS) if points >= tier[2])
     if current:
@@ -62,16 +65,18 @@ def _ledger(sum_of: dict[State, Decimal]) -> dict[str, Any]:
 
 
 def _ledgers(batches: Batches, now: float, subledgers_as: str) -> dict[str, Any]:
-    found = sums(batches, None, None, int(now * SECOND))
-    others = {name: _ledger(sum_of) for name, sum_of in sorted(found.items()) if name and any(sum_of.values())}
-    return {"ledger": _ledger(found.get("", NOTHING)), subledgers_as: others}
+    points = sums(batches, None, None, int(now * SECOND))
+    others = {name: _ledger(sum_of) for name, sum_of in sorted(points.items()) if name and any(sum_of.values())}
+    return {"ledger": _ledger(points.get("", NOTHING)), subledgers_as: others}
 
 
 def linked_view(card: Card) -> list[dict[str, Any]]:
+    """The customers linked to a card, and since when."""
     return [{"integrationId": id, "timestamp": timestamp(since)} for id, since in card.profiles.items()]
 
 
 def card_view(card: Card, now: float) -> dict[str, Any]:
+    """The API's view of a loyalty card. `now` is in seconds since 1970."""
     return {
         "id": card.number,
         "created": timestamp(card.created),
@@ -88,6 +93,7 @@ def card_view(card: Card, now: float) -> dict[str, Any]:
 
 
 def member_view(program: int, member: Member, now: float) -> dict[str, Any]:
+    """The API's view of a membership in a loyalty program. `now` is in seconds since 1970."""
     return {
         "id": program,
         "title": f"Program {program}",
@@ -98,7 +104,7 @@ def member_view(program: int, member: Member, now: float) -> dict[str, Any]:
 
 
 def loyalty_view(world: World, customer: str | None, now: float) -> dict[str, Any]:
-    """The cards linked to a customer and the programs that he is a member of."""
+    """The cards linked to a customer, and the programs of which they are a member."""
     has = world.belongings.get(customer) if customer is not None else None
     if has is None:
         return {"cards": [], "programs": {}}

@@ -1,4 +1,4 @@
-"""What an account holds besides profiles and sessions. Times are seconds since 1970, but for points."""
+"""The other entities of an account. Times are in seconds since 1970, except those of points."""
 
 from decimal import Decimal
 from typing import Any
@@ -11,20 +11,24 @@ AudienceKey = tuple[str | None, str]
 
 
 class Audience(msgspec.Struct, gc=False):
-    """An audience that was created or renamed; `given` is what was last sent of it."""
+    """An audience that was created or renamed. `content` is the last request body about it."""
 
     number: int
     created: float
-    given: dict[str, Any]
+    content: dict[str, Any]
 
     @property
     def key(self) -> AudienceKey | None:
-        """What no two audiences share: the platform, and the id there. None for one that is from nowhere else."""
-        return (self.given.get("integration"), self.given["integrationId"]) if "integrationId" in self.given else None
+        """The platform and the id there, which no two audiences share; None for an audience without a platform."""
+        return (
+            (self.content.get("integration"), self.content["integrationId"])
+            if "integrationId" in self.content
+            else None
+        )
 
 
 class Coupon(msgspec.Struct, gc=False):
-    """A coupon code that was reserved; `reserved` are its customers and since when."""
+    """A reserved coupon code. `reserved` maps its customers to the times of their reservations."""
 
     number: int
     code: str
@@ -33,7 +37,7 @@ class Coupon(msgspec.Struct, gc=False):
 
 
 class Referral(msgspec.Struct, gc=False):
-    """A referral code. `call` is the number of the call that made it, counted over both operations."""
+    """A referral code. `call` is the number of the call that created it, counted over both operations."""
 
     number: int
     code: str
@@ -41,11 +45,11 @@ class Referral(msgspec.Struct, gc=False):
     call: int
     campaign: int
     advocate: str
-    given: dict[str, Any]
+    content: dict[str, Any]
 
 
 class Card(msgspec.Struct, gc=False):
-    """A loyalty card; `profiles` are the customers linked to it and since when."""
+    """A loyalty card. `profiles` maps its customers to the times at which they were linked."""
 
     number: int
     program: int
@@ -65,12 +69,14 @@ class Member(msgspec.Struct, gc=False):
 
 
 class Program(msgspec.Struct, gc=False):
+    """A loyalty program: its members by customer, and its cards by identifier."""
+
     members: dict[str, Member] = {}
     cards: dict[str, Card] = {}
 
 
 class Item(msgspec.Struct, gc=False):
-    """A catalog's item; `adjustments` are by price type and reference."""
+    """An item of a catalog. The keys of `adjustments` are price type and reference."""
 
     sku: str
     price: Decimal | int | None = None
@@ -80,6 +86,8 @@ class Item(msgspec.Struct, gc=False):
 
 
 class Catalog(msgspec.Struct, gc=False):
+    """A catalog: its items by SKU. Each synchronisation increases `version` by one."""
+
     number: int
     created: float
     modified: float
@@ -88,7 +96,7 @@ class Catalog(msgspec.Struct, gc=False):
 
 
 class Price(msgspec.Struct, gc=False):
-    """A price that an item had from `at` on; `adjustment` is what made it so, None for the item's own."""
+    """The price of an item from `at` on. `adjustment` is its source; None for the item's own price."""
 
     number: int
     at: float
@@ -98,17 +106,17 @@ class Price(msgspec.Struct, gc=False):
 
 
 class Event(msgspec.Struct, gc=False):
-    """An advanced event, which has an id of its own."""
+    """An advanced event, which has an id of its own. `content` is its request body."""
 
     number: int
     id: str
     profile: str
     created: float
-    given: dict[str, Any]
+    content: dict[str, Any]
 
 
 class Belongings(msgspec.Struct, gc=False):
-    """What belongs to one customer, by the names that the account knows it by."""
+    """The codes, cards, programs and events of one customer, by their keys in the account."""
 
     coupons: set[str] = set()
     cards: set[tuple[int, str]] = set()

@@ -1,6 +1,7 @@
-"""Loyalty transactions. They are kept as batches and made into rows when read: a million cost no more than one.
+"""Loyalty transactions. They are stored as batches and expanded to rows when read, so a million cost no more than
+one.
 
-Times are whole microseconds since 1970, so that the time shown of a row is exactly the time it is found by.
+Times are whole microseconds since 1970, so that filters match the time shown of a row exactly.
 """
 
 from bisect import bisect_left, bisect_right
@@ -25,9 +26,10 @@ _UUID_ROOM: Final = 1 << 48
 
 
 class Batch(msgspec.Struct, gc=False):
-    """Rows `first` to `first + count`, made `step` microseconds apart, that have all else in common.
+    """Rows `first` to `first + count`, created `step` microseconds apart, that are equal in all else.
 
-    `pending` ones wait for an action; `starts` is when it came, None for points that were active from the beginning.
+    `pending` points wait for an activation, and `starts` is its time; None for points that were active from the
+    start.
     """
 
     first: int
@@ -43,12 +45,15 @@ class Batch(msgspec.Struct, gc=False):
 
     @property
     def rows(self) -> range:
+        """The numbers of the rows."""
         return range(self.first, self.first + self.count)
 
     def made(self, row: int) -> int:
+        """When a row was created, in microseconds since 1970."""
         return self.created + (row - self.first) * self.step
 
     def state(self, now: int) -> State:
+        """The state of the points at `now` (microseconds since 1970)."""
         if self.expires is not None and self.expires <= now:
             return "expired"
         return "pending" if self.pending else "active"
@@ -62,20 +67,22 @@ Piece = tuple[Batch, range]
 
 
 def micros(moment: datetime) -> int:
+    """`moment` in microseconds since 1970."""
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def stamp(at: int) -> str:
-    """`at` as RFC 3339 in UTC."""
+    """`at` (microseconds since 1970) as RFC 3339 text in UTC."""
     return (_EPOCH + timedelta(microseconds=at)).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def uuid_of(row: int) -> str:
+    """The transaction UUID of a row."""
     return str(UUID(int=_UUID_BASE + row))
 
 
 def row_of(uuid: str) -> int | None:
-    """The row with this transaction UUID; None for a text that no transaction has."""
+    """The row with this transaction UUID; None for any other text."""
     try:
         row = UUID(uuid).int - _UUID_BASE
     except ValueError:
@@ -84,12 +91,12 @@ def row_of(uuid: str) -> int | None:
 
 
 def amount(row: int) -> Decimal:
-    """How many points a row adds: 0.25 to 10, the same for the same row always."""
+    """The points of a row: 0.25 to 10, always the same for one row."""
     return Decimal(1 + row % _CYCLE) / 4
 
 
 def total(rows: range) -> Decimal:
-    """The sum of the amounts of `rows`, which ascend one by one; not counted row by row."""
+    """The points of consecutive ascending `rows`, computed without a loop over them."""
     return Decimal(_quarters(rows.stop) - _quarters(rows.start)) / 4 if rows else Decimal(0)
 
 
@@ -99,14 +106,15 @@ def _quarters(rows: int) -> int:
 
 
 def newest(batches: Batches) -> int:
-    """When something last came to these batches: the newest row or activation."""
+    """The time of the newest row or activation, in microseconds since 1970; 0 without any."""
     return max((max(batch.made(batch.rows[-1]), batch.starts or 0) for batch in batches), default=0)
 
 
 def add(batches: Batches, batch: Batch, now: int, created: datetime | None) -> None:
-    """Add a new batch, its times set: from `created` on one row a second, else up to `now` since the newest row.
+    """Add a batch, and set the times of its rows: one per second from `created` on, or spread from the newest row to
+    `now`.
 
-    Raises ValueError when `created` lies before the newest row.
+    Raises ValueError if `created` is before the newest row.
     """
     last = newest(batches)
     if created is not None:
@@ -124,9 +132,9 @@ def select(
     uuids: Collection[str] | None = None, source: Source | None = None, since: datetime | None = None,
     until: datetime | None = None,
 ) -> list[Piece]:  # fmt: skip
-    """The rows that pass all filters that are given, oldest first; both times are inclusive."""
-    wanted = None if uuids is None else sorted({row for row in map(row_of, uuids) if row is not None})
-    found: list[Piece] = []
+    """The rows that pass all filters that are not None, oldest first. Both times are inclusive."""
+    numbers = None if uuids is None else sorted({row for row in map(row_of, uuids) if row is not None})
+    pieces: list[Piece] = []
     for batch in batches:
         if subledgers is not None and batch.subledger not in subledgers:
             continue
@@ -139,32 +147,36 @@ def select(
             rows = rows[bisect_left(rows, micros(since), key=batch.made) :]
         if until is not None:
             rows = rows[: bisect_right(rows, micros(until), key=batch.made)]
-        if wanted is not None:
-            found += [(batch, range(row, row + 1)) for row in wanted if row in rows]
+        if numbers is not None:
+            pieces += [(batch, range(row, row + 1)) for row in numbers if row in rows]
         elif rows:
-            found.append((batch, rows))
-    return found
+            pieces.append((batch, rows))
+    return pieces
 
 
 def backwards(pieces: Sequence[Piece]) -> list[Piece]:
+    """The same rows in the opposite order."""
     return [(batch, rows[::-1]) for batch, rows in reversed(pieces)]
 
 
 def by_start(piece: Piece) -> int:
+    """Sort key: when the points became active; pending ones are last."""
     batch, rows = piece
     return NEVER if batch.pending else batch.made(rows[0]) if batch.starts is None else batch.starts
 
 
 def by_expiry(piece: Piece) -> int:
+    """Sort key: when the points expire; those without an expiry are last."""
     return NEVER if piece[0].expires is None else piece[0].expires
 
 
 def count(pieces: Sequence[Piece]) -> int:
+    """The number of rows."""
     return sum(len(rows) for _, rows in pieces)
 
 
 def slice_of(pieces: Sequence[Piece], skip: int, size: int) -> Iterator[tuple[Batch, int]]:
-    """`size` rows after the first `skip` ones, without walking through those."""
+    """`size` rows after the first `skip` rows, without a loop over the skipped ones."""
 
     def after_skipped() -> Iterator[tuple[Batch, int]]:
         left = skip
@@ -177,7 +189,7 @@ def slice_of(pieces: Sequence[Piece], skip: int, size: int) -> Iterator[tuple[Ba
 
 
 def activate(batches: Batches, chosen: Sequence[Piece], now: int) -> Batches:
-    """`batches` with the pending ones of the `chosen` rows active from `now` on, split where only some are chosen."""
+    """`batches` with the `chosen` rows active from `now` on. A batch is split if only some of its rows are chosen."""
     rows_of: dict[int, list[range]] = {}
     for batch, rows in chosen:
         rows_of.setdefault(batch.first, []).append(rows)
@@ -200,9 +212,9 @@ def _part(batch: Batch, rows: range, **changes: Any) -> Batches:
 
 
 def sums(batches: Batches, subledgers: Collection[str] | None, until: datetime | None, now: int) -> Sums:
-    """How many points of each state there are by subledger, of rows made by `until`, expired as of `now`."""
-    found: Sums = {}
+    """Subledger -> state at `now` -> points of the rows created by `until`."""
+    points: Sums = {}
     for batch, rows in select(batches, subledgers=subledgers, until=until):
-        states = found.setdefault(batch.subledger, dict(NOTHING))
+        states = points.setdefault(batch.subledger, dict(NOTHING))
         states[batch.state(now)] += total(rows)
-    return found
+    return points

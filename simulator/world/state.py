@@ -1,4 +1,4 @@
-"""Everything a reset forgets. A request keeps the state it arrived in, so that none of it leaks over a reset."""
+"""Everything that a reset forgets. A request keeps the state that it arrived in, so none of it survives a reset."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from beam_talonone.simulator.world.account import World
 
 @dataclass(slots=True)
 class State:
-    """One life of a simulator; times are seconds since `started`."""
+    """The state of a simulator between two resets. Times are in seconds since `started`."""
 
     settings: SimulatorSettings
     clock: Callable[[], float]
@@ -29,27 +29,28 @@ class State:
     rate_refused: int = 0
 
     def elapsed(self) -> float:
+        """Seconds since the start or the last reset."""
         return self.clock() - self.started
 
     def set_faults(self, specs: tuple[str, ...]) -> None:
-        """These faults instead of those before; their times and request numbers count from now.
+        """Replace the faults. Their times and request numbers count from now.
 
-        Raises ValueError for what is not understood, and changes nothing.
+        Raises ValueError for invalid faults, and then changes nothing.
         """
         received = len(self.ledger.received)
         self.plan = FaultPlan(parse_faults(specs), seed=self.settings.seed, started=self.elapsed(), before=received)
         self.faults = specs
 
     def latency(self) -> float:
-        """How many seconds the next request takes, faults apart."""
+        """Seconds that the next request takes, without faults."""
         settings = self.settings
         if not settings.latency_ms and not settings.jitter_ms:
             return 0.0
-        return (settings.latency_ms + self.plan.dice.random() * settings.jitter_ms) / 1000
+        return (settings.latency_ms + self.plan.rng.random() * settings.jitter_ms) / 1000
 
 
 def new_state(settings: SimulatorSettings, clock: Callable[[], float], file: BinaryIO | None) -> State:
-    """The state of a simulator just started. Raises ValueError for faults that are not understood."""
+    """The state of a simulator that has just started. Raises ValueError for invalid faults."""
     spool = Spool()
     return State(
         settings=settings,

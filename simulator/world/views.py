@@ -1,4 +1,4 @@
-"""What the API shows of its entities."""
+"""The API's views of sessions, profiles and events."""
 
 import time
 from collections.abc import Iterable
@@ -10,16 +10,16 @@ from beam_talonone.simulator.world.balances import loyalty_view
 from beam_talonone.simulator.world.entities import Event
 
 EXACT = Context(prec=2000)
-"""Enough digits for any sum of the numbers that pass the checks, so that no total is ever rounded."""
+"""Enough digits for any sum of valid numbers, so that no total is rounded."""
 
 ALWAYS: dict[str, Any] = {"effects": [], "createdCoupons": [], "createdReferrals": []}
-"""What every evaluated request answers: there are no campaigns here, so no effects."""
+"""Fields of the answer to every evaluated request. Campaigns have no rules here, so there are no effects."""
 
 _EMPTY = ("coupons", "triggeredCampaigns", "awardedGiveaways", "ruleFailureReasons", "achievements")
 
 
 def totals(content: dict[str, Any]) -> dict[str, Decimal]:
-    """The four totals of a session's content, exact."""
+    """The four totals of the content of a session, exact."""
     with localcontext(EXACT):
         items = content.get("cartItems", ())
         cart = sum((item.get("price", 0) * item["quantity"] for item in items), Decimal(0))
@@ -38,6 +38,7 @@ def _costs(holder: dict[str, Any]) -> Decimal:
 
 
 def session_view(session: Session, content: dict[str, Any]) -> dict[str, Any]:
+    """The API's view of a session with this content (model CustomerSessionV2)."""
     items = [
         item
         | {
@@ -67,6 +68,7 @@ def session_view(session: Session, content: dict[str, Any]) -> dict[str, Any]:
 
 
 def profile_view(world: World, profile: Profile) -> dict[str, Any]:
+    """The API's view of a profile, with the sums over its closed sessions (model CustomerProfile)."""
     closed, sales = 0, Decimal(0)
     for id in profile.sessions:
         session = world.sessions[id]
@@ -89,19 +91,19 @@ def profile_view(world: World, profile: Profile) -> dict[str, Any]:
 
 
 def audience_name(world: World, id: int) -> str:
-    """The name that an audience was given; one that only exists has its id for a name."""
+    """The name of an audience; one made of its id if it was never named."""
     audience = world.audiences.get(id)
-    return audience.given["name"] if audience is not None else f"audience {id}"
+    return audience.content["name"] if audience is not None else f"audience {id}"
 
 
 def _sales(session: Session, content: dict[str, Any]) -> Decimal:
     items = content.get("cartItems", ())
-    gone = ((items[at].get("price", 0) + _costs(items[at])) * number for at, number in session.returned.items())
-    return totals(content)["total"] - sum(gone, Decimal(0))
+    returned = ((items[at].get("price", 0) + _costs(items[at])) * number for at, number in session.returned.items())
+    return totals(content)["total"] - sum(returned, Decimal(0))
 
 
 def event_view(world: World, type: str, now: float, **fields: Any) -> dict[str, Any]:
-    """An event of any kind; `fields` are what else it has."""
+    """The API's view of an event. `fields` are the ones of its type; `now` is in seconds since 1970."""
     return {
         "id": next(world.numbers),
         "created": timestamp(now),
@@ -114,9 +116,10 @@ def event_view(world: World, type: str, now: float, **fields: Any) -> dict[str, 
 
 
 def advanced_event_view(event: Event) -> dict[str, Any]:
+    """The API's view of an advanced event."""
     shown = ("connectedSessionId", "storeIntegrationId", "type", "attributes", "integrationId")
     return {
-        **{name: event.given[name] for name in shown if name in event.given},
+        **{name: event.content[name] for name in shown if name in event.content},
         "id": event.number,
         "created": timestamp(event.created),
         "applicationId": APPLICATION_ID,
@@ -125,8 +128,8 @@ def advanced_event_view(event: Event) -> dict[str, Any]:
     }
 
 
-def asked_for(world: World, wants: Iterable[str], profile: Profile | None, dry: bool) -> dict[str, Any]:
-    """The parts of an answer that any evaluated request may ask for, beyond what is its own."""
+def requested_parts(world: World, wants: Iterable[str], profile: Profile | None, dry: bool) -> dict[str, Any]:
+    """The parts of an answer that `responseContent` adds to any evaluated request."""
     parts: dict[str, Any] = dict(ALWAYS)
     for name in wants:
         if name in _EMPTY or (name == "campaignEligibility" and dry):

@@ -42,7 +42,7 @@ def test_what_is_not_understood_is_said(spec, says):
 
 def fates(seed, *specs, count=2000):
     plan = FaultPlan([parse_fault(spec) for spec in specs], seed=seed, started=0.0, before=0)
-    return [plan.fate(n / 100, n, b"") for n in range(1, count + 1)]
+    return [plan.effect(n / 100, n, b"") for n in range(1, count + 1)]
 
 
 def test_seeds():
@@ -126,7 +126,7 @@ def test_a_fault_of_one_page(simulated):
 def test_what_a_fault_is_for_does_not_move_its_luck():
     alone = fates(1, "5xx:share=0.2,status=500")
     plan = FaultPlan([parse_fault("5xx:share=0.2,status=500,target=/a")], seed=1, started=0.0, before=0)
-    there = [plan.fate(n / 100, n, b"", None, b"/a" if n % 2 else b"/b") for n in range(1, 2001)]
+    there = [plan.effect(n / 100, n, b"", None, b"/a" if n % 2 else b"/b") for n in range(1, 2001)]
     assert there == [fate if n % 2 else UNHARMED for n, fate in enumerate(alone, 1)]
 
 
