@@ -66,7 +66,6 @@ def _found(path: Path) -> Written:
     return found.st_dev, found.st_ino, 0 if path.is_dir() else found.st_size
 
 
-def written(file: int, size: int) -> Written:
+def written(stat: os.stat_result, size: int) -> Written:
     """What `check_written` takes, of an open file that has `size` bytes."""
-    found = os.fstat(file)
-    return found.st_dev, found.st_ino, size
+    return stat.st_dev, stat.st_ino, size

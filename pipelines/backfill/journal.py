@@ -12,7 +12,6 @@ checksum (talonone.state.sealed_lines), which the journals of version 0.1 do not
     ["q", statistics, seconds]                  what this process sent so far in this slice, and in which time
 """
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -25,8 +24,8 @@ from beam_talonone.pipelines.backfill.file_watch import check_written, written
 from beam_talonone.talonone.delivery.observer import PartId
 from beam_talonone.talonone.delivery.request_sender import InFlight
 from beam_talonone.talonone.requests.outcome import Outcome
-from beam_talonone.talonone.state.append_file import append_whole
-from beam_talonone.talonone.state.sealed_lines import cut_torn_line, damaged, sealed, unsealed, whole_lines
+from beam_talonone.talonone.state.append_log import AppendLog, whole_lines
+from beam_talonone.talonone.state.sealed_lines import damaged, sealed, unsealed
 from beam_talonone.talonone.telemetry.stats import Stats
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
@@ -44,8 +43,7 @@ class Journal:
 
     def __init__(self, path: Path, stats: Callable[[], Stats], watch: Callable[[], None] = lambda: None) -> None:
         self._path = path
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self._size = cut_torn_line(path)
+        self._log = AppendLog(path)
         self._check = 0
         self._stats, self._watch = stats, watch
         self._began = self._stats_at = time.monotonic()
@@ -67,7 +65,7 @@ class Journal:
 
     def write_stats(self) -> None:
         """Also raises StopRun when the journal is not all that was written: somebody has removed it, or cut it."""
-        check_written(self._path, written(self._file, self._size))
+        check_written(self._path, written(self._log.stat(), self._log.size))
         self._watch()
         self._stats_at = time.monotonic()
         self._write(["q", self._stats(), self._stats_at - self._began])
@@ -76,13 +74,13 @@ class Journal:
         """The slice has ended: its lines survive a loss of power from here on. Raises as `write_stats` does."""
         try:
             self.write_stats()
-            os.fsync(self._file)
+            self._log.sync()
         finally:
-            os.close(self._file)
+            self._log.close()
 
     def _write(self, line: list[Any]) -> None:
         data, check = sealed(_ENCODER.encode(line), self._check)
-        self._size = append_whole(self._file, data, self._size)
+        self._log.append(data)
         self._check = check
 
 

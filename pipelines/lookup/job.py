@@ -1,8 +1,8 @@
 """Lookup: reads from a file of ids, on the way that a backfill writes, with the lines of what was read on disk."""
 
 import asyncio
-import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,6 +11,7 @@ from beam_talonone.pipelines.backfill.journal import Replayed
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
 from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.requests.outcome import DONE
+from beam_talonone.talonone.state.append_log import AppendLog
 from beam_talonone.talonone.state.whole_file import write_whole_file
 from beam_talonone.transforms.sources.opening import FileInfo
 
@@ -64,13 +65,13 @@ class LinesOnDisk:
     async def put(self, pieces: Iterator[bytes]) -> tuple[int, int]:
         """Append a line; returns its offset and length in bytes."""
         async with self._one_at_a_time:
-            with self._path.open("ab") as file:
-                start = file.seek(0, os.SEEK_END)
+            with closing(AppendLog(self._path)) as log:
+                start = log.size
                 for piece in pieces:
-                    file.write(piece)
+                    log.append(piece)
                     if len(piece) >= PIECE:
                         await asyncio.sleep(0)  # others must leave in time
-                return start, file.tell() - start
+                return start, log.size - start
 
 
 def copy_lines(source: Path, places: list[tuple[int, int]], target: Path) -> None:

@@ -1,6 +1,5 @@
 """The dead letters that are in a subscription, pulled once: each is on disk before it is acknowledged."""
 
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
@@ -15,7 +14,7 @@ from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.raw import LETTERS
 from beam_talonone.schemas.decoding.shown import of_bytes
 from beam_talonone.talonone.errors import ConfigurationError, Unreachable
-from beam_talonone.talonone.state.append_file import append_whole
+from beam_talonone.talonone.state.append_log import AppendLog, whole_lines
 from beam_talonone.talonone.state.whole_file import sync_folder
 from beam_talonone.transforms.pubsub.client import subscriber_client
 
@@ -56,10 +55,8 @@ class Kept:
         self.unacknowledged: list[str] = []
         """Ack ids of letters that are on disk."""
         self.complete = False
-        self._end = 0
-        self._log_end = self._read_log(folder / LOG_FILE)
-        self._file = _open(self.letters, self._end)
-        self._log = _open(folder / LOG_FILE, self._log_end)
+        self._lines = AppendLog(self.letters, keep=self._read_log(folder / LOG_FILE), mode=0o644)
+        self._log = AppendLog(folder / LOG_FILE, mode=0o644)
         sync_folder(folder)
 
     def add(self, messages: Iterable[tuple[str, bytes, str]]) -> None:
@@ -67,7 +64,7 @@ class Kept:
 
         Raises OSError when the disk is full: nothing of these messages is kept then, in either file.
         """
-        lines, entries, ack_ids, end = [], [], [], self._end
+        lines, entries, ack_ids, end = [], [], [], self._lines.size
         fresh: set[str] = set()
         for message_id, data, ack_id in messages:
             ack_ids.append(ack_id)
@@ -77,13 +74,13 @@ class Kept:
             lines.append(as_line(data, message_id) + b"\n")
             end += len(lines[-1])
             entries.append([message_id, end, ack_id])
-        append_whole(self._file, b"".join(lines), self._end, sync=True)
+        before = self._lines.size
+        self._lines.append(b"".join(lines), sync=True)
         try:
             self._note(*entries)
         except OSError:
-            os.ftruncate(self._file, self._end)
+            self._lines.cut(before)
             raise
-        self._end = end
         self.known |= fresh
         self.unacknowledged += ack_ids
 
@@ -96,30 +93,26 @@ class Kept:
         self.complete = True
 
     def close(self) -> None:
-        os.close(self._file)
-        os.close(self._log)
+        self._lines.close()
+        self._log.close()
 
     def _note(self, *entries: Any) -> None:
-        noted = b"".join(jsonio.dumps(entry) + b"\n" for entry in entries)
-        self._log_end = append_whole(self._log, noted, self._log_end, sync=True)
+        self._log.append(b"".join(jsonio.dumps(entry) + b"\n" for entry in entries), sync=True)
 
     def _read_log(self, log: Path) -> int:
-        """Take in the log; returns the length of its whole lines."""
-        whole = 0
-        for line in log.read_bytes().splitlines(keepends=True) if log.exists() else ():
-            if not line.endswith(b"\n"):
-                break
-            whole += len(line)
+        """Take in the log; returns how many bytes of the letters it tells of."""
+        letters = 0
+        for _, _, line in whole_lines(log) if log.exists() else ():
             match msgspec.json.decode(line):
                 case [message_id, end, ack_id]:
                     self.known.add(message_id)
                     self.unacknowledged.append(ack_id)
-                    self._end = end
+                    letters = end
                 case "acknowledged":
                     self.unacknowledged.clear()
                 case "complete":
                     self.complete = True
-        return whole
+        return letters
 
 
 def pull_letters(subscription: str, folder: Path, notice: Notice, *, resumed: bool = False) -> Path:
@@ -249,13 +242,6 @@ def as_line(data: bytes, message_id: str) -> bytes:
         return jsonio.dumps(
             {"kind": LETTERS, "record": found.record, "source": {"message_id": message_id}, **found.marks()}
         )
-
-
-def _open(path: Path, size: int) -> int:
-    """Open a file to append to it, cut to `size`: what stands behind that was being written when a run was killed."""
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.ftruncate(file, size)
-    return file
 
 
 def _in_words(error: Exception) -> str:

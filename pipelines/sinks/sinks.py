@@ -14,7 +14,7 @@ import msgspec
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
-from beam_talonone.talonone.state.append_file import append_whole
+from beam_talonone.talonone.state.append_log import AppendLog
 from beam_talonone.talonone.state.whole_file import write_whole_file
 
 _PATH = re.compile(
@@ -107,17 +107,15 @@ class FolderSink:
         self._stem = f"{name}-{began}-{os.getpid()}"
         self._lock = threading.Lock()
         self._number = 0
-        self._file = -1
+        self._log: AppendLog | None = None
         self._path = folder
-        self._size = 0
         self._since = 0.0
 
     def write(self, line: dict[str, Any], attributes: dict[str, str], then: Callable[[], None]) -> None:
         """See Sink. A file has no place for `attributes`; the line says the same."""
         data = jsonio.dumps(line) + b"\n"
         with self._lock:
-            self._turn_over()
-            self._size = append_whole(self._file, data, self._size)
+            self._open_log().append(data)
         then()
 
     def close(self) -> int:
@@ -125,37 +123,39 @@ class FolderSink:
             self._end_file()
         return 0
 
-    def _turn_over(self) -> None:
-        """End a file that is large or old, or that was moved away: whoever moved it has read it by now."""
-        if self._file < 0:
-            self._begin_file()
-        elif self._size >= LARGEST or self._clock() - self._since >= OLDEST or not self._is_there():
+    def _open_log(self) -> AppendLog:
+        """The file to append to. One that is large or old ends, and so does one that was moved away: whoever moved it
+        has read it by now."""
+        if self._log is not None:
+            old = self._log.size >= LARGEST or self._clock() - self._since >= OLDEST
+            if not old and self._is_there(self._log):
+                return self._log
             self._end_file()
-            self._begin_file()
+        self._log, self._since = self._begin_file(), self._clock()
+        return self._log
 
-    def _is_there(self) -> bool:
+    def _is_there(self, log: AppendLog) -> bool:
         try:
-            return os.path.samestat(os.stat(self._path), os.fstat(self._file))
+            return os.path.samestat(os.stat(self._path), log.stat())
         except FileNotFoundError:
             return False
 
-    def _begin_file(self) -> None:
+    def _begin_file(self) -> AppendLog:
         self._folder.mkdir(parents=True, exist_ok=True)
-        while self._file < 0:
+        while True:
             self._number += 1
             follows = "" if self._number == 1 else f"_{self._number:04d}"  # sorts behind the first
             self._path = self._folder / f"{self._stem}{follows}.jsonl"
             try:  # processes of two containers may have the same pid and start
-                self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+                return AppendLog(self._path, exclusive=True, mode=0o644)  # the umask decides who reads it
             except FileExistsError:
                 continue
-        self._size, self._since = 0, self._clock()
 
     def _end_file(self) -> None:
-        if self._file >= 0:
-            os.fsync(self._file)
-            os.close(self._file)
-            self._file = -1
+        if self._log is not None:
+            self._log.sync()
+            self._log.close()
+            self._log = None
 
 
 def _process_start() -> float:

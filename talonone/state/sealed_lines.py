@@ -4,8 +4,6 @@ A process that is killed leaves at most its last line torn, without a line feed.
 """
 
 import zlib
-from collections.abc import Iterator
-from pathlib import Path
 
 from beam_talonone.talonone.errors import ConfigurationError
 
@@ -35,32 +33,3 @@ def unsealed(line: bytes, before: int) -> tuple[bytes, int] | None:
     data, sign = line[:-LENGTH], line[-LENGTH:]
     check = zlib.crc32(data, before)
     return (data, check) if sign == b" %08x" % check else None
-
-
-def whole_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
-    """The lines of a file that is there: (number from 1, offset in bytes, the line without its line feed). The last
-    one is left out where it has no line feed."""
-    offset = 0
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.endswith(b"\n"):
-                return
-            yield number, offset, line[:-1]
-            offset += len(line)
-
-
-def cut_torn_line(path: Path) -> int:
-    """Take the last line off a file where it has no line feed; returns the size of what is left, in bytes."""
-    with path.open("r+b") as file:
-        size = end = file.seek(0, 2)
-        while end:
-            start = max(0, end - 65536)
-            file.seek(start)
-            found = file.read(end - start).rfind(b"\n")
-            if found >= 0:
-                end = start + found + 1
-                break
-            end = start
-        if end < size:
-            file.truncate(end)
-    return end

@@ -29,7 +29,7 @@ from beam_talonone.talonone.delivery.request_sender import InFlight
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
 from beam_talonone.talonone.requests.work import Work
-from beam_talonone.talonone.state.append_file import AppendFile
+from beam_talonone.talonone.state.append_log import MappedAppendLog
 from beam_talonone.talonone.state.pending_overlay import PendingOverlay
 from beam_talonone.talonone.state.session_cache import returned_items
 from beam_talonone.talonone.state.store import Marks, marks_of
@@ -111,7 +111,7 @@ class WriteAheadLog:
 
     def __init__(self, path: Path, memory: PendingOverlay) -> None:
         self._path, self._memory, self._store = path, memory, memory.store
-        self._file: AppendFile
+        self._file: MappedAppendLog
         self._large = LARGE
         self.open: dict[str, Open] = {}
         """Identity in hex -> what is known of it, by this process and by those that died."""
@@ -226,7 +226,11 @@ class WriteAheadLog:
         return self._file.size
 
     def close(self) -> None:
-        self._file.close()
+        """Close the file, with all its lines on disk. Raises OSError."""
+        try:
+            self._file.sync()
+        finally:
+            self._file.close()
 
     def _leaves(self, name: str, at: float) -> list[list[Any]]:
         """What is to be written when a request of a record leaves, besides that it does."""
@@ -241,7 +245,7 @@ class WriteAheadLog:
         self._forget_expired()
         half = self._path.with_suffix(".part")
         half.unlink(missing_ok=True)
-        self._file = AppendFile(half)
+        self._file = MappedAppendLog(half)
         for identity, known in self.open.items():
             for part, before in known.in_flight.items():
                 self._write(["s", identity, part, before.generation, before.first_sent, known.content])

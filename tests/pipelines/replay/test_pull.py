@@ -199,7 +199,7 @@ def test_a_full_disk_leaves_nothing_of_what_did_not_fit(
         return written
 
     with monkeypatch.context() as full:
-        full.setattr(letters_pull.os, "write", write)
+        full.setattr(os, "write", write)
         with pytest.raises(OSError, match="No space left"):
             kept.add([("2", b'{"n":2}', "b"), ("3", b'{"n":3}', "c")])
         left = min(room, 3)

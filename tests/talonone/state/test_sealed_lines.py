@@ -1,10 +1,8 @@
 """Lines with a checksum of themselves and of those before them."""
 
-from pathlib import Path
-
 import pytest
 
-from beam_talonone.talonone.state.sealed_lines import cut_torn_line, sealed, unsealed, whole_lines
+from beam_talonone.talonone.state.sealed_lines import sealed, unsealed
 
 
 def chain(*texts: bytes) -> bytes:
@@ -38,21 +36,3 @@ def test_a_line_that_is_gone_is_noticed() -> None:
     first_check = unsealed(chain(b"[1]").strip(), 0)
     assert first_check is not None
     assert unsealed(third, first_check[1]) is None
-
-
-@pytest.mark.parametrize(
-    ("content", "left"),
-    [(b"", b""), (b"torn", b""), (b"a\n", b"a\n"), (b"a\nb\nto", b"a\nb\n"), (b"a\n" + b"x" * 200_000, b"a\n")],
-)
-def test_a_torn_line_is_cut_off(tmp_path: Path, content: bytes, left: bytes) -> None:
-    path = tmp_path / "lines"
-    path.write_bytes(content)
-    read = [line + b"\n" for _, _, line in whole_lines(path)]
-    assert cut_torn_line(path) == len(left)
-    assert path.read_bytes() == left == b"".join(read)
-
-
-def test_places_are_numbers_and_offsets(tmp_path: Path) -> None:
-    path = tmp_path / "lines"
-    path.write_bytes(b"one\ntwo\n\nlast")
-    assert list(whole_lines(path)) == [(1, 0, b"one"), (2, 4, b"two"), (3, 8, b"")]

@@ -16,7 +16,7 @@ from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.talonone.delivery.request_sender import InFlight
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.requests.outcome import End, Outcome
-from beam_talonone.talonone.state import append_file, write_ahead_log
+from beam_talonone.talonone.state import append_log, write_ahead_log
 from beam_talonone.talonone.state.pending_overlay import PendingOverlay
 from beam_talonone.talonone.state.store import Store
 from beam_talonone.talonone.state.write_ahead_log import WriteAheadLog
@@ -174,7 +174,7 @@ def test_a_disk_that_is_full_when_it_is_shortened_leaves_it_as_it_was(tmp_path, 
     def full(file):
         raise OSError(errno.ENOSPC, "no space left")
 
-    monkeypatch.setattr(append_file.os, "fsync", full)
+    monkeypatch.setattr(append_log.os, "fsync", full)
     with pytest.raises(OSError, match="no space"):
         log.cut_if_large()
     monkeypatch.undo()
@@ -226,7 +226,7 @@ def test_a_line_that_the_disk_had_no_room_for_harms_no_other(tmp_path, monkeypat
             raise OSError(errno.ENOSPC, "no space left")
         return write(file, data[: len(data) // 2], at)
 
-    monkeypatch.setattr(append_file.os, "pwrite", lambda *given: half(*given) if full[0] else write(*given))
+    monkeypatch.setattr(append_log.os, "pwrite", lambda *given: half(*given) if full[0] else write(*given))
     with pytest.raises(OSError, match="no space"):
         log.on_start([(0, 0)], 0, NOW)
     full[0] = False
@@ -352,7 +352,7 @@ def test_a_kill_at_any_byte_loses_at_most_the_last_line(steps, data):
             model.step(*step)
         written = path.read_bytes()[: model.log.size]
         cut = data.draw(st.integers(0, len(written)))
-        path.write_bytes(written[:cut] + bytes(data.draw(st.sampled_from([0, 7, append_file.STEP]))))
+        path.write_bytes(written[:cut] + bytes(data.draw(st.sampled_from([0, 7, append_log.STEP]))))
         # a line lacks nothing but its end: it counts
         expected = [state for size, state in model.seen if size <= cut + 1][-1]
         store = Path(folder, "store.sqlite")
