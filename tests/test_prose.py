@@ -1,11 +1,16 @@
 """The checker of prose finds what its rules forbid, and nothing in code."""
 
 import importlib.util
+import inspect
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+import typer.main
+
+from beam_talonone.pipelines.cli.group import COMMANDS, function_of
+from beam_talonone.pipelines.cli.main import app
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -137,6 +142,28 @@ def test_exemptions_that_are_not_needed_are_named(tmp_path):
         "docs/prose.toml: README.md passes: remove it from `exempt`",
         "docs/prose.toml: GONE.md is exempt and does not exist",
     ]
+
+
+def help_texts():
+    """Where each help text stands, and the text: of the group, the commands and all their options."""
+    group = typer.main.get_command(app)
+    alone = typer.Typer(add_completion=False)
+    for name in COMMANDS:
+        alone.command(name)(function_of(name))
+    for name, command in {"": group, **typer.main.get_command(alone).commands}.items():
+        yield name, command.help or ""
+        yield from ((f"{name} {option.opts[0]}", getattr(option, "help", None) or "") for option in command.params)
+
+
+def test_help_texts_pass():
+    texts = list(help_texts())
+    assert len(texts) > 100
+    assert [
+        (where, finding.text)
+        for where, text in texts
+        for block in prose.blocks(inspect.cleandoc(text).splitlines())
+        for finding in prose.block_findings(block, RULES)
+    ] == []
 
 
 def test_our_pages_pass():

@@ -71,6 +71,11 @@ class LazyGroup(TyperGroup):
         name, listed, rest = super().resolve_command(ctx, args)
         return name, listed if name is None else _built(name), rest
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write each command with its whole line: typer itself cuts a line that is longer than the terminal."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.help) for name, command in COMMANDS.items()])
+
 
 def add_commands(app: typer.Typer) -> None:
     """List all commands in `app`, which has a LazyGroup."""
@@ -84,6 +89,6 @@ def _listed() -> None:
 
 
 def _built(name: str) -> Any:
-    alone = typer.Typer(add_completion=False)
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
     alone.command(name)(function_of(name))
     return typer.main.get_command(alone)

@@ -167,7 +167,7 @@ class LimitParameters:
         typer.Option(
             "--max-dead-letters",
             metavar="N|P%",
-            help="More dead letters than this end the run with 1; a share is judged from 1,000 records on.",
+            help="More dead letters than this end the run with 1. A share applies from 1,000 records on.",
         ),
     ] = "50%"
 

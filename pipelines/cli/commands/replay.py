@@ -30,7 +30,8 @@ def replay(
     ],
     output: Output,
     state: Annotated[
-        Path | None, typer.Option("--state", metavar="DIR", help="The --state of the stream whose letters they are.")
+        Path | None,
+        typer.Option("--state", metavar="DIR", help="The --state of the stream that wrote these dead letters."),
     ] = None,
     resume: Resume = False,
     edit_closed: EditClosed = None,

@@ -32,11 +32,11 @@ def simulate(
             "Example: --fault 5xx:share=0.02 --fault outage:from=10,to=15"
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of every dice: the same requests meet the same faults.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the random faults: the same requests meet the same faults.")] = 0,
     key: Annotated[str | None, typer.Option(help="The one API key accepted; any, if left out.")] = None,
     unknown_attribute: Annotated[
         list[str] | None,
-        typer.Option(help="An attribute name the account does not know: 400 for whoever sends it. May be repeated."),
+        typer.Option(help="An attribute that the account does not know: requests with it get a 400. Repeatable."),
     ] = None,
     unknown_audience: Annotated[
         list[int] | None, typer.Option(help="An audience id that does not exist. May be repeated.")

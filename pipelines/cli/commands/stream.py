@@ -39,7 +39,9 @@ def stream(
     results: Where = None,
     state: Annotated[
         Path | None,
-        typer.Option("--state", metavar="DIR", help="What must survive a crash. Needed, but on Dataflow."),
+        typer.Option(
+            "--state", metavar="DIR", help="Folder for the state that survives a crash. Required, except on Dataflow."
+        ),
     ] = None,
     settle: Annotated[
         float,

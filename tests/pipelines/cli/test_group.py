@@ -77,12 +77,10 @@ def test_each_module_of_a_command_is_in_the_table() -> None:
 def test_the_help_lists_all_commands_in_order(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", 200)
+    monkeypatch.setenv("COLUMNS", "60")
     assert run(["--help"]) == 0
-    lines = [line.strip("│ ") for line in capsys.readouterr().out.splitlines()]
-    listed = [line for line in lines if line.split(" ")[0] in COMMANDS]
-    assert [line.split(maxsplit=1) for line in listed] == [[name, row.help] for name, row in COMMANDS.items()]
+    listed = capsys.readouterr().out.split("Commands:\n")[1]
+    assert listed.split() == [word for name, row in COMMANDS.items() for word in (name, *row.help.split())]
 
 
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
@@ -136,16 +134,10 @@ def processor_time(*words: str) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("words", "needed"),
-    [
-        (("--version",), "typer, rich"),
-        (("--help",), "typer, rich, typer.rich_utils"),  # with what typer itself shows any help
-    ],
-)
-def test_the_group_takes_at_most_twice_what_typer_and_rich_take(words: tuple[str, ...], needed: str) -> None:
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_the_group_takes_at_most_twice_what_typer_and_rich_take(option: str) -> None:
     ratios = []
     for _ in range(9):  # one after the other, so that a machine that is slow for a while is so for both
-        reference = processor_time("-c", f"import {needed}")
-        ratios.append(processor_time("-m", "beam_talonone.pipelines.cli.entry", *words) / reference)
+        reference = processor_time("-c", "import typer, rich")
+        ratios.append(processor_time("-m", "beam_talonone.pipelines.cli.entry", option) / reference)
     assert median(ratios) <= 2, ratios
