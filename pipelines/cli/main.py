@@ -14,6 +14,7 @@ from beam_talonone.pipelines.terminal import logs
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.pipelines.terminal.unbroken import unbroken
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
+from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.talonone.telemetry.logs import printable
 from beam_talonone.talonone.telemetry.redact import keep_secret, without_keys
 
@@ -98,7 +99,7 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         return _fail(STOPPED, f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), debug)
     except Exception as error:
-        return _fail(STOPPED, f"{type(error).__name__}: {_first_line(error)} (--debug shows more)", debug)
+        return _fail(STOPPED, f"{error_line(error)} (--debug shows more)", debug)
 
 
 def _fail(code: int, message: str, debug: bool) -> int:
@@ -106,11 +107,6 @@ def _fail(code: int, message: str, debug: bool) -> int:
         print(printable(_without_key(traceback.format_exc())), file=sys.stderr)
     logs.notice(_without_key(message), "ERROR")
     return code
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[-1] if text else "no message"
 
 
 def _without_key(message: str) -> str:

@@ -21,6 +21,7 @@ from beam_talonone.schemas.records import LOOKUPS, MODELS
 from beam_talonone.schemas.types import parse_instant
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.talonone.requests.output_lines import BEFORE
+from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.transforms.formats.csv import raw_row, unflatten
 from beam_talonone.transforms.sources.prepare import Origin, Prepared, prepare
 
@@ -50,9 +51,9 @@ def open_letter(raw: Raw, options: BuildOptions, reading: Reading = AS_USUAL) ->
     try:
         return _open(raw, options, reading)
     except Exception as error:  # one letter must not end the replay of the others
-        detail = f"beam-talonone failed on it: {type(error).__name__}: {error}"
-        text = detail[:500].encode("utf-8", "replace").decode()
-        return Prepared(raw, None, problem=InvalidRecord(Reason.DEFECT, text))
+        return Prepared(
+            raw, None, problem=InvalidRecord(Reason.DEFECT, f"beam-talonone failed on it: {error_line(error, 450)}")
+        )
 
 
 def _open(raw: Raw, options: BuildOptions, reading: Reading) -> Prepared:

@@ -16,6 +16,7 @@ from beam_talonone.schemas.decoding.shown import of_bytes
 from beam_talonone.talonone.errors import ConfigurationError, Unreachable
 from beam_talonone.talonone.state.append_log import AppendLog, whole_lines
 from beam_talonone.talonone.state.whole_file import sync_folder
+from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.transforms.pubsub.client import subscriber_client
 
 LETTERS_FILE, LOG_FILE = "letters-000001.jsonl", "pulled.jsonl"
@@ -161,7 +162,7 @@ class Reader:
         try:
             self._client = subscriber_client()
         except (GoogleAuthError, exceptions.GoogleAPIError) as error:
-            raise ConfigurationError(f"{subscription}: no Google credentials: {_in_words(error)}") from None
+            raise ConfigurationError(f"{subscription}: no Google credentials: {error_line(error, 300)}") from None
 
     def lease(self) -> float:
         """Seconds that a message stays with whoever pulled it; the least there is where it may not be asked for."""
@@ -214,7 +215,7 @@ class Reader:
                 raise
             except exceptions.GoogleAPIError as error:
                 if time.monotonic() > until:
-                    said = f"{self.subscription} cannot be read: {_in_words(error)}; go on with --resume"
+                    said = f"{self.subscription} cannot be read: {error_line(error, 300)}; go on with --resume"
                     raise Unreachable(said) from None
             time.sleep(pause)
             pause = min(2 * pause, 10.0)
@@ -222,7 +223,7 @@ class Reader:
     def _cannot_read(self, error: Exception) -> ConfigurationError:
         if isinstance(error, exceptions.NotFound):
             return ConfigurationError(f"there is no subscription {self.subscription}")
-        return ConfigurationError(f"{self.subscription} cannot be read: {_in_words(error)}")
+        return ConfigurationError(f"{self.subscription} cannot be read: {error_line(error, 300)}")
 
 
 def check_subscription(subscription: str) -> None:
@@ -242,8 +243,3 @@ def as_line(data: bytes, message_id: str) -> bytes:
         return jsonio.dumps(
             {"kind": LETTERS, "record": found.record, "source": {"message_id": message_id}, **found.marks()}
         )
-
-
-def _in_words(error: Exception) -> str:
-    said = str(getattr(error, "message", None) or error).strip().splitlines()
-    return f"{type(error).__name__}: {said[0][:300]}" if said else type(error).__name__

@@ -15,6 +15,7 @@ from typing import Any
 
 from beam_talonone.pipelines.runners.runner import runner_name
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
+from beam_talonone.talonone.telemetry.error_text import error_line
 
 START_TIMEOUT = 30.0
 YEARS = 10 * 365 * 86_400
@@ -101,7 +102,7 @@ class Prism:
             command, self.endpoint = PrismJobServer(options).subprocess_cmd_and_endpoint()
         except Exception as error:
             raise StopRun(
-                f"there is no Prism, and it cannot be downloaded ({_first_line(error)}): give --prism-location, or"
+                f"there is no Prism, and it cannot be downloaded ({error_line(error)}): give --prism-location, or"
                 f" `go install github.com/apache/beam/sdks/v2/go/cmd/prism@v{version('apache-beam')}`"
             ) from None
         self._log = log
@@ -163,7 +164,3 @@ def _dying_with_us(command: list[str]) -> list[str]:
     if sys.platform != "linux" or not sys.executable:
         return command
     return [sys.executable, "-I", "-S", "-c", _STARTER, str(os.getpid()), *command]
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.telemetry.error_text import error_text
 
 SHAPE = "it has `runner: NAME` and `options:` with Beam's own options by name"
 
@@ -22,7 +23,7 @@ def read_runner_config(path: Path) -> tuple[str, ...]:
     except OSError as error:
         raise ConfigurationError(f"--runner-config {path}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"--runner-config {path} is not YAML: {' '.join(str(error).split())}") from None
+        raise ConfigurationError(f"--runner-config {path} is not YAML: {error_text(error)}") from None
     if not isinstance(told, dict) or not isinstance(told.get("runner"), str):
         raise ConfigurationError(f"--runner-config {path}: {SHAPE}")
     options = told.get("options") or {}

@@ -15,6 +15,7 @@ from google.pubsub_v1 import PublisherClient, PubsubMessage
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.shown import BASE64, Shown
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
+from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.talonone.telemetry.threads import start_thread
 
 GATHER = 0.015
@@ -143,7 +144,7 @@ class TopicSink:
         now = time.monotonic()
         if self._said_at is None or now - self._said_at >= SAY_EVERY:
             self._said_at = now
-            self._tell(f"cannot publish {self._what} to {self._topic}: {_in_words(error)}; {waiting} wait")
+            self._tell(f"cannot publish {self._what} to {self._topic}: {error_line(error, 300)}; {waiting} wait")
 
     def _tell(self, text: str) -> None:
         with contextlib.suppress(Exception):  # who cannot be told must not keep the lines from being published
@@ -167,7 +168,7 @@ def _publisher(topic: str) -> Publish:
     try:
         client = PublisherClient()
     except (GoogleAuthError, exceptions.GoogleAPIError) as error:
-        raise ConfigurationError(f"{topic}: no Google credentials: {_in_words(error)}") from None
+        raise ConfigurationError(f"{topic}: no Google credentials: {error_line(error, 300)}") from None
 
     def publish(messages: list[PubsubMessage]) -> None:
         client.publish(topic=topic, messages=messages, retry=None, timeout=PUBLISH_TIMEOUT)
@@ -218,9 +219,3 @@ def _cut_to_json(text: str, most: int) -> str:
 
 def _cut_to(text: str, most: int) -> str:
     return text.encode()[:most].decode("utf-8", "ignore")
-
-
-def _in_words(error: Exception) -> str:
-    said = getattr(error, "message", None) or str(error)
-    lines = str(said).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__

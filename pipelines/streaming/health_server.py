@@ -14,6 +14,7 @@ from typing import Any
 
 from beam_talonone.pipelines.streaming.health import Signs, ailment
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
+from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.talonone.telemetry.logs import say
 from beam_talonone.talonone.telemetry.threads import start_thread
 
@@ -109,14 +110,14 @@ class HealthServer:
                 try:
                     why = ailment(look())
                 except Exception as error:
-                    why = f"it cannot be told: {type(error).__name__}: {error}"
+                    why = f"it cannot be told: {error_line(error)}"
                 self._say(200 if why is None else 503, why or "ok")
 
             def _metrics(self) -> None:
                 try:
                     body, content_type = metrics(self.headers.get("Accept", ""))
                 except Exception as error:
-                    self._say(500, f"they cannot be told: {type(error).__name__}: {error}")
+                    self._say(500, f"they cannot be told: {error_line(error)}")
                     return
                 self._answer(200, body, content_type)
 

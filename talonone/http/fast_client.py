@@ -16,6 +16,7 @@ from beam_talonone.talonone.http.message import Message
 from beam_talonone.talonone.http.reading import needs_tls, reply_of
 from beam_talonone.talonone.http.send import CONNECT_WITHIN, KEEP_IDLE, BadAddress, Broken, NotSent, Reply
 from beam_talonone.talonone.http.tls import Tls
+from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.talonone.telemetry.redact import Redactor
 
 
@@ -64,7 +65,7 @@ class FastClient:
         except TimeoutError as error:
             raise Broken(str(error)) from None
         except OSError as error:
-            raise Broken(f"{type(error).__name__}: {error}") from None
+            raise Broken(error_line(error)) from None
         finally:
             self._keep(connection)
         return reply_of(answered, self._redactor, place_of(self._url), tls=self._tls is not None)

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 
 from beam_talonone.talonone.errors import StopRun
+from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.talonone.telemetry.logs import say
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ def start_thread(
             run()
         except BaseException as error:
             say(log, logging.ERROR, f"the thread {name} ended", error=error)
-            why = StopRun(f"the thread {name} ended by a defect ({type(error).__name__}: {error})")
+            why = StopRun(f"the thread {name} ended by a defect ({error_line(error)})")
             why.__cause__ = error
             failed(why)
 

@@ -19,6 +19,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, BinaryIO
 
+from beam_talonone.talonone.telemetry.error_text import error_line, error_text
 from beam_talonone.transforms.decoding.wire import LENGTH, decode, encode, framed
 from beam_talonone.transforms.formats.errors import BadFile, BadRow
 from beam_talonone.transforms.formats.lines import LONGEST, TOO_LARGE
@@ -217,16 +218,15 @@ def _done(pipe: Pipe, job: dict[str, Any], reader: Any) -> tuple[str | None, boo
 
 
 def _in_words(error: Exception) -> str:
-    said = " ".join(str(error).split())[:500]
     if isinstance(error, BadFile):
-        return said
+        return error_text(error)
     if isinstance(error, MemoryError):
         return "damaged data: it announces more than fits into memory"
     if isinstance(error, EOFError):
         return "the file is cut off: its data ends too early"
     if isinstance(error, RecursionError):
         return "the schema, or a record, is nested too deep"
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+    return error_line(error)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from typing import IO, Any, NamedTuple
 
 import fastavro
 
+from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.transforms.formats.avro_types import marked
 from beam_talonone.transforms.formats.errors import BadFile, BadRow
 from beam_talonone.transforms.formats.lines import CHUNK, LONGEST, TOO_LARGE
@@ -159,7 +160,7 @@ def read_header(handle: IO[bytes]) -> Header:
     except RecursionError:
         raise BadFile("the Avro header is damaged: its schema is nested too deep") from None
     except Exception as error:
-        raise BadFile(f"the Avro header is damaged: {type(error).__name__}: {error}") from error
+        raise BadFile(f"the Avro header is damaged: {error_line(error)}") from error
     if codec not in _CODECS:
         raise BadFile(f"the codec {codec} is not supported: write the file with one of {', '.join(_CODECS)}")
     return Header(schema, _CODECS[codec], sync, handle.tell())

@@ -12,6 +12,7 @@ from math import inf
 from typing import Any
 
 from beam_talonone.talonone.errors import StopRun
+from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.talonone.telemetry.threads import start_thread
 from beam_talonone.transforms.pubsub import holding
 from beam_talonone.transforms.pubsub.client import PubSub, leases_for
@@ -300,7 +301,7 @@ class Subscriber:
                 if _is_idle(error):
                     continue
                 failures += 1
-                self._tell(f"cannot read {one.name}: {_said(error)}; trying again")
+                self._tell(f"cannot read {one.name}: {error_line(error)}; trying again")
                 self._pause_after(failures)
                 continue
             finally:
@@ -377,7 +378,7 @@ class Subscriber:
             if ids:
                 call(name, ids, *rest)
         except Exception as error:  # what is not acknowledged comes again, and is known then
-            self._tell(f"{name}: {_said(error)}")
+            self._tell(f"{name}: {error_line(error)}")
             return False
         return True
 
@@ -385,12 +386,3 @@ class Subscriber:
 def _is_idle(error: BaseException) -> bool:
     code = getattr(error, "code", None)
     return callable(code) and getattr(code(), "name", "") == "DEADLINE_EXCEEDED"
-
-
-def _said(error: BaseException) -> str:
-    details = getattr(error, "details", None)
-    code = getattr(error, "code", None)
-    if callable(details) and callable(code):
-        return f"{getattr(code(), 'name', code())}: {details()}"
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0] if text else ''}"

@@ -9,6 +9,7 @@ import os
 from typing import Any
 
 from beam_talonone.talonone.errors import ConfigurationError, StopRun, TalonOneError
+from beam_talonone.talonone.telemetry.error_text import error_text
 
 EMULATOR = "SECRET_MANAGER_EMULATOR_HOST"
 """Environment variable: host:port of a service to read from instead of Google's, in plain text. For tests."""
@@ -65,7 +66,7 @@ def told(where: str, error: Exception) -> TalonOneError:
     from google.api_core import exceptions
     from google.auth.exceptions import GoogleAuthError
 
-    said = " ".join(str(getattr(error, "message", None) or error).split())[:300]
+    said = error_text(error, 300)
     match error:
         case exceptions.NotFound():
             return ConfigurationError(f"{where}: there is no such secret, or no such version of it ({said})")

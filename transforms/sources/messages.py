@@ -10,6 +10,7 @@ from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.schemas.decoding.settings import AS_USUAL, Reading
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.requests.build import BuildOptions
+from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.talonone.telemetry.logs import say
 from beam_talonone.talonone.telemetry.process_tuning import quiet_process
 from beam_talonone.transforms.pubsub.message import Received
@@ -29,8 +30,9 @@ def prepare_message(message: Received, kind: str, options: BuildOptions, reading
             log, logging.INFO, "a defect", error=error, kind=kind, message_id=message.message_id,
             subscription=message.subscription, reason=Reason.DEFECT.value,
         )  # fmt: skip
-        detail = f"beam-talonone failed on it: {type(error).__name__}: {error}"
-        return Prepared(raw, None, problem=InvalidRecord(Reason.DEFECT, detail[:500]))
+        return Prepared(
+            raw, None, problem=InvalidRecord(Reason.DEFECT, f"beam-talonone failed on it: {error_line(error, 450)}")
+        )
 
 
 class PrepareMessages(beam.DoFn):  # type: ignore[misc]

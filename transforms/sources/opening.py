@@ -13,6 +13,7 @@ import msgspec
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
+from beam_talonone.talonone.telemetry.error_text import error_line, error_text
 from beam_talonone.transforms.formats.errors import BadFile, UnknownFormat, WrongFormat
 
 FORMATS = ("jsonl", "avro", "csv", "parquet")
@@ -183,8 +184,7 @@ def unwrapped(error: BaseException) -> BaseException:
 def in_words(error: BaseException) -> str:
     """Why reading failed, on one line, for the person who reads the dead letter."""
     error = unwrapped(error)
-    said = " ".join(str(error).split())[:500]
     for kind, text in _REASONS:
         if isinstance(error, kind):
-            return text.format(error=said)
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+            return text.format(error=error_text(error))
+    return error_line(error)
