@@ -62,7 +62,7 @@ tools: $(VENV)/.dev
 	}; \
 	build prism github.com/apache/beam/sdks/v2/go/cmd/prism v$$version && \
 	build service_cmd github.com/envoyproxy/ratelimit/src/service_cmd $(RATELIMIT)
-	@$(BIN)/python tests/streams/tools.py
+	@$(BIN)/python tests/streams/harness/tools.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

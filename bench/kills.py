@@ -4,7 +4,7 @@
     python bench/kills.py --only group --seeds 1          one way of killing
 
 Each run publishes 800 messages of all kinds in six portions, starts the stream, kills it five times in the midst of
-its work and starts it again, and judges the simulator's ledger at the end (tests/streams/judge.py).
+its work and starts it again, and judges the simulator's ledger at the end (tests/streams/harness/judge.py).
 """
 
 import argparse
@@ -23,12 +23,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from e2e.harness import simulator
-from streams.emulator import running_emulator
-from streams.judge import judge
-from streams.pubsub import PubSub
-from streams.rig import AFTER_KILL, Rig, halves
-from streams.tools import find_emulator, find_prism
-from streams.traffic import FAULTS, make_traffic
+from streams.harness.emulator import running_emulator
+from streams.harness.judge import judge
+from streams.harness.pubsub import PubSub
+from streams.harness.stream_command import AFTER_KILL, Rig, halves
+from streams.harness.tools import find_emulator, find_prism
+from streams.harness.traffic import FAULTS, make_traffic
 
 from beam_talonone.talonone.state.pending_overlay import PendingOverlay
 from beam_talonone.talonone.state.store import Store

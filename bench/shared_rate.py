@@ -28,7 +28,7 @@ from e2e.harness import Running, Simulator, simulator
 from rates.service import RateService, running_rate_service
 from rates.together import Seen, end_all, orders_of_shards, seen, start_worker
 from remote.job import Job
-from streams.tools import Missing
+from streams.harness.tools import Missing
 
 RATE, BURST, LATENCY_MS = 200, 10, 40.0
 LEAST_SHARE, WINDOW = 0.95, 0.1

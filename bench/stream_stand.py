@@ -22,10 +22,10 @@ from orders import FIRST, make_orders
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from e2e.harness import KEY, Simulator, simulator
-from streams.emulator import running_emulator
-from streams.pubsub import PubSub
-from streams.rig import Rig
-from streams.tools import Missing, find_emulator, find_prism
+from streams.harness.emulator import running_emulator
+from streams.harness.pubsub import PubSub
+from streams.harness.stream_command import Rig
+from streams.harness.tools import Missing, find_emulator, find_prism
 
 __all__ = [
     "KEY",

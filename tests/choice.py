@@ -20,11 +20,11 @@ SLOW: Final = {
 """Entries of tests/ that are slow, each with what is in it."""
 
 QUICK: Final = (
-    "e2e/test_fields.py",
-    "e2e/test_inputs.py",
-    "e2e/test_sequences.py",
-    "e2e/test_usage.py",
-    "e2e/test_wire.py",
+    "e2e/inputs/test_fields.py",
+    "e2e/inputs/test_inputs.py",
+    "e2e/backfill/test_sequences.py",
+    "e2e/commands/test_usage.py",
+    "e2e/inputs/test_wire.py",
 )
 """Files in these folders that are not slow: every kind of record and every format, from end to end."""
 

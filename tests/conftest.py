@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from e2e.harness import Simulator
-    from support.storage import CloudStorage
+    from support.servers.storage import CloudStorage
 
 pytest_plugins = ["choice", "pytester"]
 
@@ -51,7 +51,7 @@ def api(server: "Simulator") -> "Simulator":
 @pytest.fixture(scope="session")
 def prism() -> Path:
     """The Prism binary, for --prism-location."""
-    from streams.tools import find_prism, needed
+    from streams.harness.tools import find_prism, needed
 
     return needed(find_prism)
 
@@ -59,8 +59,8 @@ def prism() -> Path:
 @pytest.fixture(scope="session")
 def storage(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[CloudStorage]":
     """An emulator of Cloud Storage."""
-    from streams.tools import find_storage, needed
-    from support.storage import running_storage
+    from streams.harness.tools import find_storage, needed
+    from support.servers.storage import running_storage
 
     with running_storage(needed(find_storage), tmp_path_factory.mktemp("storage")) as running:
         yield running

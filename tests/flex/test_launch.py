@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from apache_beam.portability.api import beam_runner_api_pb2 as api
 from e2e.harness import KEY
-from streams.test_dataflow_graph import STEPS, found_in, hidden, holds_key
-from support.storage import BUCKET
+from streams.dataflow.test_dataflow_graph import STEPS, found_in, hidden, holds_key
+from support.servers.storage import BUCKET
 
 from beam_talonone.pipelines.distributed.flex_template import TEMPLATES
 

@@ -11,7 +11,7 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 from apache_beam.runners.portability.stager import Stager
-from streams.test_dataflow_graph import graph as stream_graph
+from streams.dataflow.test_dataflow_graph import graph as stream_graph
 from test_packaging import ROOT, clean_env, fresh_environment, needs_tools, run, uv
 from test_packaging import tree as tree
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from streams.tools import find_rate_service, find_redis, needed
+from streams.harness.tools import find_rate_service, find_redis, needed
 
 from .service import RateService, running_rate_service
 

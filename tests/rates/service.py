@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from e2e.harness import wait_until
-from streams.emulator import free_port, guard
-from streams.tools import ROOT, find_rate_service, find_redis
+from streams.harness.emulator import free_port, guard
+from streams.harness.tools import ROOT, find_rate_service, find_redis
 
 EXAMPLE = ROOT / "examples/rate-service/config/talonone.yaml"
 HOST = "127.0.0.1"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from e2e.harness import COMMAND, KEY, Json
-from support.storage import BUCKET, CloudStorage
+from support.servers.storage import BUCKET, CloudStorage
 
 from .job import Job
 

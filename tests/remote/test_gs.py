@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from e2e.harness import KEY, cli, order, profile, wait_until
-from support.storage import BUCKET
+from support.servers.storage import BUCKET
 
 from .bucket_job import BucketJob
 from .job import traffic

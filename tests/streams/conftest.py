@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from .emulator import Emulator, running_emulator
-from .pubsub import PubSub
-from .rig import Rig
-from .tools import find_emulator, needed
+from streams.harness.emulator import Emulator, running_emulator
+from streams.harness.pubsub import PubSub
+from streams.harness.stream_command import Rig
+from streams.harness.tools import find_emulator, needed
 
 
 @pytest.fixture(scope="session")

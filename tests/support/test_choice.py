@@ -22,8 +22,8 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.
     passes = "def test_it():\n    assert True\n"
     for path, text in {
         "conftest.py": f"import sys\n\nsys.path.insert(0, {str(TESTS)!r})\npytest_plugins = ['choice']\n",
-        "streams/test_stream.py": passes,
-        "e2e/test_wire.py": passes,
+        "streams/command/test_stream.py": passes,
+        "e2e/inputs/test_wire.py": passes,
         "talonone/test_marked.py": f"import pytest\n\n@pytest.mark.slow\n{passes}",
         "talonone/http/test_http.py": passes,
     }.items():

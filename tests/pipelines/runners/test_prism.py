@@ -11,8 +11,8 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.prism_runner import PrismJobServer
 from e2e.harness import wait_until
-from streams.tools import find_prism as the_prism
-from streams.tools import needed
+from streams.harness.tools import find_prism as the_prism
+from streams.harness.tools import needed
 
 from beam_talonone.pipelines.runners import prism as module
 from beam_talonone.pipelines.runners.prism import Prism, find_prism, prism_binary

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from aiohttp import web
-from support.http_harness import scripted, self_signed, serving
+from support.servers.http_harness import scripted, self_signed, serving
 
 from beam_talonone.schemas.operations import get_customer_session, reopen_customer_session
 from beam_talonone.schemas.operations.events import TrackEvent, track_event_v2

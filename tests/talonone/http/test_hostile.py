@@ -11,7 +11,7 @@ import zlib
 
 import pytest
 from aiohttp import web
-from support.http_harness import scripted, serving
+from support.servers.http_harness import scripted, serving
 
 from beam_talonone.schemas.operations import get_customer_session
 from beam_talonone.talonone.http import connection as connection_module

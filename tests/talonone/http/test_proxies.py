@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 from aiohttp import web
-from support.http_harness import proxying, self_signed, serving
+from support.servers.http_harness import proxying, self_signed, serving
 
 from beam_talonone.schemas.operations import get_customer_session, reopen_customer_session
 from beam_talonone.talonone.http import httpx_client

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from e2e.harness import KEY, event, order, profile, wait_until
-from support.secretmanager import SECRET, secret_manager
+from support.servers.secretmanager import SECRET, secret_manager
 from support.stream_harness import stream
 
 from beam_talonone.schemas.operations import get_customer_session

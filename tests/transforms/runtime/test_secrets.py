@@ -7,7 +7,7 @@ import grpc
 import pytest
 from apache_beam.internal import pickler
 from google.auth.exceptions import DefaultCredentialsError
-from support.secretmanager import SECRET, secret_manager
+from support.servers.secretmanager import SECRET, secret_manager
 
 from beam_talonone.schemas.decoding.settings import AS_USUAL
 from beam_talonone.talonone.engine.engine import EngineSettings

@@ -12,8 +12,8 @@ from e2e.harness import (
     returned,
     simulator,
 )
-from streams.judge import judge
-from streams.traffic import FAULTS, make_traffic
+from streams.harness.judge import judge
+from streams.harness.traffic import FAULTS, make_traffic
 from support.keyed_harness import Message, ends, run_keyed
 
 from beam_talonone.talonone.streaming.keyed_processor import Rules

@@ -1,0 +1,1 @@
+"""Backfills: which requests are sent for which records, in which order."""

@@ -1,0 +1,51 @@
+"""20,000 profile changes of which 40 name an attribute that the account does not know."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from e2e.harness import (
+    DEAD_LETTERS,
+    PROFILES,
+    assert_balanced,
+    backfill,
+    cli,
+    letters,
+    profile,
+    simulator,
+    write,
+)
+
+PROFILES_READ, POISON = 20_000, 40
+
+
+@pytest.mark.parametrize(("errors", "most"), [("first", 12), ("all", 12), ("none", 22)])
+def test_poison_costs_its_own_dead_letters_and_few_requests(tmp_path: Path, errors: str, most: int) -> None:
+    poisoned = set(random.Random(7).sample(range(PROFILES_READ), POISON))
+    records = [
+        profile(f"c{number}", number % 700, {"tier": "gold", **({"shoe_szie": number} if number in poisoned else {})})
+        for number in range(PROFILES_READ)
+    ]
+    source = write(tmp_path / "profiles.jsonl", records)
+    with simulator(errors=errors, unknown_attributes=("shoe_szie",), latency_ms=2) as sim:
+        ended = cli(*backfill(sim.url, {"profiles": source}, tmp_path / "out"))
+        assert ended.code == DEAD_LETTERS, ended.err
+        requests = [row for row in sim.rows("requests") if row["operation"] == PROFILES]
+        known = sim.profiles()
+    report = assert_balanced(tmp_path / "out")
+    counts = report["kinds"]["profiles"]
+    assert (counts["applied"], counts["dead_lettered"]) == (PROFILES_READ - POISON, POISON)
+    dead = letters(tmp_path / "out")
+    assert {letter["id"] for letter in dead} == {f"c{number}" for number in poisoned}
+    for letter in dead:
+        assert (letter["reason"], letter["status"], letter["stage"]) == ("unknown_attribute", 400, "send")
+        assert letter["operation"] == PROFILES
+        # the pointer is into the record's own request, not into the bulk that it travelled in
+        wanted = None if errors == "none" else "/customerProfiles/0/attributes/shoe_szie"
+        assert letter["pointer"] == wanted
+    assert set(known) == {f"c{number}" for number in range(PROFILES_READ)} - {f"c{number}" for number in poisoned}
+    assert all(row["attributes"] == {"tier": "gold"} for row in known.values())
+    needed = PROFILES_READ // 1000
+    assert len(requests) - needed <= most * POISON, f"{(len(requests) - needed) / POISON} requests a poison record"
+    assert all(row["status"] in (204, 400) for row in requests)

@@ -1,0 +1,1 @@
+"""Options of the commands, wrong commands, and who may read their files."""

@@ -1,0 +1,1 @@
+"""Input files: every format, odd values, misspelt and missing fields."""

@@ -1,0 +1,1 @@
+"""WriteToTalonOne in a pipeline of a user."""

@@ -1,0 +1,1 @@
+"""Lookups, by the command and in a pipeline of a user."""

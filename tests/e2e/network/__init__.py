@@ -1,0 +1,1 @@
+"""Servers that refuse or fail, a proxy, and API keys that change."""

@@ -1,0 +1,1 @@
+"""The verify command: reading back what a backfill sent."""

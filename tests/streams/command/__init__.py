@@ -1,0 +1,1 @@
+"""The command on the Pub/Sub emulator and Prism."""

@@ -1,0 +1,254 @@
+"""`beam-talonone stream` on the real emulator and the real Prism, against the simulator."""
+
+import json
+import resource
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+from e2e.harness import KEY, free_port, order, returned, simulator, wait_until
+from prometheus_client.parser import text_string_to_metric_families
+
+from beam_talonone.pipelines.streaming.health import OUTAGE
+from streams.harness.judge import judge
+from streams.harness.stream_command import halves
+from streams.harness.traffic import FAULTS, START, Sent, make_traffic
+
+
+def sent(kind, record, session=""):
+    return Sent(kind, json.dumps(record).encode(), 0, "", session=session)
+
+
+def test_mixed_traffic_with_faults_is_accounted_for_to_the_last_message(rig):
+    """20,000 messages: versions in disorder, returns before their orders, repeats of both sorts, poison."""
+    traffic = make_traffic(20_000, seed=5, customers=2_000, disorder=3_000)
+    with simulator(faults=FAULTS, unknown_attributes=("unknown_one",)) as api:
+        made = rig(api, "--rate", 3000, "--settle", 5, retain=True)
+        made.subscribe(*traffic.kinds)
+        made.start()
+        portions = halves(traffic, 20)
+        for portion in portions[:-1]:
+            made.publish(portion)
+        last = datetime.now(UTC)
+        made.publish(portions[-1])  # a twentieth comes again by Pub/Sub itself
+        made.wait_until_quiet(12)
+        for subscription in made.subscriptions.values():
+            made.pubsub.repeat(subscription, last - timedelta(milliseconds=1))
+        made.wait_until_quiet(8)
+        assert made.stop() == 0, made.said()
+        verdict = judge(traffic, made.ledger(), made.letters())
+        assert verdict.wrong() == {}
+        made.assert_empty()
+        made.assert_no_leftovers()
+        counts = accounts(made.said())
+        assert sum(kind["read"] for kind in counts.values()) >= len(traffic.records) + len(portions[-1])
+        for kind, ends in counts.items():
+            assert ends.pop("read") == sum(ends.values()), kind
+        assert sum(kind.get("duplicate", 0) for kind in counts.values()) >= len(portions[-1])
+
+
+def accounts(said: str) -> dict[str, dict[str, int]]:
+    """The last account of each kind that was said."""
+    found = {}
+    for line in said.splitlines():
+        kind, _, rest = line.removeprefix("beam-talonone: ").partition(": ")
+        if rest.startswith("read "):
+            pairs = (entry.rsplit(" ", 1) for entry in rest.split(", "))
+            found[kind] = {name: int(count) for name, count in pairs}
+    return found
+
+
+def test_an_outage_is_waited_out_and_told(rig):
+    traffic = make_traffic(400, seed=6, poison=0.0)
+    port = free_port()
+    with simulator() as api:
+        made = rig(api, "--rate", 400, "--settle", 0, "--health-port", port)
+        made.subscribe(*traffic.kinds)
+        made.start()
+        made.publish(traffic.records[:100])
+        made.wait_until_quiet(2)
+        api.faults("outage:kind=cut")
+        made.publish(traffic.records[100:])
+        wait_until(lambda: "has not answered any request for" in made.said(), "it says so", timeout=60)
+        status, why = health(port)
+        assert status == 503
+        assert "has not answered any request" in why
+        told = metrics(port)
+        assert (told["talonone_healthy"], told["talonone_key_refused"]) == (0.0, 0.0)
+        assert told["talonone_api_down_seconds"] >= OUTAGE
+        assert told["talonone_records_unaccounted"] > 0
+        api.faults()
+        made.wait_until_quiet(25)
+        assert health(port) == (200, "ok")
+        told = metrics(port)
+        assert (told["talonone_healthy"], told["talonone_api_down_seconds"]) == (1.0, 0.0)
+        assert told["talonone_records_unaccounted"] == 0.0
+        assert told["talonone_records_ended_total"] == told["talonone_records_read_total"] >= len(traffic.records)
+        assert told["talonone_requests_total"] >= made.requests()
+        assert made.stop() == 0
+        assert judge(traffic, made.ledger(), made.letters(), by_customer=False).wrong() == {}
+        assert made.letters() == []
+        made.assert_empty()
+
+
+def health(port: int) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz") as answer:
+            return answer.status, answer.read().decode().strip()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode().strip()
+
+
+def metrics(port: int) -> Counter[str]:
+    """Each metric, summed over its labels."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        told: Counter[str] = Counter()
+        for family in text_string_to_metric_families(answer.read().decode()):
+            for sample in family.samples:
+                told[sample.name] += sample.value
+        return told
+
+
+def test_a_wrong_key_stops_reading_and_is_tried_again_until_it_works(rig):
+    traffic = make_traffic(300, seed=7, poison=0.0)
+    port = free_port()
+    with simulator(faults=("unauthorized",)) as api:
+        made = rig(api, "--rate", 300, "--settle", 0, "--health-port", port)
+        made.subscribe(*traffic.kinds)
+        made.publish(traffic.records[:100])
+        made.start()
+        wait_until(lambda: "refuses the API key" in made.said(), "it says so", timeout=60)
+        refused = made.requests()
+        made.publish(traffic.records[100:])
+        time.sleep(3.0)
+        assert made.requests() - refused <= 6, "it keeps trying at full pace"
+        status, why = health(port)
+        assert (status, "refuses the API key" in why) == (503, True)
+        assert KEY not in why
+        api.faults()
+        wait_until(lambda: api.summary()["acted"] > 0, "the key is tried again", timeout=90)
+        made.wait_until_quiet(12)
+        assert made.stop() == 0
+        assert judge(traffic, made.ledger(), made.letters(), by_customer=False).wrong() == {}
+        assert made.letters() == []
+
+
+def test_exit_on_auth_error_ends_it_with_1_and_loses_nothing(rig):
+    with simulator(faults=("unauthorized",)) as api:
+        made = rig(api, "--settle", 0, "--exit-on-auth-error")
+        made.subscribe("orders")
+        made.publish([sent("orders", order("o-1", "c-1"))])
+        made.start()
+        assert made.process.wait(60) == 1
+        assert "refuses the API key" in made.said().strip().splitlines()[-1]
+        assert made.letters() == []
+        assert len(made.pubsub.pull_all(made.subscriptions["orders"], least=1)) == 1
+        made.assert_no_leftovers()
+
+
+def test_a_return_waits_for_its_order_and_is_a_dead_letter_when_it_never_comes(rig):
+    def item(sku):
+        return [{"sku": sku, "quantity": 1, "unit_price": 1}]
+
+    with simulator() as api:
+        made = rig(api, "--settle", 0, "--wait-for-order", 6)
+        made.subscribe("orders", "returns")
+        made.start()
+        for name in ("early", "open", "never"):
+            record = returned(f"r-{name}", f"o-{name}", items=[{"sku": name, "quantity": 1}], hour=5)
+            made.publish([sent("returns", record)])
+        made.publish([sent("orders", order("o-open", "c-2", status="open", items=item("open")))])
+        wait_until(lambda: made.requests() >= 4, "it looks for the orders", timeout=60)
+        made.publish([sent("orders", order("o-early", "c-1", status="completed", items=item("early")))])
+        wait_until(lambda: len(made.letters()) == 2, "the others are dead letters", timeout=30)
+        assert made.stop() == 0
+        acted = [(row["operation"], row["session"]) for row in made.ledger()]
+        assert acted.index(("update_customer_session_v2", "o-early")) < acted.index(("return_cart_items", "o-early"))
+        assert len([row for row in acted if row[0] == "return_cart_items"]) == 1
+        assert {letter["id"]: letter["reason"] for letter in made.letters()} == {
+            "r-open": "order_not_closed", "r-never": "not_found",
+        }  # fmt: skip
+
+
+def test_a_record_that_comes_again_after_a_restart_is_a_duplicate_still(rig):
+    with simulator() as api:
+        made = rig(api, "--settle", 0)
+        made.subscribe("events", "orders")
+        event = {"event_id": "e-1", "type": "visit", "customer_id": "c-1", "event_time": START.isoformat()}
+        new, old = (order("o-1", "c-1", hour=hour, status="open") for hour in (5, 1))
+        for records in ([sent("events", event), sent("orders", new)], [sent("events", event), sent("orders", old)]):
+            made.start()
+            made.publish(records)
+            said = f"err-{made.starts}"
+            wait_until(lambda said=said: "reading" in (made.folder / said).read_text(), "it reads", timeout=60)
+            time.sleep(13.0)  # the emulator may have given them to the pull that the first process left open
+            assert made.stop() == 0, made.said()
+            api.forget_keys()
+        assert len(made.ledger()) == 2
+        counts = accounts(made.said())
+        assert counts["events"] == {"read": 1, "duplicate": 1}
+        assert counts["orders"] == {"read": 1, "superseded": 1}
+        made.assert_empty()
+
+
+def test_as_json_each_line_is_an_object_and_letters_are_known_by_their_ids(rig, monkeypatch):
+    monkeypatch.setenv("TALONONE_LOG_FORMAT", "json")
+    email = "anna@example.com"
+    with simulator() as api:
+        made = rig(api, "--settle", 0)
+        made.subscribe("orders")
+        bad = {**order("o-2", "c-2"), "event_time": email}
+        made.publish([sent("orders", order("o-1", "c-1", attributes={"Email": email})), sent("orders", bad)])
+        made.start()
+        wait_until(lambda: made.requests() >= 1 and made.letters(), "both are done", timeout=60)
+        assert made.stop() == 0
+        lines = [json.loads(line) for line in made.said().splitlines()]
+        [letter] = [line for line in lines if line["message"] == "dead letter"]
+        assert (letter["kind"], letter["id"], letter["subscription"]) == (
+            "orders", "o-2", made.subscriptions["orders"],
+        )  # fmt: skip
+        assert any(line["message"].startswith("reading projects/") for line in lines)
+        assert email in json.dumps(made.letters())
+        assert email not in made.said()
+
+
+def test_dead_letters_and_results_go_to_topics(rig, pubsub):
+    topics = {name: pubsub.subscription(name) for name in ("letters", "results")}
+    with simulator() as api:
+        made = rig(
+            api, "--settle", 0, "--dead-letters", topics["letters"][0], "--results", topics["results"][0]
+        )  # fmt: skip
+        made.subscribe("orders")
+        made.publish([sent("orders", order("o-1", "c-1")), Sent("orders", b"no json", 0, "")])
+        made.start()
+        wait_until(lambda: made.requests() >= 1, "it is sent", timeout=60)
+        (letter,) = pubsub.pull_all(topics["letters"][1], least=1)
+        (result,) = pubsub.pull_all(topics["results"][1], least=1)
+        assert made.stop() == 0
+        assert (letter.json()["record"], letter.json()["reason"]) == ("no json", "not_json")
+        assert dict(letter.attributes) == {"kind": "orders", "reason": "not_json", "job": letter.json()["job"]}
+        assert (result.json()["id"], result.json()["outcome"]) == ("o-1", "applied")
+        pubsub.assert_empty(made.subscriptions["orders"])
+
+
+def test_a_disk_that_is_full_ends_it_with_1_and_loses_nothing(rig):
+    traffic = make_traffic(2_000, seed=9, poison=0.0)
+    with simulator() as api:
+        made = rig(api, "--rate", 1000, "--settle", 0)
+        made.subscribe(*traffic.kinds)
+        made.start()
+        made.publish(traffic.records[:50])
+        made.wait_until_quiet(2)
+        no_more = 100_000  # bytes in a file: as good as a full disk
+        resource.prlimit(made.process.pid, resource.RLIMIT_FSIZE, (no_more, no_more))
+        made.publish(traffic.records[50:])
+        assert made.process.wait(60) == 1
+        assert f"--state {made.folder / 'state'} cannot be written: " in made.said()
+        assert "nothing is lost" in made.said()
+        made.start()
+        made.wait_until_quiet(12)
+        assert made.stop() == 0, made.said()
+        assert judge(traffic, made.ledger(), made.letters(), by_customer=False).wrong() == {}
+        made.assert_empty()

@@ -1,0 +1,34 @@
+"""One order that a firewall in front of the API refuses: it is that order's dead letter, and the reading goes on."""
+
+from types import SimpleNamespace
+
+from e2e.harness import free_port, order, simulator, wait_until
+from support.servers.gateway import PAGE, gateway
+
+from .test_stream import health, sent
+
+
+def firewall(method, path, body):
+    return (403, PAGE) if b"<script>" in body else None
+
+
+def test_a_firewall_costs_the_order_it_refuses_and_nothing_else(rig):
+    port = free_port()
+    orders = [order(f"o-{number}", f"c-{number}", attributes={"note": "a gift"}) for number in range(20)]
+    orders[7]["attributes"]["note"] = "<script>"
+    with simulator() as api, gateway(api.url, firewall) as front:
+        made = rig(SimpleNamespace(url=front.url, summary=api.summary, acted=api.acted), "--health-port", port)
+        made.subscribe("orders")
+        made.publish([sent("orders", one) for one in orders])
+        made.start()
+        wait_until(lambda: len(made.ledger()) == 19 and made.letters(), "all are sent", timeout=60)
+        wait_until(lambda: health(port) == (200, "ok"), "it is well", timeout=30)
+        assert made.stop() == 0, made.said()
+        (letter,) = made.letters()
+        told = (letter["record"]["order_id"], letter["stage"], letter["reason"], letter["status"])
+        assert told == ("o-7", "send", "refused", 403)
+        applied = {row["path"]["customerSessionId"] for row in made.ledger()}
+        assert applied == {one["order_id"] for one in orders} - {"o-7"}
+        assert "orders: read 20, applied 19, dead_lettered 1" in made.said()
+        made.assert_empty()
+        made.assert_no_leftovers()

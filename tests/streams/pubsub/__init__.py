@@ -1,0 +1,1 @@
+"""Reading from and writing to Pub/Sub, and the emulator that stands in for it."""

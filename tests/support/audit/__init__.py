@@ -1,0 +1,1 @@
+"""An auditor of runs, by the contract alone: it shares no code with what it audits."""

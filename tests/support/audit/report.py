@@ -1,0 +1,130 @@
+"""What a run wrote: dead letters against the input, the report against both, results against the outcomes."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .final import Found
+from .match import Record
+from .records import Line, canon, loads
+
+BEFORE_SENDING = frozenset({"decode", "map", "validate"})
+ABOUT_OTHER_RECORDS = frozenset({"id_reused", "order_dead_lettered"})
+"""Reasons that refuse a record which is valid by itself."""
+OUTCOMES = ("filtered", "applied", "superseded", "duplicate", "skipped", "dead_lettered")
+
+
+def read_jsonl(folder: Path) -> Iterator[dict[str, Any]]:
+    for path in sorted(folder.glob("*.jsonl")):
+        with path.open("rb") as file:
+            for raw in file:
+                yield loads(raw)
+
+
+def attach_letters(
+    output: Path, lines: Sequence[Line], found: Found
+) -> tuple[dict[int, Mapping[str, Any]], Counter[str]]:
+    """The dead letter of each line (by the line's id()), and by kind how many tell of a file and not of a line.
+
+    Each must name one input line, hold that line's record, and be the only one of it.
+    """
+    by_place = {(line.kind, Path(line.file).name, line.position): line for line in lines}
+    letters: dict[int, Mapping[str, Any]] = {}
+    of_files: Counter[str] = Counter()
+    for letter in read_jsonl(output / "dead-letters"):
+        if letter["reason"] == "unreadable_file":
+            of_files[letter["kind"]] += 1
+            continue
+        source = letter["source"]
+        line = by_place.get((letter["kind"], Path(str(source.get("file"))).name, source.get("position")))
+        if line is None:
+            found("dead_letter", f"a dead letter ({letter['reason']}) names {source}, where no record is")
+            continue
+        if id(line) in letters:
+            found("dead_letter", f"{line} has two dead letters")
+        letters[id(line)] = letter
+        if not line.typed and not _is_record(letter.get("record"), line.raw):
+            found(
+                "dead_letter", f"the dead letter of {line} holds another record: {canon(letter.get('record'))[:200]}"
+            )
+        if line.problem is None and letter["stage"] in BEFORE_SENDING and letter["reason"] not in ABOUT_OTHER_RECORDS:
+            found(
+                "dead_letter",
+                f"{line} is valid, and was refused before sending: {letter['reason']}, {letter.get('detail')}",
+            )
+        elif line.problem is not None and letter["stage"] not in BEFORE_SENDING:
+            found("dead_letter", f"{line} is invalid ({line.problem}), and was refused only by the API")
+    dead_orders = {line.id for line in lines if line.kind == "orders" and id(line) in letters}
+    for line in lines:
+        reason = letters.get(id(line), {}).get("reason")
+        if reason == "order_dead_lettered" and line.session not in dead_orders:
+            found("dead_letter", f"{line} is called order_dead_lettered, but no record of its order is a dead letter")
+    return letters, of_files
+
+
+def _is_record(record: Any, raw: bytes) -> bool:
+    try:
+        return canon(loads(raw)) == canon(record)
+    except (ValueError, RecursionError):
+        return isinstance(record, str) and record.strip() == raw.decode(errors="replace").strip()
+
+
+def check_report(
+    output: Path,
+    lines: Mapping[str, int],
+    outcomes: Mapping[str, Counter[str]],
+    of_files: Counter[str],
+    found: Found,
+    balances_only: bool,
+) -> None:
+    """report.json must balance, and agree with what the input, the ledger and the dead letters say.
+
+    `lines`, `outcomes` and `of_files` (dead letters of whole files) are by kind. With `balances_only` the outcomes
+    are not compared: a dry run has no ledger.
+    """
+    report = json.loads((output / "report.json").read_bytes())
+    if report.get("unaccounted") != 0:
+        found("report", f"unaccounted is {report.get('unaccounted')}, not 0")
+    letters = Counter(letter["kind"] for letter in read_jsonl(output / "dead-letters"))
+    for kind in sorted({*lines, *letters, *report["kinds"]}):
+        said = report["kinds"].get(kind, dict.fromkeys(("read", *OUTCOMES), 0))
+        ended = sum(said[name] for name in OUTCOMES)
+        if said["read"] != ended:
+            found("report", f"{kind}: {said['read']} read, but {ended} ended")
+        if not lines.get(kind, 0) <= said["read"] <= lines.get(kind, 0) + of_files[kind]:
+            found("report", f"{kind}: {said['read']} read, but the input has {lines.get(kind, 0)}")
+        if said["dead_lettered"] != letters[kind]:
+            found("report", f"{kind}: {said['dead_lettered']} dead-lettered, but {letters[kind]} dead letters")
+        if balances_only:
+            continue
+        counted = outcomes[kind]
+        applied = counted["applied"] + counted["already_applied"]
+        for name, number in (("applied", applied), ("skipped", counted["skipped"]), ("superseded", 0)):
+            if said[name] != number:
+                found("report", f"{kind}: {said[name]} {name}, but by the ledger {number}")
+        # a copy of a record that --since or --until leaves out is either of both
+        left_out = counted["filtered"] + counted["duplicate"]
+        if said["filtered"] + said["duplicate"] != left_out or said["duplicate"] < counted["duplicate"]:
+            found(
+                "report",
+                f"{kind}: {said['filtered']} filtered and {said['duplicate']} duplicate, but by the input"
+                f" {counted['filtered']} and {counted['duplicate']}",
+            )
+
+
+def check_results(output: Path, records: Iterable[Record], found: Found) -> None:
+    """results/*.jsonl must have one line for each record that was applied, or applied already."""
+    said: Counter[tuple[str, str, str]] = Counter()
+    for row in read_jsonl(output / "results"):
+        said[row["kind"], str(row["id"]), row["outcome"]] += 1
+    real = Counter(
+        (record.line.kind, record.line.id, record.outcome)
+        for record in records
+        if record.outcome in ("applied", "already_applied")
+    )
+    for (kind, id, outcome), number in (said - real).items():
+        found("results", f"{number} lines too many say that {kind} {id!r} was {outcome}")
+    for (kind, id, outcome), number in (real - said).items():
+        found("results", f"{number} lines are missing that {kind} {id!r} was {outcome}")

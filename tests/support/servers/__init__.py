@@ -1,0 +1,1 @@
+"""Servers on this machine in place of those in the cloud."""
