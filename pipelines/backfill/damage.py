@@ -12,17 +12,20 @@ from beam_talonone.talonone.state.sealed_lines import damaged
 from beam_talonone.talonone.state.whole_file import write_whole_file
 
 LARGEST = 1 << 30
-"""Bytes of a spool that is looked through before a job goes on: a second or two."""
+"""Bytes. A staging database up to this size is checked before a job goes on, which takes a second or two."""
 
-OF_DAMAGE = (
+DAMAGE_ERRORS = (
     sqlite3.Error, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError,
 )  # fmt: skip
-"""What reading a damaged spool may raise. Everything else has other reasons."""
+"""What reading a damaged staging database may raise. Everything else has other reasons."""
 
 
-def check_spool(path: Path, marked: bytes, counted: str) -> int:
-    """How many things are to be done, which `counted` counts; `marked` is what was written down of it when all was
-    read. Raises Damaged."""
+def check_staging(path: Path, marked: bytes, count_query: str) -> int:
+    """How many things a job has to do, from its staging database at `path`.
+
+    `count_query` counts them, and `marked` is the number that was written when all was read. Raises Damaged where the
+    database is damaged or gone, and where the two differ.
+    """
     if not path.exists():
         raise damaged(path, ": it is gone")
     try:
@@ -30,26 +33,26 @@ def check_spool(path: Path, marked: bytes, counted: str) -> int:
             problem = _problem(connection) if path.stat().st_size <= LARGEST else None
             if problem is not None:
                 raise damaged(path, f" ({problem})")
-            total = int(connection.execute(counted).fetchone()[0])
-            begun = staging.get_meta(connection, "next") or "1"
+            total = int(connection.execute(count_query).fetchone()[0])
+            next_record = staging.get_meta(connection, "next") or "1"
     except sqlite3.Error as error:
         raise damaged(path, f" ({error})") from None
     if marked != str(total).encode():
         raise damaged(path.parent / "read", f": it says {marked[:20]!r}, and there are {total}")
-    if not begun.isdigit() or (int(begun) != total + 1 and int(begun) % SLICE != 1):
-        raise damaged(path, f" (it goes on at {begun!r:.20})")
+    if not next_record.isdigit() or (int(next_record) != total + 1 and int(next_record) % SLICE != 1):
+        raise damaged(path, f" (it goes on at {next_record!r:.20})")
     return total
 
 
-def blame(path: Path, error: Exception) -> Exception:
-    """`error`, or if it came of a damaged spool at `path` the one that says so."""
-    if not isinstance(error, OF_DAMAGE) or not path.exists():
+def cause_of(path: Path, error: Exception) -> Exception:
+    """The error to raise for `error`: Damaged where the staging database at `path` is damaged, else `error`."""
+    if not isinstance(error, DAMAGE_ERRORS) or not path.exists():
         return error
     try:
         with closing(staging.reopen(path)) as connection:
             problem = _problem(connection)
-    except sqlite3.DatabaseError as found:
-        problem = str(found)
+    except sqlite3.DatabaseError as unreadable:
+        problem = str(unreadable)
     if problem is None and isinstance(error, DISK_ERRORS):
         return error
     return error if problem is None else damaged(path, f" ({problem})")
@@ -57,15 +60,16 @@ def blame(path: Path, error: Exception) -> Exception:
 
 def _problem(connection: sqlite3.Connection) -> str | None:
     try:
-        found = connection.execute("PRAGMA quick_check(1)").fetchone()
+        row = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
         return str(error)
-    said = str(found[0]) if found else "nothing is known of it"
-    return None if said == "ok" else " ".join(said.split())[:200]
+    verdict = str(row[0]) if row else "nothing is known of it"
+    return None if verdict == "ok" else " ".join(verdict.split())[:200]
 
 
 def mark_report(mark: Path, report: bytes | None) -> None:
-    """Write beside the state what report.json is; None before it changes."""
+    """Write the checksum of `report`, the bytes of report.json, to `mark`. None removes it, before report.json
+    changes."""
     if report is None:
         mark.unlink(missing_ok=True)
     else:
@@ -73,6 +77,6 @@ def mark_report(mark: Path, report: bytes | None) -> None:
 
 
 def check_report(path: Path, mark: Path) -> None:
-    """Raises Damaged when report.json is not the one that was marked; version 0.1 did not mark any."""
+    """Raises Damaged when report.json at `path` has another checksum than `mark`; version 0.1 wrote no mark."""
     if mark.exists() and mark.read_bytes() != f"{zlib.crc32(path.read_bytes()):08x}\n".encode():
         raise damaged(path, "")

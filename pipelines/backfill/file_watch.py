@@ -1,4 +1,4 @@
-"""Whether the files of a job are still those that its process wrote. What is removed under it is noticed."""
+"""Whether the files of a job are still those that its process wrote: what is removed while it runs is noticed."""
 
 import os
 from pathlib import Path
@@ -9,17 +9,19 @@ Written = tuple[int, int, int]
 """Device and inode of a file, and how many bytes it has at least."""
 
 
-class Kept:
+class FileWatch:
     """Files, and the folder `root` they are in, as this process has left them."""
 
     def __init__(self, root: Path) -> None:
-        self._files: dict[Path, Written] = {root: _found(root)}
+        self._files: dict[Path, Written] = {root: _stat_of(root)}
 
     def note(self, path: Path, *, least: int | None = None) -> None:
-        """`path` is as this process wrote it. It has at least `least` bytes from now on, all that it has now without;
-        a file that is not there is none of ours."""
+        """Watch `path` as this process has just written it; stop watching it where there is no such file.
+
+        From now on it must have `least` bytes, or without `least` all the bytes that it has now.
+        """
         if path.exists():
-            device, inode, size = _found(path)
+            device, inode, size = _stat_of(path)
             self._files[path] = device, inode, size if least is None else least
         else:
             self._files.pop(path, None)
@@ -33,7 +35,7 @@ class Kept:
 def check_written(path: Path, written: Written) -> None:
     """Raises StopRun when the file at `path` is not the one that was `written`, or has become shorter."""
     try:
-        device, inode, size = _found(path)
+        device, inode, size = _stat_of(path)
     except OSError:
         raise vanished(path, "is gone") from None
     if (device, inode) != written[:2]:
@@ -43,29 +45,29 @@ def check_written(path: Path, written: Written) -> None:
 
 
 def vanished(path: Path, what: str) -> StopRun:
-    """What to say of a file that this process wrote; of those that are gone together, the folder is named."""
+    """The error for a file that this process wrote; of files that are gone together, it names the folder."""
     while not path.parent.exists():
         path, what = path.parent, "is gone"
-    return _told(path, what)
+    return _stop_run(path, what)
 
 
 def vanished_from(path: str, output: str) -> StopRun:
-    """The same of a file in `output`, a folder on any file system."""
-    return _told(f"{path} of --output {output}", "is gone")
+    """The error for a file that is gone from `output`, a folder on any file system."""
+    return _stop_run(f"{path} of --output {output}", "is gone")
 
 
-def _told(path: object, what: str) -> StopRun:
+def _stop_run(path: object, what: str) -> StopRun:
     return StopRun(
         f"{path} {what}, though this job is at work there: nothing more is sent. Put it back and go on with --resume,"
         " or begin a new job in another folder, which sends again what was applied"
     )
 
 
-def _found(path: Path) -> Written:
-    found = path.stat()
-    return found.st_dev, found.st_ino, 0 if path.is_dir() else found.st_size
+def _stat_of(path: Path) -> Written:
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino, 0 if path.is_dir() else stat.st_size
 
 
 def written(stat: os.stat_result, size: int) -> Written:
-    """What `check_written` takes, of an open file that has `size` bytes."""
+    """What `check_written` takes, for an open file with `stat` to which `size` bytes were written."""
     return stat.st_dev, stat.st_ino, size

@@ -1,4 +1,4 @@
-"""The first pipeline of a backfill: everything that was given is read, checked, and laid down in order of sending."""
+"""The first pipeline of a backfill: the whole input is read, checked, and staged in send order."""
 
 import time
 from collections import Counter
@@ -12,7 +12,14 @@ import msgspec
 
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.options import InputOptions
-from beam_talonone.pipelines.backfill.staging_rows import Laid, Laying, Place, format_of, read_origin, source
+from beam_talonone.pipelines.backfill.staging_rows import (
+    Place,
+    RecordStager,
+    StagedRecord,
+    format_of,
+    read_origin,
+    source,
+)
 from beam_talonone.pipelines.replay.dead_letters import open_letter
 from beam_talonone.pipelines.runners.runner import bounded_runner, run_bounded
 from beam_talonone.pipelines.terminal.stopping import STOP
@@ -35,16 +42,16 @@ from beam_talonone.transforms.sources.prepare import Prepare, Prepared, Prepares
 BATCH = 500
 
 BATCH_BYTES = 16 << 20
-"""A batch is written when its records as they came are this large: a record may have 16 MiB."""
+"""A batch is written when its raw records are this large: a record may have 16 MiB."""
 
-CAME, WORK = 16, 17
-"""Where the record as it came, and its work, stand in a row."""
+RAW, WORK = 16, 17
+"""The places of the raw record and of its work in a row."""
 
 PATIENCE = 5.0
-"""Seconds that reading may take to end once that is wanted; what hangs longer is left behind."""
+"""Seconds that reading may take to end after a signal; a thread that hangs longer is left behind."""
 
 LOOK_EVERY = 100_000
-"""Steps of SQLite's machine, some milliseconds, after which it is asked whether the end is wanted."""
+"""Steps of SQLite's virtual machine, some milliseconds, between two looks for a signal."""
 
 BRANCH_BITS = 48
 """Each branch of the graph numbers its records in a range of its own."""
@@ -53,10 +60,10 @@ BRANCH_BITS = 48
 def ingest(
     path: Path, options: InputOptions, files: dict[str, list[FileInfo]], job: str, beam_args: tuple[str, ...]
 ) -> int:
-    """Fill a fresh spool at `path` from `files` (by kind); returns how many records are to be sent.
+    """Fill a fresh staging database at `path` from `files` (by kind); returns how many records are to be sent.
 
-    Raises ConfigurationError for Beam options that cannot be, StopRun where a file system does not answer, and
-    Interrupted when the end was asked for: what was read by then is no input.
+    Raises ConfigurationError for Beam options that cannot be used, StopRun where a file system does not answer, and
+    Interrupted when a signal came: then the database is incomplete, and must not be used.
     """
     runner, beam_options = bounded_runner(beam_args)
     POOL.unwanted = lambda: STOP.signal is not None
@@ -77,7 +84,7 @@ def ingest(
 def create_pipeline(
     path: Path, options: InputOptions, files: dict[str, list[FileInfo]], job: str, runner: Any, beam_options: Any
 ) -> beam.Pipeline:
-    """files -> raw records -> valid work or a reason why not -> the spool. Returned unrun."""
+    """files -> raw records -> valid work or a reason why not -> the staging database. Returned unrun."""
     pipeline = beam.Pipeline(runner=runner, options=beam_options)
     numbers = {(kind, info.path): number for kind in files for number, info in enumerate(files[kind])}
     prepares = _prepares(options, files)
@@ -88,7 +95,7 @@ def create_pipeline(
             pipeline
             | f"Read {kind}" >> ReadRecords(kind, options.globs[kind], options.format, files=files[kind])
             | f"Decode, validate, build {kind}" >> beam.ParDo(Prepare(options.build_options(), reading, prepares))
-            | f"Spool {kind}" >> beam.ParDo(WriteSpool(str(path), number, numbers, options, job))
+            | f"Spool {kind}" >> beam.ParDo(StageRecords(str(path), number, numbers, options, job))
         )
     return pipeline
 
@@ -99,8 +106,8 @@ def _prepares(options: InputOptions, files: dict[str, list[FileInfo]]) -> Prepar
     return open_letter if LETTERS in files else prepare
 
 
-class WriteSpool(beam.DoFn):  # type: ignore[misc]
-    """Prepared -> rows of the spool, written in batches by one process."""
+class StageRecords(beam.DoFn):  # type: ignore[misc]
+    """Prepared -> nothing: rows of the staging database, written in batches by one process."""
 
     def __init__(
         self, path: str, branch: int, numbers: dict[tuple[str, str], int], options: InputOptions, job: str
@@ -108,32 +115,37 @@ class WriteSpool(beam.DoFn):  # type: ignore[misc]
         self._path = path
         self._first = branch << BRANCH_BITS
         self._numbers = numbers
-        self._laying = Laying.of(options, job)
+        self._stager = RecordStager.of(options, job)
 
     def setup(self) -> None:
+        """Open the database, which is thrown away if the process dies."""
         self._connection = staging.connect(Path(self._path), fresh=True)
-        self._laid: list[Laid] = []
+        self._batch: list[StagedRecord] = []
         self._bytes = 0
 
     def start_bundle(self) -> None:
+        """Continue the numbers of this branch."""
         row = self._connection.execute(
             "SELECT MAX(rec) FROM records WHERE rec > ? AND rec < ?", (self._first, self._first + (1 << BRANCH_BITS))
         ).fetchone()
         self._last = int(row[0] or self._first)
 
     def process(self, prepared: Prepared) -> Iterator[None]:
+        """Take a record into the batch. Raises Interrupted when a signal came."""
         STOP.check()
-        laid = self._laying.laid(prepared, self._place(prepared))
-        self._laid.append(laid)
-        self._bytes += len(laid.row[CAME] or b"")
-        if len(self._laid) >= BATCH or self._bytes >= BATCH_BYTES:
+        record = self._stager.stage(prepared, self._place(prepared))
+        self._batch.append(record)
+        self._bytes += len(record.row[RAW] or b"")
+        if len(self._batch) >= BATCH or self._bytes >= BATCH_BYTES:
             self._flush()
         return iter(())
 
     def finish_bundle(self) -> None:
+        """Write the last batch."""
         self._flush()
 
     def teardown(self) -> None:
+        """Close the database."""
         self._connection.close()
 
     def _place(self, prepared: Prepared) -> Place:
@@ -144,29 +156,32 @@ class WriteSpool(beam.DoFn):  # type: ignore[misc]
         return origin.file, self._numbers[LETTERS, origin.file], origin.position, format_of(raw)
 
     def _flush(self) -> None:
-        lay_down(self._connection, self._laid, self._last + 1)
-        self._last += len(self._laid)
-        self._laid.clear()
+        stage_records(self._connection, self._batch, self._last + 1)
+        self._last += len(self._batch)
+        self._batch.clear()
         self._bytes = 0
 
 
-def lay_down(connection: Any, laid: list[Laid], first: int) -> None:
-    """Write rows with their fates, numbered from `first` on."""
-    numbered = list(enumerate(laid, first))
-    unknown = Counter((one.row[0], name) for one in laid for name in one.unknown)
+def stage_records(connection: Any, records: list[StagedRecord], first: int) -> None:
+    """Write records with their outcomes and unknown names, numbered from `first` on, in one transaction."""
+    numbered = list(enumerate(records, first))
+    unknown = Counter((record.row[0], name) for record in records for name in record.unknown)
     connection.execute("BEGIN")
-    rows = [(rec, *one.row, staging.check_of(one.row[WORK])) for rec, one in numbered]
+    rows = [(rec, *record.row, staging.check_of(record.row[WORK])) for rec, record in numbered]
     connection.executemany(f"INSERT INTO records VALUES (?{', ?' * 20})", rows)
-    staging.settle(connection, [(rec, *one.fate) for rec, one in numbered if one.fate is not None])
+    staging.save_outcomes(
+        connection, [(rec, *record.outcome) for rec, record in numbered if record.outcome is not None]
+    )
     staging.add_unknown(connection, unknown)
-    staging.add_unknown_api(connection, Counter(named for one in laid for named in one.unknown_api))
+    staging.add_unknown_api(connection, Counter(named for record in records for named in record.unknown_api))
     connection.execute("COMMIT")
 
 
 def complete(connection: Any, options: InputOptions, kinds: list[str], job: str) -> int:
-    """All rows are there: settle what is repeated, and put the rest in order; returns how many are to be sent."""
+    """Complete a database that has all records: find duplicates and the customers of returns, and number the send
+    order; returns how many records are to be sent. `kinds` are those of the input, `job` the id in dead letters."""
     connection.executescript(staging.INDEXES)
-    _settle_repeated(connection, job)
+    _end_repeated(connection, job)
     staging.name_anonymous_returns(connection)
     if options.profiles_first:
         staging.keep_order_of_erased(connection)
@@ -174,15 +189,15 @@ def complete(connection: Any, options: InputOptions, kinds: list[str], job: str)
     return staging.order_queue(connection)
 
 
-def _settle_repeated(connection: Any, job: str) -> None:
-    """Of records with one identity the first is sent: the others are duplicates, or dead letters if they differ."""
-    fates: list[tuple[int, str, str | None, str | None, bytes | None]] = []
+def _end_repeated(connection: Any, job: str) -> None:
+    """Of records with one identity the first is sent; others are duplicates, or dead letters if they differ."""
+    rows: list[staging.OutcomeRow] = []
     for (_, content), *others in staging.repeated(connection):
-        if len(fates) >= BATCH:
-            _settle(connection, fates)
+        if len(rows) >= BATCH:
+            _save(connection, rows)
         for rec, other in others:
             if other == content:
-                fates.append((rec, End.DUPLICATE.value, None, None, None))
+                rows.append((rec, End.DUPLICATE.value, None, None, None))
                 continue
             outcome = Outcome(
                 End.DEAD,
@@ -190,29 +205,29 @@ def _settle_repeated(connection: Any, job: str) -> None:
                 "an earlier record has this id and other content",
                 stage=Stage.VALIDATE,
             )
-            letter = letter_of(connection, rec, outcome, job, time.time())
-            fates.append((rec, End.DEAD.value, Stage.VALIDATE.value, Reason.ID_REUSED.value, letter))
-    _settle(connection, fates)
+            line = dead_letter_of(connection, rec, outcome, job, time.time())
+            rows.append((rec, End.DEAD.value, Stage.VALIDATE.value, Reason.ID_REUSED.value, line))
+    _save(connection, rows)
 
 
-def _settle(connection: Any, fates: list[tuple[int, str, str | None, str | None, bytes | None]]) -> None:
-    """Write fates, and empty the list: many millions may be repeated."""
+def _save(connection: Any, rows: list[staging.OutcomeRow]) -> None:
+    """Write outcomes, and empty the list: many millions of records may be repeated."""
     connection.execute("BEGIN")
-    staging.settle(connection, fates)
+    staging.save_outcomes(connection, rows)
     connection.execute("COMMIT")
-    fates.clear()
+    rows.clear()
 
 
-def letter_of(connection: Any, rec: int, outcome: Outcome, job: str, at: float) -> bytes:
-    """The dead letter of a record in the spool, as JSON."""
+def dead_letter_of(connection: Any, rec: int, outcome: Outcome, job: str, at: float) -> bytes:
+    """The dead letter of the staged record `rec`, which failed `at` (seconds since 1970), as JSON."""
     kind, record_id, raw, file, position, format_name, work, blob = connection.execute(
         "SELECT kind, id, raw, file, position, format, work, origin FROM records WHERE rec = ?", (rec,)
     ).fetchone()
     origin = read_origin(blob)
-    came_from = source(file, position, format_name) if origin is None else origin.source
+    place = source(file, position, format_name) if origin is None else origin.source
     attempt = "" if origin is None else origin.attempt
     done = applied_parts(Work.from_bytes(work), outcome) if outcome.parts_done else []
-    if origin is not None:  # what an earlier try left counts on
+    if origin is not None:  # what an earlier attempt has done still counts
         done = union(done, origin.parts_done)
-    letter = dead_letter(kind, record_id or None, Shown(msgspec.Raw(raw)), came_from, outcome, job, at, attempt, done)
-    return jsonio.dumps(letter)
+    record = Shown(msgspec.Raw(raw))
+    return jsonio.dumps(dead_letter(kind, record_id or None, record, place, outcome, job, at, attempt, done))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from beam_talonone.pipelines.backfill.file_watch import Kept
+from beam_talonone.pipelines.backfill.file_watch import FileWatch
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
 from beam_talonone.talonone.state.sealed_lines import damaged
 from beam_talonone.talonone.state.whole_file import write_whole_file
@@ -36,33 +36,36 @@ class JobFolder:
     _lock: int = -1
 
     def __post_init__(self) -> None:
-        self.kept = Kept(self.root)
+        self.watch = FileWatch(self.root)
         """What must not vanish while the job runs."""
-        self.kept.note(self.root / MANIFEST)
+        self.watch.note(self.root / MANIFEST)
 
     @property
-    def spool(self) -> Path:
+    def staging(self) -> Path:
+        """The staging database. Its file is called spool.sqlite, as in version 0.1."""
         return self.root / "state" / "spool.sqlite"
 
     def journal(self, slice_name: str) -> Path:
-        """Each slice has its own: a journal that outlives its slice, by a kill, is not taken for the next's."""
+        """The journal of one slice. After a kill, it outlives its slice; no other slice takes it for its own."""
         return self.root / "state" / f"journal-{slice_name}.jsonl"
 
     @property
     def read(self) -> Path:
-        """Says that the spool is complete, and how many records it has to send. Until then it may be broken."""
+        """A file that is there once the staging database is complete; it holds the number of things to do."""
         return self.root / "state" / "read"
 
     @property
     def report(self) -> Path:
+        """report.json, which a job writes at its end, and at the end of each run with --limit."""
         return self.root / "report.json"
 
     @property
     def reported(self) -> Path:
-        """The checksum of the report."""
+        """A file with the checksum of report.json."""
         return self.root / "state" / "reported"
 
     def close(self) -> None:
+        """Unlock the folder for other processes."""
         os.close(self._lock)
 
 
@@ -70,11 +73,13 @@ def open_job(
     root: Path, command: str, fixed: dict[str, Any], files: dict[str, list[FileInfo]], *, resume: bool,
     sent: Callable[[Path], bool] = lambda state: True,
 ) -> JobFolder:  # fmt: skip
-    """Take the folder for a job, new or resumed. `sent` tells by its state folder whether it has sent anything: until
-    then it may go to another URL.
+    """Take the folder for a job, new or resumed.
 
-    Raises ConfigurationError when it is used and `resume` is not given, when there is no job and `resume` is given,
-    when what was given differs from what the job was started with, and when another process is at work in it.
+    `fixed` are the options that must not change, `files` the input. `sent` is asked with the state folder whether the
+    job has sent anything: until then, the job may go to another URL.
+
+    Raises ConfigurationError when there is a job and `resume` is False, when there is none and `resume` is True, when
+    options or files differ from those the job was started with, and when another process is at work in the folder.
     """
     if ":/" in str(root):
         raise ConfigurationError(f"--output {root} is a folder of this machine: the journal must be on its disk")
@@ -86,37 +91,37 @@ def open_job(
     if resume and not manifest_path.exists():
         raise no_job(root)
     lock = lock_folder(root)
-    wanted = {"command": command, "options": fixed, "files": _files(files)}
+    requested = {"command": command, "options": fixed, "files": _files(files)}
     if manifest_path.exists():
         try:
             manifest = started_with(manifest_path.read_bytes(), manifest_path)
-            _to_another_url(manifest, wanted, manifest_path, sent)
-            _compare(root, manifest, wanted)
+            _to_another_url(manifest, requested, manifest_path, sent)
+            _compare(root, manifest, requested)
         except BaseException:
             os.close(lock)
             raise
         return JobFolder(root, manifest["job"], True, manifest, lock)
-    manifest = {"job": uuid.uuid4().hex[:12], "started": time.time(), **wanted}
+    manifest = {"job": uuid.uuid4().hex[:12], "started": time.time(), **requested}
     write_whole_file(manifest_path, signed(manifest))
     return JobFolder(root, manifest["job"], False, manifest, lock)
 
 
 def no_job(root: object) -> ConfigurationError:
-    """What to say of --resume where there is nothing to go on with."""
+    """The error for --resume where there is nothing to go on with."""
     return ConfigurationError(
         f"--resume: there is no job in --output {root}: name the job's folder, or begin one without --resume"
     )
 
 
 def cannot_write(where: str, error: Exception, then: str) -> StopRun:
-    """What to say of a disk that cannot be written; `where` is the setting and its value, `then` what to do."""
-    said = str(error).partition(" [while running")[0]  # Beam's words
-    why = error.strerror if isinstance(error, OSError) and error.strerror else said
+    """The error for a disk that cannot be written; `where` is the setting and its value, `then` what to do."""
+    message = str(error).partition(" [while running")[0]  # Beam's words
+    why = error.strerror if isinstance(error, OSError) and error.strerror else message
     return StopRun(f"{where} cannot be written: {why}; {then}")
 
 
 def decoded(data: bytes, where: object) -> Any:
-    """What a file of a job says, `where` it is. Raises ConfigurationError when it is damaged."""
+    """The JSON value in a file of a job, which is at `where`. Raises ConfigurationError when it is damaged."""
     try:
         return json.loads(data)
     except ValueError:
@@ -127,7 +132,7 @@ def decoded(data: bytes, where: object) -> Any:
 
 
 def started_with(data: bytes, where: object) -> dict[str, Any]:
-    """A job's manifest. Raises ConfigurationError when it is damaged."""
+    """The manifest in `data`, which was read from `where`. Raises ConfigurationError when it is damaged."""
     manifest = decoded(data, where)
     if (
         not isinstance(manifest, dict)
@@ -143,7 +148,7 @@ def started_with(data: bytes, where: object) -> dict[str, Any]:
 
 
 def signed(manifest: dict[str, Any]) -> bytes:
-    """A job's manifest as its file has it, with a checksum; that of version 0.1 had none."""
+    """The bytes of a manifest's file, with a checksum; version 0.1 wrote none."""
     return json.dumps({**manifest, CHECK: _check_of(manifest)}, indent=2).encode()
 
 
@@ -153,8 +158,10 @@ def _check_of(manifest: dict[str, Any]) -> str:
 
 
 def lock_folder(root: Path) -> int:
-    """Take a job's folder for this process, until it ends or closes what is returned. Raises ConfigurationError when
-    another has it, and when it cannot be made."""
+    """Lock a job's folder for this process; returns the file descriptor whose closing unlocks it.
+
+    Raises ConfigurationError when another process has locked it, and when the folder cannot be made.
+    """
     try:
         (root / "state").mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -173,34 +180,34 @@ def _files(files: dict[str, list[FileInfo]]) -> dict[str, list[list[Any]]]:
 
 
 def _to_another_url(
-    manifest: dict[str, Any], wanted: dict[str, Any], path: Path, sent: Callable[[Path], bool]
+    manifest: dict[str, Any], requested: dict[str, Any], path: Path, sent: Callable[[Path], bool]
 ) -> None:
-    """Take over the URL that is given now, where the job has sent nothing to the other one."""
-    url = wanted["options"].get(URL)
+    """Take over the URL of this run, where the job has sent nothing to the other one."""
+    url = requested["options"].get(URL)
     if manifest["options"].get(URL) == url or sent(path.parent / "state"):
         return
     changed = {**manifest, "options": {**manifest["options"], URL: url}}
-    _compare(path.parent, changed, wanted)
+    _compare(path.parent, changed, requested)
     manifest["options"][URL] = url
     write_whole_file(path, signed(manifest))
 
 
-def _compare(root: Path, manifest: dict[str, Any], wanted: dict[str, Any]) -> None:
-    compare_options(str(root), manifest, wanted)
-    if manifest.get("files") != wanted["files"]:
-        changed = _changed(manifest.get("files", {}), wanted["files"])
+def _compare(root: Path, manifest: dict[str, Any], requested: dict[str, Any]) -> None:
+    compare_options(str(root), manifest, requested)
+    if manifest.get("files") != requested["files"]:
+        changed = _changed(manifest.get("files", {}), requested["files"])
         raise ConfigurationError(
             f"the input has changed since the job in {root} was started ({changed}):"
             " it can only be resumed with the same files"
         )
 
 
-def compare_options(root: str, manifest: dict[str, Any], wanted: dict[str, Any]) -> None:
+def compare_options(root: str, manifest: dict[str, Any], requested: dict[str, Any]) -> None:
     """Raises ConfigurationError where the job in `root` is of another command, or has other options."""
-    if manifest["command"] != wanted["command"]:
-        raise ConfigurationError(f"--output {root} holds a {manifest['command']}, not a {wanted['command']}")
-    for name in sorted({*manifest["options"], *wanted["options"]}):
-        before, now = manifest["options"].get(name), wanted["options"].get(name)
+    if manifest["command"] != requested["command"]:
+        raise ConfigurationError(f"--output {root} holds a {manifest['command']}, not a {requested['command']}")
+    for name in sorted({*manifest["options"], *requested["options"]}):
+        before, now = manifest["options"].get(name), requested["options"].get(name)
         if before != now:
             raise ConfigurationError(
                 f"{name} was {_shown(before)} when the job in {root} was started and is {_shown(now)} now:"

@@ -128,7 +128,7 @@ def _add_latencies(total: Latencies, more: Latencies) -> None:
         total.counts[bucket] = total.counts.get(bucket, 0) + count
 
 
-def told_before(path: Path) -> dict[str, Any]:
+def read_report(path: Path) -> dict[str, Any]:
     """The report of a job that has ended, or was let send a part with --limit: then it has `remaining`. Raises
     Damaged."""
     report = decoded(path.read_bytes(), path)
@@ -140,7 +140,7 @@ def told_before(path: Path) -> dict[str, Any]:
     return dict(report)
 
 
-def check_account(report: dict[str, Any], output: str) -> None:
+def check_summary(report: dict[str, Any], output: str) -> None:
     """Raises StopRun when the outcomes are not as many as the records: the job in `output` is not finished then."""
     left = report["unaccounted"]
     if left:

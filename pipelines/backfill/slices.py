@@ -1,10 +1,9 @@
-"""Sending a slice: read from the spool in order, carried out by the engine, journalled, folded into the spool."""
+"""The pipeline that sends one slice: read from the staging database in order, sent by the engine, journalled."""
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,9 @@ import apache_beam as beam
 import msgspec
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.pipelines.backfill.ingest import letter_of
-from beam_talonone.pipelines.backfill.journal import Journal, Replayed
 from beam_talonone.pipelines.backfill.options import MaxDeadLetters
+from beam_talonone.pipelines.backfill.sending.journal import Journal, JournalContent
 from beam_talonone.pipelines.backfill.staging_rows import read_origin
-from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
 from beam_talonone.schemas.reasons import Reason, Skip
 from beam_talonone.talonone.delivery.request_sender import InFlight, SendOptions
@@ -26,11 +23,10 @@ from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.errors import TooManyDeadLetters
 from beam_talonone.talonone.protocols.known import Known
 from beam_talonone.talonone.requests.dry_run import not_dry
-from beam_talonone.talonone.requests.outcome import DONE, End, Outcome, skipped
-from beam_talonone.talonone.requests.output_lines import result
+from beam_talonone.talonone.requests.outcome import End, Outcome, skipped
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.session_cache import returned_items
-from beam_talonone.talonone.state.whole_file import write_whole_file
+from beam_talonone.transforms.runtime.metrics import count_outcome
 from beam_talonone.transforms.sink.send import Sending
 from beam_talonone.transforms.sources.prepare import Origin
 
@@ -42,6 +38,10 @@ SLICE = 10_000
 class Tally:
     """Live counts of a run, for the progress bar and for --max-dead-letters."""
 
+    total: int = 0
+    """Things to do over all runs of the job; 0 until all is read."""
+    already: int = 0
+    """How many of them were done before this run."""
     ended: int = 0
     dead: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -49,24 +49,26 @@ class Tally:
 
 @dataclass
 class SliceRun:
-    """One slice under way. `first` and `last` number its records, `told` is what its journal says already."""
+    """One slice under way. `first` and `last` number its records, `recorded` is what its journal holds already."""
 
-    spool: Path
+    staging: Path
     first: int
     last: int
     engine: Engine
     journal: Journal
-    told: Replayed
+    recorded: JournalContent
     options: SendOptions
     max_dead_letters: MaxDeadLetters
     tally: Tally
     read: int
     """Records read, of which `dead_before` were dead letters before this run of the job."""
     dead_before: int
-    chosen: set[int] | None = None
-    """The numbers of those that are sent now, None for all."""
-    origins: list[Path] = field(default_factory=list)
-    """Spools of the jobs whose dead letters are replayed."""
+    selected: set[int] | None = None
+    """The numbers of the records that are sent now, None for all."""
+    origins: tuple[Path, ...] = ()
+    """The staging databases of the jobs whose dead letters are replayed."""
+    metrics: bool = False
+    """Whether records that end are counted in Beam's metrics."""
     recalled: set[str] = field(default_factory=set)
     """Orders whose earlier returns are in the engine's memory."""
 
@@ -76,7 +78,7 @@ _runs: dict[str, SliceRun] = {}
 
 
 def create_pipeline(name: str, runner: Any, beam_options: Any) -> beam.Pipeline:
-    """spool -> engine -> outcomes. Returned unrun; the run is found by its name in this process (see `known`)."""
+    """staging database -> engine -> outcomes. Returned unrun; the steps find the run by its name (see `known`)."""
     pipeline = beam.Pipeline(runner=runner, options=beam_options)
     _ = (
         pipeline
@@ -118,14 +120,15 @@ class ReadSlice(beam.DoFn):  # type: ignore[misc]
     """Name of a run -> its records in order, those that ended already left out; bulks that were in flight first."""
 
     def process(self, name: str) -> Iterator[Item | PackItem]:
+        """Raises Damaged where the staging database is damaged."""
         run = _runs[name]
-        packed = {number for members, _ in run.told.packs for number, _ in members}
+        packed = {number for members, _ in run.recorded.packs for number, _ in members}
         yield from self._packs(run, packed)
-        with closing(staging.reopen(run.spool)) as connection:
-            for number, blob, customer, origin in staging.slice_rows(run.spool, run.first, run.last):
-                if number in run.told.done or number in packed:
+        with closing(staging.reopen(run.staging)) as connection:
+            for number, blob, customer, origin in staging.slice_rows(run.staging, run.first, run.last):
+                if number in run.recorded.done or number in packed:
                     continue
-                if run.chosen is not None and number not in run.chosen:
+                if run.selected is not None and number not in run.selected:
                     continue
                 work = _with_customer(Work.from_bytes(blob), customer)
                 if work.sessions:
@@ -137,10 +140,10 @@ class ReadSlice(beam.DoFn):  # type: ignore[misc]
             return
         works = {
             number: Item(number, Work.from_bytes(blob), read_origin(origin))
-            for number, blob, _, origin in staging.slice_rows(run.spool, min(packed), max(packed))
+            for number, blob, _, origin in staging.slice_rows(run.staging, min(packed), max(packed))
             if number in packed
         }
-        for members, before in run.told.packs:
+        for members, before in run.recorded.packs:
             yield PackItem([(works[number], part) for number, part in members], before)
 
 
@@ -170,16 +173,18 @@ def _recall(connection: Any, run: SliceRun, work: Work) -> None:
 
 
 class SendSlice(beam.DoFn):  # type: ignore[misc]
-    """Records in order -> nothing: outcomes go to the journal, which is folded into the spool afterwards."""
+    """Records in order -> nothing: outcomes go to the journal, which is folded into the staging database later."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def start_bundle(self) -> None:
+        """Find the run by its name."""
         self._run = _runs[self._name]
         self._sending = Sending(self._run.engine)
 
     def process(self, item: Item | PackItem) -> Iterator[None]:
+        """Give a record to the engine; waits while its window is full. Raises what stopped the engine."""
         if isinstance(item, PackItem):
             members = [(self._job(member), part) for member, part in item.members]
             self._sending.took(len({job.number for job, _ in members}))
@@ -191,19 +196,20 @@ class SendSlice(beam.DoFn):  # type: ignore[misc]
         return iter(())
 
     def finish_bundle(self) -> None:
+        """Wait until all records have ended. Raises what stopped the engine."""
         for job, outcome in self._sending.rest():
             self._count(job, outcome)
 
     def _job(self, item: Item) -> Job:
         run = self._run
-        parts = dict(run.told.parts.get(item.number, {}))
+        parts = dict(run.recorded.parts.get(item.number, {}))
         if run.options.dry:
             parts.update(not_dry(item.work))
-        in_flight = run.told.in_flight.get(item.number, {})
+        in_flight = run.recorded.in_flight.get(item.number, {})
         options = run.options
         if item.origin is not None:
             options = replace(options, attempt=item.origin.attempt)
-            in_flight = in_flight or _earlier_try(item.origin, item.work)
+            in_flight = in_flight or _earlier_attempt(item.origin, item.work)
             parts = {**done_before(item.work, item.origin.parts_done), **parts}
         return Job(item.number, item.work, options, self._look, self._sending.tell, run.journal, in_flight, parts)
 
@@ -226,13 +232,15 @@ class SendSlice(beam.DoFn):  # type: ignore[misc]
 
     def _count(self, job: Job, outcome: Outcome) -> None:
         run, tally = self._run, self._run.tally
+        if run.metrics:
+            count_outcome(job.work.kind, outcome)
         with tally.lock:
             tally.ended += 1
             tally.dead += outcome.end is End.DEAD
             dead, sent = tally.dead, tally.ended
         if outcome.end is not End.DEAD or run.engine.failure is not None:
             return
-        # what is sent is judged for itself, or a bad attribute would be noticed after half of all records only
+        # the records sent now also count alone, or a bad attribute would be noticed after half of all records only
         in_all, allowed = run.dead_before + dead, run.max_dead_letters
         if allowed.exceeded(dead, sent) or allowed.exceeded(in_all, run.read):
             run.engine.stop(
@@ -243,60 +251,19 @@ class SendSlice(beam.DoFn):  # type: ignore[misc]
             )
 
 
-def _earlier_try(origin: Origin, work: Work) -> dict[int, InFlight]:
-    """A replayed record of unclear outcome stands as one that was in flight when a run died.
+def _earlier_attempt(origin: Origin, work: Work) -> dict[int, InFlight]:
+    """The parts of a replayed record of ambiguous outcome, which count as in flight when a run died.
 
-    What must never go twice was tried again only while it was known not to have acted: it stands so where its outcome
-    is unknown, also if the letter no longer says when it was sent.
+    A request that must never go twice was repeated only while it was known not to have acted. So it counts as in
+    flight where its outcome is unknown, also if the dead letter no longer says when it was sent.
     """
     if origin.definite:
         return {}
-    found = {}
+    in_flight = {}
     for index, part in enumerate(work.parts):
         if OPERATIONS[part.request.operation].repeats(part.request) is SafeToRepeat.NO:
             if origin.unknown:
-                found[index] = InFlight(origin.generation, origin.first_sent or 0.0)
+                in_flight[index] = InFlight(origin.generation, origin.first_sent or 0.0)
         elif origin.first_sent is not None:
-            found[index] = InFlight(origin.generation, origin.first_sent)
-    return found
-
-
-def fold(connection: Any, run_name: str, told: Replayed, output: Path, job: str, *, results: bool) -> Iterator[Path]:
-    """Write what a journal tells into the spool and the slice's files, whose paths are given out as they are written.
-    Doing it again gives the same."""
-    letters: list[bytes] = []
-    lines: list[bytes] = []
-    fates = []
-    for number, (outcome, at) in sorted(told.done.items()):
-        rec, kind, record_id = connection.execute(
-            "SELECT rec, kind, id FROM queue JOIN records USING (rec) WHERE number = ?", (number,)
-        ).fetchone()
-        dead = outcome.end is End.DEAD
-        if dead:
-            letters.append(letter_of(connection, rec, outcome, job, at))
-        elif results and outcome.end in DONE:
-            lines.append(jsonio.dumps(result(kind, record_id, outcome)))
-        fates.append((rec, outcome.end.value, outcome.stage.value if dead else None, outcome.reason, None))
-    yield write_lines(output / "dead-letters" / f"{run_name}.jsonl", letters)
-    if results:
-        yield write_lines(output / "results" / f"{run_name}.jsonl", lines)
-    connection.execute("BEGIN")
-    staging.settle(connection, fates)
-    connection.execute("COMMIT")
-
-
-def write_lines(path: Path, lines: Iterable[bytes]) -> Path:
-    """Write a JSONL file whole or not at all; none for no lines. Returns its path."""
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    remaining = iter(lines)
-    first = next(remaining, None)
-    if first is None:
-        path.unlink(missing_ok=True)
-    else:
-        write_whole_file(path, (line + b"\n" for line in chain([first], remaining)))
-    return path
-
-
-def slice_name(first: int) -> str:
-    """The name of the slice whose first record has this number."""
-    return f"slice-{(first - 1) // SLICE + 1:06d}"
+            in_flight[index] = InFlight(origin.generation, origin.first_sent)
+    return in_flight

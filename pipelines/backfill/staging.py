@@ -1,7 +1,10 @@
-"""The input of a job on disk, in the order in which it is to be sent, and what became of each record.
+"""The staging database of a job: its input in send order, and the outcome of each record.
 
 An SQLite file: it sorts more than fits in memory, finds duplicates and the customers of anonymous returns, and keeps
-the fate of every record for resuming, replaying and the report.
+the outcome of every record for resuming, replaying and the report.
+
+The names on disk are those of version 0.1, whose jobs still open: the file spool.sqlite, and the tables `queue` (the
+send order), `fates` (the outcomes; `letter` is the dead letter) and `tried` (the attempt history).
 """
 
 import sqlite3
@@ -60,18 +63,23 @@ CREATE UNIQUE INDEX IF NOT EXISTS by_rec ON queue (rec);
 IN_ORDER = "phase, event_us, rank, version, file_no, position"
 
 TAKEN = "end IN ('applied', 'already_applied')"
-"""Of a fate: the API has taken the record."""
+"""A condition on `fates`: the API has taken the record."""
 
 Row = tuple[Any, ...]
 
+OutcomeRow = tuple[int, str, str | None, str | None, bytes | None]
+"""An outcome as `fates` has it: record, end, stage, reason, dead letter as JSON."""
+
 
 def connect(path: Path, *, fresh: bool = False) -> sqlite3.Connection:
-    """Open the spool at `path`, or begin one. `fresh`: faster, for one that is thrown away if the process dies."""
+    """Open the staging database at `path`, or begin one. `fresh` is faster, and for a database that is thrown away if
+    the process dies."""
     return _prepared(sqlite3.connect(path, isolation_level=None, timeout=60), fresh=fresh)
 
 
 def reopen(path: Path) -> sqlite3.Connection:
-    """Open the spool at `path`, which is there: an empty one in its place would say that nothing is to be sent."""
+    """Open the staging database at `path`. Raises sqlite3.Error where there is none: an empty one in its place would
+    say that nothing is to be sent."""
     return _prepared(
         sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=60)
     )
@@ -89,34 +97,38 @@ def _prepared(connection: sqlite3.Connection, *, fresh: bool = False) -> sqlite3
 
 
 def check_of(work: bytes | None) -> int | None:
-    """The checksum that stands beside the work of a record: what was damaged on disk is not to be sent."""
+    """The checksum that is kept beside the work of a record, so that damaged work is not sent."""
     return None if work is None else zlib.crc32(work)
 
 
 def change_work(connection: sqlite3.Connection, rec: int, work: Work) -> None:
-    """Put other work in the place of a record's."""
+    """Replace the work of the record `rec`, with its checksum."""
     data = work.to_bytes()
     connection.execute("UPDATE records SET work = ?, work_check = ? WHERE rec = ?", (data, check_of(data), rec))
 
 
 def get_meta(connection: sqlite3.Connection, name: str) -> str | None:
+    """A note about the whole job, None where it was not made.
+
+    `next` is the first record in no complete slice, `kinds` lists the kinds of the input, `origin` is where replayed
+    dead letters came from, and `begun N` says that the slice that begins with record N may have sent requests.
+    """
     row = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
     return None if row is None else str(row[0])
 
 
 def set_meta(connection: sqlite3.Connection, name: str, value: str) -> None:
+    """Make a note about the whole job, over an earlier one of this name."""
     connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
 
-def settle(
-    connection: sqlite3.Connection, fates: Iterable[tuple[int, str, str | None, str | None, bytes | None]]
-) -> None:
-    """Write fates: (record, end, stage, reason, dead letter as JSON)."""
-    connection.executemany("INSERT OR REPLACE INTO fates VALUES (?, ?, ?, ?, ?, NULL)", fates)
+def save_outcomes(connection: sqlite3.Connection, rows: Iterable[OutcomeRow]) -> None:
+    """Write outcomes, over earlier ones of the same records."""
+    connection.executemany("INSERT OR REPLACE INTO fates VALUES (?, ?, ?, ?, ?, NULL)", rows)
 
 
 def add_unknown(connection: sqlite3.Connection, names: Mapping[tuple[str, str], int]) -> None:
-    """Count field names that were not known: (kind, name) -> in how many records."""
+    """Add to the counts of unknown field names: (kind, name) -> in how many records."""
     connection.executemany(
         "INSERT INTO unknown VALUES (?, ?, ?)"
         " ON CONFLICT (kind, name) DO UPDATE SET records = records + excluded.records",
@@ -125,7 +137,7 @@ def add_unknown(connection: sqlite3.Connection, names: Mapping[tuple[str, str], 
 
 
 def add_unknown_api(connection: sqlite3.Connection, names: Mapping[tuple[str, str], int]) -> None:
-    """Count names that the operation table does not have: (operation, name) -> in how many records."""
+    """Add to the counts of names that the operation table does not have: (operation, name) -> in how many records."""
     connection.executemany(
         "INSERT INTO unknown_api VALUES (?, ?, ?)"
         " ON CONFLICT (operation, name) DO UPDATE SET records = records + excluded.records",
@@ -134,7 +146,7 @@ def add_unknown_api(connection: sqlite3.Connection, names: Mapping[tuple[str, st
 
 
 def number_files(connection: sqlite3.Connection) -> None:
-    """Give the files of each kind numbers, in the order of their names, where that could not be done before."""
+    """Number the files of each kind by their names, where the order of the input is not known: on a runner."""
     connection.executescript(
         "CREATE TEMP TABLE files AS SELECT kind, file, ROW_NUMBER() OVER (PARTITION BY kind ORDER BY file) AS number"
         " FROM (SELECT DISTINCT kind, file FROM records);"
@@ -146,7 +158,7 @@ def number_files(connection: sqlite3.Connection) -> None:
 
 
 def order_queue(connection: sqlite3.Connection) -> int:
-    """Number the records that have no fate yet in the order of sending; returns how many there are."""
+    """Number the records that have no outcome yet in send order; returns how many there are."""
     connection.execute("DELETE FROM queue")
     connection.execute(
         "INSERT INTO queue (rec) SELECT rec FROM records WHERE work IS NOT NULL"
@@ -157,8 +169,8 @@ def order_queue(connection: sqlite3.Connection) -> int:
 
 
 def repeated(connection: sqlite3.Connection) -> Iterator[list[tuple[int, bytes]]]:
-    """Groups of records with one identity, each group in the order of sending: (record, content)."""
-    connection.execute(  # on disk: fates are written while this is read
+    """Groups of records with one identity, each group in send order: (record, content)."""
+    connection.execute(  # on disk: outcomes are written while this is read
         "CREATE TEMP TABLE repeated AS"
         " SELECT identity FROM records WHERE identity IS NOT NULL AND rec NOT IN (SELECT rec FROM fates)"
         " GROUP BY identity HAVING COUNT(*) > 1"
@@ -196,7 +208,7 @@ def name_anonymous_returns(connection: sqlite3.Connection) -> None:
 
 
 def keep_order_of_erased(connection: sqlite3.Connection) -> None:
-    """Profile changes that come after an erasure of their customer go at their time, not before everything else."""
+    """Send profile changes that follow an erasure of their customer at their time, not before everything else."""
     connection.execute(
         "UPDATE records SET phase = 1 WHERE kind = 'profiles' AND EXISTS ("
         "SELECT 1 FROM records AS erasure WHERE erasure.kind = 'profiles' AND erasure.customer = records.customer"
@@ -215,7 +227,8 @@ def unnamed_returns(connection: sqlite3.Connection, first: int, last: int) -> li
 
 
 def slice_rows(path: Path, first: int, last: int) -> Iterator[tuple[int, bytes, str | None, bytes | None]]:
-    """The work of a slice in order: (number, work, customer, origin). Raises Damaged."""
+    """The records of a slice in send order: (number, work, customer, origin). Raises Damaged where the checksum of a
+    work does not fit."""
     with closing(reopen(path)) as connection:
         for number, work, customer, origin, check in connection.execute(
             "SELECT number, work, customer, origin, work_check FROM queue JOIN records USING (rec)"
@@ -228,18 +241,18 @@ def slice_rows(path: Path, first: int, last: int) -> Iterator[tuple[int, bytes, 
 
 
 def orders_of(connection: sqlite3.Connection, session: str) -> list[tuple[str | None, str]]:
-    """Fates of the order's records so far: (status, end)."""
+    """The outcomes of the order's records so far: (status, end)."""
     return connection.execute(
         "SELECT status, end FROM records JOIN fates USING (rec) WHERE session = ? AND kind = 'orders'", (session,)
     ).fetchall()
 
 
 def applied_since(
-    connection: sqlite3.Connection, kind: str, column: str, held: str, order: tuple[int, int, int]
+    connection: sqlite3.Connection, kind: str, column: str, value: str, order: tuple[int, int, int]
 ) -> Iterator[Work]:
-    """Works of `kind` with `held` in `column` that were applied, by the job or by a replay of its dead letters, and
+    """Works of `kind` with `value` in `column` that were applied, by the job or by a replay of its dead letters, and
     that do not come before `order`."""
-    since = (kind, held, *order)
+    since = (kind, value, *order)
     rows = connection.execute(
         f"SELECT work FROM records JOIN fates USING (rec) WHERE kind = ? AND {column} = ? AND {TAKEN}"
         " AND (event_us, rank, version) >= (?, ?, ?)"
@@ -252,25 +265,31 @@ def applied_since(
 
 
 def returns_of(connection: sqlite3.Connection, session: str) -> list[bytes]:
-    """The work of the order's returns that were applied, by the job or by a replay of its dead letters."""
-    found = connection.execute(
+    """The works of the order's returns that were applied, by the job or by a replay of its dead letters."""
+    rows = connection.execute(
         "SELECT work FROM records JOIN fates USING (rec) WHERE session = ? AND kind = 'returns'"
         f" AND {TAKEN}"
         " UNION SELECT work FROM replayed WHERE kind = 'returns' AND session = ?",
         (session, session),
     )
-    return [row[0] for row in found]
+    return [row[0] for row in rows]
 
 
-def read_and_dead(connection: Any) -> tuple[int, int]:
-    """Records of the job, and how many of them are dead letters so far."""
+def count_unsent(connection: sqlite3.Connection) -> int:
+    """Records in the send order that have no outcome yet."""
+    row = connection.execute("SELECT COUNT(*) FROM queue WHERE rec NOT IN (SELECT rec FROM fates)").fetchone()
+    return int(row[0])
+
+
+def count_read_and_dead(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Records that the job has read, and how many of them are dead letters so far."""
     read, dead = connection.execute(
         "SELECT (SELECT COUNT(*) FROM records), (SELECT COUNT(*) FROM fates WHERE end = 'dead_lettered')"
     ).fetchone()
     return int(read), int(dead)
 
 
-def any_applied(connection: Any) -> bool:
+def any_applied(connection: sqlite3.Connection) -> bool:
     """True when a record of the job has been applied."""
-    found = connection.execute("SELECT EXISTS (SELECT 1 FROM fates WHERE end IN (?, ?))", DONE).fetchone()
-    return bool(found[0])
+    row = connection.execute("SELECT EXISTS (SELECT 1 FROM fates WHERE end IN (?, ?))", DONE).fetchone()
+    return bool(row[0])

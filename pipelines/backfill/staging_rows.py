@@ -1,14 +1,12 @@
-"""From prepared records to rows of the spool, and back to what a dead letter shows of them."""
+"""Prepared records as rows of the staging database, and what a dead letter shows of them."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from beam_talonone.pipelines.backfill.journal import Replayed
 from beam_talonone.pipelines.backfill.options import InputOptions
 from beam_talonone.pipelines.backfill.staging import Row
 from beam_talonone.schemas import jsonio
@@ -28,20 +26,22 @@ Place = tuple[str, int, int, str]
 """Where a record stands in the input of the job: file, number of the file, position, format."""
 
 
-class Laid(msgspec.Struct, frozen=True, array_like=True):
-    """A row of the table `records` without its number, the fate of a record that has one already (end, stage, reason
-    and dead letter, as the table `fates` has them), and the names of its unknown fields."""
+class StagedRecord(msgspec.Struct, frozen=True, array_like=True):
+    """A record as it is staged. Steps of a runner pass it on as an array, so the order of the fields stays."""
 
     row: Row
-    fate: tuple[str, str | None, str | None, bytes | None] | None = None
+    """The columns of the table `records`, without the number of the record and the checksum of its work."""
+    outcome: tuple[str, str | None, str | None, bytes | None] | None = None
+    """End, stage, reason and dead letter of a record that is not sent."""
     unknown: tuple[str, ...] = ()
+    """The names of its unknown fields."""
     unknown_api: tuple[tuple[str, str], ...] = ()
     """(operation, name) of what the operation table does not have."""
 
 
 @dataclass(frozen=True)
-class Laying:
-    """What is laid down of records. Those before `since` or from `until` on (microseconds of 1970) are filtered."""
+class RecordStager:
+    """Makes rows of records. Those before `since` or from `until` on (microseconds since 1970) are filtered."""
 
     since: int
     until: int
@@ -49,15 +49,17 @@ class Laying:
     job: str
 
     @classmethod
-    def of(cls, options: InputOptions, job: str) -> "Laying":
+    def of(cls, options: InputOptions, job: str) -> "RecordStager":
+        """By the options of a run; `job` is the id that stands in dead letters."""
         since, until = _micros_or(options.since, -(2**63)), _micros_or(options.until, 2**63 - 1)
         return cls(since, until, options.profiles_first, job)
 
-    def laid(self, prepared: Prepared, place: Place) -> Laid:
+    def stage(self, prepared: Prepared, place: Place) -> StagedRecord:
+        """The row of a record; one without work has the outcome of a dead letter, or of a skipped record."""
         work = prepared.work
         return self._invalid(prepared, place) if work is None else self._valid(prepared, work, place)
 
-    def _valid(self, prepared: Prepared, work: Work, place: Place) -> Laid:
+    def _valid(self, prepared: Prepared, work: Work, place: Place) -> StagedRecord:
         row = (
             work.kind, work.id, work.sessions[0] if work.sessions else None,
             work.profiles[0] if work.profiles else None, work.identity, work.content, self._phase(work),
@@ -65,14 +67,14 @@ class Laying:
             prepared.unknown_fields, raw_json(prepared.raw), work.to_bytes(), _origin_json(prepared.origin),
         )  # fmt: skip
         filtered = not self.since <= work.event_us < self.until
-        fate = (End.FILTERED.value, None, None, None) if filtered else None
+        outcome = (End.FILTERED.value, None, None, None) if filtered else None
         operation = work.parts[0].request.operation
-        return Laid(
-            row, fate, tuple(name[:UNKNOWN_NAME] for name in prepared.unknown_names),
+        return StagedRecord(
+            row, outcome, tuple(name[:UNKNOWN_NAME] for name in prepared.unknown_names),
             tuple((operation, name[:UNKNOWN_NAME]) for name in prepared.unknown_api),
         )  # fmt: skip
 
-    def _invalid(self, prepared: Prepared, place: Place) -> Laid:
+    def _invalid(self, prepared: Prepared, place: Place) -> StagedRecord:
         raw, problem = prepared.raw, prepared.problem
         if problem is None:
             raise RuntimeError("a record without work has no problem either")
@@ -83,14 +85,14 @@ class Laying:
             _origin_json(prepared.origin),
         )  # fmt: skip
         if prepared.origin is not None and problem.reason is Reason.UNREADABLE_FILE:
-            return Laid(row, (End.SKIPPED.value, None, Skip.NOTHING_TO_REPLAY.value, None))
+            return StagedRecord(row, (End.SKIPPED.value, None, Skip.NOTHING_TO_REPLAY.value, None))
         outcome = Outcome(End.DEAD, problem.reason.value, problem.detail, problem.pointer, stage=prepared.stage)
-        came_from = _source_of(raw, prepared.origin)
+        source_of = _source_of(raw, prepared.origin)
         if prepared.letter is None:
-            letter = dead_letter(raw.kind, record_id, _came(raw), came_from, outcome, self.job, time.time())
+            letter = dead_letter(raw.kind, record_id, _shown_exactly(raw), source_of, outcome, self.job, time.time())
         else:
             letter = refused_again(prepared.letter, outcome, self.job, time.time())
-        return Laid(row, (End.DEAD.value, prepared.stage.value, problem.reason.value, jsonio.dumps(letter)))
+        return StagedRecord(row, (End.DEAD.value, prepared.stage.value, problem.reason.value, jsonio.dumps(letter)))
 
     def _phase(self, work: Work) -> int:
         erases = any(part.request.operation == "delete_customer_data" for part in work.parts)
@@ -98,24 +100,26 @@ class Laying:
 
 
 def raw_json(raw: Raw) -> bytes:
-    """A valid record as it came, as one line of JSON: JSON stays to the letter."""
+    """A valid record as its source had it, as one line of JSON; JSON stays as it is, byte by byte."""
     return jsonio.dumps(shown(raw).record) if raw.line is None else raw.line
 
 
-def _came(raw: Raw) -> Shown:
-    found = shown(raw)
+def _shown_exactly(raw: Raw) -> Shown:
+    as_value = shown(raw)
     # JSON stays to the letter
-    return Shown(msgspec.Raw(raw.line)) if raw.line is not None and isinstance(found.record, dict | list) else found
+    if raw.line is None or not isinstance(as_value.record, dict | list):
+        return as_value
+    return Shown(msgspec.Raw(raw.line))
 
 
 def format_of(raw: Raw) -> str:
-    """The format as a row of the spool has it: that of CSV holds the number of the row, too."""
+    """The format as it is staged: that of CSV holds the number of the row, too, as in `csv#12`."""
     return raw.format if raw.number is None else f"{raw.format}#{raw.number}"
 
 
 def source(file: str, position: int, format_name: str) -> dict[str, Any]:
-    """Where a record came from: the file and its 1-based position, in CSV the line in which its row begins, and the
-    row. CSV is named, as its records came as flat text."""
+    """The `source` of a dead letter: the file and the 1-based position in it. In CSV, the position is the line where
+    a row begins, and the format and the number of the row are there, too: such records are flat text."""
     place: dict[str, Any] = {"file": file, "position": position}
     name, _, number = format_name.partition("#")
     if name != "csv":
@@ -124,7 +128,7 @@ def source(file: str, position: int, format_name: str) -> dict[str, Any]:
 
 
 def read_origin(blob: bytes | None) -> Origin | None:
-    """The origin of a record as the spool has it."""
+    """The origin of a replayed record, of its column in the staging database; None for any other record."""
     return None if blob is None else msgspec.json.decode(blob, type=Origin)
 
 
@@ -138,13 +142,3 @@ def _origin_json(origin: Origin | None) -> bytes | None:
 
 def _micros_or(moment: datetime | None, default: int) -> int:
     return default if moment is None else micros(moment)
-
-
-def dead_works(connection: Any, told: Replayed) -> Iterator[tuple[Work, Outcome, Origin | None]]:
-    """The dead letters of a slice: work, outcome, and the origin of what was replayed."""
-    for number, (outcome, _) in told.done.items():
-        if outcome.end is End.DEAD:
-            blob, origin = connection.execute(
-                "SELECT work, origin FROM queue JOIN records USING (rec) WHERE number = ?", (number,)
-            ).fetchone()
-            yield Work.from_bytes(blob), outcome, read_origin(origin)

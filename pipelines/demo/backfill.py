@@ -5,7 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from beam_talonone.pipelines.backfill.job import Backfill
+from beam_talonone.pipelines.backfill.job import JobRun
 from beam_talonone.pipelines.backfill.options import BackfillOptions, InputOptions, SendingOptions
 from beam_talonone.pipelines.demo.sample import write_sample
 from beam_talonone.pipelines.terminal.console import run_with_progress
@@ -41,7 +41,7 @@ def run_demo(rate: float, output: Path) -> int:
             SendingOptions(url, api_key_env=KEY_ENV, rate=rate, http=HttpSettings("fast")),
             output / "backfill",
         )
-        run_with_progress(Backfill, options)
+        run_with_progress(JobRun, options)
     return 0
 
 

@@ -1,10 +1,10 @@
 """The state of a shard of a backfill beside its output, on any file system: what survives the machine it runs on.
 
-A shard is sent from a journal on its worker's disk (pipelines.backfill.journal). What that says is copied here as it
-grows, in files `STATE/slice-000001.<who>-<number>.part`, each written once; of a complete slice there is the whole
-journal, `slice-000001.jsonl`. A worker that vanishes takes the last seconds of its journal with it: so before records
-may leave, `slice-000001.let-go` tells up to which one they may, and since when. Where it stands, and no outcome is
-told, a record may have been sent.
+A shard writes a journal on its worker's disk (pipelines.backfill.sending.journal). The journal is copied as it grows,
+into files `STATE/slice-000001.<who>-<number>.part`, each written once; for a complete slice there is the whole
+journal, `slice-000001.jsonl`. A worker that vanishes takes the last seconds of its journal with it. So before records
+may leave, `slice-000001.let-go` says up to which one they may, and since when. A record that was let go, and has no
+outcome in the journal, may have been sent.
 """
 
 import json

@@ -21,8 +21,8 @@ import apache_beam as beam
 import msgspec
 
 from beam_talonone.pipelines.backfill.output_folder import MANIFEST, started_with
-from beam_talonone.pipelines.backfill.report import check_account
-from beam_talonone.pipelines.backfill.staging_rows import Laid, Laying, format_of
+from beam_talonone.pipelines.backfill.report import check_summary
+from beam_talonone.pipelines.backfill.staging_rows import RecordStager, StagedRecord, format_of
 from beam_talonone.pipelines.distributed.journal_backup import Place
 from beam_talonone.pipelines.distributed.local_shards import HERE
 from beam_talonone.pipelines.distributed.shard import GraphOptions, ShardRun
@@ -69,22 +69,22 @@ def _read(pipeline: beam.Pipeline, kind: str, options: GraphOptions) -> Any:
         pipeline
         | f"Read {kind}" >> ReadRecords(kind, given.globs[kind], given.format)
         | f"Prepare {kind}" >> beam.ParDo(Prepare(given.build_options(), given.reading()))
-        | f"Lay {kind}" >> beam.ParDo(Lay(Laying.of(given, options.job))).with_output_types(tuple[str, bytes])
+        | f"Lay {kind}" >> beam.ParDo(Lay(RecordStager.of(given, options.job))).with_output_types(tuple[str, bytes])
     )
 
 
 class Lay(beam.DoFn):  # type: ignore[misc]
     """Prepared -> (its order, or else its customer, or what else a call holds, or its place; the row as bytes)."""
 
-    def __init__(self, laying: Laying) -> None:
-        self._laying = laying
+    def __init__(self, stager: RecordStager) -> None:
+        self._stager = stager
 
     def setup(self) -> None:
         quiet_process()
 
     def process(self, prepared: Prepared) -> Iterator[tuple[str, bytes]]:
         raw = prepared.raw
-        laid = self._laying.laid(prepared, (raw.file, 0, raw.position, format_of(raw)))
+        laid = self._stager.stage(prepared, (raw.file, 0, raw.position, format_of(raw)))
         session, customer = laid.row[SESSION], laid.row[CUSTOMER]
         if session is not None:
             key = f"order/{session}"
@@ -96,7 +96,7 @@ class Lay(beam.DoFn):  # type: ignore[misc]
         yield key, msgspec.msgpack.encode(laid)
 
 
-_LAID = msgspec.msgpack.Decoder(Laid)
+_LAID = msgspec.msgpack.Decoder(StagedRecord)
 
 
 def to_shards(group: tuple[str, Iterable[bytes]], shards: int) -> Iterator[tuple[int, bytes]]:
@@ -158,7 +158,7 @@ class WriteReport(beam.DoFn):  # type: ignore[misc]
         rate, service = options.sending.rate, options.sending.rate_service
         report = merged(parts, kinds, options.job, rate, started, time.time(), service)
         try:
-            check_account(report, options.output)
+            check_summary(report, options.output)
         except StopRun as error:
             if not options.here:
                 raise

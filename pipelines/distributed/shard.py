@@ -1,7 +1,7 @@
 """One shard of a backfill on a worker: a small backfill of its own, whose journal is kept beside the job's output.
 
-A shard has its share of the rate and of the customers. Its records are laid down on the worker's disk and sent in
-order as pipelines.backfill.job does it; when its bundle is tried again, on whatever machine, it goes on where it was.
+A shard has its share of the rate and of the customers. Its records are staged on the worker's disk and sent in order,
+as pipelines.backfill.job does it. When its bundle is tried again, on any machine, it goes on where it was.
 """
 
 import hashlib
@@ -14,24 +14,26 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 from beam_talonone.pipelines.backfill import slices, staging
 from beam_talonone.pipelines.backfill.file_watch import vanished_from
-from beam_talonone.pipelines.backfill.ingest import BATCH, complete, lay_down
-from beam_talonone.pipelines.backfill.job import Backfill
-from beam_talonone.pipelines.backfill.journal import Replayed
+from beam_talonone.pipelines.backfill.ingest import BATCH, complete, stage_records
+from beam_talonone.pipelines.backfill.job import engine_config
 from beam_talonone.pipelines.backfill.options import BackfillOptions, InputOptions, SendingOptions
 from beam_talonone.pipelines.backfill.output_folder import MANIFEST, JobFolder, decoded
-from beam_talonone.pipelines.backfill.report import all_stats, check_account, make_report
-from beam_talonone.pipelines.backfill.slices import slice_name
-from beam_talonone.pipelines.backfill.staging_rows import Laid
+from beam_talonone.pipelines.backfill.reading import check_dead_letters, write_input_dead_letters
+from beam_talonone.pipelines.backfill.report import all_stats, check_summary, make_report
+from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
+from beam_talonone.pipelines.backfill.sending.journal import JournalContent, read_journal
+from beam_talonone.pipelines.backfill.sending.send_slices import SliceSteps, send_slices
+from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
 from beam_talonone.pipelines.distributed.journal_backup import JournalBackup, Place
 from beam_talonone.pipelines.distributed.shard_report import ShardReport
 from beam_talonone.schemas.reasons import Stage
 from beam_talonone.talonone.delivery.request_sender import InFlight
-from beam_talonone.talonone.engine.engine import WINDOW
-from beam_talonone.talonone.engine.job import Job
+from beam_talonone.talonone.engine.engine import WINDOW, Engine
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.work import Work
@@ -42,13 +44,13 @@ from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_outcome, 
 log = logging.getLogger(__name__)
 
 AHEAD = 5.0
-"""Seconds of sending that are let go at a time. All of it is in doubt when the worker vanishes."""
+"""Seconds of sending that are let go at a time. Their outcomes are ambiguous when the worker vanishes."""
 
 LEAST_AHEAD = 500
 """Records."""
 
 UNKNOWN_FIELDS = 15
-"""Where their number stands in a row."""
+"""The place of their number in a row."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class GraphOptions:
         return hashlib.blake2b(self.output.rstrip("/").encode(), digest_size=6).hexdigest()
 
     def fixed(self) -> dict[str, Any]:
-        """What must be the same when the job is resumed."""
+        """The options that must be the same when the job is resumed, by name."""
         return {
             **self.input.as_json(),
             "--base-url": self.sending.base_url,
@@ -82,51 +84,46 @@ class GraphOptions:
         }
 
 
-class SendCounted(slices.SendSlice):
-    """Tells Beam of each record that ends."""
-
-    def _count(self, job: Job, outcome: Outcome) -> None:
-        super()._count(job, outcome)
-        count_outcome(job.work.kind, outcome)
-
-
 def shard_name(shard: int) -> str:
+    """As the files of a shard are named: `shard-0001`."""
     return f"shard-{shard:04d}"
 
 
-class ShardRun(Backfill):
-    """A run of the shard `shard` in the folder `local` of this machine, which is empty."""
+class ShardRun:
+    """A run of the shard `shard` in the folder `local` of this machine, which is empty. `started` is the time in
+    seconds since 1970 at which the whole job was started."""
 
     def __init__(self, options: GraphOptions, shard: int, local: Path, started: float) -> None:
+        """Raises ConfigurationError for a base URL that is none."""
         shared = options.sending.rate_service is not None
         rate = options.sending.rate if shared else options.sending.rate / options.shards
-        sending = replace(options.sending, rate=rate)
-        super().__init__(BackfillOptions(options.input, sending, local), log.info)
-        self._shown = options.output
-        self._stopped: StopRun | None = None
         self._graph, self._name, self._started = options, shard_name(shard), started
+        self._options = BackfillOptions(options.input, replace(options.sending, rate=rate), local)
+        config = engine_config(self._options.sending)
         window = int(min(WINDOW, max(4 * LEAST_AHEAD, AHEAD * rate)))
-        settings = replace(self._config.settings, window=window)
-        self._config = replace(self._config, settings=settings, among=options.shards)
+        self._config = replace(config, settings=replace(config.settings, window=window), among=options.shards)
         self._block = int(max(LEAST_AHEAD, AHEAD * rate))
         self._output = Place(options.output)
         self._state = Place(self._output.path("state", self._name))
+        self._tally = slices.Tally()
+        self._engine: Engine | None = None
+        self._stopped: StopRun | None = None
         self._let_go: dict[str, list[tuple[int, float]]] = {}
         self._written: list[tuple[str, str]] = []
         """Files beside the output that this run has written: folder and name."""
 
-    def go(self, rows: Iterable[Laid]) -> ShardReport:
+    def go(self, rows: Iterable[StagedRecord]) -> ShardReport:
         """Send what is left of the shard's records. Raises StopRun when it cannot go on; trying again goes on."""
-        root = self.options.output
+        root = self._options.output
         (root / "state").mkdir(parents=True)
         folder = JobFolder(root, self._graph.job, True, {"started": self._started})
-        with closing(staging.connect(folder.spool, fresh=True)) as connection:
-            self._lay_down(connection, rows)
-        self._mirror = JournalBackup(self._state)
+        with closing(staging.connect(folder.staging, fresh=True)) as connection:
+            self._stage(connection, rows)
+        self._backup = JournalBackup(self._state)
         try:
             return self._go(folder)
         finally:
-            self._mirror.close()
+            self._backup.close()
 
     def stop(self, why: StopRun) -> None:
         """Send nothing more, and let what is in flight end; `go` then raises `why`."""
@@ -139,61 +136,65 @@ class ShardRun(Backfill):
             raise self._stopped
 
     def _go(self, folder: JobFolder) -> ShardReport:
-        self._let_go = self._mirror.fetch(folder.journal)
-        with closing(staging.reopen(folder.spool)) as connection:
-            self._same_as_before(connection)
-            self._write_input_letters(folder, connection)
+        self._let_go = self._backup.fetch(folder.journal)
+        with closing(staging.reopen(folder.staging)) as connection:
+            self._check_same_queue(connection)
+            write_input_dead_letters(folder, connection)
             self._upload(folder, "input")
-            self._judge_input(connection)
+            check_dead_letters(connection, self._options.sending.max_dead_letters, self._graph.output)
             self._engine = make_engine(self._config)
+            job = ActiveJob(self._options, folder, connection, self._engine, self._tally, log.info)
             try:
                 self._unless_stopped()
-                self._send(folder, connection)
+                steps = SliceSteps(read_journal=self._read_journal, send=self._send, complete=self._complete)
+                send_slices(job, steps)
             finally:
                 self._engine.close()
-                self._mirror.ended()
+                self._backup.ended()
             report = make_report(connection, folder.job, self._graph.sending.rate, self._started, time.time())
-            self._still_there()
-            check_account(report, self._shown)
+            self._check_output()
+            check_summary(report, self._graph.output)
             return ShardReport.of(report, all_stats(connection))
 
-    def _lay_down(self, connection: Any, rows: Iterable[Laid]) -> None:
-        first, left = 1, iter(rows)
-        while batch := list(islice(left, BATCH)):
+    def _stage(self, connection: Connection, rows: Iterable[StagedRecord]) -> None:
+        first, remaining = 1, iter(rows)
+        while batch := list(islice(remaining, BATCH)):
             self._unless_stopped()
-            lay_down(connection, batch, first)
+            stage_records(connection, batch, first)
             first += len(batch)
-            for laid in batch:
-                count_read(str(laid.row[0]), int(laid.row[UNKNOWN_FIELDS]))
+            for record in batch:
+                count_read(str(record.row[0]), int(record.row[UNKNOWN_FIELDS]))
         staging.number_files(connection)
-        self.total = complete(connection, self.options.input, list(self.options.input.globs), self._graph.job)
-        settled = connection.execute("SELECT kind, end, stage, reason FROM fates JOIN records USING (rec)")
-        for kind, end, stage, reason in settled:
+        kinds = list(self._options.input.globs)
+        self._tally.total = complete(connection, self._options.input, kinds, self._graph.job)
+        outcomes = connection.execute("SELECT kind, end, stage, reason FROM fates JOIN records USING (rec)")
+        for kind, end, stage, reason in outcomes:
             count_outcome(kind, Outcome(End(end), reason, stage=Stage(stage or Stage.SEND)))
 
-    def _same_as_before(self, connection: Any) -> None:
-        """The journals speak of records by number: the input must be what it was."""
+    def _check_same_queue(self, connection: Connection) -> None:
+        """Raises ConfigurationError when the input is not what it was: the journals refer to records by number."""
         digest = hashlib.blake2b(digest_size=16)
         rows = connection.execute("SELECT identity, content FROM queue JOIN records USING (rec) ORDER BY number")
         for identity, content in rows:
             digest.update(identity + (content or b""))
-        queue = {"records": self.total, "digest": digest.hexdigest()}
+        queue = {"records": self._tally.total, "digest": digest.hexdigest()}
         before = self._state.read("queue.json")
         if before is None:
             self._state.write(json.dumps(queue).encode(), "queue.json")
             return
-        told = decoded(before, self._state.path("queue.json"))
-        if not isinstance(told, dict) or set(told) != set(queue):
+        known = decoded(before, self._state.path("queue.json"))
+        if not isinstance(known, dict) or set(known) != set(queue):
             raise damaged(self._state.path("queue.json"), "")
-        if told != queue:
+        if known != queue:
             raise ConfigurationError(
-                f"the input has changed since the job in {self._graph.output} was started ({self.total} records to be"
-                f" sent, and they were {told['records']}): it can only be resumed with the same files"
+                f"the input has changed since the job in {self._graph.output} was started ({self._tally.total}"
+                f" records to be sent, and they were {known['records']}): it can only be resumed with the same files"
             )
 
-    def _carry_out(self, name: str, run: slices.SliceRun) -> None:
+    def _send(self, job: ActiveJob, name: str, run: slices.SliceRun) -> None:
         # no pipeline inside of a pipeline: the same steps, called in their order
-        send = SendCounted(name)
+        run.metrics = True
+        send = slices.SendSlice(name)
         with slices.known(name, run):
             send.start_bundle()
             for item in self._paced(slices.ReadSlice().process(name)):
@@ -204,58 +205,55 @@ class ShardRun(Backfill):
         count_requests(run.engine)
 
     def _paced(self, items: Iterator[Any]) -> Iterator[Any]:
-        """Each item when its record is let go."""
+        """Each item once its record is let go: the backup says that it may be sent."""
         let_go = 0
         for item in items:
-            last = item.number if isinstance(item, slices.Item) else max(one.number for one, _ in item.members)
+            last = item.number if isinstance(item, slices.Item) else max(member.number for member, _ in item.members)
             if last > let_go:
                 let_go = last + self._block
-                self._mirror.let_go(let_go, time.time())
+                self._backup.let_go(let_go, time.time())
             yield item
 
-    def _told(self, folder: JobFolder, name: str) -> Replayed:
-        """What was let go and has not ended may have been sent, though the journal does not say so: its end may have
-        gone with the worker."""
-        told = super()._told(folder, name)
-        self._mirror.follow(name, folder.journal(name))
-        first = int(name.rsplit("-", 1)[1]) * slices.SLICE - slices.SLICE + 1
-        begun = first
-        for last, at in self._let_go.pop(name, []):
-            for number, blob, _, _ in staging.slice_rows(folder.spool, begun, min(last, first + slices.SLICE - 1)):
-                if number not in told.done:
-                    known = told.in_flight.setdefault(number, {})
-                    for part in range(len(Work.from_bytes(blob).parts)):
-                        if part not in told.parts.get(number, {}):
-                            known.setdefault(part, InFlight(0, at))
+    def _read_journal(self, job: ActiveJob, part: Slice) -> JournalContent:
+        """Records that were let go and have not ended may have been sent, also where the journal does not say so: its
+        end may have gone with the worker."""
+        path = job.folder.journal(part.name)
+        recorded = read_journal(path)
+        self._backup.follow(part.name, path)
+        begun = part.first
+        for last, at in self._let_go.pop(part.name, []):
+            for number, blob, _, _ in staging.slice_rows(job.folder.staging, begun, min(last, part.last)):
+                if number not in recorded.done:
+                    in_flight = recorded.in_flight.setdefault(number, {})
+                    for index in range(len(Work.from_bytes(blob).parts)):
+                        if index not in recorded.parts.get(number, {}):
+                            in_flight.setdefault(index, InFlight(0, at))
             begun = max(begun, last + 1)
-        return told
+        return recorded
 
-    def _still_there(self) -> None:
-        """Raises StopRun when what this job wrote beside its output is gone: it would not know what it has sent."""
-        for path, found in (
+    def _check_output(self) -> None:
+        """Raises StopRun when files that this job wrote beside its output are gone: it would not know what it has
+        sent."""
+        for path, data in (
             (self._output.path(MANIFEST), self._output.read(MANIFEST)),
             (self._state.path("queue.json"), self._state.read("queue.json")),
         ):
-            if found is None:
+            if data is None:
                 raise vanished_from(path, self._graph.output)
-        for what, name in self._written:
-            if name not in self._output.names(f"{what}/{name}"):
-                raise vanished_from(self._output.path(what, name), self._graph.output)
+        for sort, name in self._written:
+            if name not in self._output.names(f"{sort}/{name}"):
+                raise vanished_from(self._output.path(sort, name), self._graph.output)
 
-    def _slice_ended(self, folder: JobFolder, name: str) -> None:
-        self._still_there()
-        if name not in self._mirror.whole:  # else all of this was done before
-            self._upload(folder, name)
-            self._mirror.complete(name, folder.journal(name))
-
-    def _name_returns(self, connection: Any, first: int, last: int, chosen: set[int] | None) -> None:
-        if slice_name(first) not in self._mirror.whole:
-            super()._name_returns(connection, first, last, chosen)
+    def _complete(self, job: ActiveJob, part: Slice) -> None:
+        self._check_output()
+        if part.name not in self._backup.whole:  # else all of this was done before
+            self._upload(job.folder, part.name)
+            self._backup.complete(part.name, job.folder.journal(part.name))
 
     def _upload(self, folder: JobFolder, name: str) -> None:
-        for what in ("dead-letters", "results"):
-            path = folder.root / what / f"{name}.jsonl"
+        for sort in ("dead-letters", "results"):
+            path = folder.root / sort / f"{name}.jsonl"
             if path.exists():
-                data, target = path.read_bytes(), (what, f"{self._name}-{name}.jsonl")
+                data, target = path.read_bytes(), (sort, f"{self._name}-{name}.jsonl")
                 self._written.append(target)
-                self._mirror.persist(partial(self._output.write, data, *target))
+                self._backup.persist(partial(self._output.write, data, *target))

@@ -1,70 +1,78 @@
-"""Lookup: reads from a file of ids, on the way that a backfill writes, with the lines of what was read on disk."""
+"""Lookup: reads from a file of ids, sent as a backfill sends its writes, with what was read as lines on disk."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from beam_talonone.pipelines.backfill.job import Backfill
-from beam_talonone.pipelines.backfill.journal import Replayed
+from beam_talonone.pipelines.backfill.job import JobRun
+from beam_talonone.pipelines.backfill.job_kind import JobKind, Report
+from beam_talonone.pipelines.backfill.options import BackfillOptions
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
+from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
+from beam_talonone.pipelines.backfill.sending.journal import JournalContent
+from beam_talonone.pipelines.backfill.sending.send_slices import SliceSteps, send_slices
 from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.requests.outcome import DONE
 from beam_talonone.talonone.state.append_log import AppendLog
 from beam_talonone.talonone.state.whole_file import write_whole_file
-from beam_talonone.transforms.sources.opening import FileInfo
 
 PIECE = 1 << 20
+"""Bytes that are written or copied at a time."""
 
 
-class Lookup(Backfill):
-    """A backfill whose records are lookups. Their lines go to a file of the slice as they come, and from there to
-    lookups/, in the order of the input."""
-
-    doing, done = "reading", "lookups done"
-
-    def _run(self, folder: JobFolder, files: dict[str, list[FileInfo]]) -> dict[str, Any]:
-        report = super()._run(folder, files)
-        self._notice(f"what was read: {folder.root / 'lookups'}")
-        statuses = report["operations"].get(self.options.input.operation, {}).get("statuses", {})
-        missing = statuses.get("404", 0)
-        if missing:
-            self._notice(f"{missing:,} of the answers were 404: not there")
-        if missing and len(statuses) == 1:
-            self._notice("nothing at all was found: is the path in --base-url (TALONONE_BASE_URL) right?")
-        return report
-
-    def _send_options(self, folder: JobFolder, name: str) -> SendOptions:
-        return SendOptions(lines=LinesOnDisk(_lines_path(folder, name)))
-
-    def _fold(self, folder: JobFolder, connection: Any, name: str, told: Replayed) -> None:
-        super()._fold(folder, connection, name, told)
-        places = [
-            outcome.place
-            for _, (outcome, _) in sorted(told.done.items())
-            if outcome.end in DONE and outcome.place is not None
-        ]
-        copy_lines(_lines_path(folder, name), places, folder.root / "lookups" / f"{name}.jsonl")
-
-    def _slice_ended(self, folder: JobFolder, name: str) -> None:
-        _lines_path(folder, name).unlink(missing_ok=True)
+def lookup_job(options: BackfillOptions, notice: Callable[[str], None]) -> JobRun:
+    """A job whose records are lookups. The lines of a slice go to a file of its own as answers arrive, and from there
+    to lookups/, in the order of the input. Raises ConfigurationError for a base URL that is none."""
+    return JobRun(options, notice, JobKind(doing="reading", done="lookups done", send=_send, finished=_tell_results))
 
 
-def _lines_path(folder: JobFolder, name: str) -> Path:
-    return folder.root / "state" / f"lines-{name}.jsonl"
+def _send(job: ActiveJob) -> None:
+    send_slices(job, SliceSteps(send_options=_read_options, folded=_copy_slice, complete=_delete_lines))
+
+
+def _tell_results(job: ActiveJob, report: Report) -> None:
+    job.notice(f"what was read: {job.folder.root / 'lookups'}")
+    statuses = report["operations"].get(job.options.input.operation, {}).get("statuses", {})
+    missing = statuses.get("404", 0)
+    if missing:
+        job.notice(f"{missing:,} of the answers were 404: not there")
+    if missing and len(statuses) == 1:
+        job.notice("nothing at all was found: is the path in --base-url (TALONONE_BASE_URL) right?")
+
+
+def _read_options(job: ActiveJob, part: Slice) -> SendOptions:
+    return SendOptions(lines=LinesOnDisk(_lines_path(job.folder, part)))
+
+
+def _copy_slice(job: ActiveJob, part: Slice, recorded: JournalContent) -> None:
+    places = [
+        outcome.place
+        for _, (outcome, _) in sorted(recorded.done.items())
+        if outcome.end in DONE and outcome.place is not None
+    ]
+    copy_lines(_lines_path(job.folder, part), places, job.folder.root / "lookups" / f"{part.name}.jsonl")
+
+
+def _delete_lines(job: ActiveJob, part: Slice) -> None:
+    _lines_path(job.folder, part).unlink(missing_ok=True)
+
+
+def _lines_path(folder: JobFolder, part: Slice) -> Path:
+    return folder.root / "state" / f"lines-{part.name}.jsonl"
 
 
 class LinesOnDisk:
-    """Appends lines to a file, each whole before its place is told; what a killed process left torn has no place."""
+    """Appends lines to a file. A line has a place once it is whole: one that a killed process left torn has none."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._one_at_a_time = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def put(self, pieces: Iterator[bytes]) -> tuple[int, int]:
-        """Append a line; returns its offset and length in bytes."""
-        async with self._one_at_a_time:
+        """Append a line; returns its offset and length in bytes. Raises OSError when the disk is full."""
+        async with self._lock:
             with closing(AppendLog(self._path)) as log:
                 start = log.size
                 for piece in pieces:
@@ -75,7 +83,8 @@ class LinesOnDisk:
 
 
 def copy_lines(source: Path, places: list[tuple[int, int]], target: Path) -> None:
-    """Write the lines that lie at `places` of `source`, in their order, to `target`: whole or not at all."""
+    """Write the lines at `places` (offset and length in bytes) of `source`, in their order, to `target`: whole or not
+    at all. Without places, `target` is removed."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if not places:
         target.unlink(missing_ok=True)

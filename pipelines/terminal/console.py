@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -19,13 +19,13 @@ from beam_talonone.pipelines.terminal.stderr import stderr_console
 
 LINE_EVERY = 10.0
 
+Options = TypeVar("Options", bound=BackfillOptions)
+
 
 class Run(Protocol):
     """What is shown of a run while it goes on."""
 
     tally: Tally
-    total: int
-    already: int
     doing: str
     """What it does, and with what: "sending", "records sent"."""
     done: str
@@ -34,8 +34,8 @@ class Run(Protocol):
 
 
 def run_with_progress(
-    make: Callable[[BackfillOptions, Callable[[str], None]], Run],
-    options: BackfillOptions,
+    make: Callable[[Options, Callable[[str], None]], Run],
+    options: Options,
     *,
     replayable: bool = False,
 ) -> int:
@@ -55,8 +55,8 @@ def run_with_progress(
 
 def run_shown(
     console: Console,
-    make: Callable[[BackfillOptions, Callable[[str], None]], Run],
-    options: BackfillOptions,
+    make: Callable[[Options, Callable[[str], None]], Run],
+    options: Options,
     account: Callable[[dict[str, Any]], Iterable[str]],
 ) -> dict[str, Any]:
     """Run a job with its progress on `console`, then the lines that `account` makes of its report; returns that."""
@@ -118,10 +118,14 @@ class ProgressShown(AbstractContextManager["ProgressShown"]):
                     began = time.monotonic()
                 seconds = time.monotonic() - began if began else 0.0
                 speed = f"{ended / seconds:,.0f}/s" if seconds > 1 else ""
-                bar.update(task, total=self._run.total or None, completed=self._run.already + ended, speed=speed)
+                bar.update(
+                    task, total=self._run.tally.total or None, completed=self._run.tally.already + ended, speed=speed
+                )
 
     def _lines(self) -> None:
         while not self._ended.wait(LINE_EVERY):
-            if self._run.total:
-                done = self._run.already + self._run.tally.ended
-                notice(f"{done:,} of {self._run.total:,} {self._run.done}, {self._run.tally.dead:,} dead letters")
+            if self._run.tally.total:
+                done = self._run.tally.already + self._run.tally.ended
+                notice(
+                    f"{done:,} of {self._run.tally.total:,} {self._run.done}, {self._run.tally.dead:,} dead letters"
+                )

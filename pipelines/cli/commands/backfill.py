@@ -98,12 +98,12 @@ def backfill(
         return _remote(given, sending, output, shards, args, resume=resume, wait=not no_wait)
     if shards is not None or no_wait:
         raise ConfigurationError("--shards and --no-wait are for another runner, such as DataflowRunner")
-    from beam_talonone.pipelines.backfill.job import Backfill
+    from beam_talonone.pipelines.backfill.job import JobRun
     from beam_talonone.pipelines.backfill.options import BackfillOptions
     from beam_talonone.pipelines.terminal.console import run_with_progress
 
     options = BackfillOptions(given, sending, Path(output), resume, limit, args)
-    return run_with_progress(Backfill, options, replayable=not dry)
+    return run_with_progress(JobRun, options, replayable=not dry)
 
 
 def _remote(

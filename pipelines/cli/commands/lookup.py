@@ -64,7 +64,7 @@ def lookup(
         beam_arguments(beam),
         command="lookup",
     )
-    from beam_talonone.pipelines.lookup.job import Lookup
+    from beam_talonone.pipelines.lookup.job import lookup_job
     from beam_talonone.pipelines.terminal.console import run_with_progress
 
-    return run_with_progress(Lookup, options)
+    return run_with_progress(lookup_job, options)

@@ -52,13 +52,13 @@ def replay(
     given = input_options(globs, "jsonl", reading, requests, results=results)
     sending = sending_options(api, limits, edit_closed)
     confirm(yes, f"Closed sessions trigger live campaigns at {sending.base_url}. Go on?")
-    from beam_talonone.pipelines.replay.job import Replay, ReplayOptions
+    from beam_talonone.pipelines.replay.job import ReplayOptions, replay_job
     from beam_talonone.pipelines.terminal.console import run_with_progress
 
     options = ReplayOptions(
         given, sending, output, resume, None, beam_arguments(beam), subscription=subscription, state=state
     )
-    return run_with_progress(Replay, options, replayable=True)
+    return run_with_progress(replay_job, options, replayable=True)
 
 
 def letters_subscription(given: str) -> str | None:

@@ -6,7 +6,7 @@ from shutil import rmtree
 
 import pytest
 
-from beam_talonone.pipelines.backfill.file_watch import Kept
+from beam_talonone.pipelines.backfill.file_watch import FileWatch
 from beam_talonone.talonone.errors import StopRun
 
 
@@ -19,26 +19,26 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def kept(root: Path) -> Kept:
-    made = Kept(root)
+def kept(root: Path) -> FileWatch:
+    made = FileWatch(root)
     made.note(root / "dead-letters" / "a.jsonl")
     made.note(root / "results" / "none.jsonl")
     return made
 
 
-def test_what_is_there_is_well(root: Path, kept: Kept) -> None:
+def test_what_is_there_is_well(root: Path, kept: FileWatch) -> None:
     with (root / "dead-letters" / "a.jsonl").open("a") as file:
         file.write("three\n")
     kept.check()
 
 
-def test_a_file_that_is_gone(root: Path, kept: Kept) -> None:
+def test_a_file_that_is_gone(root: Path, kept: FileWatch) -> None:
     (root / "dead-letters" / "a.jsonl").unlink()
     with pytest.raises(StopRun, match=f"{root}/dead-letters/a.jsonl is gone.*--resume"):
         kept.check()
 
 
-def test_a_file_that_was_replaced(root: Path, kept: Kept) -> None:
+def test_a_file_that_was_replaced(root: Path, kept: FileWatch) -> None:
     other = root / "other"
     other.write_text("one\ntwo\nthree\n")
     other.replace(root / "dead-letters" / "a.jsonl")
@@ -46,19 +46,19 @@ def test_a_file_that_was_replaced(root: Path, kept: Kept) -> None:
         kept.check()
 
 
-def test_a_file_that_was_cut(root: Path, kept: Kept) -> None:
+def test_a_file_that_was_cut(root: Path, kept: FileWatch) -> None:
     os.truncate(root / "dead-letters" / "a.jsonl", 4)
     with pytest.raises(StopRun, match=r"is shorter than it was written \(4 bytes, and it had 8\)"):
         kept.check()
 
 
-def test_of_all_that_is_gone_the_folder_is_named(root: Path, kept: Kept) -> None:
+def test_of_all_that_is_gone_the_folder_is_named(root: Path, kept: FileWatch) -> None:
     rmtree(root)
     with pytest.raises(StopRun, match=f"^{root} is gone"):
         kept.check()
 
 
-def test_what_was_written_anew_is_known_as_it_is(root: Path, kept: Kept) -> None:
+def test_what_was_written_anew_is_known_as_it_is(root: Path, kept: FileWatch) -> None:
     (root / "dead-letters" / "a.jsonl").unlink()
     kept.note(root / "dead-letters" / "a.jsonl")
     kept.check()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from beam_talonone.pipelines.backfill.staging_rows import Laying
+from beam_talonone.pipelines.backfill.staging_rows import RecordStager
 from beam_talonone.pipelines.replay.dead_letters import open_letter
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.raw import LETTERS, Raw
@@ -21,10 +21,10 @@ from beam_talonone.talonone.requests.output_lines import dead_letter
 from beam_talonone.transforms.formats.csv import raw_row
 
 EVENT = {"event_id": "e-1", "type": "bought", "customer_id": "c-1", "event_time": "2026-05-01T12:00:00Z"}
-LAYING = Laying(-(2**63), 2**63 - 1, False, "replay")
+STAGER = RecordStager(-(2**63), 2**63 - 1, False, "replay")
 
 
-def letter_of(came, reason=Reason.REFUSED, stage=Stage.SEND, kind="events", source=None, **more):
+def dead_letter_of(came, reason=Reason.REFUSED, stage=Stage.SEND, kind="events", source=None, **more):
     outcome = Outcome(End.DEAD, reason.value, "why", stage=stage, first_sent=None)
     where = source or {"file": "f.jsonl", "position": 7}
     return {**dead_letter(kind, "e-1", came, where, outcome, "job", 1.0), **more}
@@ -34,8 +34,8 @@ def opened(letter):
     """A letter (or a line) as a replay opens and lays it down."""
     line = letter if isinstance(letter, bytes) else jsonio.dumps(letter)
     prepared = open_letter(Raw(LETTERS, "letters.jsonl", 1, "jsonl", line, None, None), BuildOptions())
-    laid = LAYING.laid(prepared, ("letters.jsonl", 0, 1, "jsonl"))
-    again = None if laid.fate is None or laid.fate[3] is None else json.loads(laid.fate[3])
+    staged = STAGER.stage(prepared, ("letters.jsonl", 0, 1, "jsonl"))
+    again = None if staged.outcome is None or staged.outcome[3] is None else json.loads(staged.outcome[3])
     return prepared, again
 
 
@@ -56,10 +56,10 @@ def is_sent(letter):
 def test_the_digits_of_a_record_stay_through_letter_and_replay(record):
     raw = Raw("events", "f", 1, "jsonl", record, None, None)
     came = Shown(msgspec.Raw(record))
-    prepared, _ = opened(letter_of(came))
+    prepared, _ = opened(dead_letter_of(came))
     assert prepared.raw.line == record
     assert prepared.work is not None
-    again, _ = opened(letter_of(shown(raw)))
+    again, _ = opened(dead_letter_of(shown(raw)))
     assert (again.work.identity, again.work.content) == (prepared.work.identity, prepared.work.content)
     assert again.work.parts[0].request.body == prepared.work.parts[0].request.body
 
@@ -73,7 +73,7 @@ ALTERED = [
 
 @pytest.mark.parametrize("came", ALTERED)
 def test_an_altered_record_is_not_sent_before_somebody_edited_it(came):
-    letter = letter_of(came)
+    letter = dead_letter_of(came)
     prepared, again = opened(letter)
     assert prepared.work is None
     assert (again["reason"], again["stage"]) == ("altered_record", "decode")
@@ -103,13 +103,13 @@ def test_an_altered_record_is_not_sent_before_somebody_edited_it(came):
 
 
 def test_what_is_said_not_to_be_altered_is_sent():
-    letter = letter_of(of_bytes(json.dumps(EVENT).encode(), cut=True))
+    letter = dead_letter_of(of_bytes(json.dumps(EVENT).encode(), cut=True))
     assert is_sent({**letter, "altered": False})
     assert is_sent({name: value for name, value in letter.items() if name != "altered"})
 
 
 def test_bytes_that_could_not_be_read_are_kept_through_a_replay():
-    letter = letter_of(ALTERED[1], Reason.NOT_JSON, Stage.DECODE)
+    letter = dead_letter_of(ALTERED[1], Reason.NOT_JSON, Stage.DECODE)
     _, again = opened(letter)
     assert again["record_base64"] == letter["record_base64"]
     assert again["source"] == letter["source"]
@@ -179,7 +179,7 @@ ROW = b"e-1,bought,c-1,2026-05-01T12:00:00Z,Bonn"
 
 
 def csv_letter(row, reason=Reason.BAD_ROW, **more):
-    return letter_of(
+    return dead_letter_of(
         shown(raw_row("events", "e.csv", 3, row, HEADER)), reason, Stage.DECODE,
         source={"file": "e.csv", "position": 3, "format": "csv"}, **more,
     )  # fmt: skip
@@ -247,19 +247,19 @@ def test_what_an_editor_writes_into_a_row_of_csv_is_taken_as_in_json():
         ({"kind": "events", "record": EVENT, "source": {}}, "invalid_field"),
         ({"kind": "events", "record": EVENT, "source": {}, "reason": "no such"}, "invalid_field"),
         ({"kind": "events", "record": EVENT, "source": {}, "reason": {}}, "invalid_field"),
-        (letter_of(Shown(EVENT), Reason.OUTCOME_UNKNOWN, key={"generation": 10**30}), "invalid_field"),
-        (letter_of(Shown(EVENT), Reason.OUTCOME_UNKNOWN, key={"attempt": []}), "invalid_field"),
-        (letter_of(Shown(EVENT), parts_done="x"), "invalid_field"),
+        (dead_letter_of(Shown(EVENT), Reason.OUTCOME_UNKNOWN, key={"generation": 10**30}), "invalid_field"),
+        (dead_letter_of(Shown(EVENT), Reason.OUTCOME_UNKNOWN, key={"attempt": []}), "invalid_field"),
+        (dead_letter_of(Shown(EVENT), parts_done="x"), "invalid_field"),
         (
             b'{"kind": "events", "record": {}, "source": {}, "reason": ' + b"[" * 200 + b"]" * 200 + b"}",
             "invalid_field",
         ),
         (b'{"kind": "events", "record": {}, "source": {}, "job": ' + b"1" * 5000 + b"}", "invalid_field"),
-        (letter_of(Shown("text")), "not_json"),
-        (letter_of(Shown(None)), "not_an_object"),
-        (letter_of(Shown([1])), "not_an_object"),
-        (letter_of(Shown({})), "missing_field"),
-        (letter_of(Shown({**EVENT, "attributes": {"a": Decimal("1E+400")}})), None),
+        (dead_letter_of(Shown("text")), "not_json"),
+        (dead_letter_of(Shown(None)), "not_an_object"),
+        (dead_letter_of(Shown([1])), "not_an_object"),
+        (dead_letter_of(Shown({})), "missing_field"),
+        (dead_letter_of(Shown({**EVENT, "attributes": {"a": Decimal("1E+400")}})), None),
     ],
 )
 def test_a_letter_that_cannot_be_opened_is_a_dead_letter_that_holds_it(line, reason):
@@ -275,23 +275,25 @@ def test_a_letter_that_cannot_be_opened_is_a_dead_letter_that_holds_it(line, rea
 
 
 def test_a_letter_within_a_letter_is_opened():
-    torn = jsonio.dumps(letter_of(Shown(EVENT)))[:-5]
+    torn = jsonio.dumps(dead_letter_of(Shown(EVENT)))[:-5]
     _, once = opened(torn)
     _, twice = opened(jsonio.dumps(once))
     assert twice["kind"] == LETTERS
     assert twice["record"] == torn.decode(), "it does not grow"
-    assert is_sent({**twice, "record": jsonio.dumps(letter_of(Shown(EVENT))).decode()})
-    assert is_sent({**twice, "record": letter_of(Shown(EVENT))})
-    assert not is_sent({**twice, "record": letter_of(ALTERED[0])})
-    _, latin = opened(jsonio.dumps(letter_of(Shown({**EVENT, "type": "m\u00fcller"}))).decode().encode("latin-1"))
+    assert is_sent({**twice, "record": jsonio.dumps(dead_letter_of(Shown(EVENT))).decode()})
+    assert is_sent({**twice, "record": dead_letter_of(Shown(EVENT))})
+    assert not is_sent({**twice, "record": dead_letter_of(ALTERED[0])})
+    _, latin = opened(
+        jsonio.dumps(dead_letter_of(Shown({**EVENT, "type": "m\u00fcller"}))).decode().encode("latin-1")
+    )
     assert latin["altered"] is True
     assert not is_sent(latin)
 
 
 def test_a_letter_nested_without_end_costs_itself():
-    letter = letter_of(Shown(EVENT))
+    letter = dead_letter_of(Shown(EVENT))
     for _ in range(150):
-        letter = {**letter_of(Shown(letter)), "kind": LETTERS}
+        letter = {**dead_letter_of(Shown(letter)), "kind": LETTERS}
     assert not is_sent(letter)
 
 
@@ -303,13 +305,15 @@ _ODD = (
 )  # fmt: skip
 _LETTERS = st.sampled_from(
     [
-        letter_of(Shown(EVENT)),
-        letter_of(Shown(EVENT), Reason.OUTCOME_UNKNOWN, key={"attempt": "", "generation": 1}, first_sent_at="2026"),
-        letter_of(ALTERED[0]),
-        opened(letter_of(ALTERED[1]))[1],
+        dead_letter_of(Shown(EVENT)),
+        dead_letter_of(
+            Shown(EVENT), Reason.OUTCOME_UNKNOWN, key={"attempt": "", "generation": 1}, first_sent_at="2026"
+        ),
+        dead_letter_of(ALTERED[0]),
+        opened(dead_letter_of(ALTERED[1]))[1],
         csv_letter(ROW, Reason.UNKNOWN_ATTRIBUTE),
         csv_letter(ROW + b",,"),
-        {**letter_of(Shown(letter_of(Shown(EVENT)))), "kind": LETTERS},
+        {**dead_letter_of(Shown(dead_letter_of(Shown(EVENT)))), "kind": LETTERS},
     ]
 )
 _FIELDS = (
@@ -323,7 +327,9 @@ _FIELDS = (
     st.dictionaries(st.sampled_from(_FIELDS), _ODD, max_size=4),
     st.sets(st.sampled_from(_FIELDS), max_size=3),
 )
-@example(letter_of(Shown(EVENT)), {"first_sent_at": "0001-01-01T00:00:00+23:59", "reason": "outcome_unknown"}, set())
+@example(
+    dead_letter_of(Shown(EVENT)), {"first_sent_at": "0001-01-01T00:00:00+23:59", "reason": "outcome_unknown"}, set()
+)
 def test_whatever_becomes_of_a_letter_costs_at_most_that_letter(letter, changes, removed):
     edited = {name: value for name, value in {**letter, **changes}.items() if name not in removed}
     prepared, again = opened(edited)
@@ -342,7 +348,7 @@ def test_whatever_becomes_of_a_line_costs_at_most_that_letter(letter, at, cut, p
 
 
 def test_time_of_a_first_try_that_cannot_be_is_as_none():
-    letter = letter_of(Shown(EVENT), Reason.OUTCOME_UNKNOWN, key={}, first_sent_at="yesterday")
+    letter = dead_letter_of(Shown(EVENT), Reason.OUTCOME_UNKNOWN, key={}, first_sent_at="yesterday")
     assert opened(letter)[0].origin.first_sent is None
     letter["first_sent_at"] = "2026-05-01T12:00:00Z"
     assert opened(letter)[0].origin.first_sent == datetime(2026, 5, 1, 12, tzinfo=UTC).timestamp()

@@ -1,4 +1,4 @@
-"""The journal of a slice: what left and how it ended, on disk before it matters.
+"""The journal of a slice: which requests left and how records ended, on disk before it matters.
 
 One line an event, appended with one write, so that a killed process leaves at most the last line torn; each with a
 checksum (talonone.state.sealed_lines), which the journals of version 0.1 do not have. Lines:
@@ -36,9 +36,10 @@ BEGIN = b'["o"]'
 
 
 class Journal:
-    """Writes the journal of one slice; an Observer. Used by one thread.
+    """Writes the journal of one slice: an Observer (talonone.delivery.observer). Used by one thread.
 
-    `watch` is called now and then, and raises what ends the run.
+    A journal that is there is continued, behind its last whole line. `stats` returns what this process has sent in
+    the slice; `watch` is called whenever they are written, and raises what ends the run.
     """
 
     def __init__(self, path: Path, stats: Callable[[], Stats], watch: Callable[[], None] = lambda: None) -> None:
@@ -50,12 +51,17 @@ class Journal:
         self._write(["o"])
 
     def on_start(self, parts: list[PartId], generation: int, at: float, *, bulk: bool = False) -> None:
+        """Record that the request of a part is about to leave, `at` seconds since 1970; with `bulk`, that of several
+        in this order. Raises OSError when the disk is full, as all of these methods do."""
         self._write(["b", parts, generation, at] if bulk else ["s", *parts[0], generation, at])
 
     def on_retract(self, number: int, part: int) -> None:
+        """Record that the API is known not to have acted on the request that left last."""
         self._write(["u", number, part])
 
     def on_end(self, number: int, outcome: Outcome, part: int | None = None) -> None:
+        """Record the outcome of a part, or without one that of the record; now and then the statistics, too. Raises
+        as `write_stats` does."""
         if part is not None:
             self._write(["p", number, part, outcome])
             return
@@ -64,14 +70,14 @@ class Journal:
             self.write_stats()
 
     def write_stats(self) -> None:
-        """Also raises StopRun when the journal is not all that was written: somebody has removed it, or cut it."""
+        """Record what this process has sent. Raises StopRun when somebody has removed or cut the journal."""
         check_written(self._path, written(self._log.stat(), self._log.size))
         self._watch()
         self._stats_at = time.monotonic()
         self._write(["q", self._stats(), self._stats_at - self._began])
 
     def close(self) -> None:
-        """The slice has ended: its lines survive a loss of power from here on. Raises as `write_stats` does."""
+        """End the journal: its lines survive a loss of power from here on. Raises as `write_stats` does."""
         try:
             self.write_stats()
             self._log.sync()
@@ -85,43 +91,50 @@ class Journal:
 
 
 @dataclass
-class Replayed:
-    """What a journal tells: ended records with the time, ended parts, what was in flight, and bulks in flight."""
+class JournalContent:
+    """What a journal has recorded, by the numbers of records in the send order."""
 
     done: dict[int, tuple[Outcome, float]] = field(default_factory=dict)
+    """Records that ended, with the time in seconds since 1970."""
     parts: dict[int, dict[int, Outcome]] = field(default_factory=dict)
+    """Parts that ended, also of records that have not."""
     in_flight: dict[int, dict[int, InFlight]] = field(default_factory=dict)
+    """Parts whose request left last, and may have reached the API."""
     packs: list[tuple[list[tuple[int, int]], InFlight]] = field(default_factory=list)
+    """Bulks that were in flight: their (number, part), in their order."""
     stats: list[tuple[dict[str, Any], float]] = field(default_factory=list)
     """The last statistics, and the seconds, of each process that wrote the journal."""
 
 
-def replay_journal(path: Path) -> Replayed:
-    """Read a journal; one that does not exist is empty, a last line that is torn is left out. Raises Damaged."""
-    told = Replayed()
+def read_journal(path: Path) -> JournalContent:
+    """Read a journal. A file that does not exist holds nothing, and a torn last line counts as not written.
+
+    Raises Damaged with the place of the damage.
+    """
+    recorded = JournalContent()
     packs: dict[tuple[tuple[int, int], ...], InFlight] = {}
     for place, entry in _entries(path) if path.exists() else ():
         try:
-            known = _take(entry, told, packs)
+            valid = _take(entry, recorded, packs)
         except (TypeError, ValueError):  # a line of version 0.1, which had no checksum
-            known = False
-        if not known:
+            valid = False
+        if not valid:
             raise damaged(path, f" ({place})")
     for members, before in packs.items():
-        if all(number not in told.done and part not in told.parts.get(number, {}) for number, part in members):
-            told.packs.append((list(members), before))
-    return told
+        if all(number not in recorded.done and part not in recorded.parts.get(number, {}) for number, part in members):
+            recorded.packs.append((list(members), before))
+    return recorded
 
 
 def _entries(path: Path) -> Iterator[tuple[str, Any]]:
-    """What the lines of a journal say, each with its place in words. Raises Damaged."""
+    """The values in the lines of a journal, each with its place in words. Raises Damaged."""
     check, torn = 0, ""
     for number, offset, line in whole_lines(path):
         place = f"line {number}, from byte {offset}"
-        found = unsealed(line, check) or (unsealed(line, 0) if line.startswith(BEGIN) else None)
-        if found is None and check:
+        content = unsealed(line, check) or (unsealed(line, 0) if line.startswith(BEGIN) else None)
+        if content is None and check:
             raise damaged(path, f" ({place})")
-        data, check = found or (line, 0)
+        data, check = content or (line, 0)
         entry = _decoded(data)
         if torn and entry != ["o"]:  # version 0.1 went on behind a torn line, with this one
             raise damaged(path, f" ({torn})")
@@ -139,26 +152,26 @@ def _decoded(data: bytes) -> Any:
         return None
 
 
-def _take(entry: Any, told: Replayed, packs: dict[tuple[tuple[int, int], ...], InFlight]) -> bool:
-    """Add what a line says to `told` and `packs`; False for one that says nothing."""
+def _take(entry: Any, recorded: JournalContent, packs: dict[tuple[tuple[int, int], ...], InFlight]) -> bool:
+    """Add the value in a line to `recorded` and `packs`; False for one that no version writes."""
     match entry:
         case ["o"]:
-            told.stats.append(({"operations": {}}, 0.0))
+            recorded.stats.append(({"operations": {}}, 0.0))
         case ["s", number, part, generation, at]:
-            known = told.in_flight.setdefault(number, {})
-            first = known[part].first_sent if part in known else at
-            known[part] = InFlight(generation, first)
+            attempts = recorded.in_flight.setdefault(number, {})
+            first = attempts[part].first_sent if part in attempts else at
+            attempts[part] = InFlight(generation, first)
         case ["u", number, part]:
-            told.in_flight.get(number, {}).pop(part, None)
+            recorded.in_flight.get(number, {}).pop(part, None)
         case ["b", members, generation, at]:
             key = tuple((number, part) for number, part in members)
             packs[key] = InFlight(generation, packs[key].first_sent if key in packs else at)
         case ["p", number, part, outcome]:
-            told.parts.setdefault(number, {})[part] = msgspec.convert(outcome, Outcome)
+            recorded.parts.setdefault(number, {})[part] = msgspec.convert(outcome, Outcome)
         case ["d", number, outcome, at]:
-            told.done[number] = (msgspec.convert(outcome, Outcome), at)
+            recorded.done[number] = (msgspec.convert(outcome, Outcome), at)
         case ["q", stats, seconds]:
-            told.stats[-1:] = [(msgspec.to_builtins(msgspec.convert(stats, Stats, strict=False)), float(seconds))]
+            recorded.stats[-1:] = [(msgspec.to_builtins(msgspec.convert(stats, Stats, strict=False)), float(seconds))]
         case _:
             return False
     return True

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beam_talonone.pipelines.backfill.journal import Journal, replay_journal
+from beam_talonone.pipelines.backfill.sending.journal import Journal, read_journal
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.delivery.request_sender import InFlight
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
@@ -31,7 +31,7 @@ def test_what_ended_is_done_and_what_only_started_is_in_flight(tmp_path: Path) -
     written.on_end(1, APPLIED)
     written.on_end(3, DEAD)
     written.close()
-    told = replay_journal(path)
+    told = read_journal(path)
     assert {number: outcome for number, (outcome, _) in told.done.items()} == {1: APPLIED, 3: DEAD}
     assert told.in_flight[2] == {0: InFlight(0, 101.0)}
 
@@ -42,7 +42,7 @@ def test_a_fresh_key_keeps_the_time_of_the_first_try(tmp_path: Path) -> None:
     written.on_start([(1, 0)], 0, 100.0)
     written.on_start([(1, 0)], 1, 160.0)
     written.close()
-    assert replay_journal(path).in_flight[1][0] == InFlight(1, 100.0)
+    assert read_journal(path).in_flight[1][0] == InFlight(1, 100.0)
 
 
 def test_what_is_known_not_to_have_acted_is_not_in_flight(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_what_is_known_not_to_have_acted_is_not_in_flight(tmp_path: Path) -> Non
         written.on_retract(number, 0)
     written.on_start([(2, 0)], 0, 160.0)
     written.close()
-    told = replay_journal(path).in_flight
+    told = read_journal(path).in_flight
     assert told[1] == {}
     assert told[2] == {0: InFlight(0, 160.0)}
 
@@ -63,7 +63,7 @@ def test_parts_of_a_record_are_kept_apart(tmp_path: Path) -> None:
     written = journal(path)
     written.on_end(4, APPLIED, 0)
     written.close()
-    told = replay_journal(path)
+    told = read_journal(path)
     assert told.parts == {4: {0: APPLIED}}
     assert 4 not in told.done
 
@@ -75,7 +75,7 @@ def test_a_bulk_goes_again_as_it_was_only_while_none_of_it_has_ended(tmp_path: P
     written.on_start([(3, 0), (4, 0)], 0, 101.0, bulk=True)
     written.on_end(3, APPLIED)
     written.close()
-    assert replay_journal(path).packs == [([(1, 0), (2, 0)], InFlight(0, 100.0))]
+    assert read_journal(path).packs == [([(1, 0), (2, 0)], InFlight(0, 100.0))]
 
 
 def test_statistics_of_several_processes_are_kept_apart(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_statistics_of_several_processes_are_kept_apart(tmp_path: Path) -> None:
             stats.tried("track_event_v2", 204, 10.0, retry=False)
             written.write_stats()
         written.close()
-    told = [entry["operations"]["track_event_v2"]["requests"] for entry, _ in replay_journal(path).stats]
+    told = [entry["operations"]["track_event_v2"]["requests"] for entry, _ in read_journal(path).stats]
     assert told == [3, 5, 2]
 
 
@@ -103,7 +103,7 @@ def test_a_torn_journal_loses_its_last_line_and_no_other(tmp_path_factory, cut: 
     whole = data.count(b"\n")
     again = journal(path)
     again.on_end(9, DEAD)
-    told = replay_journal(path)
+    told = read_journal(path)
     # opened, then started, done, started, done, ...; a last line that is whole but for its newline counts, too
     ended = max(0, whole - 1) // 2
     assert ended <= len(told.done) - 1 <= ended + 1
@@ -127,9 +127,9 @@ def test_a_changed_byte_is_refused_with_its_place(tmp_path_factory, at: int, oth
     path.write_bytes(data)
     if data.endswith(b"\n"):
         with pytest.raises(ConfigurationError, match=rf"{path} is damaged \(line \d, from byte \d+\): put it back"):
-            replay_journal(path)
+            read_journal(path)
     else:  # as a kill leaves it
-        assert set(replay_journal(path).done) == {1, 2, 3}
+        assert set(read_journal(path).done) == {1, 2, 3}
 
 
 def test_a_line_that_was_taken_out_is_noticed(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_line_that_was_taken_out_is_noticed(tmp_path: Path) -> None:
     del lines[3]
     (tmp_path / "journal").write_bytes(b"".join(lines))
     with pytest.raises(ConfigurationError, match="line 4"):
-        replay_journal(tmp_path / "journal")
+        read_journal(tmp_path / "journal")
 
 
 def test_the_journal_of_version_0_1_goes_on(tmp_path: Path) -> None:
@@ -149,19 +149,19 @@ def test_the_journal_of_version_0_1_goes_on(tmp_path: Path) -> None:
     again = journal(path)
     again.on_end(4, DEAD)
     again.close()
-    told = replay_journal(path)
+    told = read_journal(path)
     assert set(told.done) == {1, 4}
     assert told.in_flight[2] == {0: InFlight(0, 100.0)}
     path.write_bytes(path.read_bytes().replace(b'["d",1,', b'["d",1;'))
     with pytest.raises(ConfigurationError, match="line 2"):
-        replay_journal(path)
+        read_journal(path)
 
 
 @pytest.mark.parametrize("line", ['["z",1]', '["d",1,{"end":"eaten"},1.0]', '["s",1]', "7", '["b",[[1]],0,1.0]'])
 def test_a_line_that_says_nothing_we_know_is_refused(tmp_path: Path, line: str) -> None:
     (tmp_path / "journal").write_text(f'["o"]\n{line}\n')
     with pytest.raises(ConfigurationError, match="line 2"):
-        replay_journal(tmp_path / "journal")
+        read_journal(tmp_path / "journal")
 
 
 def test_a_write_that_a_full_disk_cut_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +180,7 @@ def test_a_write_that_a_full_disk_cut_leaves_no_half_line(tmp_path: Path, monkey
     monkeypatch.setattr(os, "write", real)
     written.on_end(2, APPLIED)
     written.close()
-    assert set(replay_journal(path).done) == {2}
+    assert set(read_journal(path).done) == {2}
 
 
 def test_a_journal_that_is_removed_or_cut_is_noticed(tmp_path: Path) -> None:

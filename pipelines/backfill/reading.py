@@ -1,0 +1,64 @@
+"""The first half of a job: its input read into the staging database, once, and what could not be read."""
+
+from collections.abc import Callable
+from functools import partial
+from sqlite3 import Connection
+
+from beam_talonone.pipelines.backfill import staging
+from beam_talonone.pipelines.backfill.damage import check_staging
+from beam_talonone.pipelines.backfill.ingest import PATIENCE, ingest
+from beam_talonone.pipelines.backfill.job_kind import Files, JobKind
+from beam_talonone.pipelines.backfill.options import BackfillOptions, MaxDeadLetters
+from beam_talonone.pipelines.backfill.output_folder import JobFolder
+from beam_talonone.pipelines.backfill.sending.fold import write_lines
+from beam_talonone.pipelines.backfill.sending.limit import sent_anything
+from beam_talonone.pipelines.terminal.interruptible import interruptible
+from beam_talonone.pipelines.terminal.stopping import RESUME
+from beam_talonone.talonone.errors import TooManyDeadLetters
+from beam_talonone.talonone.state.sealed_lines import damaged
+from beam_talonone.talonone.state.whole_file import write_whole_file
+
+
+def read_input(
+    folder: JobFolder, options: BackfillOptions, files: Files, kind: JobKind, notice: Callable[[str], None]
+) -> int:
+    """Stage the input of a job, or check what an earlier run has staged; returns how many things are to do.
+
+    Raises Interrupted when a signal came, StopRun where a file system does not answer, and Damaged where the staging
+    database of an earlier run is damaged or gone.
+    """
+    if folder.read.exists():
+        return check_staging(folder.staging, folder.read.read_bytes(), kind.count_query)
+    if sent_anything(folder.staging.parent):
+        raise damaged(folder.read, ": it is gone")
+    for leftover in folder.staging.parent.glob(f"{folder.staging.name}*"):
+        leftover.unlink()
+    notice("reading and checking the input")
+    total = interruptible(partial(_stage, folder, options, files, kind), None, patience=PATIENCE, then=RESUME)
+    folder.watch.check()
+    write_whole_file(folder.read, str(total).encode())
+    return total
+
+
+def _stage(folder: JobFolder, options: BackfillOptions, files: Files, kind: JobKind) -> int:
+    staged = ingest(folder.staging, options.input, files, folder.job, options.beam_args)
+    return kind.after_reading(folder, files, staged)
+
+
+def check_dead_letters(connection: Connection, allowed: MaxDeadLetters, output: str) -> None:
+    """Raises TooManyDeadLetters when more of the records read are dead letters than `allowed`; `output` is the folder
+    in which the message says to look."""
+    read, dead = staging.count_read_and_dead(connection)
+    if allowed.exceeded(dead, read):
+        raise TooManyDeadLetters(
+            f"{dead} of the {read} records read are dead letters, more than --max-dead-letters {allowed.text};"
+            f" see {output}/dead-letters"
+        )
+
+
+def write_input_dead_letters(folder: JobFolder, connection: Connection) -> None:
+    """Write dead-letters/input.jsonl: the records that were refused before anything was sent, in input order."""
+    rows = connection.execute(
+        "SELECT letter FROM fates JOIN records USING (rec) WHERE letter IS NOT NULL ORDER BY file, position"
+    )
+    folder.watch.note(write_lines(folder.root / "dead-letters" / "input.jsonl", (row[0] for row in rows)))
