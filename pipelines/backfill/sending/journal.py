@@ -121,7 +121,9 @@ def read_journal(path: Path) -> JournalContent:
         if not valid:
             raise damaged(path, f" ({place})")
     for members, before in packs.items():
-        if all(number not in recorded.done and part not in recorded.parts.get(number, {}) for number, part in members):
+        if all(
+            number not in recorded.done and part not in recorded.parts.get(number, {}) for number, part in members
+        ):
             recorded.packs.append((list(members), before))
     return recorded
 

@@ -1,0 +1,140 @@
+"""Staging: every record once, in send order, and those that are not sent with their outcome."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from support.staged_job import at, ends, event, order, profile, queue, returned, staged_job
+
+from beam_talonone.pipelines.backfill import staging
+from beam_talonone.pipelines.backfill.ingest import complete, stage_records
+from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
+from beam_talonone.talonone.requests.work import Work
+from beam_talonone.talonone.state.sealed_lines import Damaged
+
+
+def test_records_of_all_kinds_go_in_the_order_of_time(tmp_path: Path) -> None:
+    records = {
+        "events": [event(7), event(2)],
+        "returns": [returned("r", "o", 5)],
+        "profiles": [profile("p", 9)],
+        "orders": [order("o", 4), order("o", 1, status="open")],
+    }
+    with staged_job(tmp_path, records) as job:
+        assert queue(job) == ["o", "e2", "o", "r", "e7", "p"]
+
+
+def test_profiles_first_but_not_those_after_an_erasure(tmp_path: Path) -> None:
+    records = {
+        "events": [event(1, "a")],
+        "profiles": [profile("a", 9), profile("b", 3), profile("b", 5, erase=True), profile("b", 7)],
+    }
+    with staged_job(tmp_path, records, profiles_first=True) as job:
+        rows = job.connection.execute(
+            "SELECT id, event_us FROM queue JOIN records USING (rec) ORDER BY number"
+        ).fetchall()
+        start = datetime(2026, 5, 1, tzinfo=UTC).timestamp() * 1e6
+        assert [(name, (us - start) / 60e6) for name, us in rows] == [
+            ("b", 3), ("a", 9), ("e1", 1), ("b", 5), ("b", 7),
+        ]  # fmt: skip
+
+
+def test_a_return_gets_the_customer_of_the_version_before_it(tmp_path: Path) -> None:
+    records = {
+        "orders": [order("o", 1, "first", "open"), order("o", 3, "second"), order("late", 9, "later")],
+        "returns": [
+            returned("r1", "o", 2),
+            returned("r2", "o", 4),
+            returned("r3", "late", 5),
+            returned("r4", "x", 6),
+        ],
+    }
+    with staged_job(tmp_path, records) as job:
+        rows = job.connection.execute("SELECT id, customer FROM records WHERE kind = 'returns'").fetchall()
+        assert dict(rows) == {"r1": "first", "r2": "second", "r3": "later", "r4": None}
+        assert [session for _, _, session in staging.unnamed_returns(job.connection, 1, job.tally.total)] == ["x"]
+
+
+def test_of_records_with_one_id_the_earliest_is_sent(tmp_path: Path) -> None:
+    """A copy is a duplicate; other content under the id is a dead letter, which names its own place."""
+    records = [event(1), {**event(1), "type": "bought", "event_time": at(8)}, event(2), event(1)]
+    with staged_job(tmp_path, {"events": records}) as job:
+        assert queue(job) == ["e1", "e2"]
+        rows = job.connection.execute(
+            "SELECT position, end, reason, letter FROM fates JOIN records USING (rec) ORDER BY position"
+        ).fetchall()
+        assert [row[:3] for row in rows] == [(2, "dead_lettered", "id_reused"), (4, "duplicate", None)]
+        letter = json.loads(rows[0][3])
+        assert (letter["source"]["position"], letter["record"]["type"]) == (2, "bought")
+
+
+def test_records_outside_of_the_window_are_filtered_and_no_duplicates(tmp_path: Path) -> None:
+    since, until = (datetime(2026, 5, 1, 0, minute, tzinfo=UTC) for minute in (2, 4))
+    records = [event(1), event(2), event(3), event(4), event(1)]
+    with staged_job(tmp_path, {"events": records}, since=since, until=until) as job:
+        assert queue(job) == ["e2", "e3"]
+        assert ends(job) == {"e1": "filtered", "e4": "filtered"}
+
+
+def test_what_is_no_record_is_a_dead_letter_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    with staged_job(tmp_path, {"events": [event(1), {"event_id": "bad"}, event(2)]}) as job:
+        (blob,) = job.connection.execute("SELECT letter FROM fates").fetchone()
+        letter = json.loads(blob)
+        assert (letter["stage"], letter["source"]) == ("validate", {"file": str(path), "position": 2})
+        assert letter["record"] == {"event_id": "bad"}
+        assert queue(job) == ["e1", "e2"]
+        assert staging.count_read_and_dead(job.connection) == (3, 1)
+
+
+def test_unknown_names_are_counted_by_records(tmp_path: Path) -> None:
+    records = [event(1, colour="red"), event(2, colour="blue", size=1), event(3)]
+    with staged_job(tmp_path, {"events": records}) as job:
+        rows = job.connection.execute("SELECT * FROM unknown ORDER BY name").fetchall()
+        assert rows == [("events", "colour", 2), ("events", "size", 1)]
+
+
+def test_damaged_work_is_not_sent(tmp_path: Path) -> None:
+    with staged_job(tmp_path, {"events": [event(1), event(2)]}) as job:
+        path = job.folder.staging
+        assert [number for number, *_ in staging.slice_rows(path, 1, 2)] == [1, 2]
+        job.connection.execute(
+            "UPDATE records SET work = CAST(REPLACE(work, 'seen', 'Seen') AS BLOB) WHERE id = 'e2'"
+        )
+        rows = staging.slice_rows(path, 1, 2)
+        assert next(rows)[0] == 1
+        with pytest.raises(Damaged, match=r"spool.sqlite is damaged \(record 2\)"):
+            next(rows)
+
+
+def test_changed_work_is_sent_in_the_place_of_the_other(tmp_path: Path) -> None:
+    with staged_job(tmp_path, {"events": [event(1), event(2)]}) as job:
+        first, second = (Work.from_bytes(row[1]) for row in staging.slice_rows(job.folder.staging, 1, 2))
+        (rec,) = job.connection.execute("SELECT rec FROM queue WHERE number = 1").fetchone()
+        staging.change_work(job.connection, rec, second)
+        assert [Work.from_bytes(row[1]) for row in staging.slice_rows(job.folder.staging, 1, 2)] == [second, second]
+        assert first != second
+
+
+def test_a_database_of_version_0_1_opens(tmp_path: Path) -> None:
+    """It has no checksums: its work is sent unchecked."""
+    with staged_job(tmp_path, {"events": [event(1)]}) as job:
+        job.connection.execute("ALTER TABLE records DROP COLUMN work_check")
+    with staged_job(tmp_path, {"events": [event(1)]}) as job:
+        assert [number for number, *_ in staging.slice_rows(job.folder.staging, 1, 1)] == [1]
+
+
+def test_staged_records_that_come_in_any_order_are_completed_alike(tmp_path: Path) -> None:
+    """As in a shard: the rows come without an order and without numbers of files."""
+    with staged_job(tmp_path, {"events": [event(number) for number in (4, 2, 9, 2)]}) as job:
+        expected = queue(job)
+        rows = job.connection.execute("SELECT * FROM records ORDER BY position DESC").fetchall()
+        other = staging.connect(tmp_path / "other.sqlite", fresh=True)
+        stage_records(other, [StagedRecord(row[1:-1]) for row in rows[:1]], 1)
+        stage_records(other, [StagedRecord(row[1:-1]) for row in rows[1:]], 2)
+        staging.number_files(other)
+        total = complete(other, job.options.input, ["events"], "job-1")
+        ids = other.execute("SELECT id FROM queue JOIN records USING (rec) ORDER BY number").fetchall()
+        other.close()
+        assert (total, [name for (name,) in ids]) == (3, expected)

@@ -1,0 +1,153 @@
+"""A job from its input to its report, called as a function."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.staged_job import event, written
+
+from beam_talonone.pipelines.backfill.job import JobRun
+from beam_talonone.pipelines.backfill.job_kind import BACKFILL, JobKind, backfill_report
+from beam_talonone.pipelines.backfill.options import (
+    BackfillOptions,
+    InputOptions,
+    SendingOptions,
+    parse_max_dead_letters,
+)
+from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
+from beam_talonone.pipelines.backfill.sending.send_slices import send_slices
+from beam_talonone.talonone.errors import ConfigurationError, StopRun, TooManyDeadLetters
+
+if TYPE_CHECKING:
+    from e2e.harness import Simulator
+
+Json = dict[str, Any]
+Run = Callable[..., tuple[Json, list[str]]]
+
+
+@pytest.fixture
+def run(api: "Simulator", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a job of `records` in one output folder; gives its report and notices."""
+    from e2e.harness import KEY
+
+    monkeypatch.setenv("TALONONE_API_KEY", KEY)
+
+    def run_job(records: list[Json], *, kind: JobKind = BACKFILL, allowed: str = "50%", **options: Any) -> Any:
+        notices: list[str] = []
+        selected = InputOptions(written(tmp_path, events=records) if records else {"events": options.pop("glob")})
+        sending = SendingOptions(api.url, rate=1000.0, max_dead_letters=parse_max_dead_letters(allowed))
+        job = JobRun(BackfillOptions(selected, sending, tmp_path / "out", **options), notices.append, kind)
+        return job.run(), notices
+
+    return run_job
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """The files of a finished job that a user sees."""
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.json"))}
+
+
+RECORDS = [event(1), event(2, attributes={"bad": 1}), {"event_id": "no record"}, event(3), event(1)]
+GLOB = "events.jsonl"
+
+
+def test_every_record_is_in_the_report_once(run: Run, api: "Simulator", tmp_path: Path) -> None:
+    report, notices = run(RECORDS)
+    counts = report["kinds"]["events"]
+    assert {name: counts[name] for name in ("read", "applied", "duplicate", "dead_lettered", "invalid")} == {
+        "read": 5, "applied": 2, "duplicate": 1, "dead_lettered": 2, "invalid": 1,
+    }  # fmt: skip
+    assert (report["unaccounted"], report["remaining"]) == (0, 0)
+    assert len(api.acted("track_event_v2")) == 2
+    assert json.loads((tmp_path / "out" / "report.json").read_text()) == report
+    assert sorted(path.name for path in (tmp_path / "out" / "dead-letters").iterdir()) == [
+        "input.jsonl",
+        "slice-000001.jsonl",
+    ]
+    assert notices[-1] == "reading and checking the input"
+
+
+def test_a_finished_job_is_left_as_it_is(run: Run, api: "Simulator", tmp_path: Path) -> None:
+    report, _ = run(RECORDS)
+    before, sent = files(tmp_path / "out"), api.summary()["requests"]
+    again, notices = run([], resume=True, glob=str(tmp_path / GLOB))
+    assert again == report
+    assert notices == [f"the job in {tmp_path / 'out'} is finished: nothing was changed"]
+    assert (files(tmp_path / "out"), api.summary()["requests"]) == (before, sent)
+
+
+def test_a_limited_job_goes_on_where_it_was(run: Run, api: "Simulator", tmp_path: Path) -> None:
+    records = [event(number) for number in range(1, 6)]
+    report, _ = run(records, limit=2)
+    assert (report["remaining"], report["unaccounted"]) == (3, 0)
+    report, notices = run([], resume=True, glob=str(tmp_path / GLOB))
+    assert (report["remaining"], report["kinds"]["events"]["applied"]) == (0, 5)
+    assert "reading and checking the input" not in notices
+    assert len(api.acted("track_event_v2")) == 5
+
+
+def test_too_many_dead_letters_of_the_input_stop_it_before_anything_is_sent(
+    run: Run, api: "Simulator", tmp_path: Path
+) -> None:
+    with pytest.raises(TooManyDeadLetters, match="1 of the 5 records read are dead letters"):
+        run(RECORDS, allowed="0")
+    assert api.summary()["requests"] == 0
+    assert (tmp_path / "out" / "dead-letters" / "input.jsonl").exists()
+    assert not (tmp_path / "out" / "report.json").exists()
+
+
+def test_a_kind_does_its_own_steps_in_their_order(run: Run) -> None:
+    called: list[str] = []
+
+    def select_input(folder: Any, options: InputOptions, files: Any) -> Any:
+        called.append("select_input")
+        return options, files
+
+    def after_reading(folder: Any, files: Any, staged: int) -> int:
+        called.append(f"after_reading {staged}")
+        return staged
+
+    def send(job: ActiveJob) -> None:
+        called.append(f"send {job.tally.total}")
+        send_slices(job)
+
+    def report(job: ActiveJob) -> Json:
+        called.append(f"report {job.tally.ended}")
+        return {**backfill_report(job), "own": True}
+
+    def finished(job: ActiveJob, report: Json) -> None:
+        called.append(f"finished {(job.folder.root / 'report.json').exists()}")
+
+    kind = JobKind(
+        check=lambda: called.append("check"), select_input=select_input, after_reading=after_reading, send=send,
+        report=report, finished=finished,
+    )  # fmt: skip
+    made, _ = run([event(1), event(2)], kind=kind)
+    assert made["own"] is True
+    assert called == ["check", "select_input", "after_reading 2", "send 2", "report 2", "finished True"]
+
+
+def test_a_failed_check_leaves_no_folder(run: Run, tmp_path: Path) -> None:
+    def refuse() -> None:
+        raise ConfigurationError("not so")
+
+    with pytest.raises(ConfigurationError, match="not so"):
+        run(RECORDS, kind=JobKind(check=refuse))
+    assert not (tmp_path / "out").exists()
+
+
+def test_records_without_an_outcome_are_no_finished_job(run: Run, api: "Simulator", tmp_path: Path) -> None:
+    with pytest.raises(StopRun, match="2 records are unaccounted for"):
+        run([event(1), event(2)], kind=JobKind(send=lambda job: None))
+    assert not (tmp_path / "out" / "report.json").exists()
+    report, _ = run([], resume=True, glob=str(tmp_path / GLOB))
+    assert report["kinds"]["events"]["applied"] == 2
+
+
+def test_a_staging_database_that_is_gone_is_named(run: Run, tmp_path: Path) -> None:
+    run([event(1), event(2)], limit=1)
+    (tmp_path / "out" / "state" / "spool.sqlite").unlink()
+    with pytest.raises(ConfigurationError, match=r"spool\.sqlite is damaged: it is gone"):
+        run([], resume=True, glob=str(tmp_path / GLOB))
