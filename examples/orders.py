@@ -1,4 +1,4 @@
-"""Orders to Talon.One: `python orders.py INPUT DEAD_LETTERS`; TALONONE_BASE_URL and TALONONE_API_KEY are set."""
+"""Send orders to Talon.One: `python orders.py INPUT DEAD_LETTERS`. Set TALONONE_BASE_URL and TALONONE_API_KEY."""
 
 import json
 import sys

@@ -1,6 +1,6 @@
-"""Messages of a Pub/Sub subscription, acknowledged when they are done: `python pubsub.py SUBSCRIPTION`.
+"""Handle messages of a Pub/Sub subscription, and acknowledge each after that: `python pubsub.py SUBSCRIPTION`.
 
-It goes on until it is stopped. The runner is Prism, Beam's local engine; Beam's own options may follow.
+It runs until you stop it, on Prism, Beam's local engine. You can append options of Beam.
 """
 
 import sys
@@ -12,8 +12,9 @@ from beam_talonone import ReadFromPubSubAtLeastOnce, Received
 
 
 def handle(message: Received) -> None:
-    print(message.attributes, message.data.decode(), flush=True)  # what you do with it
-    message.ack()  # not before: what is not acknowledged comes again
+    """Process one message, then acknowledge it."""
+    print(message.attributes, message.data.decode(), flush=True)  # your own code
+    message.ack()  # not earlier: a message that is not acknowledged is delivered again
 
 
 if __name__ == "__main__":

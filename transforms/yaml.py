@@ -1,7 +1,7 @@
-"""WriteToTalonOne and LookupTalonOne for Beam YAML: rows in, rows out, errors as `error_handling` names them.
+"""WriteToTalonOne and LookupTalonOne for Beam YAML: rows in, rows out, and errors where `error_handling` says.
 
-A pipeline names them in its `providers`, as docs/library.md shows. Nothing is started for them: they are built in the
-process that builds the pipeline.
+A pipeline lists them in its `providers`, as docs/library.md shows. They run in the process that builds the pipeline,
+so they need no service.
 """
 
 import inspect
@@ -24,23 +24,23 @@ from beam_talonone.transforms.sink import write
 from beam_talonone.transforms.sources.elements import plain
 
 MAIN = "good"
-"""Beam YAML's own name for what is not an error."""
+"""Beam YAML's name of the output without errors."""
 
-# Beam reads these, and wants Optional
+# Beam evaluates these types, and requires Optional
 _TEXT, _NUMBER = Optional[str], Optional[int]  # noqa: UP045
 
 WRITTEN = RowTypeConstraint.from_fields(
     [("kind", str), ("id", str), ("outcome", str), ("reason", _TEXT), ("operation", _TEXT), ("status", _NUMBER),
      ("attempts", _NUMBER), ("effects", _TEXT), ("response", _TEXT)]
 )  # fmt: skip
-"""A row of what was written: `outcome` is applied, already_applied, superseded, duplicate or skipped. `effects` and
-`response` are JSON."""
+"""A row of the output of WriteToTalonOne: `outcome` is applied, already_applied, superseded, duplicate or skipped.
+`effects` and `response` are JSON."""
 
 ERRORS = RowTypeConstraint.from_fields(
     [("element", str), ("msg", str), ("kind", str), ("id", _TEXT), ("stage", str), ("reason", str),
      ("operation", _TEXT), ("status", _NUMBER), ("letter", str)]
 )  # fmt: skip
-"""A row of an error: `element` is the record as JSON, `letter` the whole dead letter as a line that replay takes."""
+"""A row of an error: `element` is the record as JSON, `letter` the dead letter as a line that replay accepts."""
 
 FOUND = [("lookup_status", int), ("lookup_pages", int), ("lookup_response", str)]
 """The fields that a lookup adds to a row; `lookup_response` is JSON."""
@@ -49,12 +49,12 @@ FOUND = [("lookup_status", int), ("lookup_pages", int), ("lookup_response", str)
 class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
     """Writes the rows of a bounded collection to Talon.One as records of one kind.
 
-    The output has a row for each record that is done; see docs/library.md. The settings have the names of the
+    The output has a row for each record that is not an error; see docs/library.md. The settings have the names of the
     library's WriteToTalonOne: base_url, api_key_env, api_key_secret, rate, concurrency, give_up_after and so on.
 
     Args:
         kind: orders, returns, profiles, events or calls.
-        error_handling: where records go that cannot be applied; without it the first one fails the pipeline.
+        error_handling: the output for records that cannot be applied. Without it, the first one fails the pipeline.
         settings: the settings of the library's transform.
 
     >>> orders = beam.Pipeline() | beam.Create([beam.Row(order_id="3001", customer_id="c-17", status="open")])
@@ -70,6 +70,7 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         self._errors = _errors_output(error_handling)
 
     def expand(self, rows: beam.PCollection[Any]) -> Any:
+        """Add the steps. Called by Beam."""
         written = rows | self._write
         done = (written.applied, written.others) | "Done" >> beam.Flatten()
         good = done | "As rows" >> beam.Map(_written).with_output_types(WRITTEN)
@@ -77,14 +78,14 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
 
 
 class LookupTalonOne(beam.PTransform):  # type: ignore[misc]
-    """Adds to each row what the API answers for it, as the fields lookup_status, lookup_pages and lookup_response.
+    """Adds the answer of the API to each row, as the fields lookup_status, lookup_pages and lookup_response.
 
-    What is asked is in the fields of the row that have the names of the operation's own parameters, such as
+    The parameters of the request are the fields of the row with the names of the operation's parameters, such as
     integrationId. The settings have the names of the library's LookupTalonOne: base_url, api_key_env, rate and so on.
 
     Args:
-        operation: one that reads, by its name in docs/operations.md.
-        error_handling: where rows go that the API refuses; without it the first one fails the pipeline.
+        operation: the name of an operation that reads, from docs/operations.md.
+        error_handling: the output for rows that the API refuses. Without it, the first one fails the pipeline.
         settings: the settings of the library's transform.
 
     >>> rows = beam.Pipeline() | beam.Create([beam.Row(loyaltyProgramId=7, integrationId="c-17")])
@@ -103,6 +104,7 @@ class LookupTalonOne(beam.PTransform):  # type: ignore[misc]
         self._errors = _errors_output(error_handling)
 
     def expand(self, rows: beam.PCollection[Any]) -> Any:
+        """Add the steps. Called by Beam; raises ConfigurationError for rows without the parameters."""
         fields = _fields(rows.element_type, self.label)
         _check_names([name for name, _ in fields], self._operation, self._reading, self.label)
         looked = rows | self._lookup
@@ -112,27 +114,28 @@ class LookupTalonOne(beam.PTransform):  # type: ignore[misc]
 
 
 class FieldsOf:
-    """A row -> the lookup of an operation: the row's fields that have the names of its parameters."""
+    """Callable: from a row to the lookup of an operation, by the fields with the names of its parameters."""
 
     def __init__(self, operation: str) -> None:
         self._operation = operation
 
     def __call__(self, row: Any) -> dict[str, Any]:
+        """The lookup of a row."""
         fields, operation = plain(row), OPERATIONS[self._operation]
-        asked = {name: fields[name] for name in ("lookup_id", "body") if name in fields}
-        if isinstance(asked.get("body"), str):
-            with suppress(ValueError):  # text that is not JSON is refused with the lookup
-                asked["body"] = jsonio.loads(asked["body"])
+        parameters = {name: fields[name] for name in ("lookup_id", "body") if name in fields}
+        if isinstance(parameters.get("body"), str):
+            with suppress(ValueError):  # the check of the lookup refuses text that is not JSON
+                parameters["body"] = jsonio.loads(parameters["body"])
         for part in ("path", "query"):
-            asked[part] = {name: fields[name] for name in getattr(operation, part) if name in fields}
-        return asked
+            parameters[part] = {name: fields[name] for name in getattr(operation, part) if name in fields}
+        return parameters
 
 
-def _check_settings(transform: type[beam.PTransform], given: Mapping[str, Any]) -> None:
-    """Raise ConfigurationError where `transform` has no setting of that name."""
+def _check_settings(transform: type[beam.PTransform], settings: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError for settings that `transform` does not have."""
     parameters = inspect.signature(transform).parameters.values()
-    known = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY]
-    unknown = [name for name in given if name not in known]
+    known = [item.name for item in parameters if item.kind is item.KEYWORD_ONLY]
+    unknown = [name for name in settings if name not in known]
     if unknown:
         raise ConfigurationError(
             f"{transform.__name__} has no setting {', '.join(map(repr, unknown))}; the settings are"
@@ -148,22 +151,22 @@ def _fields(element_type: Any, label: str) -> list[tuple[str, Any]]:
 
 
 def _check_names(names: list[str], operation: str, reading: Reading, label: str) -> None:
-    """Raise ConfigurationError where rows with these fields could not be looked up."""
+    """Raise ConfigurationError if rows with these fields cannot be looked up."""
     taken = sorted({name for name, _ in FOUND} & set(names))
     if taken:
         raise ConfigurationError(f"{label} adds {', '.join(taken)}, which the rows have already")
     row = OPERATIONS[operation]
     try:
-        given = nested(row, dict.fromkeys(names), reading)["path"]
+        path = nested(row, dict.fromkeys(names), reading)["path"]
     except InvalidRecord as problem:
         raise ConfigurationError(f"{label}: {problem.detail}") from None
-    missing = [name for name in row.path if name not in given]
+    missing = [name for name in row.path if name not in path]
     if missing:
         raise ConfigurationError(f"{label}: {operation} needs the fields {', '.join(missing)} in each row")
 
 
 def _errors_output(error_handling: Mapping[str, Any] | None) -> str | None:
-    """The name of the output for errors. Raises ConfigurationError."""
+    """The name of the output for errors, None without one. Raises ConfigurationError."""
     if error_handling is None:
         return None
     name = error_handling.get("output") if isinstance(error_handling, Mapping) else None
@@ -179,12 +182,12 @@ def _outputs(good: Any, dead: Any, errors: str | None) -> Any:
     return {MAIN: good, errors: dead | "Errors as rows" >> beam.Map(_error).with_output_types(ERRORS)}
 
 
-def _fail(letter: dict[str, Any]) -> None:
-    raise TalonOneError(f"{_message(letter)} (error_handling would let the others go on)")
+def _fail(line: dict[str, Any]) -> None:
+    raise TalonOneError(f"{_message(line)} (error_handling would let the others go on)")
 
 
-def _message(letter: dict[str, Any]) -> str:
-    return f"{letter['kind']} {letter['id']}: {letter['reason']}: {letter['detail']}"
+def _message(line: dict[str, Any]) -> str:
+    return f"{line['kind']} {line['id']}: {line['reason']}: {line['detail']}"
 
 
 def _json(value: Any) -> str:
@@ -214,15 +217,15 @@ def _found(line: dict[str, Any]) -> beam.Row:
     )
 
 
-def _error(letter: dict[str, Any]) -> beam.Row:
+def _error(line: dict[str, Any]) -> beam.Row:
     return beam.Row(
-        element=_json(letter["record"]),
-        msg=_message(letter),
-        kind=letter["kind"],
-        id=letter["id"],
-        stage=letter["stage"],
-        reason=letter["reason"],
-        operation=letter["operation"],
-        status=letter["status"],
-        letter=_json(letter),
+        element=_json(line["record"]),
+        msg=_message(line),
+        kind=line["kind"],
+        id=line["id"],
+        stage=line["stage"],
+        reason=line["reason"],
+        operation=line["operation"],
+        status=line["status"],
+        letter=_json(line),
     )

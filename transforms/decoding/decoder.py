@@ -1,6 +1,7 @@
-"""Avro and Parquet decoded by a process of their own, which may die of a file. See `worker` for its other end.
+"""Decode Avro and Parquet files in a child process, which a damaged file may crash. `worker` is its code.
 
-Idle processes are kept for the next file: with many small files, starting one for each would cost more than reading.
+Idle processes are kept for the next file. With many small files, starting one for each would take longer than
+reading.
 """
 
 import contextlib
@@ -22,12 +23,12 @@ from beam_talonone.transforms.formats.shard import Cursor, Cut, Shard
 from beam_talonone.transforms.formats.values import with_body
 
 LOOK_EVERY = 0.2
-"""Seconds: a wait for the process never lasts longer at a time, so that a signal is seen."""
+"""Seconds that one wait for the process lasts at most, so that `unwanted` is checked in between."""
 
 MOST_IDLE = 4
 
 MEMORY = 1 << 30
-"""Bytes that decoding a file may take."""
+"""Bytes of memory for decoding a file."""
 
 _OURS = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 _WORDS: dict[int, str] = dict.fromkeys(_OURS, "damaged data: the library that decodes it crashed ({name})")
@@ -36,21 +37,21 @@ _WORDS[signal.SIGKILL] = "damaged data: the process that decodes it was killed t
 
 
 class Died(Exception):
-    """The process ended in the middle of a job; `code` as subprocess has it."""
+    """The process ended in the middle of a job. `code` is its exit code, negative for a signal as in subprocess."""
 
-    def __init__(self, code: int, said: str, *, idle: bool) -> None:
-        super().__init__(said or f"exit code {code}")
+    def __init__(self, code: int, message: str, *, idle: bool) -> None:
+        super().__init__(message or f"exit code {code}")
         self.code = code
         self.idle = idle
-        """Whether it had ended while it waited for this job."""
+        """Whether it ended before it received this job."""
 
 
 class Decoder:
-    """One process, with its pipes. Used by one thread at a time."""
+    """One child process with its pipes, for one thread at a time. Raises CannotReadNow if it does not start."""
 
     def __init__(self) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - kept as long as the process
-        # Nothing of our environment: what decodes a stranger's file needs no key.
+        # Not our environment: a process that decodes untrusted files must not have the API key.
         kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "TMPDIR") if name in os.environ}
         few = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "2", "OMP_NUM_THREADS": "1"}
         code = "from beam_talonone.transforms.decoding.worker import main; main()"
@@ -75,9 +76,9 @@ class Decoder:
             raise CannotReadNow(f"the process that decodes files did not start: {error}") from None
 
     def do(self, job: dict[str, Any], handle: IO[bytes]) -> Iterator[list[Any]]:
-        """The messages that answer the job, "end" the last one, without those that ask for bytes of `handle`.
+        """Carry out a job, and yield its messages, "end" last. Requests for bytes of `handle` are answered here.
 
-        Raises Died, and what reading `handle` raises.
+        Raises Died, and the errors of reading `handle`.
         """
         idle = self._jobs > 0
         self._jobs += 1
@@ -93,7 +94,7 @@ class Decoder:
                 return
 
     def kill(self) -> None:
-        """End the process, whatever it does."""
+        """End the process at once, and close its pipes."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._stdin, self._stdout, self._errors):
@@ -115,14 +116,14 @@ class Decoder:
         return list(decode(self._exactly(length, idle=idle)))
 
     def _exactly(self, size: int, *, idle: bool) -> bytes:
-        found = self._stdout.fileno()
+        pipe = self._stdout.fileno()
         parts = bytearray()
         while len(parts) < size:
             if POOL.unwanted():
                 raise CannotReadNow("what it decodes is not wanted any more")
-            if not select.select([found], [], [], LOOK_EVERY)[0]:
+            if not select.select([pipe], [], [], LOOK_EVERY)[0]:
                 continue
-            part = os.read(found, min(size - len(parts), CHUNK))
+            part = os.read(pipe, min(size - len(parts), CHUNK))
             if not part:
                 raise self._died(idle=idle)
             parts += part
@@ -131,12 +132,12 @@ class Decoder:
     def _died(self, *, idle: bool) -> Died:
         code = self._process.wait()
         self._errors.seek(0)
-        said = self._errors.read(1 << 20).decode("utf-8", "replace").strip().splitlines()
-        return Died(code, said[-1][:500] if said else "", idle=idle)
+        lines = self._errors.read(1 << 20).decode("utf-8", "replace").strip().splitlines()
+        return Died(code, lines[-1][:500] if lines else "", idle=idle)
 
 
 def _bytes_of(handle: IO[bytes], offset: int, size: int) -> bytes:
-    """`size` bytes from `offset` on, or fewer where the file ends."""
+    """`size` bytes from `offset` on, or fewer at the end of the file."""
     handle.seek(offset)
     parts = []
     while size > 0 and (part := handle.read(size)):
@@ -146,16 +147,17 @@ def _bytes_of(handle: IO[bytes], offset: int, size: int) -> bytes:
 
 
 class Pool:
-    """Decoders that wait for a job. Used by many threads, and by one process: a fork begins with none."""
+    """Idle decoders. Many threads of one process use it; after a fork, the child starts with none."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: list[Decoder] = []
         self._pid = os.getpid()
         self.unwanted: Callable[[], bool] = lambda: False
-        """Asked during each wait for a decoder: whether to give up, as the run is to end."""
+        """Called while waiting for a decoder. True gives up, because the run ends."""
 
     def take(self) -> Decoder:
+        """An idle decoder, or a new one."""
         with self._lock:
             if self._pid != os.getpid():
                 self._idle, self._pid = [], os.getpid()
@@ -164,6 +166,7 @@ class Pool:
         return Decoder()
 
     def give(self, decoder: Decoder) -> None:
+        """Return a decoder that has finished its job. It is ended if there are MOST_IDLE already."""
         with self._lock:
             if len(self._idle) < MOST_IDLE:
                 self._idle.append(decoder)
@@ -175,8 +178,10 @@ POOL = Pool()
 
 
 def _done(job: dict[str, Any], handle: IO[bytes]) -> Iterator[list[Any]]:
-    """What a decoder of the pool answers; it goes back to the pool only when it has done its job. Raises BadFile with
-    the reason when that could not be done to its end, Died, and what reading `handle` raises."""
+    """The messages of a decoder of the pool, which returns to the pool only after it has finished the job.
+
+    Raises BadFile with the reason if the file cannot be decoded to its end, Died, and the errors of reading `handle`.
+    """
     job = {**job, "size": handle.seek(0, os.SEEK_END), "memory": MEMORY}
     decoder = POOL.take()
     reason, usable = None, False
@@ -196,19 +201,22 @@ def _done(job: dict[str, Any], handle: IO[bytes]) -> Iterator[list[Any]]:
 
 
 def _answers(job: dict[str, Any], handle: IO[bytes]) -> Iterator[list[Any]]:
-    """As `_done`, but an idle decoder that has ended is no matter, and one that dies of the file is tried again: what
-    it knew goes with it, so the second one tells each record before it decodes the next."""
-    told, deaths = 0, 0
+    """As `_done`, but repeats the job if a decoder ended while idle, or once if it dies of the file.
+
+    Rows that were decoded but not sent are lost with a decoder, so the second one sends each record before it decodes
+    the next.
+    """
+    sent, deaths = 0, 0
     while True:
         try:
-            for message in _done({**job, "skip": told, "each": deaths > 0}, handle):
-                told += len(message[1]) if message[0] == "rows" else 0
+            for message in _done({**job, "skip": sent, "each": deaths > 0}, handle):
+                sent += len(message[1]) if message[0] == "rows" else 0
                 yield message
             return
         except Died as error:
             if error.idle:
                 continue
-            if error.code >= 0:  # it was no signal that ended it, and so it was not the file
+            if error.code >= 0:  # it was not ended by a signal, so the file is not the cause
                 raise CannotReadNow(f"the process that decodes files failed: {error}") from None
             deaths += 1
             if deaths > 1:
@@ -221,13 +229,19 @@ def _in_words(number: int) -> str:
 
 
 def cuts(format_name: str, handle: IO[bytes], shard_bytes: int) -> Iterator[Cut]:
-    """Where the shards of a file begin. Raises BadFile, and what reading `handle` raises."""
+    """The places where the shards of a file begin, except the first. `shard_bytes` is their size in bytes.
+
+    Raises BadFile, and the errors of reading `handle`.
+    """
     for message in _done({"do": "cuts", "format": format_name, "shard_bytes": shard_bytes}, handle):
         yield Cut(message[1], message[2])
 
 
 def read(handle: IO[bytes], shard: Shard, cursor: Cursor) -> Iterator[Raw]:
-    """The shard's records. Raises BadFile where it cannot be decoded further, and what reading `handle` raises."""
+    """The records of a shard. `cursor` is the position of the next one.
+
+    Raises BadFile where the file cannot be decoded further, and the errors of reading `handle`.
+    """
     kind, file, format_name = shard.kind, shard.file, shard.format.name
     job = {"do": "read", "format": format_name, "kind": kind, "start": shard.start, "end": shard.end}
     for message in _answers(job, handle):

@@ -1,7 +1,7 @@
-"""What the process that decodes files and the process that reads records say to each other.
+"""The protocol between the process that decodes files and the process that reads records.
 
-Frames of msgpack, each behind its length. The types that msgpack lacks travel as extensions, so nothing that a file
-holds can be taken for anything but a value.
+Each frame is msgpack after its length (4 bytes, big-endian). Types that msgpack lacks are extensions, so no content
+of a file can be mistaken for one.
 """
 
 import struct
@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 LONGEST_FRAME = 48 << 20
-"""Bytes: a frame holds one record of at most 16 MiB beside small ones. A longer frame is a defect."""
+"""Bytes. A frame holds one record of at most 16 MiB and small ones, so a longer frame is a defect."""
 
 LENGTH = struct.Struct(">I")
 
@@ -21,12 +21,12 @@ _DECIMAL, _NAIVE, _DATE, _TIME, _DURATION = range(1, 6)
 
 
 def packed_decimal(text: str) -> Any:
-    """The decimal that `text` stands for as msgpack carries it."""
+    """The msgpack extension for the decimal that `text` spells."""
     return msgspec.msgpack.Ext(_DECIMAL, text.encode())
 
 
 def packed(value: Any) -> Any:
-    """`value` (no decimal) as msgpack carries it. A time in UTC needs no extension of ours."""
+    """`value` (not a Decimal) in a form that msgpack encodes. Times in UTC need no extension of ours."""
     kind = type(value)
     if kind is datetime and value.tzinfo is None:
         return msgspec.msgpack.Ext(_NAIVE, value.isoformat().encode())
@@ -56,4 +56,5 @@ decode = msgspec.msgpack.Decoder(ext_hook=_unpacked).decode
 
 
 def framed(body: bytes) -> bytes:
+    """A frame: the length of `body`, and `body`."""
     return LENGTH.pack(len(body)) + body

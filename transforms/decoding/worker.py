@@ -1,12 +1,12 @@
-"""The process that decodes Avro and Parquet files, whose libraries may crash, hang or run out of memory on damage.
+"""The process that decodes Avro and Parquet files, whose libraries may crash, hang or exhaust memory on damage.
 
-It opens nothing: it asks for the bytes of a file on stdout, is given them on stdin, and answers with records. It has
-limits on memory and on the processor time between two signs of progress, and the kernel enforces them. It imports
-little, as it starts in the middle of a run; see `decoder` for its other end.
+It opens no files. It requests the bytes of a file on stdout, receives them on stdin, and answers with records. The
+kernel enforces limits on its memory, and on its processor time between two signs of progress. It imports little,
+because it starts in the middle of a run. `decoder` is the other end.
 
-Messages to it: a job `{"do": "read" | "cuts", ...}`, or bytes that it asked for. Messages from it: `["ready"]`,
-`["read", offset, size]`, `["rows", [record or reason, ...]]`, `["cut", start, first]`, and at last
-`["end", reason or None, usable]`.
+Messages to it: a job `{"do": "read" | "cuts", ...}`, or the requested bytes. Messages from it: `["ready"]`, `["read",
+offset, size]`, `["rows", [record or reason, ...]]`, `["cut", start, first]`, and last `["end", reason or None,
+usable]`.
 """
 
 import io
@@ -24,28 +24,30 @@ from beam_talonone.transforms.decoding.wire import LENGTH, decode, encode, frame
 from beam_talonone.transforms.formats.errors import BadFile, BadRow
 from beam_talonone.transforms.formats.lines import LONGEST, TOO_LARGE
 
-PATIENCE = 30
-"""Seconds of processor time without a sign of progress."""
+NO_PROGRESS = 30
+"""Seconds of processor time without a sign of progress, after which the kernel ends the process."""
 
 IDLE = 15
 """Seconds without a job after which the process ends."""
 
 BUFFER = 256 << 10
 MANY = 500
-"""Records of a frame at most."""
+"""The most records of a frame."""
 
 
 class Pipe:
-    """Frames in and out. Ends the process when nobody is there any more."""
+    """Frames in and out. It ends the process when the other end is gone."""
 
     def __init__(self, source: BinaryIO, sink: BinaryIO) -> None:
         self._source = source
         self._sink = sink
 
     def send(self, *message: Any) -> None:
+        """Encode a message and send it."""
         self.send_encoded(encode(message))
 
     def send_encoded(self, body: bytes) -> None:
+        """Send an encoded message, which counts as progress."""
         try:
             self._sink.write(framed(body))
             self._sink.flush()
@@ -54,11 +56,12 @@ class Pipe:
         watch()
 
     def receive(self) -> bytes:
+        """The body of the next frame, in bytes."""
         (length,) = LENGTH.unpack(self._exactly(LENGTH.size))
         return self._exactly(length)
 
     def wait(self, seconds: float) -> bool:
-        """Whether something comes within `seconds`. Nothing may be buffered here when it is asked."""
+        """Whether a frame arrives within `seconds`. It works only while no input is buffered in this process."""
         return bool(select.select([self._source], [], [], seconds)[0])
 
     def _exactly(self, size: int) -> bytes:
@@ -73,7 +76,7 @@ class Pipe:
 
 
 class FarFile(io.RawIOBase):
-    """A file whose bytes the other end has. `before` is called before it is asked for some."""
+    """A file whose bytes are at the other end. `before` is called before each request for bytes."""
 
     def __init__(self, pipe: Pipe, size: int, before: Callable[[], None]) -> None:
         self._pipe = pipe
@@ -82,24 +85,29 @@ class FarFile(io.RawIOBase):
         self._at = 0
 
     def readable(self) -> bool:
+        """True, as io.RawIOBase requires of a file for reading."""
         return True
 
     def seekable(self) -> bool:
+        """True, because every request names its offset."""
         return True
 
     def tell(self) -> int:
+        """The position in bytes."""
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Set the position; returns it. It causes no message."""
         self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
         return self._at
 
     def readinto(self, buffer: Any) -> int:
-        wanted = min(len(buffer), self._size - self._at)
-        if wanted <= 0:
+        """Request bytes from the other end, and wait for them. Returns their number, 0 at the end of the file."""
+        size = min(len(buffer), self._size - self._at)
+        if size <= 0:
             return 0
         self._before()
-        self._pipe.send("read", self._at, wanted)
+        self._pipe.send("read", self._at, size)
         data = self._pipe.receive()
         buffer[: len(data)] = data
         self._at += len(data)
@@ -107,7 +115,10 @@ class FarFile(io.RawIOBase):
 
 
 class Rows:
-    """Records on their way out, in frames. With `each` a record leaves before the next one is decoded."""
+    """Records on their way out, in frames. With `each`, a record is sent before the next one is decoded.
+
+    The first `skip` records are not sent, because an earlier process has sent them.
+    """
 
     def __init__(self, pipe: Pipe, skip: int, *, each: bool) -> None:
         self._pipe = pipe
@@ -117,6 +128,7 @@ class Rows:
         self._size = 0
 
     def add(self, row: Any) -> None:
+        """Add a record, and send a frame if it is full."""
         if self._skip:
             self._skip -= 1
             if self._skip % MANY == 0:
@@ -129,8 +141,9 @@ class Rows:
             self.flush()
 
     def flush(self) -> None:
+        """Send the records that have not been sent."""
         if self._waiting:
-            # As encode(["rows", [...]]) would have it: an array of two, and the array of records.
+            # The encoding of ["rows", [...]]: an array of two, and the array of records.
             head = b"\x92" + encode("rows") + b"\xdd" + LENGTH.pack(len(self._waiting))
             self._pipe.send_encoded(head + b"".join(self._waiting))
             self._waiting.clear()
@@ -138,7 +151,7 @@ class Rows:
 
 
 def encoded(row: dict[str, Any] | BadRow) -> bytes:
-    """A record, or the reason why there is none, as it travels."""
+    """A record, or the reason why it is unreadable, encoded for the protocol."""
     if isinstance(row, BadRow):
         why = str(row)[:1000]
         if row.fields is None and row.data is None:
@@ -152,35 +165,35 @@ def encoded(row: dict[str, Any] | BadRow) -> bytes:
         body = encode(row)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         return encode(f"a value that cannot be read: {error}"[:1000])
-    # An empty list takes one byte here, and many in memory.
+    # An empty list takes one byte in a frame, and many in memory.
     if len(body) > LONGEST // 4 and len(body) + _values_in(row) > LONGEST:
         return encode(TOO_LARGE)
     return body
 
 
 def _values_in(value: Any) -> int:
-    found, level = 0, [] if value is None else [value]
+    count, level = 0, [] if value is None else [value]
     while level:
-        found += len(level)
+        count += len(level)
         level = [
             child
             for node in level
             if isinstance(node, dict | list)
             for child in (node.values() if isinstance(node, dict) else node)
         ]
-    return found
+    return count
 
 
 def watch() -> None:
-    """Whoever takes longer than PATIENCE from here, in processor time, is ended by the kernel."""
-    signal.setitimer(signal.ITIMER_PROF, PATIENCE)
+    """Restart the limit on processor time: the kernel ends this process after NO_PROGRESS seconds of it."""
+    signal.setitimer(signal.ITIMER_PROF, NO_PROGRESS)
 
 
 def limit(memory: int) -> None:
-    """Bound what this process may take from now on: `memory` bytes."""
+    """Limit the memory of this process to `memory` bytes more than it has now."""
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with suppress(OSError, ValueError):  # not everywhere is there /proc
+    with suppress(OSError, ValueError):  # some systems have no /proc
         with open("/proc/self/statm", encoding="ascii") as file:
             now = int(file.read().split()[0]) * resource.getpagesize()
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
@@ -189,7 +202,7 @@ def limit(memory: int) -> None:
 
 
 def serve(pipe: Pipe) -> None:
-    """Do jobs until there are no more."""
+    """Carry out jobs until none arrives for IDLE seconds."""
     pipe.send("ready")
     while pipe.wait(IDLE):
         job = decode(pipe.receive())
@@ -200,7 +213,7 @@ def serve(pipe: Pipe) -> None:
 
 
 def _done(pipe: Pipe, job: dict[str, Any], reader: Any) -> tuple[str | None, bool]:
-    """Do a job; returns why it could not be done to its end, and whether this process can do another one."""
+    """Carry out a job. Returns why it did not finish, or None, and whether this process can do another job."""
     rows = Rows(pipe, job.get("skip", 0), each=job.get("each", False))
     try:
         with io.BufferedReader(FarFile(pipe, job["size"], rows.flush), BUFFER) as handle:
@@ -230,10 +243,13 @@ def _in_words(error: Exception) -> str:
 
 
 def main() -> None:
-    """Serve on stdin and stdout. Who ends the run sends a signal to all of its processes: this one ends with them,
-    as its pipe is closed, and must not look like one that a file has killed."""
+    """Serve on stdin and stdout.
+
+    SIGINT, SIGTERM and SIGHUP are ignored: a terminal sends them to all processes of a run, and this one ends with
+    the closed pipe. Otherwise it would look as if a file had killed it.
+    """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    # Unbuffered, or `wait` would not see what has come already.
+    # Unbuffered, because `wait` does not see buffered input.
     serve(Pipe(io.FileIO(sys.stdin.fileno(), "rb", closefd=False), sys.stdout.buffer))

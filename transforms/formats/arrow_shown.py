@@ -1,4 +1,4 @@
-"""A row of Arrow that Python cannot hold, as far as it can be shown: texts as bytes, times as their numbers."""
+"""The readable form of an Arrow row that Python cannot represent: texts as bytes, times as numbers."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from beam_talonone.transforms.formats.arrow_types import with_inner
 
 
 def shown_row(batch: Any) -> dict[str, Any]:
-    """The one row in `batch`. A column that can be read in no way is an empty object."""
+    """The only row in `batch`. A column without any readable form is an empty object."""
     return {name: _shown(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
 
 
@@ -24,7 +24,7 @@ def _shown(column: Any) -> Any:
 
 
 def _bare(type_: Any) -> Any:
-    """The type of the same values before they are read as text or times."""
+    """The storage type of `type_`: binary for text, integers for times."""
     types = pa.types
     if types.is_string(type_):
         return pa.binary()

@@ -1,4 +1,4 @@
-"""Arrow types that hold others."""
+"""Arrow types that contain other types."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import pyarrow as pa
 
 
 def with_inner(type_: Any, change: Callable[[Any], Any]) -> Any:
-    """A struct, map or list of what `change` makes of the types within; every other type as it is."""
+    """A struct, map or list type with `change` applied to the types in it; other types unchanged."""
     types = pa.types
     if types.is_struct(type_):
         return pa.struct([field.with_type(change(field.type)) for field in type_])

@@ -1,4 +1,4 @@
-"""Avro object container files: blocks by our own hands, so that damage is told from the end; records by fastavro."""
+"""Avro object container files. Blocks are read here, to distinguish damage from the end; fastavro decodes records."""
 
 import bz2
 import json
@@ -20,7 +20,7 @@ MAGIC = b"Obj\x01"
 SYNC = 16
 CUT_OFF = "the file is cut off: its last block is incomplete"
 LONGEST_BLOCK = 256 << 20
-"""Bytes of a block when it is unpacked."""
+"""Bytes of an unpacked block, at most."""
 
 XZ_MEMORY = 256 << 20
 
@@ -28,7 +28,9 @@ _META = {"type": "map", "values": "bytes"}
 
 
 class Header(NamedTuple):
-    """`schema` is the writer's, parsed by fastavro; `sync` ends each block; `end` is where the first block begins."""
+    """The header of a file. `schema` is the writer's, parsed by fastavro; `sync` ends each block; `end` is the offset
+    of the first block, in bytes.
+    """
 
     schema: Any
     unpack: Callable[[bytes], bytes]
@@ -60,7 +62,7 @@ def _unxz(data: bytes) -> bytes:
 
 
 def _unsnap(data: bytes) -> bytes:
-    import pyarrow  # a fifth of a second, which files of other codecs need not wait
+    import pyarrow  # imported here, because it takes a fifth of a second that other codecs need not spend
 
     body, crc = data[:-4], data[-4:]
     stream = BytesIO(body)
@@ -95,8 +97,10 @@ _CODECS: dict[str, Callable[[bytes], bytes]] = {
 
 
 def cuts(handle: IO[bytes], shard_bytes: int) -> Iterator[tuple[int, int]]:
-    """Where shards begin, and the position of their first record: at the first block before which the shard has
-    `shard_bytes` or more."""
+    """Where shards begin, except the first: the offset of a block in bytes, and the position of its first record.
+
+    A shard begins at the first block before which the last one has `shard_bytes` or more.
+    """
     header = read_header(handle)
     start, offset, position = 0, header.end, 1
     while (frame := _frame(handle)) is not None:
@@ -112,8 +116,10 @@ def cuts(handle: IO[bytes], shard_bytes: int) -> Iterator[tuple[int, int]]:
 def read(
     handle: IO[bytes], kind: str, start: int, end: int | None, *, each: bool = False
 ) -> Iterator[dict[str, Any] | BadRow]:
-    """The records from byte `start` to before `end`, block by block. Raises BadFile and what fastavro raises on
-    damaged data."""
+    """The records from byte `start` to before `end`, block by block. `each` makes no difference.
+
+    Raises BadFile, and the errors of fastavro on damaged data.
+    """
     header = read_header(handle)
     if start:
         handle.seek(start)
@@ -125,7 +131,7 @@ def read(
         packed = _exactly(handle, size)
         _check_sync(handle, header)
         plain = header.unpack(packed)
-        # Records of which none has a byte hold nothing, and a block can claim as many as it likes.
+        # Records without bytes have no content, and a damaged block can claim any number of them.
         if count > len(plain):
             raise BadFile(f"damaged data: a block claims {count:,} records in {len(plain):,} bytes")
         block = BytesIO(plain)
@@ -138,7 +144,7 @@ def read(
 
 
 def _record(kind: str, block: BytesIO, header: Header) -> dict[str, Any] | BadRow:
-    # surrogateescape keeps the place in the block when a text is not UTF-8; fields_of finds it then.
+    # With surrogateescape, invalid UTF-8 does not stop the block: fields_of reports it for its record.
     began = block.tell()
     record = fastavro.schemaless_reader(block, header.schema, None, handle_unicode_errors="surrogateescape")
     try:
@@ -149,7 +155,7 @@ def _record(kind: str, block: BytesIO, header: Header) -> dict[str, Any] | BadRo
 
 
 def read_header(handle: IO[bytes]) -> Header:
-    """The header at the file's beginning. Raises BadFile when this is no Avro file or we cannot read its blocks."""
+    """The header at the beginning of the file. Raises BadFile for other files and unsupported codecs."""
     if handle.read(len(MAGIC)) != MAGIC:
         raise BadFile("not an Avro file: it does not begin with Obj")
     try:
@@ -167,7 +173,7 @@ def read_header(handle: IO[bytes]) -> Header:
 
 
 def _frame(handle: IO[bytes]) -> tuple[int, int] | None:
-    """Records and bytes of the block that begins here; None at the file's end."""
+    """The number of records and bytes of the block that begins here; None at the end of the file."""
     first = handle.read(1)
     if not first:
         return None
@@ -182,7 +188,7 @@ def _zigzag(number: int) -> int:
 
 
 def _varint(handle: IO[bytes], byte: bytes) -> int:
-    """A variable-length integer, of which `byte` is the first byte; the others are read."""
+    """A variable-length integer with `byte` as its first byte; the others are read."""
     number = shift = 0
     while byte:
         number |= (byte[0] & 0x7F) << shift
@@ -196,7 +202,7 @@ def _varint(handle: IO[bytes], byte: bytes) -> int:
 
 
 def _exactly(handle: IO[bytes], size: int) -> bytes:
-    # Piece by piece: a damaged size must not ask for more memory than the file has.
+    # Piece by piece, because a damaged size must not allocate more memory than the file has.
     parts = []
     while size > 0:
         part = handle.read(min(size, CHUNK))

@@ -1,7 +1,7 @@
 """Avro's logical types, read so that a value out of range costs its own record and not the block.
 
-fastavro's readers of logical types raise in the middle of a block, from where nobody can go on. Ours, which it knows
-by names of their own, hand on such a value as the number it is; the record is found invalid later.
+fastavro's readers of logical types raise in the middle of a block, which ends the block. Our readers, registered
+under names of their own, return the number for such a value, and the validation refuses the record.
 """
 
 from collections.abc import Callable
@@ -14,17 +14,16 @@ from fastavro.read import LOGICAL_READERS
 from beam_talonone.transforms.formats.values import MOST_DIGITS, float_of_single
 
 MOST_BYTES = 400
-"""Of a decimal. A longer one, of about a thousand digits, is handed on as the bytes it is; so is every decimal of a
-schema whose scale is no number of digits."""
+"""Bytes of a decimal, about a thousand digits. Longer ones stay bytes, as do decimals whose scale is invalid."""
 
 _MARK = "beam-talonone-"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def marked(schema: Any) -> Any:
-    """An Avro schema (as JSON) in which the logical types, and 32-bit floats, bear the names of the readers below.
+    """An Avro schema (as JSON) in which logical types, and 32-bit floats, have the names of the readers below.
 
-    Defaults are left out: a reader does not need a writer's, and some writers' are invalid.
+    Defaults are left out: readers do not need the writer's, and some are invalid.
     """
     if isinstance(schema, list):
         return [marked(branch) for branch in schema]
@@ -87,7 +86,7 @@ def _date(value: int, *_: Any) -> Any:
 def _decimal(value: bytes, schema: Any, *_: Any) -> Any:
     if len(value) > MOST_BYTES:
         return value
-    # From text, as arithmetic would round to the precision of a context.
+    # From text, because arithmetic rounds to the precision of the context.
     return Decimal(f"{int.from_bytes(value, 'big', signed=True)}E-{schema.get('scale', 0)}")
 
 

@@ -1,4 +1,4 @@
-"""CSV (RFC 4180, commas, UTF-8) with a header. Line ends inside quotes belong to the cell."""
+"""CSV (RFC 4180: commas, UTF-8) with a header. Line ends within quotes belong to the cell."""
 
 import csv
 import re
@@ -14,7 +14,7 @@ from beam_talonone.transforms.formats.errors import BadFile, BadRow
 from beam_talonone.transforms.formats.lines import BOM, LONGEST, TOO_LARGE, TooLong, Unended, check_utf8, chunks
 from beam_talonone.transforms.formats.shard import Cursor, Cut, Shard
 
-# Python's own limit for a cell is 128 KiB, for all of the process: ours is that of a row.
+# The limit for a cell is per process, 128 KiB by default. Ours is the limit of a row.
 csv.field_size_limit(max(csv.field_size_limit(), LONGEST))
 
 _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
@@ -23,11 +23,14 @@ _LISTS = ("evaluable_campaign_ids", "response_content")
 
 
 def cuts(handle: IO[bytes], shard_bytes: int) -> Iterator[Cut]:
-    """Where shards begin: at the first row before which the shard has `shard_bytes` or more."""
+    """Where shards begin, except the first: at the first row before which the last one has `shard_bytes` or more.
+
+    Raises BadFile for an unusable header.
+    """
     header_of(handle)
     handle.seek(0)
     start = offset = 0
-    # The header is a row too, but has no number.
+    # The header is a row without a number.
     number = 0
     for row in rows(chunks(handle, gzipped=False)):
         if offset - start >= shard_bytes and number and row.kind is not Kind.AFTER:
@@ -38,7 +41,7 @@ def cuts(handle: IO[bytes], shard_bytes: int) -> Iterator[Cut]:
 
 
 def read(handle: IO[bytes], shard: Shard, cursor: Cursor) -> Iterator[Raw]:
-    """The shard's rows, blank ones left out. Raises BadFile for a header that cannot be used."""
+    """The rows of a shard without blank ones. Raises BadFile for an unusable header."""
     if shard.start:
         header = header_of(handle)
         body = rows(chunks(handle, gzipped=False, start=shard.start, end=shard.end), shard.first)
@@ -47,7 +50,7 @@ def read(handle: IO[bytes], shard: Shard, cursor: Cursor) -> Iterator[Raw]:
         header = _header(body)
     number = shard.row
     for row in body:
-        # Where the file cannot be read further, it is behind this row.
+        # If the file is unreadable from here on, the error is after this row.
         cursor.position = row.line
         if not _is_blank(row.text):
             yield raw_row(shard.kind, shard.file, row.line, row.text, header, row.kind, number)
@@ -64,11 +67,11 @@ def raw_row(
     how: Kind = Kind.WHOLE,
     number: int | None = None,
 ) -> Raw:  # fmt: skip
-    """The record in a row; where it cannot be taken apart, the row as it came and the header to read it by.
+    """The record in a row, or the unreadable row with the header for reading it later.
 
-    `position` is its line, `number` counts rows.
+    `position` is its line, and `number` its row.
     """
-    # Files that were joined have a byte order mark in the middle.
+    # Concatenated files have a byte order mark in the middle.
     text = row if isinstance(row, TooLong) else row.removeprefix(BOM)
     try:
         flat = _flat(text, header, how)
@@ -84,7 +87,7 @@ def raw_row(
 
 
 def header_of(handle: IO[bytes]) -> list[str]:
-    """The column names of the file. Raises BadFile."""
+    """The column names of the file. Raises BadFile for an unusable header."""
     return _header(rows(chunks(handle, gzipped=False)))
 
 
@@ -141,10 +144,11 @@ def _flat(row: bytes, header: list[str], kind: Kind) -> dict[str, str]:
 
 
 def unflatten(flat: dict[str, str]) -> dict[str, Any]:
-    """The record that a flat row stands for: `attributes.NAME` nested, empty cells left out, all text.
+    """The record of a flat row: `attributes.NAME` is nested, empty cells are left out, and values are text.
 
-    But `version` becomes an int where it is digits, `erase` a bool where it is true or false, and `audiences.add`,
-    `audiences.remove`, `evaluable_campaign_ids` and `response_content` a list where they are a JSON list.
+    Exceptions: `version` becomes an int if it consists of digits, `erase` a bool if it is true or false, and
+    `audiences.add`, `audiences.remove`, `evaluable_campaign_ids` and `response_content` a list if they are a JSON
+    list.
     """
     fields: dict[str, Any] = {}
     for column, cell in flat.items():

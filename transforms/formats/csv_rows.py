@@ -1,4 +1,4 @@
-"""The rows of a CSV text: where one ends, and what to do about a quote that opens and is never closed."""
+"""The rows of a CSV text: where each ends, and what to do about a quote that is never closed."""
 
 from collections.abc import Iterable, Iterator
 from enum import Enum
@@ -8,19 +8,17 @@ from beam_talonone.transforms.formats.lines import LONGEST, TooLong, lines
 
 
 class Kind(Enum):
-    """How a row was found."""
+    """How the end of a row was determined."""
 
     WHOLE = 0
     UNCLOSED = 1
-    """A line that opens a quote which is not closed at the end of a cell: not by the end of the file, nor within the
-    length that a row may have."""
+    """A line with a quote that is not closed before the end of the file or the limit of a row."""
     AFTER = 2
-    """A line that stood behind such a quote, on its own. No shard begins here: reading from here would take a quote
-    in it for the beginning of more lines."""
+    """A line after such a quote. No shard begins here, because a quote in it would then open a cell."""
 
 
 class Row(NamedTuple):
-    """`text` without its line feed; it begins in the line `line` of the file, the first is 1."""
+    """A row without its line feed. It begins in line `line` of the file, counted from 1."""
 
     line: int
     text: bytes
@@ -28,13 +26,15 @@ class Row(NamedTuple):
 
     @property
     def size(self) -> int:
+        """Bytes of the row in the file, without its line feed."""
         return self.text.size if isinstance(self.text, TooLong) else len(self.text)
 
 
 def rows(pieces: Iterable[bytes], first: int = 1, longest: int = LONGEST) -> Iterator[Row]:
-    """The rows as they came, blank ones included: a line feed ends one unless it stands in a quoted cell.
+    """The rows, blank ones included. A line feed ends a row unless it is in a quoted cell.
 
-    A quote that is never closed costs the line in which it opens. The lines behind it are rows of their own.
+    A quote that is never closed costs only its own line: the lines after it are rows of their own. `first` is the
+    number of the first line, and `longest` the limit of a row in bytes.
     """
     number = first - 1
     begun = bytearray()
@@ -64,7 +64,7 @@ def rows(pieces: Iterable[bytes], first: int = 1, longest: int = LONGEST) -> Ite
 
 
 def _apart(begun: bytearray, begin: int) -> Iterator[Row]:
-    """The lines of a row whose quote is never closed."""
+    """The lines of a row whose quote is never closed, as rows."""
     at, kind = 0, Kind.UNCLOSED
     while at >= 0:
         end = begun.find(b"\n", at)
@@ -75,8 +75,8 @@ def _apart(begun: bytearray, begin: int) -> Iterator[Row]:
 def open_after(line: bytes, is_open: bool) -> bool | None:
     """Whether a quoted cell is open at the end of `line`, if one was (`is_open`) at its start.
 
-    None where one that was open at its start is closed, but no cell ends there. Only a quote at the start of a cell
-    opens one: a stray one, as in 5" nail, must not swallow the rows after it.
+    None if a cell that was open at the start is closed in the middle of a cell. Only a quote at the start of a cell
+    opens one: a stray quote, as in 5" nail, must not swallow the next rows.
     """
     if b'"' not in line:
         return is_open

@@ -1,10 +1,10 @@
-"""What can be wrong with an input before or while it is read."""
+"""The errors of an input, before and while it is read."""
 
 from typing import Any
 
 
 class SourceError(ValueError):
-    """An input that was asked for wrongly: a usage error. The message names it and says what to do."""
+    """A usage error in the description of an input. The message names the input and the remedy."""
 
 
 class NoSuchInput(SourceError):
@@ -16,25 +16,25 @@ class CannotList(SourceError):
 
 
 class UnknownFormat(SourceError):
-    """A file whose name does not tell its format."""
+    """A file whose name does not show its format."""
 
 
 class WrongFormat(SourceError):
-    """A format that cannot carry this kind of record."""
+    """A format that cannot hold this kind of record."""
 
 
 class CannotReadNow(Exception):
-    """A file system that does not answer. Nothing is known to be wrong with the file: reading again may go well."""
+    """The file system does not answer. The file may be fine, so reading may succeed later."""
 
 
 class BadFile(ValueError):
-    """A file that breaks off here. The message is the reason, in words, for the dead letter."""
+    """The file is unreadable from here on. The message is the reason for the dead letter."""
 
 
 class BadRow(ValueError):
-    """A row that cannot be taken apart; the file goes on after it. The message is the reason.
+    """An unreadable row in a readable file. The message is the reason.
 
-    `fields` are what can be shown of it, packed for the wire, and `data` its own bytes, where they are known.
+    `fields` is the readable part, encoded for the protocol, and `data` the bytes of the row, if they are available.
     """
 
     def __init__(self, why: str, fields: dict[str, Any] | None = None, data: bytes | None = None) -> None:

@@ -1,4 +1,4 @@
-"""JSON lines: one record a line. The JSON itself is left to whoever decodes the record."""
+"""JSON lines: one record per line. The JSON is decoded later."""
 
 import itertools
 from collections.abc import Iterator
@@ -10,18 +10,20 @@ from beam_talonone.transforms.formats.lines import BOM, LONGEST, TooLong, Unende
 from beam_talonone.transforms.formats.shard import Cursor, Cut, Shard
 
 LONGEST_LETTER = 8 * LONGEST
-"""Bytes: a dead letter has more than the record in it, which may be as long as a record can be."""
+"""Bytes of a dead letter, which contains a record of any allowed length and more."""
 
 
 def cuts(handle: IO[bytes], shard_bytes: int) -> Iterator[Cut]:
-    """Where shards begin: after the first line feed at which the shard before has `shard_bytes` or more."""
+    """Where shards begin, except the first: after the first line feed at which the last one has `shard_bytes` or
+    more.
+    """
     start = offset = 0
     line = 1
     for chunk in chunks(handle, gzipped=False):
         counted = 0
-        # The line feed may be the last byte of the wanted size, hence the -1.
-        while (wanted := start + shard_bytes - 1) < offset + len(chunk):
-            at = chunk.find(b"\n", max(wanted - offset, 0))
+        # The line feed may be the last byte of the shard, hence the -1.
+        while (target := start + shard_bytes - 1) < offset + len(chunk):
+            at = chunk.find(b"\n", max(target - offset, 0))
             if at < 0:
                 break
             line += chunk.count(b"\n", counted, at + 1)
@@ -33,14 +35,14 @@ def cuts(handle: IO[bytes], shard_bytes: int) -> Iterator[Cut]:
 
 
 def read(handle: IO[bytes], shard: Shard, cursor: Cursor) -> Iterator[Raw]:
-    """The shard's lines. Blank ones count as positions and are left out."""
+    """The lines of a shard. Blank ones are left out, but count as positions."""
     kind, file = shard.kind, shard.file
     pieces = chunks(handle, gzipped=shard.format.gzip, start=shard.start, end=shard.end)
     if cursor.position == 1:
         pieces = _checked(pieces)
     longest = LONGEST_LETTER if kind == LETTERS else LONGEST
     for line in lines(pieces, longest):
-        # Files that were joined have one in the middle.
+        # Concatenated files have a byte order mark in the middle.
         text = line.removeprefix(BOM) if line.startswith(BOM) else line
         if type(line) is TooLong:
             why = f"line longer than {longest >> 20} MiB"
@@ -59,7 +61,7 @@ def _checked(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _breaks_off(text: bytes) -> str | None:
-    """Why the last line of a file, which has no line end, is not whole, if that is so."""
+    """Why a last line without a line end is incomplete, or None."""
     try:
         jsonio.loads(text)
     except ValueError as error:

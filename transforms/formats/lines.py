@@ -1,4 +1,4 @@
-"""Bytes to lines in constant memory, shared by JSONL and CSV."""
+"""From bytes to lines in constant memory, for JSONL and CSV."""
 
 from collections.abc import Iterable, Iterator
 from typing import IO
@@ -7,32 +7,32 @@ from beam_talonone.transforms.formats.errors import BadFile
 
 CHUNK = 1 << 20
 LONGEST = 16 << 20
-"""Bytes of a record, whatever the format."""
+"""Bytes of a record, in every format."""
 TOO_LARGE = "record larger than 16 MiB"
 HEAD = 4096
 BOM = b"\xef\xbb\xbf"
 
 
 def check_utf8(start: bytes) -> None:
-    """Raises BadFile where the beginning of a file says that it is UTF-16 or UTF-32 text."""
+    """Raise BadFile if the beginning of a file marks it as UTF-16 or UTF-32 text."""
     if start.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")):
         raise BadFile("the file is UTF-16 or UTF-32 text: convert it to UTF-8")
 
 
 class TooLong(bytes):
-    """The first HEAD bytes of a text longer than LONGEST, of which `size` is the length."""
+    """The first HEAD bytes of a text longer than LONGEST. `size` is the length of the text in bytes."""
 
     size: int
 
 
 class Unended(bytes):
-    """The last line of a text that does not end with a line feed: perhaps the text breaks off in it."""
+    """The last line of a text without a line feed. The text may be cut off in it."""
 
 
 def chunks(handle: IO[bytes], *, gzipped: bool, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-    """The file's bytes from `start` to before `end` (None: to its end), piece by piece.
+    """The bytes of a file from `start` to before `end` (None: the end of the file), in chunks.
 
-    Raises BadFile when the file ends before `end`, and what the file system and gzip raise.
+    Raises BadFile if the file ends before `end`, and the errors of the file system and gzip.
     """
     if gzipped:
         yield from _unpacked(handle)
@@ -50,13 +50,13 @@ def chunks(handle: IO[bytes], *, gzipped: bool, start: int = 0, end: int | None 
 
 
 def _unpacked(handle: IO[bytes]) -> Iterator[bytes]:
-    # read1 hands out what is unpacked before it raises at a cut-off; read would lose it.
+    # At the end of a truncated file, read1 first returns the unpacked bytes, which read would lose.
     while chunk := handle.read1(CHUNK):  # type: ignore[attr-defined]
         yield chunk
 
 
 class Pending:
-    """A text that arrives in parts. Of one longer than `longest` bytes only the head is kept."""
+    """A text that arrives in parts. Only the head is kept of a text longer than `longest` bytes."""
 
     __slots__ = ("_longest", "_size", "_text", "_too_long")
 
@@ -73,6 +73,7 @@ class Pending:
         return self._size > 0
 
     def add(self, part: bytes) -> None:
+        """Append a part of the text."""
         self._size += len(part)
         if not self._too_long:
             self._text += part
@@ -81,7 +82,7 @@ class Pending:
                 del self._text[HEAD:]
 
     def take(self) -> bytes:
-        """The text, or its head as TooLong; nothing is pending afterwards."""
+        """The text, or its head as TooLong. Then a new text begins."""
         text = bytes(self._text)
         if self._too_long:
             text = TooLong(text)
@@ -91,8 +92,10 @@ class Pending:
 
 
 def lines(pieces: Iterable[bytes], longest: int = LONGEST) -> Iterator[bytes]:
-    """The lines of the text without their line feeds; a line longer than `longest` bytes as TooLong, a last line
-    without a line feed as Unended."""
+    """The lines without their line feeds.
+
+    A line longer than `longest` bytes is a TooLong, and a last line without a line feed an Unended.
+    """
     pending = Pending(longest)
     for piece in pieces:
         *ended, rest = piece.split(b"\n")

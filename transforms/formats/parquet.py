@@ -1,4 +1,4 @@
-"""Parquet files by pyarrow, a few rows at a time."""
+"""Parquet files, read by pyarrow a few rows at a time."""
 
 import io
 import itertools
@@ -21,8 +21,10 @@ Convert = Callable[[Any], Any]
 
 
 def cuts(handle: IO[bytes], shard_bytes: int) -> Iterator[tuple[int, int]]:
-    """Where shards begin, and the position of their first row: at the first row group before which the shard has
-    `shard_bytes` or more, unpacked."""
+    """Where shards begin, except the first: the number of a row group, and the position of its first row.
+
+    A shard begins at the first row group before which the last one has `shard_bytes` or more, unpacked.
+    """
     metadata = _open(handle).metadata
     size, position = 0, 1
     for group in range(metadata.num_row_groups):
@@ -36,9 +38,9 @@ def cuts(handle: IO[bytes], shard_bytes: int) -> Iterator[tuple[int, int]]:
 def read(
     handle: IO[bytes], kind: str, start: int, end: int | None, *, each: bool = False
 ) -> Iterator[dict[str, Any] | BadRow]:
-    """The rows of the row groups from `start` to before `end`. Raises BadFile, and what pyarrow raises on damage.
+    """The rows of the row groups from `start` to before `end`. With `each`, they are decoded one at a time.
 
-    With `each` they are decoded one at a time.
+    Raises BadFile, and the errors of pyarrow on damaged data.
     """
     file = _open(handle)
     _check_rows(file.metadata, handle.seek(0, io.SEEK_END))
@@ -47,7 +49,7 @@ def read(
         raise BadFile("the schema has two columns of the same name")
     target = pa.schema([(field.name, plain_type(field.type)) for field in file.schema_arrow])
     converts = {field.name: convert for field in target if (convert := converter(field.type)) is not None}
-    # One row group at a time: a batch over two of them would lose rows of the first when the second is damaged.
+    # One row group at a time: a batch of two would lose rows of the first if the second is damaged.
     for group in range(start, file.metadata.num_row_groups if end is None else end):
         done, one_by_one = 0, each
         try:
@@ -55,7 +57,7 @@ def read(
                 done += 1
                 yield _record(kind, row, converts)
         except (OSError, MemoryError, ValueError, pa.ArrowException):
-            one_by_one = True  # what is in the damaged batch before the damage counts
+            one_by_one = True  # the rows before the damage in its batch are readable
         if one_by_one:
             for row in itertools.islice(_rows_of(file, group, 1, target), done, None):
                 yield _record(kind, row, converts)
@@ -72,14 +74,14 @@ def _rows_of(file: Any, group: int, many: int, target: Any) -> Iterator[dict[str
 
 def _open(handle: IO[bytes]) -> Any:
     try:
-        # A buffer size makes pyarrow stream the column chunks, which may be as large as the file.
+        # With a buffer size, pyarrow streams the column chunks, which may be as large as the file.
         return pq.ParquetFile(handle, buffer_size=COLUMN_BUFFER, pre_buffer=False, page_checksum_verification=True)
     except pa.ArrowInvalid as error:
         raise BadFile(f"not a whole Parquet file: {error}") from error
 
 
 def _check_rows(metadata: Any, size: int) -> None:
-    """Rows without values take no bytes, and a file can claim as many as it likes. Raises BadFile."""
+    """Raise BadFile for too many rows: rows without values take no bytes, and a damaged file can claim any number."""
     if metadata.num_rows > ROWS_FREE + ROWS_PER_BYTE * size:
         raise BadFile(f"damaged data: the file claims {metadata.num_rows:,} rows in {size:,} bytes")
 
@@ -114,9 +116,10 @@ def _record(kind: str, row: dict[str, Any] | BadRow, converts: dict[str, Convert
 
 
 def plain_type(type_: Any) -> Any:
-    """The Arrow type in which values of `type_` reach Python whole.
+    """The Arrow type in which pyarrow converts values of `type_` to Python without loss.
 
-    Nanoseconds become microseconds, as Python has no finer; instants come in UTC; dictionaries are resolved.
+    Nanoseconds become microseconds, because Python has no finer ones. Instants become UTC, and dictionaries are
+    resolved.
     """
     types = pa.types
     if types.is_timestamp(type_):
@@ -134,9 +137,9 @@ def plain_type(type_: Any) -> Any:
 
 
 def converter(type_: Any) -> Convert | None:
-    """What pyarrow's Python values of `type_` still need, or None.
+    """The conversion that pyarrow's Python values of `type_` still need, or None.
 
-    Maps come as pairs, and 32-bit floats with digits that they do not have.
+    pyarrow returns maps as pairs, and 32-bit floats with more digits than they have.
     """
     types = pa.types
     if types.is_float32(type_):

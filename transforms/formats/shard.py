@@ -1,4 +1,4 @@
-"""A stretch of one file: what is planned in one place and read in another."""
+"""Shards: parts of a file that are planned in one step and read in another."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from beam_talonone.transforms.sources.opening import FileInfo, Format
 
 
 class Input(msgspec.Struct, frozen=True):
-    """A matched file with the kind of records it holds."""
+    """A matched file, its format, and the kind of its records."""
 
     kind: str
     info: FileInfo
@@ -16,10 +16,11 @@ class Input(msgspec.Struct, frozen=True):
 
 
 class Shard(msgspec.Struct, frozen=True):
-    """Records of `file` from `start` to before `end` (None: to its end); `first` is the first one's position.
+    """The records of `file` from `start` to before `end` (None: the end of the file). `first` is the position of the
+    first.
 
-    `start` and `end` count bytes, but row groups in Parquet files. `row` is the number of a CSV file's first row,
-    whose position is a line.
+    `start` and `end` are bytes, or row groups in a Parquet file. `row` is the number of the first row of a CSV file,
+    where `first` is a line.
     """
 
     kind: str
@@ -32,7 +33,7 @@ class Shard(msgspec.Struct, frozen=True):
 
 
 class Cut(NamedTuple):
-    """Where a shard begins that is not the first, and the position of its `first` record (in CSV its `row` too)."""
+    """The `start` of a shard, except the first, and the position of its `first` record (in CSV its `row` too)."""
 
     start: int
     first: int
@@ -40,7 +41,7 @@ class Cut(NamedTuple):
 
 
 class Cursor:
-    """The position of the record that is read next: known also when reading it fails."""
+    """The position of the next record. It is known even if reading that record fails."""
 
     __slots__ = ("position",)
 

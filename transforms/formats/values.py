@@ -1,4 +1,4 @@
-"""Values of typed formats (Avro, Parquet) as plain Python ones."""
+"""Values of typed formats (Avro, Parquet) as plain Python values."""
 
 import math
 import struct
@@ -12,14 +12,14 @@ from beam_talonone.transforms.decoding.wire import packed, packed_decimal
 from beam_talonone.transforms.formats.errors import BadRow
 
 MOST_DIGITS = 1000
-"""Decimals of more digits before or after the point stay as they are."""
+"""Digits. Decimals with more digits before or after the point are not changed."""
 
 
 def fields_of(kind: str, record: Any) -> dict[str, Any]:
-    """A record of a typed file, packed for the wire. Raises BadRow for one that cannot be told.
+    """A record of a typed file, encoded for the protocol. Raises BadRow for an unreadable record.
 
-    None and NaN mean absent and are left out, but not an order's own `customer_id` (a guest), nor in lists. Decimals
-    lose trailing zeros.
+    None and NaN mean absent and are left out, except in lists and for the `customer_id` of an order (a guest).
+    Decimals lose trailing zeros.
     """
     if not isinstance(record, dict):
         raise BadRow("not a record: the file's schema is not one")
@@ -30,8 +30,10 @@ def fields_of(kind: str, record: Any) -> dict[str, Any]:
 
 
 def shown_fields(kind: str, record: Any) -> dict[str, Any] | None:
-    """What can be shown of a record that `fields_of` does not take: text that is not UTF-8 becomes bytes. None where
-    the record is nested too deep, or is none at all."""
+    """The readable part of a record that `fields_of` refuses; invalid UTF-8 becomes bytes.
+
+    None if the record is nested too deep, or is not a record.
+    """
     try:
         return fields_of(kind, _with_bytes(record))
     except (BadRow, RecursionError):
@@ -63,7 +65,7 @@ def _is_utf8(text: str) -> bool:
 
 
 def with_body(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """The `body` of a call is JSON in a string and is parsed; text that is not JSON is left as it is."""
+    """Decode the `body` of a call if it is text with JSON. Other text stays."""
     if kind == "calls" and isinstance(fields.get("body"), str):
         with suppress(ValueError):
             fields["body"] = jsonio.loads(fields["body"])
@@ -71,9 +73,9 @@ def with_body(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def tidy(value: Any, depth: int = jsonio.MAX_DEPTH) -> Any:
-    """`value` without the Nones and NaNs of its dicts, with plain decimals, packed for the wire.
+    """`value` without the Nones and NaNs in its dicts, with plain decimals, encoded for the protocol.
 
-    Raises BadRow for text that is not UTF-8, and for what is nested deeper than `depth` levels.
+    Raises BadRow for invalid UTF-8, and for values nested deeper than `depth` levels.
     """
     kind = type(value)
     if kind is str:
@@ -90,11 +92,11 @@ def tidy(value: Any, depth: int = jsonio.MAX_DEPTH) -> Any:
         return [tidy(item, depth - 1) for item in value]
     fields = {}
     for name, item in value.items():
-        if item is None or (type(item) is float and item != item):  # NaN alone is not equal to itself
+        if item is None or (type(item) is float and item != item):  # only NaN differs from itself
             continue
         if type(name) is not str or not name.isascii():
             name = _name(name)
-        # what nearly all values are, without a call
+        # nearly all values, without a function call
         as_it_is = type(item) is int or (type(item) is str and item.isascii())
         fields[name] = item if as_it_is else tidy(item, depth - 1)
     return fields
@@ -109,7 +111,7 @@ def _name(name: Any) -> str:
             return name.decode()
         except UnicodeDecodeError:
             raise BadRow("a map with a key that is not UTF-8 text") from None
-    # as text of the same value in JSON: `true`, `3`, `2026-05-01T12:00:00Z`
+    # the text of the same value in JSON: `true`, `3`, `2026-05-01T12:00:00Z`
     if isinstance(name, bool | int):
         return jsonio.dumps(name).decode()
     if isinstance(name, Decimal):
@@ -130,27 +132,27 @@ def _utf8(text: str) -> str:
 
 
 def plain_decimal(value: Decimal) -> Decimal:
-    """`value` without trailing zeros and never in exponent form: 19.990000000 -> 19.99, 100.00 -> 100."""
+    """`value` without trailing zeros or exponent: 19.990000000 becomes 19.99, and 100.00 becomes 100."""
     return Decimal(plain_text(value))
 
 
 def plain_text(value: Decimal) -> str:
-    """The digits of `value` without trailing zeros, and never in exponent form unless they are very many."""
+    """The digits of `value` without trailing zeros, and without exponent unless it is larger than MOST_DIGITS."""
     if not value.is_finite() or abs(value.adjusted()) > MOST_DIGITS:
-        return str(value)  # no amount, no id: it would only be long
-    # Not normalize(): that rounds to the context's precision, and turns 100 into 1E+2.
+        return str(value)  # too long for an amount or an id
+    # Not normalize(), which rounds to the precision of the context and turns 100 into 1E+2.
     text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def float_of_single(value: float) -> float:
-    """The float with the fewest digits that a 32-bit float stands for: 19.99, not 19.989999771118164."""
+    """The float with the fewest digits that has the same 32-bit form: 19.99, not 19.989999771118164."""
     if not math.isfinite(value):
         return value
     exact = struct.pack("f", value)
     for digits in (6, 7, 8):
         short = float(f"{value:.{digits}g}")
-        # Rounding up at the very top of the range would not fit.
+        # Rounding up near the largest float would overflow.
         if abs(short) < 3.4e38 and struct.pack("f", short) == exact:
             return short
     return float(f"{value:.9g}")

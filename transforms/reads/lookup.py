@@ -113,20 +113,23 @@ class LookupTalonOne(beam.PTransform):  # type: ignore[misc]
         self._job = uuid.uuid4().hex[:12]
 
     def default_label(self) -> str:
+        """The name of the step in the graph."""
         return f"LookupTalonOne({self._operation})"
 
     def type_check_inputs(self, elements: beam.PCollection[Any]) -> None:
+        """Without `lookup`, raise Beam's TypeCheckError for elements that cannot be lookups."""
         if self._lookup is None:
             check_records(elements.element_type, self.label)
 
     def display_data(self) -> dict[str, Any]:
-        """What Beam shows of the step: all settings, but nothing about the key."""
+        """The settings that Beam shows of the step, without those of the API key."""
         unknown = self._reading.unknown_fields
         shown = {} if unknown is None else {"unknown_fields": unknown}
         allowed = {"allow_unknown_api_fields": True} if self._build.allow_unknown_api_fields else {}
         return {"operation": self._operation, **display_data(self._config), **allowed, **shown}
 
     def expand(self, elements: beam.PCollection[Any]) -> Any:  # Beam warns of the type LookedUp
+        """Add the steps. Called by Beam."""
         looked = elements | "Look up" >> beam.ParDo(
             LookUp(self._operation, self._lookup, self._config, self.label, self._job, self._build, self._reading)
         ).with_output_types(Line, **{DEAD: Line}).with_outputs(DEAD, main="found")
@@ -134,30 +137,34 @@ class LookupTalonOne(beam.PTransform):  # type: ignore[misc]
 
 
 class InMemory:
-    """Keeps the line of one lookup."""
+    """Keeps the output line of one lookup."""
 
     def __init__(self) -> None:
         self.line = b""
 
     async def put(self, pieces: Iterator[bytes]) -> None:
+        """Join the pieces of the line, which are bytes of JSON."""
         self.line = b"".join(pieces)
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where an element belongs: its window and timestamp go with what was found for it."""
+    """An element with its timestamp and window, which its output keeps."""
 
     element: Any
     timestamp: Any
     window: Any
 
     def holds(self, value: Any) -> WindowedValue:
+        """`value` as an output with the timestamp and window of the element."""
         return WindowedValue(value, self.timestamp, (self.window,))
 
 
 class LookUp(beam.DoFn):  # type: ignore[misc]
-    """Element -> line with the element; dead letters as tagged output. What was found goes out as it comes, the rest
-    at the end of the bundle."""
+    """Element -> line with the element; dead letters as a tagged output.
+
+    Answers are emitted as they arrive, and the rest at the end of the bundle.
+    """
 
     def __init__(
         self, operation: str, lookup: Asks | None, config: EngineConfig, label: str, job: str, build: BuildOptions,
@@ -168,10 +175,12 @@ class LookUp(beam.DoFn):  # type: ignore[misc]
         self._label, self._job = label, job
 
     def setup(self) -> None:
+        """Start the engine, so that a problem with the key shows before the first element."""
         quiet_process()
-        engine_for(self._config)  # the key is read: what is wrong with it shows before an element has come
+        engine_for(self._config)
 
     def start_bundle(self) -> None:
+        """Begin to collect the answers of a bundle."""
         self._sending = Sending(engine_for(self._config))
         self._open: dict[int, tuple[Place, InMemory]] = {}
         self._number = 0
@@ -179,6 +188,7 @@ class LookUp(beam.DoFn):  # type: ignore[misc]
     def process(
         self, element: Any, timestamp: Any = beam.DoFn.TimestampParam, window: Any = beam.DoFn.WindowParam
     ) -> Iterator[Any]:
+        """Submit the lookup of an element, and emit the answers that have arrived."""
         place = Place(element, timestamp, window)
         prepared = self._prepared(element)
         count_read(LOOKUPS, prepared.unknown_fields, len(prepared.unknown_api))
@@ -195,17 +205,18 @@ class LookUp(beam.DoFn):  # type: ignore[misc]
         count_requests(self._sending.engine, every=WHILE_BUSY)
 
     def finish_bundle(self) -> Iterator[Any]:
+        """Wait for the open answers and emit them. Raises the error that stopped the engine."""
         for job, outcome in self._sending.rest():
             yield self._output(job, outcome)
             count_requests(self._sending.engine, every=WHILE_BUSY)
         count_requests(self._sending.engine)
 
     def _prepared(self, element: Any) -> Prepared:
-        asked = plain(element if self._lookup is None else self._lookup(element))
-        if not isinstance(asked, Mapping):
-            problem = InvalidRecord(Reason.BAD_ROW, f"a lookup is an object with `path`, found {asked!r:.60}")
+        parameters = plain(element if self._lookup is None else self._lookup(element))
+        if not isinstance(parameters, Mapping):
+            problem = InvalidRecord(Reason.BAD_ROW, f"a lookup is an object with `path`, found {parameters!r:.60}")
             return Prepared(Raw(LOOKUPS, "", 0, "dict", None, None, None), None, problem=problem)
-        fields = dict(asked)
+        fields = dict(parameters)
         raw = Raw(LOOKUPS, "", 0, "dict", None, fields, None)
         return prepare_lookup(raw, self._operation, self._build, self._reading)
 
@@ -222,12 +233,12 @@ class LookUp(beam.DoFn):  # type: ignore[misc]
         if outcome.end is End.DEAD:
             return self._dead(job.work.id or None, place, outcome)
         count_outcome(LOOKUPS, outcome)
-        found = json.loads(lines.line)
-        return place.holds(found if self._lookup is None else {**found, "element": place.element})
+        line = json.loads(lines.line)
+        return place.holds(line if self._lookup is None else {**line, "element": place.element})
 
     def _dead(self, lookup_id: str | None, place: Place, outcome: Outcome) -> TaggedOutput:
         count_outcome(LOOKUPS, outcome)
-        came = in_python(plain(place.element))
+        record = in_python(plain(place.element))
         source = {"step": self._label}
-        letter = dead_letter(LOOKUPS, lookup_id, came, source, outcome, self._job, time.time())
-        return TaggedOutput(DEAD, place.holds(letter))
+        line = dead_letter(LOOKUPS, lookup_id, record, source, outcome, self._job, time.time())
+        return TaggedOutput(DEAD, place.holds(line))

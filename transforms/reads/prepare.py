@@ -1,4 +1,4 @@
-"""From a line of ids to a request that reads, or to the reason why not."""
+"""From a line of ids to a request that reads, or to the reason why there is none."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from beam_talonone.transforms.sources.prepare import Prepared
 
 
 def read_operation(name: str) -> Operation:
-    """The row of an operation that reads. Raises ConfigurationError that lists them."""
+    """The row of an operation that reads. Raises ConfigurationError that lists them for other names."""
     row = OPERATIONS.get(name)
     if row is None or not row.is_read:
         reads = ", ".join(other.name for other in OPERATIONS.values() if other.is_read)
@@ -32,34 +32,35 @@ def read_operation(name: str) -> Operation:
 
 @dataclass(frozen=True)
 class PrepareLookup:
-    """Prepares lookups of one operation, where `prepare` prepares records."""
+    """Prepares the lookups of one operation, in the place of `prepare` for records."""
 
     operation: str
 
     def __call__(self, raw: Raw, options: BuildOptions, reading: Reading) -> Prepared:
+        """As `prepare_lookup`, for the operation of this object."""
         return prepare_lookup(raw, self.operation, options, reading)
 
 
 def prepare_lookup(raw: Raw, operation: str, options: BuildOptions, reading: Reading = AS_USUAL) -> Prepared:
-    """Decode and check one lookup. Whatever is wrong with it is in the result, never raised."""
+    """Decode and check one lookup. Every problem is in the result; nothing is raised for it."""
     row = OPERATIONS[operation]
     fields: dict[str, Any] | None = None
     try:
         fields = decode(raw)
-        asked = nested(row, fields, reading) if raw.format == "csv" else fields
-        lookup, unknown = parse_lookup(asked, reading)
+        parameters = nested(row, fields, reading) if raw.format == "csv" else fields
+        lookup, unknown = parse_lookup(parameters, reading)
         [called] = check_request(row, lookup, Reason.INVALID_LOOKUP, beyond=options.beyond())
-        # two lookups of the same are two: each has its line
+        # two equal lookups are two, each with its own line
         place = digest([raw.file, raw.position])
         parts = [Part(called.request, "read")]
-        given = {
+        request = {
             "lookup_id": lookup.lookup_id,
             "operation": operation,
-            "path": asked.get("path") or {},
-            "query": asked.get("query") or {},
+            "path": parameters.get("path") or {},
+            "query": parameters.get("query") or {},
         }
         work = Work(
-            LOOKUPS, lookup.lookup_id or "", place, place, 0, 0, 0, [], [], parts, given=jsonio.dumps(given)
+            LOOKUPS, lookup.lookup_id or "", place, place, 0, 0, 0, [], [], parts, given=jsonio.dumps(request)
         )  # fmt: skip
         return Prepared(raw, work, len(unknown), unknown, called.beyond)
     except InvalidRecord as problem:
@@ -67,7 +68,10 @@ def prepare_lookup(raw: Raw, operation: str, options: BuildOptions, reading: Rea
 
 
 def nested(row: Operation, flat: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
-    """A CSV row, a column for each name, as a lookup. The column `body` holds JSON."""
+    """A flat CSV row, with a column for each parameter, as a lookup. The column `body` holds JSON.
+
+    Raises InvalidRecord for a near miss of a parameter, and for a `body` that is not JSON.
+    """
     fields: dict[str, Any] = {"path": {}, "query": {}}
     for name, cell in flat.items():
         if name in row.path:
@@ -86,8 +90,9 @@ def nested(row: Operation, flat: Mapping[str, Any], reading: Reading) -> dict[st
 
 
 def _not_misspelt(row: Operation, column: str, flat: Mapping[str, Any], reading: Reading) -> None:
-    """Other columns are none of ours, but one that is nearly a name is meant to be it: read without that filter, the
-    answer would be another one."""
+    """Refuse a column that is nearly a parameter. Other columns belong to the user, but without the misspelt filter,
+    the answer would be a different one.
+    """
     if reading.unknown_fields == "ignore":
         return
     plain = _plain(column)

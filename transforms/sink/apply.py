@@ -1,4 +1,4 @@
-"""The last step of the local graph: records go to the stream of this process, which acknowledges them in its time."""
+"""The last step of the local graph: records go to the stream of this process, which acknowledges their messages."""
 
 import time
 from collections.abc import Iterator
@@ -14,26 +14,32 @@ from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_account, 
 from beam_talonone.transforms.sources.prepare import Prepared
 
 _streams: dict[str, StreamProcessor] = {}
-"""The streams of this process, by name: a graph carries the name, the step finds the rest here."""
+"""The streams of this process. Graphs contain only their names."""
 
 
 def enter_stream(name: str, streaming: StreamProcessor) -> None:
+    """Register a stream of this process under `name`, for steps with that name."""
     _streams[name] = streaming
 
 
 def leave_stream(name: str) -> None:
+    """Forget the stream."""
     _streams.pop(name, None)
 
 
 class ApplyRecords(beam.DoFn):  # type: ignore[misc]
-    """Lists of (Received, Prepared) -> nothing. It waits for no outcome: a bundle that did would cost a tenth of the
-    pace, and what bounds the records under way is that the source reads no more than it may hold."""
+    """Lists of (Received, Prepared) -> nothing.
+
+    It does not wait for outcomes, which would cost a tenth of the rate. The records under way are bounded by the
+    source, which reads no more than it may hold.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._tell_at = 0.0
+        self._count_at = 0.0
 
     def process(self, elements: list[tuple[Received, Prepared]]) -> Iterator[Any]:
+        """Hand the records to the stream, and update the metrics now and then."""
         streaming = _streams[self._name]
         for message, prepared in elements:
             if prepared.unknown_fields:
@@ -44,17 +50,17 @@ class ApplyRecords(beam.DoFn):  # type: ignore[misc]
                 streaming.arrived(prepared.work, message)
             else:
                 streaming.invalid(prepared.raw.kind, prepared.id_or_none(), invalid(prepared), message)
-        # outcomes come on another thread, in no bundle; what no bundle comes after is told by /metrics alone
+        # outcomes arrive on another thread, outside bundles; only /metrics shows those after the last bundle
         now = time.monotonic()
-        if now >= self._tell_at:
-            self._tell_at = now + WHILE_BUSY
+        if now >= self._count_at:
+            self._count_at = now + WHILE_BUSY
             count_account(streaming.engine, streaming.account)
             count_requests(streaming.engine)
         return iter(())
 
 
 def invalid(prepared: Prepared) -> Outcome:
-    """The outcome of a record that has no work."""
+    """The outcome of a record without work."""
     problem = prepared.problem
     if problem is None:
         return Outcome(End.DEAD, "defect", "a record without work has no problem either", stage=Stage.VALIDATE)

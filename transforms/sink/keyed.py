@@ -1,9 +1,10 @@
-"""A stream in order on an engine that keeps state by key and commits it with what it led to: Dataflow.
+"""A stream in order on an engine that commits state by key together with its outputs: Dataflow.
 
-Records go by order first, so that all versions of an order and what follows on it go one way, and then by customer,
-where a lane (talonone.streaming.keyed_processor) holds them; see transforms.sink.keyed_send. A call that concerns
-neither goes by what else it holds (talonone.streaming.call_key). There is no clock but event time: a record's
-timestamp is when it was published, and a timer fires when all that was published before it has come.
+Records are grouped by order first, so that all versions of an order, and the records that refer to it, take one path.
+Then they are grouped by customer, where a per-key processor (talonone.streaming.keyed_processor) holds them; see
+transforms.sink.keyed_send. A call that concerns neither is grouped by its other ids (talonone.streaming.call_key).
+The only clock is event time: the timestamp of a record is its publish time, and a timer fires when all records that
+were published before it have arrived.
 """
 
 from collections.abc import Iterable, Iterator
@@ -38,10 +39,11 @@ Keyed = tuple[str, bytes]
 
 
 class SendInOrder(beam.PTransform):  # type: ignore[misc]
-    """Unbounded (Received, Prepared) -> Written.
+    """Send an unbounded PCollection of (Received, Prepared), and output what became of each: Written.
 
-    `job` names the run in dead letters. Sends from the process's engine for `config`; a refused key fails the bundle,
-    which the engine tries again for ever. Its steps have stable names, so that a job that runs can be updated.
+    `job` names the run in dead letters. The steps send from the engine of the process for `config`. A refused key
+    fails the bundle, and Dataflow retries it for ever. The names of the steps are stable, so that a running job can
+    be updated.
     """
 
     def __init__(self, config: EngineConfig, options: SendOptions, rules: Rules, job: str) -> None:
@@ -49,6 +51,7 @@ class SendInOrder(beam.PTransform):  # type: ignore[misc]
         self._config, self._options, self._rules, self._job = config, options, rules, job
 
     def expand(self, prepared: beam.PCollection[tuple[Received, Prepared]]) -> Any:  # Beam warns of the type Written
+        """Add the steps. Called by Beam."""
         by_key = beam.ParDo(ByKey(self._config, self._job)).with_output_types(
             Keyed, **{BY_ORDER: Keyed, DEAD: dict[str, Any]}
         )
@@ -62,15 +65,19 @@ class SendInOrder(beam.PTransform):  # type: ignore[misc]
 
 
 class ByKey(beam.DoFn):  # type: ignore[misc]
-    """(Received, Prepared) -> (lane, Came), or by order (order, Came) for what concerns one, or a dead letter."""
+    """(Received, Prepared) -> (key, Came), or (order, Came) tagged BY_ORDER for a record of an order, or a dead
+    letter.
+    """
 
     def __init__(self, config: EngineConfig, job: str) -> None:
         self._config, self._job = config, job
 
     def setup(self) -> None:
+        """Tune the logs and threads of the worker process."""
         quiet_process()
 
     def process(self, element: tuple[Received, Prepared], at: Any = beam.DoFn.TimestampParam) -> Iterator[Any]:
+        """Determine the key of one record."""
         message, prepared = element
         source = Source(message.subscription, message.message_id, message.data)
         kind = prepared.raw.kind
@@ -78,15 +85,15 @@ class ByKey(beam.DoFn):  # type: ignore[misc]
         if prepared.work is None:
             yield TaggedOutput(DEAD, self._dead(prepared, source))
             return
-        came = Came(prepared.work, source, float(at)).to_bytes()
+        record = Came(prepared.work, source, float(at)).to_bytes()
         if prepared.work.sessions:
-            yield TaggedOutput(BY_ORDER, (prepared.work.sessions[0], came))
+            yield TaggedOutput(BY_ORDER, (prepared.work.sessions[0], record))
         else:
-            yield "/".join(call_lane(prepared.work)) if kind == "calls" else customer_lane(prepared.work), came
+            yield "/".join(call_lane(prepared.work)) if kind == "calls" else customer_lane(prepared.work), record
 
     def _dead(self, prepared: Prepared, source: Source) -> dict[str, Any]:
         kind, record_id = prepared.raw.kind, prepared.id_or_none()
-        if kind == "orders" and record_id is not None:  # its returns are told why their order is not there
+        if kind == "orders" and record_id is not None:  # for the reason of its returns
             engine_for(self._config).memory.note_order(record_id, "", End.DEAD)
         outcome = invalid(prepared)
         count_outcome(kind, outcome)
@@ -94,16 +101,17 @@ class ByKey(beam.DoFn):  # type: ignore[misc]
 
 
 def customer_lane(work: Work) -> str:
+    """The key of a record's customer."""
     return f"profile/{work.profiles[0]}"
 
 
 class FindLane(beam.DoFn):  # type: ignore[misc]
-    """(order, Came) -> (lane, Came): the lane of the first customer that was known of the order, for as long as it is
+    """(order, Came) -> (key, Came), with the first known customer of the order as the key, as long as it is
     remembered.
 
-    A return without a customer, and a call on an order, wait for the order as long as they may. When none has come,
-    its customer is asked for. Where the API does not know the order either, the lane is the order's own, for the
-    order too when it comes.
+    A return without a customer, and a call on an order, wait for the order until their deadline. Then the customer is
+    read from the API. If the API does not know the order either, the key is the order itself, and stays so for the
+    order.
     """
 
     LATER = TimerSpec("later", TimeDomain.WATERMARK)
@@ -117,22 +125,23 @@ class FindLane(beam.DoFn):  # type: ignore[misc]
     def process(
         self, element: Keyed, lane: Any = LANE_STATE, waiting: Any = WAITING_STATE, later: Any = LATER_TIMER
     ) -> Iterator[Keyed]:
-        came, known = Came.from_bytes(element[1]), lane.read()
-        if known is None and not _tells_customer(came.work):
-            if _refers(came.work):
-                yield customer_lane(came.work), element[1]
+        """Emit a record with its key, or keep it until the customer is known."""
+        record, key = Came.from_bytes(element[1]), lane.read()
+        if key is None and not _tells_customer(record.work):
+            if _refers(record.work):
+                yield customer_lane(record.work), element[1]
                 return
             waiting.add(element[1])
-            # a little less than it waits in its lane: it must be there when what came with it leaves
-            later.set(instant(came.at + max(0.0, self._rules.settle - TOGETHER)))
+            # a little less than it waits with its key, so that it is there when records published with it are sent
+            later.set(instant(record.at + max(0.0, self._rules.settle - TOGETHER)))
             return
-        all_came = [came]
-        if known is None:
-            known = customer_lane(came.work)
-            lane.write(known)
-            all_came += taken(waiting)
-        later.set(instant(came.at + self._rules.remember))
-        yield from _in_lane(known, all_came)
+        records = [record]
+        if key is None:
+            key = customer_lane(record.work)
+            lane.write(key)
+            records += taken(waiting)
+        later.set(instant(record.at + self._rules.remember))
+        yield from _in_lane(key, records)
 
     @on_timer(LATER)  # type: ignore[untyped-decorator]
     def at_later(
@@ -143,36 +152,37 @@ class FindLane(beam.DoFn):  # type: ignore[misc]
         waiting: Any = WAITING_STATE,
         later: Any = LATER_TIMER,
     ) -> Iterator[Keyed]:
-        all_came = taken(waiting)
-        if not all_came:
+        """End the wait: read the customer of the order, and emit the waiting records. Without any, forget the key."""
+        records = taken(waiting)
+        if not records:
             lane.clear()
             return
         engine = engine_for(self._config)
         (answer,) = engine.answers([get_customer_session(order)])
         count_requests(engine)
         customer = profile_of(answer)
-        found = f"order/{order}" if customer is None else f"profile/{customer}"
-        lane.write(found)
+        key = f"order/{order}" if customer is None else f"profile/{customer}"
+        lane.write(key)
         later.set(instant(float(now) + self._rules.remember))
-        yield from _in_lane(found, all_came)
+        yield from _in_lane(key, records)
 
 
 def _tells_customer(work: Work) -> bool:
-    """Whether a record says whose its order is. What else a call names need not be that customer."""
+    """Whether the record names the customer of its order. Customers in other calls need not be that one."""
     own = work.kind in ("orders", "returns") or work.parts[0].request.operation == "update_customer_session_v2"
     return own and bool(work.profiles)
 
 
 def _refers(work: Work) -> bool:
-    """Whether it is an event, which has a customer of its own and only refers to an order."""
+    """Whether it is an event, which has its own customer and only refers to an order."""
     return work.parts[0].request.operation == "track_event_v3"
 
 
-def _in_lane(lane: str, all_came: Iterable[Came]) -> Iterator[Keyed]:
-    """Into the lane, where a return without a customer is its customer's."""
+def _in_lane(lane: str, records: Iterable[Came]) -> Iterator[Keyed]:
+    """The records with their key. A return without a customer gets the customer of the key."""
     sort, _, name = lane.partition("/")
-    for came in all_came:
-        work = came.work
+    for record in records:
+        work = record.work
         if sort == "profile" and work.kind == "returns" and not work.profiles:
-            came = msgspec.structs.replace(came, work=msgspec.structs.replace(work, profiles=[name]))
-        yield lane, came.to_bytes()
+            record = msgspec.structs.replace(record, work=msgspec.structs.replace(work, profiles=[name]))
+        yield lane, record.to_bytes()

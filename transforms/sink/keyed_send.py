@@ -1,13 +1,13 @@
-"""The step that sends, in order: a customer's records are held in a state, and leave when their time has come.
+"""The step of a stream that sends in order. It holds the records of a customer in state, and sends them when due.
 
-What leaves is decided in one bundle and sent in a later one, which finds the decision in the state: a bundle that is
-tried again sends the same requests in the same order under the same keys, and whatever has come meanwhile goes after
-them. It waits for the outcomes, as state can be written only while its key is at work: one that came later would be
-lost with the process. So it takes many keys at once to reach a rate.
+A record is chosen in one bundle and sent in a later one, which finds the choice in the state. So a retried bundle
+sends the same requests in the same order under the same idempotency keys, and records that arrived meanwhile follow.
+The bundle waits for the outcomes, because state can only be written while its key is being processed: outcomes that
+arrive later would be lost with the process. So many keys must be processed at once to reach a rate.
 
-A lane is one value, read and written as a whole, as each state that is read costs a round trip (2.5 ms on Prism). But
-what arrives goes into a bag and is taken in when the lane's one timer fires: a lane that gets 10,000 records at once
-would else be read and written 10,000 times.
+The state of a key is one value, read and written as a whole, because each state that is read costs a round trip (2.5
+ms on Prism). Arriving records go into a bag, which is read when the only timer of the key fires: otherwise a key that
+receives 10,000 records at once would be read and written 10,000 times.
 """
 
 import itertools
@@ -43,14 +43,15 @@ from beam_talonone.transforms.sink.send import Sending
 from beam_talonone.transforms.sink.write import DEAD, OTHERS
 
 AT_ONCE = 100
-"""Records that one bundle sends: it should not take for ever, and what it sent is sent again if it is lost."""
+"""Records that one bundle sends at most. If the bundle is lost, they are sent again."""
 
 _numbers = itertools.count()
 
 
 class Note(msgspec.Struct, array_like=True):
-    """What must be known of a lane when a record comes, without reading it: when its timer fires, and the latest
-    record that has left."""
+    """The facts about a key that an arriving record needs, without reading the state of the key: when the timer
+    fires, in seconds since 1970, and the position of the latest record that was sent.
+    """
 
     wake: float | None = None
     newest: Order | None = None
@@ -60,7 +61,7 @@ _NOTE = msgspec.msgpack.Decoder(Note)
 
 
 class SendLane(beam.DoFn):  # type: ignore[misc]
-    """(lane, Came) -> result lines; dead letters and others as tagged outputs."""
+    """(key, Came) -> result lines; dead letters and others as tagged outputs."""
 
     WAKE = TimerSpec("wake", TimeDomain.WATERMARK)
     NOTE_STATE = beam.DoFn.StateParam(ReadModifyWriteStateSpec("note", BytesCoder()))
@@ -72,18 +73,20 @@ class SendLane(beam.DoFn):  # type: ignore[misc]
         self._config, self._options, self._rules, self._job = config, options, rules, job
 
     def setup(self) -> None:
+        """Start the engine, so that a problem with the API key shows before the first record."""
         quiet_process()
-        engine_for(self._config)  # the key is read: what is wrong with it shows before a record has come
+        engine_for(self._config)
 
     def process(
         self, element: tuple[str, bytes], note: Any = NOTE_STATE, arrived: Any = ARRIVED_STATE, wake: Any = WAKE_TIMER
     ) -> None:
+        """Keep the record, and set the timer of its key if it is due earlier."""
         arrived.add(element[1])
         kept = note.read()
-        known = Note() if kept is None else _NOTE.decode(kept)
-        due = self._rules.due(Came.from_bytes(element[1]), known.newest)
-        if known.wake is None or due < known.wake:
-            _set(note, wake, Note(due, known.newest))
+        current = Note() if kept is None else _NOTE.decode(kept)
+        due = self._rules.due(Came.from_bytes(element[1]), current.newest)
+        if current.wake is None or due < current.wake:
+            _set(note, wake, Note(due, current.newest))
 
     @on_timer(WAKE)  # type: ignore[untyped-decorator]
     def at_wake(
@@ -94,13 +97,14 @@ class SendLane(beam.DoFn):  # type: ignore[misc]
         kept: Any = LANE_STATE,
         wake: Any = WAKE_TIMER,
     ) -> Iterator[Any]:
+        """Send the records that were chosen before, emit outcomes, choose the next records, and set the timer."""
         lane, by = KeyedProcessor(self._rules, kept.read()), (time.time(), process_name())
         settled = lane.ended(self._send(lane.leaving[:AT_ONCE], by), by)
         more, later = lane.advance(taken(arrived), float(now), by)
-        for came in later:
-            arrived.add(came.to_bytes())
-        for one in (*settled, *more):
-            yield self._output(one)
+        for record in later:
+            arrived.add(record.to_bytes())
+        for outcome in (*settled, *more):
+            yield self._output(outcome)
         due, left = lane.wake(later), lane.to_bytes()
         if left is None:
             kept.clear()
@@ -112,22 +116,22 @@ class SendLane(beam.DoFn):  # type: ignore[misc]
             _set(note, wake, Note(due, lane.newest))
 
     def _send(self, leaving: list[OutboxEntry], by: tuple[float, bytes]) -> list[tuple[Work, Outcome]]:
-        """Send these in their order and wait for what becomes of them."""
+        """Send these records in order, and wait for their outcomes."""
         if not leaving:
             return []
         sending, once = Sending(engine_for(self._config)), once_for(self._config.settings.base_url)
 
         def look(job: Job) -> Known | Ended:
             ended = once.before(job.work)
-            if ended is not None:  # in a bundle that is tried again
+            if ended is not None:  # sent by an earlier try of this bundle
                 return Ended(ended)
             return sending.engine.memory.known(job.work.sessions[0]) if job.work.sessions else Known()
 
-        for one in leaving:
-            before = {**one.in_flight(*by), **once.in_flight(one.work)}
-            observer = once.observer(one.work)
+        for entry in leaving:
+            before = {**entry.in_flight(*by), **once.in_flight(entry.work)}
+            observer = once.observer(entry.work)
             sending.submit(
-                Job(next(_numbers), one.work, self._options, look, sending.tell, observer, before)
+                Job(next(_numbers), entry.work, self._options, look, sending.tell, observer, before)
             )  # fmt: skip
         ended = []
         for job, outcome in sending.rest():
@@ -144,8 +148,8 @@ class SendLane(beam.DoFn):  # type: ignore[misc]
             return TaggedOutput(DEAD, letter(work.kind, work.id, settled.token, outcome, self._job, done))
         if outcome.end in DONE:
             return result(work.kind, work.id, outcome)
-        told = {"kind": work.kind, "id": work.id, "outcome": outcome.end.value, "reason": outcome.reason}
-        return TaggedOutput(OTHERS, told)
+        line = {"kind": work.kind, "id": work.id, "outcome": outcome.end.value, "reason": outcome.reason}
+        return TaggedOutput(OTHERS, line)
 
 
 def _set(note: Any, wake: Any, noted: Note) -> None:
@@ -154,7 +158,7 @@ def _set(note: Any, wake: Any, noted: Note) -> None:
 
 
 def taken(bag: Any) -> list[Came]:
-    """What is in a bag of Came, which is empty then."""
+    """Empty a bag of Came, and return its content."""
     blobs = list(bag.read())
     if blobs:
         bag.clear()
@@ -170,7 +174,9 @@ def letter(
 
 
 def instant(seconds: float) -> Timestamp:
-    """The first whole millisecond from `seconds` on: timers know no parts of one, and must not fire too early."""
+    """The first whole millisecond at or after `seconds` (since 1970): timers ignore fractions, and must not fire
+    early.
+    """
     ms = round(seconds * 1000)
     while ms / 1000 < seconds:
         ms += 1
@@ -178,7 +184,7 @@ def instant(seconds: float) -> Timestamp:
 
 
 def process_name() -> bytes:
-    """A name that no other process has, nor this one after a restart."""
+    """A name that no other process has, not even this one after a restart."""
     return _process_name(os.getpid())
 
 

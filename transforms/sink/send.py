@@ -1,4 +1,4 @@
-"""What DoFns that send have in common: feeding the process's engine, and giving out outcomes as they come."""
+"""The common part of DoFns that send: feed the engine of the process, and emit outcomes as they arrive."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ Done = tuple[Job, Outcome]
 
 
 class Sending:
-    """The jobs of one bundle on one engine: submits them, and collects their outcomes without holding the bundle."""
+    """The jobs of one bundle on one engine: submits them, and collects their outcomes without blocking the bundle."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -24,27 +24,28 @@ class Sending:
         self._done: deque[Done] = deque()
 
     def tell(self, job: Job, outcome: Outcome) -> None:
-        """To be given to jobs as `told`; runs on the engine's thread."""
+        """Record the outcome of a job. It is the callback of jobs, and runs on the thread of the engine."""
         remember(self.engine, job, outcome)
         self._done.append((job, outcome))
         self.engine.job_done()
 
     def submit(self, job: Job) -> None:
+        """Submit a job to the engine. Blocks while the engine is full."""
         self._open += 1
         self.engine.submit(job)
 
     def took(self, count: int) -> None:
-        """Count jobs that were submitted otherwise (a bulk of an earlier run)."""
+        """Count jobs that were submitted elsewhere (a bulk of an earlier run)."""
         self._open += count
 
     def done(self) -> Iterator[Done]:
-        """The outcomes that have come since the last call."""
+        """The outcomes that arrived since the last call."""
         while self._done:
             self._open -= 1
             yield self._done.popleft()
 
     def rest(self) -> Iterator[Done]:
-        """Send what is half-packed and give every outcome that is still open. Raises what stopped the engine."""
+        """Send incomplete batches and yield all open outcomes. Raises the error that stopped the engine."""
         self.engine.flush()
         while self._open:
             self.engine.wait(lambda: bool(self._done))
@@ -52,7 +53,9 @@ class Sending:
 
 
 def in_window(output: Any, window: GlobalWindow) -> Any:
-    """An output of finish_bundle: the tag goes around the windowed value, or it silently lands in the main output."""
+    """An output of finish_bundle in its window. The tag goes around the windowed value, or Beam uses the main
+    output.
+    """
     if isinstance(output, beam.pvalue.TaggedOutput):
         return beam.pvalue.TaggedOutput(output.tag, WindowedValue(output.value, window.max_timestamp(), (window,)))
     return WindowedValue(output, window.max_timestamp(), (window,))

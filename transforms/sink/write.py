@@ -143,13 +143,15 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         self._job = uuid.uuid4().hex[:12]
 
     def default_label(self) -> str:
+        """The name of the step in the graph."""
         return f"WriteToTalonOne({self._kind})"
 
     def type_check_inputs(self, records: beam.PCollection[Any]) -> None:
+        """Raise Beam's TypeCheckError for elements that cannot be records."""
         check_records(records.element_type, self.label)
 
     def display_data(self) -> dict[str, Any]:
-        """What Beam shows of the step: all settings, but nothing about the key."""
+        """The settings that Beam shows of the step, without those of the API key."""
         settings = {
             "dry": self._options.dry or None,
             "profile_mode": self._build.profile_mode if self._kind == "profiles" else None,
@@ -158,15 +160,16 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
             "edit_closed": self._options.edit_closed,
             **self._shown,
         }
-        given = {name: value for name, value in settings.items() if value is not None}
-        return {"kind": self._kind, **display_data(self._config), **given}
+        changed = {name: value for name, value in settings.items() if value is not None}
+        return {"kind": self._kind, **display_data(self._config), **changed}
 
     def expand(self, records: beam.PCollection[Any]) -> Any:  # Beam warns of the type Written
+        """Add the steps. Called by Beam; raises ConfigurationError for an unbounded PCollection."""
         if not records.is_bounded:
             raise ConfigurationError("WriteToTalonOne takes a bounded PCollection")
-        # order knows no windows: an older version in another window must not overwrite a newer one
+        # order does not depend on windows: an older version in another window must not overwrite a newer one
         together = records | "One window" >> beam.WindowInto(GlobalWindows())
-        # Any: --runtime_type_check holds the dead letters against the main type
+        # Any, because --runtime_type_check compares the dead letters with the main type
         prepared = together | "Validate" >> beam.ParDo(
             ValidateRecords(self._kind, self._build, self._reading, self.label, self._job)
         ).with_output_types(Any, **{DEAD: Line}).with_outputs(DEAD, main="ready")
@@ -195,9 +198,11 @@ class ValidateRecords(beam.DoFn):  # type: ignore[misc]
         self._label, self._job = label, job
 
     def setup(self) -> None:
+        """Tune the logs and threads of the worker process."""
         quiet_process()
 
     def process(self, element: Any) -> Iterator[Any]:
+        """Validate one record, and determine its first key."""
         record = as_record(self._kind, element)
         fields = dict(record) if isinstance(record, Mapping) else None
         raw = Raw(self._kind, "", 0, "dict", None, fields, None)
@@ -207,7 +212,7 @@ class ValidateRecords(beam.DoFn):  # type: ignore[misc]
             yield TaggedOutput(DEAD, self._dead(prepared, record))
             return
         work = prepared.work
-        # a call may hold many customers: which calls belong together shows when all are there
+        # a call may hold many customers, so calls can be grouped only when all are known
         first = work.sessions if self._kind in ("orders", "returns") else work.profiles
         lane = CALLS if self._kind == "calls" else f"{self._kind}/{(first or [work.id])[0]}"
         yield lane, (work.to_bytes(), packed(in_python(record)))
@@ -219,57 +224,61 @@ class ValidateRecords(beam.DoFn):  # type: ignore[misc]
         outcome = Outcome(End.DEAD, problem.reason.value, problem.detail, problem.pointer, stage=prepared.stage)
         count_outcome(self._kind, outcome)
         source = {"step": self._label}
-        came = in_python(record)
-        return dead_letter(self._kind, prepared.id_or_none(), came, source, outcome, self._job, time.time())
+        shown = in_python(record)
+        return dead_letter(self._kind, prepared.id_or_none(), shown, source, outcome, self._job, time.time())
 
 
 class FindLanes(beam.DoFn):  # type: ignore[misc]
-    """All versions of an order (or whatever shares a key) -> (customer to be ordered with, (work, record)).
+    """All versions of an order (or records with another common key) -> (customer, (work, record)).
 
-    An order that changes its customer, as a guest's does, goes with the last one, so that its versions stay in order.
-    Calls go with those that hold what they hold.
+    An order that changes its customer, as a guest's order does, goes with the last one, so that its versions stay in
+    order. Calls are grouped with the calls that hold the same ids.
     """
 
     def process(self, group: tuple[str, Iterable[Packed]]) -> Iterator[tuple[str, Packed]]:
+        """Emit the records of a group in order, with their second key."""
         key, packed = group
         works = sorted(((Work.from_bytes(work), work, record) for work, record in packed), key=_in_order)
         if key == CALLS:
             yield from together((work, (blob, record)) for work, blob, record in works)
             return
-        named = [work.profiles[0] for work, _, _ in works if work.profiles]
-        lane = named[-1] if named else key
+        customers = [work.profiles[0] for work, _, _ in works if work.profiles]
+        lane = customers[-1] if customers else key
         for _, blob, record in works:
             yield lane, (blob, record)
 
 
 def _in_order(entry: tuple[Work, bytes, bytes]) -> tuple[tuple[int, int, int], bytes]:
-    # a PCollection has no places to break ties by: the content does it the same way each time
+    # elements of a PCollection have no positions, so their content breaks ties, always in the same way
     return entry[0].order(), entry[0].content
 
 
 class SendLanes(beam.DoFn):  # type: ignore[misc]
-    """(customer, all of its works) -> result lines; dead letters and others as tagged outputs."""
+    """(customer, all of their works) -> result lines; dead letters and others as tagged outputs."""
 
     def __init__(self, config: EngineConfig, options: SendOptions, label: str, job: str) -> None:
         self._config, self._options = config, options
         self._label, self._job = label, job
 
     def setup(self) -> None:
+        """Start the engine, so that a problem with the API key shows before the first record."""
         quiet_process()
-        engine_for(self._config)  # the key is read: what is wrong with it shows before a record has come
+        engine_for(self._config)
 
     def start_bundle(self) -> None:
+        """Begin to collect the outcomes of a bundle."""
         self._sending = Sending(engine_for(self._config))
         self._once = once_for(self._config.settings.base_url)
         self._records: dict[int, bytes] = {}
         self._number = 0
 
     def process(self, lane: tuple[str, Iterable[Packed]]) -> Iterator[Any]:
+        """Submit the works of a customer in order, and emit the outcomes that have arrived."""
         seen: dict[bytes, bytes] = {}
         for work, record in self._sorted(lane[1]):
-            again = seen.get(work.identity)
-            if again is not None:
-                yield from self._repeated(work, record, again)
+            content = seen.get(work.identity)
+            if content is not None:
+                yield from self._repeated(work, record, content)
                 continue
             seen[work.identity] = work.content
             self._number += 1
@@ -280,6 +289,7 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
             count_requests(self._sending.engine, every=WHILE_BUSY)
 
     def finish_bundle(self) -> Iterator[Any]:
+        """Wait for the open outcomes and emit them. Raises the error that stopped the engine."""
         window = GlobalWindow()
         for job, outcome in self._sending.rest():
             yield in_window(self._output(job.work, self._records.pop(job.number), outcome), window)
@@ -298,7 +308,7 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
 
     def _look(self, job: Job) -> Known | Outcome | Ended:
         ended = self._once.before(job.work)
-        if ended is not None:  # in a bundle that is tried again
+        if ended is not None:  # sent by an earlier try of this bundle
             return Ended(ended)
         if not job.work.sessions:
             return Known()
@@ -318,12 +328,12 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
         count_outcome(work.kind, outcome)
         if outcome.end is End.DEAD:
             source = {"step": self._label}
-            came = unpacked(record)
-            letter = dead_letter(
-                work.kind, work.id, came, source, outcome, self._job, time.time(), done=applied_parts(work, outcome)
+            line = dead_letter(
+                work.kind, work.id, unpacked(record), source, outcome, self._job, time.time(),
+                done=applied_parts(work, outcome),
             )  # fmt: skip
-            return TaggedOutput(DEAD, letter)
+            return TaggedOutput(DEAD, line)
         if outcome.end in DONE:
             return result(work.kind, work.id, outcome)
-        told = {"kind": work.kind, "id": work.id, "outcome": outcome.end.value, "reason": outcome.reason}
-        return TaggedOutput(OTHERS, told)
+        line = {"kind": work.kind, "id": work.id, "outcome": outcome.end.value, "reason": outcome.reason}
+        return TaggedOutput(OTHERS, line)

@@ -1,1 +1,1 @@
-"""From files, messages and elements to prepared records. How one format is read is in formats/."""
+"""From files, messages and elements to prepared records. formats/ reads the formats."""

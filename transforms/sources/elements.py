@@ -1,4 +1,4 @@
-"""Elements of anybody's PCollection as records: dicts, and Beam's rows as Beam YAML and SQL make them."""
+"""Elements of a user's PCollection as records: dicts, and Beam's rows as Beam YAML and SQL create them."""
 
 import json
 import math
@@ -23,33 +23,36 @@ _NO_RECORD_TYPES = (
 
 
 def as_record(kind: str, element: Any) -> Any:
-    """The fields of `element` as a dict; what is neither a mapping nor a row is returned as it is.
+    """The fields of `element` as a dict. Anything but a mapping or a row is returned unchanged.
 
-    A row has all fields of its schema, so a None in it means absent, as in Avro and Parquet, but for an order's own
-    `customer_id` (a guest); the `body` of a call may be JSON in a string. In a mapping None stays what it is: null.
+    A row has all fields of its schema, so None means absent, as in Avro and Parquet, except for the `customer_id` of
+    an order (a guest). The `body` of a call may be text with JSON. In a mapping, None is null.
     """
-    found = plain(element)
-    if not is_row(element) or not isinstance(found, dict):
-        return found
+    fields = plain(element)
+    if not is_row(element) or not isinstance(fields, dict):
+        return fields
     if kind == "orders" and hasattr(element, "customer_id"):
-        found.setdefault("customer_id", None)
-    if kind == "calls" and isinstance(found.get("body"), str):
+        fields.setdefault("customer_id", None)
+    if kind == "calls" and isinstance(fields.get("body"), str):
         with suppress(ValueError):
-            found["body"] = jsonio.loads(found["body"])
-    return found
+            fields["body"] = jsonio.loads(fields["body"])
+    return fields
 
 
 def is_row(value: Any) -> bool:
-    """Whether it is a row of Beam: `beam.Row`, a NamedTuple, or what Beam makes of a schema."""
+    """Whether `value` is a row of Beam: `beam.Row`, a NamedTuple, or an element of a schema."""
     return hasattr(value, "_asdict") and not isinstance(value, type)
 
 
 def plain(value: Any) -> Any:
-    """`value` without rows (dicts instead, without their Nones), Beam's timestamps (RFC 3339 instead) and values of
-    numpy, at any depth. Everything else stays as it is, and so does what is nested too deep to be looked through."""
+    """`value` with rows as dicts (without Nones), Beam's timestamps as RFC 3339, and plain values for numpy's, at any
+    depth.
+
+    Other values are unchanged, and so are values nested too deep.
+    """
     try:
         return _plain(value)
-    except RecursionError:  # what validates it says so
+    except RecursionError:  # the validation reports it
         return value
 
 
@@ -68,34 +71,35 @@ def _plain(value: Any) -> Any:
 
 
 def _of_row(value: Any) -> Any:
-    # a schema says how many digits a decimal has: 19.990000000
+    # a schema sets the number of digits of a decimal: 19.990000000
     return plain_decimal(value) if isinstance(value, Decimal) else _plain(value)
 
 
 def _rfc3339(timestamp: Timestamp) -> Any:
     try:
         return timestamp.to_rfc3339()
-    except OverflowError:  # years that Python has no dates for: it is invalid, and shown as it is
+    except OverflowError:  # a year that Python cannot represent: the validation refuses it
         return timestamp
 
 
 def in_python(record: Any) -> Shown:
-    """A record for a dead letter in a PCollection: of values that `json.dumps` takes, as its readers write it.
+    """A record for a dead letter in a PCollection, of values that `json.dumps` accepts.
 
-    So a decimal is a float. Where that is another number, the record is altered.
+    Decimals become floats. If a float differs from its decimal, the record is marked as altered.
     """
-    found = of_value(record)
+    shown = of_value(record)
     lost: list[Decimal] = []
-    value = _with_floats(found.record, lost)
-    return Shown(value, found.altered or bool(lost))
+    value = _with_floats(shown.record, lost)
+    return Shown(value, shown.altered or bool(lost))
 
 
-def packed(came: Shown) -> bytes:
-    """What `in_python` made, to be carried to another step."""
-    return json.dumps([came.record, came.altered]).encode()
+def packed(record: Shown) -> bytes:
+    """The result of `in_python` as bytes, for another step."""
+    return json.dumps([record.record, record.altered]).encode()
 
 
 def unpacked(data: bytes) -> Shown:
+    """The inverse of `packed`."""
     return Shown(*json.loads(data))
 
 
@@ -114,7 +118,7 @@ def _with_floats(value: Any, lost: list[Decimal]) -> Any:
 
 
 def check_records(element_type: Any, label: str) -> None:
-    """Raise Beam's TypeCheckError where elements of this type cannot be records. Unknown types pass."""
+    """Raise Beam's TypeCheckError if elements of this type cannot be records. Unknown types pass."""
     if isinstance(element_type, typehints.UnionConstraint):
         refused = all(_no_record(member) for member in element_type.union_types)
     else:

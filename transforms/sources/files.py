@@ -1,4 +1,4 @@
-"""Records out of files: match, plan shards, read them."""
+"""Records from files: match the files, plan their shards, and read them."""
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
@@ -41,9 +41,9 @@ _LOG = logging.getLogger(__name__)
 def inputs_of(kind: str, files: Iterable[FileInfo], format: str | None = None) -> Iterator[Input]:
     """Each file with its format. Raises UnknownFormat and WrongFormat."""
     for info in files:
-        told = format_of(info.path, format)
-        check_kind(kind, told)
-        yield Input(kind, info, told)
+        file_format = format_of(info.path, format)
+        check_kind(kind, file_format)
+        yield Input(kind, info, file_format)
 
 
 def _matched(pattern: str | Sequence[str], kind: str, format: str | None) -> Iterator[Input]:
@@ -51,14 +51,16 @@ def _matched(pattern: str | Sequence[str], kind: str, format: str | None) -> Ite
 
 
 class ReadRecords(beam.PTransform):  # type: ignore[misc]
-    """pipeline -> PCollection[Raw]: the records of all files that `pattern` (one, or several) matches, in no promised
-    order.
+    """The records of all files that `pattern` (one or several) matches, as a PCollection[Raw] without order.
 
-    `kind` is orders, returns, profiles, events or calls; `format` (jsonl, avro, csv, parquet) overrules the
-    files' names. Files already matched are given as `files`; else they are matched when the job runs, and a
-    pattern without a match fails the job. Files larger than `shard_bytes` are cut and read in parallel. What
-    cannot be read comes out as a Raw with `broken`. Raises SourceError's subclasses: at once with `files`, else
-    when the job runs.
+    * `kind`: orders, returns, profiles, events or calls.
+    * `format`: jsonl, avro, csv or parquet, instead of the endings of the names.
+    * `files`: files that are matched already. Otherwise they are matched when the job runs, and a pattern without a
+      match fails the job.
+    * `shard_bytes`: files larger than this are split and read in parallel.
+
+    Unreadable parts become a Raw with `broken`. Raises subclasses of SourceError: at once with `files`, else when the
+    job runs.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class ReadRecords(beam.PTransform):  # type: ignore[misc]
         self._shard_bytes = shard_bytes
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection[Raw]:
+        """Add the steps that match, split and read the files."""
         kind, format = self._kind, self._format
         if self._inputs is None:
             inputs = (

@@ -1,4 +1,4 @@
-"""Which files a pattern means, local or gs://: all that it matches, but no markers and no hidden files."""
+"""The files that a pattern matches, local or gs://, without marker files and hidden files."""
 
 import os
 import re
@@ -24,19 +24,20 @@ MOST_ALTERNATIVES = 10_000
 
 
 def match_files(patterns: str | Sequence[str], notice: Notice = lambda line: None) -> list[FileInfo]:
-    """The files that the patterns (paths or globs, local or gs://) match: in the order of the patterns, for each
-    sorted by path, and a file that several match only once.
+    """The files that the patterns (paths or globs, local or gs://) match, each once.
 
-    `*` stays within a folder, `**` does not, `{a,b}` is either. A path that exists is that file, whatever characters
-    it has. Marker and hidden files are no data where a glob matches them. `notice` is told of folders left out, and
-    of empty files. Raises NoSuchInput when a pattern matches nothing, CannotList when the place cannot be looked
-    at, UnknownFormat for the path of a folder.
+    They are in the order of the patterns, and sorted by path within a pattern. `*` stays within a folder, `**` does
+    not, and `{a,b}` is either. A path that exists is that file, even with special characters. Marker and hidden files
+    are skipped if a glob matches them. `notice` receives a line about each skipped folder and each empty file.
+
+    Raises NoSuchInput for a pattern without a match, CannotList if a place cannot be listed, and UnknownFormat for
+    the path of a folder.
     """
-    found: dict[str, FileInfo] = {}
+    files: dict[str, FileInfo] = {}
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
         for info in _match(pattern, notice):
-            found.setdefault(info.path if isinstance(patterns, str) else _identity(info.path), info)
-    return list(found.values())
+            files.setdefault(info.path if isinstance(patterns, str) else _identity(info.path), info)
+    return list(files.values())
 
 
 def _identity(path: str) -> str:
@@ -46,23 +47,23 @@ def _identity(path: str) -> str:
 def _match(pattern: str, notice: Notice) -> list[FileInfo]:
     folders: set[str] = set()
     skipped: set[str] = set()
-    found: dict[str, FileInfo] = {}
-    for one in _alternatives(pattern):
-        for info in _remote(one, skipped) if "://" in one else _local(one, skipped, folders):
-            found[info.path] = info
-    if not found and folders:
+    files: dict[str, FileInfo] = {}
+    for choice in _alternatives(pattern):
+        for info in _remote(choice, skipped) if "://" in choice else _local(choice, skipped, folders):
+            files[info.path] = info
+    if not files and folders:
         example = os.path.join(min(folders), "*.jsonl")
         raise NoSuchInput(f"{pattern}: no file matches, only folders: name their files, for example {example}")
-    if not found and skipped:
+    if not files and skipped:
         raise NoSuchInput(
             f"{pattern}: no file matches but marker and hidden files, which are no data, for example {min(skipped)}:"
             " to read such a file, name it in full"
         )
-    if not found:
+    if not files:
         raise NoSuchInput(f"{pattern}: no file matches")
     for folder in sorted(folders):
         notice(f"{folder} is a folder and is left out: name its files to read them")
-    infos = [found[path] for path in sorted(found)]
+    infos = [files[path] for path in sorted(files)]
     for info in infos:
         if info.size == 0 and info.modified is not None:
             notice(f"{info.path} is empty")
@@ -70,17 +71,19 @@ def _match(pattern: str, notice: Notice) -> list[FileInfo]:
 
 
 def _alternatives(pattern: str) -> list[str]:
-    """The pattern with each of `{a,b}` chosen; itself, where it is a path that exists."""
+    """The pattern with each choice of `{a,b}`; the pattern itself if it is a path that exists."""
     if not _BRACES.search(pattern) or ("://" not in pattern and os.path.lexists(pattern)):
         return [pattern]
     if "://" in pattern and _exists(pattern):
         return [pattern]
-    pieces = _BRACES.split(pattern)  # text, what stands in braces, text, ...
+    pieces = _BRACES.split(pattern)  # text, content of braces, text, ...
     choices = [piece.split(",") if number % 2 else [piece] for number, piece in enumerate(pieces)]
-    found = ["".join(chosen) for _, chosen in zip(range(MOST_ALTERNATIVES + 1), product(*choices), strict=False)]
-    if len(found) > MOST_ALTERNATIVES:
+    alternatives = [
+        "".join(chosen) for _, chosen in zip(range(MOST_ALTERNATIVES + 1), product(*choices), strict=False)
+    ]
+    if len(alternatives) > MOST_ALTERNATIVES:
         raise CannotList(f"{pattern}: more than {MOST_ALTERNATIVES:,} alternatives in braces")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(alternatives))
 
 
 def _local(pattern: str, skipped: set[str], folders: set[str]) -> Iterator[FileInfo]:
@@ -107,12 +110,12 @@ def _local(pattern: str, skipped: set[str], folders: set[str]) -> Iterator[FileI
 
 
 def _first_glob(pattern: str) -> int:
-    found = _GLOB.search(pattern)
-    return len(pattern) if found is None else found.start()
+    match = _GLOB.search(pattern)
+    return len(pattern) if match is None else match.start()
 
 
 def _walk(folder: str, parts: list[str], skipped: set[str]) -> Iterator[str]:
-    """What lies in `folder` (with its slash, or empty) and matches the rest of a pattern, taken apart at slashes."""
+    """The paths below `folder` (with its slash, or empty) that match the rest of a pattern, split at slashes."""
     part, *rest = parts
     if "**" in part:
         yield from _walk_deep(folder, "", "/".join(parts), skipped)
@@ -135,7 +138,7 @@ def _walk(folder: str, parts: list[str], skipped: set[str]) -> Iterator[str]:
 
 
 def _walk_deep(top: str, below: str, pattern: str, skipped: set[str]) -> Iterator[str]:
-    """As `_walk`, for a pattern that may match at any depth. Links to folders are not followed: they may go round."""
+    """As `_walk`, for a pattern that matches at any depth. Links to folders are not followed, because of cycles."""
     last = pattern.rpartition("/")[2]
     for name in _names(top + below):
         path = top + below + name
@@ -161,43 +164,45 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def _is_data(name: str, part: str) -> bool:
-    """Whether a name that a `part` of a pattern matches is that of data, or of a folder with data. What the part
-    spells out in its beginning is wanted."""
+    """Whether a name that a `part` of a pattern matches is data, or a folder with data.
+
+    A hidden name is, if the part spells out its first character.
+    """
     if name[:1] in "._" and part[:1] == name[:1]:
         return True
     return not name.startswith(".") and not name.endswith(".crc") and _MARKER.fullmatch(name) is None
 
 
 def _info(path: str) -> FileInfo:
-    """A file as it is; of what is none, or cannot be looked at, nothing is known: reading it says why."""
+    """The size and time of a file. Both are unknown if it is not a regular file or cannot be examined."""
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return FileInfo(shown_name(path), 0)
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         return FileInfo(shown_name(path), 0)
-    return FileInfo(shown_name(path), found.st_size, found.st_mtime or None)
+    return FileInfo(shown_name(path), status.st_size, status.st_mtime or None)
 
 
 def _exists(path: str) -> bool:
     try:
         return bool(FileSystems.exists(path))
-    except Exception:  # matching it says what is wrong
+    except Exception:  # the match reports the error
         return False
 
 
 def _remote(pattern: str, skipped: set[str]) -> Iterator[FileInfo]:
     try:
         if _GLOB.search(pattern) and _exists(pattern):
-            found: Iterable[object] = [FileSystems.get_filesystem(pattern).metadata(pattern)]
+            entries: Iterable[object] = [FileSystems.get_filesystem(pattern).metadata(pattern)]
             start = len(pattern)
         else:
             [result] = FileSystems.match([pattern])
-            found = result.metadata_list
+            entries = result.metadata_list
             start = pattern[: _first_glob(pattern)].rfind("/") + 1
     except Exception as error:
         raise CannotList(f"{pattern}: cannot be listed: {in_words(error)}") from error
-    for data in found:
+    for data in entries:
         path, size = data.path, data.size_in_bytes  # type: ignore[attr-defined]
         if start < len(pattern) and not _is_remote_data(path, size, pattern, start):
             skipped.add(shown_name(path))

@@ -1,4 +1,4 @@
-"""From messages to prepared records, in both graphs of a stream; whatever a message holds, it harms no other."""
+"""From messages to prepared records, in both graphs of a stream. A bad message never harms another one."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -20,8 +20,11 @@ log = logging.getLogger(__name__)
 
 
 def prepare_message(message: Received, kind: str, options: BuildOptions, reading: Reading = AS_USUAL) -> Prepared:
-    """Decode, validate and build the record in a message. Never raises: a message that makes us fail would come again
-    for ever, and take its neighbours with it."""
+    """Decode, validate and build the record in a message.
+
+    It never raises: a message that fails the step would be delivered again for ever, together with its bundle. An
+    internal error becomes the problem of the result, with the reason `defect`.
+    """
     raw = Raw(kind, message.subscription, 0, "jsonl", message.data, None, None)
     try:
         return prepare(raw, options, reading)
@@ -36,15 +39,17 @@ def prepare_message(message: Received, kind: str, options: BuildOptions, reading
 
 
 class PrepareMessages(beam.DoFn):  # type: ignore[misc]
-    """Received -> (Received, Prepared). `kinds` tells of each subscription what its messages are."""
+    """Received -> (Received, Prepared). `kinds` maps each subscription to the kind of its records."""
 
     def __init__(self, kinds: Mapping[str, str], options: BuildOptions, reading: Reading = AS_USUAL) -> None:
         self._kinds, self._options, self._reading = dict(kinds), options, reading
 
     def setup(self) -> None:
+        """Tune the logs and threads of the worker process."""
         quiet_process()
 
     def process(self, message: Received) -> Iterator[tuple[Received, Prepared]]:
+        """Prepare the record of one message."""
         yield message, self._prepare(message)
 
     def _prepare(self, message: Received) -> Prepared:
@@ -52,7 +57,8 @@ class PrepareMessages(beam.DoFn):  # type: ignore[misc]
 
 
 class PrepareTogether(PrepareMessages):
-    """A list of Received -> a list of (Received, Prepared)."""
+    """As PrepareMessages, from lists of messages to lists of pairs."""
 
     def process(self, messages: list[Received]) -> Iterator[list[tuple[Received, Prepared]]]:  # type: ignore[override]
+        """Prepare the records of a list of messages."""
         yield [(message, self._prepare(message)) for message in messages]

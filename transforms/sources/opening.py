@@ -1,4 +1,4 @@
-"""Opening input files and telling their format. Local paths and gs:// alike, through Beam's FileSystems."""
+"""Open input files and determine their format, local or gs://, through Beam's FileSystems."""
 
 import gzip
 import os
@@ -22,14 +22,14 @@ FLAT_KINDS = ("profiles", "events", "lookups")
 
 
 class Format(msgspec.Struct, frozen=True):
-    """`name` is one of FORMATS; `gzip` tells whether the file is compressed as a whole."""
+    """The format of a file: `name` is one of FORMATS, and `gzip` is True if the whole file is compressed."""
 
     name: str
     gzip: bool = False
 
 
 class FileInfo(msgspec.Struct, frozen=True):
-    """A matched file: `size` in bytes, `modified` in seconds since 1970 (None where nobody says)."""
+    """A matched file: `size` in bytes, `modified` in seconds since 1970 (None if unknown)."""
 
     path: str
     size: int
@@ -37,24 +37,24 @@ class FileInfo(msgspec.Struct, frozen=True):
 
 
 def shown_name(path: str) -> str:
-    """A path as text that every file and database takes: bytes that are not UTF-8 as \\xe4."""
+    """A path as text that every file and database accepts: bytes that are not UTF-8 become \\xe4."""
     return path if path.isascii() else path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def real_name(path: str) -> str:
-    """The path that `shown_name` shows: itself, where that exists or is not local."""
+    """The path that `shown_name` shows. A path that exists or is not local is returned unchanged."""
     if "\\x" not in path or "://" in path or os.path.lexists(path):
         return path
-    return os.fsdecode(_ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), path.encode()))
+    return os.fsdecode(_ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), path.encode()))
 
 
 _ESCAPED = re.compile(rb"\\x([89a-f][0-9a-f])")
 
 
 def format_of(path: str, override: str | None = None) -> Format:
-    """The format of a file by its name, or `override`; a name that ends in .gz means gzip either way.
+    """The format by the ending of the file's name, or `override`. A name that ends in .gz is gzip in both cases.
 
-    Raises UnknownFormat, also for a gzipped Avro or Parquet file: those compress inside.
+    Raises UnknownFormat, also for a gzipped Avro or Parquet file, because those compress inside.
     """
     stem, gzipped = (path[:-3], True) if path.lower().endswith(".gz") else (path, False)
     name = override or stem.rpartition(".")[2].lower()
@@ -73,8 +73,9 @@ def format_of(path: str, override: str | None = None) -> Format:
 
 
 def check_kind(kind: str, format: Format) -> None:
-    """Raises WrongFormat where records of `kind` cannot come in `format`: only flat kinds fit into CSV, and lookups
-    are lines of text."""
+    """Raise WrongFormat if `format` cannot hold records of `kind`: only flat kinds fit into CSV, and lookups are
+    text.
+    """
     if kind == "lookups" and format.name not in LINE_FORMATS:
         raise WrongFormat(f"{kind} cannot come as {format.name}: give JSONL or CSV")
     if format.name == "csv" and kind not in FLAT_KINDS:
@@ -91,10 +92,13 @@ _OTHER = {b"Obj\x01": "avro", b"PAR1": "parquet"}
 
 @contextmanager
 def open_file(path: str, format: str) -> Iterator[tuple[IO[bytes], bool]]:
-    """The file's bytes, and whether they were unpacked. Text that begins as gzip data does is unpacked, whatever the
-    name says. Raises BadFile for text that begins as other data, and what the file system raises."""
+    """The file's bytes, and whether they are being unpacked.
+
+    Text that begins like gzip data is unpacked, whatever the name of the file. Raises BadFile for text that begins
+    like other data, and the errors of the file system.
+    """
     check_readable(path)
-    # Unpacked here and not by Beam: its reader takes a truncated gzip file for a complete one.
+    # Unpacked here and not by Beam, whose reader accepts a truncated gzip file.
     with FileSystems.open(real_name(path), compression_type=CompressionTypes.UNCOMPRESSED) as handle:
         start = handle.read(8)
         handle.seek(0)
@@ -114,7 +118,7 @@ def open_file(path: str, format: str) -> Iterator[tuple[IO[bytes], bool]]:
 
 
 def check_readable(path: str) -> None:
-    """Raises BadFile for what has a file's name on this machine and is none: opening a pipe would wait for ever."""
+    """Raise BadFile for a local path that is not a regular file, because opening a pipe would block for ever."""
     name = real_name(path)
     if "://" in name:
         return
@@ -123,8 +127,8 @@ def check_readable(path: str) -> None:
     except OSError:
         if os.path.islink(name):
             raise BadFile(f"this is a link to {shown_name(os.readlink(name))}, which cannot be reached") from None
-        return  # opening it says why
-    kind = next((words for is_one, words in _NO_FILES if is_one(mode)), None)
+        return  # opening it reports the error
+    kind = next((words for is_kind, words in _NO_FILES if is_kind(mode)), None)
     if kind is not None:
         raise BadFile(f"this is {kind}, not a file")
 
@@ -160,8 +164,8 @@ _REASONS: tuple[tuple[type[BaseException], str], ...] = (
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether a file system that is asked over a network does not answer, so that nothing is said of the file."""
-    # here, as only a failure needs them
+    """Whether the error is only that a remote file system does not answer, and not one of the file."""
+    # imported here, because only failures need them
     from google.api_core.exceptions import RetryError, ServerError, TooManyRequests
     from google.auth.exceptions import TransportError
     from requests.exceptions import ChunkedEncodingError, ConnectionError, Timeout
@@ -172,7 +176,7 @@ def is_passing(error: BaseException) -> bool:
 
 
 def unwrapped(error: BaseException) -> BaseException:
-    """What Beam's file systems wrap, once for each level that an error goes through."""
+    """The original error inside those of Beam's file systems, which wrap it once per level."""
     while isinstance(error, BeamIOError) and isinstance(error.exception_details, dict):
         inner = next(iter(error.exception_details.values()), None)
         if not isinstance(inner, BaseException):
@@ -182,7 +186,7 @@ def unwrapped(error: BaseException) -> BaseException:
 
 
 def in_words(error: BaseException) -> str:
-    """Why reading failed, on one line, for the person who reads the dead letter."""
+    """The reason why reading failed, as one line for a dead letter."""
     error = unwrapped(error)
     for kind, text in _REASONS:
         if isinstance(error, kind):

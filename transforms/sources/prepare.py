@@ -1,4 +1,4 @@
-"""From what a source read to valid work, or to a dead letter with its reason."""
+"""From the output of a source to the work to send, or to the reason why there is none."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ _DECODE = (
 
 @dataclass(frozen=True)
 class Origin:
-    """Of a record that comes out of a dead letter: where the letter stood, and what it says of the earlier try.
+    """The origin of a record from a dead letter: the place of the dead letter, and the facts about the earlier try.
 
-    `definite` is False when the API may have acted; then `attempt`, `generation` and `first_sent` (seconds since
-    1970) tell the key of that try. Of a definite refusal `attempt` names the new one.
+    `definite` is False if the API may have acted. Then `attempt`, `generation` and `first_sent` (seconds since 1970)
+    give the idempotency key of that try. After a definite refusal, `attempt` gives the new key.
     """
 
     file: str
@@ -37,16 +37,16 @@ class Origin:
     generation: int = 0
     first_sent: float | None = None
     unknown: bool = False
-    """True when it is not known whether that try acted, and False when tries without any effect were too many."""
+    """True if that try may have acted. False if too many tries had certainly no effect."""
     parts_done: tuple[str, ...] = ()
-    """Requests of a call that were applied then, and must not go again; see talonone.engine.applied_parts."""
+    """Requests of a call that were applied and must not be sent again; see talonone.engine.applied_parts."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A record as it came, and either its work or why there is none, with the fields that could be read all the same.
+    """A record as read, with its work, or with the `problem` and the readable `fields`.
 
-    `origin` is set for what comes out of a dead letter.
+    `origin` is set for a record from a dead letter.
     """
 
     raw: Raw
@@ -54,36 +54,40 @@ class Prepared:
     unknown_fields: int = 0
     unknown_names: tuple[str, ...] = ()
     unknown_api: tuple[str, ...] = ()
-    """Names and enum values of a call or lookup that pass although the operation table does not have them."""
+    """Names and enum values of a call or lookup that are allowed although the operation table lacks them."""
     problem: InvalidRecord | None = None
     fields: dict[str, Any] | None = None
     origin: Origin | None = None
     letter: bytes | None = None
-    """A dead letter of which nothing is to be sent, as it came: it is kept whole."""
+    """The unchanged bytes of a dead letter from which nothing is sent."""
 
     @property
     def stage(self) -> Stage:
+        """The stage of the problem: decode or validate."""
         return Stage.DECODE if self.problem is not None and self.problem.reason in _DECODE else Stage.VALIDATE
 
     def id_or_none(self) -> str | None:
-        """The record's id, also that of an invalid one if it can be read."""
+        """The record's id, even of an invalid record if it is readable."""
         if self.work is not None:
             return self.work.id
         return self.text_field(ID_FIELDS.get(self.raw.kind, ""))
 
     def text_field(self, name: str) -> str | None:
-        fields = self.raw.fields if self.fields is None else self.fields  # of what JSON cannot carry none were made
+        """A field as text: a non-empty text or an integer, even of an invalid record; else None."""
+        fields = (
+            self.raw.fields if self.fields is None else self.fields
+        )  # no `fields` exist for values without a JSON form
         value = fields.get(name) if isinstance(fields, dict) else None
         if not isinstance(value, str | int) or isinstance(value, bool) or value == "":
             return None
         try:
             return str(value).encode().decode()
-        except ValueError:  # an integer of thousands of digits has no text, and a lone surrogate no bytes
+        except ValueError:  # an integer of thousands of digits, or a lone surrogate
             return None
 
 
 def prepare(raw: Raw, options: BuildOptions, reading: Reading = AS_USUAL) -> Prepared:
-    """Decode, validate and build one record. Whatever is wrong with it is in the result, never raised."""
+    """Decode, validate and build one record. Every problem is in the result; nothing is raised for it."""
     fields: dict[str, Any] | None = None
     try:
         fields = decode(raw)
@@ -99,7 +103,7 @@ Prepares = Callable[[Raw, BuildOptions, Reading], Prepared]
 
 
 class Prepare(beam.DoFn):  # type: ignore[misc]
-    """Raw -> Prepared. `prepares` makes it: `prepare`, or what opens something around the record first."""
+    """Raw -> Prepared. `prepares` is the function: `prepare`, or one that first unwraps the record."""
 
     def __init__(self, options: BuildOptions, reading: Reading, prepares: Prepares = prepare) -> None:
         self._options = options
@@ -107,4 +111,5 @@ class Prepare(beam.DoFn):  # type: ignore[misc]
         self._prepares = prepares
 
     def process(self, raw: Raw) -> Iterator[Prepared]:
+        """Prepare one record."""
         yield self._prepares(raw, self._options, self._reading)

@@ -1,4 +1,4 @@
-"""Cutting files into shards and reading a shard, whatever the format."""
+"""Split files into shards and read a shard, in every format."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -33,9 +33,9 @@ _READERS = {
 
 
 def plan_shards(source: Input, shard_bytes: int = SHARD_BYTES) -> Iterator[Shard]:
-    """The shards of a file, in order, of about `shard_bytes` each; a damaged file makes no difference.
+    """The shards of a file, in order, of about `shard_bytes` each. Damage in the file raises nothing here.
 
-    A gzipped file is one shard: it can only be read from its beginning.
+    A gzipped file is one shard, because it can only be read from its beginning.
     """
     info, format = source.info, source.format
     start, first, row = 0, 1, 1
@@ -46,16 +46,16 @@ def plan_shards(source: Input, shard_bytes: int = SHARD_BYTES) -> Iterator[Shard
                     yield Shard(source.kind, info.path, format, start, cut.start, first, row)
                     start, first, row = cut
         except Exception as error:
-            # Whoever reads the rest meets the same trouble, and knows the position and what came before it.
+            # Reading the last shard meets the same error, after the records before it.
             say(_LOG, logging.DEBUG, "planning shards stopped", error=error, file=info.path, position=start)
     yield Shard(source.kind, info.path, format, start, None, first, row)
 
 
 def read_shard(shard: Shard) -> Iterator[Raw]:
-    """The shard's records; where it cannot be read further, one last Raw says why instead of an exception.
+    """The records of a shard. If it becomes unreadable, the last Raw has the reason; nothing is raised for it.
 
-    Damage costs the rest of its own shard: the other shards of the file are read all the same. Raises CannotReadNow
-    where the file system does not answer.
+    Damage costs the rest of its shard, and the other shards of the file are still read. Raises CannotReadNow if the
+    file system does not answer.
     """
     cursor = Cursor(shard.first)
     try:

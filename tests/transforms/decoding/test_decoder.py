@@ -277,12 +277,12 @@ def test_it_knows_no_secret(monkeypatch, fresh_pool, tmp_path):
 def test_what_makes_no_progress_is_ended_by_the_kernel(monkeypatch):
     with subprocess.Popen([
         sys.executable, "-c",
-        "import signal; from beam_talonone.transforms.decoding import worker; worker.PATIENCE = 0.05;"
+        "import signal; from beam_talonone.transforms.decoding import worker; worker.NO_PROGRESS = 0.05;"
         "signal.signal(signal.SIGPROF, signal.SIG_DFL); worker.watch(); sum(range(10**12))",
     ]) as process:  # fmt: skip
         assert process.wait() == -signal.SIGPROF
     assert "does not come to an end" in decoder._in_words(signal.SIGPROF)
-    assert worker.PATIENCE == 30
+    assert worker.NO_PROGRESS == 30
 
 
 def test_a_decoder_that_cannot_start_says_nothing_of_the_file(tmp_path, monkeypatch, fresh_pool):
