@@ -5,9 +5,9 @@
     +-- StopRun                  the run stopped, nothing is lost: it can be resumed
         +-- KeyRefused           401 or 403: give the right key
         +-- WrongAddress         DNS or TLS failed before the first success: correct the base URL
-        +-- Unreachable          no answer for --give-up-after seconds
+        +-- Unreachable          no answer for --give-up-after seconds, or from Pub/Sub for a minute
         +-- TooManyDeadLetters   more than --max-dead-letters
-        +-- Interrupted          SIGTERM, Ctrl-C, or --limit
+        +-- Interrupted          SIGTERM, Ctrl-C, or another part of the run failed
 
 What concerns one record never is an exception: it is an outcome (see talonone.requests.outcome).
 """
@@ -43,20 +43,20 @@ class StopRun(TalonOneError):
 
 
 class KeyRefused(StopRun):
-    pass
+    """The API answered 401 or 403, and still does with the key that is in the settings now."""
 
 
 class WrongAddress(StopRun):
-    pass
+    """Before the first success, the host was not found, TLS failed, or the answers were not the API's."""
 
 
 class Unreachable(StopRun):
-    pass
+    """The API, the rate service or Pub/Sub did not answer for too long: --give-up-after, or a minute for Pub/Sub."""
 
 
 class TooManyDeadLetters(StopRun):
-    pass
+    """More records ended as dead letters than --max-dead-letters allows: a setting may be wrong for all."""
 
 
 class Interrupted(StopRun):
-    pass
+    """The run was ended: by Ctrl-C or SIGTERM, or because another part of it failed."""

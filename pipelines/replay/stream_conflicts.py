@@ -15,8 +15,8 @@ from beam_talonone.talonone.ordering.sequencer import Order
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.supersede import Change, without
 from beam_talonone.talonone.requests.work import Key, Work
+from beam_talonone.talonone.state.log_entries import entries
 from beam_talonone.talonone.state.store import Marks, Store
-from beam_talonone.talonone.state.write_ahead_log import entries
 
 REPLAYS = "replays.sqlite"
 """In the state folder: what replays of the stream's letters did, in the shape of a job's spool."""

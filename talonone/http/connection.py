@@ -79,16 +79,19 @@ class Connection(asyncio.Protocol):
         return not self._poll.poll(0)
 
     def close(self) -> None:
+        """Close it at once: what is still to be sent or read is lost. An exchange under way fails."""
         self.usable = False
         if self._transport is not None:
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
         self._transport = cast(asyncio.Transport, transport)
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
         self.usable = True
 
     def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol. Bytes that answer no request close the connection."""
         if self._waiting is None or self._waiting.done():
             self.close()  # an answer that nobody asked for: what comes next could be taken for another's
             return
@@ -106,6 +109,9 @@ class Connection(asyncio.Protocol):
             self._too_long()
 
     def connection_lost(self, error: Exception | None) -> None:
+        """See asyncio.Protocol. The end of the connection is also the end of an answer without a length (RFC 9112,
+        section 6.3).
+        """
         self.usable = False
         if self._open_ended and error is None:
             self._complete()
@@ -116,10 +122,12 @@ class Connection(asyncio.Protocol):
             self._fail(ConnectionResetError(f"the connection closed before the answer was whole{cause}"))
 
     def on_message_begin(self) -> None:
+        """Called by httptools: an answer begins."""
         if self._waiting is None or self._waiting.done():
             self.close()  # more than one answer
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """Called by httptools for each header. Only those that the sender needs are kept."""
         name = name.lower()
         if name == b"retry-after":
             self._retry_after = value.decode("latin-1").strip()
@@ -130,10 +138,12 @@ class Connection(asyncio.Protocol):
             self._sized = True
 
     def on_headers_complete(self) -> None:
+        """Called by httptools: the body follows, if there is one."""
         self._in_head = False
         self._open_ended = not self._sized
 
     def on_body(self, body: bytes) -> None:
+        """Called by httptools for each piece of the body, without the framing of chunks."""
         if self._pieces is not None:
             self._pieces += body
         elif self._body:
@@ -144,6 +154,7 @@ class Connection(asyncio.Protocol):
             self._too_long()
 
     def on_message_complete(self) -> None:
+        """Called by httptools: the answer is whole, or it is a 1xx and the answer follows."""
         if self._parser.get_status_code() < 200:
             self._begin()  # "100 Continue" and its like: the answer is still to come
             return

@@ -31,9 +31,11 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         self, host: str, port: int, timeout: float | None = None, local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:  # fmt: skip
+        """See httpcore.AsyncNetworkBackend. `timeout` is in seconds. Raises ConnectError, ConnectTimeout."""
         return Guarded(await self._inner.connect_tcp(host, port, timeout, local_address, socket_options))
 
     async def sleep(self, seconds: float) -> None:
+        """See httpcore.AsyncNetworkBackend."""
         await self._inner.sleep(seconds)
 
 
@@ -48,12 +50,17 @@ class Guarded(httpcore.AsyncNetworkStream):
         self._heard = self._spoilt = False
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """See httpcore.AsyncNetworkStream. Raises SpeaksTls when the server answers plain HTTP with a TLS alert."""
         data = await self._inner.read(max_bytes, timeout)
         if data:
             self._follow(data)
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """See httpcore.AsyncNetworkStream. The first write after an answer begins a request.
+
+        Raises httpcore.ConnectError, before anything leaves, where bytes are left over from the answer before.
+        """
         if self._answered:
             if self._spoilt:
                 raise httpcore.ConnectError("the connection was closed before it was used")
@@ -61,14 +68,17 @@ class Guarded(httpcore.AsyncNetworkStream):
         await self._inner.write(buffer, timeout)
 
     async def aclose(self) -> None:
+        """See httpcore.AsyncNetworkStream."""
         await self._inner.aclose()
 
     async def start_tls(
         self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.AsyncNetworkStream:
+        """See httpcore.AsyncNetworkStream. The stream over TLS is followed from its own beginning."""
         return Guarded(await self._inner.start_tls(ssl_context, server_hostname, timeout))
 
     def get_extra_info(self, info: str) -> Any:
+        """See httpcore.AsyncNetworkStream. A connection with bytes left over looks like one that was closed."""
         if info == "is_readable" and self._spoilt:
             return True  # as of a connection that was closed
         return self._inner.get_extra_info(info)
@@ -86,9 +96,11 @@ class Guarded(httpcore.AsyncNetworkStream):
             self._spoilt = True
 
     def on_message_begin(self) -> None:
+        """Called by httptools: a second answer to one request spoils the connection."""
         if self._answered:
             self._spoilt = True
 
     def on_message_complete(self) -> None:
+        """Called by httptools: the answer is whole, or it is a 1xx and the answer follows."""
         if self._parser.get_status_code() >= 200:
             self._answered = True

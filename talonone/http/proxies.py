@@ -20,6 +20,7 @@ class Proxy:
 
     @property
     def host(self) -> str:
+        """The host name or IP address of the proxy, as it is looked up."""
         return yarl.URL(self.url).raw_host or ""
 
     def __str__(self) -> str:

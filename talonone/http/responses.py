@@ -14,6 +14,10 @@ from beam_talonone.schemas.reasons import Reason
 
 
 class Verdict(Enum):
+    """What the sender does about an answer. The sources are the responses of each operation in Talon.One's OpenAPI
+    document, and RFC 9110 for the statuses that it does not name.
+    """
+
     APPLIED = "the API did it"
     RETRY = "a passing failure: the same request may go through later"
     REFUSED = "the request is wrong: a dead letter"
@@ -98,6 +102,7 @@ class Answer:
 
     @property
     def ok(self) -> bool:
+        """True for an answer that says that the work is done."""
         return self.verdict is Verdict.APPLIED
 
     @property
@@ -107,6 +112,7 @@ class Answer:
 
     @property
     def pointer(self) -> str | None:
+        """The JSON pointer to the wrong field, from the first problem that has one (`errors[].source.pointer`)."""
         return next((p.pointer for p in self.problems if p.pointer), None)
 
 

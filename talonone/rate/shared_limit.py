@@ -78,6 +78,7 @@ class Watched:
         return drawn
 
     def close(self) -> None:
+        """Close the connection to the service."""
         self._service.close()
 
     def outage(self) -> tuple[float, str] | None:

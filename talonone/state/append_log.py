@@ -5,7 +5,7 @@ came of that line. Readers leave it out (`whole_lines`), and a log that is opene
 
 Two files need more. The letters of a pull count only as far as the log of the pull says, so it passes `keep`. The
 write-ahead log is mapped into memory. A kill may leave zeros behind its last line, and holes in it, so it has a
-reader of its own (`write_ahead_log.entries`), and each process begins a new file.
+reader of its own (`log_entries.entries`), and each process begins a new file.
 """
 
 import mmap

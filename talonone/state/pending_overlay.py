@@ -19,17 +19,21 @@ class PendingOverlay:
         self._by_key: dict[Key, dict[bytes, Marks]] = {}
 
     def recall(self, work: Work) -> tuple[bytes | None, Order | None]:
+        """See StateStore. A record whose turn has come counts as sent."""
         content, last = self.store.recall(work)
         orders = [marks.order for key in work.keys() for marks in self._by_key.get(key, {}).values()]  # noqa: SIM118
         return content, max(orders if last is None else [last, *orders], default=None)
 
     def ended(self, work: Work, now: float) -> None:
+        """See StateStore. Noted in the store at once, as the end of a record is never given back."""
         self.store.ended(work, now)
 
     def last_order(self, session: str) -> Order | None:
+        """See StateStore. A version whose turn has come counts as sent."""
         return self.last_of(("order", session))
 
     def last_of(self, key: Key) -> Order | None:
+        """The latest record of a session, customer or order that was sent or has its turn; None without one."""
         left, waiting = self.store.last_of(key), self._by_key.get(key)
         if not waiting:
             return left
@@ -37,6 +41,7 @@ class PendingOverlay:
         return latest if left is None else max(left, latest)
 
     def newer_changes(self, customer: str, than: Order) -> list[Change]:
+        """See StateStore. Changes whose turn has come stand behind those that were sent."""
         waiting = self._by_key.get(("profile", customer), {}).values()
         newer = [change_that_set(marks.changes) for marks in waiting if marks.changes and marks.order > than]
         return [*self.store.newer_changes(customer, than), *newer]

@@ -28,31 +28,38 @@ class PerKeyState(msgspec.Struct, array_like=True):
     """Customer -> what of the profile was set."""
 
     def recall(self, work: Work) -> tuple[bytes | None, Order | None]:
+        """See StateStore."""
         orders = [order for key in work.keys() if (order := self.last_of(key)) is not None]  # noqa: SIM118
         return self.content(work.identity), max(orders, default=None)
 
     def content(self, identity: bytes) -> bytes | None:
+        """The digest of a record of this identity that has ended; None where none has, or it is forgotten."""
         found = self.identities.get(identity)
         return None if found is None else found[0]
 
     def ended(self, work: Work, now: float) -> None:
+        """See StateStore. `now` is in seconds since 1970, here and below."""
         self.identities.pop(work.identity, None)
         self.identities[work.identity] = work.content, now
         _trim(self.identities)
 
     def last_order(self, session: str) -> Order | None:
+        """See StateStore."""
         return self.last_of(("order", session))
 
     def last_of(self, key: Key) -> Order | None:
+        """The latest record of a session, customer or order that was sent; None without one."""
         found = self.last.get("/".join(key))
         return None if found is None else found[0]
 
     def newer_changes(self, customer: str, than: Order) -> list[Change]:
+        """See StateStore. At most one change, which sets all that the newer ones have set."""
         known = self.changes.get(customer, {})
         newer = [name.partition("/")[::2] for name, (order, _) in known.items() if order > than]
         return [change_that_set(newer)] if newer else []
 
     def sent(self, work: Work, now: float) -> None:
+        """See StateStore. Of two records under one key, the later one of the order stays, whenever it was sent."""
         marks = marks_of(work)
         for key in marks.sent:
             _note(self.last, "/".join(key), marks.order, now)

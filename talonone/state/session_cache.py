@@ -44,6 +44,7 @@ class SessionMemory:
             self.note_return(work.sessions[0], returned_items(work))
 
     def note_order(self, session: str, status: str, end: End) -> None:
+        """Remember how a version of an order ended, with the `status` that it sent to the session."""
         flag = _DEAD if end is End.DEAD else 0
         if end in DONE:
             flag = _SENT | (_CLOSED if status == "completed" else 0)
@@ -53,6 +54,7 @@ class SessionMemory:
             self._age()
 
     def note_return(self, session: str, items: Iterable[dict[str, Any]]) -> None:
+        """Remember items of a return that was applied, as its request names them (`returned_items`)."""
         with self._lock:
             self._young.returned[session] = [*self._returned(session), *items]
             self._age()
@@ -74,6 +76,7 @@ class SessionMemory:
             return found
 
     def known(self, session: str) -> Known:
+        """What is known of a session, for the returns and the versions of its order that come after."""
         with self._lock:
             flags, returned = self._flags(session), self._returned(session)
         return Known(
@@ -84,6 +87,7 @@ class SessionMemory:
         )
 
     def forget(self) -> None:
+        """Forget all sessions, as when another job begins."""
         with self._lock:
             self._young, self._old = _Sessions(), _Sessions()
 

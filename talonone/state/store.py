@@ -80,6 +80,9 @@ class Marks(msgspec.Struct, frozen=True, array_like=True):
 
 
 def marks_of(work: Work) -> Marks:
+    """The marks of a record that leaves. Only an order is found by its session, and only a profile sets attributes,
+    audiences, or an erasure.
+    """
     if work.kind == "orders":
         return Marks(work.order(), [*work.keys(), ("order", work.id)], work.profiles[0])
     if work.kind == "profiles":
@@ -184,30 +187,37 @@ class Store:
                 foreseen.orders[kind, name] = event_us, rank, version
 
     def content(self, identity: bytes) -> bytes | None:
+        """The digest of a record of this identity that has ended; None where none has, or it is forgotten."""
         if identity in self._behind.ended:
             return self._behind.ended[identity][0]
         row = self._connection.execute("SELECT content FROM ended WHERE identity = ?", (identity,)).fetchone()
         return None if row is None else bytes(row[0])
 
     def ended(self, work: Work, now: float) -> None:
+        """See StateStore. `now` is in seconds since 1970, here and below."""
         self.note_end(work.identity, work.content, now)
 
     def note_end(self, identity: bytes, content: bytes, now: float) -> None:
+        """As `ended`, for a record of which only identity and digest are known: the write-ahead log has no more."""
         self._behind.note_end(identity, content, now)
 
     def note_returned(self, identity: bytes, session: str, items: list[dict[str, Any]], now: float) -> None:
+        """A return was applied: `items` are those of its request. Written at once, not buffered."""
         self._connection.execute(
             "INSERT OR REPLACE INTO returned VALUES (?, ?, ?, ?)",
             (identity, session, msgspec.json.encode(items).decode(), now),
         )
 
     def last_order(self, session: str) -> Order | None:
+        """See StateStore."""
         return self._sent("order", session)
 
     def last_of(self, key: Key) -> Order | None:
+        """The latest record of a session, customer or order that was sent; None without one."""
         return self._sent(*key)
 
     def newer_changes(self, customer: str, than: Order) -> list[Change]:
+        """See StateStore. At most one change, which sets all that the newer ones have set."""
         rows = self._connection.execute(
             "SELECT what, name FROM changes WHERE customer = ? AND (event_us, rank, version) > (?, ?, ?)",
             (customer, *than),
@@ -217,9 +227,11 @@ class Store:
         return [change_that_set(rows)] if rows else []
 
     def sent(self, work: Work, now: float) -> None:
+        """See StateStore."""
         self.note(marks_of(work), now)
 
     def note(self, marks: Marks, now: float) -> None:
+        """A record leaves that has these marks. An older record than the one that is noted changes nothing."""
         self._behind.note_sent(marks.sent, marks.order, now)
         session = next((name for kind, name in marks.sent if kind == "order"), None)
         if session is not None:
@@ -228,6 +240,7 @@ class Store:
             self._behind.note_changes(marks.customer, marks.changes, marks.order, now)
 
     def commit(self) -> None:
+        """Return when all that was noted is in the file. Raises sqlite3.Error, for example when the disk is full."""
         self._behind.write()
         self._connection.commit()
 
@@ -241,6 +254,7 @@ class Store:
         )
 
     def close(self) -> None:
+        """Commit and close the file. Raises sqlite3.Error."""
         self.commit()
         self._connection.close()
 

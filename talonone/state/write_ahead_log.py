@@ -16,7 +16,6 @@ zeros until the stream ends. Records are known by their identity and content, in
 
 import contextlib
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,10 +25,10 @@ import msgspec
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.delivery.observer import PartId
 from beam_talonone.talonone.delivery.request_sender import InFlight
-from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.append_log import MappedAppendLog
+from beam_talonone.talonone.state.log_entries import entries
 from beam_talonone.talonone.state.pending_overlay import PendingOverlay
 from beam_talonone.talonone.state.session_cache import returned_items
 from beam_talonone.talonone.state.store import Marks, marks_of
@@ -39,50 +38,8 @@ LARGE = 16 * 1024 * 1024
 """Bytes after which the log is written anew, with what is open alone. Where more than half of that stays, it is
 written anew when it has doubled: else the same would be written every second."""
 
-LAST_APPEND = 1_024
-"""Bytes at the end of a log in which a killed process may have left holes: what it was copying just then."""
-
 BulkMembers = tuple[tuple[str, int], ...]
 """(identity in hex, part), in the order in which they travelled."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a line of a log begins: its number, from 1, and its first byte."""
-
-    path: Path
-    line: int
-    byte: int
-
-    def damaged(self) -> ConfigurationError:
-        return ConfigurationError(
-            f"{self.path} is damaged in line {self.line} (byte {self.byte}): put the folder back from a backup."
-            f" Without one, `truncate -s {self.byte} {self.path}` keeps what stands before; what left after that may"
-            " be sent again, under the same keys"
-        )
-
-
-def entries(path: Path) -> Iterator[tuple[Place, Any]]:
-    """What the lines of a log say; nothing where there is none. It may be written to meanwhile.
-
-    A torn last line is left out, and so are the zeros behind it. Raises ConfigurationError for any other line that
-    cannot be read.
-    """
-    torn, place = None, Place(path, 0, 0)
-    byte = 0
-    for number, line in enumerate(path.open("rb") if path.exists() else (), 1):
-        place, byte = Place(path, number, byte), byte + len(line)
-        text = line.rstrip(b"\0")
-        if torn is not None and text and (not torn[1] or byte - torn[0].byte > LAST_APPEND):
-            raise torn[0].damaged()
-        if not text:
-            continue
-        try:
-            entry = msgspec.json.decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            torn = torn or (place, b"\0" in text)
-        else:
-            yield place, entry
 
 
 @dataclass(slots=True)
@@ -106,8 +63,11 @@ class _Bulk:
 
 
 class WriteAheadLog:
-    """An Observer of requests, used by one thread. The store of `memory` takes in what the log says
-    when it is opened; what was let go is noted in it as it leaves."""
+    """An Observer of requests, used by one thread.
+
+    When it is opened, the store of `memory` takes in what the log says. A record that waits in `memory` is noted in
+    the store when its first request leaves.
+    """
 
     def __init__(self, path: Path, memory: PendingOverlay) -> None:
         self._path, self._memory, self._store = path, memory, memory.store
@@ -183,6 +143,7 @@ class WriteAheadLog:
             self._write(["x", name])
 
     def on_start(self, parts: list[PartId], generation: int, at: float, *, bulk: bool = False) -> None:
+        """Requests are about to leave: written before they do. See Observer. Raises OSError when the disk is full."""
         if bulk:
             named = [(self._names[number], part) for number, part in parts]
             self._note_bulk(tuple(named), generation, at)
@@ -194,6 +155,7 @@ class WriteAheadLog:
         self._write(*self._leaves(name, at), ["s", name, part, generation, at, self.open[name].content])
 
     def on_retract(self, number: int, part: int) -> None:
+        """A request left in vain: a later process must not take it for one that may have acted. Raises OSError."""
         name = self._names[number]
         self.open.setdefault(name, Open()).in_flight.pop(part, None)
         self._write(["u", name, part])

@@ -55,21 +55,25 @@ class WriteBehind:
             self._connection.execute("BEGIN IMMEDIATE")
 
     def note_end(self, identity: bytes, content: bytes, now: float) -> None:
+        """A record has ended at `now`, in seconds since 1970, here and below. Each of these may write the buffer."""
         self.ended[identity] = content, now
         self._noted(1)
 
     def note_sent(self, keys: Collection[Key], order: Order, now: float) -> None:
+        """A record was sent that has this place in the order, under these keys (session, customer, order)."""
         for key in keys:
             _newest(self.sent, key, order, now)
         self._noted(len(keys))
 
     def note_changes(self, customer: str, what: Collection[tuple[str, str]], order: Order, now: float) -> None:
+        """A profile change was sent: `what` are the (attribute | audience | erasure, name) that it sets."""
         known = self.changes.setdefault(customer, {})
         for one in what:
             _newest(known, one, order, now)
         self._noted(len(what))
 
     def note_customer(self, session: str, customer: str, now: float) -> None:
+        """The order of a session was sent for this customer."""
         self.customers[session] = customer, now
         self._noted(1)
 

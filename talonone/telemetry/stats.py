@@ -16,6 +16,7 @@ class Latencies:
     counts: dict[int, int] = field(default_factory=dict)
 
     def add(self, ms: float) -> None:
+        """Count an answer that took `ms` milliseconds. Less than 0.01 ms counts as 0.01 ms."""
         bucket = round(math.log2(max(ms, 0.01)) * BUCKETS_PER_DOUBLING)
         self.counts[bucket] = self.counts.get(bucket, 0) + 1
 
@@ -44,6 +45,7 @@ class OperationStats:
     latencies: Latencies = field(default_factory=Latencies)
 
     def report(self) -> dict[str, Any]:
+        """As it stands in report.json, with percentiles 50, 95 and 99 of the latency in milliseconds."""
         percentiles = {f"p{p}": self.latencies.percentile(p / 100) for p in (50, 95, 99)}
         return {
             "requests": self.requests,
@@ -71,13 +73,16 @@ class Stats:
 
     @property
     def requests(self) -> int:
+        """Requests of all operations, retries included. May be called from any thread."""
         return sum(stats.requests for stats in tuple(self.operations.values()))
 
     @property
     def retries(self) -> int:
+        """Requests of all operations that repeated an earlier one. May be called from any thread."""
         return sum(stats.retries for stats in tuple(self.operations.values()))
 
     def report(self) -> dict[str, Any]:
+        """`operations` of report.json: the names ascend."""
         return {name: stats.report() for name, stats in sorted(self.operations.items())}
 
 

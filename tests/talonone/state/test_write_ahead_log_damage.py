@@ -9,6 +9,7 @@ from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.state import write_ahead_log
+from beam_talonone.talonone.state.log_entries import LAST_APPEND
 from beam_talonone.talonone.state.pending_overlay import PendingOverlay
 from beam_talonone.talonone.state.store import Store
 from beam_talonone.talonone.state.write_ahead_log import WriteAheadLog
@@ -80,7 +81,7 @@ def test_a_damaged_line_is_named_and_what_stands_before_it_can_be_kept(tmp_path,
     log.close()
 
 
-@pytest.mark.parametrize("zeros", [0, 5, write_ahead_log.LAST_APPEND])
+@pytest.mark.parametrize("zeros", [0, 5, LAST_APPEND])
 @pytest.mark.parametrize("left", [1, 30, -1])
 def test_a_torn_last_line_is_left_out(tmp_path, lines, left, zeros):
     path = tmp_path / "log.jsonl"
