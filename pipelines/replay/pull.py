@@ -15,6 +15,7 @@ from beam_talonone.schemas.decoding.raw import LETTERS
 from beam_talonone.schemas.decoding.shown import of_bytes
 from beam_talonone.talonone.errors import ConfigurationError, Unreachable
 from beam_talonone.talonone.state.append_log import AppendLog, whole_lines
+from beam_talonone.talonone.state.sealed_lines import Damaged
 from beam_talonone.talonone.state.whole_file import sync_folder
 from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.transforms.pubsub.client import subscriber_client
@@ -43,6 +44,7 @@ Notice = Callable[[str], None]
 
 class Kept:
     """What was pulled, in `folder`: the letters, a line each, and a log of it by which a run that is killed goes on.
+    Raises Damaged where letters are gone that the log tells of.
 
     Lines of the log: [message id, where its letter ends in the file, ack id], "acknowledged" (all before it),
     "complete". A letter is there when the log says so: what stands behind it in the file was not acknowledged.
@@ -56,7 +58,9 @@ class Kept:
         self.unacknowledged: list[str] = []
         """Ack ids of letters that are on disk."""
         self.complete = False
-        self._lines = AppendLog(self.letters, keep=self._read_log(folder / LOG_FILE), mode=0o644)
+        end = self._read_log(folder / LOG_FILE)
+        _check_length(self.letters, end)
+        self._lines = AppendLog(self.letters, keep=end, mode=0o644)
         self._log = AppendLog(folder / LOG_FILE, mode=0o644)
         sync_folder(folder)
 
@@ -230,6 +234,16 @@ def check_subscription(subscription: str) -> None:
     """Raises ConfigurationError where `subscription` does not exist."""
     with closing(Reader(subscription)) as reader:
         reader.lease()
+
+
+def _check_length(letters: Path, end: int) -> None:
+    """Raises Damaged where letters are gone that the log tells of: no pull brings those that were acknowledged."""
+    size = letters.stat().st_size if letters.exists() else 0
+    if size < end:
+        raise Damaged(
+            f"{letters} is damaged: it has {size} bytes, and {LOG_FILE} tells of {end}: put it back from a backup."
+            " Pub/Sub does not deliver the letters again that were acknowledged"
+        )
 
 
 def as_line(data: bytes, message_id: str) -> bytes:

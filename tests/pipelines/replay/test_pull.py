@@ -20,6 +20,7 @@ from beam_talonone.pipelines.replay.pull import Kept, Reader, as_line, pull_lett
 from beam_talonone.schemas.decoding.raw import LETTERS, Raw
 from beam_talonone.talonone.errors import ConfigurationError, Unreachable
 from beam_talonone.talonone.requests.build import BuildOptions
+from beam_talonone.talonone.state.sealed_lines import Damaged
 
 SUBSCRIPTION = "projects/shop/subscriptions/letters"
 
@@ -178,6 +179,23 @@ def test_kept_after_a_kill_goes_on_where_it_was(tmp_path: Path) -> None:
     second.add([("2", b'{"n":22}', "b"), ("1", b"other", "c")])
     assert second.unacknowledged == ["a", "b", "c"]
     assert numbers(second.letters) == [1, 22]
+
+
+@pytest.mark.parametrize("left", [None, b"", b'{"n":1}\n{"n"'])
+def test_letters_that_are_gone_are_said_and_not_made_up(tmp_path: Path, left: bytes | None) -> None:
+    """They were acknowledged: zeros in their place would end as one dead letter that says nothing of them."""
+    kept = Kept(tmp_path)
+    kept.add([("1", b'{"n":1}', "a"), ("2", b'{"n":2}', "b")])
+    kept.acknowledged()
+    kept.close()
+    kept.letters.unlink()
+    if left is not None:
+        kept.letters.write_bytes(left)
+    with pytest.raises(
+        Damaged, match=r"letters-000001\.jsonl is damaged: it has \d+ bytes, and pulled\.jsonl tells of 16"
+    ):
+        Kept(tmp_path)
+    assert (kept.letters.read_bytes() if kept.letters.exists() else None) == left
 
 
 @pytest.mark.parametrize("room", [0, 1, 7, 8, 9, 16, 17, 28, 29, 39])
