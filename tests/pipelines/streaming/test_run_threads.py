@@ -29,8 +29,10 @@ class Broken(io.StringIO):
     def __init__(self, error):
         super().__init__()
         self._error = error
+        self.attempts = 0
 
     def write(self, text):
+        self.attempts += 1
         raise self._error
 
 
@@ -41,19 +43,25 @@ ERRORS = [BrokenPipeError(32, "Broken pipe"), OSError(28, "No space left on devi
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_a_notice_that_cannot_be_written_raises_nothing(monkeypatch, error, form):
     monkeypatch.setenv("TALONONE_LOG_FORMAT", form)
-    monkeypatch.setattr(sys, "stderr", Broken(error))
+    broken = Broken(error)
+    monkeypatch.setattr(sys, "stderr", broken)
     notice("something is wrong")
+    assert broken.attempts == 1
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=repr)
 def test_a_handler_that_raises_harms_nobody(error):
+    records = []
+
     class Raises(logging.Handler):
         def emit(self, record):
+            records.append(record.what)
             raise error
 
     log = logging.Logger("a log of its own")
     log.addHandler(Raises())
     say(log, logging.ERROR, "something", kind="orders")
+    assert records == ["something"]
 
 
 @pytest.mark.parametrize(
