@@ -6,7 +6,7 @@
 #   make tools    Prism and Envoy's rate limit service into .tools, which tests of test-all need beside the Pub/Sub
 #                 emulator and redis-server; needs Go
 #   make lint     ruff, codespell, prose         make types    mypy --strict
-#   make bench    the benchmarks                make docs     write the generated pages of docs/ anew
+#   make bench    the benchmarks                make docs     write the generated pages of docs/ and templates/*.json
 #   make lock     renew constraints.txt         make clean    remove everything that make made
 # PYTHON=/path/to/python chooses the interpreter that .venv is made with.
 
@@ -78,6 +78,7 @@ bench: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/generate_options.py
 
 # --upgrade: without it, uv keeps the versions that it finds in the file.
 lock: $(VENV)/.uv

@@ -1,6 +1,7 @@
 """What docs/ says is held against the code: examples are run, lists are compared, the generated page is current."""
 
 import importlib.util
+import inspect
 import json
 import re
 from decimal import Decimal
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from beam_talonone import __version__
+from beam_talonone.pipelines.cli.group import COMMANDS, function_of
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.schemas.decoding.shown import Shown
 from beam_talonone.schemas.operations import OPERATIONS
@@ -21,7 +23,7 @@ from beam_talonone.transforms.formats.csv import unflatten
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = [*sorted(DOCS.glob("*.md")), *sorted(ROOT.glob("*.md")), ROOT / "runner_configs" / "README.md"]
+PAGES = [*sorted(DOCS.rglob("*.md")), *sorted(ROOT.glob("*.md")), ROOT / "runner_configs" / "README.md"]
 
 
 def page(name: str) -> str:
@@ -35,7 +37,7 @@ def section(text: str, title: str) -> str:
 
 def rows(text: str) -> list[list[str]]:
     """The cells of the table rows in a text, heads and rules left out."""
-    cells = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| `")]
+    cells = [re.split(r"(?<!\\)\|", line.strip("|")) for line in text.splitlines() if line.startswith("| `")]
     return [[cell.strip() for cell in row] for row in cells]
 
 
@@ -138,6 +140,29 @@ def script(name: str):
 def test_the_operations_page_is_current():
     generate = script("generate")
     assert generate.PAGE.read_text(encoding="utf-8") == generate.page(OPERATIONS), "run `make docs`"
+
+
+def test_the_options_page_is_current():
+    generate = script("generate_options")
+    assert generate.PAGE.read_text(encoding="utf-8") == generate.options_page(), "run `make docs`"
+
+
+def test_the_options_page_has_every_option_of_every_command():
+    listed = rows(page("reference/options.md"))
+    for name in COMMANDS:
+        taken = [row[0] for row in listed if {name, "all"} & set(row[3].split(", "))]
+        words = {word for spelling in taken for word in re.findall(r"--[a-z-]+", spelling)}
+        parameters = set(inspect.signature(function_of(name)).parameters)
+        arguments = {"operation", "beam_args"} | ({"dead_letters"} if name == "replay" else set())
+        assert {f"--{parameter.replace('_', '-')}" for parameter in parameters - arguments} <= words
+
+
+@pytest.mark.parametrize("name", ["backfill", "stream"])
+def test_the_metadata_of_the_templates_is_current(name):
+    generate = script("generate_options")
+    template = generate.TEMPLATES[name]
+    text = generate.template_file(template).read_text(encoding="utf-8")
+    assert text == generate.template_text(template), "run `make docs`"
 
 
 def test_the_tree_of_the_development_page_is_current():

@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 
 class Command(NamedTuple):
@@ -63,6 +63,23 @@ def called(words: Sequence[str]) -> str | None:
     return word if word in COMMANDS else None
 
 
+class SectionedCommand(TyperCommand):
+    """A command whose help lists its options under the headings of their groups."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments first, then the options in sections, in the order of the declarations."""
+        sections: dict[str, list[tuple[str, str]]] = {"Arguments": []}
+        for parameter in self.get_params(ctx):
+            if (row := parameter.get_help_record(ctx)) is not None:
+                is_argument = parameter.param_type_name == "argument"
+                heading = "Arguments" if is_argument else getattr(parameter, "rich_help_panel", None) or "Other"
+                sections.setdefault(heading, []).append(row)
+        for heading, rows in sections.items():
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl(rows)
+
+
 class LazyGroup(TyperGroup):
     """A group that lists its commands from the table, and builds the one that is called."""
 
@@ -90,5 +107,5 @@ def _listed() -> None:
 
 def _built(name: str) -> Any:
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-    alone.command(name)(function_of(name))
+    alone.command(name, cls=SectionedCommand)(function_of(name))
     return typer.main.get_command(alone)

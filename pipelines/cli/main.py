@@ -4,12 +4,13 @@ import contextlib
 import os
 import sys
 import traceback
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-import beam_talonone
 from beam_talonone.pipelines.cli.group import LazyGroup, add_commands, called, function_of
+from beam_talonone.pipelines.cli.parameters.groups import with_groups
+from beam_talonone.pipelines.cli.parameters.program import CommonParameters
 from beam_talonone.pipelines.terminal import logs
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.pipelines.terminal.unbroken import unbroken
@@ -41,21 +42,11 @@ app = typer.Typer(
 add_commands(app)
 
 
-def _show_version(asked: bool) -> None:
-    if asked:
-        print(f"beam-talonone {beam_talonone.__version__}")
-        raise typer.Exit
-
-
 @app.callback()
-def common(
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and Beam's own messages.")] = False,
-    version: Annotated[
-        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
-    ] = False,
-) -> None:
+@with_groups
+def common(*, options: CommonParameters) -> None:
     """Feed Talon.One from files and streams."""
-    logs.set_up(debug)
+    logs.set_up(options.debug)
 
 
 def main() -> None:

@@ -12,13 +12,10 @@ from beam_talonone.pipelines.backfill.options import (
     parse_time_option,
 )
 from beam_talonone.pipelines.cli.numbers import positive
-from beam_talonone.pipelines.cli.parameters import (
-    ApiParameters,
-    BeamParameters,
-    LimitParameters,
-    ReadingParameters,
-    RequestParameters,
-)
+from beam_talonone.pipelines.cli.parameters.api import ApiParameters, LimitParameters
+from beam_talonone.pipelines.cli.parameters.files import SelectionParameters
+from beam_talonone.pipelines.cli.parameters.program import BeamParameters
+from beam_talonone.pipelines.cli.parameters.records import EditParameters, ReadingParameters, RequestParameters
 from beam_talonone.pipelines.runners.runner_config import runner_args
 from beam_talonone.pipelines.sinks.sinks import is_subscription
 from beam_talonone.talonone.errors import ConfigurationError
@@ -65,25 +62,23 @@ def one_or_several(patterns: list[str]) -> str | tuple[str, ...]:
 
 def input_options(
     globs: dict[str, str | tuple[str, ...]],
-    format_name: str | None,
+    selection: SelectionParameters,
     reading: ReadingParameters,
     requests: RequestParameters,
-    since: str | None = None,
-    until: str | None = None,
     **rest: Any,
 ) -> InputOptions:
     """InputOptions of what was typed; `rest` are its other fields. Raises ConfigurationError."""
-    given = InputOptions(globs, format_name, **vars(reading), **vars(requests), **rest)
-    read = given.reading()
+    options = InputOptions(globs, selection.format, **vars(reading), **vars(requests), **rest)
+    settings = options.reading()
     return replace(
-        given,
-        since=parse_time_option("--since", since, read),
-        until=parse_time_option("--until", until, read),
+        options,
+        since=parse_time_option("--since", selection.since, settings),
+        until=parse_time_option("--until", selection.until, settings),
     )
 
 
 def sending_options(
-    api: ApiParameters, limits: LimitParameters | None = None, edit_closed: str | None = None
+    api: ApiParameters, limits: LimitParameters | None = None, edit: EditParameters | None = None
 ) -> SendingOptions:
     """SendingOptions of what was typed; without `limits`, with their defaults. Raises ConfigurationError."""
     from beam_talonone.transforms.runtime.rate_service import check_address
@@ -101,7 +96,7 @@ def sending_options(
         concurrency=int(positive("--concurrency", api.concurrency)),
         give_up_after=positive("--give-up-after", limits.give_up_after),
         max_dead_letters=parse_max_dead_letters(limits.max_dead_letters),
-        edit_closed=edit_closed,
+        edit_closed=(edit or EditParameters()).edit_closed,
         http=http,
     )
 

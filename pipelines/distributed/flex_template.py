@@ -7,11 +7,11 @@ options mixed. Parameters become options of `beam-talonone backfill` or `stream`
 import re
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
-from beam_talonone.pipelines.backfill.options import KINDS
 from beam_talonone.pipelines.cli import main as cli
+from beam_talonone.pipelines.cli.parameters.api import ApiParameters
+from beam_talonone.pipelines.distributed.template_parameters import TEMPLATES, Template
 from beam_talonone.talonone.errors import ConfigurationError
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}", re.ASCII)
@@ -19,71 +19,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}", re.ASCII)
 
 TRUTHS = {"true": True, "false": False}
 
-
-@dataclass(frozen=True)
-class Template:
-    """What a template takes. `values` and `flags` are parameters that are named as options of `command` are, with
-    underscores; `beam` are parameters that are Beam's options. `lists` are those of `values` that may name several
-    things, with commas between them: a launcher gives each parameter once. `always` is said to the command in any
-    case, and `defaults` to Beam, where the launcher says nothing: {concurrency} is that of the job."""
-
-    command: str
-    values: tuple[str, ...]
-    flags: tuple[str, ...]
-    beam: tuple[str, ...]
-    lists: tuple[str, ...] = ()
-    always: tuple[str, ...] = ()
-    defaults: tuple[tuple[str, str], ...] = (("--runner", "DataflowRunner"),)
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        """All parameters, as in the template's metadata."""
-        return (*self.values, *self.flags, *self.beam)
-
-
-REQUESTS = (
-    "profile_mode", "events_api", "edit_closed", "assume_timezone", "ambiguous_time", "max_future", "unknown_fields",
-)  # fmt: skip
-SENDING = (
-    "base_url",
-    "api_key_secret",
-    "rate",
-    "rate_service",
-    "concurrency",
-    "http_client",
-    "client_cert",
-    "ca_bundle",
-)
-
-TEMPLATES = {
-    "backfill": Template(
-        "backfill",
-        (
-            *KINDS, "output", "since", "until", "format", *REQUESTS, *SENDING, "give_up_after", "max_dead_letters",
-            "shards",
-        ),
-        ("resume", "results", "dry", "profiles_first", "insecure", "allow_unknown_api_fields", "debug"),
-        beam=("sdk_container_image", "disk_size_gb"),
-        # who starts a template has decided; and a launcher writes down what the job is, which starts later
-        always=("--yes", "--no-wait"),
-    ),
-    "stream": Template(
-        "stream",
-        (*KINDS, "dead_letters", "results", "settle", "wait_for_order", "remember", *REQUESTS, *SENDING),
-        ("insecure", "allow_unknown_api_fields", "debug"),
-        beam=("sdk_container_image", "max_num_workers"),
-        lists=KINDS,  # a comma cannot be in the name of a subscription, as it can in that of a file
-        # the rate is that of each process, and an outcome is waited for on a harness thread (docs/runners.md)
-        defaults=(
-            ("--runner", "DataflowRunner"),
-            ("--max_num_workers", "1"),
-            ("--experiments", "no_use_multiple_sdk_containers"),
-            ("--number_of_worker_harness_threads", "{concurrency}"),
-        ),
-    ),
-}  # fmt: skip
-
-DEFAULT_CONCURRENCY = "64"
+DEFAULT_CONCURRENCY = str(ApiParameters().concurrency)
 SEVERAL = ("--experiments",)
 """Options of Beam that add up: what a launcher gives of them does not take the place of ours."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from beam_talonone.pipelines.distributed.flex_template import TEMPLATES
+from beam_talonone.pipelines.distributed.template_parameters import TEMPLATES
 from flex.dockerfile import Builder, context, ignored, read
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ from e2e.harness import KEY
 from streams.dataflow.test_dataflow_graph import STEPS, found_in, hidden, holds_key
 from support.servers.storage import BUCKET
 
-from beam_talonone.pipelines.distributed.flex_template import TEMPLATES
+from beam_talonone.pipelines.distributed.template_parameters import TEMPLATES
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "projects/some-project"

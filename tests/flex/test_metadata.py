@@ -10,7 +10,7 @@ from google.cloud import dataflow_v1beta3 as dataflow
 from google.protobuf import json_format
 
 from beam_talonone.pipelines.cli.group import function_of
-from beam_talonone.pipelines.distributed.flex_template import TEMPLATES
+from beam_talonone.pipelines.distributed.template_parameters import TEMPLATES
 
 FOLDER = Path(__file__).parents[2] / "templates"
 TEXTS = {name: (FOLDER / f"{name}.json").read_text(encoding="utf-8") for name in TEMPLATES}

@@ -1,28 +1,18 @@
 """`beam-talonone demo`: the connector at work, without an account."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
 from beam_talonone.pipelines.cli.numbers import positive
-from beam_talonone.pipelines.cli.parameters import Rate
+from beam_talonone.pipelines.cli.parameters.api import RateParameters
+from beam_talonone.pipelines.cli.parameters.groups import with_groups
+from beam_talonone.pipelines.cli.parameters.local import DemoParameters
 
 
-def demo(
-    rate: Rate = 100.0,
-    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Where the demo leaves its files.")] = Path(
-        "demo-output"
-    ),
-    stream: Annotated[
-        bool, typer.Option("--stream", help="The same as a stream; needs the Pub/Sub emulator and Prism.")
-    ] = False,
-) -> int:
+@with_groups
+def demo(*, rate: RateParameters, options: DemoParameters) -> int:
     """Simulator, sample data with every kind of trouble, a backfill with faults on, and its account."""
-    if stream:
+    if options.stream:
         from beam_talonone.pipelines.demo.stream import run_demo_stream
 
-        return run_demo_stream(positive("--rate", rate), output)
+        return run_demo_stream(positive("--rate", rate.rate), options.output)
     from beam_talonone.pipelines.demo.backfill import run_demo
 
-    return run_demo(positive("--rate", rate), output)
+    return run_demo(positive("--rate", rate.rate), options.output)

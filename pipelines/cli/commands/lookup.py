@@ -1,47 +1,27 @@
 """`beam-talonone lookup`: reads from a file of ids."""
 
-from typing import Annotated, Literal
+from pathlib import Path
 
-import typer
-
-from beam_talonone.pipelines.cli.numbers import whole
-from beam_talonone.pipelines.cli.parameters import (
-    AllowUnknownApiFields,
-    ApiParameters,
-    BeamParameters,
-    LimitParameters,
-    Output,
+from beam_talonone.pipelines.cli.parameters.api import ApiParameters, LimitParameters
+from beam_talonone.pipelines.cli.parameters.bounded import LookupParameters
+from beam_talonone.pipelines.cli.parameters.files import JobParameters, SelectionParameters
+from beam_talonone.pipelines.cli.parameters.groups import with_groups
+from beam_talonone.pipelines.cli.parameters.program import BeamParameters
+from beam_talonone.pipelines.cli.parameters.records import (
     ReadingParameters,
     RequestParameters,
-    Resume,
-    UnknownFieldsOption,
-    with_groups,
+    UnknownApiFieldParameters,
+    UnknownFieldParameters,
 )
 
 
 @with_groups
 def lookup(
     *,
-    operation: Annotated[
-        str, typer.Argument(metavar="OPERATION", help="What to read, for example get_loyalty_balances.")
-    ],
-    input: Annotated[
-        list[str],
-        typer.Option(
-            "--input", metavar="GLOB", help="JSONL or CSV files of what the operation needs, quoted; repeatable."
-        ),
-    ],
-    output: Output,
-    resume: Resume = False,
-    format: Annotated[
-        Literal["jsonl", "csv"] | None, typer.Option("--format", help="Format of all files, instead of their names'.")
-    ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option("--limit", metavar="N", parser=whole("--limit"), help="Read N, then stop; look, then --resume."),
-    ] = None,
-    allow_unknown_api_fields: AllowUnknownApiFields = False,
-    unknown_fields: UnknownFieldsOption = None,
+    source: LookupParameters,
+    job: JobParameters,
+    fields: UnknownFieldParameters,
+    names: UnknownApiFieldParameters,
     api: ApiParameters,
     limits: LimitParameters,
     beam: BeamParameters,
@@ -52,15 +32,17 @@ def lookup(
     from beam_talonone.schemas.records import LOOKUPS
     from beam_talonone.transforms.reads.prepare import read_operation
 
-    row = read_operation(operation)
-    reading = ReadingParameters(unknown_fields=unknown_fields)
-    requests = RequestParameters(allow_unknown_api_fields=allow_unknown_api_fields)
+    row = read_operation(source.operation)
+    reading = ReadingParameters(**vars(fields))
+    requests = RequestParameters(**vars(names))
+    selection = SelectionParameters(format=source.format)
+    globs = {LOOKUPS: one_or_several(source.input)}
     options = BackfillOptions(
-        input_options({LOOKUPS: one_or_several(input)}, format, reading, requests, operation=row.name),
+        input_options(globs, selection, reading, requests, operation=row.name),
         sending_options(api, limits),
-        output,
-        resume,
-        limit,
+        Path(job.output),
+        job.resume,
+        source.limit,
         beam_arguments(beam),
         command="lookup",
     )

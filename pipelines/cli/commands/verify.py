@@ -1,50 +1,38 @@
 """`beam-talonone verify`: what the API has, compared with what a backfill leads to."""
 
-from beam_talonone.pipelines.cli.parameters import (
-    ApiParameters,
-    BeamParameters,
-    Format,
-    Glob,
-    LimitParameters,
-    Output,
-    ReadingParameters,
-    RequestParameters,
-    Resume,
-    Since,
-    Until,
-    with_groups,
-)
+from pathlib import Path
+
+from beam_talonone.pipelines.cli.parameters.api import ApiParameters, LimitParameters
+from beam_talonone.pipelines.cli.parameters.files import JobParameters, ReadableInputs, SelectionParameters
+from beam_talonone.pipelines.cli.parameters.groups import with_groups
+from beam_talonone.pipelines.cli.parameters.program import BeamParameters
+from beam_talonone.pipelines.cli.parameters.records import ReadingParameters, RequestParameters
 from beam_talonone.talonone.errors import ConfigurationError
 
 
 @with_groups
 def verify(
     *,
-    output: Output,
-    orders: Glob = None,
-    returns: Glob = None,
-    profiles: Glob = None,
-    resume: Resume = False,
-    since: Since = None,
-    until: Until = None,
-    format: Format = None,
+    job: JobParameters,
+    inputs: ReadableInputs,
+    selection: SelectionParameters,
     reading: ReadingParameters,
     api: ApiParameters,
     limits: LimitParameters,
     beam: BeamParameters,
 ) -> int:
     """Read back what a backfill of these files leads to, and tell each difference. Nothing is changed."""
-    if not (orders or returns or profiles):
+    if not any(vars(inputs).values()):
         raise ConfigurationError("no input: give at least one of --orders, --returns, --profiles")
     from beam_talonone.pipelines.backfill.options import BackfillOptions
     from beam_talonone.pipelines.cli.settings import beam_arguments, given_globs, input_options, sending_options
 
-    globs = given_globs(orders=orders, returns=returns, profiles=profiles)
+    globs = given_globs(**vars(inputs))
     options = BackfillOptions(
-        input_options(globs, format, reading, RequestParameters(), since, until),
+        input_options(globs, selection, reading, RequestParameters()),
         sending_options(api, limits),
-        output,
-        resume,
+        Path(job.output),
+        job.resume,
         beam_args=beam_arguments(beam),
         command="verify",
     )

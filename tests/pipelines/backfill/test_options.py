@@ -13,7 +13,7 @@ from beam_talonone.pipelines.backfill.options import (
     parse_zone,
 )
 from beam_talonone.pipelines.backfill.output_folder import compare_options
-from beam_talonone.pipelines.cli.parameters import ApiParameters
+from beam_talonone.pipelines.cli.parameters.api import ApiParameters
 from beam_talonone.pipelines.cli.settings import given_globs, sending_options
 from beam_talonone.pipelines.streaming.options import StreamOptions
 from beam_talonone.schemas.decoding.settings import Reading

@@ -8,11 +8,13 @@ import pytest
 import typer
 
 from beam_talonone.pipelines.cli.group import COMMANDS, function_of
-from beam_talonone.pipelines.cli.parameters import with_groups
+from beam_talonone.pipelines.cli.parameters.groups import Group, with_groups
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
+class Pair(Group):
+    TITLE = "Pair"
+
     first: Annotated[int, typer.Option("--first")] = 1
     second: Annotated[str | None, typer.Option("--second")] = None
 

@@ -9,7 +9,8 @@ import pytest
 
 from beam_talonone.pipelines.cli import main as cli
 from beam_talonone.pipelines.cli.group import function_of
-from beam_talonone.pipelines.distributed.flex_template import TEMPLATES, command_line
+from beam_talonone.pipelines.distributed.flex_template import command_line
+from beam_talonone.pipelines.distributed.template_parameters import TEMPLATES
 from beam_talonone.talonone.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[3]

@@ -1,0 +1,193 @@
+"""The options that only `stream` has."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from beam_talonone.pipelines.cli.numbers import seconds_of, whole
+from beam_talonone.pipelines.cli.parameters.groups import Group, TemplateParameter
+from beam_talonone.pipelines.cli.parameters.patterns import SECONDS, SUBSCRIPTIONS, TOPIC
+
+
+def _subscription(kind: str, records: str) -> TemplateParameter:
+    return TemplateParameter(
+        label=records,
+        help=f"Subscription whose messages are {records.lower()}, one as JSON in each message: "
+        f"projects/your-project/subscriptions/{kind}. Separate several subscriptions by commas. "
+        "The job needs at least one of orders, returns, profiles, events and calls. "
+        "Each subscription has one kind of record.",
+        pattern=SUBSCRIPTIONS,
+        several=True,
+    )
+
+
+_SUBSCRIPTION = typer.Option(metavar="SUB", help="projects/P/subscriptions/S with these records as JSON. Repeatable.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubscriptionParameters(Group):
+    """The subscriptions of each kind."""
+
+    TITLE = "Input"
+
+    orders: Annotated[list[str] | None, _SUBSCRIPTION, _subscription("orders", "Orders")] = None
+    returns: Annotated[list[str] | None, _SUBSCRIPTION, _subscription("returns", "Returns")] = None
+    profiles: Annotated[list[str] | None, _SUBSCRIPTION, _subscription("profiles", "Profile changes")] = None
+    events: Annotated[list[str] | None, _SUBSCRIPTION, _subscription("events", "Events")] = None
+    calls: Annotated[list[str] | None, _SUBSCRIPTION, _subscription("calls", "Calls")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SinkParameters(Group):
+    """Where a stream writes, and keeps its state."""
+
+    TITLE = "Output"
+
+    dead_letters: Annotated[
+        str | None,
+        typer.Option(metavar="TOPIC|DIR", help="Where dead letters go: projects/P/topics/T, or a folder."),
+        TemplateParameter(
+            label="Topic of dead letters",
+            help="Topic for records that cannot be applied, each with its reason: "
+            "projects/your-project/topics/talonone-dead-letters.",
+            pattern=TOPIC,
+            kind="PUBSUB_TOPIC",
+            required=True,
+        ),
+    ] = None
+    results: Annotated[
+        str | None,
+        typer.Option(metavar="TOPIC|DIR", help="Where the effects of records go: projects/P/topics/T, or a folder."),
+        TemplateParameter(
+            label="Topic of results",
+            help="Topic for applied records, each with its effects. Without it, effects are not requested.",
+            pattern=TOPIC,
+            kind="PUBSUB_TOPIC",
+        ),
+    ] = None
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            "--state", metavar="DIR", help="Folder for the state that survives a crash. Required, except on Dataflow."
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitingParameters(Group):
+    """How long a stream waits for records, and knows them again, in seconds."""
+
+    TITLE = "Waiting"
+
+    settle: Annotated[
+        float,
+        typer.Option(
+            "--settle",
+            metavar="S",
+            parser=seconds_of("--settle"),
+            help="Seconds that a record waits for earlier ones.",
+        ),
+        TemplateParameter(
+            label="Settling time",
+            help="Seconds that a record waits for earlier records of its customer.",
+            pattern=SECONDS,
+            kind="NUMBER",
+        ),
+    ] = 5.0
+    wait_for_order: Annotated[
+        float,
+        typer.Option(
+            "--wait-for-order",
+            metavar="S",
+            parser=seconds_of("--wait-for-order"),
+            help="Seconds that a return waits for its order.",
+        ),
+        TemplateParameter(
+            label="Wait for the order",
+            help="Seconds that a return waits until its order has arrived and is closed.",
+            pattern=SECONDS,
+            kind="NUMBER",
+        ),
+    ] = 600.0
+    bulk_age: Annotated[
+        float,
+        typer.Option(
+            "--bulk-age",
+            metavar="S",
+            parser=seconds_of("--bulk-age"),
+            help="Seconds that a profile change waits for others.",
+        ),
+    ] = 1.0
+    remember: Annotated[
+        float,
+        typer.Option(
+            "--remember",
+            metavar="S",
+            parser=seconds_of("--remember"),
+            help="Seconds for which a repeated record is recognized.",
+        ),
+        TemplateParameter(
+            label="Remember",
+            help="Seconds for which a repeated record is recognized. Use more than the subscriptions keep messages.",
+            pattern=SECONDS,
+            kind="NUMBER",
+        ),
+    ] = 8 * 86_400.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamLimitParameters(Group):
+    """When a stream ends or stops reading."""
+
+    TITLE = "Limits"
+
+    exit_on_auth_error: Annotated[
+        bool,
+        typer.Option("--exit-on-auth-error", help="If the key is refused, exit with 1 instead of waiting."),
+    ] = False
+    max_dead_letters: Annotated[
+        str | None,
+        typer.Option(
+            "--max-dead-letters",
+            metavar="N|P%",
+            help="More dead letters than this among the last 1,000 records of a kind stop the reading. Default: 50%.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HealthParameters(Group):
+    """Where health and metrics are served."""
+
+    TITLE = "Health"
+
+    health_port: Annotated[
+        int | None,
+        typer.Option(
+            "--health-port",
+            metavar="N",
+            parser=whole("--health-port", 0, 65535),
+            help="Serve /healthz and /metrics on this port.",
+        ),
+    ] = None
+    health_host: Annotated[
+        str | None,
+        typer.Option(
+            "--health-host",
+            metavar="HOST",
+            help="Address of --health-port. Default: 127.0.0.1, this machine alone.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrismParameters(Group):
+    """Which Prism runs the stream."""
+
+    TITLE = "Runner"
+
+    prism_location: Annotated[
+        str | None, typer.Option("--prism-location", metavar="FILE", help="The Prism program.")
+    ] = None
