@@ -7,6 +7,9 @@ from dataclasses import dataclass
 OUTAGE, STUCK = 30.0, 60.0
 """Seconds: without any answer of the API, and without any record that ends while some could."""
 
+TROUBLE_FOR = 60.0
+"""Seconds for which a failed pull counts: the next one is tried within half of that."""
+
 RATE_OUTAGE = 5.0
 """Seconds without any answer of the rate limit service: less than that passes by itself."""
 
@@ -73,11 +76,27 @@ class Stillness:
         return now - max(self._since, ended_at)
 
 
-class Said:
-    """Says what lasts at once, and then every `every` seconds; and once that it is over."""
+class Trouble:
+    """The last trouble that kept a subscription from being read. It counts for a minute."""
 
-    def __init__(self, say: Callable[[str], None], every: float = 30.0) -> None:
-        self._say, self._every = say, every
+    def __init__(self) -> None:
+        self._last: tuple[str, float] | None = None
+
+    def note(self, why: str) -> None:
+        """Note the trouble of just now; may be called from any thread."""
+        self._last = why, time.monotonic()
+
+    def current(self, now: float) -> str | None:
+        """Return the trouble that still counts at `now` (monotonic seconds), None for none."""
+        last = self._last
+        return last[0] if last is not None and now - last[1] < TROUBLE_FOR else None
+
+
+class RepeatedNotice:
+    """Reports a lasting problem at once, and then every `every` seconds; and once that it is over."""
+
+    def __init__(self, notice: Callable[[str], None], every: float = 30.0) -> None:
+        self._notice, self._every = notice, every
         self._last: float | None = None
 
     def look(self, why: str | None, now: float | None = None) -> None:
@@ -85,8 +104,8 @@ class Said:
         now = time.monotonic() if now is None else now
         if why is None:
             if self._last is not None:
-                self._say("it goes on")
+                self._notice("it goes on")
             self._last = None
         elif self._last is None or now - self._last >= self._every:
             self._last = now
-            self._say(why)
+            self._notice(why)

@@ -66,19 +66,19 @@ class StreamMetrics(Collector):
         yield from self._gauges()
 
     def _records(self) -> Iterator[Metric]:
-        account = self._of.streaming.account
+        counters = self._of.streaming.counters
         read = CounterMetricFamily("talonone_records_read", "Records that were read.", labels=["kind"])
         ended = CounterMetricFamily("talonone_records_ended", "Records by how they ended.", labels=["kind", "end"])
         unknown = CounterMetricFamily("talonone_unknown_fields", "Fields that were left out.", labels=["kind"])
-        counted = dict(account.kinds)
+        counted = dict(counters.kinds)
         for kind in self._of.kinds:  # also those that none came of: a rate needs a 0 to begin with
             counts: Mapping[str, int] = counted.get(kind, {})
             read.add_metric([kind], counts.get("read", 0))
-            unknown.add_metric([kind], account.unknown[kind])
+            unknown.add_metric([kind], counters.unknown[kind])
             for end in ENDS:
                 ended.add_metric([kind, end], counts.get(end, 0))
         letters = CounterMetricFamily("talonone_dead_letters", "Dead letters by reason.", labels=["kind", "reason"])
-        for (kind, reason), count in sorted(account.dead.copy().items()):
+        for (kind, reason), count in sorted(counters.dead.copy().items()):
             letters.add_metric([kind, reason], count)
         yield from (read, ended, letters, unknown)
 
@@ -101,20 +101,20 @@ class StreamMetrics(Collector):
 
     def _gauges(self) -> Iterator[Metric]:
         streaming, signs, engine = self._of.streaming, self._of.signs(), self._of.streaming.engine
-        account, sequencer = streaming.account, streaming.sequencer
+        counters, sequencer = streaming.counters, streaming.sequencer
         yield CounterMetricFamily(
             "talonone_throttled_seconds", "Time in which a request was ready and the rate held it back.",
             engine.throttled,
         )  # fmt: skip
         for name, text, value in (
-            ("records_unaccounted", "Records read that have not ended.", account.unaccounted),
+            ("records_unaccounted", "Records read that have not ended.", counters.unaccounted),
             ("records_held", "Records that wait for earlier ones of their customer.", sequencer.held),
             ("records_parked", "Returns that wait for their order.", sequencer.parked),
             ("messages_held", "Messages that are neither acknowledged nor given back.", self._of.messages()),
             ("buffers_full", "1 while nothing is read, as enough is held.", self._of.full()),
             ("requests_pending", "Requests of records that have not ended; a bulk is one.", engine.waiting),
             ("requests_in_flight", "Requests under way.", engine.in_flight),
-            ("lines_writing", "Dead letters and results on their way to where they go.", streaming.writing),
+            ("lines_writing", "Dead letters and results on their way to where they go.", streaming.output.writing),
             ("rate_limit_per_second", "Requests a second that --rate allows.", engine.settings.rate),
             ("pace_per_second", "Requests a second that may leave for now.", engine.pace),
             ("concurrency_limit", "Requests in flight that --concurrency allows.", engine.settings.concurrency),
@@ -129,8 +129,8 @@ class StreamMetrics(Collector):
         if signs.rate_service is not None:
             up = float(signs.rate_outage is None)
             yield GaugeMetricFamily("talonone_rate_service_up", "1 while the rate limit service answers.", up)
-        if account.ended_at:
-            last = time.time() - (time.monotonic() - account.ended_at)
+        if counters.ended_at:
+            last = time.time() - (time.monotonic() - counters.ended_at)
             yield GaugeMetricFamily("talonone_last_end_timestamp_seconds", "When the last record ended.", last)
 
 

@@ -12,7 +12,7 @@ NAMES_SHOWN, NAME_SHOWN = 20, 100
 
 
 @dataclass
-class Account:
+class StreamCounters:
     """Per kind: messages `read`, and how they ended. Written by one thread, read by others for show: in
     copies, as a kind or an end may come in meanwhile."""
 

@@ -9,63 +9,33 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
-from beam_talonone.schemas.decoding.shown import of_bytes
 from beam_talonone.talonone.delivery.request_sender import SendOptions
-from beam_talonone.talonone.engine.applied_parts import applied_parts
 from beam_talonone.talonone.engine.engine import Engine, remember
 from beam_talonone.talonone.engine.job import Job
-from beam_talonone.talonone.errors import StopRun, TooManyDeadLetters
+from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.ordering.sequencer import Decision, Send, Sequencer, reused
 from beam_talonone.talonone.protocols.known import Known
 from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
-from beam_talonone.talonone.requests.output_lines import dead_letter, result
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.store import MOST_AT_ONCE, Store
 from beam_talonone.talonone.state.write_ahead_log import WriteAheadLog
-from beam_talonone.talonone.streaming.counters import Account
-from beam_talonone.talonone.streaming.dead_letter_window import LastEnds
+from beam_talonone.talonone.streaming.counters import StreamCounters
+from beam_talonone.talonone.streaming.stream_output import Message, StreamOutput
 
 COMMIT_EVERY = 1.0
 FORGET_EVERY = 10.0
 """Seconds. What is forgotten at a time must take no longer than a request may be late."""
 
-LETTERED_FOR = 900.0
-"""Seconds for which a message's letter is remembered, so that a repeat of Pub/Sub's gets no second one. Longer than
-any lease, and no longer than that: who rewinds a subscription wants its messages to be tried again."""
-
-
-class Message(Protocol):
-    """What a record came in. It is acknowledged when its outcome is known, and its letter written if it is dead."""
-
-    @property
-    def data(self) -> bytes: ...
-    @property
-    def subscription(self) -> str: ...
-    @property
-    def message_id(self) -> str: ...
-    def ack(self) -> None: ...
-    def give_back(self) -> None: ...
-
-
-class Lines(Protocol):
-    """Where dead letters, or results, go. `then` is called once, on any thread, when the line is safely written."""
-
-    def write(self, line: dict[str, Any], attributes: dict[str, str], then: Callable[[], None]) -> None: ...
-
 
 @dataclass
 class StreamProcessor:
-    """The stream of one process. `bulk_age` is in seconds; `job` names the run in dead letters.
+    """The stream of one process: takes in records, sends them in order, and hands their outcomes to `output`.
 
-    `lettered` are messages (subscription, message id) that got their letter, and when, in seconds since 1970: a
-    process that was killed between the letter and the acknowledgement gets them again.
-
-    `ends` judges the dead letters. From one too many on nothing is acknowledged but what has its letter already:
-    all else is given back, and `exceeded` is called on the engine's thread, to have the reading stopped.
+    `bulk_age` is how long a bulk waits for more records, in seconds.
     """
 
     engine: Engine
@@ -73,21 +43,9 @@ class StreamProcessor:
     store: Store
     log: WriteAheadLog
     options: SendOptions
-    letters: Lines
-    results: Lines | None
+    output: StreamOutput
     bulk_age: float
-    job: str
-    lettered: dict[tuple[str, str], float] = field(default_factory=dict)
-    ends: LastEnds = field(default_factory=lambda: LastEnds(lambda dead, of: False))
-    exceeded: Callable[[TooManyDeadLetters], None] = lambda why: None
-    account: Account = field(default_factory=Account)
-    excess: TooManyDeadLetters | None = None
-    """Why nothing more is acknowledged."""
-    writing: int = 0
-    """Lines that are on their way to a topic."""
-    _lettering: dict[tuple[str, str], list[Message]] = field(default_factory=dict)
-    """Messages whose letter is being written -> the same ones, come again."""
-    _came: deque[tuple[Callable[[], None], Work | None]] = field(default_factory=deque)
+    _arrivals: deque[tuple[Callable[[], None], Work | None]] = field(default_factory=deque)
     _taking: bool = False
     _number: int = 0
     _draining: bool = False
@@ -96,6 +54,11 @@ class StreamProcessor:
     _timer_at: float = 0.0
     _flushing: bool = False
     _forgot_at: float = 0.0
+
+    @property
+    def counters(self) -> StreamCounters:
+        """What became of the messages so far."""
+        return self.output.counters
 
     def start(self) -> None:
         """To be called once, from any thread."""
@@ -127,37 +90,33 @@ class StreamProcessor:
         self.store.close()
 
     def _enter(self, take_in: Callable[[], None], work: Work | None) -> None:
-        self._came.append((take_in, work))
+        self._arrivals.append((take_in, work))
         if not self._taking:
             self._taking = True
             self.engine.post(self._take_in)
 
     def _take_in(self) -> None:
         """Take in a portion of what came, and come again for the rest: see Engine._read_inbox."""
-        portion = [self._came.popleft() for _ in range(min(len(self._came), MOST_AT_ONCE))]
+        portion = [self._arrivals.popleft() for _ in range(min(len(self._arrivals), MOST_AT_ONCE))]
         self.store.foresee([work for _, work in portion if work is not None])
         for take_in, _ in portion:
             take_in()
-        if not self._came:
+        if not self._arrivals:
             self._taking = False
-            if not self._came:  # one that came just before would be taken in by nobody
+            if not self._arrivals:  # one that came just before would be taken in by nobody
                 return
             self._taking = True
         self.engine.post(self._take_in)
 
     def _arrived(self, work: Work, message: Message) -> None:
-        self.account.read(work.kind)
+        self.counters.read(work.kind)
         if self._draining:
-            self._return(work.kind, message)
+            self.output.give_back(work.kind, message)
             return
-        if self._has_letter(message):
-            self._over(work.kind, Outcome(End.DUPLICATE), message)
-            return
-        if (again := self._lettering.get((message.subscription, message.message_id))) is not None:
-            again.append(message)  # it ends with the first, when that one's letter is written
+        if self.output.is_repeat(work.kind, message):
             return
         if self.log.is_of_another(work):
-            self._settle(work, reused(), message)
+            self.output.finish(work, reused(), message)
             return
         if work.kind == "returns" and not work.profiles:
             customer = self.store.customer_of(work.sessions[0])
@@ -166,10 +125,10 @@ class StreamProcessor:
         self._arm()
 
     def _invalid(self, kind: str, record_id: str | None, outcome: Outcome, message: Message) -> None:
-        self.account.read(kind)
+        self.counters.read(kind)
         if kind == "orders" and record_id is not None:
             self.engine.memory.note_order(record_id, "", End.DEAD)
-        self._dead(kind, record_id, outcome, message, lambda: None, [])
+        self.output.dead_letter(kind, record_id, outcome, message)
 
     def _due(self) -> None:
         self._timer = None
@@ -196,7 +155,7 @@ class StreamProcessor:
                     shortened.add(self._number + 1)
                 jobs.append(self._job(decision.work))
             else:
-                self._settle(decision.work, decision.outcome, decision.token)
+                self.output.finish(decision.work, decision.outcome, decision.token)
         packs = any(part.protocol == "pack" for job in jobs for part in job.work.parts)
         if self.log.bulks and jobs and time.time() >= self.sequencer.quiet_until:
             jobs = self._as_before(jobs, shortened)
@@ -214,7 +173,7 @@ class StreamProcessor:
         self._number += 1
         before = self.log.sent(self._number, work)
         return Job(
-            self._number, work, self.options, self._look, self._told, self.log, dict(before.in_flight),
+            self._number, work, self.options, self._read_known, self._on_outcome, self.log, dict(before.in_flight),
             dict(before.parts),
         )  # fmt: skip
 
@@ -232,7 +191,7 @@ class StreamProcessor:
         self.log.bulks.clear()
         return [job for job in jobs if job.number not in taken]
 
-    def _look(self, job: Job) -> Known:
+    def _read_known(self, job: Job) -> Known:
         if not job.work.sessions:
             return Known()
         known = self.engine.memory.known(job.work.sessions[0])
@@ -243,16 +202,15 @@ class StreamProcessor:
         dead = known.order_dead or (not known.session_sent and self.store.is_dead(job.work.sessions[0]))
         return dataclasses.replace(known, returned=returned, order_dead=dead)
 
-    def _told(self, job: Job, outcome: Outcome) -> None:
+    def _on_outcome(self, job: Job, outcome: Outcome) -> None:
         remember(self.engine, job, outcome)
         if outcome.end in DONE:
-            self.log.applied(job.number, job.work, {} if self.results is None else job.parts, time.time())
-        if self.results is None or outcome.end not in DONE:
+            self.log.applied(job.number, job.work, {} if self.output.results is None else job.parts, time.time())
+        if self.output.results is None or outcome.end not in DONE:
             self._ended(job, outcome)
             return
         # until its result is written it has not ended: after a kill it comes again, and has one then
-        line, attributes = result(job.work.kind, job.work.id, outcome), {"kind": job.work.kind, "job": self.job}
-        self._write(self.results, line, attributes, lambda: self._ended(job, outcome))
+        self.output.write_result(self.output.results, job.work, outcome, lambda: self._ended(job, outcome))
 
     def _ended(self, job: Job, outcome: Outcome) -> None:
         if self._all_given_back:
@@ -262,111 +220,25 @@ class StreamProcessor:
         self._carry(self.sequencer.ended(job.work, outcome, now))
         self._arm()
 
-    def _settle(self, work: Work, outcome: Outcome, message: Message) -> None:
-        if outcome.end is End.DEAD:
-            self._dead(
-                work.kind, work.id, outcome, message, lambda: self.log.forget(work, outcome),
-                applied_parts(work, outcome),
-            )  # fmt: skip
-            return
-        if outcome.end is not End.DUPLICATE:
-            self.log.ended(work, outcome, time.time())
-        self._over(work.kind, outcome, message)
-
-    def _dead(
-        self, kind: str, record_id: str | None, outcome: Outcome, message: Message, forget: Callable[[], None],
-        done: list[str],
-    ) -> None:  # fmt: skip
-        if self._has_letter(message):
-            self._over(kind, Outcome(End.DUPLICATE), message)
-            return
-        name = message.subscription, message.message_id
-        if name in self._lettering:  # the same message again, whose letter is being written
-            self._lettering[name].append(message)
-            return
-        if self._too_many(kind, outcome):
-            self._return(kind, message)
-            return
-        if kind == "orders" and record_id is not None:
-            self.store.note_dead(record_id, time.time())
-        again = self._lettering[name] = []
-        source = {"subscription": message.subscription, "message_id": message.message_id}
-        came = of_bytes(message.data)
-        letter = dead_letter(kind, record_id, came, source, outcome, self.job, time.time(), done=done)
-
-        def written() -> None:
-            self.lettered[name] = time.time()
-            del self._lettering[name]
-            forget()
-            self._acknowledge(kind, outcome, message)
-            for one in again:
-                self._acknowledge(kind, Outcome(End.DUPLICATE), one)
-
-        attributes = {"kind": kind, "reason": str(outcome.reason), "job": self.job}
-        self._write(self.letters, letter, attributes, written)
-
-    def _write(
-        self, lines: Lines, line: dict[str, Any], attributes: dict[str, str], then: Callable[[], None]
-    ) -> None:
-        self.writing += 1
-
-        def written() -> None:
-            self.writing -= 1
-            then()
-
-        lines.write(line, attributes, lambda: self.engine.post(written))
-
-    def _too_many(self, kind: str, outcome: Outcome) -> bool:
-        """Count a dead letter. True when it is one too many, or comes after that."""
-        if self.excess is None and self.ends.dead(kind):
-            dead, of = self.ends.counts(kind)
-            self.excess = TooManyDeadLetters(
-                f"{dead:,} of the last {of:,} {kind} read are dead letters; the last: {outcome.reason}"
-            )
-            self.exceeded(self.excess)
-        return self.excess is not None
-
-    def _over(self, kind: str, outcome: Outcome, message: Message) -> None:
-        """A message needs no letter."""
-        if self.excess is not None:
-            self._return(kind, message)
-            return
-        if outcome.end is not End.DUPLICATE:
-            self.ends.applied(kind)
-        self._acknowledge(kind, outcome, message)
-
-    def _acknowledge(self, kind: str, outcome: Outcome, message: Message) -> None:
-        self.account.ended(kind, outcome)
-        self.account.ended_at = time.monotonic()
-        message.ack()
-
-    def _return(self, kind: str, message: Message) -> None:
-        self.account.given_back(kind)
-        message.give_back()
-
     def _give_back(self, over: threading.Event, until: float) -> None:
         """When nothing is being written any more, or at `until` (monotonic)."""
-        while self._came:
+        while self._arrivals:
             self._take_in()
-        if self.writing and time.monotonic() < until:
+        if self.output.writing and time.monotonic() < until:
             self.engine.after(0.02, lambda: self._give_back(over, until))
             return
         self._all_given_back = True
         for message, work in self.sequencer.drain():
-            self._return(work.kind, message)
+            self.output.give_back(work.kind, message)
         over.set()
-
-    def _has_letter(self, message: Message) -> bool:
-        written = self.lettered.get((message.subscription, message.message_id))
-        return written is not None and written > time.time() - LETTERED_FOR
 
     def _tick(self) -> None:
         now = time.time()
         if now - self._forgot_at >= FORGET_EVERY:
             self._forgot_at = now
             self.store.forget_expired(now)
-            self.lettered = {message: at for message, at in self.lettered.items() if at > now - LETTERED_FOR}
+            self.output.forget_expired(now)
         self.store.commit()
         self.log.cut_if_large()
-        self.ends.keep_dead_letters()
+        self.output.ends.keep_dead_letters()
         self.engine.after(COMMIT_EVERY, self._tick)

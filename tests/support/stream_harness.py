@@ -24,6 +24,7 @@ from beam_talonone.talonone.state.store import Store
 from beam_talonone.talonone.state.write_ahead_log import WriteAheadLog
 from beam_talonone.talonone.streaming.dead_letter_window import LastEnds
 from beam_talonone.talonone.streaming.processor import StreamProcessor
+from beam_talonone.talonone.streaming.stream_output import StreamOutput
 
 SUBSCRIPTION = "projects/p/subscriptions/s"
 
@@ -112,7 +113,7 @@ class Stream:
         assert not any(message.given_back for message in wanted)
 
     def counts(self, kind: str) -> dict[str, int]:
-        return {name: count for name, count in self.streaming.account.kinds[kind].items() if count}
+        return {name: count for name, count in self.streaming.counters.kinds[kind].items() if count}
 
     def kill(self) -> None:
         """As `kill -9` leaves things: nothing more is sent, noted or acknowledged."""
@@ -168,8 +169,9 @@ def stream(
     sink = letters or Lines()
     options = SendOptions(look_first=True, effects=results is not None)
     log = WriteAheadLog(folder / "log.jsonl", memory)
-    streaming = StreamProcessor(engine, sequencer, store, log, options, sink, results, bulk_age, "job-1")
-    streaming.ends = ends or streaming.ends
+    output = StreamOutput(engine, store, log, sink, results, "job-1")
+    output.ends = ends or output.ends
+    streaming = StreamProcessor(engine, sequencer, store, log, options, output, bulk_age)
     made = Stream(streaming, folder, sink, results, BuildOptions(effects=results is not None))
     streaming.start()
     try:

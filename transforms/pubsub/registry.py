@@ -2,7 +2,8 @@
 
 import threading
 
-from beam_talonone.transforms.pubsub.subscriber import Flow, Subscriber
+from beam_talonone.transforms.pubsub.message_buffer import Flow
+from beam_talonone.transforms.pubsub.subscriber import Subscriber
 
 _subscribers: dict[tuple[str, ...], Subscriber] = {}
 _closed: set[tuple[str, ...]] = set()

@@ -17,8 +17,8 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.transforms.pubsub.message import Received
+from beam_talonone.transforms.pubsub.message_buffer import Flow, MessageBuffer
 from beam_talonone.transforms.pubsub.registry import subscriber_for
-from beam_talonone.transforms.pubsub.subscriber import Flow, Subscriber
 from beam_talonone.transforms.runtime.arguments import number, shown, whole
 
 RESUME_AFTER = 0.02
@@ -110,19 +110,19 @@ class ReadMessages(beam.DoFn):  # type: ignore[misc]
         self._subscriptions, self._flow = subscriptions, flow
         self._bundle, self._together = bundle, together
         self._reader = uuid.uuid4().hex  # the same for all copies of this step
-        self._subscriber: Subscriber | None = None
+        self._buffer: MessageBuffer | None = None
 
     def start_bundle(self) -> None:
-        self._subscriber = None
+        self._buffer = None
 
     def finish_bundle(self) -> None:
-        if self._subscriber is not None:
-            self._subscriber.handed_on(self._reader)
-            self._subscriber = None
+        if self._buffer is not None:
+            self._buffer.handed_on(self._reader)
+            self._buffer = None
 
     def teardown(self) -> None:
-        if self._subscriber is not None:  # the bundle has failed
-            self._subscriber.again(self._reader)
+        if self._buffer is not None:  # the bundle has failed
+            self._buffer.again(self._reader)
 
     @beam.DoFn.unbounded_per_element()  # type: ignore[untyped-decorator]
     def process(
@@ -136,31 +136,32 @@ class ReadMessages(beam.DoFn):  # type: ignore[misc]
         if subscriber is None:
             tracker.try_claim(NO_MORE)
             return
-        if self._subscriber is None:  # what is left of an earlier bundle is left because that has failed
-            subscriber.again(self._reader)
-            self._subscriber = subscriber
+        buffer = subscriber.buffer
+        if self._buffer is None:  # what is left of an earlier bundle is left because that has failed
+            buffer.again(self._reader)
+            self._buffer = buffer
         until = time.monotonic() + self._bundle
         windows = (GlobalWindow(),)  # Beam would make it anew for each message, at a tenth of the pace
         step = self._together or 1
         while time.monotonic() < until:
-            messages = subscriber.take(LOOK, self._reader)
+            messages = buffer.take(LOOK, self._reader)
             for first in range(0, len(messages), step):
                 message = messages[first]
                 if not tracker.try_claim(message.message_id):
-                    subscriber.put_back(messages[first:])
+                    buffer.put_back(messages[first:])
                     return
                 element = message if self._together is None else messages[first : first + step]
                 yield WindowedValue(element, Timestamp.of(message.publish_time), windows)
-            if subscriber.stopped:
+            if buffer.stopped:
                 tracker.try_claim(NO_MORE)
                 return
-        _advance(watermark, subscriber)
+        _advance(watermark, buffer)
         tracker.defer_remainder(Duration.of(RESUME_AFTER))
 
 
-def _advance(watermark: Any, subscriber: Subscriber) -> None:
-    reached, known = subscriber.watermark(time.time()), watermark.current_watermark()
-    if reached is not None and (known is None or Timestamp.of(reached) > known):
+def _advance(watermark: Any, buffer: MessageBuffer) -> None:
+    reached, current = buffer.watermark(time.time()), watermark.current_watermark()
+    if reached is not None and (current is None or Timestamp.of(reached) > current):
         watermark.set_watermark(Timestamp.of(reached))
 
 

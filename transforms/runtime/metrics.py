@@ -25,7 +25,7 @@ from apache_beam.metrics.execution import MetricsEnvironment
 from beam_talonone.schemas.reasons import Stage
 from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
-from beam_talonone.talonone.streaming.counters import Account
+from beam_talonone.talonone.streaming.counters import StreamCounters
 
 NAMESPACE = "talonone"
 
@@ -76,7 +76,7 @@ def count_requests(engine: Engine, every: float = 0.0) -> None:
                 _distribution(name).update(ms)
 
 
-def count_account(engine: Engine, account: Account, every: float = 0.0) -> None:
+def count_records(engine: Engine, counters: StreamCounters, every: float = 0.0) -> None:
     """Tell what has become of the records of a stream since that was last told; else as `count_requests`."""
     if MetricsEnvironment.current_container() is None:
         return
@@ -85,7 +85,7 @@ def count_account(engine: Engine, account: Account, every: float = 0.0) -> None:
         return
     with _lock:
         told.account_at = time.monotonic()
-        counts = told.news(_counts_in(account))
+        counts = told.news(_counts_in(counters))
     _tell(counts)
 
 
@@ -136,16 +136,16 @@ def _counts_of(engine: Engine) -> Iterator[tuple[str, int]]:
             yield f"{operation}_{name}", count
 
 
-def _counts_in(account: Account) -> Iterator[tuple[str, int]]:
-    for kind, counts in account.kinds.copy().items():
+def _counts_in(counters: StreamCounters) -> Iterator[tuple[str, int]]:
+    for kind, counts in counters.kinds.copy().items():
         for name, count in counts.copy().items():
             yield f"{kind}_{name}", count
-    for (kind, reason), count in account.dead.copy().items():
+    for (kind, reason), count in counters.dead.copy().items():
         yield f"{kind}_{End.DEAD.value}_{reason}", count
-    for kind, count in account.unknown.copy().items():
+    for kind, count in counters.unknown.copy().items():
         yield f"{kind}_unknown_fields", count
-    if account.unknown_api:
-        yield "calls_unknown_api_fields", sum(account.unknown_api.copy().values())
+    if counters.unknown_api:
+        yield "calls_unknown_api_fields", sum(counters.unknown_api.copy().values())
 
 
 def _tell(counts: list[tuple[str, int]]) -> None:

@@ -10,7 +10,7 @@ from beam_talonone.schemas.reasons import Stage
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.streaming.processor import StreamProcessor
 from beam_talonone.transforms.pubsub.message import Received
-from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_account, count_requests
+from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_records, count_requests
 from beam_talonone.transforms.sources.prepare import Prepared
 
 _streams: dict[str, StreamProcessor] = {}
@@ -43,9 +43,9 @@ class ApplyRecords(beam.DoFn):  # type: ignore[misc]
         streaming = _streams[self._name]
         for message, prepared in elements:
             if prepared.unknown_fields:
-                streaming.account.left_out(prepared.raw.kind, prepared.unknown_fields, prepared.unknown_names)
+                streaming.counters.left_out(prepared.raw.kind, prepared.unknown_fields, prepared.unknown_names)
             if prepared.work is not None and prepared.unknown_api:
-                streaming.account.sent_unknown(prepared.work.parts[0].request.operation, prepared.unknown_api)
+                streaming.counters.sent_unknown(prepared.work.parts[0].request.operation, prepared.unknown_api)
             if prepared.work is not None:
                 streaming.arrived(prepared.work, message)
             else:
@@ -54,7 +54,7 @@ class ApplyRecords(beam.DoFn):  # type: ignore[misc]
         now = time.monotonic()
         if now >= self._count_at:
             self._count_at = now + WHILE_BUSY
-            count_account(streaming.engine, streaming.account)
+            count_records(streaming.engine, streaming.counters)
             count_requests(streaming.engine)
         return iter(())
 

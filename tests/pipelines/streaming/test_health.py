@@ -10,7 +10,15 @@ import urllib.request
 import pytest
 
 from beam_talonone.pipelines.streaming import health_server
-from beam_talonone.pipelines.streaming.health import OUTAGE, RATE_OUTAGE, STUCK, Said, Signs, Stillness, ailment
+from beam_talonone.pipelines.streaming.health import (
+    OUTAGE,
+    RATE_OUTAGE,
+    STUCK,
+    RepeatedNotice,
+    Signs,
+    Stillness,
+    ailment,
+)
 from beam_talonone.pipelines.streaming.health_server import HealthServer
 from beam_talonone.talonone.errors import ConfigurationError
 
@@ -74,7 +82,7 @@ def test_what_ails_it(seen, said):
 
 def test_what_lasts_is_said_at_once_and_then_now_and_again():
     lines = []
-    said = Said(lines.append, every=30.0)
+    said = RepeatedNotice(lines.append, every=30.0)
     for now in range(1000, 1100):
         said.look("down", float(now))
     assert lines == ["down"] * 4
@@ -82,7 +90,7 @@ def test_what_lasts_is_said_at_once_and_then_now_and_again():
 
 def test_what_changes_is_said_in_its_new_words_when_its_time_comes():
     lines = []
-    said = Said(lines.append, every=30.0)
+    said = RepeatedNotice(lines.append, every=30.0)
     for now in range(1000, 1061):
         said.look(f"down for {now - 1000} s", float(now))
     assert lines == ["down for 0 s", "down for 30 s", "down for 60 s"]
@@ -90,7 +98,7 @@ def test_what_changes_is_said_in_its_new_words_when_its_time_comes():
 
 def test_the_end_of_it_is_said_once():
     lines = []
-    said = Said(lines.append, every=30.0)
+    said = RepeatedNotice(lines.append, every=30.0)
     said.look(None, 0.0)
     said.look("down", 1.0)
     for now in (2.0, 3.0, 4.0):
@@ -101,7 +109,7 @@ def test_the_end_of_it_is_said_once():
 
 def test_with_its_own_clock():
     lines = []
-    said = Said(lines.append)
+    said = RepeatedNotice(lines.append)
     for why in ("down", "down", None):
         said.look(why)
     assert lines == ["down", "it goes on"]

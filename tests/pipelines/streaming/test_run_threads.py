@@ -14,7 +14,9 @@ from beam_talonone.pipelines.sinks.topic import TopicSink
 from beam_talonone.pipelines.streaming import run as stream_run
 from beam_talonone.pipelines.streaming.health import Signs
 from beam_talonone.pipelines.streaming.options import StreamOptions
+from beam_talonone.pipelines.streaming.parts import StreamParts, StreamSinks
 from beam_talonone.pipelines.streaming.run import StreamRun
+from beam_talonone.pipelines.streaming.watch import Watch
 from beam_talonone.pipelines.terminal.logs import notice
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
 from beam_talonone.talonone.telemetry.logs import say
@@ -122,8 +124,8 @@ def test_a_publishing_thread_that_ends_is_noticed():
     assert sink.close() == 1, "and nobody waits for it"
 
 
-class Parts:
-    """What a run is made of, that does nothing."""
+class Part:
+    """Any part of a run, that does nothing."""
 
     def __init__(self):
         self.failure = None
@@ -131,7 +133,8 @@ class Parts:
         self.stopped = threading.Event()
         self.engine = SimpleNamespace(failure=None)
         self.sequencer = SimpleNamespace(parked=0)
-        self.account = SimpleNamespace(lines=list)
+        self.counters = SimpleNamespace(lines=list)
+        self.buffer = self
 
     def pause(self, paused):
         pass
@@ -154,39 +157,48 @@ class Parts:
 
 @pytest.fixture
 def run(monkeypatch, tmp_path):
-    """A run at work, without anything that it works on: its parts are all the same one."""
+    """A run at work, without anything that it works on: its parts are all the same `part`."""
     monkeypatch.setattr(stream_run, "LOOK_EVERY", 0.01)
     options = StreamOptions({"orders": ("projects/p/subscriptions/s",)}, "http://127.0.0.1:1", "job", state=tmp_path)
     made = StreamRun(options, None, lambda text: None)
-    made.parts = Parts()
-    made._streaming = made._subscriber = made._prism = made._letters = made.parts
-    made._results = None
-    made._signs = lambda: WELL
+    made.part = part = Part()
+    made._prism = part
+    made._parts = StreamParts(part, StreamSinks(part, None, {}), part)
+    made._watch = Watch(options, made._parts, part, made._trouble, lambda text: None)
+    made._watch.signs = lambda stopping: WELL
     yield made
     made._over.set()
 
 
 def begin_watch(run):
-    start_thread("watch", lambda: run._watch(run.parts), run._stop)
+    start_thread("watch", run._watch_until_over, run._stop)
 
 
 def test_a_watch_that_ends_stops_the_stream(run):
-    def broken():
+    def broken(stopping):
         raise ZeroDivisionError("division by zero")
 
-    run._signs = broken
+    run._watch.signs = broken
     begin_watch(run)
-    wait_until(run.parts.drained.is_set, "it is drained")
+    wait_until(run.part.drained.is_set, "it is drained")
     assert "the thread watch ended by a defect (ZeroDivisionError" in str(run._stopping)
 
 
-@pytest.mark.parametrize("part", ["_subscriber", "_letters", "_results", "_health"])
-def test_the_end_of_a_thread_of_any_part_stops_the_stream(run, part):
-    failed = Parts()
+@pytest.mark.parametrize("name", ["subscriber", "dead letters", "results", "health"])
+def test_the_end_of_a_thread_of_any_part_stops_the_stream(run, name):
+    failed = Part()
     failed.failure = StopRun("the thread x ended by a defect (E: e)")
-    setattr(run, part, failed)
+    match name:
+        case "subscriber":
+            run._parts.subscriber = failed
+        case "dead letters":
+            run._parts.sinks = StreamSinks(failed, None, {})
+        case "results":
+            run._parts.sinks = StreamSinks(run.part, failed, {})
+        case "health":
+            run._parts.health = failed
     begin_watch(run)
-    wait_until(run.parts.drained.is_set, "it is drained")
+    wait_until(run.part.drained.is_set, "it is drained")
     assert str(run._stopping) == ("the thread x ended by a defect (E: e); nothing is lost: start the stream again")
 
 
@@ -197,7 +209,7 @@ def test_a_drain_that_ends_ends_the_process(run, monkeypatch):
     def broken(why, grace):
         raise ZeroDivisionError("division by zero")
 
-    run.parts.drain = broken
+    run.part.drain = broken
     run._stop(StopRun("stopped"))
     wait_until(lambda: codes == [1], "it ends with 1")
 
@@ -208,7 +220,7 @@ def test_an_engine_that_does_not_end_is_stopped_when_all_is_drained(run, monkeyp
     run._prism = SimpleNamespace(stop=stopped.set)
     run._stop(StopRun("stopped"))
     wait_until(stopped.is_set, "it is stopped")
-    assert run.parts.drained.is_set()
+    assert run.part.drained.is_set()
 
 
 @pytest.fixture

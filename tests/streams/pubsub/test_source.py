@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import apache_beam as beam
@@ -18,8 +19,9 @@ from e2e.harness import wait_until
 
 from beam_talonone.pipelines.runners.prism import Prism
 from beam_talonone.talonone.errors import ConfigurationError
-from beam_talonone.transforms.pubsub import client, source, subscriber
+from beam_talonone.transforms.pubsub import client, message_buffer, source
 from beam_talonone.transforms.pubsub.message import Received
+from beam_talonone.transforms.pubsub.message_buffer import Flow
 from beam_talonone.transforms.pubsub.registry import close_subscriber
 from beam_talonone.transforms.pubsub.source import (
     NO_MORE,
@@ -28,7 +30,6 @@ from beam_talonone.transforms.pubsub.source import (
     ReadingProvider,
     ReadingTracker,
 )
-from beam_talonone.transforms.pubsub.subscriber import Flow
 from streams.harness.emulator import Emulator
 from streams.harness.pubsub import PubSub
 
@@ -173,7 +174,7 @@ def test_messages_that_came_together_travel_together(pubsub: PubSub, run: Callab
 def test_the_acknowledgement_travels_through_a_shuffle(
     pubsub: PubSub, run: Callable[..., Any], shuffle: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subscriber, "BEHIND", 1.0)
+    monkeypatch.setattr(message_buffer, "BEHIND", 1.0)
     topic, subscription = pubsub.subscription("orders", ack_deadline=SHORT)
 
     def build(read: Any, name: str) -> Any:
@@ -260,7 +261,7 @@ def test_a_reading_that_is_neither_given_back_nor_stopped_is_a_defect() -> None:
 
 
 class Full:
-    """A subscriber that has four messages, and gets back what nobody took."""
+    """A buffer that has four messages, and gets back what nobody took."""
 
     stopped = False
 
@@ -281,7 +282,7 @@ def test_what_is_claimed_no_more_is_put_back(
     monkeypatch: pytest.MonkeyPatch, together: int | None, back: list[str]
 ) -> None:
     full, one = Full(), tracker()
-    monkeypatch.setattr(source, "subscriber_for", lambda *given, **more: full)
+    monkeypatch.setattr(source, "subscriber_for", lambda *given, **more: SimpleNamespace(buffer=full))
     reading = source.ReadMessages(("s",), Flow(), 10.0, together).process(b"", tracker=one, watermark=None)
     next(reading)
     one.try_split(0)
@@ -317,7 +318,7 @@ def test_settings_that_cannot_be(subscriptions: Any, settings: dict[str, Any]) -
 def test_what_a_failed_pipeline_was_handed_is_given_back_though_the_process_lives_on(
     pubsub: PubSub, prism: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subscriber, "ABANDONED", 3.0)
+    monkeypatch.setattr(message_buffer, "ABANDONED", 3.0)
     topic, orders = pubsub.subscription("orders", ack_deadline=600)
     pubsub.publish(topic, texts(20))
     engine = Prism(

@@ -13,7 +13,8 @@ from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.transforms.pubsub import client
 from beam_talonone.transforms.pubsub.client import LEAST_LEASE, LONGEST_LEASE, leases_for
 from beam_talonone.transforms.pubsub.message import Received
-from beam_talonone.transforms.pubsub.subscriber import BEHIND, Flow, Subscriber
+from beam_talonone.transforms.pubsub.message_buffer import BEHIND, Flow
+from beam_talonone.transforms.pubsub.subscriber import Subscriber
 from streams.harness.emulator import Emulator
 from streams.harness.pubsub import PubSub
 
@@ -49,7 +50,7 @@ def taken(subscriber: Subscriber, least: int, seconds: float = 20.0) -> list[Rec
     found: list[Received] = []
     until = time.monotonic() + seconds
     while len(found) < least and time.monotonic() < until:
-        found += subscriber.take(0.1)
+        found += subscriber.buffer.take(0.1)
     assert len(found) >= least
     return found
 
@@ -58,7 +59,7 @@ def nothing_more(subscriber: Subscriber, seconds: float = 1.0) -> None:
     """Nothing comes for a while, though there is more."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        assert subscriber.take(0.1) == []
+        assert subscriber.buffer.take(0.1) == []
 
 
 def texts(count: int, first: int = 0) -> list[bytes]:
@@ -78,7 +79,7 @@ def test_a_message_comes_with_all_that_is_known_of_it(pubsub: PubSub) -> None:
         assert (message.attributes, message.ordering_key) == ({"a": "b"}, "k")
         assert abs(message.publish_time - time.time()) < 60.0
         message.ack()
-        assert subscriber.held == 0
+        assert subscriber.buffer.held == 0
 
 
 def test_what_is_acknowledged_is_gone_also_when_it_closes_at_once(pubsub: PubSub, short: int) -> None:
@@ -88,7 +89,7 @@ def test_what_is_acknowledged_is_gone_also_when_it_closes_at_once(pubsub: PubSub
         messages = taken(subscriber, 300)
         for message in messages:
             message.ack()
-    assert subscriber.acknowledged == 300
+    assert subscriber.buffer.acknowledged == 300
     pubsub.assert_empty(subscription)
 
 
@@ -101,7 +102,7 @@ def test_leases_last_as_long_as_a_message_is_held(pubsub: PubSub, short: int) ->
         held[0].ack()
         nothing_more(subscriber, 4.5 * short)
         assert pubsub.waiting(subscription, seconds=0.1) == []
-        assert subscriber.held == 249
+        assert subscriber.buffer.held == 249
     assert data(pubsub.pull_all(subscription, least=249)) == data(held[1:])
 
 
@@ -117,12 +118,13 @@ def test_a_first_lease_that_is_too_short_is_made_longer_at_once(pubsub: PubSub) 
 DIES = """
 import sys
 from beam_talonone.transforms.pubsub import client
-from beam_talonone.transforms.pubsub.subscriber import Flow, Subscriber
+from beam_talonone.transforms.pubsub.message_buffer import Flow
+from beam_talonone.transforms.pubsub.subscriber import Subscriber
 client.LONGEST_LEASE = 2.0
 subscriber = Subscriber((sys.argv[1],), Flow(messages=5))  # so that no pull is open when it dies: that one swallows
 held = []
 while True:
-    held += subscriber.take(0.1)
+    held += subscriber.buffer.take(0.1)
     if len(held) == 5:
         import time
         time.sleep(0.5)  # two rounds of the thread that keeps the leases
@@ -170,16 +172,16 @@ def test_no_more_is_held_than_may_be(pubsub: PubSub) -> None:
     with reading(subscription, flow=Flow(messages=10)) as subscriber:
         messages = taken(subscriber, 10)
         nothing_more(subscriber)
-        assert subscriber.full
-        assert (subscriber.held, subscriber.pulled) == (10, 10)
+        assert subscriber.buffer.full
+        assert (subscriber.buffer.held, subscriber.buffer.pulled) == (10, 10)
         for message in messages[:4]:
             message.ack()
         again = taken(subscriber, 4)
         nothing_more(subscriber)
-        assert (len(again), subscriber.held) == (4, 10)
+        assert (len(again), subscriber.buffer.held) == (4, 10)
         messages[4].give_back()
         taken(subscriber, 1)
-        for message in subscriber.take(0.0):
+        for message in subscriber.buffer.take(0.0):
             message.ack()
 
 
@@ -188,11 +190,11 @@ def test_nothing_more_is_read_when_it_holds_as_many_bytes_as_it_may(pubsub: PubS
     pubsub.publish(topic, [b"x" * 1_000] * 300)
     with reading(subscription, flow=Flow(bytes=50_000)) as subscriber:
         messages = taken(subscriber, 1)
-        wait_until(lambda: subscriber.full, "it is full")
-        nothing_more_but = subscriber.held
+        wait_until(lambda: subscriber.buffer.full, "it is full")
+        nothing_more_but = subscriber.buffer.held
         time.sleep(1.0)
-        assert subscriber.held == nothing_more_but < 300
-        messages += subscriber.take(0.0)
+        assert subscriber.buffer.held == nothing_more_but < 300
+        messages += subscriber.buffer.take(0.0)
         for message in messages:
             message.ack()
         assert taken(subscriber, 1)
@@ -204,10 +206,10 @@ def test_what_waits_for_others_takes_no_room(pubsub: PubSub) -> None:
     with reading(subscription, flow=Flow(messages=5)) as subscriber:
         taken(subscriber, 5)
         nothing_more(subscriber, 0.5)
-        subscriber.exempt(3)
+        subscriber.buffer.exempt(3)
         assert len(taken(subscriber, 3)) == 3
         nothing_more(subscriber, 0.5)
-        assert subscriber.held == 8
+        assert subscriber.buffer.held == 8
 
 
 def test_a_pause_reads_nothing_and_keeps_what_is_held(pubsub: PubSub, short: int) -> None:
@@ -215,13 +217,13 @@ def test_a_pause_reads_nothing_and_keeps_what_is_held(pubsub: PubSub, short: int
     pubsub.publish(topic, texts(5))
     with reading(subscription, flow=Flow(messages=5)) as subscriber:
         messages = taken(subscriber, 5)
-        subscriber.pause()
+        subscriber.buffer.pause()
         for message in messages[:2]:
             message.ack()
         pubsub.publish(topic, texts(5, 5))
         nothing_more(subscriber, 2.5 * short)
         assert data(pubsub.waiting(subscription, seconds=0.2)) == texts(5, 5)
-        subscriber.pause(False)
+        subscriber.buffer.pause(False)
         assert data(taken(subscriber, 2)) == texts(2, 5)
 
 
@@ -232,12 +234,12 @@ def test_what_was_pulled_and_not_taken_is_given_back_when_it_stops(pubsub: PubSu
         held = taken(subscriber, 40)
         for message in held[:20]:
             message.ack()
-        wait_until(lambda: subscriber.held == 40, "20 more are pulled")
-        subscriber.stop()
-        assert subscriber.held == 20, "what was taken is for whoever took it"
-        assert subscriber.take(5.0) == []
+        wait_until(lambda: subscriber.buffer.held == 40, "20 more are pulled")
+        subscriber.buffer.stop()
+        assert subscriber.buffer.held == 20, "what was taken is for whoever took it"
+        assert subscriber.buffer.take(5.0) == []
         assert len(pubsub.pull_all(subscription, least=20)) == 20
-        assert subscriber.held == 20
+        assert subscriber.buffer.held == 20
     assert len(pubsub.pull_all(subscription, least=20)) == 20, "and what is left when it closes"
 
 
@@ -247,9 +249,9 @@ def test_what_is_given_back_while_a_pull_is_open_comes_again_at_once(pubsub: Pub
     with reading(subscription) as subscriber:
         pubsub.publish(topic, texts(30))
         messages = taken(subscriber, 10)
-        wait_until(lambda: subscriber.held == 30, "all are pulled")
+        wait_until(lambda: subscriber.buffer.held == 30, "all are pulled")
         time.sleep(0.5)
-        subscriber.stop()
+        subscriber.buffer.stop()
         for message in messages[:5]:
             message.give_back()
     assert data(pubsub.pull_all(subscription, least=30)) == texts(30)
@@ -264,7 +266,7 @@ def test_a_message_with_an_ordering_key_is_not_given_back_but_lapses(pubsub: Pub
         assert [message.data for message in first] == texts(100)
         for message in first[:20]:
             message.ack()
-    assert subscriber.given_back == 0
+    assert subscriber.buffer.given_back == 0
     left = pubsub.pull_all(subscription, least=130, seconds=4.0 * short)
     assert [message.data for message in left] == texts(130, 20)
 
@@ -274,27 +276,29 @@ def test_what_was_put_back_is_taken_next(pubsub: PubSub) -> None:
     pubsub.publish(topic, texts(5))
     with reading(subscription) as subscriber:
         messages = taken(subscriber, 5)
-        subscriber.put_back(messages[2:])
-        assert subscriber.take(0.0) == messages[2:]
+        subscriber.buffer.put_back(messages[2:])
+        assert subscriber.buffer.take(0.0) == messages[2:]
 
 
 def test_the_watermark_is_not_past_what_is_still_to_come(pubsub: PubSub) -> None:
     topic, subscription = pubsub.subscription("orders")
     with reading(subscription, flow=Flow(messages=3)) as subscriber:
-        assert subscriber.watermark(1_000.0) == 1_000.0 - BEHIND, "nothing is there"
+        assert subscriber.buffer.watermark(1_000.0) == 1_000.0 - BEHIND, "nothing is there"
         pubsub.publish(topic, texts(4))
-        wait_until(lambda: subscriber.held == 3, "three are pulled")
+        wait_until(lambda: subscriber.buffer.held == 3, "three are pulled")
         now = time.time() + 1_000.0
-        pulled = subscriber.watermark(now)
+        pulled = subscriber.buffer.watermark(now)
         messages = taken(subscriber, 3)
         assert pulled == min(message.publish_time for message in messages), "these are still to be taken"
-        assert subscriber.watermark(now) == max(message.publish_time for message in messages), "there may be more"
+        assert subscriber.buffer.watermark(now) == max(message.publish_time for message in messages), (
+            "there may be more"
+        )
         for message in messages:
             message.ack()
         messages = taken(subscriber, 1)
-        assert subscriber.watermark(now) == now - BEHIND, "what is held may wait for just this"
-        subscriber.pause()
-        assert subscriber.watermark(now) == messages[0].publish_time
+        assert subscriber.buffer.watermark(now) == now - BEHIND, "what is held may wait for just this"
+        subscriber.buffer.pause()
+        assert subscriber.buffer.watermark(now) == messages[0].publish_time
 
 
 def test_several_subscriptions_side_by_side(pubsub: PubSub, short: int) -> None:
@@ -308,8 +312,8 @@ def test_several_subscriptions_side_by_side(pubsub: PubSub, short: int) -> None:
         for message in messages:
             if message.subscription == one:
                 message.ack()
-        wait_until(lambda: subscriber.acknowledged == 10, "they are acknowledged")
-        assert subscriber.held == 10
+        wait_until(lambda: subscriber.buffer.acknowledged == 10, "they are acknowledged")
+        assert subscriber.buffer.held == 10
         pubsub.publish(both[0][0], [one.encode()])
         assert [message.subscription for message in taken(subscriber, 1)] == [one], "the other one is full"
     assert len(pubsub.pull_all(one, least=1)) == 1
@@ -331,7 +335,7 @@ def test_a_subscription_that_is_deleted_is_told_and_others_are_read_on(
         pubsub.publish(topic, texts(3, 1))
         for message in taken(subscriber, 3):
             message.ack()
-        wait_until(lambda: subscriber.acknowledged == 3, "they are acknowledged")
+        wait_until(lambda: subscriber.buffer.acknowledged == 3, "they are acknowledged")
 
 
 @pytest.mark.parametrize(
@@ -361,4 +365,4 @@ def test_what_was_released_once_is_let_alone(pubsub: PubSub) -> None:
         message.ack()
         message.give_back()
         message.ack()
-    assert (subscriber.acknowledged, subscriber.given_back) == (1, 0)
+    assert (subscriber.buffer.acknowledged, subscriber.buffer.given_back) == (1, 0)

@@ -1,48 +1,48 @@
 """What a stream tells of the messages it read."""
 
 from beam_talonone.talonone.requests.outcome import End, Outcome
-from beam_talonone.talonone.streaming.counters import MOST_NAMES, NAME_SHOWN, NAMES_SHOWN, Account
+from beam_talonone.talonone.streaming.counters import MOST_NAMES, NAME_SHOWN, NAMES_SHOWN, StreamCounters
 
 
 def test_a_line_a_kind_and_the_names_of_what_was_ignored_the_commonest_first():
-    account = Account()
+    counters = StreamCounters()
     for names in (("gift_wrap", "items/colour"), ("gift_wrap",), ()):
-        account.read("orders")
-        account.ended("orders", Outcome(End.APPLIED))
+        counters.read("orders")
+        counters.ended("orders", Outcome(End.APPLIED))
         if names:
-            account.left_out("orders", len(names), names)
-    account.read("events")
-    account.ended("events", Outcome(End.DEAD, "refused"))
-    account.left_out("events", 1, ("channel",))
-    account.sent_unknown("create_coupons", ("newField",))
-    account.sent_unknown("create_coupons", ("other_field", "newField"))
-    assert account.lines() == [
+            counters.left_out("orders", len(names), names)
+    counters.read("events")
+    counters.ended("events", Outcome(End.DEAD, "refused"))
+    counters.left_out("events", 1, ("channel",))
+    counters.sent_unknown("create_coupons", ("newField",))
+    counters.sent_unknown("create_coupons", ("other_field", "newField"))
+    assert counters.lines() == [
         "events: read 1, dead_lettered 1",
         "orders: read 3, applied 3",
         "events: fields that are not known were ignored: channel in 1",
         "orders: fields that are not known were ignored: gift_wrap in 2, items/colour in 1",
         "create_coupons: sent although not known: newField in 2, other_field in 1",
     ]
-    assert account.unknown == {"orders": 3, "events": 1}
+    assert counters.unknown == {"orders": 3, "events": 1}
 
 
 def test_a_name_that_stands_twice_in_a_record_is_in_one_record():
-    account = Account()
-    account.left_out("orders", 2, ("items/colour", "items/colour"))
-    assert account.lines() == ["orders: fields that are not known were ignored: items/colour in 1"]
-    assert account.unknown["orders"] == 2
+    counters = StreamCounters()
+    counters.left_out("orders", 2, ("items/colour", "items/colour"))
+    assert counters.lines() == ["orders: fields that are not known were ignored: items/colour in 1"]
+    assert counters.unknown["orders"] == 2
 
 
 def test_names_without_end_take_no_room_and_hide_no_common_one():
-    account = Account()
+    counters = StreamCounters()
     for number in range(20 * MOST_NAMES):
-        account.left_out("orders", 1, (f"{number}-{'x' * 10_000}",))
+        counters.left_out("orders", 1, (f"{number}-{'x' * 10_000}",))
         if number >= 10 * MOST_NAMES and number % 10 == 0:
-            account.left_out("orders", 1, ("late_but_common",))
-        assert len(account.unknown_names["orders"]) <= MOST_NAMES
-    assert max(map(len, account.unknown_names["orders"])) == NAME_SHOWN
-    (line,) = account.lines()
+            counters.left_out("orders", 1, ("late_but_common",))
+        assert len(counters.unknown_names["orders"]) <= MOST_NAMES
+    assert max(map(len, counters.unknown_names["orders"])) == NAME_SHOWN
+    (line,) = counters.lines()
     shown = line.partition("ignored: ")[2].split(", ")
     assert len(shown) == NAMES_SHOWN
     assert shown[0] == f"late_but_common in {MOST_NAMES}"
-    assert account.unknown["orders"] == 21 * MOST_NAMES
+    assert counters.unknown["orders"] == 21 * MOST_NAMES

@@ -35,7 +35,7 @@ def test_versions_in_disorder_leave_in_order(api, folder):
         one.settled(one.feed("orders", order("o", "c", "open", 2, coupon_codes=["late"])))
         assert one.counts("orders") == {"read": 4, "applied": 3, "superseded": 1}
         assert states(api) == ["open", "open", "closed"]
-        assert one.streaming.account.unaccounted == 0
+        assert one.streaming.counters.unaccounted == 0
 
 
 def test_a_return_that_comes_before_its_order(api, folder):
@@ -140,10 +140,10 @@ def test_nothing_is_acknowledged_before_its_letter_is_written(api, folder):
         good = one.feed("events", event("e", "c"))
         one.settled(good)
         assert bad.acked == 0
-        assert one.streaming.writing == 1
+        assert one.streaming.output.writing == 1
         one.letters.let_go()
         one.settled(bad)
-        assert one.streaming.writing == 0
+        assert one.streaming.output.writing == 0
 
 
 def test_a_letter_that_cannot_be_written_stops_the_stream_and_acknowledges_nothing(api, folder):
@@ -217,7 +217,7 @@ def test_a_drain_finishes_what_is_in_flight_and_gives_back_the_rest(api, folder)
         one.settled(*first)
         assert [(message.acked, message.given_back) for message in [*queued, same, late]] == [(0, 1)] * 5
         assert one.counts("events") == {"read": 7, "applied": 2, "given_back": 5}
-        assert one.streaming.account.unaccounted == 0
+        assert one.streaming.counters.unaccounted == 0
     assert len(api.rows("requests")) == 2
 
 
@@ -243,7 +243,7 @@ def test_what_a_drain_gave_back_makes_nothing_late(api, folder):
             one.feed("orders", order("o", "c", "open", 5)),
             one.feed("profiles", profile("d", 5, attributes={"tier": "gold"})),
         ]
-        wait_until(lambda: one.streaming.account.total("read") == 3, "they had their turn")
+        wait_until(lambda: one.streaming.counters.total("read") == 3, "they had their turn")
         one.streaming.drain(Interrupted("stopped"), 5.0)
         assert [message.given_back for message in given_back] == [1, 1]
         one.end()
@@ -325,7 +325,7 @@ def test_nothing_is_lost_or_done_twice_when_it_is_killed(api, folder, when):
         redelivered(killed, one, kind_of)
         one.settled()
         letters = one.letters.lines
-        assert one.streaming.account.unaccounted == 0
+        assert one.streaming.counters.unaccounted == 0
     assert Counter(row["body"]["type"] for row in api.acted(EVENT)) == dict.fromkeys([f"t{n}" for n in range(20)], 1)
     assert len(api.acted(RETURN)) == 10
     sessions = api.sessions()

@@ -197,9 +197,14 @@ def test_killed_and_stopped_at_random_in_all_kinds_of_trouble(api, folder, seed,
             if last:
                 one.settled(*[message for _, message in kept], timeout=60)
                 streaming = one.streaming
-                left = (streaming.log._names, streaming.log._leaving, streaming.sequencer._open, streaming._lettering)
+                left = (
+                    streaming.log._names,
+                    streaming.log._leaving,
+                    streaming.sequencer._open,
+                    streaming.output._repeats,
+                )
                 assert [len(some) for some in left] == [0, 0, 0, 0]
-                assert (len(streaming.sequencer.memory._marks), streaming.writing) == (0, 0)
+                assert (len(streaming.sequencer.memory._marks), streaming.output.writing) == (0, 0)
             else:
                 time.sleep(rng.uniform(0.4, 1.2))
                 one.kill() if rng.random() < 0.5 else one.streaming.drain(Interrupted("stopped"), 1.0)

@@ -13,14 +13,14 @@ def at_most(allowed):
 
 def told(one):
     """Why it stopped."""
-    wait_until(lambda: one.streaming.excess is not None, "it stops")
-    return str(one.streaming.excess)
+    wait_until(lambda: one.streaming.output.excess is not None, "it stops")
+    return str(one.streaming.output.excess)
 
 
 def test_a_topic_that_switches_to_garbage_is_not_drained(api, folder):
     stopped = []
     with stream(api, folder, ends=at_most("3")) as one:
-        one.streaming.exceeded = stopped.append
+        one.streaming.output.on_excess = stopped.append
         good = one.feed("orders", order("o", "c", "open", 1))
         one.settled(good)
         bad = [one.poison(b"garbage %d" % number, f"bad-{number}") for number in range(50)]
@@ -29,8 +29,8 @@ def test_a_topic_that_switches_to_garbage_is_not_drained(api, folder):
         assert [message.acked for message in bad] == [1] * 3 + [0] * 47
         assert [letter["source"]["message_id"] for letter in one.letters.lines] == ["bad-0", "bad-1", "bad-2"]
         assert one.counts("orders") == {"read": 51, "applied": 1, "dead_lettered": 3, "given_back": 47}
-        assert one.streaming.account.unaccounted == 0
-    assert stopped == [one.streaming.excess], "it is told once"
+        assert one.streaming.counters.unaccounted == 0
+    assert stopped == [one.streaming.output.excess], "it is told once"
 
 
 def test_what_the_api_refuses_counts_as_what_is_no_record(api, folder):

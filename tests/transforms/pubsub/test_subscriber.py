@@ -9,10 +9,11 @@ from e2e.harness import wait_until
 from support.pubsub_harness import FakePubSub
 
 from beam_talonone.talonone.errors import StopRun
-from beam_talonone.transforms.pubsub import client, leases, registry, subscriber
+from beam_talonone.transforms.pubsub import client, leases, message_buffer, registry, subscriber
 from beam_talonone.transforms.pubsub.leases import Leases
+from beam_talonone.transforms.pubsub.message_buffer import Flow
 from beam_talonone.transforms.pubsub.source import Reading, ReadingTracker, ReadMessages
-from beam_talonone.transforms.pubsub.subscriber import Flow, Subscriber
+from beam_talonone.transforms.pubsub.subscriber import Subscriber
 
 ONE, OTHER = "projects/p/subscriptions/one", "projects/p/subscriptions/other"
 
@@ -42,7 +43,7 @@ def reading(pubsub: FakePubSub) -> Iterator[Callable[..., Subscriber]]:
 
 def taken(one: Subscriber, least: int, reader: str = "") -> list[Any]:
     found: list[Any] = []
-    wait_until(lambda: len(found) >= least or bool(found.extend(one.take(0.05, reader))), f"{least} are taken")
+    wait_until(lambda: len(found) >= least or bool(found.extend(one.buffer.take(0.05, reader))), f"{least} are taken")
     return found
 
 
@@ -113,22 +114,22 @@ def test_what_is_held_too_long_is_given_back_counted_and_told(
     pubsub.publish(ONE, "a", "b")
     one = reading(ONE, flow=Flow(lease=0.3), trouble=told.append)
     taken(one, 2)[0].ack()
-    wait_until(lambda: one.overdue == 1, "its time is over")
+    wait_until(lambda: one.buffer.overdue == 1, "its time is over")
     wait_until(lambda: pubsub.back == [f"{ONE}:b"], "it is given back")
     assert told == [f"1 messages of {ONE} were held for 0.3 s and are given back: nobody has acknowledged them"]
-    assert one.held == 0
+    assert one.buffer.held == 0
 
 
 def test_what_nobody_takes_is_given_back_and_nothing_more_is_read_until_somebody_does(
     pubsub: FakePubSub, reading: Callable[..., Subscriber], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subscriber, "ABANDONED", 0.5)
+    monkeypatch.setattr(message_buffer, "ABANDONED", 0.5)
     pubsub.publish(ONE, "a", "b")
     one = reading(ONE)
     wait_until(lambda: sorted(pubsub.back) == [f"{ONE}:a", f"{ONE}:b"], "they are given back")
     pubsub.publish(ONE, "c")
     pulls = pubsub.calls["pull", ONE]
-    wait_until(lambda: one.held == 0, "nothing is held")
+    wait_until(lambda: one.buffer.held == 0, "nothing is held")
     assert pubsub.calls["pull", ONE] - pulls <= 1, "but for a pull that was open"
     assert [message.message_id for message in taken(one, 1)] == ["c"]
 
@@ -149,7 +150,7 @@ def test_who_cannot_be_told_does_not_stop_the_reading(pubsub: FakePubSub, readin
     pubsub.publish(ONE, "c")
     taken(one, 1)[0].ack()
     wait_until(lambda: f"{ONE}:c" in pubsub.done, "it goes on")
-    assert one.failure is None
+    assert one.buffer.failure is None
 
 
 def test_a_message_that_cannot_be_read_is_told_and_the_others_come(
@@ -167,7 +168,7 @@ def test_a_message_that_cannot_be_read_is_told_and_the_others_come(
 
 @pytest.mark.parametrize(
     ("thread", "breaks"),
-    [("pull", "_take_in"), ("answer", "_sort_out"), ("extend", "_end_overdue")],
+    [("pull", "add"), ("answer", "released"), ("extend", "give_back_overdue")],
 )
 def test_the_end_of_a_thread_is_the_end_of_the_reading(
     pubsub: FakePubSub,
@@ -182,14 +183,14 @@ def test_the_end_of_a_thread_is_the_end_of_the_reading(
         raise ZeroDivisionError("division by zero")
 
     with monkeypatch.context() as patch:
-        patch.setattr(one, breaks, broken)
+        patch.setattr(one.buffer, breaks, broken)
         pubsub.publish(ONE, "a")
-        wait_until(lambda: one.failure is not None, "it has ended")
+        wait_until(lambda: one.buffer.failure is not None, "it has ended")
         wait_until(lambda: pubsub.calls["pull", ONE] >= 1, "it was read")
-    assert "ended by a defect (ZeroDivisionError: division by zero)" in str(one.failure)
-    assert f"the thread pubsub-{thread}" in str(one.failure) or breaks == "_sort_out"
+    assert "ended by a defect (ZeroDivisionError: division by zero)" in str(one.buffer.failure)
+    assert f"the thread pubsub-{thread}" in str(one.buffer.failure)
     with pytest.raises(StopRun, match="ended by a defect"):
-        one.take(0.0)
+        one.buffer.take(0.0)
 
 
 def bundle(step: ReadMessages) -> Any:
@@ -207,7 +208,7 @@ def test_what_a_failed_bundle_was_handed_is_handed_on_again_but_for_what_was_ack
     registry.enter_subscriber((ONE,), one)
     try:
         pubsub.publish(ONE, *"abcdefgh")
-        wait_until(lambda: len(one._queue) == 8, "all are pulled")
+        wait_until(lambda: len(one.buffer._queue) == 8, "all are pulled")
         pickled = pickle.dumps(ReadMessages((ONE,), Flow(), 60.0, together))
         step = pickle.loads(pickled)
         elements = bundle(step)
@@ -237,14 +238,14 @@ def test_what_a_bundle_that_ended_well_handed_on_is_not_handed_on_again(
     registry.enter_subscriber((ONE,), one)
     try:
         pubsub.publish(ONE, "a")
-        wait_until(lambda: len(one._queue) == 1, "it is pulled")
+        wait_until(lambda: len(one.buffer._queue) == 1, "it is pulled")
         step = ReadMessages((ONE,), Flow(), 60.0)
         elements = bundle(step)
         assert next(elements).value.message_id == "a"
         step.finish_bundle()
         step.teardown()
         pubsub.publish(ONE, "b")
-        wait_until(lambda: len(one._queue) == 1, "it is pulled")
+        wait_until(lambda: len(one.buffer._queue) == 1, "it is pulled")
         assert next(bundle(step)).value.message_id == "b"
     finally:
         registry._subscribers.clear()
@@ -255,5 +256,5 @@ def test_after_its_end_nothing_is_handed_on_again(pubsub: FakePubSub, reading: C
     pubsub.publish(ONE, "a")
     taken(one, 1, "reader")
     one.close()
-    one.again("reader")
+    one.buffer.again("reader")
     assert pubsub.back == [f"{ONE}:a"], "given back once, when it was closed"

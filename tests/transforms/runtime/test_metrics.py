@@ -21,15 +21,15 @@ from beam_talonone.schemas.reasons import Reason, Skip, Stage
 from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.talonone.requests.outcome import End, Outcome
-from beam_talonone.talonone.streaming.counters import Account
+from beam_talonone.talonone.streaming.counters import StreamCounters
 from beam_talonone.talonone.telemetry.stats import Stats
 from beam_talonone.transforms.runtime.engines import DEFAULT_KEY_ENV, engine_config, engine_for
 from beam_talonone.transforms.runtime.metrics import (
     NAMESPACE,
     THROTTLED,
-    count_account,
     count_outcome,
     count_read,
+    count_records,
     count_requests,
 )
 from beam_talonone.transforms.sink.keyed import SendInOrder
@@ -271,17 +271,17 @@ def test_how_an_outcome_counts(outcome, counted):
 
 
 def test_the_account_of_a_stream():
-    engine, account = Told(), Account()
+    engine, counters = Told(), StreamCounters()
     with bundle() as first:
-        account.read("orders")
-        account.read("orders")
-        account.ended("orders", Outcome(End.APPLIED))
-        count_account(engine, account)
+        counters.read("orders")
+        counters.read("orders")
+        counters.ended("orders", Outcome(End.APPLIED))
+        count_records(engine, counters)
     with bundle() as second:
-        account.ended("orders", Outcome(End.DEAD, "refused"))
-        account.unknown["orders"] += 3
-        count_account(engine, account)
-        count_account(engine, account)
+        counters.ended("orders", Outcome(End.DEAD, "refused"))
+        counters.unknown["orders"] += 3
+        count_records(engine, counters)
+        count_records(engine, counters)
     assert counters_of(first) == {"orders_read": 2, "orders_applied": 1}
     assert counters_of(second) == {
         "orders_dead_lettered": 1, "orders_dead_lettered_refused": 1, "orders_unknown_fields": 3,

@@ -1,0 +1,19 @@
+"""What ended a stream, in words for the person who runs it."""
+
+from pathlib import Path
+
+from beam_talonone.pipelines.backfill.output_folder import DISK_ERRORS, cannot_write
+from beam_talonone.pipelines.streaming.state_folder import STORE
+from beam_talonone.talonone.errors import StopRun
+from beam_talonone.talonone.state.store import damaged_store, is_damage
+
+RESTART = "nothing is lost: start the stream again"
+
+
+def explain_failure(failure: BaseException, state: Path | None) -> BaseException:
+    """Return `failure`, or a StopRun that names the state folder where the disk or a damaged store is the cause."""
+    if state is not None and is_damage(failure):
+        return StopRun(damaged_store(state / STORE, failure))
+    if isinstance(failure, DISK_ERRORS):
+        return cannot_write(f"--state {state}", failure, "nothing is lost: mend it and start the stream again")
+    return failure

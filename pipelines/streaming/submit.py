@@ -1,0 +1,28 @@
+"""A stream as a job on Dataflow: checked here, started, and left to run."""
+
+from collections.abc import Callable
+from typing import Any
+
+from beam_talonone.pipelines.runners.runner import check_code, last_line, runner_name
+from beam_talonone.pipelines.streaming.options import StreamOptions
+from beam_talonone.pipelines.streaming.pipeline import create_pipeline
+from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.transforms.runtime.engines import check_here, check_rate_service
+
+
+def submit_stream(options: StreamOptions, settings: Any, notice: Callable[[str], None]) -> None:
+    """Start the stream on Dataflow. `settings` are Beam's own options. Raises ConfigurationError."""
+    from apache_beam.options.pipeline_options import StandardOptions
+    from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
+
+    check_here(options.engine_config(), notice, elsewhere=True)
+    check_code(settings)  # before Beam looks for a bucket of its own, which takes minutes where it cannot
+    check_rate_service(options.engine_config(), elsewhere=notice)
+    settings.view_as(StandardOptions).streaming = True
+    try:
+        pipeline = create_pipeline(options, DataflowRunner(), settings)
+    except ValueError as error:  # of Beam's, on options that are missing or wrong
+        raise ConfigurationError(f"--runner={runner_name(settings)}: {last_line(error)}") from None
+    result = pipeline.run()
+    if result.has_job:  # a template is written down, and launched later
+        notice(f"the job {result.job_id()} was started on Dataflow; `gcloud dataflow jobs drain` stops it")

@@ -1,0 +1,79 @@
+"""Watching a stream at work: how it is, what the person at the terminal reads of it, and why it must stop."""
+
+import time
+from collections.abc import Callable
+
+from beam_talonone.pipelines.runners.prism import Prism
+from beam_talonone.pipelines.streaming.failures import RESTART, explain_failure
+from beam_talonone.pipelines.streaming.health import RepeatedNotice, Signs, Stillness, Trouble, ailment
+from beam_talonone.pipelines.streaming.options import StreamOptions
+from beam_talonone.pipelines.streaming.parts import StreamParts
+from beam_talonone.talonone.errors import StopRun, TooManyDeadLetters
+
+SUMMARY_EVERY = 60.0
+"""Seconds between two summaries at the terminal."""
+
+MOST_EXEMPT = 100_000
+"""Returns that wait for their orders without taking room in the buffers."""
+
+
+class Watch:
+    """Watches the parts of one run. `notice` writes a line for the person at the terminal."""
+
+    def __init__(
+        self,
+        options: StreamOptions,
+        parts: StreamParts,
+        prism: Prism,
+        trouble: Trouble,
+        notice: Callable[[str], None],
+    ) -> None:
+        self._options, self._parts, self._prism, self._trouble = options, parts, prism, trouble
+        self._notice = notice
+        self._repeated = RepeatedNotice(notice)
+        self._stillness = Stillness()
+        self._summary, self._summary_at = "", time.monotonic()
+
+    def signs(self, stopping: BaseException | None) -> Signs:
+        """How the stream is; `stopping` is why it stops, None while it runs."""
+        processor, rates, now = self._parts.processor, self._parts.rates, time.monotonic()
+        engine, sequencer, counters = processor.engine, processor.sequencer, processor.counters
+        moving = max(0, counters.unaccounted - sequencer.parked - sequencer.held - sequencer.repeats)
+        return Signs(
+            refusal=None
+            if engine.refusal is None
+            else f"{engine.refusal}; reading has stopped, and it is tried again",
+            failure=None if engine.failure is None else str(engine.failure),
+            trouble=self._trouble.current(now),
+            down_for=engine.down_for(),
+            moving=moving,
+            quiet_for=self._stillness.seconds(moving, counters.ended_at, now),
+            stopping=stopping is not None,
+            rate_service=self._options.rate_service,
+            rate_outage=None if rates is None else rates.outage(),
+            excess=str(stopping) if isinstance(stopping, TooManyDeadLetters) else None,
+        )
+
+    def look(self) -> BaseException | None:
+        """Report what is wrong, read only while the key is accepted, and return why the stream must stop, if so."""
+        signs, parts = self.signs(None), self._parts
+        self._repeated.look(ailment(signs))
+        parts.subscriber.buffer.pause(signs.refusal is not None)
+        parts.subscriber.buffer.exempt(min(MOST_EXEMPT, parts.processor.sequencer.parked))
+        self._summarize()
+        if parts.processor.engine.failure is not None:
+            return explain_failure(parts.processor.engine.failure, self._options.state)
+        if (failure := parts.failure()) is not None:
+            return StopRun(f"{failure}; {RESTART}")
+        if (ended := self._prism.ended()) is not None:
+            return StopRun(f"Prism ended ({ended}); {RESTART}")
+        return None
+
+    def _summarize(self) -> None:
+        """Write the counters once a minute, where they have changed."""
+        if time.monotonic() - self._summary_at < SUMMARY_EVERY:
+            return
+        self._summary_at, before = time.monotonic(), self._summary
+        self._summary = "; ".join(self._parts.processor.counters.lines())
+        if self._summary != before:
+            self._notice(self._summary)

@@ -1,0 +1,184 @@
+"""From the outcome of a message to its acknowledgement: dead letters and results, written before a message is done.
+
+Everything here runs on the engine's thread: no locks.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from beam_talonone.schemas.decoding.shown import of_bytes
+from beam_talonone.talonone.engine.applied_parts import applied_parts
+from beam_talonone.talonone.engine.engine import Engine
+from beam_talonone.talonone.errors import TooManyDeadLetters
+from beam_talonone.talonone.requests.outcome import End, Outcome
+from beam_talonone.talonone.requests.output_lines import dead_letter, result
+from beam_talonone.talonone.requests.work import Work
+from beam_talonone.talonone.state.store import Store
+from beam_talonone.talonone.state.write_ahead_log import WriteAheadLog
+from beam_talonone.talonone.streaming.counters import StreamCounters
+from beam_talonone.talonone.streaming.dead_letter_window import LastEnds
+
+DEAD_LETTERED_FOR = 900.0
+"""Seconds for which a message counts as dead-lettered: a repeat of Pub/Sub's gets no second dead letter. Longer than
+any lease, and not much longer: a subscription is rewound to have its messages tried again."""
+
+
+class Message(Protocol):
+    """A message with one record. It is acknowledged once its outcome is known and any dead letter is written."""
+
+    @property
+    def data(self) -> bytes:
+        """The record as it was published."""
+
+    @property
+    def subscription(self) -> str:
+        """The full name of the subscription."""
+
+    @property
+    def message_id(self) -> str:
+        """The id that Pub/Sub gave it; the same for each delivery."""
+
+    def ack(self) -> None:
+        """Acknowledge it: it is not delivered again."""
+
+    def give_back(self) -> None:
+        """Have it delivered again."""
+
+
+class Lines(Protocol):
+    """Where dead letters, or results, go."""
+
+    def write(self, line: dict[str, Any], attributes: dict[str, str], then: Callable[[], None]) -> None:
+        """Write a line. `then` is called once, on any thread, when the line is safely written."""
+
+
+@dataclass
+class StreamOutput:
+    """Finishes the messages of a stream: each is acknowledged, dead-lettered and acknowledged, or given back.
+
+    `dead_lettered` are messages (subscription, message id) with a dead letter, and when, in seconds since 1970: a
+    process that was killed between the dead letter and the acknowledgement gets them again. `job` names the run.
+
+    `ends` decides when there are too many dead letters. From then on only messages that have their dead letter
+    already are acknowledged. All others are given back, and `on_excess` is called once, to have the reading stopped.
+    """
+
+    engine: Engine
+    store: Store
+    log: WriteAheadLog
+    dead_letters: Lines
+    results: Lines | None
+    job: str
+    dead_lettered: dict[tuple[str, str], float] = field(default_factory=dict)
+    ends: LastEnds = field(default_factory=lambda: LastEnds(lambda dead, of: False))
+    on_excess: Callable[[TooManyDeadLetters], None] = lambda why: None
+    counters: StreamCounters = field(default_factory=StreamCounters)
+    excess: TooManyDeadLetters | None = None
+    """Why nothing more is acknowledged."""
+    writing: int = 0
+    """Lines that are on their way to a topic."""
+    _repeats: dict[tuple[str, str], list[Message]] = field(default_factory=dict)
+    """Messages whose dead letter is being written -> later deliveries of the same message."""
+
+    def is_repeat(self, kind: str, message: Message) -> bool:
+        """True if the message has a dead letter, or gets one just now; it is then acknowledged after that."""
+        name = message.subscription, message.message_id
+        if self.dead_lettered.get(name, float("-inf")) > time.time() - DEAD_LETTERED_FOR:
+            self._finish_alive(kind, Outcome(End.DUPLICATE), message)
+            return True
+        if name in self._repeats:
+            self._repeats[name].append(message)
+            return True
+        return False
+
+    def finish(self, work: Work, outcome: Outcome, message: Message) -> None:
+        """End a message whose record has its outcome: remember it, and acknowledge it or write its dead letter."""
+        if outcome.end is End.DEAD:
+            self.dead_letter(work.kind, work.id, outcome, message, work)
+            return
+        if outcome.end is not End.DUPLICATE:
+            self.log.ended(work, outcome, time.time())
+        self._finish_alive(work.kind, outcome, message)
+
+    def dead_letter(
+        self, kind: str, record_id: str | None, outcome: Outcome, message: Message, work: Work | None = None
+    ) -> None:
+        """Write the dead letter of a message, then acknowledge it. `work` is None for a record that is not valid."""
+        if self.is_repeat(kind, message):
+            return
+        if self._is_too_many(kind, outcome):
+            self.give_back(kind, message)
+            return
+        if kind == "orders" and record_id is not None:
+            self.store.note_dead(record_id, time.time())
+        name = message.subscription, message.message_id
+        repeats = self._repeats[name] = []
+        source = {"subscription": message.subscription, "message_id": message.message_id}
+        done = [] if work is None else applied_parts(work, outcome)
+        line = dead_letter(
+            kind, record_id, of_bytes(message.data), source, outcome, self.job, time.time(), done=done
+        )  # fmt: skip
+
+        def written() -> None:
+            self.dead_lettered[name] = time.time()
+            del self._repeats[name]
+            if work is not None:
+                self.log.forget(work, outcome)
+            self._acknowledge(kind, outcome, message)
+            for repeat in repeats:
+                self._acknowledge(kind, Outcome(End.DUPLICATE), repeat)
+
+        attributes = {"kind": kind, "reason": str(outcome.reason), "job": self.job}
+        self._write(self.dead_letters, line, attributes, written)
+
+    def write_result(self, results: Lines, work: Work, outcome: Outcome, then: Callable[[], None]) -> None:
+        """Write the result of a record that was applied; `then` is called on the engine's thread."""
+        attributes = {"kind": work.kind, "job": self.job}
+        self._write(results, result(work.kind, work.id, outcome), attributes, then)
+
+    def give_back(self, kind: str, message: Message) -> None:
+        """Give back a message that is not finished."""
+        self.counters.given_back(kind)
+        message.give_back()
+
+    def forget_expired(self, now: float) -> None:
+        """Forget the messages that were dead-lettered long ago, at `now` in seconds since 1970."""
+        earliest = now - DEAD_LETTERED_FOR
+        self.dead_lettered = {message: at for message, at in self.dead_lettered.items() if at > earliest}
+
+    def _finish_alive(self, kind: str, outcome: Outcome, message: Message) -> None:
+        """End a message that needs no dead letter."""
+        if self.excess is not None:
+            self.give_back(kind, message)
+            return
+        if outcome.end is not End.DUPLICATE:
+            self.ends.applied(kind)
+        self._acknowledge(kind, outcome, message)
+
+    def _acknowledge(self, kind: str, outcome: Outcome, message: Message) -> None:
+        self.counters.ended(kind, outcome)
+        self.counters.ended_at = time.monotonic()
+        message.ack()
+
+    def _is_too_many(self, kind: str, outcome: Outcome) -> bool:
+        """Count a dead letter. True when it is one too many, or comes after that."""
+        if self.excess is None and self.ends.dead(kind):
+            dead, of = self.ends.counts(kind)
+            self.excess = TooManyDeadLetters(
+                f"{dead:,} of the last {of:,} {kind} read are dead letters; the last: {outcome.reason}"
+            )
+            self.on_excess(self.excess)
+        return self.excess is not None
+
+    def _write(
+        self, lines: Lines, line: dict[str, Any], attributes: dict[str, str], then: Callable[[], None]
+    ) -> None:
+        self.writing += 1
+
+        def written() -> None:
+            self.writing -= 1
+            then()
+
+        lines.write(line, attributes, lambda: self.engine.post(written))

@@ -1,0 +1,281 @@
+"""The messages that a subscriber holds: pulled, taken by a bundle, or waiting for their acknowledgement."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import inf
+
+from beam_talonone.talonone.errors import StopRun
+from beam_talonone.transforms.pubsub.leases import Leases
+from beam_talonone.transforms.pubsub.message import Received
+
+ABANDONED = 120.0
+"""Seconds without `take` after which the pipeline counts as gone: reading stops, and waiting messages go back."""
+
+BEHIND = 10.0
+"""Seconds between the publishing of a message and its reading, at most, while nothing piles up."""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Limits of what is held of each subscription: messages, bytes, and seconds that one message may be held."""
+
+    messages: int = 10_000
+    bytes: int = 256 * 1024 * 1024
+    lease: float = inf
+
+
+@dataclass
+class Subscription:
+    """The leases of one subscription, and the ack ids that wait for the next call to Pub/Sub."""
+
+    name: str
+    leases: Leases
+    to_acknowledge: list[str] = field(default_factory=list)
+    to_give_back: list[str] = field(default_factory=list)
+
+    def release(self, ack_id: str, *, done: bool) -> bool:
+        """Let go of a message: acknowledge it if it is `done`, else give it back. Returns False if it is not held.
+
+        The lease of a message with an ordering key runs out instead: given back, the message would come after all
+        that waits of its key.
+        """
+        ordered = self.leases.end(ack_id)
+        if ordered is None:
+            return False
+        if done:
+            self.to_acknowledge.append(ack_id)
+        elif not ordered:
+            self.to_give_back.append(ack_id)
+        return True
+
+
+class MessageBuffer:
+    """Holds messages within the limits of `flow`, from the pull until each is acknowledged or given back.
+
+    All methods may be called from any thread. The attributes count messages: `pulled`, `acknowledged`, `given_back`,
+    and `overdue`, which were held for too long.
+    """
+
+    def __init__(self, subscriptions: Iterable[Subscription], flow: Flow) -> None:
+        self.failure: StopRun | None = None
+        """Why reading cannot go on; `take` raises it."""
+        self.stopped = False
+        """True when nothing more is read."""
+        self.pulled = self.acknowledged = self.given_back = self.overdue = 0
+        self._subscriptions = tuple(subscriptions)
+        self._flow = flow
+        self._changed = threading.Condition()
+        self._queue: deque[Received] = deque()
+        self._taken: dict[str, tuple[str, Received]] = {}
+        """Ack id -> the reader that took the message in a bundle that has not ended, and the message."""
+        self._taken_at = time.monotonic()
+        self._released: deque[tuple[str, bool]] = deque()
+        """Released messages that still count as held, see `_let_go`."""
+        self._newest: float | None = None
+        self._paused = False
+        self._exempt = 0
+        self._waiting_for_room = 0
+
+    @property
+    def held(self) -> int:
+        """Messages that are neither acknowledged nor given back."""
+        with self._changed:
+            self._let_go()
+            return sum(len(subscription.leases) for subscription in self._subscriptions)
+
+    @property
+    def full(self) -> bool:
+        """True when a subscription is not read because as much is held as may be."""
+        with self._changed:
+            return any(self._room(subscription) <= 0 for subscription in self._subscriptions)
+
+    def take(self, timeout: float, reader: str = "") -> list[Received]:
+        """Return what was pulled since the last call; wait up to `timeout` seconds for the first message.
+
+        Until `handed_on`, what a `reader` took and what is neither acknowledged nor given back can be taken `again`.
+        Raises what ended a thread of the subscriber.
+        """
+        with self._changed:
+            if self.failure is not None:
+                raise self.failure
+            if self.is_abandoned():
+                self._changed.notify_all()
+            self._taken_at = time.monotonic()
+            if not self._queue and not self.stopped:
+                self._changed.wait(timeout)
+            taken = list(self._queue)
+            self._queue.clear()
+            self._newest = max((message.publish_time for message in taken), default=self._newest)
+            self._taken.update((message.ack_id, (reader, message)) for message in taken)
+        return taken
+
+    def put_back(self, messages: list[Received]) -> None:
+        """Queue messages that could not be handed on: the next `take` returns them first."""
+        with self._changed:
+            for message in messages:
+                self._taken.pop(message.ack_id, None)
+            self._queue.extendleft(reversed(messages))
+        if self.stopped:
+            self.give_back_queue()
+
+    def handed_on(self, reader: str) -> None:
+        """Note that the bundle of `reader` has ended: the next steps have its messages."""
+        with self._changed:
+            for ack_id in self._of_reader(reader):
+                del self._taken[ack_id]
+
+    def again(self, reader: str) -> None:
+        """Queue the messages of a failed bundle of `reader` once more, except finished ones."""
+        with self._changed:
+            self._let_go()
+            messages = [self._taken[ack_id][1] for ack_id in self._of_reader(reader)]
+        self.put_back(messages)
+
+    def watermark(self, now: float) -> float | None:
+        """The publish time, in seconds since 1970, that later messages are taken to be after; None if unknown.
+
+        That of the oldest message not taken, else of the newest taken while it may not read on, else a little before
+        `now`. Messages that are taken and not acknowledged do not count: a later step may wait for the time to pass.
+        """
+        with self._changed:
+            if self._queue:
+                return min(message.publish_time for message in self._queue)
+            if self._paused or any(self._room(subscription) <= 0 for subscription in self._subscriptions):
+                return self._newest
+        return now - BEHIND
+
+    def release(self, ack_id: str, *, done: bool) -> None:
+        """Let go of a message of any of the subscriptions, as `holding.Holder` demands."""
+        self._released.append((ack_id, done))  # takes no lock: the thread that sends must wait for none that reads
+        if self._waiting_for_room:
+            with self._changed:
+                self._changed.notify_all()
+
+    def exempt(self, count: int) -> None:
+        """Do not count `count` held messages: they wait for others, which need room in the buffer."""
+        with self._changed:
+            self._exempt = count
+            self._changed.notify_all()
+
+    def pause(self, paused: bool = True) -> None:
+        """Read nothing until `pause(False)`; leases are kept."""
+        with self._changed:
+            self._paused = paused
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Read nothing more. Gives back the messages that were pulled and not taken, and those of open pulls."""
+        with self._changed:
+            self.stopped = True
+            self._changed.notify_all()
+        self.give_back_queue()
+
+    def fail(self, why: StopRun) -> None:
+        """Let `take` raise `why`. The first failure counts."""
+        with self._changed:
+            self.failure = self.failure or why
+            self._changed.notify_all()
+
+    def give_back_queue(self) -> None:
+        """Give back the messages that were pulled and not taken."""
+        with self._changed:
+            waiting = list(self._queue)
+            self._queue.clear()
+        for message in waiting:
+            message.give_back()
+
+    def give_back_all(self) -> None:
+        """Give back every message that is still held."""
+        with self._changed:
+            self._let_go()
+            for subscription in self._subscriptions:
+                for ack_id in subscription.leases.all():
+                    subscription.release(ack_id, done=False)
+            self._taken.clear()
+
+    def add(self, subscription: Subscription, messages: list[Received]) -> None:
+        """Take in the messages of one pull; after `stop` they go back at once."""
+        now = time.monotonic()
+        with self._changed:
+            for message in messages:
+                subscription.leases.hold(message.ack_id, message.size, now, ordered=bool(message.ordering_key))
+            self.pulled += len(messages)
+            if self.stopped:
+                for message in messages:
+                    subscription.release(message.ack_id, done=False)
+                return
+            self._queue.extend(messages)
+            self._changed.notify_all()
+
+    def wait_for_room(self, subscription: Subscription) -> int:
+        """Wait until a pull is allowed, and return for how many messages; 0 when nothing more is read."""
+        with self._changed:
+            self._waiting_for_room += 1  # before the first look: a release after it notifies
+            while not self.stopped and (self._paused or self.is_abandoned() or self._room(subscription) <= 0):
+                self._changed.wait(1.0)
+            self._waiting_for_room -= 1
+            return 0 if self.stopped else self._room(subscription)
+
+    def wait_unless_stopped(self, seconds: float) -> None:
+        """Wait for `seconds`, or until reading stops."""
+        until = time.monotonic() + seconds
+        with self._changed:
+            while not self.stopped and (left := until - time.monotonic()) > 0:
+                self._changed.wait(left)
+
+    def is_abandoned(self) -> bool:
+        """True when no bundle has asked for messages for two minutes, as after a pipeline that failed."""
+        return time.monotonic() - self._taken_at > ABANDONED
+
+    def released(self, subscription: Subscription) -> tuple[list[str], list[str]]:
+        """Return the ack ids to acknowledge and those to give back, each of them once."""
+        with self._changed:
+            self._let_go()
+            done, subscription.to_acknowledge = subscription.to_acknowledge, []
+            back, subscription.to_give_back = subscription.to_give_back, []
+            self.acknowledged += len(done)
+            self.given_back += len(back)
+        return done, back
+
+    def to_extend(self, subscription: Subscription) -> list[str]:
+        """Return the ack ids whose leases are due for an extension."""
+        with self._changed:
+            self._let_go()
+            return subscription.leases.to_extend(time.monotonic())
+
+    def not_extended(self, subscription: Subscription, ack_ids: list[str]) -> None:
+        """Note that the extension of these leases has failed."""
+        with self._changed:
+            subscription.leases.not_extended(ack_ids, time.monotonic())
+
+    def give_back_overdue(self, subscription: Subscription) -> int:
+        """Give back the messages that were held for longer than `Flow.lease`, and return how many."""
+        with self._changed:
+            self._let_go()
+            overdue = subscription.leases.overdue(time.monotonic())
+            for ack_id in overdue:
+                subscription.release(ack_id, done=False)
+                self._taken.pop(ack_id, None)
+            self.overdue += len(overdue)
+        return len(overdue)
+
+    def _of_reader(self, reader: str) -> list[str]:
+        return [ack_id for ack_id, (by, _) in self._taken.items() if by == reader]
+
+    def _let_go(self) -> None:
+        """Let go of the released messages; to be called with the lock."""
+        while self._released:
+            ack_id, done = self._released.popleft()
+            self._taken.pop(ack_id, None)
+            for subscription in self._subscriptions:
+                if subscription.release(ack_id, done=done):
+                    break
+
+    def _room(self, subscription: Subscription) -> int:
+        self._let_go()
+        if subscription.leases.bytes >= self._flow.bytes:
+            return 0
+        return self._flow.messages + self._exempt - len(subscription.leases)
