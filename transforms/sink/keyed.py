@@ -30,7 +30,8 @@ from beam_talonone.transforms.runtime.engines import EngineConfig, engine_for
 from beam_talonone.transforms.runtime.metrics import count_outcome, count_read, count_requests
 from beam_talonone.transforms.sink.apply import invalid
 from beam_talonone.transforms.sink.keyed_send import SendLane, instant, letter, taken
-from beam_talonone.transforms.sink.write import DEAD, OTHERS, Written
+from beam_talonone.transforms.sink.write import Written
+from beam_talonone.transforms.sink.write_steps import DEAD, OTHERS
 from beam_talonone.transforms.sources.prepare import Prepared
 
 BY_ORDER = "by_order"

@@ -40,7 +40,7 @@ from beam_talonone.talonone.telemetry.process_tuning import quiet_process
 from beam_talonone.transforms.runtime.engines import EngineConfig, engine_for, once_for
 from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_outcome, count_requests
 from beam_talonone.transforms.sink.send import Sending
-from beam_talonone.transforms.sink.write import DEAD, OTHERS
+from beam_talonone.transforms.sink.write_steps import DEAD, OTHERS
 
 AT_ONCE = 100
 """Records that one bundle sends at most. If the bundle is lost, they are sent again."""

@@ -13,7 +13,7 @@ from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.transforms.pubsub.message import Received
 from beam_talonone.transforms.runtime import arguments
-from beam_talonone.transforms.sink.write import ValidateRecords
+from beam_talonone.transforms.sink.write_steps import ValidateRecords
 from beam_talonone.transforms.sources.messages import prepare_message
 from e2e.harness import DEAD_LETTERS, FINISHED, event, order, profile, write
 

@@ -12,7 +12,7 @@ from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.errors import Unreachable
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.transforms.runtime.engines import EngineConfig, close_engine, engine_config, engine_for
-from beam_talonone.transforms.sink.write import SendLanes
+from beam_talonone.transforms.sink.write_steps import SendLanes
 from e2e.backfill.test_unsafe import REFERRAL, referral
 from e2e.harness import KEY, Json, Simulator, simulator
 

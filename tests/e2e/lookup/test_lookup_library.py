@@ -15,7 +15,7 @@ from beam_talonone import ConfigurationError, LookupTalonOne, TalonOneError, Wri
 from beam_talonone.schemas.decoding.settings import AS_USUAL
 from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.transforms.runtime.engines import EngineConfig, close_engine, engine_config
-from beam_talonone.transforms.sink.write import SendLanes, ValidateRecords
+from beam_talonone.transforms.sink.write_steps import SendLanes, ValidateRecords
 from e2e.harness import KEY, Json, Simulator, call, lines, simulator, wait_until
 
 TRANSACTIONS, BALANCES = "get_loyalty_program_profile_transactions", "get_loyalty_balances"

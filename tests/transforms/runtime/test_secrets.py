@@ -23,7 +23,8 @@ from beam_talonone.transforms.runtime.engines import (
     key_source,
     read_key,
 )
-from beam_talonone.transforms.sink.write import SendLanes, WriteToTalonOne
+from beam_talonone.transforms.sink.write import WriteToTalonOne
+from beam_talonone.transforms.sink.write_steps import SendLanes
 
 KEY = "secret-key-77ab10"
 ENV = "SOME_API_KEY"

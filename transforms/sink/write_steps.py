@@ -1,0 +1,188 @@
+"""The steps of WriteToTalonOne: validate records, group them by customer, and send them in order."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.pvalue import TaggedOutput
+from apache_beam.transforms.window import GlobalWindow
+
+from beam_talonone.schemas.decoding.raw import Raw
+from beam_talonone.schemas.decoding.settings import Reading
+from beam_talonone.schemas.reasons import Reason, Skip, Stage
+from beam_talonone.talonone.delivery.request_sender import SendOptions
+from beam_talonone.talonone.engine.applied_parts import applied_parts
+from beam_talonone.talonone.engine.job import Ended, Job
+from beam_talonone.talonone.protocols.known import Known
+from beam_talonone.talonone.requests.build import BuildOptions
+from beam_talonone.talonone.requests.dry_run import not_dry
+from beam_talonone.talonone.requests.outcome import DONE, End, Outcome, skipped
+from beam_talonone.talonone.requests.output_lines import dead_letter, result
+from beam_talonone.talonone.requests.work import Work
+from beam_talonone.talonone.streaming.call_key import together
+from beam_talonone.talonone.telemetry.process_tuning import quiet_process
+from beam_talonone.transforms.runtime.engines import (
+    EngineConfig,
+    engine_for,
+    once_for,
+)
+from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_outcome, count_read, count_requests
+from beam_talonone.transforms.sink.send import Sending, in_window
+from beam_talonone.transforms.sources.elements import as_record, in_python, packed, unpacked
+from beam_talonone.transforms.sources.prepare import Prepared, prepare
+
+DEAD, OTHERS = "dead_letters", "others"
+CALLS = "calls"
+Line = dict[str, Any]
+Packed = tuple[bytes, bytes]
+
+
+class ValidateRecords(beam.DoFn):  # type: ignore[misc]
+    """dict or row -> (order or customer, (work, record) as bytes), or a dead letter."""
+
+    def __init__(self, kind: str, options: BuildOptions, reading: Reading, label: str, job: str) -> None:
+        self._kind, self._options, self._reading = kind, options, reading
+        self._label, self._job = label, job
+
+    def setup(self) -> None:
+        """Tune the logs and threads of the worker process."""
+        quiet_process()
+
+    def process(self, element: Any) -> Iterator[Any]:
+        """Validate one record, and determine its first key."""
+        record = as_record(self._kind, element)
+        fields = dict(record) if isinstance(record, Mapping) else None
+        raw = Raw(self._kind, "", 0, "dict", None, fields, None)
+        prepared = prepare(raw, self._options, self._reading)
+        count_read(self._kind, prepared.unknown_fields, len(prepared.unknown_api))
+        if prepared.work is None:
+            yield TaggedOutput(DEAD, self._dead(prepared, record))
+            return
+        work = prepared.work
+        # a call may hold many customers, so calls can be grouped only when all are known
+        first = work.sessions if self._kind in ("orders", "returns") else work.profiles
+        lane = CALLS if self._kind == "calls" else f"{self._kind}/{(first or [work.id])[0]}"
+        yield lane, (work.to_bytes(), packed(in_python(record)))
+
+    def _dead(self, prepared: Prepared, record: Any) -> dict[str, Any]:
+        problem = prepared.problem
+        if problem is None:
+            raise RuntimeError("a record without work has no problem either")
+        outcome = Outcome(End.DEAD, problem.reason.value, problem.detail, problem.pointer, stage=prepared.stage)
+        count_outcome(self._kind, outcome)
+        source = {"step": self._label}
+        shown = in_python(record)
+        return dead_letter(self._kind, prepared.id_or_none(), shown, source, outcome, self._job, time.time())
+
+
+class FindLanes(beam.DoFn):  # type: ignore[misc]
+    """All versions of an order (or records with another common key) -> (customer, (work, record)).
+
+    An order that changes its customer, as a guest's order does, goes with the last one, so that its versions stay in
+    order. Calls are grouped with the calls that hold the same ids.
+    """
+
+    def process(self, group: tuple[str, Iterable[Packed]]) -> Iterator[tuple[str, Packed]]:
+        """Emit the records of a group in order, with their second key."""
+        key, packed = group
+        works = sorted(((Work.from_bytes(work), work, record) for work, record in packed), key=_in_order)
+        if key == CALLS:
+            yield from together((work, (blob, record)) for work, blob, record in works)
+            return
+        customers = [work.profiles[0] for work, _, _ in works if work.profiles]
+        lane = customers[-1] if customers else key
+        for _, blob, record in works:
+            yield lane, (blob, record)
+
+
+def _in_order(entry: tuple[Work, bytes, bytes]) -> tuple[tuple[int, int, int], bytes]:
+    # elements of a PCollection have no positions, so their content breaks ties, always in the same way
+    return entry[0].order(), entry[0].content
+
+
+class SendLanes(beam.DoFn):  # type: ignore[misc]
+    """(customer, all of their works) -> result lines; dead letters and others as tagged outputs."""
+
+    def __init__(self, config: EngineConfig, options: SendOptions, label: str, job: str) -> None:
+        self._config, self._options = config, options
+        self._label, self._job = label, job
+
+    def setup(self) -> None:
+        """Start the engine, so that a problem with the API key shows before the first record."""
+        quiet_process()
+        engine_for(self._config)
+
+    def start_bundle(self) -> None:
+        """Begin to collect the outcomes of a bundle."""
+        self._sending = Sending(engine_for(self._config))
+        self._once = once_for(self._config.settings.base_url)
+        self._records: dict[int, bytes] = {}
+        self._number = 0
+
+    def process(self, lane: tuple[str, Iterable[Packed]]) -> Iterator[Any]:
+        """Submit the works of a customer in order, and emit the outcomes that have arrived."""
+        seen: dict[bytes, bytes] = {}
+        for work, record in self._sorted(lane[1]):
+            content = seen.get(work.identity)
+            if content is not None:
+                yield from self._repeated(work, record, content)
+                continue
+            seen[work.identity] = work.content
+            self._number += 1
+            self._records[self._number] = record
+            self._sending.submit(self._job_of(work))
+            for job, outcome in self._sending.done():
+                yield self._output(job.work, self._records.pop(job.number), outcome)
+            count_requests(self._sending.engine, every=WHILE_BUSY)
+
+    def finish_bundle(self) -> Iterator[Any]:
+        """Wait for the open outcomes and emit them. Raises the error that stopped the engine."""
+        window = GlobalWindow()
+        for job, outcome in self._sending.rest():
+            yield in_window(self._output(job.work, self._records.pop(job.number), outcome), window)
+            count_requests(self._sending.engine, every=WHILE_BUSY)
+        count_requests(self._sending.engine)
+
+    def _job_of(self, work: Work) -> Job:
+        return Job(
+            self._number, work, self._options, self._look, self._sending.tell, self._once.observer(work),
+            self._once.in_flight(work), not_dry(work) if self._options.dry else {},
+        )  # fmt: skip
+
+    def _sorted(self, packed: Iterable[Packed]) -> list[tuple[Work, bytes]]:
+        works = sorted(((Work.from_bytes(work), work, record) for work, record in packed), key=_in_order)
+        return [(work, record) for work, _, record in works]
+
+    def _look(self, job: Job) -> Known | Outcome | Ended:
+        ended = self._once.before(job.work)
+        if ended is not None:  # sent by an earlier try of this bundle
+            return Ended(ended)
+        if not job.work.sessions:
+            return Known()
+        known = self._sending.engine.memory.known(job.work.sessions[0])
+        if self._options.dry and job.work.kind in ("orders", "returns", "events") and known.session_sent:
+            return skipped(Skip.ORDER_NOT_SENT, job.work.parts[0].request.operation)
+        return replace(known, order_dead=False) if known.order_dead else known
+
+    def _repeated(self, work: Work, record: bytes, content: bytes) -> Iterator[Any]:
+        if work.content == content:
+            yield self._output(work, record, Outcome(End.DUPLICATE))
+            return
+        detail = "another record has this id and other content"
+        yield self._output(work, record, Outcome(End.DEAD, Reason.ID_REUSED.value, detail, stage=Stage.VALIDATE))
+
+    def _output(self, work: Work, record: bytes, outcome: Outcome) -> Any:
+        count_outcome(work.kind, outcome)
+        if outcome.end is End.DEAD:
+            source = {"step": self._label}
+            line = dead_letter(
+                work.kind, work.id, unpacked(record), source, outcome, self._job, time.time(),
+                done=applied_parts(work, outcome),
+            )  # fmt: skip
+            return TaggedOutput(DEAD, line)
+        if outcome.end in DONE:
+            return result(work.kind, work.id, outcome)
+        line = {"kind": work.kind, "id": work.id, "outcome": outcome.end.value, "reason": outcome.reason}
+        return TaggedOutput(OTHERS, line)
