@@ -52,7 +52,7 @@ def on_request(hook: Hook) -> Callable[[], None]:
 
     def remove() -> None:
         global _hooks
-        _hooks = tuple(one for one in _hooks if one is not hook)
+        _hooks = tuple(other for other in _hooks if other is not hook)
 
     return remove
 

@@ -56,7 +56,7 @@ def _spans(tracer: Any) -> Hook:
 
 def _attributes(sent: Sent) -> dict[str, str | int]:
     """By the conventions for HTTP clients, and our own."""
-    given: dict[str, str | int | None] = {
+    attributes: dict[str, str | int | None] = {
         "http.request.method": sent.method,
         "url.template": OPERATIONS[sent.operation].template,
         "http.response.status_code": sent.status,
@@ -67,4 +67,4 @@ def _attributes(sent: Sent) -> dict[str, str | int]:
         "talonone.id": sent.record,
         "talonone.records": sent.records,
     }
-    return {name: value for name, value in given.items() if value is not None}
+    return {name: value for name, value in attributes.items() if value is not None}

@@ -73,7 +73,7 @@ class HttpxClient:
     async def send(self, request: Request, key: str | None) -> Reply:
         """Send `request` and read the whole answer. Raises NotSent, BadAddress or Broken."""
         leaving = _Leaving()
-        asked = httpx.Request(
+        sent = httpx.Request(
             request.method,
             self._origin + self._message.target(request),
             headers=self._message.headers(request, key),
@@ -83,7 +83,7 @@ class HttpxClient:
         try:
             async with asyncio.timeout(self._timeout + CONNECT_WITHIN) as leaving.until:
                 leaving.within = self._timeout
-                answered = await self._exchange(asked)
+                answered = await self._exchange(sent)
         except TimeoutError:
             if not leaving.begun:
                 raise NotSent(f"no connection to {self._via()} within {CONNECT_WITHIN:g} s") from None
@@ -92,10 +92,10 @@ class HttpxClient:
             raise self._sorted(error, begun=leaving.begun) from None
         return reply_of(answered, self._redactor, place_of(self._url), tls=self._url.scheme == "https")
 
-    async def _exchange(self, asked: httpx.Request) -> Answered:
+    async def _exchange(self, request: httpx.Request) -> Answered:
         if self._transport is None:
             raise RuntimeError("the client is used outside of its context")
-        response = await self._transport.handle_async_request(asked)
+        response = await self._transport.handle_async_request(request)
         try:
             body = bytearray()
             async for piece in response.aiter_raw():
@@ -121,7 +121,7 @@ class HttpxClient:
     def _sorted(self, error: httpx.TransportError, *, begun: bool) -> TransportFailure:
         """What httpx's error means; `begun` when the request may have begun to leave."""
         causes = list(_causes(error))
-        said = next((str(cause) for cause in reversed(causes) if str(cause)), type(error).__name__)
+        text = next((str(cause) for cause in reversed(causes) if str(cause)), type(error).__name__)
         if self._url.scheme == "http" and any(isinstance(cause, SpeaksTls) for cause in causes):
             return BadAddress(needs_tls(place_of(self._url)))
         if isinstance(error, _BEFORE_SENDING) or not begun:
@@ -130,10 +130,10 @@ class HttpxClient:
             failed = next((cause for cause in causes if isinstance(cause, OSError)), None)
             if failed is not None:
                 return explained(self._url, self._via(), failed)
-            return NotSent(f"cannot connect to {self._via()}: {said}")
+            return NotSent(f"cannot connect to {self._via()}: {text}")
         if isinstance(error, httpx.TimeoutException):
             return Broken(f"no answer within {self._timeout:g} s")
-        return Broken(f"{type(error).__name__}: {said}")
+        return Broken(f"{type(error).__name__}: {text}")
 
 
 class _Leaving:
@@ -154,12 +154,12 @@ class _Leaving:
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """`error` and what it came from."""
-    found: BaseException | None = error
+    cause: BaseException | None = error
     for _ in range(10):
-        if found is None:
+        if cause is None:
             return
-        yield found
-        found = found.__cause__ or found.__context__
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 def _transport(context: ssl.SSLContext, proxy: Proxy | None) -> httpx.AsyncHTTPTransport:

@@ -36,14 +36,14 @@ def proxy_for(base_url: str, environ: Mapping[str, str]) -> Proxy | None:
     """
     url = yarl.URL(base_url)
     for name in (f"{url.scheme}_proxy", "all_proxy"):
-        variable = next((one for one in (name, name.upper()) if one in environ), None)
-        given = environ[variable].strip() if variable is not None else ""
-        if variable is None or not given:
+        variable = next((spelling for spelling in (name, name.upper()) if spelling in environ), None)
+        value = environ[variable].strip() if variable is not None else ""
+        if variable is None or not value:
             continue
         no_proxy = environ.get("no_proxy", environ.get("NO_PROXY", ""))
         if bypasses(no_proxy, url.raw_host or "", url.port or 0):
             return None
-        return Proxy(_checked(given, variable), variable)
+        return Proxy(_checked(value, variable), variable)
     return None
 
 

@@ -199,10 +199,10 @@ def read_error(body: bytes) -> tuple[str, tuple[Problem, ...]]:
     problems = (
         tuple(_problem(entry) for entry in listed if isinstance(entry, dict)) if isinstance(listed, list) else ()
     )
-    said = [str(value.get("message") or "")] + [
+    texts = [str(value.get("message") or "")] + [
         f"{p.title}: {p.details}" if p.details else p.title for p in problems[:3]
     ]
-    return "; ".join(part for part in said if part)[:LONGEST_MESSAGE], problems
+    return "; ".join(part for part in texts if part)[:LONGEST_MESSAGE], problems
 
 
 def _problem(entry: dict[str, Any]) -> Problem:

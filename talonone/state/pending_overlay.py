@@ -34,11 +34,11 @@ class PendingOverlay:
 
     def last_of(self, key: Key) -> Order | None:
         """The latest record of a session, customer or order that was sent or has its turn; None without one."""
-        left, waiting = self.store.last_of(key), self._by_key.get(key)
+        sent, waiting = self.store.last_of(key), self._by_key.get(key)
         if not waiting:
-            return left
+            return sent
         latest = max(marks.order for marks in waiting.values())
-        return latest if left is None else max(left, latest)
+        return latest if sent is None else max(sent, latest)
 
     def newer_changes(self, customer: str, than: Order) -> list[Change]:
         """See StateStore. Changes whose turn has come stand behind those that were sent."""

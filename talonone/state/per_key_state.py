@@ -34,8 +34,8 @@ class PerKeyState(msgspec.Struct, array_like=True):
 
     def content(self, identity: bytes) -> bytes | None:
         """The digest of a record of this identity that has ended; None where none has, or it is forgotten."""
-        found = self.identities.get(identity)
-        return None if found is None else found[0]
+        entry = self.identities.get(identity)
+        return None if entry is None else entry[0]
 
     def ended(self, work: Work, now: float) -> None:
         """See StateStore. `now` is in seconds since 1970, here and below."""
@@ -49,13 +49,13 @@ class PerKeyState(msgspec.Struct, array_like=True):
 
     def last_of(self, key: Key) -> Order | None:
         """The latest record of a session, customer or order that was sent; None without one."""
-        found = self.last.get("/".join(key))
-        return None if found is None else found[0]
+        mark = self.last.get("/".join(key))
+        return None if mark is None else mark[0]
 
     def newer_changes(self, customer: str, than: Order) -> list[Change]:
         """See StateStore. At most one change, which sets all that the newer ones have set."""
-        known = self.changes.get(customer, {})
-        newer = [name.partition("/")[::2] for name, (order, _) in known.items() if order > than]
+        marks = self.changes.get(customer, {})
+        newer = [name.partition("/")[::2] for name, (order, _) in marks.items() if order > than]
         return [change_that_set(newer)] if newer else []
 
     def sent(self, work: Work, now: float) -> None:
@@ -86,8 +86,8 @@ class PerKeyState(msgspec.Struct, array_like=True):
 
 
 def _note(marks: dict[str, Mark], name: str, order: Order, now: float) -> None:
-    known = marks.get(name)
-    if known is None or order >= known[0]:
+    existing = marks.get(name)
+    if existing is None or order >= existing[0]:
         marks.pop(name, None)
         marks[name] = order, now
 

@@ -70,10 +70,10 @@ class SessionMemory:
         with self._lock:
             if not self._flags(session) & _REPEATED:
                 return None
-            found = self._young.repeats.get(session) or self._old.repeats.get(session) or Repeat()
-            self._young.repeats[session] = found
+            repeat = self._young.repeats.get(session) or self._old.repeats.get(session) or Repeat()
+            self._young.repeats[session] = repeat
             self._age()
-            return found
+            return repeat
 
     def known(self, session: str) -> Known:
         """What is known of a session, for the returns and the versions of its order that come after."""

@@ -158,8 +158,8 @@ class Store:
         """The content of a record of this identity that has ended, and the latest record that was sent of those that
         share a session or customer with `work`."""
         keys, behind, foreseen = work.keys(), self._behind, self._foreseen
-        known = work.identity in foreseen.identities and foreseen.keys.issuperset(keys)
-        if not known or foreseen.writes != behind.writes:
+        is_foreseen = work.identity in foreseen.identities and foreseen.keys.issuperset(keys)
+        if not is_foreseen or foreseen.writes != behind.writes:
             latest = [order for key in keys if (order := self.last_of(key)) is not None]
             return self.content(work.identity), max(latest, default=None)
         waiting = behind.ended.get(work.identity)
@@ -177,8 +177,9 @@ class Store:
         identities = [work.identity for work in works]
         # what is missing is NULL, which equals nothing: two statements in all, which SQLite prepares once
         count = MOST_AT_ONCE if len(keys) <= MOST_AT_ONCE else 2 * MOST_AT_ONCE
-        given = [*identities, *[None] * (MOST_AT_ONCE - len(works)), *chain.from_iterable(keys)]
-        rows = self._connection.execute(_FORESEE[count], [*given, *[None] * (2 * (count - len(keys)))]).fetchall()
+        parameters = [*identities, *[None] * (MOST_AT_ONCE - len(works)), *chain.from_iterable(keys)]
+        parameters += [None] * (2 * (count - len(keys)))
+        rows = self._connection.execute(_FORESEE[count], parameters).fetchall()
         foreseen = self._foreseen = Foreseen(self._behind.writes, frozenset(identities), frozenset(keys))
         for identity, content, kind, name, event_us, rank, version in rows:
             if kind is None:

@@ -90,15 +90,15 @@ class WriteAheadLog:
         """A record is to leave as the job `number`. Gives what an earlier process or try has left of it."""
         name = self._names[number] = work.identity.hex()
         self._leaving.add(name)
-        known = self.open.setdefault(name, Open())
-        known.content = work.content.hex()
-        return known
+        record = self.open.setdefault(name, Open())
+        record.content = work.content.hex()
+        return record
 
     def is_of_another(self, work: Work) -> bool:
         """True when what is known of this identity is of a record with other content: what that one has sent may
         have acted."""
-        known = self.open.get(work.identity.hex())
-        return known is not None and known.content not in ("", work.content.hex())
+        existing = self.open.get(work.identity.hex())
+        return existing is not None and existing.content not in ("", work.content.hex())
 
     def told(self, number: int, outcome: Outcome, at: float) -> None:
         """A job has its outcome, whatever becomes of its record. `at` is in seconds since 1970, here and below."""
@@ -112,9 +112,9 @@ class WriteAheadLog:
     def applied(self, number: int, work: Work, parts: dict[int, Outcome], at: float) -> None:
         """The API has taken a record. Of a return that is to be known at once by the others of its order; `parts` are
         the outcomes to be kept of a record that waits for its result to be written."""
-        known = self.open[self._names[number]].parts
+        existing = self.open[self._names[number]].parts
         for part, outcome in parts.items():
-            if part not in known:
+            if part not in existing:
                 self.on_end(number, outcome, part)
         if work.kind == "returns":
             session, items = work.sessions[0], returned_items(work)
@@ -171,16 +171,16 @@ class WriteAheadLog:
     def cut_if_large(self) -> None:
         """Begin a new file when this one is large. The store is to be committed first."""
         if self.size >= self._large:
-            was = self._file
+            before = self._file
             try:
                 self._cut()
             except OSError:  # the disk is full: this one goes on
-                if self._file is not was:
+                if self._file is not before:
                     with contextlib.suppress(OSError):
                         self._file.close()
-                    self._file = was
+                    self._file = before
                 raise
-            was.close()
+            before.close()
 
     @property
     def size(self) -> int:
@@ -205,18 +205,18 @@ class WriteAheadLog:
 
     def _cut(self) -> None:
         self._forget_expired()
-        half = self._path.with_suffix(".part")
-        half.unlink(missing_ok=True)
-        self._file = MappedAppendLog(half)
-        for identity, known in self.open.items():
-            for part, before in known.in_flight.items():
-                self._write(["s", identity, part, before.generation, before.first_sent, known.content])
-            for part, outcome in known.parts.items():
+        temporary = self._path.with_suffix(".part")
+        temporary.unlink(missing_ok=True)
+        self._file = MappedAppendLog(temporary)
+        for identity, record in self.open.items():
+            for part, before in record.in_flight.items():
+                self._write(["s", identity, part, before.generation, before.first_sent, record.content])
+            for part, outcome in record.parts.items():
                 self._write(["p", identity, part, outcome])
         for bulk in self._unanswered():
             self._write(["b", bulk.members, bulk.before.generation, bulk.before.first_sent])
         self._file.sync()
-        half.replace(self._path)
+        temporary.replace(self._path)
         self._large = max(LARGE, 2 * self.size)
 
     def _read(self) -> None:
@@ -230,7 +230,7 @@ class WriteAheadLog:
     def _forget_expired(self) -> None:
         """The message of what is as old as the expiry never comes again."""
         old = time.time() - self._store.expiry
-        for name in [name for name, known in self.open.items() if known.older_than(old)]:
+        for name in [name for name, record in self.open.items() if record.older_than(old)]:
             if name not in self._leaving:
                 self._over(name)
 
@@ -263,9 +263,9 @@ class WriteAheadLog:
         return self.open.pop(name, None) is not None
 
     def _note_bulk(self, members: BulkMembers, generation: int, at: float) -> None:
-        known = self._bulk_of.get(members[0][0])
-        again = known is not None and known.members == members and self._is_out(known)
-        bulk = _Bulk(members, InFlight(generation, known.before.first_sent if known is not None and again else at))
+        last = self._bulk_of.get(members[0][0])
+        again = last is not None and last.members == members and self._is_out(last)
+        bulk = _Bulk(members, InFlight(generation, last.before.first_sent if last is not None and again else at))
         for name, part in members:
             self._note(name, part, generation, at)
             self._bulk_of[name] = bulk
@@ -281,5 +281,5 @@ class WriteAheadLog:
         )
 
     def _note(self, name: str, part: int, generation: int, at: float) -> None:
-        known = self.open.setdefault(name, Open()).in_flight
-        known[part] = InFlight(generation, known[part].first_sent if part in known else at)
+        in_flight = self.open.setdefault(name, Open()).in_flight
+        in_flight[part] = InFlight(generation, in_flight[part].first_sent if part in in_flight else at)

@@ -65,12 +65,12 @@ class WriteBehind:
             _newest(self.sent, key, order, now)
         self._noted(len(keys))
 
-    def note_changes(self, customer: str, what: Collection[tuple[str, str]], order: Order, now: float) -> None:
-        """A profile change was sent: `what` are the (attribute | audience | erasure, name) that it sets."""
-        known = self.changes.setdefault(customer, {})
-        for one in what:
-            _newest(known, one, order, now)
-        self._noted(len(what))
+    def note_changes(self, customer: str, settings: Collection[tuple[str, str]], order: Order, now: float) -> None:
+        """A profile change was sent: `settings` are the (attribute | audience | erasure, name) that it sets."""
+        marks = self.changes.setdefault(customer, {})
+        for setting in settings:
+            _newest(marks, setting, order, now)
+        self._noted(len(settings))
 
     def note_customer(self, session: str, customer: str, now: float) -> None:
         """The order of a session was sent for this customer."""
@@ -112,7 +112,7 @@ class WriteBehind:
                 self._connection.executemany(f"{into} {row}{then}", portion)
 
 
-def _newest(known: dict[Any, tuple[Order, float]], key: object, order: Order, now: float) -> None:
-    before = known.get(key)
+def _newest(marks: dict[Any, tuple[Order, float]], key: object, order: Order, now: float) -> None:
+    before = marks.get(key)
     if before is None or order >= before[0]:
-        known[key] = order, now
+        marks[key] = order, now

@@ -34,15 +34,15 @@ def say(log: logging.Logger, level: int, what: str, *, error: BaseException | No
     """
     if not log.isEnabledFor(level):
         return
-    given = {name: value for name, value in fields.items() if value is not None}
+    shown = {name: value for name, value in fields.items() if value is not None}
     if error is not None:
-        given |= error_fields(error)
+        shown |= error_fields(error)
     if WORKER in os.environ:
-        text = json.dumps({"message": what, **given}, default=str)
+        text = json.dumps({"message": what, **shown}, default=str)
     else:
-        text = " ".join([what, *(f"{name}={_shown(value)}" for name, value in given.items())])
+        text = " ".join([what, *(f"{name}={_shown(value)}" for name, value in shown.items())])
     with contextlib.suppress(Exception):
-        log.log(level, "%s", text, extra={"what": what, "json_fields": given}, stacklevel=2)
+        log.log(level, "%s", text, extra={"what": what, "json_fields": shown}, stacklevel=2)
 
 
 def printable(text: str) -> str:

@@ -88,15 +88,15 @@ def _either_case(digits: str) -> str:
 
 def _base64(key: str) -> list[bytes]:
     """What stands in Base64 of any text with `key` in it: that depends on where in a group of three it begins."""
-    found = set()
+    spellings = set()
     for before in range(3):
         data = b"\0" * before + key.encode()
         whole = base64.b64encode(data).rstrip(b"=")
         # characters at both ends also hold bits of what stands beside the key
         core = whole[(before * 8 + 5) // 6 : len(data) * 8 // 6]
         if len(core) >= LEAST_BASE64:
-            found |= {core, core.replace(b"+", b"-").replace(b"/", b"_")}
-    return sorted(found)
+            spellings |= {core, core.replace(b"+", b"-").replace(b"/", b"_")}
+    return sorted(spellings)
 
 
 _seen = Redactor()

@@ -27,10 +27,10 @@ class Latencies:
 
     def percentile(self, share: float) -> float | None:
         """The latency in ms that `share` (0 to 1) of the answers did not exceed; None without answers."""
-        left = share * sum(self.counts.values())
+        remaining = share * sum(self.counts.values())
         for bucket in sorted(self.counts):
-            left -= self.counts[bucket]
-            if left <= 0:
+            remaining -= self.counts[bucket]
+            if remaining <= 0:
                 return float(round(2.0 ** (bucket / BUCKETS_PER_DOUBLING), 2))
         return None
 
