@@ -33,8 +33,8 @@ async def open_socket(host: str, port: int) -> socket.socket:
 
     Raises OSError: socket.gaierror where DNS knows no such host.
     """
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = in_turn((family, kind, protocol, address) for family, kind, protocol, _, address in found)
+    entries = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = in_turn((family, kind, protocol, address) for family, kind, protocol, _, address in entries)
     return await first_of(addresses, _connected, socket.socket.close)
 
 
@@ -64,16 +64,16 @@ async def first_of(
     """What the first `attempt` that succeeds returns. The next one starts when the last has failed, or after STAGGER
     seconds. Others that succeed as well are given to `discard`. Raises OSError when all have failed.
     """
-    left = list(reversed(addresses))
+    remaining = list(reversed(addresses))
     running: set[asyncio.Task[T]] = set()
     failures: list[OSError] = []
     won: list[T] = []
     try:
-        while not won and (left or running):
-            if left:
-                running.add(asyncio.ensure_future(attempt(left.pop())))
+        while not won and (remaining or running):
+            if remaining:
+                running.add(asyncio.ensure_future(attempt(remaining.pop())))
             done, running = await asyncio.wait(
-                running, timeout=STAGGER if left else None, return_when=asyncio.FIRST_COMPLETED
+                running, timeout=STAGGER if remaining else None, return_when=asyncio.FIRST_COMPLETED
             )
             for task in done:
                 error = task.exception()
@@ -100,9 +100,9 @@ def _discard_result(late: asyncio.Task[T], discard: Callable[[T], None]) -> None
 
 
 def _all_failed(failures: list[OSError]) -> OSError:
-    said = list(dict.fromkeys(str(error) for error in failures)) or ["it has no address"]
+    texts = list(dict.fromkeys(str(error) for error in failures)) or ["it has no address"]
     tried = f" ({len(failures)} addresses tried)" if len(failures) > 1 else ""
-    return OSError("; ".join(said) + tried)
+    return OSError("; ".join(texts) + tried)
 
 
 def place_of(url: yarl.URL) -> str:

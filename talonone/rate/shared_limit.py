@@ -149,8 +149,8 @@ class SharedRate:
         wait = self._slots.draw_at(clock()) - clock()
         if wait > 0:
             await asyncio.sleep(wait)
-        asked = clock()
-        hits = self._slots.hits(asked)
+        requested = clock()
+        hits = self._slots.hits(requested)
         try:
             drawn = await self._draw(hits)
         except NoAnswer as why:
@@ -160,9 +160,9 @@ class SharedRate:
         answered = clock()
         self._is_up(answered)
         if not drawn.granted:
-            self._slots.refused(asked, answered)
+            self._slots.refused(requested, answered)
             return False
-        self._slots.granted(asked, answered, hits, drawn.remaining, drawn.limit)
+        self._slots.granted(requested, answered, hits, drawn.remaining, drawn.limit)
         # an API that asked to go slower is to see that: the pacer slows what this process has, not what all have
         part = self._slots.part if self._pacer.factor(answered) < 1.0 else 1.0
         self._pacer.rate = min(self._rate, part * drawn.limit)

@@ -107,13 +107,13 @@ class Slots:
 
     def draw_at(self, now: float) -> float:
         """When to draw more, maybe in the past: before the last token leaves, and when there may be some."""
-        wanted = self._at(self._until) - AHEAD - self._takes
+        due = self._at(self._until) - AHEAD - self._takes
         if self._last is not None:
-            asked = self._last[0]
-            wanted = min(wanted, self._next(math.floor(asked - self._begins)))  # to see whether it has begun
+            requested = self._last[0]
+            due = min(due, self._next(math.floor(requested - self._begins)))  # to see whether it has begun
             if now - self._shown_at > SHOWN_AGAIN:
-                wanted = min(wanted, asked + LOOK)
-        return max(wanted, self._not_before)
+                due = min(due, requested + LOOK)
+        return max(due, self._not_before)
 
     def hits(self, now: float) -> int:
         """How many tokens to draw: a block, and this process's part of those whose time has passed."""
@@ -122,34 +122,34 @@ class Slots:
             return block
         return max(1, min(block + round(self.part * self._behind), int(self._left)))
 
-    def granted(self, asked: float, answered: float, hits: int, remaining: int, limit: float) -> None:
+    def granted(self, requested: float, answered: float, hits: int, remaining: int, limit: float) -> None:
         """So many were granted, and so many are left for all in this window, of so many."""
         if limit != self.limit:
             self.limit, self._last = limit, None
             self._throw_away()
-        self._takes += WEIGHT * (min(MOST, answered - asked) - self._takes)
+        self._takes += WEIGHT * (min(MOST, answered - requested) - self._takes)
         gone = max(float(hits), limit - remaining)
         begun = self._last is not None and gone <= self._last[1]
         if begun:
-            self._see_begin(asked, answered)
-        window = self._window(asked, answered, begun or gone - hits < limit / 2)
+            self._see_begin(requested, answered)
+        window = self._window(requested, answered, begun or gone - hits < limit / 2)
         if self._last is not None and math.isfinite(self._last[1]):
             window = max(window, self._last[2])
         before = 0.0 if self._last is None or begun or self._last[2] != window else self._last[1]
         self.part += WEIGHT * (min(1.0, hits / (gone - before)) - self.part)
         self._until = window + (gone - 1) / limit
-        late = asked - self._at(self._until)
+        late = requested - self._at(self._until)
         self._behind = late * limit if late > self._late() else 0.0
         if not self._behind:
             first = max(round(gone) - hits, round(LEFT_OUT * limit))
             self._tokens.extend(window + number / limit for number in range(first, round(gone)))
-        self._last, self._left, self._hungry = (asked, gone, window), remaining, False
+        self._last, self._left, self._hungry = (requested, gone, window), remaining, False
         self._not_before = float("-inf") if remaining else self._next(window)
 
-    def refused(self, asked: float, answered: float) -> None:
+    def refused(self, requested: float, answered: float) -> None:
         """Nothing more is granted in this window."""
         window = math.floor(answered - self._begins)
-        self._last, self._left, self._behind, self._hungry = (asked, math.inf, window), 0, 0.0, True
+        self._last, self._left, self._behind, self._hungry = (requested, math.inf, window), 0, 0.0, True
         again = answered + AGAIN
         if answered - self._begins - window > NEAR:
             again = max(again, self._next(window))
@@ -167,15 +167,15 @@ class Slots:
         """When to ask for tokens of the window after this one."""
         return self._begins + window + 1 + (-PROBE if self._hungry else SINCE)
 
-    def _window(self, asked: float, answered: float, new: bool) -> int:
+    def _window(self, requested: float, answered: float, new: bool) -> int:
         """Which one tokens are of. Asked for around the end of one they are the last of it, or of the next one."""
         if new:
             return math.floor(answered - self._begins + UNSURE)
-        return math.floor(asked - self._begins - UNSURE)
+        return math.floor(requested - self._begins - UNSURE)
 
-    def _see_begin(self, asked: float, answered: float) -> None:
+    def _see_begin(self, requested: float, answered: float) -> None:
         """A window has begun since the last answer was asked for: fewer tokens are gone than then."""
-        earliest = self._last[0] if self._last is not None else asked
+        earliest = self._last[0] if self._last is not None else requested
         if answered - earliest >= 1.0:
             return
         if answered - earliest <= SHOWN:
