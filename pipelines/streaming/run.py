@@ -29,7 +29,7 @@ from beam_talonone.talonone.rate.shared_limit import Watched
 from beam_talonone.talonone.streaming.processor import StreamProcessor
 from beam_talonone.talonone.telemetry.process_tuning import quiet_process
 from beam_talonone.talonone.telemetry.threads import start_thread
-from beam_talonone.transforms.pubsub.registry import close_subscriber, enter_subscriber
+from beam_talonone.transforms.pubsub.registry import SUBSCRIBERS, close_subscriber
 from beam_talonone.transforms.runtime.engines import (
     check_here,
     check_rate_service,
@@ -37,7 +37,8 @@ from beam_talonone.transforms.runtime.engines import (
     rate_service,
     read_key,
 )
-from beam_talonone.transforms.sink.apply import enter_stream, leave_stream
+from beam_talonone.transforms.runtime.process_registry import PROCESS, Scope
+from beam_talonone.transforms.sink.apply import STREAMS
 
 LOOK_EVERY = 0.5
 GRACE = 8.0
@@ -88,7 +89,9 @@ class StreamRun:
                     self._check_services()  # wrong settings are reported first, and nothing is forked any more
                     raise
                 try:
-                    self._run(state, self._check_services(), prism, settings)
+                    key = self._check_services()
+                    with PROCESS.scope() as scope:
+                        self._run(state, key, prism, settings, scope)
                 finally:
                     prism.stop()
         finally:
@@ -113,16 +116,16 @@ class StreamRun:
             check_rate_service(self.options.engine_config())
         return key
 
-    def _run(self, state: StateFolder, key: str, prism: Prism, settings: Any) -> None:
+    def _run(self, state: StateFolder, key: str, prism: Prism, settings: Any, scope: Scope) -> None:
         quiet_process()
         quiet_threads()
         self._prism = prism
-        self._parts = parts = self._make_parts(state, key)
+        self._parts = parts = self._make_parts(state, key, scope)
         self._watch = Watch(self.options, parts, prism, self._trouble, self._notice)
         try:
             if self._stopping is not None:
                 raise self._stopping
-            self._start(parts)
+            self._start(parts, scope)
             self._run_pipeline(settings)
             if isinstance(self._stopping, TooManyDeadLetters):
                 self._stand_by(parts)
@@ -131,7 +134,7 @@ class StreamRun:
         if self._stopping is not None and not isinstance(self._stopping, Interrupted):
             raise self._stopping
 
-    def _make_parts(self, state: StateFolder, key: str) -> StreamParts:
+    def _make_parts(self, state: StateFolder, key: str, scope: Scope) -> StreamParts:
         """Begin to read, and make what sends. Raises ConfigurationError where a setting is wrong, StopRun where the
         state cannot be opened; then nothing is read any more."""
         options = self.options
@@ -144,7 +147,7 @@ class StreamRun:
             if not state.unclean:  # nothing was read
                 state.ended_in_order()
             raise
-        enter_subscriber(self._names, subscriber)
+        scope.enter(SUBSCRIBERS, self._names, subscriber)
         try:
             config = options.engine_config()
             service = rate_service(config)
@@ -171,7 +174,7 @@ class StreamRun:
     def _holds_on(self, why: StopRun) -> bool:
         return not (self.options.exit_on_auth_error and isinstance(why, KeyRefused))
 
-    def _start(self, parts: StreamParts) -> None:
+    def _start(self, parts: StreamParts, scope: Scope) -> None:
         options, buffer = self.options, parts.subscriber.buffer
         if options.health_port is not None:
             sources = Sources(
@@ -180,7 +183,7 @@ class StreamRun:
             )  # fmt: skip
             metrics = StreamMetrics(sources).text
             parts.health = HealthServer(options.health_host, options.health_port, sources.signs, metrics)
-        enter_stream(options.job, parts.processor)
+        scope.enter(STREAMS, options.job, parts.processor)
         parts.processor.start()
         start_thread("watch", self._watch_until_over, self._stop)
         self._notice(f"reading {', '.join(self._names)}")
@@ -274,7 +277,6 @@ class StreamRun:
         self._drain()
         self._over.set()
         close_subscriber(self._names)
-        leave_stream(self.options.job)
         processor.engine.close()
         closed = self._close(processor)
         # before that, what a killed process held may still be out

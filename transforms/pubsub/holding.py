@@ -1,35 +1,26 @@
 """Who holds the messages of a subscription in this process: acknowledgements find their way back through here."""
 
-import threading
 from typing import Any, Protocol
+
+from beam_talonone.transforms.runtime.process_registry import PROCESS, Kind
 
 
 class Holder(Protocol):
-    """What pulled the messages of a subscription, and keeps their leases."""
+    """Pulled the messages of a subscription, and keeps their leases."""
 
     def release(self, ack_id: str, *, done: bool) -> None:
-        """A message is finished (`done`) or given back."""
+        """Let go of a message that is finished (`done`) or given back. Called from any thread; must not block."""
 
 
-_holders: dict[str, Holder] = {}
-_clients: list[Any] = []
-_lock = threading.Lock()
+HOLDERS = Kind[str, Holder]("holder of messages")
+"""By the name of the subscription. A subscriber enters its buffer, in a scope of its own."""
 
-
-def enter(subscription: str, holder: Holder) -> None:
-    with _lock:
-        _holders[subscription] = holder
-
-
-def leave(subscription: str, holder: Holder) -> None:
-    with _lock:
-        if _holders.get(subscription) is holder:
-            del _holders[subscription]
+_CLIENTS = Kind[str, Any]("Pub/Sub client")
 
 
 def release(subscription: str, ack_id: str, *, done: bool) -> None:
     """Acknowledge a message, or give it back; in another process than the one that pulled it, straight away."""
-    holder = _holders.get(subscription)
+    holder = PROCESS.find(HOLDERS, subscription)
     if holder is not None:
         holder.release(ack_id, done=done)
         return
@@ -43,7 +34,4 @@ def release(subscription: str, ack_id: str, *, done: bool) -> None:
 def _client() -> Any:
     from beam_talonone.transforms.pubsub.client import subscriber_client
 
-    with _lock:
-        if not _clients:
-            _clients.append(subscriber_client())
-        return _clients[0]
+    return PROCESS.obtain(_CLIENTS, "of this process", subscriber_client)

@@ -1,42 +1,33 @@
 """The subscribers of this process: the steps of a graph carry names of subscriptions, and find the rest here."""
 
-import threading
-
 from beam_talonone.transforms.pubsub.message_buffer import Flow
 from beam_talonone.transforms.pubsub.subscriber import Subscriber
+from beam_talonone.transforms.runtime.process_registry import PROCESS, Kind
 
-_subscribers: dict[tuple[str, ...], Subscriber] = {}
+SUBSCRIBERS = Kind[tuple[str, ...], Subscriber]("subscriber", Subscriber.close)
+
 _closed: set[tuple[str, ...]] = set()
-"""What was read in this process until it was closed."""
-_lock = threading.Lock()
+"""Subscriptions that were read in this process until their subscriber was closed; guarded by SUBSCRIBERS.lock."""
 
 
 def subscriber_for(subscriptions: tuple[str, ...], flow: Flow, *, begun: bool = False) -> Subscriber | None:
-    """This process's subscriber of these subscriptions, made when it is first asked for.
+    """Return this process's subscriber of these subscriptions, made when it is first asked for.
 
-    None for a reading that had `begun` and was closed since.
+    None for a reading that had `begun` and was closed since. Raises ConfigurationError when there is no such
+    subscription.
     """
-    with _lock:
-        if subscriptions not in _subscribers:
-            if begun and subscriptions in _closed:
-                return None
-            _closed.discard(subscriptions)
-            _subscribers[subscriptions] = Subscriber(subscriptions, flow)
-        return _subscribers[subscriptions]
-
-
-def enter_subscriber(subscriptions: tuple[str, ...], subscriber: Subscriber) -> None:
-    """Let the source of these subscriptions read from `subscriber`."""
-    with _lock:
-        _subscribers[subscriptions] = subscriber
+    with SUBSCRIBERS.lock:
+        subscriber = PROCESS.find(SUBSCRIBERS, subscriptions)
+        if subscriber is None and begun and subscriptions in _closed:
+            return None
+        _closed.discard(subscriptions)
+        return PROCESS.obtain(SUBSCRIBERS, subscriptions, lambda: Subscriber(subscriptions, flow))
 
 
 def close_subscriber(subscriptions: tuple[str, ...]) -> None:
     """End this process's subscriber of these subscriptions, if there is one; what it holds is given back. The
     pipeline that reads them ends by that."""
-    with _lock:
-        subscriber = _subscribers.pop(subscriptions, None)
-        if subscriber is not None:
+    with SUBSCRIBERS.lock:
+        if PROCESS.find(SUBSCRIBERS, subscriptions) is not None:
             _closed.add(subscriptions)
-    if subscriber is not None:
-        subscriber.close()
+    PROCESS.close(SUBSCRIBERS, subscriptions)

@@ -10,10 +10,11 @@ from typing import Any
 
 from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.talonone.telemetry.threads import start_thread
-from beam_talonone.transforms.pubsub import holding
 from beam_talonone.transforms.pubsub.client import PubSub, leases_for
+from beam_talonone.transforms.pubsub.holding import HOLDERS
 from beam_talonone.transforms.pubsub.message import received
 from beam_talonone.transforms.pubsub.message_buffer import Flow, MessageBuffer, Subscription
+from beam_talonone.transforms.runtime.process_registry import PROCESS
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +47,9 @@ class Subscriber:
         self.buffer = MessageBuffer(self._subscriptions, flow)
         self._open_pulls: dict[str, Any] = {}
         self._closing = False
+        self._holding = PROCESS.scope()
         for name in subscriptions:
-            holding.enter(name, self.buffer)
+            self._holding.enter(HOLDERS, name, self.buffer)
         self._pullers = self._threads("pull", self._pull)
         self._keepers = self._threads("answer", self._answer) + self._threads("extend", self._extend)
 
@@ -64,8 +66,7 @@ class Subscriber:
         self._closing = True
         for thread in self._keepers:
             thread.join()
-        for subscription in self._subscriptions:
-            holding.leave(subscription.name, self.buffer)
+        self._holding.close()
         self._pubsub.close()
 
     def _end_pulls(self) -> None:

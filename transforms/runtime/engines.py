@@ -1,7 +1,6 @@
 """One engine for a process and its settings: all steps of a pipeline that send share one rate."""
 
 import os
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,6 +24,7 @@ from beam_talonone.transforms.runtime.arguments import (
     variable,
     whole,
 )
+from beam_talonone.transforms.runtime.process_registry import PROCESS, Kind
 from beam_talonone.transforms.runtime.rate_service import EnvoyService, NotReached, check_address
 from beam_talonone.transforms.runtime.secrets import read_secret
 
@@ -133,9 +133,9 @@ def display_data(config: EngineConfig) -> dict[str, Any]:
     return shown if config.rate_service is None else {**shown, "rate_service": config.rate_service}
 
 
-_engines: dict[EngineConfig, Engine] = {}
-_once: dict[str, DeduplicationCache] = {}
-_lock = threading.Lock()
+ENGINES = Kind[EngineConfig, Engine]("engine", Engine.close)
+DEDUPLICATION_CACHES = Kind[str, DeduplicationCache]("deduplication cache")
+"""By the base URL of the deployment."""
 
 
 def read_key(env: str, secret: str | None = None, *, in_code: bool = False) -> str:
@@ -204,28 +204,26 @@ def make_engine(config: EngineConfig) -> Engine:
 
 
 def engine_for(config: EngineConfig) -> Engine:
-    """This process's engine for `config`, made when it is first asked for."""
-    with _lock:
-        engine, worked = _engines.get(config), False
-        if engine is not None and engine.failure is not None:
-            engine.close()  # what stopped it may be mended: another try begins anew
-            worked, engine = engine.worked, None
-        if engine is None:
-            engine = _engines[config] = make_engine(config)
-            if worked:
-                engine.was_accepted_before()
+    """Return this process's engine for `config`, made when it is first asked for, and anew when it has failed.
+
+    Raises ConfigurationError as `make_engine` does.
+    """
+    with ENGINES.lock:
+        failed = PROCESS.find(ENGINES, config)
+        if failed is None or failed.failure is None:
+            return PROCESS.obtain(ENGINES, config, lambda: make_engine(config))
+        PROCESS.close(ENGINES, config)  # the cause may have gone: another try begins anew
+        engine = PROCESS.obtain(ENGINES, config, lambda: make_engine(config))
+        if failed.worked:
+            engine.was_accepted_before()
         return engine
 
 
 def once_for(base_url: str) -> DeduplicationCache:
     """What this process remembers of requests to a deployment that must not go twice, whatever becomes of engines."""
-    with _lock:
-        return _once.setdefault(base_url, DeduplicationCache())
+    return PROCESS.obtain(DEDUPLICATION_CACHES, base_url, DeduplicationCache)
 
 
 def close_engine(config: EngineConfig) -> None:
     """End this process's engine for `config`, if there is one."""
-    with _lock:
-        engine = _engines.pop(config, None)
-    if engine is not None:
-        engine.close()
+    PROCESS.close(ENGINES, config)

@@ -11,20 +11,11 @@ from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.streaming.processor import StreamProcessor
 from beam_talonone.transforms.pubsub.message import Received
 from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_records, count_requests
+from beam_talonone.transforms.runtime.process_registry import PROCESS, Kind
 from beam_talonone.transforms.sources.prepare import Prepared
 
-_streams: dict[str, StreamProcessor] = {}
-"""The streams of this process. Graphs contain only their names."""
-
-
-def enter_stream(name: str, streaming: StreamProcessor) -> None:
-    """Register a stream of this process under `name`, for steps with that name."""
-    _streams[name] = streaming
-
-
-def leave_stream(name: str) -> None:
-    """Forget the stream."""
-    _streams.pop(name, None)
+STREAMS = Kind[str, StreamProcessor]("stream")
+"""By name: a graph carries the name. A run enters its processor in its scope, and closes it itself."""
 
 
 class ApplyRecords(beam.DoFn):  # type: ignore[misc]
@@ -40,7 +31,7 @@ class ApplyRecords(beam.DoFn):  # type: ignore[misc]
 
     def process(self, elements: list[tuple[Received, Prepared]]) -> Iterator[Any]:
         """Hand the records to the stream, and update the metrics now and then."""
-        streaming = _streams[self._name]
+        streaming = PROCESS.get(STREAMS, self._name)
         for message, prepared in elements:
             if prepared.unknown_fields:
                 streaming.counters.left_out(prepared.raw.kind, prepared.unknown_fields, prepared.unknown_names)

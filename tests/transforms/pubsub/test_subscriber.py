@@ -14,6 +14,7 @@ from beam_talonone.transforms.pubsub.leases import Leases
 from beam_talonone.transforms.pubsub.message_buffer import Flow
 from beam_talonone.transforms.pubsub.source import Reading, ReadingTracker, ReadMessages
 from beam_talonone.transforms.pubsub.subscriber import Subscriber
+from beam_talonone.transforms.runtime.process_registry import PROCESS
 
 ONE, OTHER = "projects/p/subscriptions/one", "projects/p/subscriptions/other"
 
@@ -205,8 +206,8 @@ def test_what_a_failed_bundle_was_handed_is_handed_on_again_but_for_what_was_ack
     pubsub: FakePubSub, reading: Callable[..., Subscriber], together: int | None, torn_down: bool
 ) -> None:
     one = reading(ONE)
-    registry.enter_subscriber((ONE,), one)
-    try:
+    with PROCESS.scope() as scope:
+        scope.enter(registry.SUBSCRIBERS, (ONE,), one)
         pubsub.publish(ONE, *"abcdefgh")
         wait_until(lambda: len(one.buffer._queue) == 8, "all are pulled")
         pickled = pickle.dumps(ReadMessages((ONE,), Flow(), 60.0, together))
@@ -227,16 +228,14 @@ def test_what_a_failed_bundle_was_handed_is_handed_on_again_but_for_what_was_ack
             found += [message.message_id for message in (value if isinstance(value, list) else [value])]
         assert found == list(rest)
         again.close()
-    finally:
-        registry._subscribers.clear()
 
 
 def test_what_a_bundle_that_ended_well_handed_on_is_not_handed_on_again(
     pubsub: FakePubSub, reading: Callable[..., Subscriber]
 ) -> None:
     one = reading(ONE)
-    registry.enter_subscriber((ONE,), one)
-    try:
+    with PROCESS.scope() as scope:
+        scope.enter(registry.SUBSCRIBERS, (ONE,), one)
         pubsub.publish(ONE, "a")
         wait_until(lambda: len(one.buffer._queue) == 1, "it is pulled")
         step = ReadMessages((ONE,), Flow(), 60.0)
@@ -247,8 +246,6 @@ def test_what_a_bundle_that_ended_well_handed_on_is_not_handed_on_again(
         pubsub.publish(ONE, "b")
         wait_until(lambda: len(one.buffer._queue) == 1, "it is pulled")
         assert next(bundle(step)).value.message_id == "b"
-    finally:
-        registry._subscribers.clear()
 
 
 def test_after_its_end_nothing_is_handed_on_again(pubsub: FakePubSub, reading: Callable[..., Subscriber]) -> None:
