@@ -1,4 +1,4 @@
-"""check: everything of a backfill but the sending. Nothing of it touches the network."""
+"""check: all of a backfill but the sending. It uses no network, except to read input files that are there."""
 
 import sys
 import tempfile
@@ -31,9 +31,9 @@ EXAMPLES = 3
 
 
 def run_check(options: InputOptions, rate: float, show: int, beam_args: tuple[str, ...]) -> int:
-    """Tell what a backfill of the input would send at `rate` requests a second; returns the exit code.
+    """Print what a backfill of the input would send at `rate` requests a second; returns the exit code.
 
-    The account goes to stderr, the first `show` requests to stdout. Raises ConfigurationError.
+    The summary goes to stderr, the first `show` requests to stdout. Raises ConfigurationError.
     """
     STOP.check()
     files = match_inputs(options, partial(print, file=sys.stderr))
@@ -45,8 +45,8 @@ def run_check(options: InputOptions, rate: float, show: int, beam_args: tuple[st
                 print(line)
             sys.stdout.flush()
             report = make_report(connection, "check", rate, 0.0, 0.0)
-            account = (*_account(connection, report), *_beyond(report))
-            for line in (*account, *_forecast(path, connection, total, rate, dry=options.dry)):
+            summary = (*_summary(connection, report), *_unknown_api_fields(report))
+            for line in (*summary, *_forecast(path, connection, total, rate, dry=options.dry)):
                 print(line, file=sys.stderr)
     STOP.check()
     return 3 if any(counts["dead_lettered"] for counts in report["kinds"].values()) else 0
@@ -78,13 +78,15 @@ def _requests_in_input_order(connection: Any, count: int, *, dry: bool) -> Itera
             yield jsonio.dumps(shown).decode()
 
 
-def _account(connection: Any, report: dict[str, Any]) -> Iterator[str]:
+def _summary(connection: Any, report: dict[str, Any]) -> Iterator[str]:
     for kind, counts in report["kinds"].items():
         to_send = counts["mapped"] - counts["duplicate"]
-        told = ", ".join(f"{counts[name]:,} {name}" for name in ("invalid", "filtered", "duplicate") if counts[name])
+        others = ", ".join(
+            f"{counts[name]:,} {name}" for name in ("invalid", "filtered", "duplicate") if counts[name]
+        )
         names = report["unknown_names"].get(kind)
         unknown = f"; ignored, as not known: {ignored(names)}" if names else ""
-        yield f"{kind}: {counts['read']:,} read, {to_send:,} to send{', ' + told if told else ''}{unknown}"
+        yield f"{kind}: {counts['read']:,} read, {to_send:,} to send{', ' + others if others else ''}{unknown}"
         for reason, number in report["reasons"].get(kind, {}).items():
             yield f"  {number:,} {reason}"
             yield from _examples(connection, kind, reason)
@@ -92,7 +94,7 @@ def _account(connection: Any, report: dict[str, Any]) -> Iterator[str]:
                 yield f"    and {number - EXAMPLES:,} more"
 
 
-def _beyond(report: dict[str, Any]) -> Iterator[str]:
+def _unknown_api_fields(report: dict[str, Any]) -> Iterator[str]:
     for operation, names in report["unknown_api_fields"].items():
         yield f"{operation}: to be sent although not known: {ignored(names)}"
 
@@ -104,8 +106,9 @@ def _examples(connection: Any, kind: str, reason: str) -> Iterator[str]:
         (kind, reason, EXAMPLES),
     )
     for (blob,) in rows:
-        letter = jsonio.loads(blob)
-        yield f"    {letter['source']['file']}:{letter['source']['position']}: {letter['detail']}"
+        dead_letter = jsonio.loads(blob)
+        place = dead_letter["source"]
+        yield f"    {place['file']}:{place['position']}: {dead_letter['detail']}"
 
 
 def _forecast(path: Path, connection: Any, total: int, rate: float, *, dry: bool) -> Iterator[str]:
@@ -125,7 +128,7 @@ def _forecast(path: Path, connection: Any, total: int, rate: float, *, dry: bool
 
 
 class _Counter(Dispatcher):
-    """Stands where the dispatcher stands, and counts what would be sent first for each ticket."""
+    """Takes the place of the dispatcher, and counts the first request of each ticket."""
 
     def __init__(self) -> None:
         self.operations: dict[str, int] = {}

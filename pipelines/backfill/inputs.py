@@ -13,18 +13,18 @@ from beam_talonone.transforms.sources.opening import FileInfo
 
 
 def match_inputs(options: InputOptions, notice: Callable[[str], None]) -> dict[str, list[FileInfo]]:
-    """The files of each kind; `notice` is told what is odd about them. Raises ConfigurationError for a glob without a
-    match or a format that cannot be."""
-    found = {}
+    """The files of each kind; `notice` gets lines about what is odd. Raises ConfigurationError for a glob without a
+    match, and for a format that cannot be read."""
+    files = {}
     for kind, patterns in options.globs.items():
         option = NAMED.get(kind, f"--{kind}")
         odd: list[str] = []
         shown = patterns if isinstance(patterns, str) else ", ".join(patterns)
         try:
-            found[kind] = interruptible(partial(match_files, patterns, odd.append), f"looking for {shown}")
-            list(inputs_of(kind, found[kind], options.format))
+            files[kind] = interruptible(partial(match_files, patterns, odd.append), f"looking for {shown}")
+            list(inputs_of(kind, files[kind], options.format))
         except SourceError as error:
             raise ConfigurationError(f"{option}: {error}") from None
         for line in odd:
             notice(f"{option}: {line}")
-    return found
+    return files

@@ -119,6 +119,7 @@ class InputOptions:
         return reading_of(self.assume_timezone, self.ambiguous_time, self.max_future, self.unknown_fields)
 
     def build_options(self) -> BuildOptions:
+        """How the work of a record is built."""
         return BuildOptions(self.dry, self.results, self.profile_mode, self.events_api, self.allow_unknown_api_fields)
 
     def as_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The report of a job, made from what its spool holds: the same after a resume as without one."""
+"""The report of a job, made from its staging database: the same after a resume as without one."""
 
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,9 @@ def make_report(
     """report.json as a value. `rate` in requests a second, times in seconds since 1970. Where a `rate_service`
     (HOST:PORT) shared out the rate, it is named: `rate` was then the most of each process."""
     # of a replay, what is no dead letter has no kind of its own
-    given = (get_meta(connection, "kinds") or "").split()
+    read_kinds = (get_meta(connection, "kinds") or "").split()
     counted = {kind: _kind(connection, kind) for kind in (*KINDS, LETTERS, LOOKUPS)}
-    kinds = {kind: counts for kind, counts in counted.items() if counts["read"] or kind in given}
+    kinds = {kind: counts for kind, counts in counted.items() if counts["read"] or kind in read_kinds}
     stats = all_stats(connection)
     outcomes = ("filtered", "applied", "superseded", "duplicate", "skipped", "dead_lettered")
     read = sum(counts["read"] for counts in kinds.values())
@@ -83,25 +83,25 @@ def _kind(connection: Any, kind: str) -> dict[str, int]:
 
 def _reasons(connection: Any) -> dict[str, dict[str, int]]:
     """Dead letters and skipped records by kind and reason."""
-    found: dict[str, dict[str, int]] = {}
+    counts: dict[str, dict[str, int]] = {}
     rows = connection.execute(
         "SELECT kind, reason, COUNT(*) FROM fates JOIN records USING (rec) WHERE reason IS NOT NULL"
         " GROUP BY kind, reason ORDER BY kind, reason"
     )
     for kind, reason, count in rows:
-        found.setdefault(kind, {})[reason] = count
-    return found
+        counts.setdefault(kind, {})[reason] = count
+    return counts
 
 
 def _unknown_names(connection: Any, table: str, by: str) -> dict[str, dict[str, int]]:
     """The commonest names of a table, by kind of records or operation, with in how many records they stood."""
-    found: dict[str, dict[str, int]] = {}
+    counts: dict[str, dict[str, int]] = {}
     rows = connection.execute(f"SELECT {by}, name, records FROM {table} ORDER BY {by}, records DESC, name")
     for kind, name, records in rows:
-        names = found.setdefault(kind, {})
+        names = counts.setdefault(kind, {})
         if len(names) < NAMES_SHOWN:
             names[name] = records
-    return found
+    return counts
 
 
 def all_stats(connection: Any) -> Stats:
@@ -129,13 +129,12 @@ def _add_latencies(total: Latencies, more: Latencies) -> None:
 
 
 def read_report(path: Path) -> dict[str, Any]:
-    """The report of a job that has ended, or was let send a part with --limit: then it has `remaining`. Raises
-    Damaged."""
+    """The report of a job that has ended; one that has sent a part, with --limit, has `remaining`. Raises Damaged."""
     report = decoded(path.read_bytes(), path)
     counts = report.get("kinds") if isinstance(report, dict) else None
     if not isinstance(counts, dict) or not isinstance(report.setdefault("remaining", 0), int):
         raise damaged(path, "")
-    if report.get("unaccounted") != 0 or not all(isinstance(one, dict) for one in counts.values()):
+    if report.get("unaccounted") != 0 or not all(isinstance(count, dict) for count in counts.values()):
         raise damaged(path, "")
     return dict(report)
 
@@ -150,7 +149,7 @@ def check_summary(report: dict[str, Any], output: str) -> None:
         )
 
 
-def account(report: dict[str, Any]) -> list[str]:
+def summary_lines(report: dict[str, Any]) -> list[str]:
     """The report for a person at the end of a run, as lines of text."""
     return [
         *counted(report, ("read", "applied", "superseded", "duplicate", "skipped", "filtered", "dead_lettered")),
@@ -192,7 +191,7 @@ def explained(report: dict[str, Any]) -> list[str]:
 
 
 def allowed(report: dict[str, Any]) -> str:
-    """What the requests a second are to be held against."""
+    """The allowed rate, in words, beside the requests a second that were sent."""
     rate, service = f"{report['rate']:g}", report.get("rate_service")
     if service is None:
         return f"of {rate} allowed"

@@ -39,15 +39,17 @@ class Place:
 
     @property
     def is_local(self) -> bool:
+        """Whether the folder is on this machine, or mounted there."""
         return "://" not in self.root
 
     def path(self, *names: str) -> str:
+        """The path of what lies under these names in the folder, for messages and for Beam."""
         return "/".join([self.root, *names])
 
     def names(self, pattern: str) -> list[str]:
         """The names of the files that match, sorted."""
-        [found] = FileSystems.match([self.path(pattern)])
-        return sorted(one.path.rpartition("/")[2] for one in found.metadata_list)
+        [match] = FileSystems.match([self.path(pattern)])
+        return sorted(file.path.rpartition("/")[2] for file in match.metadata_list)
 
     def read(self, *names: str) -> bytes | None:
         """The content of a file; None where there is none."""
@@ -68,6 +70,7 @@ class Place:
             file.write(data)
 
     def delete(self, names: list[str]) -> None:
+        """Delete files of the folder; nothing for no names."""
         if names:
             FileSystems.delete([self.path(name) for name in names])
 
@@ -91,13 +94,16 @@ class JournalBackup:
         self._thread.start()
 
     def fetch(self, journals: Callable[[str], Path]) -> dict[str, list[tuple[int, float]]]:
-        """Bring the journals here, each to the path that `journals` gives for its slice. Returns of each slice that
-        was not ended in order what was let go: (last record, seconds since 1970)."""
-        found = self._slices()
-        for number, slice_name in enumerate(sorted(found), 1):
+        """Bring the journals here, each to the path that `journals` returns for its slice.
+
+        Returns what was let go of each slice that did not end in order: (last record, seconds since 1970). Raises
+        Damaged where files are damaged or gone.
+        """
+        files = self._slices()
+        for number, slice_name in enumerate(sorted(files), 1):
             if slice_name != f"slice-{number:06d}":
                 raise damaged(self._place.path(f"slice-{number:06d}.jsonl"), ": it is gone, and later ones are there")
-        for slice_name, names in found.items():
+        for slice_name, names in files.items():
             whole = f"{slice_name}.jsonl"
             if whole in names:
                 self.whole.add(slice_name)
@@ -110,7 +116,7 @@ class JournalBackup:
         return let_go
 
     def follow(self, slice_name: str, journal: Path) -> None:
-        """From now on what `journal` gets is copied."""
+        """From now on, copy what is written to `journal`."""
         with self._lock:
             self._following = slice_name, journal
             self._copied = journal.stat().st_size if journal.exists() else 0
@@ -126,7 +132,7 @@ class JournalBackup:
         self.persist(lambda: self._place.write(data, f"{slice_name}.let-go"))
 
     def ended(self) -> None:
-        """The run of a slice has ended in order, complete or not: all that its journal says is copied."""
+        """Copy all of the journal: the run of a slice has ended in order, complete or not."""
         if self._following is not None:
             slice_name = self._following[0]
             self.persist(self._copy)
@@ -134,29 +140,30 @@ class JournalBackup:
             self._following = None
 
     def complete(self, slice_name: str, journal: Path) -> None:
-        """A slice is complete: its journal in one piece instead of parts."""
+        """Keep the journal of a complete slice in one piece, instead of its parts."""
         self.persist(lambda: self._place.write(journal.read_bytes(), f"{slice_name}.jsonl"))
         self.persist(lambda: self._place.delete(self._place.names(f"{slice_name}.*.part")))
         self.persist(lambda: self._place.delete(self._place.names(f"{slice_name}.let-go")))
         self._following = None
 
     def close(self) -> None:
+        """End the copying thread; `ended` or `complete` copies what is left before."""
         self._over.set()
         self._thread.join()
 
     def _let_go_of(self, name: str) -> list[tuple[int, float]]:
         data = self._place.read(name)
-        told = [] if data is None else decoded(data, self._place.path(name))
+        entries = [] if data is None else decoded(data, self._place.path(name))
         try:
-            return [(int(last), float(at)) for last, at in told]
+            return [(int(last), float(at)) for last, at in entries]
         except (TypeError, ValueError):
             raise damaged(self._place.path(name), "") from None
 
     def _slices(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
+        files: dict[str, list[str]] = {}
         for name in [*self._place.names("slice-*.jsonl"), *self._place.names("slice-*.part")]:
-            found.setdefault(name.partition(".")[0], []).append(name)
-        return found
+            files.setdefault(name.partition(".")[0], []).append(name)
+        return files
 
     def _run(self) -> None:
         while not self._over.wait(COPY_EVERY):
@@ -181,7 +188,7 @@ class JournalBackup:
                 self._copied += len(data)
 
     def persist(self, write: Callable[[], Any]) -> None:
-        """Do it, again and again while the file system fails."""
+        """Call `write`, again and again while the file system fails."""
         wait = 1.0
         while True:
             try:

@@ -14,6 +14,8 @@ T = TypeVar("T")
 
 
 class Stoppable(Protocol):
+    """What can be stopped from another thread: a shard that is sent."""
+
     def stop(self, why: StopRun) -> None:
         """Send nothing more, finish what is in flight, and raise `why` where it runs."""
 

@@ -20,7 +20,7 @@ from beam_talonone.transforms.sources.opening import in_words
 def check_output(output: str, *, elsewhere: bool = False) -> None:
     """Raises ConfigurationError for a folder whose name Beam's file systems would take for a pattern: what is in it
     would not be found, and all be sent again. And for one of this machine, where the workers are `elsewhere`."""
-    odd = sorted({letter for letter in output if letter in "*?[]"})
+    odd = sorted({character for character in output if character in "*?[]"})
     if odd:
         raise ConfigurationError(f"--output {output}: a folder with {' '.join(odd)} in its name cannot be used here")
     if elsewhere and Place(output).is_local:
@@ -52,7 +52,7 @@ def claim(place: Place, options: GraphOptions) -> bool:
     and when options differ.
     """
     try:
-        used, finished, other = interruptible(lambda: _found(place), f"looking into --output {place.root}")
+        used, finished, other = interruptible(lambda: _look_into(place), f"looking into --output {place.root}")
     except Interrupted:
         raise
     except Exception as error:
@@ -61,13 +61,13 @@ def claim(place: Place, options: GraphOptions) -> bool:
         raise ConfigurationError(
             f"--output {place.root} holds a job already: add --resume to go on with it, or name another folder"
         )
-    wanted = {"command": "backfill on a runner", "options": options.fixed()}
+    requested = {"command": "backfill on a runner", "options": options.fixed()}
     if used:
-        compare_options(place.root, manifest(options.output), wanted)
+        compare_options(place.root, manifest(options.output), requested)
         return not finished
     if options.resume:
         raise no_job(place.root)
-    started = {"job": options.job, "started": time.time(), **wanted}
+    started = {"job": options.job, "started": time.time(), **requested}
     try:
         place.write(json.dumps(started, indent=2).encode(), MANIFEST)
     except Exception as error:
@@ -75,7 +75,7 @@ def claim(place: Place, options: GraphOptions) -> bool:
     return True
 
 
-def _found(place: Place) -> tuple[bool, bool, bool]:
+def _look_into(place: Place) -> tuple[bool, bool, bool]:
     """Whether there is a job, whether it is finished, and whether there is what one leaves."""
     other = any(name != "state" and "." not in name and place.names(f"{name}/*") for name in OURS)
     return place.read(MANIFEST) is not None, place.read("report.json") is not None, other

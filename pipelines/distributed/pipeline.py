@@ -37,18 +37,18 @@ WORKING = "working"
 """The folder in `state` in which shards keep their records while they are sent from this machine."""
 
 ID, SESSION, CUSTOMER, ORDER = 1, 2, 3, slice(7, 10)
-"""Where these stand in a row."""
+"""The places of these columns in a row."""
 
 
 def create_pipeline(options: GraphOptions, runner: Any, beam_options: Any) -> beam.Pipeline:
-    """files -> what became of them, in `options.output`. Returned unrun; nothing is looked at before it runs."""
+    """files -> outcomes in `options.output`. Returned unrun; no file is opened before it runs."""
     pipeline = beam.Pipeline(runner=runner, options=beam_options)
-    laid = [_read(pipeline, kind, options) for kind in options.input.globs] | "All kinds" >> beam.Flatten()
+    rows = [_read(pipeline, kind, options) for kind in options.input.globs] | "All kinds" >> beam.Flatten()
     if options.shards == 1:
-        keyed = laid | "One shard" >> beam.Map(lambda keyed: (0, keyed[1])).with_output_types(tuple[int, bytes])
+        keyed = rows | "One shard" >> beam.Map(lambda keyed: (0, keyed[1])).with_output_types(tuple[int, bytes])
     else:
         keyed = (
-            laid
+            rows
             | "By order" >> beam.GroupByKey()
             | "Find shard" >> beam.FlatMap(to_shards, options.shards).with_output_types(tuple[int, bytes])
         )
@@ -64,28 +64,31 @@ def create_pipeline(options: GraphOptions, runner: Any, beam_options: Any) -> be
 
 
 def _read(pipeline: beam.Pipeline, kind: str, options: GraphOptions) -> Any:
-    given = options.input
+    source = options.input
     return (
         pipeline
-        | f"Read {kind}" >> ReadRecords(kind, given.globs[kind], given.format)
-        | f"Prepare {kind}" >> beam.ParDo(Prepare(given.build_options(), given.reading()))
-        | f"Lay {kind}" >> beam.ParDo(Lay(RecordStager.of(given, options.job))).with_output_types(tuple[str, bytes])
+        | f"Read {kind}" >> ReadRecords(kind, source.globs[kind], source.format)
+        | f"Prepare {kind}" >> beam.ParDo(Prepare(source.build_options(), source.reading()))
+        | f"Lay {kind}"
+        >> beam.ParDo(StageRow(RecordStager.of(source, options.job))).with_output_types(tuple[str, bytes])
     )
 
 
-class Lay(beam.DoFn):  # type: ignore[misc]
+class StageRow(beam.DoFn):  # type: ignore[misc]
     """Prepared -> (its order, or else its customer, or what else a call holds, or its place; the row as bytes)."""
 
     def __init__(self, stager: RecordStager) -> None:
         self._stager = stager
 
     def setup(self) -> None:
+        """Tune the process of the worker, once."""
         quiet_process()
 
     def process(self, prepared: Prepared) -> Iterator[tuple[str, bytes]]:
+        """One key and row for each record."""
         raw = prepared.raw
-        laid = self._stager.stage(prepared, (raw.file, 0, raw.position, format_of(raw)))
-        session, customer = laid.row[SESSION], laid.row[CUSTOMER]
+        staged = self._stager.stage(prepared, (raw.file, 0, raw.position, format_of(raw)))
+        session, customer = staged.row[SESSION], staged.row[CUSTOMER]
         if session is not None:
             key = f"order/{session}"
         elif prepared.work is not None and prepared.work.kind == "calls":
@@ -93,10 +96,10 @@ class Lay(beam.DoFn):  # type: ignore[misc]
             key = f"{'customer' if sort == 'profile' else sort}/{name}"
         else:
             key = f"{raw.file}/{raw.position}" if customer is None else f"customer/{customer}"
-        yield key, msgspec.msgpack.encode(laid)
+        yield key, msgspec.msgpack.encode(staged)
 
 
-_LAID = msgspec.msgpack.Decoder(StagedRecord)
+_ROWS = msgspec.msgpack.Decoder(StagedRecord)
 
 
 def to_shards(group: tuple[str, Iterable[bytes]], shards: int) -> Iterator[tuple[int, bytes]]:
@@ -115,27 +118,29 @@ def to_shards(group: tuple[str, Iterable[bytes]], shards: int) -> Iterator[tuple
 
 
 def _row(data: bytes) -> tuple[Any, ...]:
-    return _LAID.decode(data).row
+    return _ROWS.decode(data).row
 
 
 class SendShard(beam.DoFn):  # type: ignore[misc]
-    """(shard, all of its rows) -> ("report", its report). All that it does is known beside the output as it happens,
-    so that a bundle that is tried again goes on."""
+    """(shard, all of its rows) -> ("report", its report). What it does is noted beside the output as it happens, so
+    that a bundle that is tried again goes on."""
 
     def __init__(self, options: GraphOptions) -> None:
         self._options = options
 
     def setup(self) -> None:
+        """Tune the process of the worker, once."""
         quiet_process()
 
     def process(self, group: tuple[int, Iterable[bytes]]) -> Iterator[tuple[str, bytes]]:
+        """Send one shard. Raises StopRun when it cannot go on; a job in this process is stopped instead."""
         shard, rows = group
         options = self._options
         started = float(manifest(options.output)["started"])
         folder = Path(tempfile.mkdtemp(prefix="talonone-", dir=working(options)))
         try:
             run = ShardRun(options, shard, folder / "job", started)
-            send = partial(run.go, map(_LAID.decode, rows))
+            send = partial(run.go, map(_ROWS.decode, rows))
             report = HERE.run(run, send) if options.here else send()
             if report is not None:
                 yield "report", report.to_bytes()
@@ -150,6 +155,8 @@ class WriteReport(beam.DoFn):  # type: ignore[misc]
         self._options = options
 
     def process(self, group: tuple[str, Iterable[bytes]]) -> Iterator[None]:
+        """Write report.json. Raises StopRun where records are unaccounted for; a job in this process is stopped
+        instead."""
         if self._options.here and HERE.failure is not None:
             return iter(())
         parts = [ShardReport.from_bytes(data) for data in group[1] if data]
@@ -169,11 +176,11 @@ class WriteReport(beam.DoFn):  # type: ignore[misc]
 
 
 def manifest(output: str) -> dict[str, Any]:
-    """What the job in `output` was started with. Raises RuntimeError when there is none."""
-    found = Place(output).read(MANIFEST)
-    if found is None:
+    """The manifest of the job in `output`. Raises RuntimeError when there is none."""
+    data = Place(output).read(MANIFEST)
+    if data is None:
         raise RuntimeError(f"{output}/{MANIFEST} is gone: it says what the job was started with")
-    return started_with(found, f"{output}/{MANIFEST}")
+    return started_with(data, f"{output}/{MANIFEST}")
 
 
 def working(options: GraphOptions) -> Path | None:

@@ -13,7 +13,7 @@ Counts = dict[str, dict[str, int]]
 
 
 class ShardReport(msgspec.Struct, frozen=True):
-    """What one shard tells: of its report the counts, and what was sent as something that adds up."""
+    """The counts of one shard's report, and its statistics in a form that can be added up."""
 
     kinds: Counts
     reasons: Counts
@@ -25,16 +25,19 @@ class ShardReport(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, report: dict[str, Any], stats: Stats) -> "ShardReport":
+        """Of the report of a shard, and of the statistics it was made from."""
         return cls(
             report["kinds"], report["reasons"], report["unknown_names"], report["unaccounted"],
             report["requests_per_second"], msgspec.json.encode(stats), report["unknown_api_fields"],
         )  # fmt: skip
 
     def to_bytes(self) -> bytes:
+        """As the steps of the pipeline pass it on."""
         return msgspec.msgpack.encode(self)
 
     @staticmethod
     def from_bytes(data: bytes) -> "ShardReport":
+        """What `to_bytes` has made. Raises msgspec.DecodeError for other bytes."""
         return msgspec.msgpack.decode(data, type=ShardReport)
 
 

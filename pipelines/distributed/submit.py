@@ -8,7 +8,7 @@ from typing import Any
 from beam_talonone.pipelines.backfill.inputs import match_inputs
 from beam_talonone.pipelines.backfill.job import engine_config
 from beam_talonone.pipelines.backfill.output_folder import DISK_ERRORS, cannot_write, decoded
-from beam_talonone.pipelines.backfill.report import account
+from beam_talonone.pipelines.backfill.report import summary_lines
 from beam_talonone.pipelines.distributed.journal_backup import Place
 from beam_talonone.pipelines.distributed.local_shards import HERE
 from beam_talonone.pipelines.distributed.output_claim import check_output, claim, taken
@@ -138,7 +138,7 @@ def _told(options: GraphOptions, place: Place, notice: Notice, state: str = "") 
     if data is None:
         raise StopRun(f"the job ended without a report; go on with --resume ({state})")
     report = decoded(data, place.path("report.json"))
-    for line in account(report):
+    for line in summary_lines(report):
         notice(line)
     notice(f"the full account: {options.output}/report.json")
     return exit_code(report)

@@ -42,12 +42,12 @@ _WRONG = (
 Notice = Callable[[str], None]
 
 
-class Kept:
-    """What was pulled, in `folder`: the letters, a line each, and a log of it by which a run that is killed goes on.
-    Raises Damaged where letters are gone that the log tells of.
+class PulledLetters:
+    """The dead letters that were pulled into `folder`, a line each, and a log by which a killed run goes on. Raises
+    Damaged where dead letters of the log are gone.
 
-    Lines of the log: [message id, where its letter ends in the file, ack id], "acknowledged" (all before it),
-    "complete". A letter is there when the log says so: what stands behind it in the file was not acknowledged.
+    Lines of the log: [message id, where its dead letter ends in the file, ack id], "acknowledged" (all before it),
+    "complete". Only dead letters in the log count: what is behind them in the file was not acknowledged.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -90,14 +90,17 @@ class Kept:
         self.unacknowledged += ack_ids
 
     def acknowledged(self) -> None:
+        """Note that all dead letters on disk are acknowledged. Raises OSError when the disk is full."""
         self._note("acknowledged")
         self.unacknowledged.clear()
 
     def completed(self) -> None:
+        """Note that the pulling is over. Raises OSError when the disk is full."""
         self._note("complete")
         self.complete = True
 
     def close(self) -> None:
+        """Close both files."""
         self._lines.close()
         self._log.close()
 
@@ -126,35 +129,35 @@ def pull_letters(subscription: str, folder: Path, notice: Notice, *, resumed: bo
     `resumed` waits for what an earlier run may still hold. Raises ConfigurationError for a subscription that cannot
     be read, Unreachable when Pub/Sub does not answer for a minute; `folder` then has what came before.
     """
-    with closing(Kept(folder)) as kept:
-        if not kept.complete:
+    with closing(PulledLetters(folder)) as pulled:
+        if not pulled.complete:
             with closing(Reader(subscription)) as reader:
-                _pull_all(reader, kept, notice, reader.lease() if resumed else 0.0)
-            kept.completed()
-        return kept.letters
+                _pull_all(reader, pulled, notice, reader.lease() if resumed else 0.0)
+            pulled.completed()
+        return pulled.letters
 
 
-def _pull_all(reader: "Reader", kept: Kept, notice: Notice, at_least: float) -> None:
+def _pull_all(reader: "Reader", pulled: PulledLetters, notice: Notice, at_least: float) -> None:
     notice(f"pulling the dead letters of {reader.subscription}")
     began, until = time.time(), time.monotonic() + at_least
-    _acknowledge(reader, kept)
+    _acknowledge(reader, pulled)
     empty = 0
     while empty < EMPTY_PULLS or time.monotonic() < until:
         messages, published = reader.pull()
         empty = 0 if messages else empty + 1
-        kept.add(messages)
-        _acknowledge(reader, kept)
+        pulled.add(messages)
+        _acknowledge(reader, pulled)
         if messages and published > began + LATER:
             notice("letters go on coming: those published from now on are left for the next replay")
             break
-    found = len(kept.known)
+    found = len(pulled.known)
     notice(f"{found} messages were pulled" if found else f"there are no dead letters in {reader.subscription}")
 
 
-def _acknowledge(reader: "Reader", kept: Kept) -> None:
-    if kept.unacknowledged:
-        reader.acknowledge(kept.unacknowledged)
-        kept.acknowledged()
+def _acknowledge(reader: "Reader", pulled: PulledLetters) -> None:
+    if pulled.unacknowledged:
+        reader.acknowledge(pulled.unacknowledged)
+        pulled.acknowledged()
 
 
 class Reader:
@@ -196,6 +199,7 @@ class Reader:
             return None
 
     def acknowledge(self, ack_ids: Sequence[str]) -> None:
+        """Acknowledge messages. Raises ConfigurationError where that is not allowed, Unreachable after an outage."""
         for first in range(0, len(ack_ids), MOST):
             ids = list(ack_ids[first : first + MOST])
             try:
@@ -206,6 +210,7 @@ class Reader:
                 raise self._cannot_read(error) from None
 
     def close(self) -> None:
+        """Close the connection to Pub/Sub."""
         self._client.transport.close()
 
     def _calling(self, call: Callable[..., Any], timeout: float, **more: Any) -> Any:

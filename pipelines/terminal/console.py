@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from beam_talonone.pipelines.backfill.options import BackfillOptions
-from beam_talonone.pipelines.backfill.report import account
+from beam_talonone.pipelines.backfill.report import summary_lines
 from beam_talonone.pipelines.backfill.slices import Tally
 from beam_talonone.pipelines.terminal.logs import notice
 from beam_talonone.pipelines.terminal.stderr import stderr_console
@@ -44,7 +44,7 @@ def run_with_progress(
     With `replayable` the end names the command that sends the dead letters again.
     """
     console = stderr_console()
-    report = run_shown(console, make, options, account)
+    report = run_shown(console, make, options, summary_lines)
     if exit_code(report):
         console.print(f"what was not applied, and why: {options.output / 'dead-letters'}", soft_wrap=True)
         if replayable:
@@ -63,7 +63,7 @@ def run_shown(
     work = make(options, _notices_on(console))
     with ProgressShown(console, work):
         report = work.run()
-    for line in account(report):
+    for line in summary_lines(report):
         console.print(line, soft_wrap=True)
     console.print(f"the full account: {options.output / 'report.json'}", soft_wrap=True)
     return report

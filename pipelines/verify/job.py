@@ -68,7 +68,7 @@ def run_verify(options: BackfillOptions) -> int:
     3 when something differs, could not be read or is no valid record, else 0.
     """
     console = stderr_console()
-    report = run_shown(console, verify_job, options, account)
+    report = run_shown(console, verify_job, options, summary_lines)
     kinds = report["kinds"].values()
     if any(counts["differ"] for counts in kinds):
         console.print(f"each difference: {options.output / DIFFERENCES}", soft_wrap=True)
@@ -77,7 +77,7 @@ def run_verify(options: BackfillOptions) -> int:
     return 3 if any(counts["differ"] or counts["dead_lettered"] for counts in kinds) else 0
 
 
-def account(report: dict[str, Any]) -> list[str]:
+def summary_lines(report: dict[str, Any]) -> list[str]:
     """The report for a person at the end of a run, as lines of text."""
     lines = counted(report, ("read", "agree", "differ", "superseded", "duplicate", "filtered", "dead_lettered"))
     for kind, fields in report["differences"].items():

@@ -1,4 +1,4 @@
-"""What a verification reads, and what is to be found there: the sessions and customers of a spool, in chunks."""
+"""What a verification reads, and expects there: the sessions and customers of a staging database, in chunks."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -33,8 +33,11 @@ CANCELLED = "cancelled"
 
 @dataclass
 class Target:
-    """One thing to be read. `records` maps the records it stands for, by number in the spool, to (kind, id);
-    `superseded` are versions that a later one has replaced. `compare` takes what was found, None for nothing."""
+    """A session or customer to be read.
+
+    `records` maps the records whose result it shows, by number in the staging database, to (kind, id); `superseded`
+    are versions that a later one has replaced. `compare` takes the session or profile that was read, None for none.
+    """
 
     number: int
     request: Request
@@ -65,6 +68,7 @@ def list_targets(connection: Any) -> int:
 
 
 def count_done(connection: Any) -> int:
+    """Targets that earlier runs of the job, or this one, have read."""
     return int(connection.execute("SELECT COUNT(*) FROM targets WHERE done").fetchone()[0])
 
 
@@ -74,7 +78,7 @@ def note_done(connection: Any, chunk: list[Target]) -> None:
 
 
 def left_to_read(connection: Any, total: int, size: int) -> Iterator[list[Target]]:
-    """The targets that are not done, in chunks of `size`, with all that the input says of them."""
+    """The targets that are not done, in chunks of `size`, with all that the input says about them."""
     for first in range(1, total + 1, size):
         done = connection.execute("SELECT done FROM targets WHERE number = ?", (first,)).fetchone()[0]
         if not done:
@@ -129,8 +133,8 @@ class _Session:
     def _order_lines(self, found: dict[str, Any] | None) -> list[Line]:
         if self.order is None or (found is None and not self.created and not self.returns):
             return []  # there was nothing to cancel
-        wanted = self.order[1].parts[0].request.body_json()["customerSession"]
-        return session_differences(self.id, wanted, found, returned=bool(self.returns), forgotten=self.forgotten)
+        expected = self.order[1].parts[0].request.body_json()["customerSession"]
+        return session_differences(self.id, expected, found, returned=bool(self.returns), forgotten=self.forgotten)
 
 
 def _returned(work: Work) -> tuple[str, list[dict[str, Any]]]:
@@ -157,20 +161,20 @@ def _sessions(connection: Any, first: int, last: int) -> Iterator[Target]:
 
 def _customers(connection: Any, first: int, last: int) -> Iterator[Target]:
     targets: dict[int, Target] = {}
-    wanted: dict[int, WantedProfile] = {}
+    profiles: dict[int, WantedProfile] = {}
     for number, customer, _, rec, kind, _, work in _rows(connection, "customer", first, last):
         if number not in targets:
-            wanted[number] = profile = WantedProfile()
+            profiles[number] = profile = WantedProfile()
             targets[number] = Target(
                 number, get_customer_inventory(customer, profile=True), _compared(customer, profile)
             )
-        wanted[number].change(Work.from_bytes(work))
+        profiles[number].change(Work.from_bytes(work))
         targets[number].records[rec] = (kind, customer)
     yield from targets.values()
 
 
-def _compared(customer: str, wanted: WantedProfile) -> Callable[[dict[str, Any] | None], list[Line]]:
-    return lambda found: profile_differences(customer, wanted, found)
+def _compared(customer: str, expected: WantedProfile) -> Callable[[dict[str, Any] | None], list[Line]]:
+    return lambda found: profile_differences(customer, expected, found)
 
 
 def _rows(connection: Any, sort: str, first: int, last: int) -> Any:
@@ -192,13 +196,13 @@ def _erased_after(connection: Any, customer: str, place: int) -> bool:
     return row is not None and row[0] > place
 
 
-def keep_differences(connection: Any, told: list[tuple[Target, list[Line]]]) -> None:
+def keep_differences(connection: Any, compared: list[tuple[Target, list[Line]]]) -> None:
     """Write down what differs at each target."""
     connection.executemany(
         "INSERT OR REPLACE INTO differences VALUES (?, ?, ?, ?, ?)",
         [
             (target.number, at, line["kind"], line["field"], jsonio.dumps(line))
-            for target, lines in told
+            for target, lines in compared
             for at, line in enumerate(lines)
         ],
     )

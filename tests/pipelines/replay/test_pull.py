@@ -16,7 +16,7 @@ from google.pubsub_v1 import PubsubMessage, PullResponse, ReceivedMessage
 
 from beam_talonone.pipelines.replay import pull as letters_pull
 from beam_talonone.pipelines.replay.dead_letters import open_letter
-from beam_talonone.pipelines.replay.pull import Kept, Reader, as_line, pull_letters
+from beam_talonone.pipelines.replay.pull import PulledLetters, Reader, as_line, pull_letters
 from beam_talonone.schemas.decoding.raw import LETTERS, Raw
 from beam_talonone.talonone.errors import ConfigurationError, Unreachable
 from beam_talonone.talonone.requests.build import BuildOptions
@@ -170,11 +170,11 @@ def test_a_kill_at_any_moment(tmp_path: Path, serve: Callable[[Service], Service
 
 
 def test_kept_after_a_kill_goes_on_where_it_was(tmp_path: Path) -> None:
-    first = Kept(tmp_path)
+    first = PulledLetters(tmp_path)
     first.add([("1", b'{"n":1}', "a")])
     with (tmp_path / "letters-000001.jsonl").open("ab") as torn:
         torn.write(b'{"n":2}\n{"n"')
-    second = Kept(tmp_path)
+    second = PulledLetters(tmp_path)
     assert (second.known, second.unacknowledged, second.complete) == ({"1"}, ["a"], False)
     second.add([("2", b'{"n":22}', "b"), ("1", b"other", "c")])
     assert second.unacknowledged == ["a", "b", "c"]
@@ -184,7 +184,7 @@ def test_kept_after_a_kill_goes_on_where_it_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize("left", [None, b"", b'{"n":1}\n{"n"'])
 def test_letters_that_are_gone_are_said_and_not_made_up(tmp_path: Path, left: bytes | None) -> None:
     """They were acknowledged: zeros in their place would end as one dead letter that says nothing of them."""
-    kept = Kept(tmp_path)
+    kept = PulledLetters(tmp_path)
     kept.add([("1", b'{"n":1}', "a"), ("2", b'{"n":2}', "b")])
     kept.acknowledged()
     kept.close()
@@ -194,7 +194,7 @@ def test_letters_that_are_gone_are_said_and_not_made_up(tmp_path: Path, left: by
     with pytest.raises(
         Damaged, match=r"letters-000001\.jsonl is damaged: it has \d+ bytes, and pulled\.jsonl tells of 16"
     ):
-        Kept(tmp_path)
+        PulledLetters(tmp_path)
     assert (kept.letters.read_bytes() if kept.letters.exists() else None) == left
 
 
@@ -203,7 +203,7 @@ def test_a_full_disk_leaves_nothing_of_what_did_not_fit(
     room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither in the letters nor in the log; what is pulled once there is room again follows what was whole."""
-    kept = Kept(tmp_path)
+    kept = PulledLetters(tmp_path)
     kept.add([("1", b'{"n":1}', "a")])
     whole = {path: path.read_bytes() for path in tmp_path.iterdir()}
     left, plain = room, os.write
@@ -226,7 +226,7 @@ def test_a_full_disk_leaves_nothing_of_what_did_not_fit(
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == whole
     assert (kept.known, kept.unacknowledged) == ({"1"}, ["a"])
     kept.add([("3", b'{"n":33}', "d"), ("1", b"other", "e"), ("2", b'{"n":22}', "f")])
-    again = Kept(tmp_path)
+    again = PulledLetters(tmp_path)
     assert numbers(again.letters) == [1, 33, 22]
     assert (again.known, again.unacknowledged) == ({"1", "2", "3"}, ["a", "d", "f"])
 
