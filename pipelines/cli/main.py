@@ -80,7 +80,8 @@ def run(arguments: list[str]) -> int:
     except _NoCommand:
         return USAGE  # the help was shown
     except _BadCommandLine as error:
-        return _fail(USAGE, " ".join(error.format_message().split()), debug)
+        message = " ".join(error.format_message().split())
+        return _fail(USAGE, message.replace("Value error, ", ""), debug)  # which pydantic puts before its reasons
     except ConfigurationError as error:
         return _fail(USAGE, str(error), debug)
     except (typer.Abort, KeyboardInterrupt):

@@ -127,6 +127,7 @@ class Prism:
 
     @property
     def pid(self) -> int:
+        """The process id of Prism, also once it has ended."""
         return self._process.pid
 
     def ended(self, within: float = 0.0) -> int | None:
@@ -136,6 +137,7 @@ class Prism:
         return None
 
     def stop(self) -> None:
+        """Kill Prism if it still runs, and wait until the process is gone."""
         if self._process.poll() is None:
             self._process.kill()  # it keeps nothing that is to be saved
         self._process.wait()

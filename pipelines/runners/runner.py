@@ -21,11 +21,7 @@ def beam_options(beam_args: tuple[str, ...]) -> Any:
                 f"unexpected argument {argument!r}: quote a pattern, or the shell takes it apart;"
                 " Beam's own options follow `--` as --name=value"
             )
-    known = {
-        option
-        for kind in PipelineOptions.__subclasses__()
-        for option in _option_names(kind)
-    }  # fmt: skip
+    known = beam_option_names()
     for argument in beam_args:
         if argument.split("=", 1)[0] not in known:
             raise ConfigurationError(f"Beam has no option {argument.split('=', 1)[0]}")
@@ -37,8 +33,15 @@ def beam_options(beam_args: tuple[str, ...]) -> Any:
             options.get_all_options()
     except SystemExit:
         why = complaint.getvalue().strip().rpartition("error: ")[2]
-        raise ConfigurationError(f"Beam does not take its options so: {why}") from None
+        raise ConfigurationError(f"Beam refuses its options: {why}") from None
     return options
+
+
+def beam_option_names() -> set[str]:
+    """The options that Beam has, such as `--num_workers`. Imports Beam."""
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    return {option for kind in PipelineOptions.__subclasses__() for option in _option_names(kind)}
 
 
 def bounded_runner(beam_args: tuple[str, ...]) -> tuple[Any, Any]:
@@ -89,13 +92,11 @@ def check_code(options: Any) -> None:
     if setup.setup_file:
         path = Path(setup.setup_file).absolute()
         if path.name not in ("setup.py", "pyproject.toml") or not path.is_file():
-            raise ConfigurationError(
-                f"--setup_file={setup.setup_file} is no setup.py or pyproject.toml that is there"
-            )
+            raise ConfigurationError(f"--setup_file={setup.setup_file} is not an existing setup.py or pyproject.toml")
         setup.setup_file = str(path)
     for package in setup.extra_packages or ():
         if "://" not in package and not Path(package).is_file():
-            raise ConfigurationError(f"--extra_packages={package} is no file that is there")
+            raise ConfigurationError(f"--extra_packages={package} does not exist, or is not a file")
 
 
 REFUSED = {"daskrunner": "it loses tagged outputs and what bundles end with, without an error"}
@@ -109,6 +110,7 @@ def runner_name(options: Any) -> str:
 
 
 def is_in_process(options: Any) -> bool:
+    """Whether Beam's options name a runner that runs the steps in this process."""
     return runner_name(options).lower() in IN_PROCESS
 
 

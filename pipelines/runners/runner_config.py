@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from beam_talonone.pipelines.runners.runner import beam_option_names
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.telemetry.error_text import error_text
 
@@ -15,23 +16,38 @@ def runner_args(path: Path | None, typed: list[str] | None) -> tuple[str, ...]:
 
 
 def read_runner_config(path: Path) -> tuple[str, ...]:
-    """What a file says, as it would be typed after `--`. Raises ConfigurationError that names the file."""
+    """The settings of a file, as a user types them after `--`. Raises ConfigurationError that names the file."""
     import yaml
 
     try:
-        told = yaml.safe_load(path.read_text())
+        settings = yaml.safe_load(path.read_text())
     except OSError as error:
         raise ConfigurationError(f"--runner-config {path}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"--runner-config {path} is not YAML: {error_text(error)}") from None
-    if not isinstance(told, dict) or not isinstance(told.get("runner"), str):
+    if not isinstance(settings, dict) or not isinstance(settings.get("runner"), str):
         raise ConfigurationError(f"--runner-config {path}: {SHAPE}")
-    options = told.get("options") or {}
-    odd = sorted(str(name) for name in told if name not in ("runner", "options"))
+    options = settings.get("options") or {}
+    odd = sorted(str(name) for name in settings if name not in ("runner", "options"))
+    _refuse_ours(path, [*odd, *(map(str, options) if isinstance(options, dict) else ())])
     if odd or not isinstance(options, dict):
         raise ConfigurationError(f"--runner-config {path}: {SHAPE}" + (f", and no {odd[0]!r}" if odd else ""))
     words = [word for name, value in options.items() for word in _words(path, str(name), value)]
-    return (f"--runner={told['runner']}", *words)
+    return (f"--runner={settings['runner']}", *words)
+
+
+def _refuse_ours(path: Path, names: list[str]) -> None:
+    """Raise ConfigurationError for a name that is an option of ours, and none of Beam's."""
+    from beam_talonone.pipelines.cli.declared import all_options
+
+    ours = {option.name for option, _ in all_options()}
+    for name in names:
+        word = name.replace("-", "_")
+        if word in ours and f"--{word}" not in beam_option_names():
+            raise ConfigurationError(
+                f"--runner-config {path}: --{word.replace('_', '-')} is an option of beam-talonone, not of Beam:"
+                " give it on the command line"
+            )
 
 
 def _words(path: Path, name: str, value: Any) -> list[str]:
@@ -39,7 +55,7 @@ def _words(path: Path, name: str, value: Any) -> list[str]:
     if isinstance(value, bool) or value is None:
         return [f"--{name}"] if value else []
     if isinstance(value, list):
-        return [f"--{name}={one}" for one in value]
+        return [f"--{name}={item}" for item in value]
     if isinstance(value, str | int | float):
         return [f"--{name}={value}"]
     raise ConfigurationError(f"--runner-config {path}: {name} is a text, a number, true, false or a list of texts")

@@ -13,7 +13,7 @@ def confirm(yes: bool, question: str) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise ConfigurationError("this sends to a live deployment: say --yes, as nobody is here to be asked")
+        raise ConfigurationError("this sends to a live deployment, and there is no terminal to confirm it: add --yes")
     with STOP.raising():
         agreed = typer.confirm(question, err=True)
     if not agreed:

@@ -30,7 +30,9 @@ class Run(Protocol):
     """What it does, and with what: "sending", "records sent"."""
     done: str
 
-    def run(self) -> dict[str, Any]: ...
+    def run(self) -> dict[str, Any]:
+        """Run the job to its end, and return its report (report.json)."""
+        ...
 
 
 def run_with_progress(
@@ -79,6 +81,7 @@ def _notices_on(console: Console) -> Callable[[str], None]:
 
 
 def exit_code(report: dict[str, Any]) -> int:
+    """3 if the report counts a dead letter of any kind, else 0."""
     return 3 if any(counts["dead_lettered"] for counts in report["kinds"].values()) else 0
 
 

@@ -67,6 +67,7 @@ class TextLines(logging.Formatter):
     """A record as text that a terminal only shows, without the key."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """One record, with control characters escaped and API keys replaced."""
         return printable(without_keys(super().format(record)))
 
 
@@ -76,6 +77,7 @@ class JsonLines(logging.Formatter):
     quote a record."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """One record as a JSON object, with API keys replaced."""
         said: dict[str, Any] = {
             "logger": record.name, "message": getattr(record, "what", None) or record.getMessage(),
         }  # fmt: skip

@@ -12,12 +12,14 @@ class Unbroken:
         self._stream, self._ignored = stream, ignored
 
     def write(self, text: str) -> int:
+        """Write `text`, or drop it on an ignored error. Returns its length in both cases."""
         try:
             return self._stream.write(text)
         except self._ignored:
             return len(text)
 
     def flush(self) -> None:
+        """Flush the stream. After an ignored error, it writes to the null device from then on."""
         try:
             self._stream.flush()
         except self._ignored:

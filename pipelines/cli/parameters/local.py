@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from beam_talonone.pipelines.cli.numbers import whole
 from beam_talonone.pipelines.cli.parameters.groups import Group
 
 
@@ -29,7 +30,15 @@ class ServerParameters(Group):
 
     TITLE = "Simulator: server"
 
-    port: Annotated[int, typer.Option(help="Port to listen on. 0 takes a free port, and prints it on stderr.")] = 8080
+    port: Annotated[
+        int,
+        typer.Option(
+            "--port",
+            metavar="N",
+            parser=whole("--port", 0, 65535),
+            help="Port to listen on. 0 takes a free port, and prints it on stderr.",
+        ),
+    ] = 8080
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1"
 
 

@@ -100,7 +100,8 @@ GOOD = "backfill --orders {}/orders.jsonl --output {}/out --base-url http://127.
         (f"stream --orders {SUBSCRIPTION} --orders other", "'other'"),
         ("stream", "--orders"),
         ("simulate --fault explode", "explode"),
-        ("simulate --port nowhere", "--port"),
+        ("simulate --port nowhere", "--port takes a whole number from 0 to 65,535, not 'nowhere'"),
+        ("check --orders {}/orders.jsonl --format xml", "'--format': 'xml' is not one of 'jsonl'"),
     ],
 )
 def test_a_wrong_command_is_told_in_one_line(

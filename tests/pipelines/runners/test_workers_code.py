@@ -66,9 +66,18 @@ def test_a_setup_file_is_given_to_beam_with_its_folder(folder, said):
     assert check(f"--setup_file={said}").view_as(SetupOptions).setup_file == str(folder / "setup.py")
 
 
+NO_SETUP = "is not an existing setup.py or pyproject.toml"
+
+
 @pytest.mark.parametrize(
-    "way", ["--setup_file=./gone/setup.py", "--setup_file=./ours.whl", "--setup_file=.", "--extra_packages=gone.whl"]
+    ("way", "reason"),
+    [
+        ("--setup_file=./gone/setup.py", NO_SETUP),
+        ("--setup_file=./ours.whl", NO_SETUP),
+        ("--setup_file=.", NO_SETUP),
+        ("--extra_packages=gone.whl", "does not exist, or is not a file"),
+    ],
 )
-def test_a_file_that_is_not_there_is_refused(folder, way):
-    with pytest.raises(ConfigurationError, match="that is there"):
+def test_a_file_that_is_not_there_is_refused(folder, way, reason):
+    with pytest.raises(ConfigurationError, match=f"^{way} {reason}$"):
         check(way)
