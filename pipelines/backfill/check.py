@@ -21,7 +21,7 @@ from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.schemas import jsonio
 from beam_talonone.talonone.delivery.dispatcher import Dispatcher, Ticket
 from beam_talonone.talonone.delivery.request_sender import SendOptions
-from beam_talonone.talonone.engine.batcher import Intake
+from beam_talonone.talonone.engine.batcher import Batcher
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.protocols.known import Known
 from beam_talonone.talonone.requests.dry_run import not_dry
@@ -140,11 +140,13 @@ class _Counter(Dispatcher):
 def _count_requests(path: Path, total: int, *, dry: bool) -> dict[str, int]:
     """Requests by operation, bulks packed as a backfill packs them; retries and read-backs come on top."""
     counter = _Counter()
-    intake = Intake(counter, None)  # type: ignore[arg-type]
+    batcher = Batcher(counter, None)  # type: ignore[arg-type]
     for number, blob, _, _ in staging.slice_rows(path, 1, total):
         work = Work.from_bytes(blob)
         skipped = not_dry(work) if dry else {}
         STOP.check()
-        intake.accept(Job(number, work, SendOptions(), lambda job: Known(), lambda job, outcome: None, parts=skipped))
-    intake.flush()
+        batcher.accept(
+            Job(number, work, SendOptions(), lambda job: Known(), lambda job, outcome: None, parts=skipped)
+        )
+    batcher.flush()
     return counter.operations

@@ -11,7 +11,7 @@ from beam_talonone.talonone.delivery.ambiguity import Look
 from beam_talonone.talonone.delivery.dispatcher import Ticket
 from beam_talonone.talonone.delivery.observer import NO_OBSERVER, Observer, PartId
 from beam_talonone.talonone.http.responses import Answer
-from beam_talonone.talonone.requests.identity import KEY_HOLDS, key_holds
+from beam_talonone.talonone.requests.identity import KEY_HOLDS, idempotency_key, key_holds
 
 FRESH_KEY_AFTER = 2
 """Answers 409 in a row after which a request takes a fresh key: an API that stores a 409 would replay it for ever."""
@@ -19,15 +19,21 @@ FRESH_KEY_AFTER = 2
 
 @dataclass(slots=True)
 class RequestAttempt:
-    """What the sending of one request has met so far. `key` makes the key of a generation (0 is the first).
+    """What the sending of one request has met so far.
 
+    Its idempotency key comes from the `identities` of the records that travel, `step` (which request of theirs it
+    is), `generation` (0 is the first key), `dry`, and `replay` (the name of a replay after a definite refusal).
+    `ticket` holds the permit to send it.
     `observer` learns of it for `parts` (in a `bulk` or alone), before its first try under each generation. `look`
     reads back whether it shows in what the API has.
     """
 
     request: Request
-    key: Callable[[int], str] | None
     ticket: Ticket
+    identities: list[bytes] = field(default_factory=list)
+    step: str = ""
+    dry: bool = False
+    replay: str = ""
     observer: Observer = NO_OBSERVER
     parts: list[PartId] = field(default_factory=list)
     bulk: bool = False
@@ -55,6 +61,13 @@ class RequestAttempt:
     confirmed: bool = False
     """True when a refusal needs no second one to be believed."""
     probe: bool = False
+
+    def idempotency_key(self) -> str | None:
+        """The key for its next try; None where the API takes none, and for reads."""
+        if not self.identities or OPERATIONS[self.request.operation].repeat is not SafeToRepeat.BY_KEY:
+            return None
+        step = self.step if self.generation == 0 else f"{self.step}#{self.generation}"
+        return idempotency_key(self.identities, step, dry=self.dry, attempt=self.replay)
 
     def report_start(self, at: float) -> None:
         """Report to the observer that it leaves at `at` (seconds since 1970), unless that stands already."""

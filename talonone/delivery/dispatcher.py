@@ -6,7 +6,7 @@ Everything here runs on one event loop and takes its clock from it, so tests dri
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from beam_talonone.talonone.errors import StopRun
@@ -72,8 +72,15 @@ class RatePermits:
                 permit.set_exception(why)
 
     def release(self) -> None:
+        """Return a permit."""
         self._free += 1
         self._wake.set()
+
+    def release_of(self, ticket: "Ticket") -> None:
+        """Return the permit of `ticket`, if it holds one."""
+        if ticket.has_permit:
+            ticket.has_permit = False
+            self.release()
 
     async def run(self) -> None:
         """Hand out permits for ever; cancel to end. Raises Unreachable when the rate is shared by a service that
@@ -102,24 +109,32 @@ class RatePermits:
                     break
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Ticket:
-    """Something to be carried out while it holds its keys. `number` is its age: lower leaves earlier."""
+    """What sends requests while it holds its keys, one request at a time. Derive from it to have it dispatched.
+
+    `number` is its age: lower leaves earlier. `operation` is that of its first request, `kind` that of its records;
+    `record` is the id of the only one, or None for a bulk of `records`.
+    """
 
     number: int
-    keys: tuple[Key, ...]
-    carry_out: Callable[["Ticket"], Awaitable[None]]
-    no_request_needed: Callable[[], bool] = field(default=lambda: False)
-    """Asked when all keys are free: True when it settled itself without sending anything."""
+    keys: tuple[Key, ...] = ()
     operation: str = ""
-    """The operation it begins with."""
     kind: str = ""
     record: str | None = None
-    """The id of the record that it is part of; None for several."""
     records: int = 1
-    _blocked: int = 0
-    has_permit: bool = False
-    """True when the permit to send the first request was given with the start."""
+    has_permit: bool = field(default=False, init=False)
+    """True while it holds a permit to send; the permit of the first request comes with the start."""
+    _blocked: int = field(default=0, init=False)
+    """Keys that earlier tickets hold."""
+
+    async def run(self) -> None:
+        """Send what there is to send. The dispatcher calls it once, when all keys are free and it has a permit."""
+        raise NotImplementedError
+
+    def ends_unsent(self) -> bool:
+        """Whether nothing has to be sent; then it has ended. The dispatcher asks once, when all keys are free."""
+        return False
 
 
 class Dispatcher:
@@ -135,6 +150,7 @@ class Dispatcher:
         self.stopped: StopRun | None = None
 
     def submit(self, ticket: Ticket) -> None:
+        """Start `ticket` when everything earlier that shares a key has ended."""
         self.pending += 1
         for key in ticket.keys:
             queue = self._queues.setdefault(key, deque())
@@ -154,7 +170,7 @@ class Dispatcher:
         return len(self._running)
 
     def _ready(self, ticket: Ticket) -> None:
-        if self.stopped is None and ticket.no_request_needed():
+        if self.stopped is None and ticket.ends_unsent():
             self._finish(ticket)
         else:
             self._permits.ask(ticket.number, lambda: self._start(ticket))
@@ -163,15 +179,15 @@ class Dispatcher:
         if self.stopped is not None:
             return False
         ticket.has_permit = True
-        task = asyncio.get_running_loop().create_task(self._carry_out(ticket))
+        task = asyncio.get_running_loop().create_task(self._run(ticket))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return True
 
-    async def _carry_out(self, ticket: Ticket) -> None:
+    async def _run(self, ticket: Ticket) -> None:
         try:
-            await ticket.carry_out(ticket)
-            self._release(ticket)
+            await ticket.run()
+            self._permits.release_of(ticket)
             self._finish(ticket)
         except StopRun as why:
             self.stop(why)
@@ -179,12 +195,7 @@ class Dispatcher:
         except Exception as error:
             self._failed(error)
         finally:
-            self._release(ticket)
-
-    def _release(self, ticket: Ticket) -> None:
-        if ticket.has_permit:
-            ticket.has_permit = False
-            self._permits.release()
+            self._permits.release_of(ticket)
 
     def _finish(self, ticket: Ticket) -> None:
         # A loop, not recursion: thousands of tickets of one key may settle without a request
@@ -200,7 +211,7 @@ class Dispatcher:
                 head = queue[0]
                 head._blocked -= 1
                 if not head._blocked:
-                    if self.stopped is None and head.no_request_needed():
+                    if self.stopped is None and head.ends_unsent():
                         finished.append(head)
                     else:
                         self._permits.ask(head.number, lambda head=head: self._start(head))  # type: ignore[misc]

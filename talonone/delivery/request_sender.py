@@ -1,10 +1,9 @@
-"""What a protocol needs to carry out one part of a record: sending under the right key, with the counts kept."""
+"""One part of a record, or one bulk, while it is carried out: sends its requests under their keys and counts them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.delivery.ambiguity import Found
 from beam_talonone.talonone.delivery.attempt import RequestAttempt
@@ -13,7 +12,7 @@ from beam_talonone.talonone.delivery.observer import NO_OBSERVER, Observer, Part
 from beam_talonone.talonone.delivery.read_back import LOOKS
 from beam_talonone.talonone.delivery.sender import Sender
 from beam_talonone.talonone.http.responses import Answer
-from beam_talonone.talonone.requests.identity import idempotency_key, key_holds
+from beam_talonone.talonone.requests.identity import key_holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,8 @@ class InFlight:
 class Lines(Protocol):
     """Takes the line of a lookup in pieces, and says where it lies, if that is of use to anybody."""
 
-    async def put(self, pieces: Iterator[bytes]) -> tuple[int, int] | None: ...
+    async def put(self, pieces: Iterator[bytes]) -> tuple[int, int] | None:
+        """Take the pieces of one line; returns its offset and length in bytes, where it lies in a file."""
 
 
 @dataclass(frozen=True)
@@ -51,38 +51,40 @@ class SendOptions:
     """Where lookups put what they read."""
 
 
-@dataclass(slots=True)
-class RequestSender:
-    """Sends the requests of one part, or of one bulk, and counts them.
+@dataclass(eq=False, slots=True, kw_only=True)
+class RequestSender(Ticket):
+    """Sends the requests of one part of a record, or of one bulk, and counts them.
 
     `identities` are those of the records that travel, `step` names the part, `was_in_flight` is set on resume.
     `observer` learns of the part's own request, for `parts`, which travel in a `bulk` or are one.
     """
 
     sender: Sender
-    ticket: Ticket
-    identities: list[bytes]
-    step: str
     options: SendOptions
+    identities: list[bytes] = field(default_factory=list)
+    step: str = ""
     observer: Observer = NO_OBSERVER
     parts: list[PartId] = field(default_factory=list)
     bulk: bool = False
     was_in_flight: InFlight | None = None
     attempts: int = 0
+    """Tries so far, over all requests."""
     first_sent: float | None = None
+    """When the part's own request first left, in seconds since 1970."""
     generation: int = 0
+    """Generation of the key that its own request last left with."""
 
     async def send(self, request: Request, *, takes_refusal: bool = False) -> Answer:
         """Send the part's own request: the one that is journalled and read back after a crash.
 
-        With `takes_refusal`, one that may be about the API key is given back."""
-        before = self.was_in_flight
-        attempt = RequestAttempt(
-            request, self._keys(request, self.step), self.ticket, self.observer, self.parts, self.bulk
-        )
+        With `takes_refusal`, a refusal that may be about the API key is returned as it is. Raises StopRun.
+        """
+        attempt = self._attempt(request, self.identities, self.step)
+        attempt.observer, attempt.parts, attempt.bulk = self.observer, self.parts, self.bulk
         attempt.takes_refusal = takes_refusal
         if request.operation in LOOKS:
             attempt.look = lambda: self.look(request)
+        before = self.was_in_flight
         if before is not None:
             attempt.generation, attempt.first_sent, attempt.ambiguous = before.generation, before.first_sent, True
         try:
@@ -91,53 +93,45 @@ class RequestSender:
             self.first_sent, self.generation = attempt.first_sent, attempt.generation
 
     async def send_step(self, request: Request, name: str, identities: list[bytes] | None = None) -> Answer:
-        """Send a further request of the same part, under a key of its own."""
+        """Send a further request of the same part, under a key of its own. Raises StopRun."""
         return await self._answer(self._step(request, name, identities))
 
     async def try_step(self, request: Request, name: str, identities: list[bytes]) -> Answer:
-        """As send_step; but a refusal that may be about the API key is given back, for `settle` to judge."""
+        """As send_step; but a refusal that may be about the API key is returned, for `resolve_refusal`."""
         attempt = self._step(request, name, identities)
         attempt.takes_refusal = True
         return await self._answer(attempt)
 
-    async def settle(self, request: Request, name: str, identities: list[bytes], refusal: Answer) -> Answer:
+    async def resolve_refusal(self, request: Request, name: str, identities: list[bytes], refusal: Answer) -> Answer:
         """The final answer to a step that was refused: by that refusal, or by what it meets when it goes again."""
         attempt = self._step(request, name, identities)
         attempt.refused, attempt.api_key, attempt.confirmed = refusal, refusal.api_key, refusal.confirmed
         return await self._answer(attempt)
 
-    def _step(self, request: Request, name: str, identities: list[bytes] | None) -> RequestAttempt:
-        return RequestAttempt(request, self._keys(request, f"{self.step}/{name}", identities), self.ticket)
-
-    async def read(self, request: Request) -> Answer:
-        """Send a request that reads."""
-        return await self._answer(RequestAttempt(request, None, self.ticket))
+    async def read(self, request: Request, *, takes_refusal: bool = False) -> Answer:
+        """Send a request that reads. `takes_refusal` is as in `send`. Raises StopRun."""
+        attempt = RequestAttempt(request, self)
+        attempt.takes_refusal = takes_refusal
+        return await self._answer(attempt)
 
     async def look(self, request: Request) -> Found:
         """Read back whether `request` shows in what the API has."""
-        way = LOOKS.get(request.operation)
-        return Found.UNKNOWN if way is None else await way(request, self.read)
+        read_back = LOOKS.get(request.operation)
+        return Found.UNKNOWN if read_back is None else await read_back(request, self.read)
 
     def still_protected(self) -> bool:
         """True while a request that was in flight may go again: by its key, or because repeating it is harmless."""
         before = self.was_in_flight
         return before is None or key_holds(before.first_sent, self.sender.wall())
 
+    def _step(self, request: Request, name: str, identities: list[bytes] | None) -> RequestAttempt:
+        return self._attempt(request, identities or self.identities, f"{self.step}/{name}")
+
+    def _attempt(self, request: Request, identities: list[bytes], step: str) -> RequestAttempt:
+        return RequestAttempt(request, self, identities, step, self.options.dry, self.options.attempt)
+
     async def _answer(self, attempt: RequestAttempt) -> Answer:
         try:
             return await self.sender.final_answer(attempt)
         finally:
             self.attempts += attempt.tries
-
-    def _keys(
-        self, request: Request, step: str, identities: list[bytes] | None = None
-    ) -> Callable[[int], str] | None:
-        if OPERATIONS[request.operation].repeat is not SafeToRepeat.BY_KEY:
-            return None
-        travelling = identities or self.identities
-
-        def key(generation: int) -> str:
-            name = step if generation == 0 else f"{step}#{generation}"
-            return idempotency_key(travelling, name, dry=self.options.dry, attempt=self.options.attempt)
-
-        return key

@@ -159,7 +159,7 @@ class Sender:
                 await self._acquire(attempt.ticket)
             if self.gate.refusal is None:  # the permit may have been long in coming
                 return await (self._try_carefully(attempt) if unsafe else self._try(attempt))
-            self._release(attempt.ticket)
+            self.permits.release_of(attempt.ticket)
             async with self.gate.turn:
                 if await self.gate.is_still_closed():
                     return await self._try(attempt)
@@ -169,7 +169,7 @@ class Sender:
         may end in an outcome that nobody knows, and an outage must not cost one for each record."""
         while True:
             if self.circuit.failing_since is not None:
-                self._release(attempt.ticket)  # whoever waits here must not keep the others from trying
+                self.permits.release_of(attempt.ticket)  # whoever waits here must not keep the others from trying
                 async with self._careful:
                     down = self.circuit.down_for(asyncio.get_running_loop().time())
                     if down > 0.0:
@@ -189,16 +189,11 @@ class Sender:
         """Wait for a permit to send; while the API key is read again, too: all would be refused with the old one."""
         while not ticket.has_permit or self.gate.api_key.being_read:
             if ticket.has_permit:
-                self._release(ticket)
+                self.permits.release_of(ticket)
                 await self.gate.api_key.settled()
             else:
                 await self.permits.acquire(ticket.number)
                 ticket.has_permit = True
-
-    def _release(self, ticket: Ticket) -> None:
-        if ticket.has_permit:
-            ticket.has_permit = False
-            self.permits.release()
 
     async def _try(self, attempt: RequestAttempt) -> Answer:
         ticket = attempt.ticket
@@ -218,7 +213,7 @@ class Sender:
         failed: TransportFailure | None = None
         attempt.api_key, attempt.number = self.gate.api_key.number, self.gate.evidence.leaves()
         try:
-            reply = await self.send(attempt.request, attempt.key(attempt.generation) if attempt.key else None)
+            reply = await self.send(attempt.request, attempt.idempotency_key())
             answer = classify(row, reply.status, reply.body, reply.retry_after, datetime.now(UTC))
             if reply.unreadable is not None:
                 answer = with_unreadable_body(row, answer, reply.unreadable)
@@ -226,8 +221,7 @@ class Sender:
             failed = failure
             answer = Answer(None, Verdict.RETRY, None, str(failure), acted=failure.may_have_acted)
         finally:
-            ticket.has_permit = False
-            self.permits.release()
+            self.permits.release_of(ticket)
         ms = (time.perf_counter() - began) * 1000
         self.stats.tried(row.name, answer.status, ms, retry=attempt.tries > 1)
         if hooks.wanted():
@@ -270,7 +264,7 @@ class Sender:
 
     async def _reads(self) -> bool | None:
         """Whether the key and the address are good for reading what is not there; None when the API fails."""
-        attempt = RequestAttempt(get_customer_session(PROBE), None, Ticket(-1, (), _never), probe=True)
+        attempt = RequestAttempt(get_customer_session(PROBE), Ticket(-1), probe=True)
         answer = await self._try(attempt)
         if is_accused(attempt.request, answer, first=True):
             return False
@@ -282,7 +276,3 @@ class Sender:
         self.outages.check(now, answer)
         await pause(backoff(4, self.rng), self.stopping)
         return None
-
-
-async def _never(ticket: Ticket) -> None:
-    raise RuntimeError("a request that reads by itself is never dispatched")

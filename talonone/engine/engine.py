@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 import uvloop
 
 from beam_talonone.schemas.request import Request
-from beam_talonone.talonone.delivery.attempt import RequestAttempt
-from beam_talonone.talonone.delivery.dispatcher import Dispatcher, RatePermits, Ticket
+from beam_talonone.talonone.delivery.dispatcher import Dispatcher, RatePermits
 from beam_talonone.talonone.delivery.refused_key import Evidence
-from beam_talonone.talonone.delivery.request_sender import InFlight
+from beam_talonone.talonone.delivery.request_sender import InFlight, RequestSender, SendOptions
 from beam_talonone.talonone.delivery.sender import Sender
-from beam_talonone.talonone.engine.batcher import Intake, Member
+from beam_talonone.talonone.engine.batcher import Batcher
+from beam_talonone.talonone.engine.bulk_sender import Member
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.engine.mailbox import Mailbox
 from beam_talonone.talonone.engine.window import Window
@@ -96,12 +96,12 @@ class Engine:
     def submit(self, job: Job) -> None:
         """Take in a job; waits while the window is full. Raises what stopped the engine."""
         self._window.make_room(1, self._ask_to_flush)
-        self.post(lambda: self._intake.accept(job))
+        self.post(lambda: self._batcher.accept(job))
 
     def submit_pack(self, members: list[Member], before: InFlight) -> None:
         """Take in a bulk that was in flight when an earlier run died."""
         self._window.make_room(len({job.number for job, _ in members}), self._ask_to_flush)
-        self.post(lambda: self._intake.accept_pack(members, before))
+        self.post(lambda: self._batcher.accept_pack(members, before))
 
     def post(self, action: Callable[[], None]) -> None:
         """Run `action` on the engine's thread, after what was posted before."""
@@ -109,11 +109,11 @@ class Engine:
 
     def take(self, job: Job) -> None:
         """Take in a job on the engine's thread, whatever the window; `told` need not call `job_done`."""
-        self._intake.accept(job)
+        self._batcher.accept(job)
 
     def take_pack(self, members: list[Member], before: InFlight) -> None:
         """Take in a bulk that was in flight when an earlier process died, on the engine's thread."""
-        self._intake.accept_pack(members, before)
+        self._batcher.accept_pack(members, before)
 
     def was_accepted_before(self) -> None:
         """Tell it that the API has taken records of this job before: from any thread."""
@@ -130,7 +130,7 @@ class Engine:
 
     def flush_now(self) -> None:
         """Let half-filled bulks go, on the engine's thread."""
-        self._intake.flush()
+        self._batcher.flush()
 
     def after(self, seconds: float, action: Callable[[], None]) -> asyncio.TimerHandle:
         """Run `action` on the engine's thread, which this is called on, after `seconds`."""
@@ -228,7 +228,7 @@ class Engine:
     def _flush_if_idle(self) -> None:
         """The window is full: if nothing is under way, half-filled bulks fill it, and nothing else would end them."""
         if not self._dispatcher.pending:
-            self._intake.flush()
+            self._batcher.flush()
 
     def _guarded(self, action: Callable[[], None]) -> None:
         try:
@@ -258,7 +258,7 @@ class Engine:
                 hold_on=self._hold_on, api_key=ApiKey(self._key, self._key_source, client.use_key),
                 evidence=Evidence(earlier=self._accepted_before), in_code=settings.in_code,
             )  # fmt: skip
-            self._intake = Intake(self._dispatcher, self._sender)
+            self._batcher = Batcher(self._dispatcher, self._sender)
             departing = asyncio.create_task(self._permits.run())
             departing.add_done_callback(lambda task: None if task.cancelled() else self._failed(_end_of(task)))
             self._ready.set()
@@ -277,14 +277,11 @@ class Engine:
         return await asyncio.gather(*(self._read(request, helping) for request in requests))
 
     async def _read(self, request: Request, helping: bool) -> Answer:
-        ticket = Ticket(-1, (), _not_dispatched)
+        request_sender = RequestSender(-1, sender=self._sender, options=SendOptions())
         try:
-            attempt = RequestAttempt(request, None, ticket)
-            attempt.takes_refusal = helping
-            return await self._sender.final_answer(attempt)
+            return await request_sender.read(request, takes_refusal=helping)
         finally:
-            if ticket.has_permit:
-                self._permits.release()
+            self._permits.release_of(request_sender)
 
     def _failed(self, error: BaseException) -> None:
         """The first failure stops everything: what is in flight ends first, so that its outcome is not lost."""
@@ -308,10 +305,6 @@ class Engine:
 
 def _end_of(task: asyncio.Task[None]) -> BaseException:
     return task.exception() or RuntimeError("the departures ended")
-
-
-async def _not_dispatched(ticket: Ticket) -> None:
-    raise RuntimeError("a ticket for reading only is never dispatched")
 
 
 def remember(engine: Engine, job: Job, outcome: Outcome) -> None:

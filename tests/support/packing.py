@@ -7,7 +7,7 @@ from collections import defaultdict
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.talonone.delivery.request_sender import SendOptions
-from beam_talonone.talonone.engine.batcher import Intake
+from beam_talonone.talonone.engine.batcher import Batcher
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.http.send import NotSent, Reply
 from beam_talonone.talonone.protocols.known import Known
@@ -143,13 +143,13 @@ def accept_all(works, api, flushes=frozenset()):
 
     async def main():
         async with way(api, give_up_after=None) as w:
-            intake = Intake(w.dispatcher, w.sender)
+            batcher = Batcher(w.dispatcher, w.sender)
             for number, work in enumerate(works):
-                intake.accept(Job(number, work, SendOptions(), lambda job: Known(), told))
+                batcher.accept(Job(number, work, SendOptions(), lambda job: Known(), told))
                 if number in flushes:
-                    intake.flush()
+                    batcher.flush()
                     await asyncio.sleep(0.3)
-            intake.flush()
+            batcher.flush()
             for _ in range(5000):
                 if len(outcomes) == len(works) or w.failures:
                     break

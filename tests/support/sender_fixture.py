@@ -39,6 +39,13 @@ class Noting(NoObserver):
         self.events.append("retracted")
 
 
+class NumberedAttempt(RequestAttempt):
+    """An attempt whose key is the number of its ticket and the generation."""
+
+    def idempotency_key(self) -> str:
+        return f"{self.ticket.number}#{self.generation}"
+
+
 class Way:
     """`sender`, `permits`, `dispatcher` around `send`; failures of the dispatcher are collected in `failures`."""
 
@@ -52,14 +59,12 @@ class Way:
         )
 
     def ticket(self, number: int = 1) -> Ticket:
-        async def nothing(ticket: Ticket) -> None: ...
-
-        return Ticket(number, (), nothing)
+        return Ticket(number)
 
     def attempt(self, request: Request, number: int = 1, observer: NoObserver = NO_OBSERVER) -> RequestAttempt:
-        return RequestAttempt(
-            request, lambda generation: f"{number}#{generation}", self.ticket(number), observer, [(number, 0)]
-        )
+        attempt = NumberedAttempt(request, self.ticket(number))
+        attempt.observer, attempt.parts = observer, [(number, 0)]
+        return attempt
 
     def request_sender(
         self, options: SendOptions | None = None, identity: bytes = b"x", step: str = "0:x",
@@ -67,8 +72,8 @@ class Way:
     ) -> RequestSender:  # fmt: skip
         """The sender of one part."""
         return RequestSender(
-            self.sender, self.ticket(), [identity], step, options or SendOptions(), observer, [(1, 0)],
-            was_in_flight=in_flight,
+            1, sender=self.sender, options=options or SendOptions(), identities=[identity], step=step,
+            observer=observer, parts=[(1, 0)], was_in_flight=in_flight,
         )  # fmt: skip
 
 

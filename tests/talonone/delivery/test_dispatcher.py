@@ -16,12 +16,21 @@ async def never(request, key):
     raise RuntimeError("nothing is sent here")
 
 
+class FakeTicket(Ticket):
+    def __init__(self, number, keys, run, ends_unsent=lambda: False):
+        super().__init__(number, keys)
+        self._run, self.ends_unsent = run, ends_unsent
+
+    async def run(self):
+        await self._run(self)
+
+
 class Log:
     def __init__(self):
         self.open, self.begun, self.ended, self.most = set(), [], [], 0
 
     def ticket(self, w, number, keys, latency, steps=1, settles=False):
-        async def carry_out(ticket):
+        async def run(ticket):
             held = {key for other in self.open for key in other.keys}
             assert not held & set(ticket.keys), "two in flight with one key"
             self.open.add(ticket)
@@ -43,7 +52,7 @@ class Log:
                 self.ended.append(number)
             return settles
 
-        return Ticket(number, keys, carry_out, nothing_needed)
+        return FakeTicket(number, keys, run, nothing_needed)
 
 
 KEYS = st.lists(st.tuples(st.sampled_from(["session", "profile"]), st.sampled_from("abcd")), max_size=4, unique=True)
@@ -154,7 +163,7 @@ def test_a_failed_ticket_keeps_its_keys_and_is_told(error):
             async def fail(ticket):
                 raise error
 
-            w.dispatcher.submit(Ticket(1, (("profile", "a"),), fail))
+            w.dispatcher.submit(FakeTicket(1, (("profile", "a"),), fail))
             w.dispatcher.submit(log.ticket(w, 2, (("profile", "a"),), 0.0))
             await asyncio.sleep(5.0)
             assert w.failures == [error]
@@ -174,7 +183,7 @@ def test_a_defect_in_settling_is_told_too():
         async with way(never) as w:
             first = log.ticket(w, 1, (("profile", "a"),), 0.0)
             second = log.ticket(w, 2, (("profile", "a"),), 0.0)
-            second.no_request_needed = defect
+            second.ends_unsent = defect
             w.dispatcher.submit(first)
             w.dispatcher.submit(second)
             await asyncio.sleep(5.0)

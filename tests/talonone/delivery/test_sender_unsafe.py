@@ -117,16 +117,14 @@ def through(api, requests, *, concurrency=64, give_up_after=300.0, within=4000):
     async def main():
         async with way(api, rate=100.0, concurrency=concurrency, give_up_after=give_up_after) as w:
 
-            def ticket(number, request):
-                async def carry_out(ticket):
-                    attempt = w.attempt(request, number)
-                    attempt.ticket = ticket
-                    verdicts[number] = (await w.sender.final_answer(attempt)).verdict
+            class Sending(Ticket):
+                async def run(self):
+                    attempt = w.attempt(requests[self.number], self.number)
+                    attempt.ticket = self
+                    verdicts[self.number] = (await w.sender.final_answer(attempt)).verdict
 
-                return Ticket(number, (("profile", str(number)),), carry_out)
-
-            for number, request in enumerate(requests):
-                w.dispatcher.submit(ticket(number, request))
+            for number in range(len(requests)):
+                w.dispatcher.submit(Sending(number, (("profile", str(number)),)))
             for _ in range(within):
                 await asyncio.sleep(1.0)
                 if len(verdicts) == len(requests) or w.failures:

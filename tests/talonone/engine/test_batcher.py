@@ -15,7 +15,7 @@ from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.schemas.reasons import Skip
 from beam_talonone.talonone.delivery.observer import NoObserver
 from beam_talonone.talonone.delivery.request_sender import InFlight, SendOptions
-from beam_talonone.talonone.engine.batcher import Intake
+from beam_talonone.talonone.engine.batcher import Batcher
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.http.send import Broken, Reply
 from beam_talonone.talonone.protocols.known import Known
@@ -189,13 +189,13 @@ def test_each_customer_in_order_and_each_record_once(records, flushes, pointers,
 
     async def main():
         async with way(api, give_up_after=None) as w:
-            intake = Intake(w.dispatcher, w.sender)
+            batcher = Batcher(w.dispatcher, w.sender)
             for number, (what, customer, poison) in enumerate(records):
-                intake.accept(told.job(number, work(number, what, customer, poison, mode)))
+                batcher.accept(told.job(number, work(number, what, customer, poison, mode)))
                 if number in flushes:
-                    intake.flush()
+                    batcher.flush()
                     await asyncio.sleep(0.3)
-            intake.flush()
+            batcher.flush()
             await told.ended(len(records), w)
             assert w.dispatcher.pending == 0
 
@@ -217,10 +217,10 @@ def accept_all(works, api=None):
 
     async def main():
         async with way(api) as w:
-            intake = Intake(w.dispatcher, w.sender)
+            batcher = Batcher(w.dispatcher, w.sender)
             for number, made in enumerate(works):
-                intake.accept(told.job(number, made))
-            intake.flush()
+                batcher.accept(told.job(number, made))
+            batcher.flush()
             await told.ended(len(works), w)
 
     run(main())
@@ -268,11 +268,11 @@ def test_a_bulk_in_flight_at_a_death_goes_again_under_its_key_and_its_records_ar
 
     async def first():
         async with way(send) as w:
-            intake = Intake(w.dispatcher, w.sender)
+            batcher = Batcher(w.dispatcher, w.sender)
             told = Run()
             for number, made in enumerate(works):
-                intake.accept(told.job(number, made))
-            intake.flush()
+                batcher.accept(told.job(number, made))
+            batcher.flush()
             await told.ended(4, w)
             return next(members for what, members in told.recorded if what == "packed")
 
@@ -284,12 +284,12 @@ def test_a_bulk_in_flight_at_a_death_goes_again_under_its_key_and_its_records_ar
 
     async def resumed():
         async with way(send) as w:
-            intake = Intake(w.dispatcher, w.sender)
+            batcher = Batcher(w.dispatcher, w.sender)
             jobs = {number: told.job(number, works[number]) for number in range(4)}
-            intake.accept_pack([(jobs[number], part) for number, part in members], InFlight(0, EPOCH))
+            batcher.accept_pack([(jobs[number], part) for number, part in members], InFlight(0, EPOCH))
             for number in set(jobs) - {number for number, _ in members}:
-                intake.accept(jobs[number])
-            intake.flush()
+                batcher.accept(jobs[number])
+            batcher.flush()
             await told.ended(4, w)
 
     run(resumed())
@@ -304,10 +304,10 @@ def test_parts_that_ended_in_an_earlier_run_are_not_sent_again():
 
     async def main():
         async with way(api) as w:
-            intake = Intake(w.dispatcher, w.sender)
-            intake.accept(told.job(0, work(0, "both", "a"), parts={0: Outcome(End.APPLIED)}))
-            intake.accept(told.job(1, work(1, "event", "a"), parts={0: skipped(Skip.NOT_DRY)}))
-            intake.flush()
+            batcher = Batcher(w.dispatcher, w.sender)
+            batcher.accept(told.job(0, work(0, "both", "a"), parts={0: Outcome(End.APPLIED)}))
+            batcher.accept(told.job(1, work(1, "event", "a"), parts={0: skipped(Skip.NOT_DRY)}))
+            batcher.flush()
             await told.ended(2, w)
 
     run(main())
@@ -320,10 +320,10 @@ def test_what_is_looked_up_when_the_turn_comes_may_end_a_record():
 
     async def main():
         async with way(api) as w:
-            intake = Intake(w.dispatcher, w.sender)
+            batcher = Batcher(w.dispatcher, w.sender)
             job = told.job(0, work(0, "event", "a"))
             job.look = lambda job: Outcome(End.SUPERSEDED)
-            intake.accept(job)
+            batcher.accept(job)
             await told.ended(1, w)
 
     run(main())

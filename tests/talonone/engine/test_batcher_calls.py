@@ -16,7 +16,7 @@ from support.sender_fixture import way
 
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.talonone.delivery.request_sender import SendOptions
-from beam_talonone.talonone.engine.batcher import MOST_OPEN, Intake
+from beam_talonone.talonone.engine.batcher import MOST_OPEN, Batcher
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.protocols.known import Known
 from beam_talonone.talonone.requests.outcome import End
@@ -200,10 +200,10 @@ def test_bulks_of_many_coupons_do_not_wait_for_ever():
 
     async def main():
         async with way(api) as w:
-            intake = Intake(w.dispatcher, w.sender)
+            batcher = Batcher(w.dispatcher, w.sender)
             for number in range(MOST_OPEN + 20):
                 work = call(number, RESERVE, [f"c{number}"], f"X{number}")
-                intake.accept(
+                batcher.accept(
                     Job(number, work, SendOptions(), lambda job: Known(), lambda job, out: outcomes.append(out))
                 )
             await asyncio.sleep(60.0)

@@ -9,7 +9,7 @@ from support.sender_fixture import way
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.parse import parse
-from beam_talonone.talonone.engine.batcher import Intake
+from beam_talonone.talonone.engine.batcher import Batcher
 from beam_talonone.talonone.errors import KeyRefused
 from beam_talonone.talonone.http.send import Reply
 from beam_talonone.talonone.requests.build import BuildOptions, build
@@ -50,14 +50,14 @@ def outcomes(api, count, bad, hold_on=None, later=None):
     async def main():
         async with way(api, give_up_after=None) as w:
             w.sender.gate.hold_on = hold_on
-            intake = Intake(w.dispatcher, w.sender)
+            batcher = Batcher(w.dispatcher, w.sender)
             for number in range(count):
-                intake.accept(told.job(number, profile(number, number in bad)))
-            intake.flush()
+                batcher.accept(told.job(number, profile(number, number in bad)))
+            batcher.flush()
             if later is not None:
                 await asyncio.sleep(later)
-                intake.accept(told.job(count, profile(count, False)))
-                intake.flush()
+                batcher.accept(told.job(count, profile(count, False)))
+                batcher.flush()
             await told.ended(count + (later is not None), w)
 
     run(main())
@@ -112,10 +112,10 @@ def test_a_key_that_is_revoked_while_a_bulk_is_taken_apart_harms_no_entry():
 
         async def main(api=api, told=told):
             async with way(api, give_up_after=None) as w:
-                intake = Intake(w.dispatcher, w.sender)
+                batcher = Batcher(w.dispatcher, w.sender)
                 for number in range(1000):
-                    intake.accept(told.job(number, profile(number, number == 300)))
-                intake.flush()
+                    batcher.accept(told.job(number, profile(number, number == 300)))
+                batcher.flush()
                 await told.ended(1000, w)
 
         with pytest.raises(AssertionError, match="KeyRefused"):

@@ -9,7 +9,7 @@ from support.sender_fixture import EPOCH, way
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.talonone.delivery.observer import NoObserver
 from beam_talonone.talonone.delivery.request_sender import InFlight, SendOptions
-from beam_talonone.talonone.engine.batcher import Intake
+from beam_talonone.talonone.engine.batcher import Batcher
 from beam_talonone.talonone.engine.deduplication import DeduplicationCache, is_unsafe
 from beam_talonone.talonone.engine.job import Ended, Job
 from beam_talonone.talonone.http.send import Broken, NotSent, Reply
@@ -124,9 +124,9 @@ def bundle(once, api, *works, dies_after=None):
 
     async def main():
         async with way(api) as w:
-            intake = Intake(w.dispatcher, w.sender)
+            batcher = Batcher(w.dispatcher, w.sender)
             for number, work in enumerate(works):
-                intake.accept(job(number, work))
+                batcher.accept(job(number, work))
             for _ in range(2000 if dies_after is None else dies_after):
                 await asyncio.sleep(1.0)
                 if len(outcomes) == len(works) and dies_after is None:

@@ -10,7 +10,7 @@ from support.sender_fixture import way
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.talonone.delivery.observer import NoObserver
 from beam_talonone.talonone.delivery.request_sender import SendOptions
-from beam_talonone.talonone.engine.batcher import Intake
+from beam_talonone.talonone.engine.batcher import Batcher
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.http.send import Reply
 from beam_talonone.talonone.protocols.known import Known
@@ -92,9 +92,9 @@ def carried_out(work, *script, **more):
 
     async def main():
         async with way(api) as w:
-            intake = Intake(w.dispatcher, w.sender)
-            intake.accept(job(work, told, **more))
-            intake.flush()
+            batcher = Batcher(w.dispatcher, w.sender)
+            batcher.accept(job(work, told, **more))
+            batcher.flush()
             for _ in range(600):
                 await asyncio.sleep(1.0)
                 if told or w.failures:

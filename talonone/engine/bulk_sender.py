@@ -1,0 +1,116 @@
+"""One sealed bulk: its members, and how each of them gets its outcome when the bulk is refused."""
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from beam_talonone.schemas.operations import OPERATIONS
+from beam_talonone.schemas.reasons import Reason
+from beam_talonone.schemas.request import Request
+from beam_talonone.talonone.delivery.request_sender import InFlight, RequestSender
+from beam_talonone.talonone.delivery.sender import Sender
+from beam_talonone.talonone.engine.bulk import Entry, bulk_request, isolate, merged, pointed_entries
+from beam_talonone.talonone.engine.job import Job
+from beam_talonone.talonone.http.responses import Answer, Verdict
+from beam_talonone.talonone.requests.outcome import applied, refused, response_of
+from beam_talonone.talonone.requests.work import Key, Part
+
+Member = tuple[Job, int]
+"""A job, and the index of its part that travels."""
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class BulkSender(RequestSender):
+    """Sends a sealed bulk whole, and takes it apart when it is refused."""
+
+    entries: list[Entry[Member]]
+    _tries: list[int] = field(init=False)
+    """Tries of each entry so far."""
+
+    def __post_init__(self) -> None:
+        self._tries = [0] * len(self.entries)
+
+    async def run(self) -> None:
+        """Send the bulk and pass an outcome to the job of each member. Raises StopRun."""
+        row = OPERATIONS[self.operation]
+        field_name = "" if row.bulk is None else row.bulk.field
+
+        def pointed(answer: Answer, numbers: list[int]) -> list[int]:
+            return pointed_entries(field_name, answer, {number: self.entries[number].size for number in numbers})
+
+        # what the path names all entries share: where it is not there, none of them is to blame
+        whole = (404,) if row.path else ()
+        answers = await isolate(len(self.entries), self._send_entries, pointed, whole=whole)
+        for number, (entry, refused_or_not) in enumerate(zip(self.entries, answers, strict=True)):
+            answer = refused_or_not
+            if answer.verdict is Verdict.STOP:
+                answer = await self.resolve_refusal(*self._part_of([number]), answer)
+                self._tries[number] += answer.tries
+            if answer.ok or len(entry.members) == 1:
+                self._end(entry.members, answer, self._tries[number])
+            else:
+                await self._one_by_one(entry, self._tries[number])
+
+    async def _send_entries(self, numbers: list[int]) -> Answer:
+        request, name, identities = self._part_of(numbers)
+        if len(numbers) == len(self.entries):
+            answer = await self.send(request, takes_refusal=len(numbers) > 1)
+        else:
+            answer = await self.try_step(request, name, identities)
+        for number in numbers:
+            self._tries[number] += answer.tries
+        return answer
+
+    def _part_of(self, numbers: list[int]) -> tuple[Request, str, list[bytes]]:
+        """The entries of these numbers as one request, the name of its step, and whose records travel in it."""
+        entries = [self.entries[number] for number in numbers]
+        members = [member for entry in entries for member in entry.members]
+        return bulk_request([merged(entry.requests) for entry in entries]), "part", _identities(members)
+
+    async def _one_by_one(self, entry: Entry[Member], tries: int) -> None:
+        """A merged entry was refused: its changes go apart, in order, so that only the bad one is lost."""
+        for member, request in zip(entry.members, entry.requests, strict=True):
+            answer = await self._alone(request, member)
+            self._end([member], answer, tries + answer.tries)
+
+    async def _alone(self, request: Request, member: Member) -> Answer:
+        return await self.send_step(request, "alone", _identities([member]))
+
+    def _end(self, members: list[Member], answer: Answer, tries: int) -> None:
+        effects = self.options.effects
+        for job, index in members:
+            if answer.ok:
+                outcome = applied(self.operation, answer, tries, effects=effects)
+                if effects and job.work.kind == "calls":
+                    outcome = msgspec.structs.replace(outcome, response=response_of(answer))
+            elif answer.verdict is Verdict.UNKNOWN:
+                outcome = refused(self.operation, answer, tries, Reason.OUTCOME_UNKNOWN)
+            else:
+                outcome = refused(self.operation, answer, tries)
+            job.part_done(index, outcome)
+
+
+def bulk_sender(sender: Sender, entries: list[Entry[Member]], before: InFlight | None) -> BulkSender:
+    """The sender of a sealed bulk; `before` is set where it was in flight when an earlier run died."""
+    members = [member for entry in entries for member in entry.members]
+    keys: dict[Key, None] = {}
+    for job, index in members:
+        keys.update(dict.fromkeys(job.work.keys_of(job.work.parts[index])))
+    first, operation = members[0][0], part_of(members[0]).request.operation
+    return BulkSender(
+        min(job.number for job, _ in members), tuple(keys), operation,
+        first.work.kind, first.work.id if len(members) == 1 else None, len(members),
+        sender=sender, options=first.options, identities=_identities(members), step=f"bulk:{operation}",
+        observer=first.observer, parts=[(job.number, index) for job, index in members], bulk=True,
+        was_in_flight=before, entries=entries,
+    )  # fmt: skip
+
+
+def part_of(member: Member) -> Part:
+    """The part that travels in a bulk as `member`."""
+    job, index = member
+    return job.work.parts[index]
+
+
+def _identities(members: list[Member]) -> list[bytes]:
+    return [job.work.identity for job, _ in members]
