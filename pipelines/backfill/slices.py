@@ -27,6 +27,7 @@ from beam_talonone.talonone.requests.outcome import End, Outcome, skipped
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.session_cache import returned_items
 from beam_talonone.transforms.runtime.metrics import count_outcome
+from beam_talonone.transforms.runtime.process_registry import PROCESS, Kind
 from beam_talonone.transforms.sink.send import Sending
 from beam_talonone.transforms.sources.prepare import Origin
 
@@ -73,8 +74,8 @@ class SliceRun:
     """Orders whose earlier returns are in the engine's memory."""
 
 
-_runs: dict[str, SliceRun] = {}
-"""The slices under way in this process, by name: a graph carries the name, the steps find the rest here."""
+RUNS = Kind[str, SliceRun]("slice")
+"""The slices under way in this process, by name: a graph carries the name."""
 
 
 def create_pipeline(name: str, runner: Any, beam_options: Any) -> beam.Pipeline:
@@ -92,11 +93,9 @@ def create_pipeline(name: str, runner: Any, beam_options: Any) -> beam.Pipeline:
 @contextmanager
 def known(name: str, run: SliceRun) -> Iterator[None]:
     """A run is known to the steps that have its name meanwhile. What it remembers of its records ends with it."""
-    _runs[name] = run
-    try:
+    with PROCESS.scope() as scope:
+        scope.enter(RUNS, name, run)
         yield
-    finally:
-        del _runs[name]
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ class ReadSlice(beam.DoFn):  # type: ignore[misc]
 
     def process(self, name: str) -> Iterator[Item | PackItem]:
         """Raises Damaged where the staging database is damaged."""
-        run = _runs[name]
+        run = PROCESS.get(RUNS, name)
         packed = {number for members, _ in run.recorded.packs for number, _ in members}
         yield from self._packs(run, packed)
         with closing(staging.reopen(run.staging)) as connection:
@@ -180,7 +179,7 @@ class SendSlice(beam.DoFn):  # type: ignore[misc]
 
     def start_bundle(self) -> None:
         """Find the run by its name."""
-        self._run = _runs[self._name]
+        self._run = PROCESS.get(RUNS, self._name)
         self._sending = Sending(self._run.engine)
 
     def process(self, item: Item | PackItem) -> Iterator[None]:
