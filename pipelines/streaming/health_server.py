@@ -147,5 +147,6 @@ class HealthServer:
         self.failure = why
 
     def close(self) -> None:
+        """Stop serving, and free the port."""
         self._server.shutdown()
         self._server.server_close()

@@ -58,9 +58,11 @@ class StreamMetrics(Collector):
         return encode(self._registry), content_type
 
     def describe(self) -> Iterable[Metric]:
+        """Nothing: the registry then does not collect at registration."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
+        """Read all figures now; called by the registry for each scrape."""
         yield from self._records()
         yield from self._requests()
         yield from self._gauges()

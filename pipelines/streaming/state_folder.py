@@ -22,10 +22,12 @@ class StateFolder:
 
     @property
     def store(self) -> Path:
+        """The SQLite file of the state store."""
         return self.root / STORE
 
     @property
     def log(self) -> Path:
+        """The write-ahead log."""
         return self.root / LOG
 
     @property
@@ -63,9 +65,11 @@ class StateFolder:
         write_whole_file(self.root / UNCLEAN, b"%d\n" % os.getpid())
 
     def ended_in_order(self) -> None:
+        """Nothing is held any more: the next process need not wait for the leases of this one."""
         (self.root / UNCLEAN).unlink(missing_ok=True)
 
     def close(self) -> None:
+        """Let another process use the folder."""
         os.close(self._lock)
 
 

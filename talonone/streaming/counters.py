@@ -29,9 +29,11 @@ class StreamCounters:
     """Monotonic seconds of the last end, 0.0 before the first."""
 
     def read(self, kind: str) -> None:
+        """Count a message that was read."""
         self._of(kind)["read"] += 1
 
     def ended(self, kind: str, outcome: Outcome) -> None:
+        """Count a message that was acknowledged, under the end of its record."""
         self._of(kind)["applied" if outcome.end in DONE else outcome.end.value] += 1
         if outcome.end is End.DEAD:
             self.dead[kind, outcome.reason or ""] += 1
@@ -55,9 +57,11 @@ class StreamCounters:
             self.unknown_api[operation, name if known else "other"] += 1
 
     def given_back(self, kind: str) -> None:
+        """Count a message that Pub/Sub delivers again."""
         self._of(kind)["given_back"] += 1
 
     def total(self, name: str) -> int:
+        """Return the sum over all kinds of the counter `name`, such as `read` or `applied`."""
         return sum(counts[name] for counts in list(self.kinds.values()))
 
     @property

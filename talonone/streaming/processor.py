@@ -61,7 +61,7 @@ class StreamProcessor:
         return self.output.counters
 
     def start(self) -> None:
-        """To be called once, from any thread."""
+        """Begin the rounds that write the state to disk. To be called once, from any thread."""
         if self.store.any_ended():
             self.engine.was_accepted_before()
         self.engine.post(self._tick)

@@ -68,10 +68,12 @@ class PubSub:
         return self._client.transport.pull.future(request, timeout=PULL_TIMEOUT, metadata=(header,))
 
     def acknowledge(self, subscription: str, ack_ids: Sequence[str]) -> None:
+        """Acknowledge messages. Raises an error of google.api_core when a call fails."""
         for ids in _portions(ack_ids):
             self._client.acknowledge(subscription=subscription, ack_ids=ids, timeout=CALL_TIMEOUT)
 
     def give_back(self, subscription: str, ack_ids: Sequence[str]) -> None:
+        """End leases now, so that the messages are delivered again. Raises as `acknowledge` does."""
         for ids in _portions(ack_ids):
             self._client.modify_ack_deadline(
                 subscription=subscription, ack_ids=ids, ack_deadline_seconds=0, timeout=CALL_TIMEOUT
@@ -87,6 +89,7 @@ class PubSub:
             )  # fmt: skip
 
     def close(self) -> None:
+        """Close the connection; open pulls are cancelled."""
         self._client.transport.close()
 
 
