@@ -57,10 +57,10 @@ def _was_altered_by_0_1(letter: dict[str, Any], record: bytes) -> bool:
     return False
 
 
-def _holds(value: Any, told: str) -> bool:
-    """Whether a text in `value` is what Python writes of a value, as that in `told` (its first 60 characters) is."""
+def _holds(value: Any, shown: str) -> bool:
+    """Whether a text in `value` is what Python writes of a value, as that in `shown` (its first 60 characters) is."""
     if isinstance(value, dict):
-        return any(_holds(name, told) or _holds(item, told) for name, item in value.items())
+        return any(_holds(name, shown) or _holds(item, shown) for name, item in value.items())
     if isinstance(value, list):
-        return any(_holds(item, told) for item in value)
-    return isinstance(value, str) and (value[:60] == told or _IN_PYTHON.fullmatch(value) is not None)
+        return any(_holds(item, shown) for item in value)
+    return isinstance(value, str) and (value[:60] == shown or _IN_PYTHON.fullmatch(value) is not None)

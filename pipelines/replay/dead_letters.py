@@ -39,10 +39,10 @@ _READ = (
 
 @dataclass(frozen=True)
 class _Letter:
-    """`told` are the fields that are read, `record` is the JSON of the record as it stands there, or None."""
+    """A dead letter taken apart: the fields that are read, and the JSON of its record, or None."""
 
     raw: Raw
-    told: dict[str, Any]
+    fields: dict[str, Any]
     record: bytes | None
 
 
@@ -60,25 +60,25 @@ def _open(raw: Raw, options: BuildOptions, reading: Reading) -> Prepared:
     try:
         letter = _read(raw)
         for _ in range(MOST_WRAPPED):
-            if letter.told.get("kind") != LETTERS or letter.record is None:
+            if letter.fields.get("kind") != LETTERS or letter.record is None:
                 break
-            refused = refusal(letter.told, letter.record)
+            refused = refusal(letter.fields, letter.record)
             if refused is not None:
                 return Prepared(letter.raw, None, problem=refused, letter=letter.raw.line)
             raw = msgspec.structs.replace(raw, line=_line(letter.record), fields=None, row=None)
             letter = _read(raw)
         record = _check(letter)
-        origin = _origin(raw, letter.told)
+        origin = _origin(raw, letter.fields)
         inner = _inner(letter, record)
     except InvalidRecord as problem:
         return Prepared(raw, None, problem=problem)
-    if letter.told["reason"] == Reason.UNREADABLE_FILE and record == b"null":
+    if letter.fields["reason"] == Reason.UNREADABLE_FILE and record == b"null":
         nothing = InvalidRecord(Reason.UNREADABLE_FILE, "a file that could not be read has no record to replay")
         return Prepared(inner, None, problem=nothing, origin=origin)
-    refused = refusal(letter.told, record)
+    refused = refusal(letter.fields, record)
     if refused is not None:
         return Prepared(inner, None, problem=refused, origin=origin, letter=letter.raw.line)
-    same = _same_api(letter.told, origin, options)
+    same = _same_api(letter.fields, origin, options)
     return replace(prepare(inner, same, reading), origin=origin)
 
 
@@ -95,31 +95,36 @@ def _read(raw: Raw) -> _Letter:
         except ValueError:
             decode(raw)  # says what it is instead
             raise InvalidRecord(Reason.NOT_JSON, "not a dead letter") from None
-    told = {}
+    fields = {}
     for name in _READ:
         if name in parts:
             try:
-                told[name] = jsonio.loads(parts[name])
+                fields[name] = jsonio.loads(parts[name])
             except ValueError as error:
                 raise InvalidRecord(Reason.INVALID_FIELD, f"{name} cannot be read: {error}", f"/{name}") from None
-    before = told.get(BEFORE)
-    if told.get("reason") == Reason.ALTERED_RECORD and isinstance(before, dict):
-        told.update((name, value) for name, value in before.items() if name in _READ)
-    return _Letter(raw, told, parts.get("record"))
+    before = fields.get(BEFORE)
+    if fields.get("reason") == Reason.ALTERED_RECORD and isinstance(before, dict):
+        fields.update((name, value) for name, value in before.items() if name in _READ)
+    return _Letter(raw, fields, parts.get("record"))
 
 
 def _check(letter: _Letter) -> bytes:
     """The record of what is a dead letter that can be replayed. Raises InvalidRecord."""
-    told, kind = letter.told, letter.told.get("kind")
+    fields, kind = letter.fields, letter.fields.get("kind")
     if kind == LOOKUPS:
         raise InvalidRecord(Reason.READ_OPERATION, "lookups are not replayed: run them again", "/kind")
-    if not isinstance(kind, str) or kind not in MODELS or letter.record is None or not _is_place(told.get("source")):
+    if (
+        not isinstance(kind, str)
+        or kind not in MODELS
+        or letter.record is None
+        or not _is_place(fields.get("source"))
+    ):
         raise InvalidRecord(
             Reason.INVALID_FIELD,
             f"not a dead letter: it needs `kind` ({', '.join(MODELS)}), `record` and `source` (an object of texts and"
             " numbers)",
         )
-    operation = told.get("operation")
+    operation = fields.get("operation")
     row = OPERATIONS.get(operation) if isinstance(operation, str) else None
     if row is not None and row.is_read:
         raise InvalidRecord(Reason.READ_OPERATION, "a read that failed: run verify or lookup again", "/operation")
@@ -184,16 +189,16 @@ def _same_api(letter: dict[str, Any], origin: Origin, options: BuildOptions) -> 
 
 def _inner(letter: _Letter, record: bytes) -> Raw:
     """The record inside the letter, as its source once gave it."""
-    kind, file, position = letter.told["kind"], letter.raw.file, letter.raw.position
-    if letter.told["source"].get("format") == "csv":
+    kind, file, position = letter.fields["kind"], letter.raw.file, letter.raw.position
+    if letter.fields["source"].get("format") == "csv":
         try:
-            came = jsonio.loads(record)
+            value = jsonio.loads(record)
         except ValueError as error:
             raise InvalidRecord(Reason.INVALID_FIELD, f"record cannot be read: {error}", "/record") from None
-        if isinstance(came, dict):
-            return Raw(kind, file, position, "csv", None, _unflattened(came), None, row=came)
-        if isinstance(came, str) and not _is_object(came):
-            return raw_row(kind, file, position, came.encode(), _header(letter.told))
+        if isinstance(value, dict):
+            return Raw(kind, file, position, "csv", None, _unflattened(value), None, row=value)
+        if isinstance(value, str) and not _is_object(value):
+            return raw_row(kind, file, position, value.encode(), _header(letter.fields))
     return Raw(kind, file, position, "jsonl", _line(record), None, None)
 
 

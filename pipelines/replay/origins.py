@@ -75,7 +75,7 @@ def _give_way(job: ActiveJob, part: Slice, state: Path) -> None:
             if number in recorded.done or number in in_bulks:
                 continue
             work = Work.from_bytes(blob)
-            left = sent.fate(work)
+            left = sent.left_to_send(work)
             if isinstance(left, Outcome):
                 journal.on_end(number, left)
             elif left is not work and number not in recorded.parts:  # those are counted by their place

@@ -31,7 +31,7 @@ class Sent:
     def __init__(self, store: Store, log: Store) -> None:
         self._stores = (log, store)
 
-    def fate(self, work: Work) -> Work | Outcome:
+    def left_to_send(self, work: Work) -> Work | Outcome:
         """What is left to be sent of `work`, or why nothing is."""
         content = next((known for store in self._stores if (known := store.content(work.identity)) is not None), None)
         if content is None:

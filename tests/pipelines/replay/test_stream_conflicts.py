@@ -25,13 +25,13 @@ def order(hour: int, **more: object) -> Work:
 def test_what_a_replay_applied_is_known_from_then_on(tmp_path: Path) -> None:
     Store(tmp_path / "store.sqlite").close()
     with sent_by(tmp_path) as sent:
-        assert sent.fate(order(1)) == order(1)
+        assert sent.left_to_send(order(1)) == order(1)
     note_applied(tmp_path, [order(2)])
     with sent_by(tmp_path) as sent:
-        assert sent.fate(order(1)) == Outcome(End.SUPERSEDED)
-        assert sent.fate(order(2)) == Outcome(End.DUPLICATE)
-        assert sent.fate(order(2, version=1)) == order(2, version=1)
-        assert sent.fate(order(3)) == order(3)
+        assert sent.left_to_send(order(1)) == Outcome(End.SUPERSEDED)
+        assert sent.left_to_send(order(2)) == Outcome(End.DUPLICATE)
+        assert sent.left_to_send(order(2, version=1)) == order(2, version=1)
+        assert sent.left_to_send(order(3)) == order(3)
 
 
 def test_a_store_that_is_never_free(tmp_path: Path) -> None:
