@@ -49,6 +49,7 @@ async def card_is_linked(request: Request, read: Read) -> Found:
 
 
 async def card_is_unlinked(request: Request, read: Read) -> Found:
+    """A card is unlinked when the customer's inventory no longer lists it."""
     opposite = {Found.DONE: Found.NOT_DONE, Found.NOT_DONE: Found.DONE}
     found = await card_is_linked(request, read)
     return opposite.get(found, found)

@@ -20,6 +20,8 @@ LOOK_EVERY = 0.1
 
 
 class Fault(Enum):
+    """What a refusal is about, as far as the other requests show."""
+
     OWN = "the request's own: others are accepted"
     COMMON = "the key's or the address's: nothing is accepted"
     OPEN = "it is to be tried again: the key is another one, or all wait for it to be put right"

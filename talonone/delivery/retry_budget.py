@@ -87,4 +87,5 @@ class RetryBudget:
 
     @property
     def exhausted(self) -> bool:
+        """True when the request has failed often enough, for long enough, while the API worked for others."""
         return self.counted_time >= LEAST_TIME and self.counted_tries >= LEAST_TRIES

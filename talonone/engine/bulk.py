@@ -33,6 +33,7 @@ Variant = tuple[str, bytes]
 
 
 def variant_of(request: Request) -> Variant:
+    """The variant of `request`: only requests of one variant travel in one bulk."""
     return request.operation, jsonio.canonical([request.path, request.query])
 
 

@@ -26,6 +26,7 @@ class SpooledRows:
         self._any = False
 
     def add(self, rows: list[bytes]) -> None:
+        """Append rows, each one JSON value."""
         if rows:
             self._file.write((b"," if self._any else b"") + b",".join(rows))
             self._any = True
@@ -37,6 +38,7 @@ class SpooledRows:
             yield piece
 
     def close(self) -> None:
+        """Drop the rows, and the file if there is one."""
         self._file.close()
 
 

@@ -28,7 +28,8 @@ Read = Callable[[Request], Awaitable[Answer]]
 class Rows(Protocol):
     """Where rows go: each is JSON, as the API sent it."""
 
-    def add(self, rows: list[bytes]) -> None: ...
+    def add(self, rows: list[bytes]) -> None:
+        """Take the rows of one page, in their order."""
 
 
 class BadPage(Exception):

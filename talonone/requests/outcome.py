@@ -11,6 +11,8 @@ from beam_talonone.talonone.http.responses import Answer
 
 
 class End(StrEnum):
+    """How a part or a record ended, as result lines and reports name it."""
+
     APPLIED = "applied"
     ALREADY_APPLIED = "already_applied"
     SUPERSEDED = "superseded"
@@ -91,6 +93,7 @@ def refused(operation: str, answer: Answer, attempts: int, reason: Reason | None
 
 
 def skipped(reason: Skip, operation: str | None = None, attempts: int = 0) -> Outcome:
+    """The outcome of a part for which nothing is sent, and which is no dead letter."""
     return Outcome(End.SKIPPED, reason.value, operation=operation, attempts=attempts)
 
 

@@ -56,6 +56,7 @@ class Work(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Of a lookup: what its line says of the input, a JSON object."""
 
     def keys(self) -> tuple[Key, ...]:
+        """All that the record holds: its sessions, profiles and other objects."""
         # asked several times for each record: the plain loops take a third of the time of one expression
         keys = [("session", session) for session in self.sessions]
         if self.profiles:
@@ -73,10 +74,12 @@ class Work(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return (self.event_us, self.rank, self.version)
 
     def to_bytes(self) -> bytes:
+        """The work as MessagePack, as the staging database and Beam store it."""
         return msgspec.msgpack.encode(self)
 
     @staticmethod
     def from_bytes(data: bytes) -> "Work":
+        """The work that `to_bytes` wrote. Raises msgspec.DecodeError."""
         return _DECODER.decode(data)
 
 
