@@ -40,7 +40,8 @@ class Sink(Protocol):
     """Takes lines, from any thread. `failure` is why it will never write them: a thread of it has ended."""
 
     @property
-    def failure(self) -> StopRun | None: ...
+    def failure(self) -> StopRun | None:
+        """Why no line is written any more; None while it works."""
 
     def write(self, line: dict[str, Any], attributes: dict[str, str], then: Callable[[], None]) -> None:
         """Write a line. `then` is called exactly once, by any thread, when the line is safely written."""
@@ -119,6 +120,7 @@ class FolderSink:
         then()
 
     def close(self) -> int:
+        """End the file, synced to disk. Returns 0: no line waits."""
         with self._lock:
             self._end_file()
         return 0

@@ -101,6 +101,7 @@ class Receive(beam.DoFn):  # type: ignore[misc]
         self._subscription = subscription
 
     def process(self, message: PubsubMessage, at: Any = beam.DoFn.TimestampParam) -> Iterator[Received]:
+        """Yield the message without an ack id: Dataflow acknowledges it."""
         yield Received(
             self._subscription, message.message_id or "", message.data or b"", dict(message.attributes or {}),
             message.ordering_key or "", float(at), "",

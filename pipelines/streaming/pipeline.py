@@ -32,6 +32,7 @@ def create_pipeline(options: StreamOptions, runner: Any, beam_options: Any) -> b
 
 
 def on_dataflow(beam_options: Any) -> bool:
+    """True if `--runner` names the runner of Dataflow."""
     from apache_beam.options.pipeline_options import StandardOptions
 
     name = beam_options.view_as(StandardOptions).runner or ""

@@ -38,10 +38,12 @@ class Came(msgspec.Struct, frozen=True, array_like=True):
     at: float
 
     def to_bytes(self) -> bytes:
+        """Encode it as MessagePack, for the coder of the step before."""
         return msgspec.msgpack.encode(self)
 
     @staticmethod
     def from_bytes(data: bytes) -> "Came":
+        """Decode what `to_bytes` gave. Raises msgspec.DecodeError."""
         return _CAME.decode(data)
 
 

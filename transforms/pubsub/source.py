@@ -52,14 +52,17 @@ class ReadingTracker(RestrictionTracker):  # type: ignore[misc]
         self._given_back = False
 
     def current_restriction(self) -> Reading:
+        """Return what is being read; after a split or the end that is nothing."""
         return self._reading
 
     def try_claim(self, position: object) -> bool:
+        """Claim a message id, or NO_MORE. Returns False when reading was given back or is over."""
         if position is NO_MORE:
             self._reading = Reading(over=True)
         return not (self._given_back or self._reading.over)
 
     def try_split(self, fraction: float) -> tuple[Reading, Reading] | None:
+        """Give back the reading as a whole. Only at once (fraction 0): it has no parts."""
         if fraction != 0 or self._given_back or self._reading.over:
             return None
         self._given_back = True
@@ -67,13 +70,16 @@ class ReadingTracker(RestrictionTracker):  # type: ignore[misc]
         return self._reading, Reading(begun=True)
 
     def check_done(self) -> None:
+        """Raise ValueError when reading was neither given back nor stopped."""
         if not self._reading.over:
             raise ValueError("reading was neither given back nor stopped")
 
     def is_bounded(self) -> bool:
+        """False: messages have no end."""
         return False
 
     def current_progress(self) -> RestrictionProgress:
+        """Return a constant: the progress of an endless reading is unknown."""
         return RestrictionProgress(fraction=0.0)  # `completed` and `remaining` can fail the job with NaN
 
 
@@ -81,18 +87,23 @@ class ReadingProvider(RestrictionProvider):  # type: ignore[misc]
     """One restriction for all subscriptions: several are not read side by side."""
 
     def initial_restriction(self, element: object) -> Reading:
+        """Return the whole reading."""
         return Reading()
 
     def create_tracker(self, restriction: Reading) -> ReadingTracker:
+        """Return the tracker of one attempt at reading."""
         return ReadingTracker(restriction)
 
     def restriction_size(self, element: object, restriction: Reading) -> int:
+        """Return 1: all readings weigh the same."""
         return 1
 
     def split(self, element: object, restriction: Reading) -> Iterable[Reading]:
+        """Yield the reading unsplit."""
         yield restriction
 
     def truncate(self, element: object, restriction: Reading) -> Reading | None:
+        """Return None: a drain leaves nothing to be read."""
         return None
 
 
@@ -113,14 +124,17 @@ class ReadMessages(beam.DoFn):  # type: ignore[misc]
         self._buffer: MessageBuffer | None = None
 
     def start_bundle(self) -> None:
+        """Let `process` look for the subscriber anew."""
         self._buffer = None
 
     def finish_bundle(self) -> None:
+        """Hand on the messages for good: the bundle has succeeded."""
         if self._buffer is not None:
             self._buffer.handed_on(self._reader)
             self._buffer = None
 
     def teardown(self) -> None:
+        """Queue the messages of a failed bundle once more."""
         if self._buffer is not None:  # the bundle has failed
             self._buffer.again(self._reader)
 
@@ -131,6 +145,7 @@ class ReadMessages(beam.DoFn):  # type: ignore[misc]
         tracker: Any = _TRACKER,
         watermark: Any = _WATERMARK,
     ) -> Iterator[WindowedValue]:
+        """Yield messages for `bundle` seconds, then ask the engine to resume soon."""
         begun = tracker.current_restriction().begun
         subscriber = subscriber_for(self._subscriptions, self._flow, begun=begun)
         if subscriber is None:
@@ -230,6 +245,7 @@ class ReadFromPubSubAtLeastOnce(beam.PTransform):  # type: ignore[misc]
         }
 
     def expand(self, begin: Any) -> Any:
+        """Return the messages; see the class."""
         read = beam.ParDo(ReadMessages(self._subscriptions, self._flow, self._bundle, self._together))
         element = Received if self._together is None else list[Received]
         return begin | "Start" >> beam.Impulse() | "Read messages" >> read.with_output_types(element)

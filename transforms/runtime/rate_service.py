@@ -80,6 +80,7 @@ class EnvoyService:
         return Drawn(granted, status["remaining"], float(limit))
 
     def close(self) -> None:
+        """Close the connection to the service."""
         self._channel.close()
 
     def _check(self) -> float:
