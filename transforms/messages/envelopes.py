@@ -1,0 +1,94 @@
+"""Envelopes around a record in a JSON message: CloudEvents and Debezium. Numbers stay the text they came as."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from beam_talonone.schemas import jsonio
+from beam_talonone.transforms.messages.avro_payload import UndecodablePayload
+
+_PARTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_CLOUD_EVENT = frozenset({"specversion", "id", "source", "type"})
+_CHANGE = frozenset({"op", "after"})
+_CHANGE_NAMES = _CHANGE | {"before", "source", "transaction", "ts_ms", "ts_us", "ts_ns"}
+_OPERATIONS = frozenset("crudtm")
+"""Debezium: create, read (snapshot), update, delete, truncate, message."""
+
+
+class Opened(NamedTuple):
+    """What an envelope holds. `data` is None for an event without a record: a deleted row."""
+
+    data: bytes | None
+    content_type: str = ""
+
+
+def list_of(data: bytes) -> list[bytes] | None:
+    """The elements of a JSON array, each as the text it came as. None for what is no array."""
+    try:
+        return [bytes(element) for element in _LIST.decode(data)]
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def opened(data: bytes) -> Opened | None:
+    """What the envelope `data` holds, or None where `data` is no envelope, but perhaps the record itself.
+
+    Raises UndecodablePayload for an envelope without readable content.
+    """
+    if not _may_be_envelope(data):
+        return None
+    try:
+        parts = _PARTS.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    if parts.keys() >= _CLOUD_EVENT and _text(parts["specversion"]):
+        return _cloud_event(parts)
+    return _debezium(parts)
+
+
+def _may_be_envelope(data: bytes) -> bool:
+    # a search in bytes: nearly all messages are records, and need not be taken apart twice
+    return b'"specversion"' in data or (b'"after"' in data and b'"op"' in data)
+
+
+def _cloud_event(parts: Mapping[str, msgspec.Raw]) -> Opened:
+    content_type = _text(parts.get("datacontenttype")) or ""
+    if "data_base64" in parts:
+        try:
+            return Opened(base64.b64decode(_text(parts["data_base64"]) or "", validate=True), content_type)
+        except (binascii.Error, ValueError):
+            raise UndecodablePayload("data_base64 of the CloudEvent is not base64") from None
+    if "data" not in parts:
+        raise UndecodablePayload("the CloudEvent has no data")
+    data = bytes(parts["data"])
+    # JSON may also travel as a text
+    text = _text(parts["data"]) if data.startswith(b'"') else None
+    return Opened(data if text is None else text.encode(), content_type)
+
+
+def _debezium(parts: Mapping[str, msgspec.Raw]) -> Opened | None:
+    if "payload" in parts and parts.keys() <= {"schema", "payload"}:
+        try:
+            parts = _PARTS.decode(parts["payload"])
+        except msgspec.DecodeError:
+            return None
+    if not _CHANGE <= parts.keys() <= _CHANGE_NAMES or _text(parts["op"]) not in _OPERATIONS:
+        return None
+    after = bytes(parts["after"])
+    if after == b"null":
+        return Opened(None)
+    return Opened(after) if after.startswith(b"{") else None
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    try:
+        found = jsonio.loads(bytes(value))
+    except ValueError:
+        return None
+    return found if isinstance(found, str) else None

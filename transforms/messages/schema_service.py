@@ -1,0 +1,69 @@
+"""The writer's schema of a message, fetched by its revision from the schema service of Pub/Sub, and kept."""
+
+import os
+import threading
+from typing import Any
+
+from google.api_core import exceptions
+from google.pubsub_v1 import SchemaServiceClient
+from google.pubsub_v1.services.schema_service.transports import SchemaServiceGrpcTransport
+from google.pubsub_v1.types import Schema
+
+from beam_talonone.transforms.messages.avro_schemas import UnusableSchema, parse_avro_schema
+from beam_talonone.transforms.pubsub.client import emulator_channel
+
+FETCH_TIMEOUT = 20.0
+"""Seconds."""
+
+_NOT_THERE = (exceptions.NotFound, exceptions.InvalidArgument, exceptions.PermissionDenied)
+
+
+class WriterSchemas:
+    """Schemas by name and revision; a revision never changes, so each is fetched once for the life of the process.
+
+    Any thread may call it. What the service refuses is remembered too, as the messages that name it keep coming.
+    """
+
+    def __init__(self, client: Any | None = None) -> None:
+        self._client = client
+        self._schemas: dict[tuple[str, str], Any] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, name: str, revision: str) -> Any:
+        """The parsed schema `projects/P/schemas/S` of `revision` ("" for the newest).
+
+        Raises UnusableSchema for one that does not exist, may not be read or is no Avro, and
+        google.api_core.exceptions.GoogleAPIError where the service does not answer.
+        """
+        with self._lock:
+            key = (name, revision)
+            if key not in self._schemas:
+                self._schemas[key] = self._fetched(f"{name}@{revision}" if revision else name)
+            if isinstance(self._schemas[key], UnusableSchema):
+                raise self._schemas[key]
+            return self._schemas[key]
+
+    def _fetched(self, path: str) -> Any:
+        if self._client is None:
+            self._client = schema_client()
+        try:
+            schema = self._client.get_schema(name=path, timeout=FETCH_TIMEOUT)
+        except _NOT_THERE as error:
+            return UnusableSchema(
+                f"the schema {path} of the message cannot be read ({type(error).__name__}): grant the role"
+                " Pub/Sub Viewer, or give the schema with --avro-schema FILE"
+            )
+        if schema.type_ != Schema.Type.AVRO:
+            return UnusableSchema(f"the schema {path} is of the type {schema.type_.name}: only Avro is supported")
+        try:
+            return parse_avro_schema(schema.definition)
+        except UnusableSchema as error:
+            return UnusableSchema(f"the schema {path}: {error}")
+
+
+def schema_client() -> SchemaServiceClient:
+    """A client of the service, or of the emulator that PUBSUB_EMULATOR_HOST names."""
+    host = os.environ.get("PUBSUB_EMULATOR_HOST")
+    if not host:
+        return SchemaServiceClient()
+    return SchemaServiceClient(transport=SchemaServiceGrpcTransport(channel=emulator_channel(host)))
