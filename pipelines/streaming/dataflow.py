@@ -40,7 +40,7 @@ def dataflow_graph(pipeline: beam.Pipeline, options: StreamOptions) -> None:
     written = (
         received
         | "All messages" >> beam.Flatten()
-        | "Prepare" >> beam.ParDo(PrepareMessages(options.kinds(), options.build_options(), options.reading()))
+        | "Prepare" >> beam.ParDo(PrepareMessages(options.message_options()))
         | "Send in order" >> SendInOrder(config, options.send_options(), _rules(options), options.job)
     )
     _write(written.dead_letters, "dead letters", letters, options.job)

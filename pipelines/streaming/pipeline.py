@@ -61,7 +61,7 @@ def local_graph(pipeline: beam.Pipeline, options: StreamOptions) -> None:
     outcomes = (
         pipeline
         | "Read" >> ReadFromPubSubAtLeastOnce(sorted(options.kinds()), bundle=BUNDLE, together=TOGETHER)
-        | "Prepare" >> beam.ParDo(PrepareTogether(options.kinds(), options.build_options(), options.reading()))
+        | "Prepare" >> beam.ParDo(PrepareTogether(options.message_options()))
         | "Apply" >> beam.ParDo(ApplyRecords(options.job))
     )
     # a stage without an output makes Prism spin a core

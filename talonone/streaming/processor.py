@@ -74,6 +74,10 @@ class StreamProcessor:
         """What came is a dead letter already; may be called from any thread."""
         self._enter(lambda: self._invalid(kind, record_id, outcome, message), None)
 
+    def filtered(self, kind: str, message: Message) -> None:
+        """A message holds nothing to send; may be called from any thread."""
+        self._enter(lambda: self._filtered(kind, message), None)
+
     def drain(self, why: StopRun, grace: float) -> None:
         """Finish what is in flight, for at most `grace` seconds, and give back the rest; from any other thread."""
         over, until = threading.Event(), time.monotonic() + grace
@@ -129,6 +133,10 @@ class StreamProcessor:
         if kind == "orders" and record_id is not None:
             self.engine.memory.note_order(record_id, "", End.DEAD)
         self.output.dead_letter(kind, record_id, outcome, message)
+
+    def _filtered(self, kind: str, message: Message) -> None:
+        self.counters.read(kind)
+        self.output.filtered(kind, message)
 
     def _due(self) -> None:
         self._timer = None

@@ -102,6 +102,10 @@ class StreamOutput:
             self.log.ended(work, outcome, time.time())
         self._finish_alive(work.kind, outcome, message)
 
+    def filtered(self, kind: str, message: Message) -> None:
+        """End a message that holds nothing to send."""
+        self._finish_alive(kind, Outcome(End.FILTERED), message)
+
     def dead_letter(
         self, kind: str, record_id: str | None, outcome: Outcome, message: Message, work: Work | None = None
     ) -> None:

@@ -21,6 +21,7 @@ from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.engine.engine import EngineSettings
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.talonone.streaming.keyed_processor import Rules
+from beam_talonone.transforms.messages.options import MessageOptions
 from beam_talonone.transforms.pubsub.message import Received
 from beam_talonone.transforms.runtime.engines import EngineConfig, close_engine
 from beam_talonone.transforms.sink.keyed import SendInOrder
@@ -77,7 +78,7 @@ def run_keyed(
             pipeline
             | source
             | "Any" >> beam.Map(_same)  # so that no coder of Received's fields is looked for
-            | beam.ParDo(PrepareMessages({kind: kind for kind in KINDS}, BuildOptions()))
+            | beam.ParDo(PrepareMessages(MessageOptions({kind: kind for kind in KINDS}, BuildOptions())))
             | SendInOrder(config, SendOptions(look_first=True), rules, "the-job")
         )
         noted = [getattr(written, name) | name >> beam.Map(_note, str(folder / name)) for name in OUTPUTS]

@@ -1,5 +1,9 @@
 """A message that was pulled, and the acknowledgement that travels with it."""
 
+import threading
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
 
 from beam_talonone.transforms.pubsub import holding
@@ -46,3 +50,62 @@ def received(subscription: str, pulled: object) -> Received:
         subscription, message.message_id, message.data, dict(message.attributes), message.ordering_key,
         published.seconds + published.nanos / 1e9, pulled.ack_id,  # type: ignore[attr-defined]
     )  # fmt: skip
+
+
+class Shared:
+    """One message of which several records were made. It is acknowledged when the last of them has ended.
+
+    A message is acknowledged as a whole: if one of its records is given back, Pub/Sub delivers all of them again, and
+    those that were applied are recognised as duplicates.
+    """
+
+    def __init__(self, message: Received, records: int) -> None:
+        self._message, self._left, self._done = message, records, True
+        self._lock = threading.Lock()
+
+    def end(self, *, done: bool) -> None:
+        """One record has ended (`done`) or was given back."""
+        with self._lock:
+            self._left -= 1
+            self._done = self._done and done
+            last = self._left == 0
+        if last:
+            self._message.ack() if self._done else self._message.give_back()
+
+
+class PartOfMessage(Received, frozen=True, gc=False):
+    """One of several records of a message: `data` is the record, and `message_id` has its number behind a slash.
+
+    It lives in the process that pulled the message: `shared` cannot be serialised.
+    """
+
+    shared: Shared
+
+    def ack(self) -> None:
+        """The record has ended."""
+        self.shared.end(done=True)
+
+    def give_back(self) -> None:
+        """The record is not begun."""
+        self.shared.end(done=False)
+
+
+def parts_of(message: Received, records: Sequence[bytes]) -> list[Received]:
+    """A message for each of the `records` found in `message`, for this process to acknowledge."""
+    if len(records) == 1:
+        return [msgspec.structs.replace(message, data=records[0])]
+    shared = Shared(message, len(records))
+    return [
+        PartOfMessage(**_fields(message, number, record), shared=shared) for number, record in enumerate(records, 1)
+    ]
+
+
+def copies_of(message: Received, records: Sequence[bytes]) -> list[Received]:
+    """The same where the engine acknowledges: what is made can be serialised."""
+    if len(records) == 1:
+        return [msgspec.structs.replace(message, data=records[0])]
+    return [Received(**_fields(message, number, record)) for number, record in enumerate(records, 1)]
+
+
+def _fields(message: Received, number: int, record: bytes) -> dict[str, Any]:
+    return msgspec.structs.asdict(message) | {"message_id": f"{message.message_id}/{number}", "data": record}

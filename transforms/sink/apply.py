@@ -37,7 +37,9 @@ class ApplyRecords(beam.DoFn):  # type: ignore[misc]
                 streaming.counters.left_out(prepared.raw.kind, prepared.unknown_fields, prepared.unknown_names)
             if prepared.work is not None and prepared.unknown_api:
                 streaming.counters.sent_unknown(prepared.work.parts[0].request.operation, prepared.unknown_api)
-            if prepared.work is not None:
+            if prepared.filtered_by is not None:
+                streaming.filtered(prepared.raw.kind, message)
+            elif prepared.work is not None:
                 streaming.arrived(prepared.work, message)
             else:
                 streaming.invalid(prepared.raw.kind, prepared.id_or_none(), invalid(prepared), message)

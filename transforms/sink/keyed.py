@@ -20,7 +20,7 @@ from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateS
 from beam_talonone.schemas.operations import get_customer_session
 from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.protocols.session_reads import profile_of
-from beam_talonone.talonone.requests.outcome import End
+from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.streaming.call_key import call_lane
 from beam_talonone.talonone.streaming.keyed_processor import TOGETHER, Came, Rules, Source
@@ -83,6 +83,9 @@ class ByKey(beam.DoFn):  # type: ignore[misc]
         source = Source(message.subscription, message.message_id, message.data)
         kind = prepared.raw.kind
         count_read(kind, prepared.unknown_fields, len(prepared.unknown_api))
+        if prepared.filtered_by is not None:
+            count_outcome(kind, Outcome(End.FILTERED))
+            return
         if prepared.work is None:
             yield TaggedOutput(DEAD, self._dead(prepared, source))
             return

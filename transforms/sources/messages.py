@@ -1,64 +1,117 @@
 """From messages to prepared records, in both graphs of a stream. A bad message never harms another one."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 
 import apache_beam as beam
+from google.api_core.exceptions import GoogleAPIError
 
+from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.decoding.decode import plain_json
 from beam_talonone.schemas.decoding.parse import InvalidRecord
 from beam_talonone.schemas.decoding.raw import Raw
-from beam_talonone.schemas.decoding.settings import AS_USUAL, Reading
+from beam_talonone.schemas.decoding.shown import of_value
 from beam_talonone.schemas.reasons import Reason
-from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.talonone.telemetry.logs import say
 from beam_talonone.talonone.telemetry.process_tuning import quiet_process
-from beam_talonone.transforms.pubsub.message import Received
+from beam_talonone.transforms.messages.avro_schemas import parse_avro_schema
+from beam_talonone.transforms.messages.options import MessageOptions
+from beam_talonone.transforms.messages.schema_service import WriterSchemas
+from beam_talonone.transforms.messages.unpack import MessageReader
+from beam_talonone.transforms.pubsub.message import Received, copies_of, parts_of
 from beam_talonone.transforms.sources.prepare import Prepared, prepare
 
 log = logging.getLogger(__name__)
 
+DELETED_ROW = "deleted row"
+"""Why a change event without a new row is filtered: what it deletes is no record of ours."""
 
-def prepare_message(message: Received, kind: str, options: BuildOptions, reading: Reading = AS_USUAL) -> Prepared:
-    """Decode, validate and build the record in a message.
 
-    It never raises: a message that fails the step would be delivered again for ever, together with its bundle. An
-    internal error becomes the problem of the result, with the reason `defect`.
-    """
-    raw = Raw(kind, message.subscription, 0, "jsonl", message.data, None, None)
+Pair = tuple[Received, Prepared]
+
+
+class MessagePreparer:
+    """Makes records of messages. `split` makes a message for each record of one that holds several."""
+
+    def __init__(self, options: MessageOptions, split: Callable[[Received, Sequence[bytes]], list[Received]]) -> None:
+        schema = None if options.avro_schema is None else parse_avro_schema(options.avro_schema)
+        self._options, self._split = options, split
+        self._reader = MessageReader(schema, WriterSchemas())
+
+    def prepare(self, message: Received) -> list[Pair]:
+        """The records in a message, decoded, validated and built; a message without any tells why in one Prepared.
+
+        Whatever is wrong with the message is in the result: a message that fails the step would be delivered again
+        for ever, together with its bundle. Raises only what says that the schema service does not answer
+        (google.api_core.exceptions.GoogleAPIError).
+        """
+        kind = self._options.kinds[message.subscription]
+        raws = self._reader.unpack(kind, message.subscription, message.data, message.attributes)
+        if not raws:
+            nothing = Raw(kind, message.subscription, 0, "jsonl", message.data, None, None)
+            return [(message, Prepared(nothing, None, fields={}, filtered_by=DELETED_ROW))]
+        if len(raws) == 1 and raws[0].line is message.data:
+            return [(message, self._prepared(raws[0], message))]
+        parts = self._split(message, [_record(raw) for raw in raws])
+        return [(part, self._prepared(raw, part)) for part, raw in zip(parts, raws, strict=True)]
+
+    def _prepared(self, raw: Raw, message: Received) -> Prepared:
+        try:
+            return prepare(raw, self._options.build, self._options.reading)
+        except Exception as error:
+            say(
+                log, logging.INFO, "a defect", error=error, kind=raw.kind, message_id=message.message_id,
+                subscription=message.subscription, reason=Reason.DEFECT.value,
+            )  # fmt: skip
+            why = f"beam-talonone failed on it: {error_line(error, 450)}"
+            return Prepared(raw, None, problem=InvalidRecord(Reason.DEFECT, why))
+
+
+def _record(raw: Raw) -> bytes:
+    """What a dead letter shows of the record."""
+    if raw.line is not None:
+        return raw.line
     try:
-        return prepare(raw, options, reading)
-    except Exception as error:
-        say(
-            log, logging.INFO, "a defect", error=error, kind=kind, message_id=message.message_id,
-            subscription=message.subscription, reason=Reason.DEFECT.value,
-        )  # fmt: skip
-        return Prepared(
-            raw, None, problem=InvalidRecord(Reason.DEFECT, f"beam-talonone failed on it: {error_line(error, 450)}")
-        )
+        return jsonio.dumps(plain_json(raw.fields))
+    except InvalidRecord:  # bytes, which JSON cannot carry
+        return jsonio.dumps(of_value(raw.fields).record)
 
 
 class PrepareMessages(beam.DoFn):  # type: ignore[misc]
-    """Received -> (Received, Prepared). `kinds` maps each subscription to the kind of its records."""
+    """Received -> (Received, Prepared), one for each record, on an engine that acknowledges messages itself."""
 
-    def __init__(self, kinds: Mapping[str, str], options: BuildOptions, reading: Reading = AS_USUAL) -> None:
-        self._kinds, self._options, self._reading = dict(kinds), options, reading
+    def __init__(self, options: MessageOptions) -> None:
+        self._options = options
 
     def setup(self) -> None:
         """Tune the logs and threads of the worker process."""
         quiet_process()
+        self._preparer = MessagePreparer(self._options, copies_of)
 
-    def process(self, message: Received) -> Iterator[tuple[Received, Prepared]]:
-        """Prepare the record of one message."""
-        yield message, self._prepare(message)
-
-    def _prepare(self, message: Received) -> Prepared:
-        return prepare_message(message, self._kinds[message.subscription], self._options, self._reading)
+    def process(self, message: Received) -> Iterator[Pair]:
+        """Prepare the records of one message."""
+        yield from self._preparer.prepare(message)
 
 
-class PrepareTogether(PrepareMessages):
-    """As PrepareMessages, from lists of messages to lists of pairs."""
+class PrepareTogether(beam.DoFn):  # type: ignore[misc]
+    """Lists of Received -> lists of (Received, Prepared), where this process acknowledges."""
 
-    def process(self, messages: list[Received]) -> Iterator[list[tuple[Received, Prepared]]]:  # type: ignore[override]
-        """Prepare the records of a list of messages."""
-        yield [(message, self._prepare(message)) for message in messages]
+    def __init__(self, options: MessageOptions) -> None:
+        self._options = options
+
+    def setup(self) -> None:
+        """Tune the logs and threads of the worker process."""
+        quiet_process()
+        self._preparer = MessagePreparer(self._options, parts_of)
+
+    def process(self, messages: list[Received]) -> Iterator[list[Pair]]:
+        """Prepare the records of a list of messages. What cannot be read without the schema service is given back."""
+        pairs: list[Pair] = []
+        for message in messages:
+            try:
+                pairs += self._preparer.prepare(message)
+            except GoogleAPIError as error:
+                say(log, logging.WARNING, "the schema service does not answer", error=error)
+                message.give_back()
+        yield pairs

@@ -58,6 +58,8 @@ class Prepared:
     problem: InvalidRecord | None = None
     fields: dict[str, Any] | None = None
     origin: Origin | None = None
+    filtered_by: str | None = None
+    """The name of the rule that left the record out. Then there is neither work nor a problem."""
     letter: bytes | None = None
     """The unchanged bytes of a dead letter from which nothing is sent."""
 

@@ -10,6 +10,7 @@ from beam_talonone.pipelines.cli.parameters.program import BeamParameters
 from beam_talonone.pipelines.cli.parameters.records import EditParameters, ReadingParameters, RequestParameters
 from beam_talonone.pipelines.cli.parameters.streams import (
     HealthParameters,
+    MessageParameters,
     PrismParameters,
     SinkParameters,
     StreamLimitParameters,
@@ -27,6 +28,7 @@ def stream(
     *,
     inputs: SubscriptionParameters,
     sinks: SinkParameters,
+    messages: MessageParameters,
     waiting: WaitingParameters,
     reading: ReadingParameters,
     requests: RequestParameters,
@@ -48,6 +50,7 @@ def stream(
         raise ConfigurationError("--health-host goes with --health-port")
     most = limits.max_dead_letters
     allowed = None if most is None else parse_max_dead_letters(most)
+    from beam_talonone.pipelines.streaming.avro_schema import read_avro_schema
     from beam_talonone.pipelines.streaming.options import StreamOptions
 
     options = StreamOptions(
@@ -71,6 +74,7 @@ def stream(
         edit_closed=edit.edit_closed,
         **vars(requests),
         **vars(reading),
+        avro_schema=None if messages.avro_schema is None else read_avro_schema(messages.avro_schema),
         prism_location=prism.prism_location,
         beam_args=beam_arguments(beam),
     )

@@ -8,13 +8,13 @@ import typer
 
 from beam_talonone.pipelines.cli.numbers import seconds_of, whole
 from beam_talonone.pipelines.cli.parameters.groups import Group, TemplateParameter
-from beam_talonone.pipelines.cli.parameters.patterns import SECONDS, SUBSCRIPTIONS, TOPIC
+from beam_talonone.pipelines.cli.parameters.patterns import BUCKET, SECONDS, SUBSCRIPTIONS, TOPIC
 
 
 def _subscription(kind: str, records: str) -> TemplateParameter:
     return TemplateParameter(
         label=records,
-        help=f"Subscription whose messages are {records.lower()}, one as JSON in each message: "
+        help=f"Subscription whose messages hold {records.lower()}, as JSON or Avro: "
         f"projects/your-project/subscriptions/{kind}. Separate several subscriptions by commas. "
         "The job needs at least one of orders, returns, profiles, events and calls. "
         "Each subscription has one kind of record.",
@@ -23,7 +23,7 @@ def _subscription(kind: str, records: str) -> TemplateParameter:
     )
 
 
-_SUBSCRIPTION = typer.Option(metavar="SUB", help="projects/P/subscriptions/S with these records as JSON. Repeatable.")
+_SUBSCRIPTION = typer.Option(metavar="SUB", help="projects/P/subscriptions/S with these records. Repeatable.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +37,27 @@ class SubscriptionParameters(Group):
     profiles: Annotated[list[str] | None, _SUBSCRIPTION, _subscription("profiles", "Profile changes")] = None
     events: Annotated[list[str] | None, _SUBSCRIPTION, _subscription("events", "Events")] = None
     calls: Annotated[list[str] | None, _SUBSCRIPTION, _subscription("calls", "Calls")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MessageParameters(Group):
+    """How messages are taken apart."""
+
+    TITLE = "Reading"
+
+    avro_schema: Annotated[
+        str | None,
+        typer.Option(
+            "--avro-schema",
+            metavar="FILE",
+            help="Avro schema of messages that carry none: bare Avro, or Confluent framing. Local or gs://.",
+        ),
+        TemplateParameter(
+            label="Avro schema",
+            help="File with the Avro schema of messages that carry none: gs://your-bucket/order.avsc.",
+            pattern=BUCKET + r"/[^\n\r*?\[\]]+",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from support.prepared import prepare_message
 
 from beam_talonone.pipelines.cli.main import run
 from beam_talonone.schemas.decoding.settings import Reading
@@ -14,7 +15,6 @@ from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.transforms.pubsub.message import Received
 from beam_talonone.transforms.runtime import arguments
 from beam_talonone.transforms.sink.write_steps import ValidateRecords
-from beam_talonone.transforms.sources.messages import prepare_message
 from e2e.harness import DEAD_LETTERS, FINISHED, event, order, profile, write
 
 DAY = timedelta(days=1)

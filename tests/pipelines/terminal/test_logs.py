@@ -9,6 +9,7 @@ import apache_beam as beam
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from e2e.harness import COMMAND, KEY, cli, event, order, simulator, write
+from support.prepared import prepare_message
 
 from beam_talonone import WriteToTalonOne
 from beam_talonone.pipelines.terminal import logs
@@ -22,7 +23,6 @@ from beam_talonone.talonone.telemetry.logs import WORKER, Few, say
 from beam_talonone.talonone.telemetry.redact import keep_secret
 from beam_talonone.transforms.pubsub.message import Received
 from beam_talonone.transforms.sources import messages
-from beam_talonone.transforms.sources.messages import prepare_message
 
 EMAIL = "anna.personal@example.com"
 log = logging.getLogger("beam_talonone.test")

@@ -23,6 +23,7 @@ from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.streaming.counters import StreamCounters
 from beam_talonone.talonone.telemetry.stats import Stats
+from beam_talonone.transforms.messages.options import MessageOptions
 from beam_talonone.transforms.runtime.engines import DEFAULT_KEY_ENV, engine_config, engine_for
 from beam_talonone.transforms.runtime.metrics import (
     NAMESPACE,
@@ -151,7 +152,7 @@ def test_the_keyed_graph(api):
     with engine_closed(config_of(api.url)) as config:
 
         def build(pipeline):
-            prepare = PrepareMessages({kind: kind for kind in KINDS}, BuildOptions())
+            prepare = PrepareMessages(MessageOptions({kind: kind for kind in KINDS}, BuildOptions()))
             send = SendInOrder(config, SendOptions(look_first=True), RULES, "job")
             came = [received(number, message) for number, message in enumerate(messages)]
             timed = beam.Map(lambda one: beam.window.TimestampedValue(one, one.publish_time))

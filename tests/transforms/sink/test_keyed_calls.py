@@ -3,10 +3,10 @@
 import pytest
 from e2e.harness import KEY, call, event, order, profile, simulator
 from support.keyed_harness import START, Message, config_of, ends, received, run_keyed
+from support.prepared import prepare_message
 
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.transforms.sink.keyed import ByKey
-from beam_talonone.transforms.sources.messages import prepare_message
 
 TRACKED = {"type": "by call", "profileId": "c1"}
 REMOVE = {"actions": [{"type": "REMOVE", "payload": {"sku": "s"}}]}
