@@ -72,14 +72,25 @@ class Shared:
         if last:
             self._message.ack() if self._done else self._message.give_back()
 
+    def __reduce__(self) -> tuple[type["Elsewhere"], tuple[()]]:
+        # Beam pickles elements to estimate their size
+        return Elsewhere, ()
+
+
+class Elsewhere:
+    """Shared after it was pickled: it cannot count with the others, so the message is delivered again in time."""
+
+    def end(self, *, done: bool) -> None:
+        """Acknowledge nothing."""
+
 
 class PartOfMessage(Received, frozen=True, gc=False):
     """One of several records of a message: `data` is the record, and `message_id` has its number behind a slash.
 
-    It lives in the process that pulled the message: `shared` cannot be serialised.
+    Only the object that was made in the process of the step counts: see Elsewhere.
     """
 
-    shared: Shared
+    shared: Shared | Elsewhere
 
     def ack(self) -> None:
         """The record has ended."""

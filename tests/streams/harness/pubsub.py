@@ -34,6 +34,7 @@ import grpc
 from google.pubsub_v1 import PublisherClient, PullRequest, SubscriberClient
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
+from google.pubsub_v1.types import Encoding, SchemaSettings, Topic
 
 from .emulator import CHANNEL_OPTIONS
 
@@ -110,6 +111,19 @@ class PubSub:
         }
         self._subscriber.create_subscription(request=settings, retry=None, timeout=CALL)
         return subscription
+
+    def validated_subscription(self, kind: str, schema: str, encoding: Encoding) -> tuple[str, str]:
+        """A new topic that takes only messages of a schema (projects/P/schemas/S), and its subscription."""
+        topic, name = (
+            f"projects/{PROJECT}/topics/{_unique(kind)}",
+            f"projects/{PROJECT}/subscriptions/{_unique(kind)}",
+        )
+        settings = SchemaSettings(schema=schema, encoding=encoding)
+        self._publisher.create_topic(request=Topic(name=topic, schema_settings=settings), retry=None, timeout=CALL)
+        self._subscriber.create_subscription(
+            name=name, topic=topic, ack_deadline_seconds=10, retry=None, timeout=CALL
+        )
+        return topic, name
 
     def publish(
         self,

@@ -1,5 +1,7 @@
 """A message of several records is acknowledged once, when the last of them has ended."""
 
+import pickle
+
 import pytest
 
 from beam_talonone.transforms.pubsub import holding
@@ -35,7 +37,9 @@ def test_one_that_is_given_back_gives_back_the_message(released, back):
 def test_parts_have_names_of_their_own():
     parts = parts_of(MESSAGE, [b"1", b"2"])
     assert [(part.message_id, part.data) for part in parts] == [("17/1", b"1"), ("17/2", b"2")]
-    assert {(part.subscription, part.publish_time, part.ordering_key) for part in parts} == {(SUBSCRIPTION, 5.0, "key")}
+    assert {(part.subscription, part.publish_time, part.ordering_key) for part in parts} == {
+        (SUBSCRIPTION, 5.0, "key")
+    }
 
 
 def test_an_only_record_keeps_the_name_and_acknowledges_itself(released):
@@ -51,3 +55,13 @@ def test_copies_have_the_names_of_parts():
         ("17/2", b"2", Received),
     ]
     assert copies_of(MESSAGE, [b"1"])[0].message_id == "17"
+
+
+def test_a_part_that_was_pickled_acknowledges_nothing(released):
+    parts = parts_of(MESSAGE, [b"1", b"2"])
+    for part in pickle.loads(pickle.dumps(parts)):
+        part.ack()
+    assert released == []
+    for part in parts:
+        part.ack()
+    assert released == [("ack-1", True)]
