@@ -98,6 +98,10 @@ VALUES = {
         "settle": SECONDS,
         "wait_for_order": SECONDS,
         "remember": SECONDS,
+        "avro_schema": (
+            ["gs://bucket/order.avsc", "gs://bucket/schemas/a b.json"],
+            ["", "gs://bucket", "order.avsc"],
+        ),
         "max_num_workers": (["1", "20"], ["", "0", "1.5", "-1"]),
         **SHARED,
     },

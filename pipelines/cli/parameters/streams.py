@@ -56,6 +56,7 @@ class MessageParameters(Group):
             label="Avro schema",
             help="File with the Avro schema of messages that carry none: gs://your-bucket/order.avsc.",
             pattern=BUCKET + r"/[^\n\r*?\[\]]+",
+            kind="GCS_READ_FILE",
         ),
     ] = None
 
