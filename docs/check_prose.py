@@ -46,6 +46,8 @@ class Block:
 
 @dataclass(frozen=True)
 class Finding:
+    """What breaks a rule, and the 1-based line where it begins."""
+
     line: int
     text: str
 
@@ -119,12 +121,14 @@ def breakable(line: str) -> bool:
 
 
 def long_lines(lines: Iterable[str], limit: int) -> Iterator[Finding]:
+    """Yield the lines of more than `limit` characters that could be broken; tables and headings cannot."""
     for number, line in enumerate(lines, 1):
         if len(line) > limit and not line.lstrip().startswith(("|", "#")) and breakable(line):
             yield Finding(number, f"line of {len(line)} characters; at most {limit}")
 
 
 def block_findings(block: Block, rules: Rules) -> Iterator[Finding]:
+    """Yield the banned words, long sentences and inversions of one paragraph or list item."""
     text = words_of(block.text)
     for pattern, use in rules.banned:
         if found := pattern.search(text):
@@ -152,6 +156,7 @@ def findings(text: str, rules: Rules) -> list[Finding]:
 
 
 def pages(root: Path) -> list[Path]:
+    """Return the pages that are checked, below the root of the repository."""
     return sorted({path for pattern in PATTERNS for path in root.glob(pattern)})
 
 
@@ -168,6 +173,7 @@ def complaints(root: Path, rules: Rules) -> Iterator[str]:
 
 
 def main() -> int:
+    """Print each finding as `file:line: what`; return 1 if there is any."""
     rules = rules_of(tomllib.loads((ROOT / "docs" / "prose.toml").read_text(encoding="utf-8")))
     found = list(complaints(ROOT, rules))
     print(*found, sep="\n", end="\n" if found else "")
