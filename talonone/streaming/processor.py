@@ -100,7 +100,7 @@ class StreamProcessor:
             self.engine.post(self._take_in)
 
     def _take_in(self) -> None:
-        """Take in a portion of what came, and come again for the rest: see Engine._read_inbox."""
+        """Take in a portion of what came, and come again for the rest: see Mailbox._read."""
         portion = [self._arrivals.popleft() for _ in range(min(len(self._arrivals), MOST_AT_ONCE))]
         self.store.foresee([work for _, work in portion if work is not None])
         for take_in, _ in portion:
