@@ -1,0 +1,216 @@
+"""Documents through mappings: records, filtered parts, failures with their places."""
+
+import pickle
+from decimal import Decimal
+
+import pytest
+
+from beam_talonone.schemas.reasons import Reason
+from beam_talonone.transforms.mapping.mapping import (
+    FileMapping,
+    Filtered,
+    FunctionMapping,
+    MappedRecord,
+    MappingFailure,
+    MappingResult,
+)
+
+SHOP = """\
+version: 1
+let:
+  lines: "rows[?q > `0`]"
+  states: {literal: {paid: completed, new: open}}
+orders:
+  when:
+    no test: "!test"
+    in europe: region == 'EU'
+  fields:
+    order_id: id
+    customer_id: client.no
+    status: translate(state, $states)
+    event_time: at
+    items:
+      - each: $lines
+        as: line
+        let: {price: "decimal(p, ',')"}
+        fields:
+          sku: sku
+          quantity: q
+          unit_price: $price
+          attributes: {place: $index, ratio: 1.10, gift: {expr: gift, null: erase}, note: note}
+      - if: fee
+        fields: {sku: "'fee'", quantity: 1, unit_price: fee}
+    coupon_codes: codes[]
+    additional_costs: {shipping: shipping, tax: missing}
+    attributes: custom
+returns:
+  each: backs
+  as: back
+  fields:
+    return_id: concat($.id, '-', $index)
+    order_id: $.id
+    event_time: at
+    items:
+      each: rows
+      fields: {position: "position_of($lines, &no, row)", quantity: n}
+profiles:
+  each: client
+  fields: {customer_id: no, event_time: $.at, attributes: {city: city}, erase: false}
+"""
+
+DOCUMENT = {
+    "id": 12345678901234567890, "region": "EU", "state": "paid", "at": "2026-05-01T12:00:00Z", "fee": Decimal("1.10"),
+    "client": {"no": "c/1", "city": None}, "codes": ["A"], "shipping": "4.95", "custom": {"a": 1, "b": None},
+    "rows": [
+        {"no": 1, "sku": "x", "q": 2, "p": "1,10", "note": "n"},
+        {"no": 2, "sku": "gone", "q": 0, "p": "1"},
+        {"no": 3, "sku": "x", "q": 1, "p": "2", "gift": [1]},
+    ],
+    "backs": [
+        {"at": "2026-05-02T12:00:00Z", "rows": [{"row": 3, "n": 1}]},
+        {"at": "2026-05-03T12:00:00Z", "rows": [{"row": 1, "n": 1}]},
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture
+def shop():
+    return FileMapping("shop.yaml", SHOP)
+
+
+def test_one_document_becomes_records_of_several_kinds(shop):
+    result = shop(DOCUMENT)
+    assert result.failure is None
+    assert result.filtered == ()
+    order, first, second, profile = result.records
+    assert order == MappedRecord(
+        "orders",
+        {
+            "order_id": 12345678901234567890,
+            "customer_id": "c/1",
+            "status": "completed",
+            "event_time": "2026-05-01T12:00:00Z",
+            "items": [
+                {"sku": "x", "quantity": 2, "unit_price": Decimal("1.10"),
+                 "attributes": {"place": 0, "ratio": Decimal("1.10"), "gift": None, "note": "n"}},
+                {"sku": "x", "quantity": 1, "unit_price": Decimal("2"),
+                 "attributes": {"place": 1, "ratio": Decimal("1.10"), "gift": [1]}},
+                {"sku": "fee", "quantity": 1, "unit_price": Decimal("1.10")},
+            ],
+            "coupon_codes": ["A"],
+            "additional_costs": {"shipping": "4.95"},
+            "attributes": {"a": 1},
+        },
+        "orders/0/0",
+    )  # fmt: skip
+    assert first.fields == {
+        "return_id": "12345678901234567890-0", "order_id": 12345678901234567890, "event_time": "2026-05-02T12:00:00Z",
+        "items": [{"position": 1, "quantity": 1}],
+    }  # fmt: skip
+    assert (second.fields["return_id"], second.part) == ("12345678901234567890-1", "returns/0/1")
+    assert profile.fields == {"customer_id": "c/1", "event_time": "2026-05-01T12:00:00Z", "erase": False}
+
+
+def test_what_a_rule_does_not_want_is_filtered_by_its_name(shop):
+    result = shop({**DOCUMENT, "region": "US"})
+    assert result.filtered == (Filtered("orders", "in europe", "orders/0/0"),)
+    assert [record.kind for record in result.records] == ["returns", "returns", "profiles"]
+    assert shop({**DOCUMENT, "test": True}).filtered[0].rule == "no test"
+
+
+def test_a_document_that_no_rule_concerns_is_filtered():
+    mapping = FileMapping("m", "version: 1\nprofiles: {each: people, fields: {customer_id: a, event_time: b}}")
+    assert mapping({"a": 1}) == MappingResult(filtered=(Filtered("profiles", "no rule", ""),))
+
+
+def test_a_guest_order_has_a_null_and_other_nulls_are_absent(shop):
+    result = shop({**DOCUMENT, "client": None, "codes": None, "fee": None})
+    assert [record.kind for record in result.records] == ["orders", "returns", "returns"]
+    fields = result.records[0].fields
+    assert fields["customer_id"] is None
+    assert "coupon_codes" not in fields
+    assert len(fields["items"]) == 2
+
+
+def change(document, path, value):
+    head, *rest = path
+    copy = dict(document) if isinstance(document, dict) else list(document)
+    copy[head] = change(copy[head], rest, value) if rest else value
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "failure"),
+    [
+        (("rows", 2, "p"), "2.5", MappingFailure(
+            Reason.MAPPING_FAILED, 'shop.yaml:17: price: decimal: expected a decimal number, found "2.5"', 17,
+            "/rows/2/p")),
+        (("state",), "odd", MappingFailure(
+            Reason.UNMAPPED_VALUE,
+            'shop.yaml:12: orders.status: translate: no entry for "odd"; the table has paid, new', 12, "/state")),
+        (("backs", 1, "rows", 0, "row"), 2, MappingFailure(
+            Reason.UNKNOWN_LINE,
+            "shop.yaml:37: returns.items.position: position_of: no row has the key 2", 37, "/backs/1/rows/0/row")),
+        (("id",), None, MappingFailure(
+            Reason.MISSING_FIELD, "shop.yaml:10: orders.order_id: null, and the field is required", 10, "/id")),
+        (("client",), "x", MappingFailure(
+            Reason.MAPPING_FAILED, 'shop.yaml:39: profiles.each: expected an array or object, found "x"', 39,
+            "/client")),
+        (("rows", 0, "sku"), None, MappingFailure(
+            Reason.MISSING_FIELD, "shop.yaml:19: orders.items.sku: null, and the field is required", 19,
+            "/rows/0/sku")),
+    ],
+)  # fmt: skip
+def test_a_failure_names_the_line_and_the_place(shop, path, value, failure):
+    result = shop(change(DOCUMENT, path, value))
+    assert result == MappingResult(failure=failure)
+
+
+def test_records_share_nothing_with_the_document_or_the_mapping():
+    mapping = FileMapping(
+        "m",
+        """
+version: 1
+let: {table: {literal: {a: [1]}}}
+profiles: {fields: {customer_id: id, event_time: at, attributes: {x: list, y: $table, z: {literal: [2]}}}}
+""",
+    )
+    document = {"id": "c", "at": "t", "list": [1]}
+    before = mapping(document).records[0].fields
+    for value in before["attributes"].values():
+        value.clear()
+    assert mapping(document).records[0].fields["attributes"] == {"x": [1], "y": {"a": [1]}, "z": [2]}
+
+
+def test_a_mapping_travels(shop):
+    assert pickle.loads(pickle.dumps(shop))(DOCUMENT) == shop(DOCUMENT)
+
+
+def pairs(document):
+    if document["a"] == "none":
+        return None
+    if document["a"] == "raise":
+        raise KeyError("customer")
+    if document["a"] == "odd":
+        return [("order", {})]
+    if document["a"] == "bytes":
+        return [("orders", {"x": b""})]
+    return [("profiles", {"customer_id": document["a"], "x": 1.1})]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("c", MappingResult((MappedRecord("profiles", {"customer_id": "c", "x": Decimal("1.1")}, "profiles/0/0"),))),
+        ("none", MappingResult(filtered=(Filtered("orders", "no rule", ""),))),
+        ("raise", MappingResult(failure=MappingFailure(Reason.MAPPING_FAILED, "m:f: KeyError: 'customer'"))),
+        ("odd", MappingResult(failure=MappingFailure(
+            Reason.MAPPING_FAILED,
+            "m:f: expected pairs of a kind (orders, returns, profiles, events, calls) and a dict"))),
+        ("bytes", MappingResult(failure=MappingFailure(
+            Reason.MAPPING_FAILED, "m:f: a value that JSON cannot carry: b'' at /x"))),
+    ],
+)  # fmt: skip
+def test_a_python_function(value, expected):
+    mapping = pickle.loads(pickle.dumps(FunctionMapping("m:f", pairs)))
+    assert mapping({"a": value}) == expected

@@ -1,0 +1,1 @@
+"""Foreign documents to records: mapping files, Python functions, and the presets. Pure; nothing here imports Beam."""

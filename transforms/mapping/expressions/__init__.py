@@ -1,0 +1,1 @@
+"""The expressions of mapping files: JMESPath, compiled to closures and evaluated on exact numbers."""

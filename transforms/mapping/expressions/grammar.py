@@ -1,0 +1,97 @@
+"""Text to syntax tree: JMESPath's own parser, with exact numbers in literals and with variables ($name).
+
+One thing differs: `!a.b` is `!(a.b)`.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from jmespath import exceptions
+from jmespath.lexer import Lexer
+from jmespath.parser import Parser
+
+from beam_talonone.schemas import jsonio
+from beam_talonone.transforms.mapping.errors import ExpressionError
+
+MAX_LENGTH = 4000
+"""Characters of one expression."""
+
+MAX_DEPTH = 60
+"""Levels of one expression's tree: evaluation descends into it."""
+
+Node = dict[str, Any]
+
+_NOT = 8
+"""How tightly `!` binds: less than a path, more than a comparison."""
+
+
+def syntax_tree(text: str) -> Node:
+    """The tree of an expression, as JMESPath's parser makes it. Raises ExpressionError."""
+    if len(text) > MAX_LENGTH:
+        raise ExpressionError(f"an expression has at most {MAX_LENGTH} characters")
+    try:
+        tree: Node = _Parser().tree(text)
+    except exceptions.EmptyExpressionError:
+        raise ExpressionError("an empty expression") from None
+    except exceptions.IncompleteExpressionError:
+        raise ExpressionError("it ends too early", len(text)) from None
+    except exceptions.LexerError as error:
+        raise ExpressionError(str(error.message), error.lexer_position + 1) from None
+    except exceptions.ParseError as error:
+        early = str(error.token_type).lower() == "eof"
+        raise ExpressionError("it ends too early" if early else str(error.msg), error.lex_position + 1) from None
+    except RecursionError:
+        raise ExpressionError(f"nested deeper than {MAX_DEPTH} levels") from None
+    if _depth(tree) > MAX_DEPTH:
+        raise ExpressionError(f"nested deeper than {MAX_DEPTH} levels")
+    return tree
+
+
+class _Lexer(Lexer):  # type: ignore[misc]
+    START_IDENTIFIER = Lexer.START_IDENTIFIER | {"$"}
+
+    def _consume_literal(self) -> dict[str, Any]:
+        start = self._position
+        text = self._consume_until("`").replace("\\`", "`")
+        try:
+            value = jsonio.loads(text)
+        except ValueError:
+            raise exceptions.LexerError(
+                start, text, f"`{text}` is not JSON: write a text as 'text' or `\"text\"`"
+            ) from None
+        return {"type": "literal", "value": value, "start": start, "end": self._position - start}
+
+
+class _Parser(Parser):  # type: ignore[misc]
+    def tree(self, text: str) -> Any:
+        self._tokens = list(_Lexer().tokenize(text))
+        self._index = 0
+        tree = self._expression(binding_power=0)
+        if self._current_token() != "eof":
+            token = self._lookahead_token(0)
+            raise exceptions.ParseError(token["start"], token["value"], token["type"], f"unexpected {token['value']}")
+        return tree
+
+    def _token_nud_not(self, token: dict[str, Any]) -> Node:
+        # JMESPath's own parser reads !a.b as (!a).b, which is always null: nobody means that
+        return {"type": "not_expression", "children": [self._expression(_NOT)]}
+
+    def _token_nud_unquoted_identifier(self, token: dict[str, Any]) -> Node:
+        name = token["value"]
+        if name.startswith("$"):
+            return {"type": "variable", "value": name[1:], "children": []}
+        node: Node = super()._token_nud_unquoted_identifier(token)
+        return node
+
+
+def children(node: Node) -> Iterator[Node]:
+    """The nodes right below one: the bounds of a slice are none."""
+    return (child for child in node.get("children", ()) if isinstance(child, dict))
+
+
+def _depth(tree: Node) -> int:
+    level, depth = [tree], 0
+    while level:
+        depth += 1
+        level = [child for node in level for child in children(node)]
+    return depth

@@ -1,0 +1,1 @@
+"""Mapping files: YAML with line numbers, checked against the records' models, compiled to rules."""

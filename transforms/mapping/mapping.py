@@ -1,0 +1,170 @@
+"""A mapping: one foreign document in, records of our shape out, or the reason why not. It never raises."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from beam_talonone.schemas.decoding.decode import plain_json
+from beam_talonone.schemas.decoding.parse import InvalidRecord
+from beam_talonone.schemas.reasons import Reason
+from beam_talonone.schemas.records import MODELS
+from beam_talonone.transforms.mapping.errors import NOWHERE, EvaluationError
+from beam_talonone.transforms.mapping.expressions.environment import Environment
+from beam_talonone.transforms.mapping.expressions.places import pointer_to
+from beam_talonone.transforms.mapping.files.loader import load
+from beam_talonone.transforms.mapping.files.rules import filled
+
+NO_RULE = "no rule"
+"""The rule's name where no rule makes a record of a document."""
+
+
+@dataclass(frozen=True, slots=True)
+class MappedRecord:
+    """A record as the decoder would have read it. `part` tells it from the document's others: `returns/0/1` is the
+    second record (from 0) of the first rule for returns; it stays the same for the same document and mapping."""
+
+    kind: str
+    fields: dict[str, Any]
+    part: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filtered:
+    """A record that would have been, and the name of the rule that does not want it."""
+
+    kind: str
+    rule: str
+    part: str
+
+
+@dataclass(frozen=True, slots=True)
+class MappingFailure:
+    """Why a document cannot be mapped: `line` in the mapping file, `pointer` into the document, where known."""
+
+    reason: Reason
+    detail: str
+    line: int | None = None
+    pointer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MappingResult:
+    """What one document becomes. With a `failure` it has no records: a document is mapped whole or not at all."""
+
+    records: tuple[MappedRecord, ...] = ()
+    filtered: tuple[Filtered, ...] = ()
+    failure: MappingFailure | None = None
+
+
+class Mapping(Protocol):
+    """What turns documents into records. It can be pickled, and one instance serves many threads."""
+
+    name: str
+
+    def __call__(self, document: Any) -> MappingResult:
+        """The records of a document, which is plain JSON with numbers as int or Decimal. Never raises."""
+
+
+class FileMapping:
+    """A mapping file, loaded from its text. Raises MappingFileError for what is wrong with it.
+
+    >>> mapping = FileMapping("mine.yaml", '''
+    ... version: 1
+    ... profiles:
+    ...   fields: {customer_id: mail, event_time: since}
+    ... ''')
+    >>> mapping({"mail": "ann@example.com", "since": "2026-05-01T12:00:00Z"}).records[0].fields
+    {'customer_id': 'ann@example.com', 'event_time': '2026-05-01T12:00:00Z'}
+    """
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self._text = text
+        loaded = load(text)
+        self.description = loaded.description
+        self._variables = loaded.variables
+        self._rules = loaded.rules
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FileMapping, (self.name, self._text)  # closures do not travel, and the text says it all
+
+    def __call__(self, document: Any) -> MappingResult:
+        """The records of a document, or what stops it. Never raises."""
+        environment = Environment(document, self._variables)
+        try:
+            return self._mapped(document, environment)
+        except EvaluationError as error:
+            return MappingResult(failure=self._failure(document, error))
+        except Exception as error:  # a defect of ours must not stop a stream
+            return MappingResult(failure=_defect(self.name, error))
+
+    def _mapped(self, document: Any, environment: Environment) -> MappingResult:
+        records: list[MappedRecord] = []
+        filtered: list[Filtered] = []
+        numbers: dict[str, int] = {}
+        for kind, block in self._rules:
+            rule_number = numbers[kind] = numbers.get(kind, -1) + 1
+            for number, element in enumerate(block.elements(document, environment)):
+                part = f"{kind}/{rule_number}/{number}"
+                refused = block.refused_by(element, environment) if block.conditions else None
+                if refused is not None:
+                    filtered.append(Filtered(kind, refused, part))
+                else:
+                    records.append(MappedRecord(kind, filled(block.fields, element, environment), part))
+        if not records and not filtered:
+            filtered.append(Filtered(self._rules[0][0], NO_RULE, ""))
+        return MappingResult(tuple(records), tuple(filtered))
+
+    def _failure(self, document: Any, error: EvaluationError) -> MappingFailure:
+        place = self.name if error.line is None else f"{self.name}:{error.line}"
+        detail = f"{place}: {error.target}: {error.detail}" if error.target else f"{place}: {error.detail}"
+        pointer = None if error.context is NOWHERE else pointer_to(document, error.context, error.path)
+        return MappingFailure(error.reason, detail, error.line, pointer)
+
+
+Converter = Callable[[dict[str, Any]], Iterable[tuple[str, dict[str, Any]]] | None]
+"""A Python function as a mapping: document -> (kind, record) pairs. None or no pair filters the document."""
+
+
+class FunctionMapping:
+    """A Python function as a mapping. What it raises becomes the failure of that document."""
+
+    def __init__(self, name: str, function: Converter) -> None:
+        self.name = name
+        self._function = function
+
+    def __call__(self, document: Any) -> MappingResult:
+        """The records that the function returns. Never raises, unless the process is told to stop."""
+        try:
+            pairs = list(self._function(document) or ())
+            records = tuple(
+                _record(kind, fields, f"{kind}/0/{number}") for number, (kind, fields) in enumerate(pairs)
+            )
+        except EvaluationError as error:
+            return MappingResult(failure=MappingFailure(error.reason, f"{self.name}: {error.detail}"))
+        except Exception as error:
+            detail = f"{self.name}: {type(error).__name__}: {_words(error)}"
+            return MappingResult(failure=MappingFailure(Reason.MAPPING_FAILED, detail))
+        if not records:
+            return MappingResult(filtered=(Filtered("orders", NO_RULE, ""),))
+        return MappingResult(records)
+
+
+def _record(kind: Any, fields: Any, part: str) -> MappedRecord:
+    if kind not in MODELS or not isinstance(fields, dict):
+        raise EvaluationError(f"expected pairs of a kind ({', '.join(MODELS)}) and a dict")
+    try:
+        return MappedRecord(str(kind), plain_json(fields), part)
+    except InvalidRecord as error:
+        raise EvaluationError(f"{error.detail} at {error.pointer}") from None
+
+
+def _defect(name: str, error: Exception) -> MappingFailure:
+    return MappingFailure(Reason.DEFECT, f"{name}: {type(error).__name__}: {_words(error)}")
+
+
+def _words(error: Exception) -> str:
+    try:
+        return " ".join(str(error).split())[:300]
+    except Exception:  # whatever somebody's own exception does there
+        return "no message"
