@@ -13,7 +13,10 @@ from beam_talonone.transforms.mapping.functions.arguments import expected, mappi
 
 
 def _default(environment: Environment, *values: Any) -> Any:
-    return next((value for value in values if value is not None and value != ""), None)
+    for value in values:
+        if value is not None and value != "":
+            return value
+    return None
 
 
 def _translate(environment: Environment, value: Any, table: Any, *other: Any) -> Any:
