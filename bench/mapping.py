@@ -17,8 +17,9 @@ from shopify_orders import orders
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.parse import parse
-from beam_talonone.transforms.mapping.mapping import FunctionMapping, Mapping
+from beam_talonone.transforms.mapping.mapping import FunctionMapping
 from beam_talonone.transforms.mapping.resolve import resolve_mapping
+from beam_talonone.transforms.mapping.result import Mapping
 
 _STATES = {
     "paid": "completed", "partially_refunded": "completed", "refunded": "completed", "pending": "open",

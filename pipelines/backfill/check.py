@@ -87,6 +87,8 @@ def _summary(connection: Any, report: dict[str, Any]) -> Iterator[str]:
         names = report["unknown_names"].get(kind)
         unknown = f"; ignored, as not known: {ignored(names)}" if names else ""
         yield f"{kind}: {counts['read']:,} read, {to_send:,} to send{', ' + others if others else ''}{unknown}"
+        for rule, number in report.get("filtered_by", {}).get(kind, {}).items():
+            yield f"  {number:,} filtered by the rule: {rule}"
         for reason, number in report["reasons"].get(kind, {}).items():
             yield f"  {number:,} {reason}"
             yield from _examples(connection, kind, reason)

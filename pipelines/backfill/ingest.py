@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from beam_talonone.pipelines.backfill.staging_rows import (
     read_origin,
     source,
 )
-from beam_talonone.pipelines.replay.dead_letters import open_letter
+from beam_talonone.pipelines.replay.dead_letters import open_letter, open_mapped_letter
 from beam_talonone.pipelines.runners.runner import bounded_runner, run_bounded
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.schemas import jsonio
@@ -37,7 +38,7 @@ from beam_talonone.transforms.formats.errors import CannotReadNow
 from beam_talonone.transforms.reads.prepare import PrepareLookup
 from beam_talonone.transforms.sources.files import ReadRecords
 from beam_talonone.transforms.sources.opening import FileInfo
-from beam_talonone.transforms.sources.prepare import Prepare, Prepared, Prepares, prepare
+from beam_talonone.transforms.sources.prepare import Prepare, Prepared, Prepares, prepares_with
 
 BATCH = 500
 
@@ -95,7 +96,7 @@ def create_pipeline(
             pipeline
             | f"Read {kind}" >> ReadRecords(kind, options.globs[kind], options.format, files=files[kind])
             | f"Decode, validate, build {kind}" >> beam.ParDo(Prepare(options.build_options(), reading, prepares))
-            | f"Spool {kind}" >> beam.ParDo(StageRecords(str(path), number, numbers, options, job))
+            | f"Spool {kind}" >> beam.ParDo(StageRecords(str(path), number, kind, numbers, options, job))
         )
     return pipeline
 
@@ -103,16 +104,19 @@ def create_pipeline(
 def _prepares(options: InputOptions, files: dict[str, list[FileInfo]]) -> Prepares:
     if options.operation is not None:
         return PrepareLookup(options.operation)
-    return open_letter if LETTERS in files else prepare
+    if LETTERS not in files:
+        return prepares_with(options.mapping)
+    return open_letter if options.mapping is None else partial(open_mapped_letter, mapping=options.mapping)
 
 
 class StageRecords(beam.DoFn):  # type: ignore[misc]
     """Prepared -> nothing: rows of the staging database, written in batches by one process."""
 
     def __init__(
-        self, path: str, branch: int, numbers: dict[tuple[str, str], int], options: InputOptions, job: str
+        self, path: str, branch: int, kind: str, numbers: dict[tuple[str, str], int], options: InputOptions, job: str
     ) -> None:
         self._path = path
+        self._kind = kind  # of the input: a mapping makes records of other kinds
         self._first = branch << BRANCH_BITS
         self._numbers = numbers
         self._stager = RecordStager.of(options, job)
@@ -152,7 +156,7 @@ class StageRecords(beam.DoFn):  # type: ignore[misc]
         """Where the record stands in this job's input: of a dead letter, the letter's own place."""
         raw, origin = prepared.raw, prepared.origin
         if origin is None:
-            return raw.file, self._numbers[raw.kind, raw.file], raw.position, format_of(raw)
+            return raw.file, self._numbers[self._kind, raw.file], raw.position, format_of(raw)
         return origin.file, self._numbers[LETTERS, origin.file], origin.position, format_of(raw)
 
     def _flush(self) -> None:

@@ -12,6 +12,7 @@ from beam_talonone.schemas.types import AmbiguousTime, NaiveTime, parse_instant
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.http.client_choice import DEFAULT, HttpSettings
 from beam_talonone.talonone.requests.build import BuildOptions
+from beam_talonone.transforms.mapping.result import Mapping
 
 KINDS = ("orders", "returns", "profiles", "events", "calls")
 
@@ -113,6 +114,8 @@ class InputOptions:
     ambiguous_time: Ambiguous | None = None
     max_future: str = MAX_FUTURE
     unknown_fields: UnknownFields | None = None
+    mapping: Mapping | None = None
+    """What makes records of foreign documents."""
 
     def reading(self) -> Reading:
         """How records are read. Raises ConfigurationError."""
@@ -142,6 +145,7 @@ class InputOptions:
             "--ambiguous-time": self.ambiguous_time,
             "--max-future": None if parse_duration(ahead) == parse_duration(MAX_FUTURE) else ahead,
             "--unknown-fields": self.unknown_fields,
+            "--mapping": None if self.mapping is None else self.mapping.fingerprint,
         }
 
 

@@ -44,6 +44,7 @@ def make_report(
         "started": rfc3339(started),
         "ended": rfc3339(ended),
         "reasons": _reasons(connection),
+        **({"filtered_by": rules} if (rules := _reasons(connection, filtered=True)) else {}),
         "unknown_names": _unknown_names(connection, "unknown", "kind"),
         "unknown_api_fields": _unknown_names(connection, "unknown_api", "operation"),
         "remaining": 0,
@@ -66,7 +67,11 @@ def _kind(connection: Any, kind: str) -> dict[str, int]:
         (kind,),
     ).fetchone()[0]
     filtered = ends.get(End.FILTERED.value, 0)
-    invalid = read - valid + reused
+    by_rule = connection.execute(
+        "SELECT COUNT(*) FROM fates JOIN records USING (rec) WHERE kind = ? AND end = ? AND work IS NULL",
+        (kind, End.FILTERED.value),
+    ).fetchone()[0]  # what a mapping filters was never made into work
+    invalid = read - valid - by_rule + reused
     return {
         "read": read,
         "invalid": invalid,
@@ -81,11 +86,12 @@ def _kind(connection: Any, kind: str) -> dict[str, int]:
     }
 
 
-def _reasons(connection: Any) -> dict[str, dict[str, int]]:
-    """Dead letters and skipped records by kind and reason."""
+def _reasons(connection: Any, *, filtered: bool = False) -> dict[str, dict[str, int]]:
+    """Dead letters and skipped records by kind and reason; with `filtered` records by the rule that filtered them."""
     counts: dict[str, dict[str, int]] = {}
     rows = connection.execute(
-        "SELECT kind, reason, COUNT(*) FROM fates JOIN records USING (rec) WHERE reason IS NOT NULL"
+        "SELECT kind, reason, COUNT(*) FROM fates JOIN records USING (rec)"
+        f" WHERE reason IS NOT NULL AND end {'=' if filtered else '<>'} '{End.FILTERED.value}'"
         " GROUP BY kind, reason ORDER BY kind, reason"
     )
     for kind, reason, count in rows:

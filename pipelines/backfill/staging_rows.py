@@ -12,7 +12,7 @@ from beam_talonone.pipelines.backfill.staging import Row
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.schemas.decoding.shown import Shown, shown
-from beam_talonone.schemas.reasons import Reason, Skip
+from beam_talonone.schemas.reasons import Reason, Skip, Stage
 from beam_talonone.schemas.types import micros
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.output_lines import dead_letter, refused_again
@@ -57,7 +57,13 @@ class RecordStager:
     def stage(self, prepared: Prepared, place: Place) -> StagedRecord:
         """The row of a record; one without work has the outcome of a dead letter, or of a skipped record."""
         work = prepared.work
+        if prepared.filtered_by is not None:
+            return self._filtered(prepared.raw.kind, prepared.filtered_by, place)
         return self._invalid(prepared, place) if work is None else self._valid(prepared, work, place)
+
+    def _filtered(self, kind: str, rule: str, place: Place) -> StagedRecord:
+        row = (kind, *[None] * 10, *place, 0, None, None, None)
+        return StagedRecord(row, (End.FILTERED.value, Stage.MAP.value, rule, None))
 
     def _valid(self, prepared: Prepared, work: Work, place: Place) -> StagedRecord:
         row = (
@@ -113,18 +119,22 @@ def _shown_exactly(raw: Raw) -> Shown:
 
 
 def format_of(raw: Raw) -> str:
-    """The format as it is staged: that of CSV holds the number of the row, too, as in `csv#12`."""
-    return raw.format if raw.number is None else f"{raw.format}#{raw.number}"
+    """The format as it is staged: that of CSV holds the number of the row, too, as in `csv#12`, and that of a mapped
+    record its part of the document, as in `jsonl@returns/0/1`."""
+    name = raw.format if raw.number is None else f"{raw.format}#{raw.number}"
+    return name if raw.part is None else f"{name}@{raw.part}"
 
 
 def source(file: str, position: int, format_name: str) -> dict[str, Any]:
     """The `source` of a dead letter: the file and the 1-based position in it. In CSV, the position is the line where
-    a row begins, and the format and the number of the row are there, too: such records are flat text."""
+    a row begins, and the format and the number of the row are there, too: such records are flat text. Of a mapped
+    record `part` is there."""
     place: dict[str, Any] = {"file": file, "position": position}
-    name, _, number = format_name.partition("#")
-    if name != "csv":
-        return place
-    return {**place, "format": "csv", **({"row": int(number)} if number else {})}
+    numbered, _, part = format_name.partition("@")
+    name, _, number = numbered.partition("#")
+    if name == "csv":
+        place |= {"format": "csv", **({"row": int(number)} if number else {})}
+    return {**place, "part": part} if part else place
 
 
 def read_origin(blob: bytes | None) -> Origin | None:

@@ -23,6 +23,7 @@ from beam_talonone.talonone.http.address import check_base_url
 from beam_talonone.talonone.http.api_key import check_secret_name
 from beam_talonone.talonone.http.client_choice import HttpSettings, route_to
 from beam_talonone.talonone.http.tls import Tls
+from beam_talonone.transforms.mapping.result import Mapping as Converts
 
 
 def given_globs(**globs: list[str] | None) -> dict[str, str | tuple[str, ...]]:
@@ -68,13 +69,28 @@ def input_options(
     **rest: Any,
 ) -> InputOptions:
     """InputOptions of what was typed; `rest` are its other fields. Raises ConfigurationError."""
-    options = InputOptions(globs, selection.format, **vars(reading), **vars(requests), **rest)
+    options = InputOptions(
+        globs, selection.format, **vars(reading), **vars(requests), mapping=mapping_of(selection.mapping), **rest
+    )
     settings = options.reading()
     return replace(
         options,
         since=parse_time_option("--since", selection.since, settings),
         until=parse_time_option("--until", selection.until, settings),
     )
+
+
+def mapping_of(name: str | None) -> Converts | None:
+    """The mapping that --mapping names. Raises ConfigurationError."""
+    if name is None:
+        return None
+    from beam_talonone.transforms.mapping.errors import MappingFileError
+    from beam_talonone.transforms.mapping.resolve import resolve_mapping
+
+    try:
+        return resolve_mapping(name)
+    except MappingFileError as error:
+        raise ConfigurationError(f"--mapping {error}") from None
 
 
 def sending_options(

@@ -31,7 +31,7 @@ from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.streaming.call_key import call_lane
 from beam_talonone.talonone.telemetry.process_tuning import quiet_process
 from beam_talonone.transforms.sources.files import ReadRecords
-from beam_talonone.transforms.sources.prepare import Prepare, Prepared
+from beam_talonone.transforms.sources.prepare import Prepare, Prepared, prepares_with
 
 WORKING = "working"
 """The folder in `state` in which shards keep their records while they are sent from this machine."""
@@ -68,7 +68,8 @@ def _read(pipeline: beam.Pipeline, kind: str, options: GraphOptions) -> Any:
     return (
         pipeline
         | f"Read {kind}" >> ReadRecords(kind, source.globs[kind], source.format)
-        | f"Prepare {kind}" >> beam.ParDo(Prepare(source.build_options(), source.reading()))
+        | f"Prepare {kind}"
+        >> beam.ParDo(Prepare(source.build_options(), source.reading(), prepares_with(source.mapping)))
         | f"Lay {kind}"
         >> beam.ParDo(StageRow(RecordStager.of(source, options.job))).with_output_types(tuple[str, bytes])
     )

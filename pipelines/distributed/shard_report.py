@@ -22,6 +22,7 @@ class ShardReport(msgspec.Struct, frozen=True):
     requests_per_second: float
     stats: bytes
     unknown_api_fields: Counts = {}
+    filtered_by: Counts = {}
 
     @classmethod
     def of(cls, report: dict[str, Any], stats: Stats) -> "ShardReport":
@@ -29,6 +30,7 @@ class ShardReport(msgspec.Struct, frozen=True):
         return cls(
             report["kinds"], report["reasons"], report["unknown_names"], report["unaccounted"],
             report["requests_per_second"], msgspec.json.encode(stats), report["unknown_api_fields"],
+            report.get("filtered_by", {}),
         )  # fmt: skip
 
     def to_bytes(self) -> bytes:
@@ -59,6 +61,7 @@ def merged(
         add_stats(stats, sent)
     names = _added(part.unknown_names for part in parts)
     api_names = _added(part.unknown_api_fields for part in parts)
+    rules = _added(part.filtered_by for part in parts)
     return {
         "job": job,
         "kinds": {**{kind: dict(NOTHING) for kind in kinds}, **_added(part.kinds for part in parts)},
@@ -70,6 +73,7 @@ def merged(
         "started": rfc3339(started),
         "ended": rfc3339(ended),
         "reasons": _added(part.reasons for part in parts),
+        **({"filtered_by": rules} if rules else {}),
         "unknown_names": _commonest(names),
         "unknown_api_fields": _commonest(api_names),
         "remaining": 0,

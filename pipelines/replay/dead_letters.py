@@ -4,6 +4,7 @@ People edit letters. Whatever one has become costs at most that letter: it is a 
 why.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,14 +17,15 @@ from beam_talonone.schemas.decoding.parse import InvalidRecord
 from beam_talonone.schemas.decoding.raw import LETTERS, Raw
 from beam_talonone.schemas.decoding.settings import AS_USUAL, Reading
 from beam_talonone.schemas.operations import OPERATIONS
-from beam_talonone.schemas.reasons import Reason
+from beam_talonone.schemas.reasons import Reason, Stage
 from beam_talonone.schemas.records import LOOKUPS, MODELS
 from beam_talonone.schemas.types import parse_instant
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.talonone.requests.output_lines import BEFORE
 from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.transforms.formats.csv import raw_row, unflatten
-from beam_talonone.transforms.sources.prepare import Origin, Prepared, prepare
+from beam_talonone.transforms.mapping.result import Mapping
+from beam_talonone.transforms.sources.prepare import Origin, Prepared, prepare, prepare_mapped
 
 MOST_WRAPPED = 100
 """Letters within letters: a replay that cannot open one puts it into a letter of its own."""
@@ -49,14 +51,69 @@ class _Letter:
 def open_letter(raw: Raw, options: BuildOptions, reading: Reading = AS_USUAL) -> Prepared:
     """The record of a dead letter, prepared as any other. What is no dead letter comes out with its problem."""
     try:
-        return _open(raw, options, reading)
+        opened = _open(raw, options)
+        if isinstance(opened, Prepared):
+            return opened
+        if opened.part is not None or opened.stage == Stage.MAP:
+            detail = "a mapping made this record: replay it with the same --mapping"
+            return Prepared(opened.letter, None, problem=InvalidRecord(Reason.INVALID_FIELD, detail, "/source"))
+        return replace(prepare(opened.raw, opened.options, reading), origin=opened.origin)
     except Exception as error:  # one letter must not end the replay of the others
-        return Prepared(
-            raw, None, problem=InvalidRecord(Reason.DEFECT, f"beam-talonone failed on it: {error_line(error, 450)}")
-        )
+        return _defect(raw, error)
 
 
-def _open(raw: Raw, options: BuildOptions, reading: Reading) -> Prepared:
+def open_mapped_letter(raw: Raw, options: BuildOptions, reading: Reading, mapping: Mapping) -> Iterator[Prepared]:
+    """As `open_letter`, where a mapping may have made the record. Then the document is mapped again: of its records,
+    the one that the dead letter names is prepared, and all of a document that could not be mapped or decoded."""
+    try:
+        opened = _open(raw, options)
+        if isinstance(opened, Prepared):
+            prepared = [opened]
+        elif opened.part is None and opened.stage not in (Stage.MAP, Stage.DECODE):
+            prepared = [prepare(opened.raw, opened.options, reading)]
+        else:
+            prepared = _mapped(opened, reading, mapping)
+        if not isinstance(opened, Prepared):
+            prepared = [
+                record if record.raw.kind == LETTERS else replace(record, origin=opened.origin) for record in prepared
+            ]
+    except Exception as error:  # one letter must not end the replay of the others
+        prepared = [_defect(raw, error)]
+    yield from prepared
+
+
+def _mapped(opened: "_Opened", reading: Reading, mapping: Mapping) -> list[Prepared]:
+    found = [
+        record
+        for record in prepare_mapped(opened.raw, opened.options, reading, mapping)
+        if opened.part is None or record.map_failed or record.raw.part == opened.part
+    ]
+    if found:
+        return found
+    detail = f"{mapping.name} makes no record {opened.part} of the document: replay it with the same --mapping"
+    return [Prepared(opened.letter, None, problem=InvalidRecord(Reason.INVALID_FIELD, detail, "/source/part"))]
+
+
+def _defect(raw: Raw, error: Exception) -> Prepared:
+    detail = f"beam-talonone failed on it: {error_line(error, 450)}"
+    return Prepared(raw, None, problem=InvalidRecord(Reason.DEFECT, detail))
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """What is to be prepared again, under which options, and the letter that it comes from."""
+
+    raw: Raw
+    options: BuildOptions
+    origin: Origin
+    letter: Raw
+    stage: Any
+    part: str | None
+    """Of a mapped record: which one of its document."""
+
+
+def _open(raw: Raw, options: BuildOptions) -> Prepared | _Opened:
+    """The record of a dead letter, or why nothing of it is sent."""
     try:
         letter = _read(raw)
         for _ in range(MOST_WRAPPED):
@@ -79,7 +136,8 @@ def _open(raw: Raw, options: BuildOptions, reading: Reading) -> Prepared:
     if refused is not None:
         return Prepared(inner, None, problem=refused, origin=origin, letter=letter.raw.line)
     same = _same_api(letter.fields, origin, options)
-    return replace(prepare(inner, same, reading), origin=origin)
+    stage, part = letter.fields.get("stage"), letter.fields["source"].get("part")
+    return _Opened(inner, same, origin, letter.raw, stage, part if isinstance(part, str) else None)
 
 
 def _read(raw: Raw) -> _Letter:

@@ -42,3 +42,6 @@ class Raw(msgspec.Struct, frozen=True, array_like=True):
     """Avro, with `broken`: the bytes of the record."""
     number: int | None = None
     """CSV: the 1-based row, without the header and blank rows."""
+    part: str | None = None
+    """Where a mapping made the record: which one of its document, as in `returns/0/1`. Then `kind` is that of the
+    record, and all else is the document's."""

@@ -82,6 +82,7 @@ VALUES = {
         "since": TIMES,
         "until": TIMES,
         "format": (["jsonl", "avro", "csv", "parquet"], ["", "json", "CSV"]),
+        "mapping": (["shopify", "/mappings/shop.yaml", "shop.maps:orders"], ["", "a b"]),
         "dry": TRUTHS,
         "results": TRUTHS,
         "profiles_first": TRUTHS,

@@ -1,8 +1,8 @@
 """A mapping: one foreign document in, records of our shape out, or the reason why not. It never raises."""
 
+import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from beam_talonone.schemas.decoding.decode import plain_json
 from beam_talonone.schemas.decoding.parse import InvalidRecord
@@ -13,56 +13,7 @@ from beam_talonone.transforms.mapping.expressions.environment import Environment
 from beam_talonone.transforms.mapping.expressions.places import pointer_to
 from beam_talonone.transforms.mapping.files.loader import load
 from beam_talonone.transforms.mapping.files.rules import filled
-
-NO_RULE = "no rule"
-"""The rule's name where no rule makes a record of a document."""
-
-
-@dataclass(frozen=True, slots=True)
-class MappedRecord:
-    """A record as the decoder would have read it. `part` tells it from the document's others: `returns/0/1` is the
-    second record (from 0) of the first rule for returns; it stays the same for the same document and mapping."""
-
-    kind: str
-    fields: dict[str, Any]
-    part: str
-
-
-@dataclass(frozen=True, slots=True)
-class Filtered:
-    """A record that would have been, and the name of the rule that does not want it."""
-
-    kind: str
-    rule: str
-    part: str
-
-
-@dataclass(frozen=True, slots=True)
-class MappingFailure:
-    """Why a document cannot be mapped: `line` in the mapping file, `pointer` into the document, where known."""
-
-    reason: Reason
-    detail: str
-    line: int | None = None
-    pointer: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class MappingResult:
-    """What one document becomes. With a `failure` it has no records: a document is mapped whole or not at all."""
-
-    records: tuple[MappedRecord, ...] = ()
-    filtered: tuple[Filtered, ...] = ()
-    failure: MappingFailure | None = None
-
-
-class Mapping(Protocol):
-    """What turns documents into records. It can be pickled, and one instance serves many threads."""
-
-    name: str
-
-    def __call__(self, document: Any) -> MappingResult:
-        """The records of a document, which is plain JSON with numbers as int or Decimal. Never raises."""
+from beam_talonone.transforms.mapping.result import NO_RULE, Filtered, MappedRecord, MappingFailure, MappingResult
 
 
 class FileMapping:
@@ -84,6 +35,11 @@ class FileMapping:
         self.description = loaded.description
         self._variables = loaded.variables
         self._rules = loaded.rules
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells this mapping from one that makes other records."""
+        return f"{self.name} {hashlib.sha256(self._text.encode()).hexdigest()[:16]}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return FileMapping, (self.name, self._text)  # closures do not travel, and the text says it all
@@ -131,6 +87,7 @@ class FunctionMapping:
 
     def __init__(self, name: str, function: Converter) -> None:
         self.name = name
+        self.fingerprint = name
         self._function = function
 
     def __call__(self, document: Any) -> MappingResult:

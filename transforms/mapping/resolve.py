@@ -8,7 +8,8 @@ from pathlib import Path
 from beam_talonone.transforms.mapping.errors import MappingFileError
 from beam_talonone.transforms.mapping.files.nodes import MAX_BYTES
 from beam_talonone.transforms.mapping.files.targets import close
-from beam_talonone.transforms.mapping.mapping import FileMapping, FunctionMapping, Mapping
+from beam_talonone.transforms.mapping.mapping import FileMapping, FunctionMapping
+from beam_talonone.transforms.mapping.result import Mapping
 
 _PRESETS = files("beam_talonone.transforms.mapping") / "presets"
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", re.ASCII)

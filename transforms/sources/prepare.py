@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
+import msgspec
 
 from beam_talonone.schemas.decoding.decode import decode
 from beam_talonone.schemas.decoding.parse import InvalidRecord, parse
@@ -14,6 +16,7 @@ from beam_talonone.schemas.reasons import Reason, Stage
 from beam_talonone.schemas.records import ID_FIELDS
 from beam_talonone.talonone.requests.build import BuildOptions, build, unknown_api_fields
 from beam_talonone.talonone.requests.work import Work
+from beam_talonone.transforms.mapping.result import Mapping
 
 _DECODE = (
     Reason.UNREADABLE_FILE, Reason.LINE_TOO_LONG, Reason.NOT_JSON, Reason.NOT_AN_OBJECT, Reason.BAD_ROW,
@@ -58,6 +61,8 @@ class Prepared:
     problem: InvalidRecord | None = None
     fields: dict[str, Any] | None = None
     origin: Origin | None = None
+    map_failed: bool = False
+    """True when the problem is that of a mapping, and the record is the whole document."""
     filtered_by: str | None = None
     """The name of the rule that left the record out. Then there is neither work nor a problem."""
     letter: bytes | None = None
@@ -65,7 +70,9 @@ class Prepared:
 
     @property
     def stage(self) -> Stage:
-        """The stage of the problem: decode or validate."""
+        """The stage of the problem: decode, map or validate."""
+        if self.map_failed:
+            return Stage.MAP
         return Stage.DECODE if self.problem is not None and self.problem.reason in _DECODE else Stage.VALIDATE
 
     def id_or_none(self) -> str | None:
@@ -90,9 +97,38 @@ class Prepared:
 
 def prepare(raw: Raw, options: BuildOptions, reading: Reading = AS_USUAL) -> Prepared:
     """Decode, validate and build one record. Every problem is in the result; nothing is raised for it."""
-    fields: dict[str, Any] | None = None
     try:
         fields = decode(raw)
+    except InvalidRecord as problem:
+        return Prepared(raw, None, problem=problem)
+    return _validated(raw, fields, options, reading)
+
+
+def prepare_mapped(raw: Raw, options: BuildOptions, reading: Reading, mapping: Mapping) -> Iterator[Prepared]:
+    """Decode a document, and validate and build the records that `mapping` makes of it, each with its own kind and
+    part. A document that cannot be mapped is one problem. Nothing is raised."""
+    try:
+        result = mapping(decode(raw))
+    except InvalidRecord as problem:
+        yield Prepared(raw, None, problem=problem)
+        return
+    failure = result.failure
+    if failure is not None:
+        unmapped = InvalidRecord(failure.reason, failure.detail, failure.pointer)
+        yield Prepared(raw, None, problem=unmapped, fields={}, map_failed=True)
+    for left_out in result.filtered:
+        kind = left_out.kind if left_out.part else raw.kind  # of a document that no rule concerns nothing is known
+        yield Prepared(_part(raw, kind, left_out.part), None, fields={}, filtered_by=left_out.rule)
+    for record in result.records:
+        yield _validated(_part(raw, record.kind, record.part), record.fields, options, reading)
+
+
+def _part(raw: Raw, kind: str, part: str) -> Raw:
+    return msgspec.structs.replace(raw, kind=kind, part=part or None)
+
+
+def _validated(raw: Raw, fields: dict[str, Any], options: BuildOptions, reading: Reading) -> Prepared:
+    try:
         parsed = parse(raw.kind, fields, reading)
         work = build(raw.kind, parsed.record, options)
         beyond = unknown_api_fields(parsed.record, options)
@@ -101,11 +137,12 @@ def prepare(raw: Raw, options: BuildOptions, reading: Reading = AS_USUAL) -> Pre
         return Prepared(raw, None, problem=problem, fields=fields)
 
 
-Prepares = Callable[[Raw, BuildOptions, Reading], Prepared]
+Prepares = Callable[[Raw, BuildOptions, Reading], Prepared | Iterator[Prepared]]
 
 
 class Prepare(beam.DoFn):  # type: ignore[misc]
-    """Raw -> Prepared. `prepares` is the function: `prepare`, or one that first unwraps the record."""
+    """Raw -> Prepared. `prepares` is the function: `prepare`, or one that first unwraps or maps the record, and may
+    make several records of one Raw."""
 
     def __init__(self, options: BuildOptions, reading: Reading, prepares: Prepares = prepare) -> None:
         self._options = options
@@ -113,5 +150,14 @@ class Prepare(beam.DoFn):  # type: ignore[misc]
         self._prepares = prepares
 
     def process(self, raw: Raw) -> Iterator[Prepared]:
-        """Prepare one record."""
-        yield self._prepares(raw, self._options, self._reading)
+        """Prepare one record, or those of one document."""
+        prepared = self._prepares(raw, self._options, self._reading)
+        if isinstance(prepared, Prepared):
+            yield prepared
+        else:
+            yield from prepared
+
+
+def prepares_with(mapping: Mapping | None) -> Prepares:
+    """`prepare`, or `prepare_mapped` with the mapping."""
+    return prepare if mapping is None else partial(prepare_mapped, mapping=mapping)

@@ -8,6 +8,7 @@ from beam_talonone.pipelines.cli.parameters.bounded import ReplayParameters
 from beam_talonone.pipelines.cli.parameters.files import (
     ConsentParameters,
     JobParameters,
+    MappingParameters,
     ResultParameters,
     SelectionParameters,
 )
@@ -24,6 +25,7 @@ def replay(
     job: JobParameters,
     results: ResultParameters,
     consent: ConsentParameters,
+    mapped: MappingParameters,
     reading: ReadingParameters,
     requests: RequestParameters,
     edit: EditParameters,
@@ -39,7 +41,8 @@ def replay(
     globs: dict[str, str | tuple[str, ...]] = (
         {} if subscription is not None else {"dead_letters": source.dead_letters}
     )
-    inputs = input_options(globs, SelectionParameters(format="jsonl"), reading, requests, results=results.results)
+    selection = SelectionParameters(format="jsonl", mapping=mapped.mapping)
+    inputs = input_options(globs, selection, reading, requests, results=results.results)
     sending = sending_options(api, limits, edit)
     confirm(consent.yes, f"Closed sessions trigger live campaigns at {sending.base_url}. Go on?")
     from beam_talonone.pipelines.replay.job import ReplayOptions, replay_job

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from beam_talonone.pipelines.cli.parameters.groups import Group, TemplateParameter
-from beam_talonone.pipelines.cli.parameters.patterns import BUCKET, TIME
+from beam_talonone.pipelines.cli.parameters.patterns import BUCKET, NO_SPACE, TIME
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,29 @@ class InputParameters(ReadableInputs):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SelectionParameters(Group):
+class MappingParameters(Group):
+    """What makes records of foreign documents."""
+
+    TITLE = "Input"
+
+    mapping: Annotated[
+        str | None,
+        typer.Option(
+            "--mapping",
+            metavar="NAME|FILE|pkg.mod:func",
+            help="Make records of documents of another shape: a preset such as shopify, your file, or your function.",
+        ),
+        TemplateParameter(
+            label="Mapping of foreign documents",
+            help="A preset such as shopify, or a mapping file or a Python function (pkg.mod:func) in the container "
+            "image: makes records of documents of another shape.",
+            pattern=NO_SPACE,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectionParameters(MappingParameters):
     """How files are read, and which of their records are used."""
 
     TITLE = "Input"

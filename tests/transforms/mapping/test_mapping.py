@@ -6,14 +6,8 @@ from decimal import Decimal
 import pytest
 
 from beam_talonone.schemas.reasons import Reason
-from beam_talonone.transforms.mapping.mapping import (
-    FileMapping,
-    Filtered,
-    FunctionMapping,
-    MappedRecord,
-    MappingFailure,
-    MappingResult,
-)
+from beam_talonone.transforms.mapping.mapping import FileMapping, FunctionMapping
+from beam_talonone.transforms.mapping.result import Filtered, MappedRecord, MappingFailure, MappingResult
 
 SHOP = """\
 version: 1

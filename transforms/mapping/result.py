@@ -1,0 +1,61 @@
+"""What a mapping makes of one document: records, parts that a rule filters, or a failure."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from beam_talonone.schemas.reasons import Reason
+
+NO_RULE = "no rule"
+"""The rule's name where no rule makes a record of a document."""
+
+
+@dataclass(frozen=True, slots=True)
+class MappedRecord:
+    """A record as the decoder would have read it. `part` tells it from the document's others: `returns/0/1` is the
+    second record (from 0) of the first rule for returns; it stays the same for the same document and mapping."""
+
+    kind: str
+    fields: dict[str, Any]
+    part: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filtered:
+    """A record that would have been, and the name of the rule that does not want it."""
+
+    kind: str
+    rule: str
+    part: str
+
+
+@dataclass(frozen=True, slots=True)
+class MappingFailure:
+    """Why a document cannot be mapped: `line` in the mapping file, `pointer` into the document, where known."""
+
+    reason: Reason
+    detail: str
+    line: int | None = None
+    pointer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MappingResult:
+    """What one document becomes. With a `failure` it has no records: a document is mapped whole or not at all."""
+
+    records: tuple[MappedRecord, ...] = ()
+    filtered: tuple[Filtered, ...] = ()
+    failure: MappingFailure | None = None
+
+
+class Mapping(Protocol):
+    """What turns documents into records. It can be pickled, and one instance serves many threads."""
+
+    name: str
+    """As it was given: the preset, the file or the function."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What must be the same when a job is resumed."""
+
+    def __call__(self, document: Any) -> MappingResult:
+        """The records of a document, which is plain JSON with numbers as int or Decimal. Never raises."""
