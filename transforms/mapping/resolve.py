@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import sys
 from importlib.resources import files
 from pathlib import Path
 
@@ -66,6 +67,8 @@ def _text(path: Path) -> str:
 
 def _function(given: str) -> Mapping:
     module_name, _, name = given.partition(":")
+    if str(Path.cwd()) not in sys.path:  # a command's own path lacks the folder in which it is run
+        sys.path.append(str(Path.cwd()))
     try:
         module = importlib.import_module(module_name)
     except Exception as error:

@@ -1,5 +1,7 @@
 """What --mapping names: presets, files, Python functions."""
 
+import sys
+
 import pytest
 
 from beam_talonone.transforms.mapping.errors import MappingFileError
@@ -30,7 +32,8 @@ def test_a_path_that_exists_is_that_file(tmp_path, monkeypatch):
 
 def test_a_function(tmp_path, monkeypatch):
     (tmp_path / "my_shop_maps.py").write_text("def orders(doc):\n    return [('events', doc)]\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
     mapping = resolve_mapping("my_shop_maps:orders")
     assert isinstance(mapping, FunctionMapping)
     assert mapping({"a": 1}).records[0].fields == {"a": 1}
