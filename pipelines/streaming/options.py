@@ -11,6 +11,7 @@ from beam_talonone.talonone.engine.engine import EngineSettings
 from beam_talonone.talonone.http.address import check_base_url
 from beam_talonone.talonone.http.client_choice import DEFAULT, HttpSettings
 from beam_talonone.talonone.requests.build import BuildOptions
+from beam_talonone.transforms.mapping.result import Mapping
 from beam_talonone.transforms.messages.options import MessageOptions
 from beam_talonone.transforms.runtime.engines import DEFAULT_KEY_ENV, EngineConfig
 
@@ -27,7 +28,8 @@ class StreamOptions:
     each worker has its share of them. With a `rate_service` (HOST:PORT) each worker may have the whole rate, of which
     the service grants it a part; `among` is how many workers there are, None if nobody knows. `max_dead_letters` of
     the last 1,000 records of a kind stop the reading: None for half of them on this machine, and for any on Dataflow.
-    `avro_schema` is the text of the schema of messages that carry none of their own.
+    `avro_schema` is the text of the schema of messages that carry none of their own. `mapping` makes records of
+    documents of another shape.
     """
 
     subscriptions: dict[str, tuple[str, ...]]
@@ -60,6 +62,7 @@ class StreamOptions:
     max_future: str = MAX_FUTURE
     unknown_fields: UnknownFields | None = None
     avro_schema: str | None = None
+    mapping: Mapping | None = None
     prism_location: str | None = None
     beam_args: tuple[str, ...] = ()
 
@@ -82,7 +85,7 @@ class StreamOptions:
 
     def message_options(self) -> MessageOptions:
         """How messages become records. Raises ConfigurationError."""
-        return MessageOptions(self.kinds(), self.build_options(), self.reading(), self.avro_schema)
+        return MessageOptions(self.kinds(), self.build_options(), self.reading(), self.avro_schema, self.mapping)
 
     def send_options(self) -> SendOptions:
         """How requests are carried out: a return looks for its order first, as it may come before it."""

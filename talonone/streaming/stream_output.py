@@ -19,6 +19,7 @@ from beam_talonone.talonone.state.store import Store
 from beam_talonone.talonone.state.write_ahead_log import WriteAheadLog
 from beam_talonone.talonone.streaming.counters import StreamCounters
 from beam_talonone.talonone.streaming.dead_letter_window import LastEnds
+from beam_talonone.talonone.streaming.message_source import source_of
 
 DEAD_LETTERED_FOR = 900.0
 """Seconds for which a message counts as dead-lettered: a repeat of Pub/Sub's gets no second dead letter. Longer than
@@ -119,7 +120,7 @@ class StreamOutput:
             self.store.note_dead(record_id, time.time())
         name = message.subscription, message.message_id
         repeats = self._repeats[name] = []
-        source = {"subscription": message.subscription, "message_id": message.message_id}
+        source = source_of(message.subscription, message.message_id)
         done = [] if work is None else applied_parts(work, outcome)
         line = dead_letter(
             kind, record_id, of_bytes(message.data), source, outcome, self.job, time.time(), done=done

@@ -1,20 +1,23 @@
 """How the messages of a stream become records."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping as Table
 from dataclasses import dataclass
 
 from beam_talonone.schemas.decoding.settings import AS_USUAL, Reading
 from beam_talonone.talonone.requests.build import BuildOptions
+from beam_talonone.transforms.mapping.result import Mapping
 
 
 @dataclass(frozen=True)
 class MessageOptions:
-    """`kinds` maps each subscription to the kind of its records.
+    """`kinds` names the kind of the records of each subscription.
 
-    `avro_schema` is the text of the schema of messages that carry none of their own.
+    `avro_schema` is the text of the schema of messages that carry none of their own. `mapping` makes records of
+    documents of another shape, whatever kind the subscription has.
     """
 
-    kinds: Mapping[str, str]
+    kinds: Table[str, str]
     build: BuildOptions
     reading: Reading = AS_USUAL
     avro_schema: str | None = None
+    mapping: Mapping | None = None

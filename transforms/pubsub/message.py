@@ -101,22 +101,18 @@ class PartOfMessage(Received, frozen=True, gc=False):
         self.shared.end(done=False)
 
 
-def parts_of(message: Received, records: Sequence[bytes]) -> list[Received]:
-    """A message for each of the `records` found in `message`, for this process to acknowledge."""
+def parts_of(message: Received, records: Sequence[tuple[str, bytes]]) -> list[Received]:
+    """A message for each of the (name, record) found in `message`, for this process to acknowledge."""
     if len(records) == 1:
-        return [msgspec.structs.replace(message, data=records[0])]
+        return copies_of(message, records)
     shared = Shared(message, len(records))
-    return [
-        PartOfMessage(**_fields(message, number, record), shared=shared) for number, record in enumerate(records, 1)
-    ]
+    return [PartOfMessage(**_fields(message, name, record), shared=shared) for name, record in records]
 
 
-def copies_of(message: Received, records: Sequence[bytes]) -> list[Received]:
+def copies_of(message: Received, records: Sequence[tuple[str, bytes]]) -> list[Received]:
     """The same where the engine acknowledges: what is made can be serialised."""
-    if len(records) == 1:
-        return [msgspec.structs.replace(message, data=records[0])]
-    return [Received(**_fields(message, number, record)) for number, record in enumerate(records, 1)]
+    return [Received(**_fields(message, name, record)) for name, record in records]
 
 
-def _fields(message: Received, number: int, record: bytes) -> dict[str, Any]:
-    return msgspec.structs.asdict(message) | {"message_id": f"{message.message_id}/{number}", "data": record}
+def _fields(message: Received, name: str, record: bytes) -> dict[str, Any]:
+    return msgspec.structs.asdict(message) | {"message_id": name, "data": record}

@@ -36,6 +36,7 @@ from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
 from beam_talonone.talonone.requests.output_lines import dead_letter, result
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.streaming.keyed_processor import Came, KeyedProcessor, OutboxEntry, Rules, Source
+from beam_talonone.talonone.streaming.message_source import source_of
 from beam_talonone.talonone.telemetry.process_tuning import quiet_process
 from beam_talonone.transforms.runtime.engines import EngineConfig, engine_for, once_for
 from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_outcome, count_requests
@@ -169,7 +170,7 @@ def letter(
     kind: str, record_id: str | None, source: Source, outcome: Outcome, job: str, done: list[str]
 ) -> dict[str, Any]:
     """The dead letter of a record from a subscription."""
-    where = {"subscription": source.subscription, "message_id": source.message_id}
+    where = source_of(source.subscription, source.message_id)
     return dead_letter(kind, record_id, of_bytes(source.record), where, outcome, job, time.time(), done=done)
 
 

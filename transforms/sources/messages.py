@@ -12,6 +12,7 @@ from beam_talonone.schemas.decoding.parse import InvalidRecord
 from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.schemas.decoding.shown import of_value
 from beam_talonone.schemas.reasons import Reason
+from beam_talonone.talonone.streaming.message_source import record_name
 from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.talonone.telemetry.logs import say
 from beam_talonone.talonone.telemetry.process_tuning import quiet_process
@@ -20,7 +21,7 @@ from beam_talonone.transforms.messages.options import MessageOptions
 from beam_talonone.transforms.messages.schema_service import WriterSchemas
 from beam_talonone.transforms.messages.unpack import MessageReader
 from beam_talonone.transforms.pubsub.message import Received, copies_of, parts_of
-from beam_talonone.transforms.sources.prepare import Prepared, prepare
+from beam_talonone.transforms.sources.prepare import Prepared, prepares_with
 
 log = logging.getLogger(__name__)
 
@@ -34,13 +35,16 @@ Pair = tuple[Received, Prepared]
 class MessagePreparer:
     """Makes records of messages. `split` makes a message for each record of one that holds several."""
 
-    def __init__(self, options: MessageOptions, split: Callable[[Received, Sequence[bytes]], list[Received]]) -> None:
+    def __init__(
+        self, options: MessageOptions, split: Callable[[Received, Sequence[tuple[str, bytes]]], list[Received]]
+    ) -> None:
         schema = None if options.avro_schema is None else parse_avro_schema(options.avro_schema)
         self._options, self._split = options, split
         self._reader = MessageReader(schema, WriterSchemas())
+        self._prepares = prepares_with(options.mapping)
 
     def prepare(self, message: Received) -> list[Pair]:
-        """The records in a message, decoded, validated and built; a message without any tells why in one Prepared.
+        """The records in a message, decoded, mapped, validated and built.
 
         Whatever is wrong with the message is in the result: a message that fails the step would be delivered again
         for ever, together with its bundle. Raises only what says that the schema service does not answer
@@ -51,24 +55,29 @@ class MessagePreparer:
         if not raws:
             nothing = Raw(kind, message.subscription, 0, "jsonl", message.data, None, None)
             return [(message, Prepared(nothing, None, fields={}, filtered_by=DELETED_ROW))]
-        if len(raws) == 1 and raws[0].line is message.data:
-            return [(message, self._prepared(raws[0], message))]
-        parts = self._split(message, [_record(raw) for raw in raws])
-        return [(part, self._prepared(raw, part)) for part, raw in zip(parts, raws, strict=True)]
+        records = [prepared for raw in raws for prepared in self._prepared(raw, message)]
+        if len(records) == 1 and records[0].raw.line is message.data and records[0].raw.part is None:
+            return [(message, records[0])]
+        named = [
+            (record_name(message.message_id, record.raw.position, record.raw.part), _shown(record.raw))
+            for record in records
+        ]
+        return list(zip(self._split(message, named), records, strict=True))
 
-    def _prepared(self, raw: Raw, message: Received) -> Prepared:
+    def _prepared(self, raw: Raw, message: Received) -> list[Prepared]:
         try:
-            return prepare(raw, self._options.build, self._options.reading)
+            prepared = self._prepares(raw, self._options.build, self._options.reading)
+            return [prepared] if isinstance(prepared, Prepared) else list(prepared)
         except Exception as error:
             say(
                 log, logging.INFO, "a defect", error=error, kind=raw.kind, message_id=message.message_id,
                 subscription=message.subscription, reason=Reason.DEFECT.value,
             )  # fmt: skip
             why = f"beam-talonone failed on it: {error_line(error, 450)}"
-            return Prepared(raw, None, problem=InvalidRecord(Reason.DEFECT, why))
+            return [Prepared(raw, None, problem=InvalidRecord(Reason.DEFECT, why))]
 
 
-def _record(raw: Raw) -> bytes:
+def _shown(raw: Raw) -> bytes:
     """What a dead letter shows of the record."""
     if raw.line is not None:
         return raw.line

@@ -5,6 +5,7 @@ import uuid
 
 from beam_talonone.pipelines.cli.numbers import within
 from beam_talonone.pipelines.cli.parameters.api import ApiParameters
+from beam_talonone.pipelines.cli.parameters.files import MappingParameters
 from beam_talonone.pipelines.cli.parameters.groups import with_groups
 from beam_talonone.pipelines.cli.parameters.program import BeamParameters
 from beam_talonone.pipelines.cli.parameters.records import EditParameters, ReadingParameters, RequestParameters
@@ -28,6 +29,7 @@ def stream(
     *,
     inputs: SubscriptionParameters,
     sinks: SinkParameters,
+    mapping: MappingParameters,
     messages: MessageParameters,
     waiting: WaitingParameters,
     reading: ReadingParameters,
@@ -41,7 +43,7 @@ def stream(
 ) -> int:
     """Apply what arrives on Pub/Sub within seconds, until stopped. SIGTERM or Ctrl-C drains and ends with 0."""
     from beam_talonone.pipelines.backfill.options import parse_max_dead_letters, reading_of
-    from beam_talonone.pipelines.cli.settings import beam_arguments, given_subscriptions, sending_options
+    from beam_talonone.pipelines.cli.settings import beam_arguments, given_subscriptions, mapping_of, sending_options
 
     reading_of(reading.assume_timezone, reading.ambiguous_time, reading.max_future, reading.unknown_fields)
     subscriptions = given_subscriptions(vars(inputs))
@@ -74,6 +76,7 @@ def stream(
         edit_closed=edit.edit_closed,
         **vars(requests),
         **vars(reading),
+        mapping=mapping_of(mapping.mapping),
         avro_schema=None if messages.avro_schema is None else read_avro_schema(messages.avro_schema),
         prism_location=prism.prism_location,
         beam_args=beam_arguments(beam),

@@ -7,10 +7,11 @@ import json
 
 import fastavro
 import pytest
-from e2e.harness import order, simulator
+from e2e.harness import DEAD_LETTERS, cli, order, simulator
 from google.pubsub_v1 import SchemaServiceClient
 from google.pubsub_v1.services.schema_service.transports import SchemaServiceGrpcTransport
 from google.pubsub_v1.types import Encoding, Schema
+from support import shopify
 
 from beam_talonone.transforms.pubsub.client import emulator_channel
 
@@ -169,3 +170,30 @@ def test_records_of_one_message_are_each_a_dead_letter_of_their_own(rig):
         assert letter["record"] == wrong
         assert letter["source"]["message_id"].endswith("/2")
         made.assert_empty()
+
+
+def test_documents_of_a_shop_are_mapped_and_their_dead_letters_replayed(rig, tmp_path):
+    refunded = shopify.order(financial_status="partially_refunded", refunds=[shopify.refund(91, (2, 1))])
+    broken = shopify.order(id=8, customer=None, financial_status="paid_in_shells")
+    with simulator(known_attributes={"profile": ("Name",)}) as api:
+        made = rig(api, "--settle", 1, "--mapping", "shopify")
+        made.subscribe("orders")
+        made.start()
+        made.pubsub.publish(made.topics["orders"], [json.dumps([refunded, broken]).encode()])
+        made.wait_until_quiet(6)
+        assert made.stop() == 0, made.said()
+        made.assert_empty()
+        session = api.sessions()["5600000000001"]
+        assert session["state"] == "partially_returned"
+        assert [item.get("returnedQuantity", 0) for item in session["cartItems"]] == [0, 1]
+        letters = {(letter["kind"], letter["stage"]): letter for letter in made.letters()}
+        assert set(letters) == {("profiles", "send"), ("orders", "map")}
+        assert letters["profiles", "send"]["source"]["part"] == "profiles/0/0"
+        assert letters["profiles", "send"]["record"] == refunded
+    with simulator() as api:
+        made.simulator = api
+        words = (made.folder / "letters" / "*.jsonl", "--output", tmp_path / "again", "--mapping", "shopify", "--yes")
+        run = cli("replay", *words, "--base-url", api.url)
+        assert run.code == DEAD_LETTERS, run.err
+        assert api.profiles()["7100000000002"]["attributes"] == {"Name": "Ann", "Email": "ann@example.com"}
+        assert api.sessions() == {}
