@@ -153,7 +153,8 @@ def test_the_options_page_has_every_option_of_every_command():
         taken = [row[0] for row in listed if {name, "all"} & set(row[3].split(", "))]
         words = {word for spelling in taken for word in re.findall(r"--[a-z-]+", spelling)}
         parameters = set(inspect.signature(function_of(name)).parameters)
-        arguments = {"operation", "beam_args"} | ({"dead_letters"} if name == "replay" else set())
+        positional = {"replay": {"dead_letters"}, "mappings": {"action", "words"}}
+        arguments = {"operation", "beam_args"} | positional.get(name, set())
         assert {f"--{parameter.replace('_', '-')}" for parameter in parameters - arguments} <= words
 
 

@@ -35,6 +35,10 @@ COMMANDS = {
         f"{_MODULES}.verify",
         "Read back what a backfill of these files leads to, and tell each difference. Nothing is changed.",
     ),
+    "mappings": Command(
+        f"{_MODULES}.mappings",
+        "List the presets, print one, draft a mapping from a sample, or try one on a sample. Nothing is sent.",
+    ),
     "stream": Command(
         f"{_MODULES}.stream",
         "Apply what arrives on Pub/Sub within seconds, until stopped. SIGTERM or Ctrl-C drains and ends with 0.",

@@ -1,0 +1,201 @@
+"""`mappings draft`: a mapping file proposed from a sample. It says what it could not guess."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from beam_talonone.pipelines.mappings.synonyms import ITEM_SYNONYMS, ITEMS, REQUIRED, STATES, SYNONYMS
+
+_PATTERNS = (
+    (re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)"), None),
+    (re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?"), "iso"),
+    (re.compile(r"\d{4}-\d\d-\d\d"), "%Y-%m-%d"),
+    (re.compile(r"\d{1,2}\.\d{1,2}\.\d{4} \d{1,2}:\d\d:\d\d"), "%d.%m.%Y %H:%M:%S"),
+    (re.compile(r"\d{1,2}\.\d{1,2}\.\d{4} \d{1,2}:\d\d"), "%d.%m.%Y %H:%M"),
+    (re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}"), "%d.%m.%Y"),
+)
+_MAIL_TIME = re.compile(r"(\w{3}, )?\d{1,2} \w{3} \d{4} \d\d:\d\d:\d\d .+")
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_COMMA_DECIMAL = re.compile(r"-?[\d.]*\d,\d{1,4}")
+
+
+class Guess(NamedTuple):
+    """A field and its expression. `note` says what to check."""
+
+    field: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """The values of the documents by path, such as `customer.email`."""
+
+    values: dict[str, list[Any]]
+
+    def find(self, names: tuple[str, ...], taken: set[str]) -> str | None:
+        """The path that has the likeliest of these names: the path itself, or its last step."""
+        for name in names:
+            for path in self.values:
+                lowered = path.lower()
+                if path not in taken and (lowered == name or _plain(lowered) == _plain(name)):
+                    return path
+        return None
+
+
+def draft(documents: list[Any]) -> str:
+    """A mapping file for documents like these. It loads, and comments name what was not guessed.
+
+    >>> "order_id: number" in draft([{"number": "17", "date": "2026-05-01T12:00:00Z", "lines": [{"sku": "A"}]}])
+    True
+    """
+    objects = [document for document in documents if isinstance(document, dict)][:100]
+    sample = _Sample(_values(objects))
+    items = _items(objects)
+    kind = _kind(sample, items)
+    taken: set[str] = set()
+    guesses = list(_guesses(kind, sample, taken))
+    lines = [
+        "# A draft from a sample. Check every line, then try it: beam-talonone mappings try THIS_FILE SAMPLE",
+        "version: 1",
+        f"{kind}:",
+        "  fields:",
+    ]
+    for guess in guesses:
+        lines += _written(guess, "    ")
+    found = {guess.field for guess in guesses}
+    if kind == "orders" and items is not None:
+        path, rows = items
+        item_sample, item_taken = _Sample(_values(rows)), set[str]()
+        lines += ["    items:", f"      each: {_yaml(_path(path))}", "      fields:"]
+        for field, names in ITEM_SYNONYMS.items():
+            if (name := item_sample.find(names, item_taken)) is not None:
+                item_taken.add(name)
+                lines += _written(_value(field, name, item_sample), "        ")
+            elif field in ("sku", "quantity"):
+                lines.append(f"        {field}: {'null' if field == 'sku' else '1'}  # not guessed, and required")
+        found.add("items")
+        lines += _unread(path + "[].", item_sample, item_taken)
+    for field in REQUIRED[kind]:
+        if field not in found:
+            lines.append(f"    {field}: null  # not guessed, and required")
+    return "\n".join([*lines, *_unread("", sample, taken), ""])
+
+
+def _kind(sample: _Sample, items: Any) -> str:
+    if items is not None or sample.find(("order_id", "orderid", "order_number"), set()):
+        return "orders"
+    if sample.find(("event", "event_type", "event_id", "eventid"), set()):
+        return "events"
+    return "profiles"
+
+
+def _guesses(kind: str, sample: _Sample, taken: set[str]) -> Iterator[Guess]:
+    for field, names in SYNONYMS[kind].items():
+        path = sample.find(names, taken)
+        if path is not None:
+            taken.add(path)
+            yield _value(field, path, sample)
+
+
+def _value(field: str, path: str, sample: _Sample) -> Guess:
+    values, expression = sample.values[path], _path(path)
+    if field == "status":
+        return _status(expression, values)
+    if field == "event_time":
+        return _time(expression, values)
+    if field == "unit_price":
+        comma = any(isinstance(value, str) and _COMMA_DECIMAL.fullmatch(value) for value in values)
+        return Guess(field, f"decimal({expression}, ',', '.')" if comma else f"decimal({expression})")
+    if field == "quantity":
+        return Guess(field, f"integer({expression})")
+    if field == "coupon_codes":
+        return Guess(field, f"[{expression}]", "a list of codes") if values else Guess(field, expression)
+    return Guess(field, expression)
+
+
+def _status(expression: str, values: list[Any]) -> Guess:
+    different = sorted({str(value) for value in values if isinstance(value, str | int)})[:30]
+    table = {value: state for value in different for state, words in STATES.items() if value.lower() in words}
+    unknown = [value for value in different if value not in table]
+    entries = json.dumps({value: table.get(value, "completed") for value in different}).replace("`", "\\`")
+    note = f"guessed as completed: {', '.join(unknown)}" if unknown else "states of the sample only"
+    return Guess("status", f"translate({expression}, `{entries}`)", note)
+
+
+def _time(expression: str, values: list[Any]) -> Guess:
+    some = next((value for value in values if value is not None), "")
+    if isinstance(some, int):
+        return Guess("event_time", f"epoch({expression}, '{'ms' if some > 10**11 else 's'}')")
+    if _MAIL_TIME.fullmatch(str(some)):
+        return Guess("event_time", f"rfc2822({expression})")
+    for pattern, directives in _PATTERNS:
+        if pattern.fullmatch(str(some)):
+            if directives is None:
+                return Guess("event_time", expression)
+            zone = f"time({expression}, '{directives}', 'UTC', 'earlier')"
+            return Guess("event_time", zone, "the time zone is a guess: such as Europe/Berlin")
+    return Guess("event_time", expression, "the format was not guessed")
+
+
+def _items(objects: list[Any]) -> tuple[str, list[Any]] | None:
+    """The list of objects that most likely holds the items, and its elements."""
+    found: dict[str, list[Any]] = {}
+    for document in objects:
+        for name, value in document.items():
+            if isinstance(value, list) and value and all(isinstance(element, dict) for element in value):
+                found.setdefault(name, []).extend(value)
+    ranked = sorted(found, key=lambda name: (name.lower() not in ITEMS, list(found).index(name)))
+    return (ranked[0], found[ranked[0]]) if ranked else None
+
+
+def _values(objects: list[Any]) -> dict[str, list[Any]]:
+    """The scalar values by path, of objects within objects too, but not within lists."""
+    found: dict[str, list[Any]] = {}
+
+    def walk(value: dict[str, Any], before: tuple[str, ...]) -> None:
+        for name, inner in value.items():
+            steps = (*before, str(name))
+            if isinstance(inner, dict) and len(steps) < 4:
+                walk(inner, steps)
+            elif not isinstance(inner, dict | list):
+                found.setdefault(_SEPARATOR.join(steps), []).append(inner)
+
+    for document in objects:
+        walk(document, ())
+    return found
+
+
+_SEPARATOR = "."
+
+
+def _unread(prefix: str, sample: _Sample, taken: set[str]) -> Iterator[str]:
+    left = [prefix + path for path in sample.values if path not in taken]
+    for first in range(0, min(len(left), 60), 5):
+        yield _comment(f"    # not read: {', '.join(left[first : first + 5])}")
+
+
+def _path(path: str) -> str:
+    """The path as an expression."""
+    return ".".join(step if _PLAIN_NAME.fullmatch(step) else json.dumps(step) for step in path.split(_SEPARATOR))
+
+
+def _comment(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9.]", "", name)
+
+
+def _written(guess: Guess, indent: str) -> Iterator[str]:
+    note = _comment(f"  # {guess.note}") if guess.note else ""
+    yield f"{indent}{guess.field}: {_yaml(guess.value)}{note}"
+
+
+def _yaml(expression: str) -> str:
+    if re.fullmatch(r"[A-Za-z_][\w.]*(\([\w., ']*\))?", expression):
+        return expression
+    return "'" + expression.replace("'", "''") + "'"

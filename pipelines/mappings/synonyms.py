@@ -1,0 +1,61 @@
+"""What other systems call the fields of records, and the states of orders."""
+
+from collections.abc import Mapping
+
+SYNONYMS: dict[str, Mapping[str, tuple[str, ...]]] = {
+    "orders": {
+        "order_id": ("order_id", "bestellnummer", "orderid", "order_number", "ordernumber", "id", "number", "name"),
+        "customer_id": (
+            "customer_id", "customerid", "user_id", "userid", "client_id", "customer.id", "user.id", "client.id",
+            "email", "customer.email", "customer_email", "customer",
+        ),
+        "status": ("status", "state", "financial_status", "order_status", "orderstate"),
+        "event_time": (
+            "event_time", "created_at", "createdat", "date_created", "ordered_at", "order_date", "orderdate",
+            "created", "timestamp", "date", "time",
+        ),
+        "coupon_codes": ("coupon_codes", "coupons", "discount_codes", "vouchers", "coupon_code", "coupon"),
+        "store_id": ("store_id", "storeid", "shop_id", "store"),
+    },
+    "profiles": {
+        "customer_id": ("customer_id", "customerid", "kundennummer", "user_id", "userid", "client_id", "id", "email"),
+        "event_time": ("event_time", "updated_at", "updatedat", "modified", "last_modified", "created_at", "created",
+                       "timestamp", "date", "since"),
+    },
+    "events": {
+        "event_id": ("event_id", "eventid", "message_id", "messageid", "id"),
+        "type": ("type", "event", "event_type", "name"),
+        "customer_id": ("customer_id", "customerid", "user_id", "userid", "client_id", "email"),
+        "event_time": ("event_time", "timestamp", "created_at", "occurred_at", "time", "date"),
+    },
+}  # fmt: skip
+"""Field -> names of the field in other systems, in lower case, the likeliest first."""
+
+ITEMS = ("items", "line_items", "lineitems", "lines", "products", "positions", "order_items", "rows", "cart_items")
+ITEM_SYNONYMS = {
+    "sku": (
+        "sku",
+        "product_sku",
+        "variant_sku",
+        "article",
+        "article_number",
+        "product_id",
+        "productid",
+        "item_id",
+        "id",
+    ),
+    "quantity": ("quantity", "qty", "count", "pieces", "amount"),
+    "unit_price": ("unit_price", "unitprice", "price", "unit_cost", "amount"),
+    "name": ("name", "title", "product_name", "description"),
+    "category": ("category", "product_type", "group"),
+}
+REQUIRED = {
+    "orders": ("order_id", "customer_id", "status", "event_time", "items"),
+    "profiles": ("customer_id", "event_time"),
+    "events": ("event_id", "type", "customer_id", "event_time"),
+}
+STATES = {
+    "completed": ("paid", "complete", "completed", "closed", "fulfilled", "shipped", "delivered", "done", "success"),
+    "cancelled": ("cancelled", "canceled", "voided", "void", "failed", "rejected", "storno"),
+    "open": ("open", "new", "pending", "processing", "on-hold", "on_hold", "authorized", "created", "draft"),
+}

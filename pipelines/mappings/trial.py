@@ -1,0 +1,72 @@
+"""`mappings try`: each document of a sample, the records that a mapping makes of it, and their requests."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.decoding.parse import InvalidRecord, parse
+from beam_talonone.schemas.decoding.settings import Reading
+from beam_talonone.talonone.requests.build import BuildOptions, build
+from beam_talonone.transforms.mapping.result import MappedRecord, Mapping
+
+MAX_LINES = 60
+"""Of one JSON text; the rest is left out, with its number of lines."""
+
+
+def try_mapping(mapping: Mapping, documents: list[Any], show: int) -> tuple[list[str], bool]:
+    """The lines to print for the first `show` documents and a summary of all, and whether all became valid records.
+
+    >>> from beam_talonone.transforms.mapping.resolve import resolve_mapping
+    >>> lines, valid = try_mapping(resolve_mapping("shopify"), [{"topic": "ping"}], show=0)
+    >>> (lines[-1], valid)
+    ('1 documents: 0 records, 1 filtered, 0 invalid, 0 documents not mapped', True)
+    """
+    lines: list[str] = []
+    records = filtered = invalid = failed = 0
+    for number, document in enumerate(documents, 1):
+        result = mapping(document)
+        shown = [f"document {number}", *_pretty(document)]
+        failed += result.failure is not None
+        if result.failure is not None:
+            at = f" (at {result.failure.pointer})" if result.failure.pointer else ""
+            shown.append(f"  not mapped: {result.failure.detail}{at}")
+        for left_out in result.filtered:
+            filtered += 1
+            shown.append(f"  filtered: {left_out.kind}: {left_out.rule}")
+        for record in result.records:
+            records += 1
+            made, valid = _record(record)
+            invalid += not valid
+            shown += made
+        if number <= show:
+            lines += [*shown, ""]
+    lines.append(
+        f"{len(documents):,} documents: {records:,} records, {filtered:,} filtered, {invalid:,} invalid,"
+        f" {failed:,} documents not mapped"
+    )
+    return lines, not invalid and not failed
+
+
+def _record(record: MappedRecord) -> tuple[list[str], bool]:
+    lines = [f"  record {record.part}", *_pretty(record.fields, "    ")]
+    try:
+        work = build(record.kind, parse(record.kind, record.fields, Reading()).record, BuildOptions())
+    except InvalidRecord as error:
+        return [*lines, f"    invalid: {error.reason}: {error.pointer or ''} {error.detail}"], False
+    for part in work.parts:
+        request = part.request
+        lines.append(f"    request {request.operation} {json.dumps(request.path)}")
+        if request.body is not None:
+            lines += _pretty(jsonio.loads(request.body), "      ")
+    return lines, True
+
+
+def _pretty(value: Any, indent: str = "  ") -> Iterator[str]:
+    text = msgspec.json.format(jsonio.dumps(value), indent=2).decode()
+    lines = text.splitlines()
+    yield from (indent + line for line in lines[:MAX_LINES])
+    if len(lines) > MAX_LINES:
+        yield f"{indent}... {len(lines) - MAX_LINES:,} more lines"

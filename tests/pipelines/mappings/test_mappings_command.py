@@ -1,0 +1,53 @@
+"""`beam-talonone mappings`, as it is typed."""
+
+import json
+
+import pytest
+from support import shopify
+
+from beam_talonone.pipelines.cli.main import run
+from beam_talonone.transforms.mapping.resolve import preset_text, presets
+
+
+def test_the_presets_are_listed(capsys):
+    assert run(["mappings"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == presets()
+
+
+def test_a_preset_is_printed_whole(capsys):
+    assert run(["mappings", "show", "shopify"]) == 0
+    assert capsys.readouterr().out == preset_text("shopify")
+
+
+def test_a_draft_can_be_tried(tmp_path, capsys):
+    sample, mapping = tmp_path / "orders.json", tmp_path / "mine.yaml"
+    sample.write_text(json.dumps(shopify.order()))
+    assert run(["mappings", "draft", str(sample)]) == 0
+    mapping.write_text(capsys.readouterr().out)
+    assert run(["mappings", "try", str(mapping), str(sample)]) == 0
+    shown = capsys.readouterr().out
+    assert "request update_customer_session_v2" in shown
+    assert shown.splitlines()[-1] == "1 documents: 1 records, 0 filtered, 0 invalid, 0 documents not mapped"
+
+
+def test_what_is_invalid_ends_with_3(tmp_path, capsys):
+    sample = tmp_path / "orders.json"
+    sample.write_text(json.dumps([shopify.order(), shopify.order(financial_status="paid_in_shells")]))
+    assert run(["mappings", "try", "shopify", str(sample), "--show", "1"]) == 3
+    assert "1 documents not mapped" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["show"], "usage: beam-talonone mappings show NAME"),
+        (["show", "shopfy"], "did you mean shopify?"),
+        (["try", "shopify"], "usage: beam-talonone mappings try FILE SAMPLE"),
+        (["try", "shopify", "missing.json"], "missing.json cannot be read"),
+        (["draft", "missing.json"], "missing.json cannot be read"),
+        (["make"], "'make' is not one of 'show', 'draft', 'try'"),
+    ],
+)
+def test_wrong_words_are_a_usage_error(words, said, capsys):
+    assert run(["mappings", *words]) == 2
+    assert said in capsys.readouterr().err
