@@ -59,13 +59,13 @@ def run_shown(
     console: Console,
     make: Callable[[Options, Callable[[str], None]], Run],
     options: Options,
-    account: Callable[[dict[str, Any]], Iterable[str]],
+    lines_of: Callable[[dict[str, Any]], Iterable[str]],
 ) -> dict[str, Any]:
-    """Run a job with its progress on `console`, then the lines that `account` makes of its report; returns that."""
+    """Run a job with its progress on `console`, then print `lines_of` its report; returns the report."""
     work = make(options, _notices_on(console))
     with ProgressShown(console, work):
         report = work.run()
-    for line in summary_lines(report):
+    for line in lines_of(report):
         console.print(line, soft_wrap=True)
     console.print(f"the full account: {options.output / 'report.json'}", soft_wrap=True)
     return report
