@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from support import shopify, woocommerce
+from support import segment, shopify, woocommerce
 
 from beam_talonone.transforms.mapping.resolve import preset_text
 from e2e.harness import (
@@ -65,6 +65,35 @@ def test_woocommerce_orders_and_refunds(tmp_path):
     assert [item.get("returnedQuantity", 0) for item in sessions["727"]["cartItems"]] == [0, 1]
     assert sessions["727"]["cartItems"][0]["price"] == Decimal("3.3333")
     assert (sessions["728"]["state"], sessions["728"]["profileId"]) == ("open", "guest-728")
+    assert_balanced(tmp_path / "out")
+
+
+def test_segment_messages(tmp_path):
+    late = {"timestamp": "2026-05-03T12:00:00.000Z"}
+    messages = [
+        segment.identify(),
+        segment.order(),
+        segment.refund(("TEA-100", 1)),
+        segment.refund(message_id="m-4"),
+        segment.order(message_id="m-5", order_id="R-2"),
+        segment.order("Order Cancelled", "m-6", order_id="R-2") | late,
+        segment.track("Signed Up", "m-7"),
+        segment.track("Signed Up", "m-8", userId=None),
+    ]
+    files = write(tmp_path / "messages.jsonl", messages)
+    with simulator() as talonone:
+        run = cli(*backfill(talonone.url, {"events": files}, tmp_path / "out", "--mapping", "segment"))
+        assert run.code == FINISHED, run.err
+        sessions, profiles = talonone.sessions(), talonone.profiles()
+    assert (sessions["R-1"]["state"], sessions["R-1"]["profileId"]) == ("partially_returned", "u-17")
+    assert [item.get("returnedQuantity", 0) for item in sessions["R-1"]["cartItems"]] == [1, 0]
+    assert sessions["R-1"]["couponCodes"] == ["SPRING"]
+    assert sessions["R-2"]["state"] == "cancelled"
+    assert profiles["u-17"]["attributes"] == {"Name": "Ann Example", "Email": "ann@example.com"}
+    assert report(tmp_path / "out")["kinds"]["events"]["applied"] == 1
+    assert report(tmp_path / "out")["filtered_by"] == {
+        "returns": {"refund with lines": 1}, "events": {"known user": 1},
+    }  # fmt: skip
     assert_balanced(tmp_path / "out")
 
 
