@@ -1,7 +1,7 @@
-"""The shards that are sent by this process: stopped together, in order, and what ended one of them.
+"""The shards that this process sends for one run: they are stopped together, and the first failure is kept.
 
-Where an engine runs a backfill's steps in this process, a failure that was raised to it would come back wrapped in
-its stack traces, with other shards still sending.
+Where an engine runs the steps in this process, it would wrap a raised failure in its stack traces, while other shards
+go on sending.
 """
 
 import threading
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from beam_talonone.talonone.errors import Interrupted, StopRun
+from beam_talonone.transforms.runtime.process_registry import Kind
 
 T = TypeVar("T")
 
@@ -21,21 +22,17 @@ class Stoppable(Protocol):
 
 
 class LocalShards:
-    """Used by many threads."""
+    """The shards of one run. All methods may be called from any thread."""
 
     def __init__(self) -> None:
         self.failure: Exception | None = None
-        """What ended the job."""
+        """The first reason for which the run was stopped."""
         self._running: set[Stoppable] = set()
         self._changed = threading.Condition()
 
-    def begin(self) -> None:
-        """A job begins."""
-        self.failure = None
-
     def run(self, shard: Stoppable, send: Callable[[], T]) -> T | None:
-        """What `send` returns, which is run in this thread. A failure of it is kept, is not raised, and stops the
-        other shards; None then, and where the job was stopped before."""
+        """Run `send` in this thread and return its result. If it fails, keep the failure, stop the other shards and
+        return None, as after a stop."""
         with self._changed:
             if self.failure is not None:
                 return None
@@ -51,7 +48,7 @@ class LocalShards:
                 self._changed.notify_all()
 
     def stop(self, why: Exception) -> None:
-        """End the job: nothing is begun after this, and what runs ends soon. The first reason counts."""
+        """End the run: no shard is begun after this, and the running ones end soon. The first reason counts."""
         with self._changed:
             self.failure = self.failure or why
             running = list(self._running)
@@ -64,4 +61,6 @@ class LocalShards:
             return self._changed.wait_for(lambda: not self._running, seconds)
 
 
-HERE = LocalShards()
+LOCAL_SHARDS = Kind[str, LocalShards]("run of shards")
+"""By the output of the job. The scope of the run holds them; a step that finds none comes after the run, and sends
+nothing."""

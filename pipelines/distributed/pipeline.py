@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,13 @@ from beam_talonone.pipelines.backfill.output_folder import MANIFEST, started_wit
 from beam_talonone.pipelines.backfill.report import check_summary
 from beam_talonone.pipelines.backfill.staging_rows import RecordStager, StagedRecord, format_of
 from beam_talonone.pipelines.distributed.journal_backup import Place
-from beam_talonone.pipelines.distributed.local_shards import HERE
+from beam_talonone.pipelines.distributed.local_shards import LOCAL_SHARDS
 from beam_talonone.pipelines.distributed.shard import GraphOptions, ShardRun
 from beam_talonone.pipelines.distributed.shard_report import ShardReport, merged
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.streaming.call_key import call_lane
 from beam_talonone.talonone.telemetry.process_tuning import quiet_process
+from beam_talonone.transforms.runtime.process_registry import PROCESS
 from beam_talonone.transforms.sources.files import ReadRecords
 from beam_talonone.transforms.sources.prepare import Prepare, Prepared, prepares_with
 
@@ -142,11 +143,17 @@ class SendShard(beam.DoFn):  # type: ignore[misc]
         try:
             run = ShardRun(options, shard, folder / "job", started)
             send = partial(run.go, map(_ROWS.decode, rows))
-            report = HERE.run(run, send) if options.here else send()
+            report = _sent_here(options, run, send) if options.here else send()
             if report is not None:
                 yield "report", report.to_bytes()
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sent_here(options: GraphOptions, run: ShardRun, send: Callable[[], ShardReport]) -> ShardReport | None:
+    """The report of a shard; None where the run in this process was stopped, or has ended."""
+    shards = PROCESS.find(LOCAL_SHARDS, options.output)
+    return None if shards is None else shards.run(run, send)
 
 
 class WriteReport(beam.DoFn):  # type: ignore[misc]
@@ -158,7 +165,8 @@ class WriteReport(beam.DoFn):  # type: ignore[misc]
     def process(self, group: tuple[str, Iterable[bytes]]) -> Iterator[None]:
         """Write report.json. Raises StopRun where records are unaccounted for; a job in this process is stopped
         instead."""
-        if self._options.here and HERE.failure is not None:
+        shards = PROCESS.find(LOCAL_SHARDS, self._options.output) if self._options.here else None
+        if self._options.here and (shards is None or shards.failure is not None):
             return iter(())
         parts = [ShardReport.from_bytes(data) for data in group[1] if data]
         options, started = self._options, float(manifest(self._options.output)["started"])
@@ -168,9 +176,9 @@ class WriteReport(beam.DoFn):  # type: ignore[misc]
         try:
             check_summary(report, options.output)
         except StopRun as error:
-            if not options.here:
+            if shards is None:
                 raise
-            HERE.stop(error)
+            shards.stop(error)
             return iter(())
         Place(options.output).write(json.dumps(report, indent=2).encode() + b"\n", "report.json")
         return iter(())

@@ -10,7 +10,7 @@ from beam_talonone.pipelines.backfill.job import engine_config
 from beam_talonone.pipelines.backfill.output_folder import DISK_ERRORS, cannot_write, decoded
 from beam_talonone.pipelines.backfill.report import summary_lines
 from beam_talonone.pipelines.distributed.journal_backup import Place
-from beam_talonone.pipelines.distributed.local_shards import HERE
+from beam_talonone.pipelines.distributed.local_shards import LOCAL_SHARDS, LocalShards
 from beam_talonone.pipelines.distributed.output_claim import check_output, claim, taken
 from beam_talonone.pipelines.distributed.pipeline import create_pipeline
 from beam_talonone.pipelines.distributed.shard import GraphOptions
@@ -31,6 +31,7 @@ from beam_talonone.pipelines.terminal.stopping import RESUME, STOP
 from beam_talonone.talonone.engine.engine import GRACE
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopRun
 from beam_talonone.transforms.runtime.engines import check_here, check_rate_service, read_key
+from beam_talonone.transforms.runtime.process_registry import PROCESS
 
 Notice = Callable[[str], None]
 
@@ -109,22 +110,24 @@ def _run(pipeline: Any, notice: Notice, *, wait: bool) -> str | None:
 
 def _run_here(pipeline: Any, options: GraphOptions, notice: Notice, prism: Prism | None) -> str:
     """Run the pipeline, whose steps run in this process; returns the state in which it ended."""
-    HERE.begin()
     quiet_threads()
-    try:
-        result = interruptible(pipeline.run, None)
-        interruptible(result.wait_until_finish, None)
-    except Interrupted:
-        pass
-    except Exception as error:
-        ended = None if prism is None else prism.ended(within=2.0)
-        why = f"the job failed: {last_line(error)}" if ended is None else f"Prism ended ({ended})"
-        HERE.stop(StopRun(f"{why}; go on with --resume"))
-    if STOP.signal is not None:  # also where it came last: what was begun is not the whole
-        notice(f"{STOP.signal}: finishing what is in flight")
-        HERE.stop(Interrupted(f"stopped by {STOP.signal}{RESUME}"))
-    HERE.wait(2 * GRACE)
-    failure = HERE.failure
+    shards = LocalShards()
+    with PROCESS.scope() as scope:
+        scope.enter(LOCAL_SHARDS, options.output, shards)
+        try:
+            result = interruptible(pipeline.run, None)
+            interruptible(result.wait_until_finish, None)
+        except Interrupted:
+            pass
+        except Exception as error:
+            ended = None if prism is None else prism.ended(within=2.0)
+            why = f"the job failed: {last_line(error)}" if ended is None else f"Prism ended ({ended})"
+            shards.stop(StopRun(f"{why}; go on with --resume"))
+        if STOP.signal is not None:  # also where it came last: what was begun is not the whole
+            notice(f"{STOP.signal}: finishing what is in flight")
+            shards.stop(Interrupted(f"stopped by {STOP.signal}{RESUME}"))
+        shards.wait(2 * GRACE)
+    failure = shards.failure
     if isinstance(failure, DISK_ERRORS):
         raise cannot_write(f"--output {options.output}", failure, "make room, and go on with --resume")
     if failure is not None:

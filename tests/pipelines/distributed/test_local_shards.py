@@ -1,58 +1,65 @@
-"""Shards in this process: stopped together, and the first failure is what is told."""
+"""The shards of one run in this process: stopped together, and never begun after the run."""
 
 import threading
 
-from beam_talonone.pipelines.distributed.local_shards import LocalShards
+import pytest
+
+from beam_talonone.pipelines.distributed.local_shards import LOCAL_SHARDS, LocalShards
 from beam_talonone.talonone.errors import Interrupted, StopRun
+from beam_talonone.transforms.runtime.process_registry import ProcessRegistry
 
 
 class Shard:
-    """Sends until it is stopped."""
+    """A shard that runs until it is stopped."""
 
-    def __init__(self) -> None:
-        self.sending, self.stopped = threading.Event(), threading.Event()
+    def __init__(self):
+        self.begun, self.stopped = threading.Event(), threading.Event()
+        self.why = None
 
-    def stop(self, why: StopRun) -> None:
+    def stop(self, why):
         self.why = why
         self.stopped.set()
 
-    def send(self) -> str:
-        self.sending.set()
-        if not self.stopped.wait(30.0):
-            return "never stopped"
-        raise self.why
+    def go(self):
+        self.begun.set()
+        assert self.stopped.wait(30)
+        return "report"
 
 
-def failing() -> str:
-    raise StopRun("no disk")
+def failing():
+    raise StopRun("the disk is full")
 
 
-def test_what_is_sent_is_returned() -> None:
-    here = LocalShards()
-    assert here.run(Shard(), lambda: "report") == "report"
-    assert here.failure is None
-    assert here.wait(0.0)
+def test_what_a_shard_returns_is_handed_on():
+    assert LocalShards().run(Shard(), lambda: "report") == "report"
 
 
-def test_a_failure_stops_the_others_and_what_comes_after() -> None:
-    here, other, got = LocalShards(), Shard(), []
-    thread = threading.Thread(target=lambda: got.append(here.run(other, other.send)))
+def test_a_failure_is_kept_and_stops_the_others():
+    shards, other, results = LocalShards(), Shard(), []
+    thread = threading.Thread(target=lambda: results.append(shards.run(other, other.go)))
     thread.start()
-    other.sending.wait(10.0)
-    assert not here.wait(0.0)
-    assert here.run(Shard(), failing) is None
-    thread.join(10.0)
-    assert here.wait(0.0)
-    assert got == [None]
+    assert other.begun.wait(30)
+    assert shards.run(Shard(), failing) is None
+    thread.join(30)
+    assert results == ["report"]
     assert isinstance(other.why, Interrupted)
-    assert str(here.failure) == "no disk"
-    assert here.run(Shard(), lambda: "too late") is None
-    here.begin()
-    assert here.run(Shard(), lambda: "another job") == "another job"
+    assert str(shards.failure) == "the disk is full"
+    assert shards.wait(30)
 
 
-def test_the_first_reason_counts() -> None:
-    here = LocalShards()
-    here.stop(Interrupted("SIGTERM"))
-    here.stop(StopRun("the engine broke"))
-    assert str(here.failure) == "SIGTERM"
+def test_the_first_reason_counts_and_nothing_is_begun_after_it():
+    shards = LocalShards()
+    shards.stop(StopRun("first"))
+    shards.stop(StopRun("second"))
+    assert str(shards.failure) == "first"
+    assert shards.run(Shard(), lambda: pytest.fail("it was begun")) is None
+
+
+def test_a_step_after_the_run_finds_no_shards():
+    registry = ProcessRegistry()
+    with registry.scope() as scope:
+        shards = LocalShards()
+        scope.enter(LOCAL_SHARDS, "out", shards)
+        assert registry.find(LOCAL_SHARDS, "out") is shards
+        assert registry.find(LOCAL_SHARDS, "another") is None
+    assert registry.find(LOCAL_SHARDS, "out") is None
