@@ -32,6 +32,11 @@ for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
     os.environ.pop(name.lower(), None)
 
 
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Name binary parameters by their argument: packed data differs between processes, and names must not."""
+    return argname if isinstance(val, bytes) and not val.isascii() else None
+
+
 @pytest.fixture(scope="module")
 def server() -> "Iterator[Simulator]":
     """One simulator for a file: a start for each test would take longer than the test."""

@@ -23,7 +23,7 @@ from beam_talonone.talonone.delivery.dispatcher import Dispatcher, Ticket
 from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.engine.batcher import Batcher
 from beam_talonone.talonone.engine.job import Job
-from beam_talonone.talonone.protocols.known import Known
+from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.dry_run import not_dry
 from beam_talonone.talonone.requests.work import Work
 
@@ -148,7 +148,7 @@ def _count_requests(path: Path, total: int, *, dry: bool) -> dict[str, int]:
         skipped = not_dry(work) if dry else {}
         STOP.check()
         batcher.accept(
-            Job(number, work, SendOptions(), lambda job: Known(), lambda job, outcome: None, parts=skipped)
+            Job(number, work, SendOptions(), lambda job: SessionFacts(), lambda job, outcome: None, parts=skipped)
         )
     batcher.flush()
     return counter.operations

@@ -21,7 +21,7 @@ from beam_talonone.talonone.engine.applied_parts import done_before
 from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.errors import TooManyDeadLetters
-from beam_talonone.talonone.protocols.known import Known
+from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.dry_run import not_dry
 from beam_talonone.talonone.requests.outcome import End, Outcome, skipped
 from beam_talonone.talonone.requests.work import Work
@@ -210,12 +210,12 @@ class SendSlice(beam.DoFn):  # type: ignore[misc]
             options = replace(options, attempt=item.origin.attempt)
             in_flight = in_flight or _earlier_attempt(item.origin, item.work)
             parts = {**done_before(item.work, item.origin.parts_done), **parts}
-        return Job(item.number, item.work, options, self._look, self._sending.tell, run.journal, in_flight, parts)
+        return Job(item.number, item.work, options, self._facts_of, self._sending.tell, run.journal, in_flight, parts)
 
-    def _look(self, job: Job) -> Known | Outcome:
+    def _facts_of(self, job: Job) -> SessionFacts | Outcome:
         """What is known of the record's session once all before it have ended, or why nothing is to be sent."""
         if not job.work.sessions:
-            return Known()
+            return SessionFacts()
         known = self._run.engine.memory.known(job.work.sessions[0])
         if job.options.dry and known.session_sent and job.work.kind in ("orders", "events"):
             # a later version of an order that is not there, or what refers to it

@@ -169,6 +169,8 @@ def _values(objects: list[Any]) -> dict[str, list[Any]]:
 
 
 _SEPARATOR = "."
+_YAML_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
+"""What YAML reads as a value."""
 
 
 def _unread(prefix: str, sample: _Sample, taken: set[str]) -> Iterator[str]:
@@ -196,6 +198,7 @@ def _written(guess: Guess, indent: str) -> Iterator[str]:
 
 
 def _yaml(expression: str) -> str:
-    if re.fullmatch(r"[A-Za-z_][\w.]*(\([\w., ']*\))?", expression):
+    plain = re.fullmatch(r"[A-Za-z_][\w.]*(\([\w., ']*\))?", expression)
+    if plain and expression.lower() not in _YAML_WORDS:
         return expression
     return "'" + expression.replace("'", "''") + "'"

@@ -1,4 +1,4 @@
-"""A record on its way: its work, what is known of it, and where its outcome is to be told."""
+"""A record on its way through the engine, until its outcome."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.talonone.delivery.observer import NO_OBSERVER, Observer
 from beam_talonone.talonone.delivery.request_sender import InFlight, SendOptions
-from beam_talonone.talonone.protocols.known import Known
+from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.outcome import DONE, Outcome, combined
 from beam_talonone.talonone.requests.work import Work
 
@@ -22,16 +22,16 @@ class Ended:
 class Job:
     """One record to be carried out. `number` is its age (lower is older).
 
-    `look` is asked when nothing earlier of its keys is left: what is known of its session, or the outcome of a part
-    when nothing is to be sent, or Ended when the whole record has ended before. `told` is called once with the
-    outcome, on the sending thread. `in_flight` and `parts` come from the journal of a run that died.
+    `facts_of` is called when nothing earlier of its keys is left. It returns the facts of the record's session, the
+    outcome of a part of which nothing is to be sent, or Ended for a record that has ended before. `on_outcome` is
+    called once, on the sending thread. `in_flight` and `parts` come from the journal of a run that died.
     """
 
     number: int
     work: Work
     options: SendOptions
-    look: Callable[["Job"], Known | Outcome | Ended]
-    told: Callable[["Job", Outcome], None]
+    facts_of: Callable[["Job"], SessionFacts | Outcome | Ended]
+    on_outcome: Callable[["Job", Outcome], None]
     observer: Observer = NO_OBSERVER
     in_flight: dict[int, InFlight] = field(default_factory=dict)
     parts: dict[int, Outcome] = field(default_factory=dict)
@@ -68,9 +68,9 @@ class Job:
         """The record has ended before: nothing of it is sent, and it ends in the same way."""
         if not self.over:
             self.over = True
-            self.told(self, outcome)
+            self.on_outcome(self, outcome)
 
     def end(self, outcome: Outcome) -> None:
-        """Tell the outcome: first to the journal."""
+        """Report the outcome, first to the journal."""
         self.observer.on_end(self.number, outcome)
-        self.told(self, outcome)
+        self.on_outcome(self, outcome)

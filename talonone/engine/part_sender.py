@@ -7,7 +7,7 @@ from beam_talonone.talonone.delivery.request_sender import RequestSender
 from beam_talonone.talonone.delivery.sender import Sender
 from beam_talonone.talonone.engine.job import Ended, Job
 from beam_talonone.talonone.protocols.carry_out import carry_out
-from beam_talonone.talonone.protocols.known import Known
+from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.outcome import Outcome, skipped
 from beam_talonone.talonone.requests.work import Key
 
@@ -18,7 +18,7 @@ class PartSender(RequestSender):
 
     job: Job
     index: int
-    _context: Known = field(default_factory=Known, init=False)
+    _context: SessionFacts = field(default_factory=SessionFacts, init=False)
 
     def ends_unsent(self) -> bool:
         """Whether the part, or its whole job, has ended without a request: asks the job what is known of earlier
@@ -29,7 +29,7 @@ class PartSender(RequestSender):
         if job.broken_before(index):
             job.part_done(index, skipped(Skip.PART_BEFORE_REFUSED, self.operation))
             return True
-        context = job.look(job)
+        context = job.facts_of(job)
         if isinstance(context, Ended):
             job.end_as_before(context.outcome)
             return True

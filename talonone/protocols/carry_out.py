@@ -12,19 +12,19 @@ from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.portions import in_whole
 from beam_talonone.talonone.delivery.request_sender import RequestSender
 from beam_talonone.talonone.protocols.endings import unknown
-from beam_talonone.talonone.protocols.known import Known
 from beam_talonone.talonone.protocols.lookups import look_up
 from beam_talonone.talonone.protocols.plain import plain
 from beam_talonone.talonone.protocols.returns import returned
+from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.protocols.session_reads import CannotRead
 from beam_talonone.talonone.protocols.sessions import order
 from beam_talonone.talonone.requests.outcome import Outcome, refused
 from beam_talonone.talonone.requests.work import Part, Protocol, Work
 
-Carrier = Callable[[RequestSender, Work, Part, Known], Awaitable[Outcome]]
+Carrier = Callable[[RequestSender, Work, Part, SessionFacts], Awaitable[Outcome]]
 
 
-async def carry_out(sender: RequestSender, work: Work, part: Part, known: Known) -> Outcome:
+async def carry_out(sender: RequestSender, work: Work, part: Part, known: SessionFacts) -> Outcome:
     """The outcome of `part`, by its protocol. A session that cannot be read back ends as `outcome_unknown`."""
     try:
         outcome = await PROTOCOLS[part.protocol](sender, work, part, known)
@@ -46,7 +46,7 @@ def _unread(sender: RequestSender, part: Part, error: CannotRead) -> Outcome:
     return msgspec.structs.replace(refused("get_customer_session", error.answer, 0), detail=str(error))
 
 
-async def read(sender: RequestSender, work: Work, part: Part, known: Known) -> Outcome:
+async def read(sender: RequestSender, work: Work, part: Part, known: SessionFacts) -> Outcome:
     """Look something up; its line goes where the options say."""
     if sender.options.lines is None:
         raise RuntimeError("a lookup has nowhere to put its line")

@@ -6,12 +6,12 @@ from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
 from beam_talonone.talonone.delivery.ambiguity import Found
 from beam_talonone.talonone.delivery.request_sender import RequestSender
 from beam_talonone.talonone.protocols.endings import already, settled, unknown
-from beam_talonone.talonone.protocols.known import Known
+from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.outcome import End, Outcome, response_of
 from beam_talonone.talonone.requests.work import Part, Work
 
 
-async def plain(sender: RequestSender, work: Work, part: Part, known: Known) -> Outcome:
+async def plain(sender: RequestSender, work: Work, part: Part, known: SessionFacts) -> Outcome:
     """Send it; what was in flight when a run died goes again only while its key protects it."""
     row = OPERATIONS[part.request.operation]
     if sender.was_in_flight is not None:

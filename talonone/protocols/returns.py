@@ -8,13 +8,13 @@ from beam_talonone.talonone.compare.equality import was_returned
 from beam_talonone.talonone.compare.repeated_returns import Repeat
 from beam_talonone.talonone.delivery.request_sender import RequestSender
 from beam_talonone.talonone.protocols.endings import already, settled, unknown
-from beam_talonone.talonone.protocols.known import Known
+from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.protocols.session_reads import CannotRead, read_session
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.work import Part, Work
 
 
-async def returned(sender: RequestSender, work: Work, part: Part, known: Known) -> Outcome:
+async def returned(sender: RequestSender, work: Work, part: Part, known: SessionFacts) -> Outcome:
     """Return items, never twice: what may have been returned already is looked up in the session."""
     items = jsonio.loads(part.request.body or b"{}")["return"]["returnedCartItems"]
     if sender.was_in_flight is not None:
@@ -37,7 +37,7 @@ async def returned(sender: RequestSender, work: Work, part: Part, known: Known) 
     return settled(sender, part, answer)
 
 
-async def _too_early(sender: RequestSender, work: Work, part: Part, known: Known) -> Outcome | None:
+async def _too_early(sender: RequestSender, work: Work, part: Part, known: SessionFacts) -> Outcome | None:
     """The outcome of a return whose order the API does not have, or has not closed. It was not sent: the API would
     store its refusal, and give it again when the order has come."""
     existing = await read_session(sender, work.sessions[0])
@@ -58,7 +58,7 @@ async def _too_early(sender: RequestSender, work: Work, part: Part, known: Known
     return Outcome(End.DEAD, reason.value, detail, operation=operation, premature=True)
 
 
-async def _shows(sender: RequestSender, work: Work, items: list[dict[str, Any]], known: Known) -> bool | None:
+async def _shows(sender: RequestSender, work: Work, items: list[dict[str, Any]], known: SessionFacts) -> bool | None:
     existing = await read_session(sender, work.sessions[0])
     try:
         return False if existing is None else was_returned(items, known.returned, existing)
@@ -67,7 +67,7 @@ async def _shows(sender: RequestSender, work: Work, items: list[dict[str, Any]],
 
 
 async def _is_repeated(
-    sender: RequestSender, work: Work, items: list[dict[str, Any]], known: Known, repeat: Repeat
+    sender: RequestSender, work: Work, items: list[dict[str, Any]], known: SessionFacts, repeat: Repeat
 ) -> bool:
     """Whether the session shows the return from before this job: its key may have expired, and it must not go twice.
     The session is read once, and again after each return that was sent."""

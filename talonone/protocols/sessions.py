@@ -12,13 +12,13 @@ from beam_talonone.talonone.compare.equality import same_content, same_state
 from beam_talonone.talonone.delivery.request_sender import RequestSender
 from beam_talonone.talonone.http.responses import Answer, Verdict
 from beam_talonone.talonone.protocols.endings import already, settled, settled_as, unknown
-from beam_talonone.talonone.protocols.known import Known
+from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.protocols.session_reads import CannotRead, read_session
 from beam_talonone.talonone.requests.outcome import Outcome, refused, skipped
 from beam_talonone.talonone.requests.work import Part, Work
 
 
-async def order(sender: RequestSender, work: Work, part: Part, known: Known) -> Outcome:
+async def order(sender: RequestSender, work: Work, part: Part, known: SessionFacts) -> Outcome:
     """Update a session, knowing its states: cancelled alone, closed already, edited after closing."""
     lone_cancel = work.status == "cancelled" and not known.session_sent
     if sender.was_in_flight is not None or lone_cancel:

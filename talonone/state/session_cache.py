@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from beam_talonone.talonone.compare.repeated_returns import Repeat
-from beam_talonone.talonone.protocols.known import Known
+from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
 from beam_talonone.talonone.requests.work import Work
 
@@ -75,11 +75,11 @@ class SessionMemory:
             self._age()
             return repeat
 
-    def known(self, session: str) -> Known:
+    def known(self, session: str) -> SessionFacts:
         """What is known of a session, for the returns and the versions of its order that come after."""
         with self._lock:
             flags, returned = self._flags(session), self._returned(session)
-        return Known(
+        return SessionFacts(
             session_sent=bool(flags & _SENT),
             session_closed=bool(flags & _CLOSED),
             order_dead=bool(flags & _DEAD) and not flags & _CLOSED,

@@ -18,7 +18,7 @@ from beam_talonone.talonone.engine.engine import Engine, remember
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.ordering.sequencer import Decision, Send, Sequencer, reused
-from beam_talonone.talonone.protocols.known import Known
+from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.store import MOST_AT_ONCE, Store
@@ -199,9 +199,9 @@ class StreamProcessor:
         self.log.bulks.clear()
         return [job for job in jobs if job.number not in taken]
 
-    def _read_known(self, job: Job) -> Known:
+    def _read_known(self, job: Job) -> SessionFacts:
         if not job.work.sessions:
-            return Known()
+            return SessionFacts()
         known = self.engine.memory.known(job.work.sessions[0])
         if job.work.kind != "returns":
             return known

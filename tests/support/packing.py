@@ -10,7 +10,7 @@ from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.engine.batcher import Batcher
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.http.send import NotSent, Reply
-from beam_talonone.talonone.protocols.known import Known
+from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from support.fakeloop import START, run
 from support.sender_fixture import way
@@ -145,7 +145,7 @@ def accept_all(works, api, flushes=frozenset()):
         async with way(api, give_up_after=None) as w:
             batcher = Batcher(w.dispatcher, w.sender)
             for number, work in enumerate(works):
-                batcher.accept(Job(number, work, SendOptions(), lambda job: Known(), told))
+                batcher.accept(Job(number, work, SendOptions(), lambda job: SessionFacts(), told))
                 if number in flushes:
                     batcher.flush()
                     await asyncio.sleep(0.3)

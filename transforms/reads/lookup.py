@@ -18,7 +18,7 @@ from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.records import LOOKUPS
 from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.engine.job import Job
-from beam_talonone.talonone.protocols.known import Known
+from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.output_lines import dead_letter
@@ -199,7 +199,9 @@ class LookUp(beam.DoFn):  # type: ignore[misc]
         lines = InMemory()
         self._open[self._number] = (place, lines)
         options = SendOptions(lines=lines)
-        self._sending.submit(Job(self._number, prepared.work, options, lambda job: Known(), self._sending.tell))
+        self._sending.submit(
+            Job(self._number, prepared.work, options, lambda job: SessionFacts(), self._sending.tell)
+        )
         for job, outcome in self._sending.done():
             yield self._output(job, outcome)
         count_requests(self._sending.engine, every=WHILE_BUSY)

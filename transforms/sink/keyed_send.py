@@ -31,7 +31,7 @@ from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.engine.applied_parts import applied_parts
 from beam_talonone.talonone.engine.job import Ended, Job
 from beam_talonone.talonone.ordering.sequencer import Order, Settled
-from beam_talonone.talonone.protocols.known import Known
+from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
 from beam_talonone.talonone.requests.output_lines import dead_letter, result
 from beam_talonone.talonone.requests.work import Work
@@ -122,11 +122,11 @@ class SendLane(beam.DoFn):  # type: ignore[misc]
             return []
         sending, once = Sending(engine_for(self._config)), once_for(self._config.settings.base_url)
 
-        def look(job: Job) -> Known | Ended:
+        def look(job: Job) -> SessionFacts | Ended:
             ended = once.before(job.work)
             if ended is not None:  # sent by an earlier try of this bundle
                 return Ended(ended)
-            return sending.engine.memory.known(job.work.sessions[0]) if job.work.sessions else Known()
+            return sending.engine.memory.known(job.work.sessions[0]) if job.work.sessions else SessionFacts()
 
         for entry in leaving:
             before = {**entry.in_flight(*by), **once.in_flight(entry.work)}

@@ -15,7 +15,7 @@ from beam_talonone.schemas.reasons import Reason, Skip, Stage
 from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.engine.applied_parts import applied_parts
 from beam_talonone.talonone.engine.job import Ended, Job
-from beam_talonone.talonone.protocols.known import Known
+from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.talonone.requests.dry_run import not_dry
 from beam_talonone.talonone.requests.outcome import DONE, End, Outcome, skipped
@@ -147,7 +147,7 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
 
     def _job_of(self, work: Work) -> Job:
         return Job(
-            self._number, work, self._options, self._look, self._sending.tell, self._once.observer(work),
+            self._number, work, self._options, self._facts_of, self._sending.tell, self._once.observer(work),
             self._once.in_flight(work), not_dry(work) if self._options.dry else {},
         )  # fmt: skip
 
@@ -155,12 +155,12 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
         works = sorted(((Work.from_bytes(work), work, record) for work, record in packed), key=_in_order)
         return [(work, record) for work, _, record in works]
 
-    def _look(self, job: Job) -> Known | Outcome | Ended:
+    def _facts_of(self, job: Job) -> SessionFacts | Outcome | Ended:
         ended = self._once.before(job.work)
         if ended is not None:  # sent by an earlier try of this bundle
             return Ended(ended)
         if not job.work.sessions:
-            return Known()
+            return SessionFacts()
         known = self._sending.engine.memory.known(job.work.sessions[0])
         if self._options.dry and job.work.kind in ("orders", "returns", "events") and known.session_sent:
             return skipped(Skip.ORDER_NOT_SENT, job.work.parts[0].request.operation)

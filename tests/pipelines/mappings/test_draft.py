@@ -87,3 +87,12 @@ def test_every_draft_loads_and_maps_or_says_why(documents):
 
 def test_documents_that_are_no_objects_are_left_out():
     assert "profiles:" in draft([1, "two", None, json.loads("[]")])
+
+
+@pytest.mark.parametrize("name", ["null", "true", "No", "on", "1", "~", "a b", "x:y", "#"])
+def test_names_that_yaml_reads_otherwise(name):
+    items = [{"sku": "A", "quantity": 1}]
+    document = {"order_id": "1", "customer_id": "C", "status": "paid", "created": "2026-05-01T12:00:00Z", name: items}
+    _, mapping = drafted(document)
+    [record] = mapping(document).records
+    assert record.fields["items"] == items

@@ -142,7 +142,7 @@ def test_a_defect_in_a_message_leaves_nothing_personal_in_the_log(caplog, monkey
     def defect(raw, *rest):
         raise ValueError(f"cannot read {raw.line!r}")
 
-    monkeypatch.setattr(messages, "prepare", defect)
+    monkeypatch.setattr(messages, "prepares_with", lambda mapping: defect)
     caplog.set_level(logging.DEBUG)
     message = Received("projects/p/subscriptions/s", "m-1", json.dumps({"email": EMAIL}).encode(), {}, "", 0.0, "")
     prepared = prepare_message(message, "orders", BuildOptions())

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from beam_talonone.talonone.compare.equality import covered
 from beam_talonone.talonone.compare.repeated_returns import Repeat, microseconds
-from beam_talonone.talonone.protocols.known import Known
+from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.state.session_cache import SessionMemory
 from tests.talonone.protocols.test_carry_out import GET, carry, having, order, returns
@@ -122,7 +122,7 @@ def job(api, *works):
     for work in works:
         known = memory.known("o")
         if work.kind == "returns":
-            known = Known(
+            known = SessionFacts(
                 known.session_sent, known.session_closed, known.order_dead, known.returned, memory.repeat("o")
             )
         outcome = carry(api, work, known=known)

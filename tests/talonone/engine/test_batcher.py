@@ -18,7 +18,7 @@ from beam_talonone.talonone.delivery.request_sender import InFlight, SendOptions
 from beam_talonone.talonone.engine.batcher import Batcher
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.http.send import Broken, Reply
-from beam_talonone.talonone.protocols.known import Known
+from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.requests.outcome import End, Outcome, skipped
 
@@ -144,7 +144,7 @@ class Run(NoObserver):
             assert number not in self.outcomes
             self.outcomes[number] = outcome
 
-        return Job(number, made, SendOptions(), lambda job: Known(session_sent=True), told, self, **more)
+        return Job(number, made, SendOptions(), lambda job: SessionFacts(session_sent=True), told, self, **more)
 
     def on_start(self, parts, generation, at, *, bulk=False):
         self.recorded.append(("packed", parts) if bulk else ("started", *parts[0]))
@@ -322,7 +322,7 @@ def test_what_is_looked_up_when_the_turn_comes_may_end_a_record():
         async with way(api) as w:
             batcher = Batcher(w.dispatcher, w.sender)
             job = told.job(0, work(0, "event", "a"))
-            job.look = lambda job: Outcome(End.SUPERSEDED)
+            job.facts_of = lambda job: Outcome(End.SUPERSEDED)
             batcher.accept(job)
             await told.ended(1, w)
 

@@ -18,7 +18,7 @@ from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.engine.batcher import MOST_OPEN, Batcher
 from beam_talonone.talonone.engine.job import Job
-from beam_talonone.talonone.protocols.known import Known
+from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.outcome import End
 
 LIMIT = 5
@@ -203,9 +203,10 @@ def test_bulks_of_many_coupons_do_not_wait_for_ever():
             batcher = Batcher(w.dispatcher, w.sender)
             for number in range(MOST_OPEN + 20):
                 work = call(number, RESERVE, [f"c{number}"], f"X{number}")
-                batcher.accept(
-                    Job(number, work, SendOptions(), lambda job: Known(), lambda job, out: outcomes.append(out))
+                job = Job(
+                    number, work, SendOptions(), lambda job: SessionFacts(), lambda job, end: outcomes.append(end)
                 )
+                batcher.accept(job)
             await asyncio.sleep(60.0)
 
     run(main())

@@ -13,7 +13,7 @@ from beam_talonone.talonone.engine.batcher import Batcher
 from beam_talonone.talonone.engine.deduplication import DeduplicationCache, is_unsafe
 from beam_talonone.talonone.engine.job import Ended, Job
 from beam_talonone.talonone.http.send import Broken, NotSent, Reply
-from beam_talonone.talonone.protocols.known import Known
+from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.requests.outcome import End, Outcome
 
@@ -115,7 +115,7 @@ def bundle(once, api, *works, dies_after=None):
     def job(number, work):
         def look(job):
             ended = once.before(work)
-            return Known() if ended is None else Ended(ended)
+            return SessionFacts() if ended is None else Ended(ended)
 
         def told(job, outcome):
             outcomes[number] = outcome

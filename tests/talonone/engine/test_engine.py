@@ -22,7 +22,7 @@ from beam_talonone.talonone.errors import (
     Unreachable,
     WrongAddress,
 )
-from beam_talonone.talonone.protocols.known import Known
+from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.requests.outcome import End
 
@@ -103,7 +103,7 @@ class Told:
 
     def job(self, number, kind, record, **more):
         work = build(kind, parse(kind, record).record, BuildOptions())
-        return Job(number, work, SendOptions(), lambda job: Known(), self, **more)
+        return Job(number, work, SendOptions(), lambda job: SessionFacts(), self, **more)
 
     def all_ended(self, count):
         self.engine.flush()
@@ -318,7 +318,7 @@ def test_a_defect_of_the_one_who_is_told(server, caplog):
 
     with running(server) as (engine, told):
         job = told.event(0)
-        job.told = broken
+        job.on_outcome = broken
         engine.submit(job)
         with pytest.raises(RuntimeError, match="defect"):
             within(10, lambda: engine.wait(lambda: False))
@@ -331,7 +331,7 @@ def test_a_defect_of_the_one_who_is_asked(server, caplog):
     with running(server) as (engine, told):
         engine.submit(told.event(0, "c"))
         job = told.event(1, "c")
-        job.look = broken
+        job.facts_of = broken
         engine.submit(job)
         with pytest.raises(RuntimeError, match="defect"):
             within(10, lambda: engine.wait(lambda: False))

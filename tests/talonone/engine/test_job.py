@@ -13,7 +13,7 @@ from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.engine.batcher import Batcher
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.http.send import Reply
-from beam_talonone.talonone.protocols.known import Known
+from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.requests.outcome import End, Outcome
 
@@ -53,7 +53,7 @@ class Noting(NoObserver):
 
 
 def job(work, told, **more):
-    return Job(1, work, SendOptions(), lambda job: Known(), lambda job, outcome: told.append(outcome), **more)
+    return Job(1, work, SendOptions(), lambda job: SessionFacts(), lambda job, outcome: told.append(outcome), **more)
 
 
 def test_a_record_ends_with_its_last_part_and_the_journal_knows_first():

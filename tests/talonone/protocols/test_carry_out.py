@@ -12,7 +12,7 @@ from beam_talonone.talonone.delivery.observer import NO_OBSERVER
 from beam_talonone.talonone.delivery.request_sender import InFlight, SendOptions
 from beam_talonone.talonone.http.send import Reply
 from beam_talonone.talonone.protocols.carry_out import carry_out
-from beam_talonone.talonone.protocols.known import Known
+from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.requests.outcome import End
 
@@ -56,7 +56,7 @@ def carry(api, work, *, known=None, in_flight=None, observer=None, **options):
             sender = w.request_sender(
                 SendOptions(**options), work.identity, in_flight=in_flight, observer=observer or NO_OBSERVER
             )
-            return await carry_out(sender, work, work.parts[0], known or Known())
+            return await carry_out(sender, work, work.parts[0], known or SessionFacts())
 
     return run(main())
 
@@ -64,7 +64,7 @@ def carry(api, work, *, known=None, in_flight=None, observer=None, **options):
 def having(*works, **settings):
     api = FakeApi(**settings)
     for work in works:
-        assert carry(api, work, known=Known(session_sent=True)).end is End.APPLIED
+        assert carry(api, work, known=SessionFacts(session_sent=True)).end is End.APPLIED
     api.log.clear()
     api.acted.clear()
     return api
@@ -154,7 +154,7 @@ def test_a_session_that_cannot_be_closed_again_is_told():
 
 def test_a_closed_session_may_be_cancelled():
     api = having(order())
-    assert carry(api, order("cancelled"), known=Known(session_sent=True)).end is End.APPLIED
+    assert carry(api, order("cancelled"), known=SessionFacts(session_sent=True)).end is End.APPLIED
     assert (api.sessions["o"]["state"], api.operations) == ("cancelled", [PUT])
 
 
@@ -231,7 +231,8 @@ def test_an_order_that_was_in_flight(status, stores, age, did):
     api = having(*earlier, *([order(status)] if did else []), stores=stores)
     if age > 24 * HOUR:
         api.stored.clear()
-    outcome = carry(api, order(status), in_flight=InFlight(0, NOW - age), known=Known(session_sent=bool(earlier)))
+    known = SessionFacts(session_sent=bool(earlier))
+    outcome = carry(api, order(status), in_flight=InFlight(0, NOW - age), known=known)
     assert outcome.end is (End.ALREADY_APPLIED if did else End.APPLIED)
     assert api.operations[0] == GET
     assert api.acted == ([] if did else [PUT])
@@ -293,7 +294,7 @@ def test_a_return():
 def test_a_return_that_was_in_flight(age, did, earlier):
     before = [returns(return_id="before")] * earlier
     api = having(order(), *before, *([returns()] if did else []), stores=age < 24 * HOUR)
-    known = Known(returned=[{"sku": "tea", "quantity": 1}] * earlier)
+    known = SessionFacts(returned=[{"sku": "tea", "quantity": 1}] * earlier)
     outcome = carry(api, returns(), in_flight=InFlight(0, NOW - age), known=known)
     assert outcome.end is (End.ALREADY_APPLIED if did else End.APPLIED)
     assert api.acted == ([] if did else ["return_cart_items"])

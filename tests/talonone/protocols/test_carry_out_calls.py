@@ -14,7 +14,7 @@ from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.delivery.request_sender import InFlight, SendOptions
 from beam_talonone.talonone.http.send import Reply
 from beam_talonone.talonone.protocols.carry_out import carry_out
-from beam_talonone.talonone.protocols.known import Known
+from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.requests.outcome import DONE, End, Outcome, combined
 
@@ -36,7 +36,7 @@ def carry(api, work, *, part=0, age=None, **options):
         async with way(api, give_up_after=None) as w:
             in_flight = None if age is None else InFlight(0, NOW - age)
             sender = w.request_sender(SendOptions(**options), work.identity, f"{part}:x", in_flight)
-            return await carry_out(sender, work, work.parts[part], Known())
+            return await carry_out(sender, work, work.parts[part], SessionFacts())
 
     return run(main())
 

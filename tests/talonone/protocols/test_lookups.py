@@ -17,8 +17,8 @@ from beam_talonone.talonone.errors import WrongAddress
 from beam_talonone.talonone.http.send import Broken, Reply
 from beam_talonone.talonone.protocols import lookups
 from beam_talonone.talonone.protocols.carry_out import carry_out
-from beam_talonone.talonone.protocols.known import Known
 from beam_talonone.talonone.protocols.lookups import IN_MEMORY, PIECE, SpooledRows
+from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.outcome import End
 from beam_talonone.talonone.requests.work import Part, Work
 
@@ -71,7 +71,7 @@ def look_up(request, *script, kept=None, api=None, worked=False):
                 w.sender.gate.evidence.ever = True
             options = SendOptions(lines=kept)
             sender = w.request_sender(options, b"")
-            return await carry_out(sender, work, part, Known())
+            return await carry_out(sender, work, part, SessionFacts())
 
     return run(main()), kept, api
 
@@ -287,7 +287,7 @@ def test_a_lookup_needs_a_place_for_its_line():
     async def main():
         async with way(Api(b"{}")) as w:
             sender = w.request_sender(identity=b"")
-            return await carry_out(sender, work, part, Known())
+            return await carry_out(sender, work, part, SessionFacts())
 
     with pytest.raises(RuntimeError, match="nowhere to put its line"):
         run(main())

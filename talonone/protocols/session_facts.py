@@ -1,0 +1,23 @@
+"""The facts of a record's session that decide what is sent for the record."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from beam_talonone.talonone.compare.repeated_returns import Repeat
+
+
+@dataclass(frozen=True)
+class SessionFacts:
+    """What this job has done to a session so far.
+
+    `session_sent`: it applied an earlier version of the order. `session_closed`: that version closed it.
+    `order_dead`: the order's record is a dead letter, and no version was applied. `returned`: the items that it
+    returned earlier. `repeat`: set where the API had the order before, as for an export that is sent again. Then it
+    may have the returns too.
+    """
+
+    session_sent: bool = False
+    session_closed: bool = False
+    order_dead: bool = False
+    returned: list[dict[str, Any]] = field(default_factory=list)
+    repeat: Repeat | None = None
