@@ -40,7 +40,7 @@ def found(text: str) -> list[tuple[int, str]]:
         "What is in flight is written down.",
         "Whatever makes us fail is a dead letter too.",
         "Needed, but on Dataflow.",
-        "SessionFacts is only the first.",
+        "Known is only the first.",
         "First a sentence. What it is built for is what people fear: an order lost.",
     ],
 )
