@@ -99,6 +99,7 @@ VALUES = {
         "settle": SECONDS,
         "wait_for_order": SECONDS,
         "remember": SECONDS,
+        "mapping": (["shopify", "/mappings/shop.yaml", "shop.maps:orders"], ["", "a b"]),
         "avro_schema": (
             ["gs://bucket/order.avsc", "gs://bucket/schemas/a b.json"],
             ["", "gs://bucket", "order.avsc"],
