@@ -18,6 +18,7 @@ from beam_talonone.pipelines.runners.prism import Prism, find_prism, is_ours, pr
 from beam_talonone.pipelines.runners.runner import (
     beam_options,
     check_code,
+    has_worker_processes,
     is_in_process,
     last_line,
     make_runner,
@@ -49,9 +50,10 @@ def _run_remote(options: GraphOptions, notice: Notice) -> int:
     settings = beam_options(options.beam_args)
     runner = make_runner(settings)
     dataflow = on_dataflow(settings)
-    options = replace(options, here=is_in_process(settings) or is_ours(settings))
+    local = is_in_process(settings) or is_ours(settings)
+    options = replace(options, here=local and not has_worker_processes(settings))
     find_prism(settings)
-    _check(options, notice, dataflow=dataflow)
+    _check(options, notice, local=local, dataflow=dataflow)
     if dataflow:
         check_code(settings)  # before Beam looks for a bucket of its own, which takes minutes where it cannot
     try:
@@ -72,7 +74,7 @@ def _run_remote(options: GraphOptions, notice: Notice) -> int:
         return 0 if state is None else _told(options, place, notice, state)
 
 
-def _check(options: GraphOptions, notice: Notice, *, dataflow: bool) -> None:
+def _check(options: GraphOptions, notice: Notice, *, local: bool, dataflow: bool) -> None:
     """What can be known to be wrong before anything is started. Raises ConfigurationError."""
     sending = options.sending
     check_output(options.output, elsewhere=dataflow)
@@ -80,7 +82,7 @@ def _check(options: GraphOptions, notice: Notice, *, dataflow: bool) -> None:
         raise ConfigurationError("--no-wait: the job would end with this process; it is for Dataflow")
     shared = replace(engine_config(sending), among=options.shards)
     with STOP.raising():
-        if options.here:
+        if local:
             read_key(sending.api_key_env, sending.api_key_secret)
         check_rate_service(shared, notice if dataflow else None)
     if not dataflow:
@@ -89,7 +91,8 @@ def _check(options: GraphOptions, notice: Notice, *, dataflow: bool) -> None:
 
 
 def _run(pipeline: Any, notice: Notice, *, wait: bool) -> str | None:
-    """Run the pipeline on other machines; returns the state in which it ended, None when it goes on."""
+    """Run the pipeline in other processes or on other machines; returns the state in which it ended, None when it
+    goes on."""
     job_id = None
     try:
         result = interruptible(pipeline.run, None)

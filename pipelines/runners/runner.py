@@ -114,6 +114,13 @@ def is_in_process(options: Any) -> bool:
     return runner_name(options).lower() in IN_PROCESS
 
 
+def has_worker_processes(options: Any) -> bool:
+    """Whether Beam's options let a runner in this process run the steps in processes of their own."""
+    from apache_beam.options.pipeline_options import DirectOptions
+
+    return bool(options.view_as(DirectOptions).direct_running_mode == "multi_processing")
+
+
 def make_runner(options: Any) -> Any:
     """The runner of another engine, as its name says. Raises ConfigurationError for one that is not to be used."""
     from apache_beam.runners.runner import create_runner

@@ -44,6 +44,15 @@ def test_all_is_sent_once_and_in_order_and_accounted_for(api, tmp_path, shards):
     assert not list(job.state.rglob("*.let-go"))
 
 
+def test_workers_that_are_processes_of_their_own_do_the_same(api, tmp_path):
+    beam = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+    job = Job(api, tmp_path, {"orders": [order(f"o{n}", f"c{n}", "completed", 1) for n in range(40)]}, 2, beam=beam)
+    code, said = job.run()
+    assert code == 0, said
+    job.judge()
+    assert job.report()["kinds"]["orders"]["applied"] == 40
+
+
 def test_an_anonymous_return_goes_with_its_order_and_what_is_filtered_is_not_sent(api, tmp_path):
     records = {
         "orders": [order("o", "c", "completed", 1), order("late", "c", "completed", 9)],
