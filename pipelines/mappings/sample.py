@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ def documents(path: Path) -> list[Any]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path} is not UTF-8 text: byte {error.start + 1}; convert it first") from None
-    found = _rows(text) if path.name.lower().removesuffix(".gz").endswith(".csv") else _json(path, text)
-    if not found:
+    is_csv = path.name.lower().removesuffix(".gz").endswith(".csv")
+    read = _rows(path, text) if is_csv else _json(path, text)
+    if not read:
         raise ConfigurationError(f"{path} has no documents")
-    return found
+    return read
 
 
 def _data(path: Path) -> bytes:
@@ -36,18 +38,21 @@ def _data(path: Path) -> bytes:
         if data.startswith(b"\x1f\x8b"):
             with gzip.open(io.BytesIO(data)) as file:
                 data = file.read(MAX_BYTES + 1)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise ConfigurationError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if len(data) > MAX_BYTES:
         raise ConfigurationError(f"{path} is larger than {MAX_BYTES >> 20} MiB: take a few of its documents")
     return data
 
 
-def _rows(text: str) -> list[Any]:
+def _rows(path: Path, text: str) -> list[Any]:
     header = text.partition("\n")[0]
     separator = max(_SEPARATORS, key=header.count)
     rows = csv.DictReader(io.StringIO(text), delimiter=separator)
-    return [{name: cell for name, cell in row.items() if name and isinstance(cell, str) and cell} for row in rows]
+    try:
+        return [{name: cell for name, cell in row.items() if name and isinstance(cell, str) and cell} for row in rows]
+    except csv.Error as error:  # a cell beyond the limit of Python's reader, or a carriage return within a line
+        raise ConfigurationError(f"{path}:{rows.reader.line_num} is not CSV: {error}") from None
 
 
 def _json(path: Path, text: str) -> list[Any]:
