@@ -112,7 +112,7 @@ def _value(field: str, path: str, sample: _Sample) -> Guess:
     if field == "quantity":
         return Guess(field, f"integer({expression})")
     if field == "coupon_codes":
-        return Guess(field, f"[{expression}]", "a list of codes") if values else Guess(field, expression)
+        return Guess(field, f"[{expression}]", "a list of codes")
     return Guess(field, expression)
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.parse import InvalidRecord, parse
-from beam_talonone.schemas.decoding.settings import Reading
+from beam_talonone.schemas.decoding.settings import AS_USUAL
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.transforms.mapping.result import MappedRecord, Mapping
 
@@ -53,7 +53,7 @@ def try_mapping(mapping: Mapping, documents: list[Any], show: int) -> tuple[list
 def _record(record: MappedRecord) -> tuple[list[str], bool]:
     lines = [f"  record {record.part}", *_pretty(record.fields, "    ")]
     try:
-        work = build(record.kind, parse(record.kind, record.fields, Reading()).record, BuildOptions())
+        work = build(record.kind, parse(record.kind, record.fields, AS_USUAL).record, BuildOptions())
     except InvalidRecord as error:
         return [*lines, f"    invalid: {error.reason}: {error.pointer or ''} {error.detail}"], False
     for part in work.parts:

@@ -20,10 +20,9 @@ _OPERATIONS = frozenset("crudtm")
 
 
 class Opened(NamedTuple):
-    """What an envelope holds. `data` is None for an event without a record: a deleted row."""
+    """The content of an envelope. `data` is None for an event without a record: a deleted row."""
 
     data: bytes | None
-    content_type: str = ""
 
 
 def list_of(data: bytes) -> list[bytes] | None:
@@ -56,10 +55,9 @@ def _may_be_envelope(data: bytes) -> bool:
 
 
 def _cloud_event(parts: Mapping[str, msgspec.Raw]) -> Opened:
-    content_type = _text(parts.get("datacontenttype")) or ""
     if "data_base64" in parts:
         try:
-            return Opened(base64.b64decode(_text(parts["data_base64"]) or "", validate=True), content_type)
+            return Opened(base64.b64decode(_text(parts["data_base64"]) or "", validate=True))
         except (binascii.Error, ValueError):
             raise UndecodablePayload("data_base64 of the CloudEvent is not base64") from None
     if "data" not in parts:
@@ -67,7 +65,7 @@ def _cloud_event(parts: Mapping[str, msgspec.Raw]) -> Opened:
     data = bytes(parts["data"])
     # JSON may also travel as a text
     text = _text(parts["data"]) if data.startswith(b'"') else None
-    return Opened(data if text is None else text.encode(), content_type)
+    return Opened(data if text is None else text.encode())
 
 
 def _debezium(parts: Mapping[str, msgspec.Raw]) -> Opened | None:
