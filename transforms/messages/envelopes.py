@@ -38,7 +38,7 @@ def opened(data: bytes) -> Opened | None:
 
     Raises UndecodablePayload for an envelope without readable content.
     """
-    if not _may_be_envelope(data):
+    if not may_be_envelope(data):
         return None
     try:
         parts = _PARTS.decode(data)
@@ -49,8 +49,8 @@ def opened(data: bytes) -> Opened | None:
     return _debezium(parts)
 
 
-def _may_be_envelope(data: bytes) -> bool:
-    # a search in bytes: nearly all messages are records, and need not be taken apart twice
+def may_be_envelope(data: bytes) -> bool:
+    """Whether the JSON object `data` can be an envelope. A search in bytes: parsing each record would cost more."""
     return b'"specversion"' in data or (b'"after"' in data and b'"op"' in data)
 
 

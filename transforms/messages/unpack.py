@@ -11,7 +11,7 @@ from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.transforms.messages import avro_payload
 from beam_talonone.transforms.messages.avro_payload import UndecodablePayload
 from beam_talonone.transforms.messages.avro_schemas import UnusableSchema
-from beam_talonone.transforms.messages.envelopes import list_of, opened
+from beam_talonone.transforms.messages.envelopes import list_of, may_be_envelope, opened
 
 MAX_UNPACKED = 64 << 20
 """Bytes. Pub/Sub limits a message to 10 MB; a packed one may claim any size."""
@@ -141,10 +141,8 @@ def gunzipped(data: bytes) -> bytes:
 
 
 def _is_plain(data: bytes, attributes: Mapping[str, str]) -> bool:
-    """Whether the message is one JSON object, without an envelope; told without taking it apart."""
-    return (
-        _ENCODING not in attributes and data.startswith(b"{") and b'"specversion"' not in data and b'"op"' not in data
-    )
+    """Whether the message is one JSON object without an envelope, as nearly all messages are."""
+    return _ENCODING not in attributes and data.startswith(b"{") and not may_be_envelope(data)
 
 
 def _looks_like_json(data: bytes) -> bool:
