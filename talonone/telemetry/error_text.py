@@ -21,19 +21,17 @@ def error_line(error: BaseException, longest: int = LONGEST) -> str:
 
 
 def error_text(error: BaseException, longest: int = LONGEST) -> str:
-    """The text of an error without its type, possibly empty; at most `longest` characters.
+    """The text of an error without its type, at most `longest` characters. The result is empty if the error has no
+    text, or if reading the text fails.
 
     Google's clients put the text without status and details into `message`. Its first line says what is wrong, and
     the others are for support. Where a runner passes an error on, the text holds the traceback of a worker, whose
     last line says what happened.
     """
-    message = getattr(error, "message", None)
-    if isinstance(message, str) and message.strip():
-        return in_one_line(message.strip().splitlines()[0], longest)
-    text = str(error)
-    if _TRACEBACK in text:
-        text = text.strip().splitlines()[-1]
-    return in_one_line(text, longest)
+    try:
+        return in_one_line(_text(error), longest)
+    except Exception:  # the error class of a user may do anything in its `__str__`
+        return ""
 
 
 def in_one_line(text: str, longest: int = LONGEST) -> str:
@@ -42,9 +40,20 @@ def in_one_line(text: str, longest: int = LONGEST) -> str:
     return " ".join(text.split())[:longest].encode("utf-8", "replace").decode()
 
 
+def _text(error: BaseException) -> str:
+    message = getattr(error, "message", None)
+    if isinstance(message, str) and message.strip():
+        return message.strip().splitlines()[0]
+    text = str(error)
+    return text.strip().splitlines()[-1] if _TRACEBACK in text else text
+
+
 def _grpc(error: BaseException) -> tuple[str, str] | None:
-    code, details = getattr(error, "code", None), getattr(error, "details", None)
-    if not callable(code) or not callable(details):
+    try:
+        code, details = getattr(error, "code", None), getattr(error, "details", None)
+        if not callable(code) or not callable(details):
+            return None
+        status = code()
+        return str(getattr(status, "name", status)), str(details() or "")
+    except Exception:  # not gRPC's methods, but those of another class with the same names
         return None
-    status = code()
-    return str(getattr(status, "name", status)), str(details() or "")

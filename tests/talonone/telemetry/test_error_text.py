@@ -31,6 +31,22 @@ class Message(Exception):
         self.message = message
 
 
+class Silent(Exception):
+    """As the errors of a user's function can be: nothing about it can be read."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+    @property
+    def message(self) -> str:
+        raise RuntimeError
+
+    def code(self, parameter: str) -> str:
+        return parameter
+
+    details = code
+
+
 @pytest.mark.parametrize(
     ("error", "line"),
     [
@@ -49,6 +65,7 @@ class Message(Exception):
         (Message({"no": "text"}), "Message: the whole text"),
         (Rpc("failed to connect\nto all addresses"), "UNAVAILABLE: failed to connect to all addresses"),
         (Rpc(None), "UNAVAILABLE"),
+        (Silent(), "Silent"),
         (RuntimeError(TRACEBACK), "RuntimeError: KeyError: 'x'"),
     ],
 )
