@@ -8,12 +8,16 @@ from beam_talonone.schemas.decoding.decode import plain_json
 from beam_talonone.schemas.decoding.parse import InvalidRecord
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.records import MODELS
+from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.transforms.mapping.errors import NOWHERE, EvaluationError
 from beam_talonone.transforms.mapping.expressions.environment import Environment
 from beam_talonone.transforms.mapping.expressions.places import pointer_to
 from beam_talonone.transforms.mapping.files.loader import load
 from beam_talonone.transforms.mapping.files.rules import filled
 from beam_talonone.transforms.mapping.result import NO_RULE, Filtered, MappedRecord, MappingFailure, MappingResult
+
+LONGEST_REASON = 300
+"""Characters of the text of an error in a dead letter."""
 
 
 class FileMapping:
@@ -100,7 +104,7 @@ class FunctionMapping:
         except EvaluationError as error:
             return MappingResult(failure=MappingFailure(error.reason, f"{self.name}: {error.detail}"))
         except Exception as error:
-            detail = f"{self.name}: {type(error).__name__}: {_words(error)}"
+            detail = f"{self.name}: {error_line(error, LONGEST_REASON)}"
             return MappingResult(failure=MappingFailure(Reason.MAPPING_FAILED, detail))
         if not records:
             return MappingResult(filtered=(Filtered("orders", NO_RULE, ""),))
@@ -117,11 +121,4 @@ def _record(kind: Any, fields: Any, part: str) -> MappedRecord:
 
 
 def _defect(name: str, error: Exception) -> MappingFailure:
-    return MappingFailure(Reason.DEFECT, f"{name}: {type(error).__name__}: {_words(error)}")
-
-
-def _words(error: Exception) -> str:
-    try:
-        return " ".join(str(error).split())[:300]
-    except Exception:  # whatever somebody's own exception does there
-        return "no message"
+    return MappingFailure(Reason.DEFECT, f"{name}: {error_line(error, LONGEST_REASON)}")

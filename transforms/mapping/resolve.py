@@ -6,6 +6,7 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
+from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.transforms.mapping.errors import MappingFileError
 from beam_talonone.transforms.mapping.files.nodes import MAX_BYTES
 from beam_talonone.transforms.mapping.files.targets import close
@@ -72,9 +73,7 @@ def _function(given: str) -> Mapping:
     try:
         module = importlib.import_module(module_name)
     except Exception as error:
-        raise MappingFileError(
-            f"{given}: {module_name} cannot be imported: {type(error).__name__}: {error}"
-        ) from None
+        raise MappingFileError(f"{given}: {module_name} cannot be imported: {error_line(error)}") from None
     function = getattr(module, name, None)
     if not callable(function):
         raise MappingFileError(f"{given}: {module_name} has no function {name}")

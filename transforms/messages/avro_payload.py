@@ -6,6 +6,7 @@ from typing import Any
 
 import fastavro
 
+from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.transforms.decoding import wire
 from beam_talonone.transforms.formats import avro
 from beam_talonone.transforms.formats.errors import BadFile, BadRow
@@ -13,6 +14,9 @@ from beam_talonone.transforms.formats.values import fields_of, with_body
 from beam_talonone.transforms.messages.avro_schemas import UnusableSchema, parse_avro_schema
 
 CONTAINER = avro.MAGIC
+
+LONGEST_REASON = 200
+"""Characters of a library's error in a dead letter."""
 
 
 class UndecodablePayload(ValueError):
@@ -28,7 +32,9 @@ def decode_binary(kind: str, data: bytes, schema: Any) -> dict[str, Any]:
     try:
         record = fastavro.schemaless_reader(stream, schema, None, handle_unicode_errors="surrogateescape")
     except Exception as error:  # what fastavro raises on bytes that do not fit is not documented
-        raise UndecodablePayload(f"the message does not fit its Avro schema: {_described(error)}") from None
+        raise UndecodablePayload(
+            f"the message does not fit its Avro schema: {error_line(error, LONGEST_REASON)}"
+        ) from None
     if stream.tell() != len(data):
         raise UndecodablePayload(
             f"the message does not fit its Avro schema: {len(data) - stream.tell()} bytes are left over"
@@ -41,7 +47,9 @@ def decode_json(kind: str, data: bytes, schema: Any) -> dict[str, Any]:
     try:
         records = list(fastavro.json_reader(io.StringIO(data.decode()), schema))
     except Exception as error:
-        raise UndecodablePayload(f"the message does not fit its Avro schema: {_described(error)}") from None
+        raise UndecodablePayload(
+            f"the message does not fit its Avro schema: {error_line(error, LONGEST_REASON)}"
+        ) from None
     if len(records) != 1:
         raise UndecodablePayload(f"a message has one record in Avro's JSON encoding, found {len(records)}")
     return _fields(kind, records[0])
@@ -60,7 +68,9 @@ def decode_container(kind: str, data: bytes) -> Iterator[dict[str, Any] | Undeco
     except (BadFile, UnusableSchema) as error:
         raise UndecodablePayload(f"the Avro file in the message: {error}") from None
     except Exception as error:
-        raise UndecodablePayload(f"the Avro file in the message is damaged: {_described(error)}") from None
+        raise UndecodablePayload(
+            f"the Avro file in the message is damaged: {error_line(error, LONGEST_REASON)}"
+        ) from None
 
 
 def _check_container(stream: io.BytesIO) -> None:
@@ -81,8 +91,3 @@ def _unpacked(fields: dict[str, Any]) -> dict[str, Any]:
     # `fields_of` packs for the process that decodes files; here the values are wanted themselves
     values: dict[str, Any] = wire.decode(wire.encode(fields))
     return values
-
-
-def _described(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}"[:200] if text else type(error).__name__

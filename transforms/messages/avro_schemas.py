@@ -5,6 +5,7 @@ from typing import Any
 
 import fastavro
 
+from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.transforms.formats.avro_types import marked
 
 MAX_SCHEMA_BYTES = 1 << 20
@@ -36,7 +37,7 @@ def parse_avro_schema(text: str | bytes) -> Any:
     except RecursionError:
         raise UnusableSchema("the Avro schema is nested too deep") from None
     except Exception as error:  # fastavro raises KeyError, TypeError and its own for what is no schema
-        raise UnusableSchema(f"not an Avro schema: {type(error).__name__}: {error}") from None
+        raise UnusableSchema(f"not an Avro schema: {error_line(error)}") from None
     if not isinstance(schema, dict) or schema.get("type") != "record":
         raise UnusableSchema("the Avro schema is not one of a record")
     return schema

@@ -180,11 +180,18 @@ def test_a_mapping_travels(shop):
     assert pickle.loads(pickle.dumps(shop))(DOCUMENT) == shop(DOCUMENT)
 
 
+class Silent(Exception):
+    def __str__(self):
+        raise RuntimeError
+
+
 def pairs(document):
     if document["a"] == "none":
         return None
     if document["a"] == "raise":
         raise KeyError("customer")
+    if document["a"] == "silent":
+        raise Silent
     if document["a"] == "odd":
         return [("order", {})]
     if document["a"] == "bytes":
@@ -198,6 +205,7 @@ def pairs(document):
         ("c", MappingResult((MappedRecord("profiles", {"customer_id": "c", "x": Decimal("1.1")}, "profiles/0/0"),))),
         ("none", MappingResult(filtered=(Filtered("orders", "no rule", ""),))),
         ("raise", MappingResult(failure=MappingFailure(Reason.MAPPING_FAILED, "m:f: KeyError: 'customer'"))),
+        ("silent", MappingResult(failure=MappingFailure(Reason.MAPPING_FAILED, "m:f: Silent"))),
         ("odd", MappingResult(failure=MappingFailure(
             Reason.MAPPING_FAILED,
             "m:f: expected pairs of a kind (orders, returns, profiles, events, calls) and a dict"))),
