@@ -1,4 +1,4 @@
-"""What ended a stream, in words for the person who runs it."""
+"""Why a stream ended, in words for the person who runs it."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.state.store import damaged_store, is_damage
 
 RESTART = "nothing is lost: start the stream again"
+REPAIR = "nothing is lost: repair this and start the stream again"
 
 
 def explain_failure(failure: BaseException, state: Path | None) -> BaseException:
@@ -15,5 +16,5 @@ def explain_failure(failure: BaseException, state: Path | None) -> BaseException
     if state is not None and is_damage(failure):
         return StopRun(damaged_store(state / STORE, failure))
     if isinstance(failure, DISK_ERRORS):
-        return cannot_write(f"--state {state}", failure, "nothing is lost: mend it and start the stream again")
+        return cannot_write(f"--state {state}", failure, REPAIR)
     return failure

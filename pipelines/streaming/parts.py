@@ -1,18 +1,23 @@
-"""What a stream on this machine is made of: its sinks, subscriber, and processor."""
+"""The parts of a stream on this machine: its sinks, subscriber, engine, and processor."""
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from beam_talonone.pipelines.backfill.options import MaxDeadLetters
+from beam_talonone.pipelines.backfill.options import MaxDeadLetters, parse_max_dead_letters
+from beam_talonone.pipelines.backfill.output_folder import cannot_write
 from beam_talonone.pipelines.sinks.sinks import FolderSink, Sink, message_ids, say_whose, sink_for
+from beam_talonone.pipelines.streaming.failures import REPAIR, explain_failure
+from beam_talonone.pipelines.streaming.health import Trouble
 from beam_talonone.pipelines.streaming.health_server import HealthServer
 from beam_talonone.pipelines.streaming.options import StreamOptions
 from beam_talonone.pipelines.streaming.state_folder import StateFolder
+from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.talonone.engine.engine import Engine
-from beam_talonone.talonone.errors import StopRun, TooManyDeadLetters
+from beam_talonone.talonone.errors import ConfigurationError, KeyRefused, StopRun, TooManyDeadLetters
 from beam_talonone.talonone.ordering.sequencer import Sequencer
 from beam_talonone.talonone.rate.shared_limit import Watched
 from beam_talonone.talonone.state.pending_overlay import PendingOverlay
@@ -22,7 +27,10 @@ from beam_talonone.talonone.streaming.dead_letter_window import LastEnds
 from beam_talonone.talonone.streaming.processor import StreamProcessor
 from beam_talonone.talonone.streaming.stream_output import StreamOutput
 from beam_talonone.transforms.pubsub.message_buffer import Flow
+from beam_talonone.transforms.pubsub.registry import SUBSCRIBERS, close_subscriber
 from beam_talonone.transforms.pubsub.subscriber import Subscriber
+from beam_talonone.transforms.runtime.engines import key_source, rate_service
+from beam_talonone.transforms.runtime.process_registry import Scope
 
 LEAST_HELD, MOST_HELD = 5_000, 50_000
 
@@ -43,14 +51,21 @@ class StreamSinks:
         """The sinks that there are."""
         return [self.dead_letters] if self.results is None else [self.dead_letters, self.results]
 
+    def close(self) -> None:
+        """Close them all, the newest first, whatever one raises. Raises OSError of a disk that is full."""
+        with ExitStack() as closing:
+            for sink in self.all():
+                closing.callback(sink.close)
+
 
 @dataclass
 class StreamParts:
-    """The parts of a run that is under way. `health` is None where no port was asked for."""
+    """The parts of a run. `health` is None where no port was requested, `rates` where no rate is shared."""
 
     subscriber: Subscriber
     sinks: StreamSinks
     processor: StreamProcessor
+    trouble: Trouble
     rates: Watched | None = None
     health: HealthServer | None = None
 
@@ -61,16 +76,61 @@ class StreamParts:
         return next((why for why in failures if why is not None), None)
 
 
+def open_parts(
+    options: StreamOptions,
+    state: StateFolder,
+    key: str,
+    scope: Scope,
+    notice: Callable[[str], None],
+    on_excess: Callable[[TooManyDeadLetters], None],
+) -> StreamParts:
+    """Begin to read, and make the parts that send with the API key `key`. The subscriber lives in `scope`.
+
+    `notice` writes a line for the person at the terminal. `on_excess` is called once, on the engine's thread, when
+    there are too many dead letters. Raises ConfigurationError where a setting is wrong, StopRun where the state
+    cannot be opened. Whatever was opened until then is closed, the newest first, and nothing is read any more.
+    """
+    trouble, names = Trouble(), tuple(sorted(options.kinds()))
+    with ExitStack() as opened:
+        sinks = open_sinks(options, state, notice)
+        opened.callback(sinks.close)
+        try:
+            subscriber = _begin_reading(options, state, trouble)
+            scope.enter(SUBSCRIBERS, names, subscriber)
+            opened.callback(close_subscriber, names)
+            engine, rates = make_engine(options, key)
+            opened.callback(engine.close)
+            quiet_until = _quiet_until(state, subscriber.lease_length, notice)
+            processor = make_processor(options, state, engine, sinks, quiet_until=quiet_until, on_excess=on_excess)
+        except BaseException as error:
+            raise explain_failure(error, options.state) from None
+        opened.pop_all()
+    return StreamParts(subscriber, sinks, processor, trouble, rates)
+
+
 def open_sinks(options: StreamOptions, state: StateFolder, notice: Callable[[str], None]) -> StreamSinks:
-    """Open the sinks that the options name; dead letters go to the state folder where they name none."""
+    """Open the sinks that the options name; dead letters go to the state folder where they name none.
+
+    Raises ConfigurationError for a sink that cannot be opened, StopRun when the disk is full.
+    """
     where = options.dead_letters or str(state.dead_letters)
-    dead_letters = sink_for(where, "dead-letters", notice)
-    results = None if options.results is None else sink_for(options.results, "results", notice)
-    dead_lettered: dict[tuple[str, str], float] = {}
-    if isinstance(dead_letters, FolderSink):
-        dead_lettered = dict.fromkeys(message_ids(Path(where), "dead-letters"), time.time())
-        Path(where).mkdir(parents=True, exist_ok=True)
-        say_whose(Path(where), state.root.resolve(), options.job)
+    setting = f"--state {state.root}" if options.dead_letters is None else f"--dead-letters {where}"
+    with ExitStack() as opened:
+        dead_letters = sink_for(where, "dead-letters", notice)
+        opened.callback(dead_letters.close)
+        results = None
+        if options.results is not None:
+            results = sink_for(options.results, "results", notice)
+            opened.callback(results.close)
+        dead_lettered: dict[tuple[str, str], float] = {}
+        if isinstance(dead_letters, FolderSink):
+            try:
+                dead_lettered = dict.fromkeys(message_ids(Path(where), "dead-letters"), time.time())
+                Path(where).mkdir(parents=True, exist_ok=True)
+                say_whose(Path(where), state.root.resolve(), options.job)
+            except OSError as error:
+                raise cannot_write(setting, error, REPAIR) from None
+        opened.pop_all()
     return StreamSinks(dead_letters, results, dead_lettered)
 
 
@@ -81,28 +141,79 @@ def make_subscriber(options: StreamOptions, on_trouble: Callable[[str], None]) -
     return Subscriber(tuple(sorted(options.kinds())), flow, on_trouble)
 
 
+def _begin_reading(options: StreamOptions, state: StateFolder, trouble: Trouble) -> Subscriber:
+    state.begins()
+    try:
+        with STOP.raising():
+            return make_subscriber(options, trouble.note)
+    except ConfigurationError:
+        if not state.unclean:  # nothing was read
+            state.ended_in_order()
+        raise
+
+
+def make_engine(options: StreamOptions, key: str) -> tuple[Engine, Watched | None]:
+    """Make the engine that sends with the API key `key`, and the shared rate that ends with it, where there is one.
+
+    Raises ConfigurationError for a base URL that cannot be reached as the settings say, and when the rate limit
+    service does not answer.
+    """
+    config = options.engine_config()
+    source = key_source(options.api_key_env, options.api_key_secret)
+
+    def waits_for(why: StopRun) -> bool:
+        return not (options.exit_on_auth_error and isinstance(why, KeyRefused))
+
+    with ExitStack() as opened:
+        service, rates = rate_service(config), None
+        if service is not None:
+            opened.callback(service.close)
+            rates = Watched(service)
+        engine = Engine(config.settings, key, waits_for, source, rates)
+        opened.pop_all()
+    return engine, rates
+
+
 def make_processor(
     options: StreamOptions,
     state: StateFolder,
     engine: Engine,
     sinks: StreamSinks,
-    max_dead_letters: MaxDeadLetters,
     *,
     quiet_until: float,
     on_excess: Callable[[TooManyDeadLetters], None],
 ) -> StreamProcessor:
     """Open the state and make the processor on it; nothing leaves before `quiet_until`, in seconds since 1970.
 
-    Raises an error of SQLite or of the disk when the state cannot be opened.
+    Raises an error of SQLite or of the disk when the state cannot be opened, ConfigurationError when it is damaged.
+    The state is closed then.
     """
-    store = Store(state.store, options.remember)
-    memory = PendingOverlay(store)
-    log = WriteAheadLog(state.log, memory)
-    sequencer: Sequencer[Any] = Sequencer(
-        memory, options.settle, options.wait_for_order, quiet_until, looks_per_second=max(0.1, options.rate / 10)
-    )
-    ends = LastEnds(max_dead_letters.exceeded, state.last_ends(), state.keep_last_ends)
-    output = StreamOutput(
-        engine, store, log, sinks.dead_letters, sinks.results, options.job, sinks.dead_lettered, ends, on_excess
-    )
-    return StreamProcessor(engine, sequencer, store, log, options.send_options(), output, options.bulk_age)
+    with ExitStack() as opened:
+        store = Store(state.store, options.remember)
+        opened.callback(store.close)
+        memory = PendingOverlay(store)
+        log = WriteAheadLog(state.log, memory)
+        opened.callback(log.close)
+        sequencer: Sequencer[Any] = Sequencer(
+            memory, options.settle, options.wait_for_order, quiet_until, looks_per_second=max(0.1, options.rate / 10)
+        )
+        ends = LastEnds(dead_letter_limit(options).exceeded, state.last_ends(), state.keep_last_ends)
+        output = StreamOutput(
+            engine, store, log, sinks.dead_letters, sinks.results, options.job, sinks.dead_lettered, ends, on_excess
+        )
+        processor = StreamProcessor(engine, sequencer, store, log, options.send_options(), output, options.bulk_age)
+        opened.pop_all()
+    return processor
+
+
+def dead_letter_limit(options: StreamOptions) -> MaxDeadLetters:
+    """The dead letters that a stream on this machine may have: half of the last records, unless an option says."""
+    return options.max_dead_letters or parse_max_dead_letters("50%")
+
+
+def _quiet_until(state: StateFolder, lease: float, notice: Callable[[str], None]) -> float:
+    """Until when nothing leaves, in seconds since 1970: the messages of a killed process are out for a lease."""
+    if not state.unclean:
+        return float("-inf")
+    notice(f"the stream before this one was killed: waiting {lease:.0f} s for what it still held")
+    return time.time() + lease + 1.0

@@ -7,15 +7,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from beam_talonone.pipelines.backfill.options import parse_max_dead_letters
 from beam_talonone.pipelines.backfill.output_folder import DISK_ERRORS
 from beam_talonone.pipelines.runners.prism import Prism
 from beam_talonone.pipelines.runners.runner import beam_options, last_line
 from beam_talonone.pipelines.streaming.failures import RESTART, explain_failure
-from beam_talonone.pipelines.streaming.health import RepeatedNotice, Trouble
+from beam_talonone.pipelines.streaming.health import RepeatedNotice
 from beam_talonone.pipelines.streaming.health_server import HealthServer
 from beam_talonone.pipelines.streaming.options import StreamOptions
-from beam_talonone.pipelines.streaming.parts import StreamParts, make_processor, make_subscriber, open_sinks
+from beam_talonone.pipelines.streaming.parts import StreamParts, dead_letter_limit, open_parts
 from beam_talonone.pipelines.streaming.pipeline import create_pipeline, on_dataflow
 from beam_talonone.pipelines.streaming.prometheus import Sources, StreamMetrics
 from beam_talonone.pipelines.streaming.state_folder import StateFolder, open_state
@@ -23,18 +22,14 @@ from beam_talonone.pipelines.streaming.submit import submit_stream
 from beam_talonone.pipelines.streaming.watch import Watch
 from beam_talonone.pipelines.terminal.logs import notice, quiet_threads
 from beam_talonone.pipelines.terminal.stopping import STOP
-from beam_talonone.talonone.engine.engine import Engine
-from beam_talonone.talonone.errors import ConfigurationError, Interrupted, KeyRefused, StopRun, TooManyDeadLetters
-from beam_talonone.talonone.rate.shared_limit import Watched
+from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopRun, TooManyDeadLetters
 from beam_talonone.talonone.streaming.processor import StreamProcessor
 from beam_talonone.talonone.telemetry.process_tuning import quiet_process
 from beam_talonone.talonone.telemetry.threads import start_thread
-from beam_talonone.transforms.pubsub.registry import SUBSCRIBERS, close_subscriber
+from beam_talonone.transforms.pubsub.registry import close_subscriber
 from beam_talonone.transforms.runtime.engines import (
     check_here,
     check_rate_service,
-    key_source,
-    rate_service,
     read_key,
 )
 from beam_talonone.transforms.runtime.process_registry import PROCESS, Scope
@@ -55,9 +50,7 @@ class StreamRun:
         self.options = options
         self._settings = settings
         self._notice = notice
-        self._max_dead_letters = options.max_dead_letters or parse_max_dead_letters("50%")
         self._names = tuple(sorted(options.kinds()))
-        self._trouble = Trouble()
         self._stopping: BaseException | None = None
         self._signal_received = False
         self._over = threading.Event()
@@ -120,8 +113,8 @@ class StreamRun:
         quiet_process()
         quiet_threads()
         self._prism = prism
-        self._parts = parts = self._make_parts(state, key, scope)
-        self._watch = Watch(self.options, parts, prism, self._trouble, self._notice)
+        self._parts = parts = open_parts(self.options, state, key, scope, self._notice, self._on_excess)
+        self._watch = Watch(self.options, parts, prism, self._notice)
         try:
             if self._stopping is not None:
                 raise self._stopping
@@ -133,46 +126,6 @@ class StreamRun:
             self._finish(state, parts)
         if self._stopping is not None and not isinstance(self._stopping, Interrupted):
             raise self._stopping
-
-    def _make_parts(self, state: StateFolder, key: str, scope: Scope) -> StreamParts:
-        """Begin to read, and make what sends. Raises ConfigurationError where a setting is wrong, StopRun where the
-        state cannot be opened; then nothing is read any more."""
-        options = self.options
-        sinks = open_sinks(options, state, self._notice)
-        state.begins()
-        try:
-            with STOP.raising():
-                subscriber = make_subscriber(options, self._trouble.note)
-        except ConfigurationError:
-            if not state.unclean:  # nothing was read
-                state.ended_in_order()
-            raise
-        scope.enter(SUBSCRIBERS, self._names, subscriber)
-        try:
-            config = options.engine_config()
-            service = rate_service(config)
-            rates = None if service is None else Watched(service)
-            source = key_source(options.api_key_env, options.api_key_secret)
-            engine = Engine(config.settings, key, self._holds_on, source, rates)
-            quiet_until = self._quiet_until(state, subscriber.lease_length)
-            processor = make_processor(
-                options, state, engine, sinks, self._max_dead_letters, quiet_until=quiet_until,
-                on_excess=self._on_excess,
-            )  # fmt: skip
-        except BaseException as error:
-            close_subscriber(self._names)
-            raise explain_failure(error, options.state) from None
-        return StreamParts(subscriber, sinks, processor, rates)
-
-    def _quiet_until(self, state: StateFolder, lease: float) -> float:
-        """Until when nothing leaves, in seconds since 1970: the messages of a killed process are out for a lease."""
-        if not state.unclean:
-            return float("-inf")
-        self._notice(f"the stream before this one was killed: waiting {lease:.0f} s for what it still held")
-        return time.time() + lease + 1.0
-
-    def _holds_on(self, why: StopRun) -> bool:
-        return not (self.options.exit_on_auth_error and isinstance(why, KeyRefused))
 
     def _start(self, parts: StreamParts, scope: Scope) -> None:
         options, buffer = self.options, parts.subscriber.buffer
@@ -226,10 +179,10 @@ class StreamRun:
 
     def _on_excess(self, why: TooManyDeadLetters) -> None:
         """There is one dead letter too many; called on the engine's thread."""
-        where = self.options.dead_letters or "dead-letters in --state"
+        where, limit = self.options.dead_letters or "dead-letters in --state", dead_letter_limit(self.options)
         self._stop(
             TooManyDeadLetters(
-                f"{why}. That is more than --max-dead-letters {self._max_dead_letters.text}: reading has stopped, and"
+                f"{why}. That is more than --max-dead-letters {limit.text}: reading has stopped, and"
                 f" nothing more is acknowledged. See {where}. Fix the records and start the stream again, or start it"
                 " with a higher --max-dead-letters"
             )
@@ -267,8 +220,7 @@ class StreamRun:
             if not self._drained:
                 self._parts.subscriber.buffer.stop()
                 self._parts.processor.drain(Interrupted("stopped"), GRACE)
-                for sink in self._parts.sinks.all():
-                    sink.close()
+                self._parts.sinks.close()
                 self._drained = True
 
     def _finish(self, state: StateFolder, parts: StreamParts) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from beam_talonone.pipelines.runners.prism import Prism
 from beam_talonone.pipelines.streaming.failures import RESTART, explain_failure
-from beam_talonone.pipelines.streaming.health import RepeatedNotice, Signs, Stillness, Trouble, ailment
+from beam_talonone.pipelines.streaming.health import RepeatedNotice, Signs, Stillness, ailment
 from beam_talonone.pipelines.streaming.options import StreamOptions
 from beam_talonone.pipelines.streaming.parts import StreamParts
 from beam_talonone.talonone.errors import StopRun, TooManyDeadLetters
@@ -21,15 +21,9 @@ class Watch:
     """Watches the parts of one run. `notice` writes a line for the person at the terminal."""
 
     def __init__(
-        self,
-        options: StreamOptions,
-        parts: StreamParts,
-        prism: Prism,
-        trouble: Trouble,
-        notice: Callable[[str], None],
+        self, options: StreamOptions, parts: StreamParts, prism: Prism, notice: Callable[[str], None]
     ) -> None:
-        self._options, self._parts, self._prism, self._trouble = options, parts, prism, trouble
-        self._notice = notice
+        self._options, self._parts, self._prism, self._notice = options, parts, prism, notice
         self._repeated = RepeatedNotice(notice)
         self._stillness = Stillness()
         self._summary, self._summary_at = "", time.monotonic()
@@ -44,7 +38,7 @@ class Watch:
             if engine.refusal is None
             else f"{engine.refusal}; reading has stopped, and it is tried again",
             failure=None if engine.failure is None else str(engine.failure),
-            trouble=self._trouble.current(now),
+            trouble=self._parts.trouble.current(now),
             down_for=engine.down_for(),
             moving=moving,
             quiet_for=self._stillness.seconds(moving, counters.ended_at, now),

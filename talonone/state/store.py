@@ -255,9 +255,11 @@ class Store:
         )
 
     def close(self) -> None:
-        """Commit and close the file. Raises sqlite3.Error."""
-        self.commit()
-        self._connection.close()
+        """Commit and close the file. Raises sqlite3.Error when it cannot be written; it is closed all the same."""
+        try:
+            self.commit()
+        finally:
+            self._connection.close()
 
     def _sent(self, kind: str, name: str) -> Order | None:
         row: Order | None = self._connection.execute(

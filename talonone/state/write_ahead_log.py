@@ -175,10 +175,7 @@ class WriteAheadLog:
             try:
                 self._cut()
             except OSError:  # the disk is full: this one goes on
-                if self._file is not before:
-                    with contextlib.suppress(OSError):
-                        self._file.close()
-                    self._file = before
+                self._file = before
                 raise
             before.close()
 
@@ -208,6 +205,17 @@ class WriteAheadLog:
         temporary = self._path.with_suffix(".part")
         temporary.unlink(missing_ok=True)
         self._file = MappedAppendLog(temporary)
+        try:
+            self._write_open()
+            self._file.sync()
+            temporary.replace(self._path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            raise
+        self._large = max(LARGE, 2 * self.size)
+
+    def _write_open(self) -> None:
         for identity, record in self.open.items():
             for part, before in record.in_flight.items():
                 self._write(["s", identity, part, before.generation, before.first_sent, record.content])
@@ -215,9 +223,6 @@ class WriteAheadLog:
                 self._write(["p", identity, part, outcome])
         for bulk in self._unanswered():
             self._write(["b", bulk.members, bulk.before.generation, bulk.before.first_sent])
-        self._file.sync()
-        temporary.replace(self._path)
-        self._large = max(LARGE, 2 * self.size)
 
     def _read(self) -> None:
         for place, entry in entries(self._path):

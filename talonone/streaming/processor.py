@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,11 +88,11 @@ class StreamProcessor:
         over.wait(grace + 1.0)
 
     def close(self) -> None:
-        """After the engine has been closed."""
-        self.store.commit()
-        self.log.cut_if_large()
-        self.log.close()
-        self.store.close()
+        """Close the state; the engine must be closed before. Raises sqlite3.Error or OSError when the disk is full:
+        the write-ahead log then has what the store lacks."""
+        with closing(self.store), closing(self.log):
+            self.store.commit()
+            self.log.cut_if_large()
 
     def _enter(self, take_in: Callable[[], None], work: Work | None) -> None:
         self._arrivals.append((take_in, work))

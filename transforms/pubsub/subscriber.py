@@ -41,9 +41,13 @@ class Subscriber:
     ) -> None:
         self._on_trouble = on_trouble or log.warning
         self._pubsub = PubSub()
-        self._subscriptions = [
-            Subscription(name, leases_for(self._pubsub.ack_deadline(name), flow.lease)) for name in subscriptions
-        ]
+        try:
+            self._subscriptions = [
+                Subscription(name, leases_for(self._pubsub.ack_deadline(name), flow.lease)) for name in subscriptions
+            ]
+        except BaseException:
+            self._pubsub.close()
+            raise
         self.buffer = MessageBuffer(self._subscriptions, flow)
         self._open_pulls: dict[str, Any] = {}
         self._closing = False

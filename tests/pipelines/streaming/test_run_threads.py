@@ -12,7 +12,7 @@ from e2e.harness import wait_until
 from beam_talonone.pipelines.sinks import topic as sink_topic
 from beam_talonone.pipelines.sinks.topic import TopicSink
 from beam_talonone.pipelines.streaming import run as stream_run
-from beam_talonone.pipelines.streaming.health import Signs
+from beam_talonone.pipelines.streaming.health import Signs, Trouble
 from beam_talonone.pipelines.streaming.options import StreamOptions
 from beam_talonone.pipelines.streaming.parts import StreamParts, StreamSinks
 from beam_talonone.pipelines.streaming.run import StreamRun
@@ -163,8 +163,8 @@ def run(monkeypatch, tmp_path):
     made = StreamRun(options, None, lambda text: None)
     made.part = part = Part()
     made._prism = part
-    made._parts = StreamParts(part, StreamSinks(part, None, {}), part)
-    made._watch = Watch(options, made._parts, part, made._trouble, lambda text: None)
+    made._parts = StreamParts(part, StreamSinks(part, None, {}), part, Trouble())
+    made._watch = Watch(options, made._parts, part, lambda text: None)
     made._watch.signs = lambda stopping: WELL
     yield made
     made._over.set()

@@ -4,11 +4,13 @@ import sqlite3
 
 import msgspec
 import pytest
+from support.process.left_open import open_files
 
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.state.store import Marks, Store, is_damage, marks_of
+from beam_talonone.talonone.state.write_behind import WriteBehind
 
 
 def record(kind, second, **fields):
@@ -180,3 +182,14 @@ def test_a_folder_that_cannot_be_written_is_no_damage(tmp_path):
     with pytest.raises(sqlite3.OperationalError) as raised:
         Store(tmp_path / "nowhere" / "store.sqlite")
     assert not is_damage(raised.value)
+
+
+def test_a_store_that_cannot_be_written_is_closed_all_the_same(tmp_path, monkeypatch):
+    def full(behind):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    store = Store(tmp_path / "store.sqlite")
+    monkeypatch.setattr(WriteBehind, "write", full)
+    with pytest.raises(sqlite3.OperationalError, match="disk is full"):
+        store.close()
+    assert open_files(tmp_path) == set()

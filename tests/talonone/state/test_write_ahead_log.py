@@ -11,6 +11,7 @@ from unittest import mock
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.process.left_open import open_files
 
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.talonone.delivery.request_sender import InFlight
@@ -370,3 +371,14 @@ def test_a_log_that_is_shortened_loses_nothing(steps):
             model.step(*step)
         store.commit()
         assert read(path, Path(folder, "store.sqlite")) == model.state()
+
+
+def test_a_log_that_cannot_be_begun_is_closed(tmp_path, monkeypatch):
+    def full(log):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(append_log.MappedAppendLog, "sync", full)
+    with pytest.raises(OSError, match="No space left") as raised:
+        WriteAheadLog(tmp_path / "log.jsonl", PendingOverlay(Store()))
+    assert raised.value.errno == errno.ENOSPC
+    assert open_files(tmp_path) == set()
