@@ -92,18 +92,19 @@ def open_job(
         raise no_job(root)
     lock = lock_folder(root)
     requested = {"command": command, "options": fixed, "files": _files(files)}
-    if manifest_path.exists():
-        try:
+    try:
+        resumed = manifest_path.exists()
+        if resumed:
             manifest = started_with(manifest_path.read_bytes(), manifest_path)
             _to_another_url(manifest, requested, manifest_path, sent)
             _compare(root, manifest, requested)
-        except BaseException:
-            os.close(lock)
-            raise
-        return JobFolder(root, manifest["job"], True, manifest, lock)
-    manifest = {"job": uuid.uuid4().hex[:12], "started": time.time(), **requested}
-    write_whole_file(manifest_path, signed(manifest))
-    return JobFolder(root, manifest["job"], False, manifest, lock)
+        else:
+            manifest = {"job": uuid.uuid4().hex[:12], "started": time.time(), **requested}
+            write_whole_file(manifest_path, signed(manifest))
+        return JobFolder(root, manifest["job"], resumed, manifest, lock)
+    except BaseException:
+        os.close(lock)
+        raise
 
 
 def no_job(root: object) -> ConfigurationError:

@@ -86,13 +86,18 @@ def reopen(path: Path) -> sqlite3.Connection:
 
 
 def _prepared(connection: sqlite3.Connection, *, fresh: bool = False) -> sqlite3.Connection:
-    connection.execute(f"PRAGMA journal_mode = {'OFF' if fresh else 'WAL'}")
-    connection.execute(f"PRAGMA synchronous = {'OFF' if fresh else 'NORMAL'}")
-    connection.execute("PRAGMA cache_size = -32768")
-    connection.execute("PRAGMA temp_store = FILE")
-    connection.executescript(SCHEMA)
-    if not any(column[1] == "work_check" for column in connection.execute("PRAGMA table_info(records)")):
-        connection.execute("ALTER TABLE records ADD COLUMN work_check INTEGER")  # version 0.1 had none
+    """The connection, ready for use. A file that is not a database raises sqlite3.DatabaseError, and is closed."""
+    try:
+        connection.execute(f"PRAGMA journal_mode = {'OFF' if fresh else 'WAL'}")
+        connection.execute(f"PRAGMA synchronous = {'OFF' if fresh else 'NORMAL'}")
+        connection.execute("PRAGMA cache_size = -32768")
+        connection.execute("PRAGMA temp_store = FILE")
+        connection.executescript(SCHEMA)
+        if not any(column[1] == "work_check" for column in connection.execute("PRAGMA table_info(records)")):
+            connection.execute("ALTER TABLE records ADD COLUMN work_check INTEGER")  # version 0.1 had none
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +60,13 @@ class PulledLetters:
         self.complete = False
         end = self._read_log(folder / LOG_FILE)
         _check_length(self.letters, end)
-        self._lines = AppendLog(self.letters, keep=end, mode=0o644)
-        self._log = AppendLog(folder / LOG_FILE, mode=0o644)
-        sync_folder(folder)
+        with ExitStack() as opened:
+            self._lines = AppendLog(self.letters, keep=end, mode=0o644)
+            opened.callback(self._lines.close)
+            self._log = AppendLog(folder / LOG_FILE, mode=0o644)
+            opened.callback(self._log.close)
+            sync_folder(folder)
+            opened.pop_all()
 
     def add(self, messages: Iterable[tuple[str, bytes, str]]) -> None:
         """Put (message id, data, ack id) on disk; what is there already is only acknowledged once more.

@@ -66,9 +66,10 @@ class Sent:
 @contextmanager
 def sent_by(state: Path) -> Iterator[Sent]:
     """What the stream of the state folder `state` has sent by now."""
-    log = _told_by(state / LOG)  # first: what leaves the log is in the store by then
-    with closing(log), closing(Store(state / STORE)) as store:
-        yield Sent(store, log)
+    with closing(Store()) as log:
+        _note_log(state / LOG, log)  # first: what leaves the log is in the store by then
+        with closing(Store(state / STORE)) as store:
+            yield Sent(store, log)
 
 
 def note_applied(state: Path, works: Sequence[Work]) -> None:
@@ -95,13 +96,12 @@ def no_stream_in(state: Path, base_url: str) -> str | None:
     return None if same else f"{state} is of a stream to {other}, not to {base_url}"
 
 
-def _told_by(log: Path) -> Store:
-    """What a log says to remember (see talonone.state.write_ahead_log). It may be written to meanwhile."""
-    found = Store()
+def _note_log(log: Path, store: Store) -> None:
+    """Note in `store` what a write-ahead log says to remember (see talonone.state.write_ahead_log). The stream may
+    write to the log meanwhile."""
     for _, entry in entries(log):
         match entry:
             case ["v", marks, at]:
-                found.note(msgspec.convert(marks, Marks), at)
+                store.note(msgspec.convert(marks, Marks), at)
             case ["d", identity, content, at]:
-                found.note_end(bytes.fromhex(identity), bytes.fromhex(content), at)
-    return found
+                store.note_end(bytes.fromhex(identity), bytes.fromhex(content), at)

@@ -200,7 +200,13 @@ def make_engine(config: EngineConfig) -> Engine:
     that grants the rate does not."""
     named = config.api_key_env, config.api_key_secret
     key, source = read_key(*named, in_code=config.in_code), key_source(*named, in_code=config.in_code)
-    return Engine(config.settings, key, key_source=source, rate_service=rate_service(config))
+    service = rate_service(config)
+    try:
+        return Engine(config.settings, key, key_source=source, rate_service=service)
+    except BaseException:
+        if service is not None:
+            service.close()
+        raise
 
 
 def engine_for(config: EngineConfig) -> Engine:

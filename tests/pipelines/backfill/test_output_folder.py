@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.process.left_open import open_files
 
+from beam_talonone.pipelines.backfill import output_folder
 from beam_talonone.pipelines.backfill.output_folder import cannot_write, open_job
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.transforms.sources.opening import FileInfo
@@ -88,3 +90,16 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 def test_a_disk_that_cannot_be_written_is_told_in_words(error: Exception, why: str) -> None:
     told = cannot_write("--output out", error, "make room, and go on with --resume")
     assert str(told) == f"--output out cannot be written: {why}; make room, and go on with --resume"
+
+
+def test_a_folder_whose_manifest_cannot_be_written_is_not_kept_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(output_folder, "write_whole_file", full)
+        with pytest.raises(OSError, match="No space left"):
+            start(tmp_path / "out")
+    assert open_files(tmp_path) == set()

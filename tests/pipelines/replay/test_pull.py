@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from google.api_core import exceptions
 from google.pubsub_v1 import PubsubMessage, PullResponse, ReceivedMessage
+from support.process.left_open import open_files
 
 from beam_talonone.pipelines.replay import pull as letters_pull
 from beam_talonone.pipelines.replay.dead_letters import open_letter
@@ -263,3 +264,20 @@ def test_without_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
     with pytest.raises(ConfigurationError, match=f"^{SUBSCRIPTION}: no Google credentials: "):
         Reader(SUBSCRIPTION)
+
+
+def test_dead_letters_are_closed_when_their_log_cannot_be_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = letters_pull.AppendLog
+
+    def refuse_log(path: Path, **more: Any) -> Any:
+        if path.name == "pulled.jsonl":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return plain(path, **more)
+
+    monkeypatch.setattr(letters_pull, "AppendLog", refuse_log)
+    with pytest.raises(PermissionError) as raised:
+        PulledLetters(tmp_path)
+    assert raised.value.errno == errno.EACCES
+    assert open_files(tmp_path) == set()

@@ -9,6 +9,7 @@ import pytest
 
 from beam_talonone.pipelines.replay.stream_conflicts import no_stream_in, note_applied, sent_by
 from beam_talonone.schemas.decoding.parse import parse
+from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.work import Work
@@ -66,3 +67,14 @@ def test_whose_state_it_is(manifest: object, problem: str | None, tmp_path: Path
     (tmp_path / "stream.json").write_text("" if manifest is None else json.dumps(manifest))
     found = no_stream_in(tmp_path, url)
     assert found is None if problem is None else problem in str(found)
+
+
+def test_a_damaged_log_leaves_no_store_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Store(tmp_path / "store.sqlite").close()
+    (tmp_path / "log.jsonl").write_bytes(b"no line of a log\n" + b'["d", "00", "00", 1.0]\n' * 100)
+    closed: list[Store] = []
+    close = Store.close
+    monkeypatch.setattr(Store, "close", lambda store: (closed.append(store), close(store)))
+    with pytest.raises(ConfigurationError, match=r"log\.jsonl is damaged"), sent_by(tmp_path):
+        pass
+    assert len(closed) == 1

@@ -74,3 +74,18 @@ def test_the_deduplication_cache_of_a_deployment_outlives_engines(made):
     close_engine(CONFIG)
     assert once_for(CONFIG.settings.base_url) is cache
     assert once_for("http://127.0.0.1:2") is not cache
+
+
+def test_a_rate_service_is_closed_when_its_engine_cannot_be_made(monkeypatch):
+    service = SimpleNamespace(closed=0)
+    service.close = lambda: setattr(service, "closed", service.closed + 1)
+
+    def refuse(*given, **more):
+        raise ConfigurationError("no way to the API")
+
+    monkeypatch.setenv("TALONONE_API_KEY", "a-key")
+    monkeypatch.setattr(engines, "rate_service", lambda config: service)
+    monkeypatch.setattr(engines, "Engine", refuse)
+    with pytest.raises(ConfigurationError, match="no way to the API"):
+        engines.make_engine(CONFIG)
+    assert service.closed == 1
