@@ -96,6 +96,20 @@ _CODECS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+def schema_of_file(text: bytes) -> Any:
+    """The schema in a file's header, parsed by fastavro. Raises BadFile."""
+    try:
+        return fastavro.parse_schema(marked(json.loads(text)), {})
+    except RecursionError:
+        raise BadFile("the Avro header is damaged: its schema is nested too deep") from None
+    except Exception as error:
+        raise _damaged_header(error) from error
+
+
+def _damaged_header(error: Exception) -> BadFile:
+    return BadFile(f"the Avro header is damaged: {error_line(error)}")
+
+
 def cuts(handle: IO[bytes], shard_bytes: int) -> Iterator[tuple[int, int]]:
     """Where shards begin, except the first: the offset of a block in bytes, and the position of its first record.
 
@@ -114,13 +128,20 @@ def cuts(handle: IO[bytes], shard_bytes: int) -> Iterator[tuple[int, int]]:
 
 
 def read(
-    handle: IO[bytes], kind: str, start: int, end: int | None, *, each: bool = False
+    handle: IO[bytes],
+    kind: str,
+    start: int,
+    end: int | None,
+    *,
+    each: bool = False,
+    parse_schema: Callable[[bytes], Any] = schema_of_file,
 ) -> Iterator[dict[str, Any] | BadRow]:
     """The records from byte `start` to before `end`, block by block. `each` makes no difference.
 
-    Raises BadFile, and the errors of fastavro on damaged data.
+    `parse_schema` takes the place of `schema_of_file`. Raises BadFile, the errors of fastavro on damaged data, and
+    those of `parse_schema`.
     """
-    header = read_header(handle)
+    header = read_header(handle, parse_schema)
     if start:
         handle.seek(start)
     while end is None or handle.tell() < end:
@@ -154,22 +175,24 @@ def _record(kind: str, block: BytesIO, header: Header) -> dict[str, Any] | BadRo
         return BadRow(str(error), shown_fields(kind, record), data)
 
 
-def read_header(handle: IO[bytes]) -> Header:
-    """The header at the beginning of the file. Raises BadFile for other files and unsupported codecs."""
+def read_header(handle: IO[bytes], parse_schema: Callable[[bytes], Any] = schema_of_file) -> Header:
+    """The header at the beginning of the file. `parse_schema` takes the writer's schema (JSON).
+
+    Raises BadFile for other files and unsupported codecs, and the errors of `parse_schema`.
+    """
     if handle.read(len(MAGIC)) != MAGIC:
         raise BadFile("not an Avro file: it does not begin with Obj")
     try:
         meta = fastavro.schemaless_reader(handle, _META, None)
         sync = _exactly(handle, SYNC)
-        schema = fastavro.parse_schema(marked(json.loads(meta["avro.schema"])), {})
+        schema = meta["avro.schema"]
         codec = meta.get("avro.codec", b"null").decode()
-    except RecursionError:
-        raise BadFile("the Avro header is damaged: its schema is nested too deep") from None
     except Exception as error:
-        raise BadFile(f"the Avro header is damaged: {error_line(error)}") from error
+        raise _damaged_header(error) from error
+    parsed = parse_schema(schema)
     if codec not in _CODECS:
         raise BadFile(f"the codec {codec} is not supported: write the file with one of {', '.join(_CODECS)}")
-    return Header(schema, _CODECS[codec], sync, handle.tell())
+    return Header(parsed, _CODECS[codec], sync, handle.tell())
 
 
 def _frame(handle: IO[bytes]) -> tuple[int, int] | None:

@@ -62,8 +62,7 @@ def decode_container(kind: str, data: bytes) -> Iterator[dict[str, Any] | Undeco
     """
     stream = io.BytesIO(data)
     try:
-        _check_container(stream)
-        for row in avro.read(stream, kind, 0, None):
+        for row in avro.read(stream, kind, 0, None, parse_schema=parse_avro_schema):
             yield UndecodablePayload(str(row)) if isinstance(row, BadRow) else with_body(kind, _unpacked(row))
     except (BadFile, UnusableSchema) as error:
         raise UndecodablePayload(f"the Avro file in the message: {error}") from None
@@ -71,13 +70,6 @@ def decode_container(kind: str, data: bytes) -> Iterator[dict[str, Any] | Undeco
         raise UndecodablePayload(
             f"the Avro file in the message is damaged: {error_line(error, LONGEST_REASON)}"
         ) from None
-
-
-def _check_container(stream: io.BytesIO) -> None:
-    stream.seek(len(avro.MAGIC))
-    meta: Any = fastavro.schemaless_reader(stream, {"type": "map", "values": "bytes"}, None)
-    parse_avro_schema(meta["avro.schema"])
-    stream.seek(0)
 
 
 def _fields(kind: str, record: Any) -> dict[str, Any]:
