@@ -31,7 +31,7 @@ def parse_avro_schema(text: str | bytes) -> Any:
     try:
         definition = json.loads(text)
         schema = fastavro.parse_schema(marked(definition), {})
-        _Checker().check(definition, within=())
+        _Checker().check(definition, within=frozenset())
     except UnusableSchema:
         raise
     except RecursionError:
@@ -44,14 +44,21 @@ def parse_avro_schema(text: str | bytes) -> Any:
 
 
 class _Checker:
-    """Walks a schema's definition; named types are checked where they are defined and found by name elsewhere."""
+    """Walks a schema's definition. Named types are checked where they are defined, and looked up by name elsewhere.
+
+    Names are compared without namespaces, so that inherited namespaces need no resolution. Two types with the same
+    short name can only get a schema refused, and never accepted.
+    """
 
     def __init__(self) -> None:
-        self._empty: dict[str, bool] = {}
-        """Named type -> whether its values take no byte."""
+        self._empty: set[str] = set()
+        """Short names of the named types whose values take no byte."""
 
-    def check(self, schema: Any, within: tuple[str, ...]) -> bool:
-        """Whether values of `schema` take no byte. `within` are the types around it."""
+    def check(self, schema: Any, within: frozenset[str]) -> bool:
+        """Whether values of `schema` take no byte. `within` has the short names of the types around it.
+
+        Raises UnusableSchema.
+        """
         if isinstance(schema, list):
             for branch in schema:
                 self.check(branch, within)
@@ -68,27 +75,28 @@ class _Checker:
                 )
             return False
         if kind in ("record", "error"):
-            return self._record(schema, within)
+            inside = within | {_short(schema["name"])}
+            empty = [self.check(field["type"], inside) for field in schema["fields"]]  # all are checked
+            return self._defined(schema, all(empty))
         if kind == "fixed":
-            self._empty[schema["name"]] = schema["size"] == 0
-            return bool(schema["size"] == 0)
+            return self._defined(schema, schema["size"] == 0)
         if kind == "enum":
-            self._empty[schema["name"]] = False
-            return False
+            return self._defined(schema, False)
         return self._named(kind, within)
 
-    def _record(self, schema: Any, within: tuple[str, ...]) -> bool:
-        name = schema["name"]
-        fields = [self.check(field["type"], (*within, name)) for field in schema["fields"]]
-        self._empty[name] = all(fields)
-        return self._empty[name]
+    def _defined(self, schema: Any, is_empty: bool) -> bool:
+        if is_empty:
+            self._empty.add(_short(schema["name"]))
+        return is_empty
 
-    def _named(self, name: str, within: tuple[str, ...]) -> bool:
-        short = name.rpartition(".")[2]
-        if any(outer.rpartition(".")[2] == short for outer in within):
+    def _named(self, name: str, within: frozenset[str]) -> bool:
+        short = _short(name)
+        if short in within:
             raise UnusableSchema(
                 f"the Avro schema's type {name} contains itself, which messages may nest without end"
             )
-        return name == "null" or any(
-            empty for known, empty in self._empty.items() if known.rpartition(".")[2] == short
-        )
+        return name == "null" or short in self._empty
+
+
+def _short(name: str) -> str:
+    return name.rpartition(".")[2]
