@@ -21,7 +21,7 @@ from beam_talonone.transforms.messages.options import MessageOptions
 from beam_talonone.transforms.messages.schema_service import WriterSchemas
 from beam_talonone.transforms.messages.unpack import MessageReader
 from beam_talonone.transforms.pubsub.message import Received, copies_of, parts_of
-from beam_talonone.transforms.sources.prepare import Prepared, prepares_with
+from beam_talonone.transforms.sources.prepare import Prepared, prepare_all, prepares_with
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +66,7 @@ class MessagePreparer:
 
     def _prepared(self, raw: Raw, message: Received) -> list[Prepared]:
         try:
-            prepared = self._prepares(raw, self._options.build, self._options.reading)
-            return [prepared] if isinstance(prepared, Prepared) else list(prepared)
+            return list(prepare_all(raw, self._options.build, self._options.reading, self._prepares))
         except Exception as error:
             say(
                 log, logging.INFO, "a defect", error=error, kind=raw.kind, message_id=message.message_id,

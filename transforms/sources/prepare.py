@@ -1,6 +1,6 @@
 """From the output of a source to the work to send, or to the reason why there is none."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -140,9 +140,16 @@ def _validated(raw: Raw, fields: dict[str, Any], options: BuildOptions, reading:
 Prepares = Callable[[Raw, BuildOptions, Reading], Prepared | Iterator[Prepared]]
 
 
+def prepare_all(raw: Raw, options: BuildOptions, reading: Reading, prepares: Prepares) -> Iterable[Prepared]:
+    """The records that `prepares` makes of one Raw, whether one or several."""
+    prepared = prepares(raw, options, reading)
+    return [prepared] if isinstance(prepared, Prepared) else prepared
+
+
 class Prepare(beam.DoFn):  # type: ignore[misc]
     """Raw -> Prepared. `prepares` is the function: `prepare`, or one that first unwraps or maps the record, and may
-    make several records of one Raw."""
+    make several records of one Raw.
+    """
 
     def __init__(self, options: BuildOptions, reading: Reading, prepares: Prepares = prepare) -> None:
         self._options = options
@@ -151,11 +158,7 @@ class Prepare(beam.DoFn):  # type: ignore[misc]
 
     def process(self, raw: Raw) -> Iterator[Prepared]:
         """Prepare one record, or those of one document."""
-        prepared = self._prepares(raw, self._options, self._reading)
-        if isinstance(prepared, Prepared):
-            yield prepared
-        else:
-            yield from prepared
+        yield from prepare_all(raw, self._options, self._reading, self._prepares)
 
 
 def prepares_with(mapping: Mapping | None) -> Prepares:
