@@ -1,6 +1,5 @@
 """The writer's schema of a message, fetched by its revision from the schema service of Pub/Sub, and kept."""
 
-import os
 import threading
 from typing import Any
 
@@ -10,7 +9,7 @@ from google.pubsub_v1.services.schema_service.transports import SchemaServiceGrp
 from google.pubsub_v1.types import Schema
 
 from beam_talonone.transforms.messages.avro_schemas import UnusableSchema, parse_avro_schema
-from beam_talonone.transforms.pubsub.client import emulator_channel
+from beam_talonone.transforms.pubsub.client import client_of
 
 FETCH_TIMEOUT = 20.0
 """Seconds."""
@@ -45,7 +44,7 @@ class WriterSchemas:
 
     def _fetched(self, path: str) -> Any:
         if self._client is None:
-            self._client = schema_client()
+            self._client = client_of(SchemaServiceClient, SchemaServiceGrpcTransport)
         try:
             schema = self._client.get_schema(name=path, timeout=FETCH_TIMEOUT)
         except _NOT_THERE as error:
@@ -59,11 +58,3 @@ class WriterSchemas:
             return parse_avro_schema(schema.definition)
         except UnusableSchema as error:
             return UnusableSchema(f"the schema {path}: {error}")
-
-
-def schema_client() -> SchemaServiceClient:
-    """A client of the service, or of the emulator that PUBSUB_EMULATOR_HOST names."""
-    host = os.environ.get("PUBSUB_EMULATOR_HOST")
-    if not host:
-        return SchemaServiceClient()
-    return SchemaServiceClient(transport=SchemaServiceGrpcTransport(channel=emulator_channel(host)))

@@ -1,7 +1,7 @@
 """The few calls of the Pub/Sub API that pulling takes, in plain protobuf and cancellable."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import Any
 
@@ -29,10 +29,14 @@ never wait; and it goes on giving messages to the pull of a process that was kil
 
 def subscriber_client() -> SubscriberClient:
     """A client of the service, or of the emulator that PUBSUB_EMULATOR_HOST names."""
+    client: SubscriberClient = client_of(SubscriberClient, SubscriberGrpcTransport)
+    return client
+
+
+def client_of(client: Callable[..., Any], transport: Callable[..., Any]) -> Any:
+    """A `client` of the service, or one with this `transport` to the emulator that PUBSUB_EMULATOR_HOST names."""
     host = os.environ.get("PUBSUB_EMULATOR_HOST")
-    if not host:
-        return SubscriberClient()
-    return SubscriberClient(transport=SubscriberGrpcTransport(channel=emulator_channel(host)))
+    return client(transport=transport(channel=emulator_channel(host))) if host else client()
 
 
 def emulator_channel(host: str) -> Any:
