@@ -58,22 +58,22 @@ def write(folder: Path, baskets: int | None, seed: int, formats: Iterable[str]) 
 
     `baskets` is how many of the earliest ones are taken, None for all.
     """
-    dice = Random(seed)
+    rng = Random(seed)
     counts: Counter[str] = Counter()
     lines: dict[str, list[bytes]] = {"orders": [], "returns": [], "profiles": []}
     households = set()
     for order in orders(baskets):
         households.add(order["customer_id"])
-        add_life(dice, order, lines, counts)
+        add_life(rng, order, lines, counts)
     lines["profiles"] += [_encode(profile) for profile in profiles(households)]
     valid = {kind: len(texts) for kind, texts in lines.items()}
-    invalid = {kind: invalid_lines(dice, kind, round(INVALID * valid[kind])) for kind in INVALID_SORTS}
+    invalid = {kind: invalid_lines(rng, kind, round(INVALID * valid[kind])) for kind in INVALID_SORTS}
     duplicates = {}
     for kind, texts in lines.items():
-        copies = dice.sample(texts, round(DOUBLED * len(texts)))
+        copies = rng.sample(texts, round(DOUBLED * len(texts)))
         duplicates[kind] = len(copies)
         texts += copies + [text for _, text in invalid.get(kind, ())]
-        dice.shuffle(texts)
+        rng.shuffle(texts)
     folder.mkdir(parents=True, exist_ok=True)
     typed = {text for pairs in invalid.values() for sort, text in pairs if sort not in TYPED_INVALID}
     for kind, texts in lines.items():
@@ -162,40 +162,40 @@ def _decimal(units: int, places: int) -> str:
     return f"{whole}.{rest:0{places}d}"
 
 
-def add_life(dice: Random, order: Record, lines: dict[str, list[bytes]], counts: Counter[str]) -> None:
+def add_life(rng: Random, order: Record, lines: dict[str, list[bytes]], counts: Counter[str]) -> None:
     """Add the order to `lines`, with what came before it and after it."""
     moment = datetime.fromisoformat(order["event_time"])
     items = order["items"]
     counts["sessions"] += 1
     lines["orders"].append(_encode(order))
-    if dice.random() < OPEN_BEFORE:
+    if rng.random() < OPEN_BEFORE:
         counts["open"] += 1
-        earlier = _time(moment - timedelta(seconds=dice.randint(60, 3600)))
+        earlier = _time(moment - timedelta(seconds=rng.randint(60, 3600)))
         cart = {"status": "open", "event_time": earlier, "version": 1, "items": items[: len(items) // 2 + 1]}
         lines["orders"].append(_encode(order | cart))
-    fate = dice.random()
+    fate = rng.random()
     if fate < CANCELLED:
         counts["cancelled"] += 1
-        later = _time(moment + timedelta(hours=dice.randint(1, 48)))
+        later = _time(moment + timedelta(hours=rng.randint(1, 48)))
         lines["orders"].append(_encode(order | {"status": "cancelled", "event_time": later, "version": 3}))
     elif fate < CANCELLED + RETURNED and items:
         counts["returned"] += 1
-        record = _return(dice, order, _time(moment + timedelta(hours=dice.randint(24, 720))))
-        if dice.random() < 1 / 3:
+        record = _return(rng, order, _time(moment + timedelta(hours=rng.randint(24, 720))))
+        if rng.random() < 1 / 3:
             counts["anonymous"] += 1
             del record["customer_id"]
         lines["returns"].append(_encode(record))
 
 
-def _return(dice: Random, order: Record, moment: str) -> Record:
+def _return(rng: Random, order: Record, moment: str) -> Record:
     """Some of the items, each by its SKU, or all of them by position."""
-    chosen = sorted(dice.sample(range(len(order["items"])), dice.randint(1, min(3, len(order["items"])))))
-    by_sku = dice.random() < 2 / 3
+    chosen = sorted(rng.sample(range(len(order["items"])), rng.randint(1, min(3, len(order["items"])))))
+    by_sku = rng.random() < 2 / 3
     returned: dict[str | int, Record] = {}
     for position in chosen:
         item = order["items"][position]
         name: str | int = item["sku"] if by_sku else position
-        entry = {"sku" if by_sku else "position": name, "quantity": dice.randint(1, item["quantity"])}
+        entry = {"sku" if by_sku else "position": name, "quantity": rng.randint(1, item["quantity"])}
         returned.setdefault(name, entry)
     return {
         "return_id": f"R-{order['order_id']}",
@@ -239,13 +239,13 @@ INVALID_SORTS: dict[str, tuple[tuple[str, Callable[[Record], Record | bytes]], .
         ("cut off", lambda record: _encode(record)[:-9]),
     ),
 }
-"""What can be wrong with a line: name, and how a valid record is spoilt. Their ids belong to no real order."""
+"""The ways to spoil a line, each with a name and a function of a valid record. Their ids belong to no real order."""
 
 TYPED_INVALID = frozenset({"negative quantity", "empty sku", "no items"})
 """The sorts that Avro and Parquet can hold too; types and required fields rule the others out."""
 
 
-def invalid_lines(dice: Random, kind: str, count: int) -> list[tuple[str, bytes]]:
+def invalid_lines(rng: Random, kind: str, count: int) -> list[tuple[str, bytes]]:
     """`count` invalid lines of `kind` with the name of what is wrong."""
     sorts = INVALID_SORTS[kind]
     made = []
@@ -253,8 +253,8 @@ def invalid_lines(dice: Random, kind: str, count: int) -> list[tuple[str, bytes]
         sort, spoil = sorts[number % len(sorts)]
         record: Record = {
             "order_id": f"INVALID-{kind}-{number}",
-            "customer_id": f"NOBODY-{dice.randint(1, 500)}",
-            "event_time": f"2017-{dice.randint(1, 12):02d}-{dice.randint(1, 28):02d}T12:00:00Z",
+            "customer_id": f"NOBODY-{rng.randint(1, 500)}",
+            "event_time": f"2017-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}T12:00:00Z",
             "items": [{"sku": "1", "quantity": 1}],
         }
         if kind == "returns":

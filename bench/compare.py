@@ -2,11 +2,11 @@
 
     python bench/compare.py [--rounds 3] [--scale 1.0]
 
-All send to the same simulator, a process of its own, at no latency and at 50 ms: WriteToTalonOne, RequestResponseIO
-around the official SDK, a bare asyncio loop on aiohttp (the limit of a general client here), and the `backfill`
-command. A round measures each once; the figure is the median of the rounds. Rates are not limited. The slow ones get
-fewer orders, so that each measurement takes 5 to 20 seconds. Exit code 1 when WriteToTalonOne is not at least 4
-times as fast as RequestResponseIO at no latency, and 40 times at 50 ms.
+All senders use the same simulator, a process of its own, at no latency and at 50 ms. The senders are WriteToTalonOne,
+RequestResponseIO around the official SDK, a bare asyncio loop on aiohttp (the limit of a general client here), and
+the `backfill` command. A round measures each once; the figure is the median of the rounds. Rates are not limited.
+Slow senders get fewer orders, so that each measurement takes 5 to 20 seconds. Exit code 1 if WriteToTalonOne is less
+than 4 times as fast as RequestResponseIO at no latency, or less than 40 times at 50 ms.
 """
 
 import argparse

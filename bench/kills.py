@@ -3,8 +3,9 @@
     python bench/kills.py --seeds 10 --parallel 3         the whole matrix, as a table
     python bench/kills.py --only group --seeds 1          one way of killing
 
-Each run publishes 800 messages of all kinds in six portions, starts the stream, kills it five times in the midst of
-its work and starts it again, and judges the simulator's ledger at the end (tests/streams/harness/judge.py).
+Each run publishes 800 messages of all kinds in six portions. It starts the stream, kills it five times in the midst
+of its work, and starts it again each time. At the end it checks the simulator's ledger
+(tests/streams/harness/judge.py).
 """
 
 import argparse

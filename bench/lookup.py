@@ -2,8 +2,8 @@
 
     python bench/lookup.py [--few 1000] [--many 1000000] [--rate 5000]
 
-Measured is the largest resident set of the `beam-talonone lookup` process as the kernel counts it. Each row must be
-in the line exactly once. Exit code 1 when one is not, or the larger lookup needs more than 1.3 times as much.
+The figure is the largest resident set of the `beam-talonone lookup` process as the kernel counts it. Each row must be
+in the line exactly once. Exit code 1 if one is not, or if the larger lookup needs more than 1.3 times the memory.
 """
 
 import argparse

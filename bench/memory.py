@@ -2,8 +2,8 @@
 
     python bench/memory.py [--few 15000] [--many 150000] [--only returns]
 
-Measured is the largest resident set of the `beam-talonone backfill` process as the kernel counts it. Exit code 1 when
-the larger input of any kind needs more than 1.3 times as much. Returns come with their orders.
+The figure is the largest resident set of the `beam-talonone backfill` process as the kernel counts it. Exit code 1 if
+the larger input of any kind needs more than 1.3 times the memory. Returns come with their orders.
 """
 
 import argparse

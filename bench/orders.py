@@ -14,7 +14,7 @@ CATEGORIES = ("dairy", "bakery", "produce", "drinks", "household", "frozen")
 
 def make_orders(count: int, customers: int) -> Iterator[dict[str, Any]]:
     """`count` completed orders of 3 to 9 items, 30 s apart; the customers take turns, so that none is in a hurry."""
-    dice = Random(2026)
+    rng = Random(2026)
     for number in range(count):
         yield {
             "order_id": f"order-{number:07d}",
@@ -22,16 +22,16 @@ def make_orders(count: int, customers: int) -> Iterator[dict[str, Any]]:
             "status": "completed",
             "event_time": (FIRST + timedelta(seconds=30 * number)).isoformat(),
             "store_id": f"store-{number % 37}",
-            "items": [_item(dice) for _ in range(dice.randint(3, 9))],
+            "items": [_item(rng) for _ in range(rng.randint(3, 9))],
             "attributes": {"channel": "web", "week": number // 20160 + 1},
         }
 
 
-def _item(dice: Random) -> dict[str, Any]:
-    article = dice.randrange(5000)
+def _item(rng: Random) -> dict[str, Any]:
+    article = rng.randrange(5000)
     return {
         "sku": f"sku-{article:05d}",
-        "quantity": dice.randint(1, 4),
+        "quantity": rng.randint(1, 4),
         "unit_price": f"{article % 90 + 1}.{article % 100:02d}",
         "name": f"Article {article}",
         "category": CATEGORIES[article % len(CATEGORIES)],

@@ -2,9 +2,9 @@
 
     python bench/pacing.py [--orders 6000]
 
-The simulator lets 200 requests a second through with a burst of 10 and answers after 40 ms. Judged by its clock, from
-the first arrival to the last: no 429, at least 97 % of the rate, no 100 ms with more than 22 arrivals. Exit code 1
-when one of these is missed.
+The simulator lets 200 requests a second through with a burst of 10 and answers after 40 ms. Required by its clock,
+from the first arrival to the last: no 429, at least 97 % of the rate, no 100 ms with more than 22 arrivals. Exit
+code 1 if one of these is missed.
 """
 
 import argparse

@@ -2,11 +2,11 @@
 
     python bench/shared_rate.py [--orders 4000] [--rounds 1]
 
-The simulator lets exactly 200 requests a second through with a burst of 10, and answers after 40 ms; Envoy's rate
-limit service, where it takes part, grants 200. Each worker is a process with so many orders to send. By shares each
-has its part of the rate, through the service each may have all of it. Judged by the simulator's clock, while all had
-work: no 429, at least 95 % of the rate. Of three workers the third ends early: what is left to the other two is
-shown. Needs the service and Redis (`make tools`). Exit code 1 when something is missed.
+The simulator lets exactly 200 requests a second through with a burst of 10, and answers after 40 ms. Envoy's rate
+limit service, where it takes part, grants 200. Each worker is a process with `--orders` orders to send. By shares
+each worker has its part of the rate; through the service each may have all of it. Required by the simulator's clock,
+while all have work: no 429, at least 95 % of the rate. The third of three workers ends early, and the table shows the
+rate of the other two. Needs the service and Redis (`make tools`). Exit code 1 if something is missed.
 """
 
 import argparse

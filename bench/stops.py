@@ -3,9 +3,10 @@
     python bench/stops.py --runs 50                       all, as a table
     python bench/stops.py --only "backfill parquet"       one of them
 
-A run is stopped somewhere between its start and its end, and then resumed. It must have ended with 1 (or have been
-finished), have sent nothing where it had not read everything, and end as a run that nobody stopped: with the same
-exit code, the same counts, and each record applied once. A signal that comes before Python takes signals kills.
+A run is stopped somewhere between its start and its end, and then resumed. The stopped run must end with 1, unless it
+was finished, and must have sent nothing if it had not read everything. The resumed run must end as a run that nobody
+stopped: with the same exit code, the same counts, and each record applied once. A signal that comes before Python
+takes signals kills.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """SIGTERM under load: how long the end takes, what is still sent, and what a second start sends again.
 
-Messages wait, 64 requests of 50 ms are in flight, and after a fifth of them the stream is told to stop. A second one
-with the same state then does the rest.
+Messages wait, and 64 requests of 50 ms are in flight. After a fifth of the messages the stream gets SIGTERM. A second
+stream with the same state then does the rest.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def measure(given: argparse.Namespace, say: Callable[[str], None]) -> tuple[dict
 
 
 def drain(count: int) -> Drained:
-    """One stream that is told to stop, and one that does the rest."""
+    """One stream that gets SIGTERM, and one that does the rest."""
     with standing("events", words=UNLIMITED, latency_ms=LATENCY_MS) as stand:
         rig = stand.rig
         stand.publish(list(make_records(count)))

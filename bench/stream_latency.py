@@ -1,8 +1,8 @@
 """Seconds from the publishing of a message to the moment when the API acts on it, at 100 messages a second.
 
-Messages are published one by one on an even schedule, each with the time just before it was published in its record:
-the ledger then says of each when it was published and when it was applied. --settle 0, --bulk-age 0. Beside it the
-same messages, pulled from the emulator by a loop that does nothing else: what of the time is the emulator's.
+Messages are published one by one on an even schedule. The record in each holds the time just before it was published.
+So the ledger shows for each message when it was published and when it was applied. --settle 0, --bulk-age 0. For
+comparison, a loop that does nothing else pulls the same messages from the emulator: this time is the emulator's.
 """
 
 import argparse

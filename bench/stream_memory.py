@@ -1,7 +1,7 @@
 """Does a stream need more memory the longer it runs? The resident sets of its process and of Prism, all the way.
 
-Launcher and worker are one process. Messages are published in portions, so that at most 20,000 wait: orders, events
-and profile changes of 2,000 customers, each order a new one. --rate that holds nothing up, --settle 0.
+Launcher and worker are one process. Messages are published in portions, so that at most 20,000 wait. They are orders,
+events and profile changes of 2,000 customers, each order a new one. --rate that holds nothing up, --settle 0.
 """
 
 import argparse

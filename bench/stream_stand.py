@@ -1,4 +1,4 @@
-"""What the benchmarks of streams stand on: the tests' emulator, Prism and rig, a simulator, records, and clocks.
+"""The setup of the benchmarks of streams: the tests' emulator, Prism and harness, a simulator, records, and clocks.
 
 Everything of a measurement is fresh: emulator, simulator, subscriptions and the folder of the stream.
 """
@@ -145,19 +145,19 @@ def make_records(
 
     `first` is the number of the first one, so that a second call goes on where another one ended.
     """
-    dice, orders = Random(first), make_orders(count, customers)
+    rng, orders = Random(first), make_orders(count, customers)
     for number in range(first, first + count):
         kind = kinds[number % len(kinds)]
         moment = (FIRST + timedelta(seconds=number)).isoformat()
-        whose = {"customer_id": f"customer-{dice.randrange(customers):06d}", "event_time": moment}
+        whose = {"customer_id": f"customer-{rng.randrange(customers):06d}", "event_time": moment}
         match kind:
             case "orders":
                 yield kind, {**next(orders), **whose, "order_id": f"order-{number:07d}"}
             case "events":
-                visit = {"number": number, "page": f"/article/{dice.randrange(5000)}"}
+                visit = {"number": number, "page": f"/article/{rng.randrange(5000)}"}
                 yield kind, {"event_id": f"event-{number:07d}", "type": "visit", **whose, "attributes": visit}
             case "profiles":
-                change = {"tier": dice.choice(("silver", "gold")), "visits": number}
+                change = {"tier": rng.choice(("silver", "gold")), "visits": number}
                 yield kind, {**whose, "attributes": change}
 
 

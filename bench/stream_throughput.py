@@ -1,10 +1,11 @@
-"""Requests a second of a stream, with all messages waiting, beside what one would write by hand (stream_by_hand.py:
-pull, send on aiohttp, acknowledge) and beside clients that have all requests ready (stream_bare.py).
+"""Requests a second of a stream, with all messages waiting, against clients written by hand.
 
-All send the same events of 2,000 customers, 64 in flight, at a rate that holds nothing up, in turns, each to a fresh
-simulator. Measured by the simulator's clock between the first tenth of the requests and the last, so that no start-up
-counts; the shares of processor time are those of the same span. A stream may have read all messages by then: "whole"
-is from the first request to the last, with all reading in it.
+`stream_by_hand.py` pulls, sends on aiohttp and acknowledges. `stream_bare.py` has all requests ready.
+
+All send the same events of 2,000 customers, 64 in flight, at a rate that holds nothing up. They take turns, each with
+a fresh simulator. The figure is by the simulator's clock between the first tenth of the requests and the last, so
+that no start-up counts. The shares of processor time are those of the same span. A stream may have read all messages
+by then: "whole" is from the first request to the last, with all reading in it.
 """
 
 import argparse
@@ -35,17 +36,19 @@ LOOK = 0.05
 
 @dataclass(frozen=True)
 class Measured:
-    """`a_second` is between the tenths, `whole` of all requests. In the same span, `cores` is processor time by wall
-    time of each process (client, Prism, emulator, simulator), `micros` the client's for a request, in microseconds:
-    what other work on the machine changes least."""
+    """The figures of one client. `cores` and `micros` are of the same span as `a_second`."""
 
     latency_ms: int
     peer: str
     messages: int
     a_second: float
+    """Requests a second between the first tenth and the last."""
     whole: float
+    """Requests a second from the first request to the last."""
     cores: dict[str, float]
+    """Processor time by wall time of each process: client, Prism, emulator, simulator."""
     micros: float
+    """Processor time of the client for a request, in microseconds. Other work on the machine changes it least."""
 
 
 def options(parser: argparse.ArgumentParser) -> None:

@@ -63,8 +63,8 @@ def ingest(
 ) -> int:
     """Fill a fresh staging database at `path` from `files` (by kind); returns how many records are to be sent.
 
-    Raises ConfigurationError for Beam options that cannot be used, StopRun where a file system does not answer, and
-    Interrupted when a signal came: then the database is incomplete, and must not be used.
+    Raises ConfigurationError for Beam options that cannot be used, StopRun if a file system does not answer, and
+    Interrupted after a signal. After an error the database is incomplete and must not be used.
     """
     runner, beam_options = bounded_runner(beam_args)
     POOL.unwanted = lambda: STOP.signal is not None
@@ -153,7 +153,7 @@ class StageRecords(beam.DoFn):  # type: ignore[misc]
         self._connection.close()
 
     def _place(self, prepared: Prepared) -> Place:
-        """Where the record stands in this job's input: of a dead letter, the letter's own place."""
+        """The place of the record in this job's input. A replayed record has the place of its dead letter."""
         raw, origin = prepared.raw, prepared.origin
         if origin is None:
             return raw.file, self._numbers[self._kind, raw.file], raw.position, format_of(raw)

@@ -23,7 +23,7 @@ NAMED = {"lookups": "--input", "dead_letters": "DEAD_LETTERS_GLOB"}
 
 @dataclass(frozen=True)
 class MaxDeadLetters:
-    """How many dead letters a run bears: a number, or a share judged from 1,000 records on."""
+    """How many dead letters a run tolerates: a number, or a share that is checked from 1,000 records on."""
 
     count: int | None = None
     share: float | None = None
@@ -95,7 +95,7 @@ def reading_of(
 
 @dataclass(frozen=True)
 class InputOptions:
-    """What is read, and what it is turned into. All of it changes requests, so a resumed job must have the same."""
+    """The options that select the input and shape its requests. A resumed job must have the same values."""
 
     globs: dict[str, str | tuple[str, ...]]
     """Of each kind its pattern, or its patterns where there are several."""
@@ -115,7 +115,7 @@ class InputOptions:
     max_future: str = MAX_FUTURE
     unknown_fields: UnknownFields | None = None
     mapping: Mapping | None = None
-    """What makes records of foreign documents."""
+    """Makes records of foreign documents."""
 
     def reading(self) -> Reading:
         """How records are read. Raises ConfigurationError."""
@@ -185,7 +185,7 @@ class BackfillOptions:
     command: str = "backfill"
 
     def fixed(self) -> dict[str, Any]:
-        """What must be the same when the job is resumed."""
+        """The options that must be the same when the job is resumed, by name."""
         return {
             **self.input.as_json(),
             "--base-url": self.sending.base_url,

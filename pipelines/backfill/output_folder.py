@@ -37,12 +37,12 @@ class JobFolder:
 
     def __post_init__(self) -> None:
         self.watch = FileWatch(self.root)
-        """What must not vanish while the job runs."""
+        """The files that must stay in place while the job runs."""
         self.watch.note(self.root / MANIFEST)
 
     @property
     def staging(self) -> Path:
-        """The staging database. Its file is called spool.sqlite, as in version 0.1."""
+        """The staging database. Its file is called `spool.sqlite`, as in version 0.1."""
         return self.root / "state" / "spool.sqlite"
 
     def journal(self, slice_name: str) -> Path:
@@ -75,11 +75,15 @@ def open_job(
 ) -> JobFolder:  # fmt: skip
     """Take the folder for a job, new or resumed.
 
-    `fixed` are the options that must not change, `files` the input. `sent` is asked with the state folder whether the
+    `fixed` are the options that must not change, `files` the input. `sent` returns for the state folder whether the
     job has sent anything: until then, the job may go to another URL.
 
-    Raises ConfigurationError when there is a job and `resume` is False, when there is none and `resume` is True, when
-    options or files differ from those the job was started with, and when another process is at work in the folder.
+    Raises ConfigurationError in these cases:
+
+    * There is a job and `resume` is False, or there is none and `resume` is True.
+    * Options or files differ from those the job was started with.
+    * Another process is at work in the folder.
+    * The folder cannot be made, or is not on this machine.
     """
     if ":/" in str(root):
         raise ConfigurationError(f"--output {root} is a folder of this machine: the journal must be on its disk")

@@ -92,7 +92,7 @@ def create_pipeline(name: str, runner: Any, beam_options: Any) -> beam.Pipeline:
 
 @contextmanager
 def known(name: str, run: SliceRun) -> Iterator[None]:
-    """A run is known to the steps that have its name meanwhile. What it remembers of its records ends with it."""
+    """Register a run for the steps that have its name, inside the block. Its memory of its records ends with it."""
     with PROCESS.scope() as scope:
         scope.enter(RUNS, name, run)
         yield
@@ -213,7 +213,8 @@ class SendSlice(beam.DoFn):  # type: ignore[misc]
         return Job(item.number, item.work, options, self._facts_of, self._sending.tell, run.journal, in_flight, parts)
 
     def _facts_of(self, job: Job) -> SessionFacts | Outcome:
-        """What is known of the record's session once all before it have ended, or why nothing is to be sent."""
+        """The facts about the record's session, once all records before it have ended. An outcome if nothing is to be
+        sent."""
         if not job.work.sessions:
             return SessionFacts()
         known = self._run.engine.memory.known(job.work.sessions[0])

@@ -1,10 +1,11 @@
 """The staging database of a job: its input in send order, and the outcome of each record.
 
-An SQLite file: it sorts more than fits in memory, finds duplicates and the customers of anonymous returns, and keeps
-the outcome of every record for resuming, replaying and the report.
+The SQLite file sorts more records than fit in memory. It finds duplicates and the customers of anonymous returns. It
+keeps the outcome of every record for resuming, replaying and the report.
 
-The names on disk are those of version 0.1, whose jobs still open: the file spool.sqlite, and the tables `queue` (the
-send order), `fates` (the outcomes; `letter` is the dead letter) and `tried` (the attempt history).
+The names on disk are those of version 0.1, because its jobs must still open. The file is `spool.sqlite`. The table
+`queue` is the send order. `fates` holds the outcomes, and its column `letter` the dead letters. `tried` is the
+attempt history.
 """
 
 import sqlite3
@@ -113,10 +114,12 @@ def change_work(connection: sqlite3.Connection, rec: int, work: Work) -> None:
 
 
 def get_meta(connection: sqlite3.Connection, name: str) -> str | None:
-    """A note about the whole job, None where it was not made.
+    """A note about the whole job, None if it was not made.
 
-    `next` is the first record in no complete slice, `kinds` lists the kinds of the input, `origin` is where replayed
-    dead letters came from, and `begun N` says that the slice that begins with record N may have sent requests.
+    * `next`: the first record that is in no complete slice
+    * `kinds`: the kinds of the input
+    * `origin`: the database of the job or stream that wrote the replayed dead letters
+    * `begun N`: the slice that begins with record N may have sent requests
     """
     row = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
     return None if row is None else str(row[0])

@@ -112,15 +112,15 @@ def raw_json(raw: Raw) -> bytes:
 
 def _shown_exactly(raw: Raw) -> Shown:
     as_value = shown(raw)
-    # JSON stays to the letter
+    # JSON stays byte by byte
     if raw.line is None or not isinstance(as_value.record, dict | list):
         return as_value
     return Shown(msgspec.Raw(raw.line))
 
 
 def format_of(raw: Raw) -> str:
-    """The format as it is staged: that of CSV holds the number of the row, too, as in `csv#12`, and that of a mapped
-    record its part of the document, as in `jsonl@returns/0/1`."""
+    """The format as it is staged. For CSV it also holds the number of the row, as in `csv#12`. For a mapped record it
+    also holds its part of the document, as in `jsonl@returns/0/1`."""
     name = raw.format if raw.number is None else f"{raw.format}#{raw.number}"
     return name if raw.part is None else f"{name}@{raw.part}"
 

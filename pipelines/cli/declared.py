@@ -1,4 +1,4 @@
-"""What is declared of the options of all commands, as data for the page, the templates and the checks."""
+"""The declared options of all commands as data, for the page, the templates and the checks."""
 
 from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, fields

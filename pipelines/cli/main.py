@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command line `arguments`; returns the exit code. Whatever goes wrong is one line on stderr."""
+    """Run the command line `arguments`; returns the exit code. Each failure becomes one line on stderr."""
     # --debug is taken wherever it stands before Beam's own options
     ours = arguments[: arguments.index("--")] if "--" in arguments else arguments
     debug = "--debug" in ours

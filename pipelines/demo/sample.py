@@ -61,23 +61,23 @@ or a return, then what is special about it."""
 
 @dataclass(frozen=True)
 class Sample:
-    """What `write_sample` wrote.
-
-    `paths` maps kind to file, `records` kind to lines, `put_in` each special sort (in words that can be shown) to how
-    often it is in there, `dead_letters` the sorts among them that must end as dead letters to how many records.
-    """
+    """The files that `write_sample` wrote, and the counts that follow from them."""
 
     paths: Mapping[str, Path]
+    """The file of each kind."""
     records: Mapping[str, int]
+    """The number of lines of each kind."""
     put_in: Mapping[str, int]
+    """How often each special sort of records occurs. The sorts are named in words that can be shown."""
     dead_letters: Mapping[str, int]
+    """The sorts that must end as dead letters, with the number of their records."""
 
 
 @dataclass
 class _Shop:
-    """What is being written: `lines` are the clean records by kind, each a dict."""
+    """A sample under construction: `lines` are the clean records by kind, each a dict."""
 
-    dice: Random
+    rng: Random
     customers: list[str]
     lines: dict[str, list[dict[str, Any]]]
     put_in: Counter[str]
@@ -98,13 +98,13 @@ def write_sample(folder: Path, customers: int = 260, orders: int = 1000, seed: i
     _add_erasure(shop)
     texts = {kind: [_text(record) for record in records] for kind, records in shop.lines.items()}
     for kind in KINDS:
-        copies = [shop.dice.choice(texts[kind]) for _ in range(round(DUPLICATES * len(texts[kind])))]
+        copies = [shop.rng.choice(texts[kind]) for _ in range(round(DUPLICATES * len(texts[kind])))]
         texts[kind] += copies
         shop.put_in["exact duplicates"] += len(copies)
     dead_letters = _add_poison(shop, texts)
     folder.mkdir(parents=True, exist_ok=True)
     for kind in KINDS:
-        shop.dice.shuffle(texts[kind])
+        shop.rng.shuffle(texts[kind])
         (folder / f"{kind}.jsonl").write_text("".join(line + "\n" for line in texts[kind]), encoding="utf-8")
     return Sample(
         paths={kind: folder / f"{kind}.jsonl" for kind in KINDS},
@@ -117,7 +117,7 @@ def write_sample(folder: Path, customers: int = 260, orders: int = 1000, seed: i
 def _add_orders(shop: _Shop, count: int) -> None:
     lives = [name for name, (share, _) in LIVES.items() for _ in range(max(1, share * count // 1000))]
     lives += ["orders completed at once"] * (count - len(lives))
-    shop.dice.shuffle(lives)
+    shop.rng.shuffle(lives)
     for number, life in enumerate(lives[:count], start=1):
         shop.put_in[life] += 1
         _live(shop, _new_order(shop, number), LIVES[life][1])
@@ -125,47 +125,47 @@ def _add_orders(shop: _Shop, count: int) -> None:
 
 def _live(shop: _Shop, order: dict[str, Any], steps: tuple[str, ...]) -> None:
     """Write an order's records, one a step: whole snapshots with a later time and a higher version each."""
-    moment = _moment(shop.dice)
+    moment = _moment(shop.rng)
     customer = order["customer_id"]
     for version, step in enumerate(steps, start=1):
         what, *special = step.split()
         if what == "return":
-            _add_return(shop, order, moment + timedelta(days=shop.dice.randint(3, 20)), "anonymous" in special)
+            _add_return(shop, order, moment + timedelta(days=shop.rng.randint(3, 20)), "anonymous" in special)
             continue
         if "edited" in special:
-            order = order | {"items": [*order["items"], _item(shop.dice)]}
+            order = order | {"items": [*order["items"], _item(shop.rng)]}
         order = order | {"status": what, "customer_id": None if "guest" in special else customer}
         shop.lines["orders"].append(order | {"event_time": _time(moment), "version": version})
-        moment += timedelta(minutes=shop.dice.randint(20, 2000))
+        moment += timedelta(minutes=shop.rng.randint(20, 2000))
 
 
 def _new_order(shop: _Shop, number: int) -> dict[str, Any]:
-    dice = shop.dice
+    rng = shop.rng
     order: dict[str, Any] = {
         "order_id": f"FR-2025-{number:06d}",
         # some customers buy often, most do not
-        "customer_id": shop.customers[int(len(shop.customers) * dice.random() ** 2)],
-        "store_id": dice.choice(STORES),
-        "items": [_item(dice) for _ in range(dice.choice((1, 1, 1, 2, 2, 3, 5)))],
-        "attributes": {"channel": dice.choice(("web", "app", "store"))},
+        "customer_id": shop.customers[int(len(shop.customers) * rng.random() ** 2)],
+        "store_id": rng.choice(STORES),
+        "items": [_item(rng) for _ in range(rng.choice((1, 1, 1, 2, 2, 3, 5)))],
+        "attributes": {"channel": rng.choice(("web", "app", "store"))},
     }
-    if dice.random() < 0.3:
-        order["coupon_codes"] = [dice.choice(COUPONS)]
-    if dice.random() < 0.6:
-        order["additional_costs"] = {"shipping": dice.choice(("0.00", "4.95", "9.90"))}
-    if dice.random() < 0.2:
+    if rng.random() < 0.3:
+        order["coupon_codes"] = [rng.choice(COUPONS)]
+    if rng.random() < 0.6:
+        order["additional_costs"] = {"shipping": rng.choice(("0.00", "4.95", "9.90"))}
+    if rng.random() < 0.2:
         order["loyalty_card"] = f"card-{order['customer_id']}"
     return order
 
 
-def _item(dice: Random) -> dict[str, Any]:
-    number = dice.randrange(len(PRODUCTS))
+def _item(rng: Random) -> dict[str, Any]:
+    number = rng.randrange(len(PRODUCTS))
     name, category, price = PRODUCTS[number]
-    size = dice.choice(SIZES.get(category, CLOTHING_SIZES))
-    reduced = dice.random() < 0.25
+    size = rng.choice(SIZES.get(category, CLOTHING_SIZES))
+    reduced = rng.random() < 0.25
     return {
         "sku": f"{category[:3].upper()}-{number:03d}-{size}",
-        "quantity": dice.choice((1, 1, 1, 1, 2, 3)),
+        "quantity": rng.choice((1, 1, 1, 1, 2, 3)),
         "unit_price": str((Decimal(price) * Decimal("0.7")).quantize(Decimal("0.01"))) if reduced else price,
         "name": name,
         "category": category,
@@ -179,7 +179,7 @@ def _add_return(shop: _Shop, order: dict[str, Any], moment: datetime, anonymous:
         "order_id": order["order_id"],
         "customer_id": order["customer_id"],
         "event_time": _time(moment),
-        "items": [{"sku": shop.dice.choice(order["items"])["sku"], "quantity": 1}],
+        "items": [{"sku": shop.rng.choice(order["items"])["sku"], "quantity": 1}],
     }
     if anonymous:
         del record["customer_id"]
@@ -188,11 +188,11 @@ def _add_return(shop: _Shop, order: dict[str, Any], moment: datetime, anonymous:
 
 def _add_profiles(shop: _Shop) -> None:
     """Every customer's profile from before the first order, and changes in between for some."""
-    dice = shop.dice
+    rng = shop.rng
     for customer in shop.customers:
-        joined = START - timedelta(minutes=dice.randint(1, 60_000))
+        joined = START - timedelta(minutes=rng.randint(1, 60_000))
         attributes: dict[str, Any] = {
-            "tier": TIERS[0], "newsletter": dice.random() < 0.4, "preferred_store": dice.choice(STORES),
+            "tier": TIERS[0], "newsletter": rng.random() < 0.4, "preferred_store": rng.choice(STORES),
         }  # fmt: skip
         record: dict[str, Any] = {
             "customer_id": customer,
@@ -200,18 +200,18 @@ def _add_profiles(shop: _Shop) -> None:
             "version": 1,
             "attributes": attributes,
         }
-        if dice.random() < 0.1:
-            record["audiences"] = {"add": [dice.choice(AUDIENCES)]}
+        if rng.random() < 0.1:
+            record["audiences"] = {"add": [rng.choice(AUDIENCES)]}
             shop.put_in["changes of audiences"] += 1
         shop.lines["profiles"].append(record)
     for version in range(2, 2 + len(shop.customers) // 3):
-        change = {"tier": dice.choice(TIERS)} if dice.random() < 0.7 else {"newsletter": dice.random() < 0.5}
+        change = {"tier": rng.choice(TIERS)} if rng.random() < 0.7 else {"newsletter": rng.random() < 0.5}
         record = {
-            "customer_id": dice.choice(shop.customers), "event_time": _time(_moment(dice)), "version": version,
+            "customer_id": rng.choice(shop.customers), "event_time": _time(_moment(rng)), "version": version,
             "attributes": change,
         }  # fmt: skip
-        if dice.random() < 0.1:
-            record["audiences"] = {"remove": [dice.choice(AUDIENCES)]}
+        if rng.random() < 0.1:
+            record["audiences"] = {"remove": [rng.choice(AUDIENCES)]}
             shop.put_in["changes of audiences"] += 1
         shop.lines["profiles"].append(record)
         shop.put_in["profile changes between orders"] += 1
@@ -219,14 +219,14 @@ def _add_profiles(shop: _Shop) -> None:
 
 def _add_events(shop: _Shop, count: int) -> None:
     for number in range(1, count + 1):
-        kind = shop.dice.choice(EVENT_TYPES)
-        attributes = {"rating": shop.dice.randint(1, 5)} if kind == "review_written" else {"channel": "app"}
+        kind = shop.rng.choice(EVENT_TYPES)
+        attributes = {"rating": shop.rng.randint(1, 5)} if kind == "review_written" else {"channel": "app"}
         shop.lines["events"].append(
             {
                 "event_id": f"E-{number:06d}",
                 "type": kind,
-                "customer_id": shop.dice.choice(shop.customers),
-                "event_time": _time(_moment(shop.dice)),
+                "customer_id": shop.rng.choice(shop.customers),
+                "event_time": _time(_moment(shop.rng)),
                 "attributes": attributes,
             }
         )
@@ -234,7 +234,7 @@ def _add_events(shop: _Shop, count: int) -> None:
 
 def _add_erasure(shop: _Shop) -> None:
     """One customer asks to be forgotten a few weeks after the last of his records."""
-    leaver = shop.dice.choice(shop.customers)
+    leaver = shop.rng.choice(shop.customers)
     shop.lines["profiles"].append(
         {"customer_id": leaver, "event_time": _time(START + SPAN + timedelta(days=30)), "erase": True}
     )
@@ -243,7 +243,7 @@ def _add_erasure(shop: _Shop) -> None:
 
 def _add_poison(shop: _Shop, texts: dict[str, list[str]]) -> dict[str, int]:
     """Add what must end as dead letters, with ids that no clean record has; the result says how much of each."""
-    template = _new_order(shop, 0) | {"status": "completed", "event_time": _time(_moment(shop.dice)), "version": 1}
+    template = _new_order(shop, 0) | {"status": "completed", "event_time": _time(_moment(shop.rng)), "version": 1}
     event = {
         "event_id": "E-REUSED", "type": "review_written", "customer_id": shop.customers[0],
         "event_time": _time(START), "attributes": {"rating": 5},
@@ -253,7 +253,7 @@ def _add_poison(shop: _Shop, texts: dict[str, list[str]]) -> dict[str, int]:
         "items": [{"sku": template["items"][0]["sku"], "quantity": 1}],
     }  # fmt: skip
     typo = {
-        "customer_id": shop.customers[-1], "event_time": _time(_moment(shop.dice)), "version": 9,
+        "customer_id": shop.customers[-1], "event_time": _time(_moment(shop.rng)), "version": 9,
         "attributes": {UNKNOWN_ATTRIBUTE: 42},
     }  # fmt: skip
     negative = template | {
@@ -277,8 +277,8 @@ def _add_poison(shop: _Shop, texts: dict[str, list[str]]) -> dict[str, int]:
     return dict(Counter(what for what, _, _ in poison))
 
 
-def _moment(dice: Random) -> datetime:
-    return START + timedelta(seconds=dice.randrange(int(SPAN.total_seconds())))
+def _moment(rng: Random) -> datetime:
+    return START + timedelta(seconds=rng.randrange(int(SPAN.total_seconds())))
 
 
 def _time(moment: datetime) -> str:

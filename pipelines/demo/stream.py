@@ -56,10 +56,10 @@ def run_demo_stream(rate: float, output: Path) -> int:
 
 def _messages(path: Path) -> list[bytes]:
     """The lines of a file, a few twice, each up to fifty places from where it was."""
-    dice = random.Random(3)
+    rng = random.Random(3)
     lines = path.read_bytes().splitlines()
-    placed = [(number + dice.uniform(0, 50), line) for number, line in enumerate(lines)]
-    placed += [(dice.uniform(0, len(lines)), line) for line in dice.sample(lines, int(len(lines) * REPEATED))]
+    placed = [(number + rng.uniform(0, 50), line) for number, line in enumerate(lines)]
+    placed += [(rng.uniform(0, len(lines)), line) for line in rng.sample(lines, int(len(lines) * REPEATED))]
     return [line for _, line in sorted(placed, key=lambda one: one[0])]
 
 

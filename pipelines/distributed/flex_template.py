@@ -42,9 +42,9 @@ def main(name: str) -> None:
 def command_line(name: str, arguments: Iterable[str]) -> list[str]:
     """The words of the command line for what a launcher gives to the template `name`.
 
-    A parameter without a value is one that was not given. Raises ConfigurationError for what is no parameter of the
-    template and no option of Beam, for one that is given twice, and for a flag that is neither true nor false. No
-    value is in such an error: it may be a key that was given by mistake.
+    A parameter with an empty value counts as absent. Raises ConfigurationError for a name that is neither a parameter
+    of the template nor an option of Beam, and for a repeated parameter. It also does so for a flag that is neither
+    true nor false. The error shows no value, because it may be a key that was given by mistake.
     """
     template = TEMPLATES[name]
     beam = _beam_options()
@@ -126,7 +126,7 @@ def _for_beam(option: str, value: str | None, beam: dict[str, Any]) -> list[str]
 
 
 def _added(template: Template, beams: list[str], concurrency: str) -> list[str]:
-    """What Beam is told beside what the launcher says."""
+    """The options that Beam gets besides those of the launcher."""
     said = {word.partition("=")[0] for word in beams}
     return [
         f"{option}={value.format(concurrency=concurrency)}"

@@ -32,7 +32,7 @@ LONGEST_WAIT = 30.0
 
 
 class Place:
-    """A folder, local or gs://. What it raises is Beam's BeamIOError, or OSError."""
+    """A folder, local or gs://. Its methods raise Beam's BeamIOError, or OSError."""
 
     def __init__(self, root: str) -> None:
         self.root = root.rstrip("/")

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Stoppable(Protocol):
-    """What can be stopped from another thread: a shard that is sent."""
+    """A shard that is being sent, which another thread can stop."""
 
     def stop(self, why: StopRun) -> None:
         """Send nothing more, finish what is in flight, and raise `why` where it runs."""

@@ -124,7 +124,7 @@ def _row(data: bytes) -> tuple[Any, ...]:
 
 
 class SendShard(beam.DoFn):  # type: ignore[misc]
-    """(shard, all of its rows) -> ("report", its report). What it does is noted beside the output as it happens, so
+    """(shard, all of its rows) -> ("report", its report). It notes its progress beside the output as it happens, so
     that a bundle that is tried again goes on."""
 
     def __init__(self, options: GraphOptions) -> None:

@@ -55,13 +55,14 @@ UNKNOWN_FIELDS = 15
 
 @dataclass(frozen=True)
 class GraphOptions:
-    """All of a backfill that is one pipeline. `output` is a folder, local or gs://; `rate` of `sending`
-    is that of the whole job, of which each of `shards` has its share, unless a `rate_service` gives them their parts;
-    `concurrency` is that of each shard."""
+    """All options of a backfill that is one pipeline."""
 
     input: InputOptions
     sending: SendingOptions
+    """`rate` is that of the whole job. Each shard has an equal share of it, unless a `rate_service` grants the parts.
+    `concurrency` is that of each shard."""
     output: str
+    """A folder, local or gs://."""
     shards: int = 1
     resume: bool = False
     wait: bool = True

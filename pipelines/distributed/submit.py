@@ -1,4 +1,4 @@
-"""A backfill that is handed over to a runner: started, waited for, and its account told."""
+"""Start a backfill on a runner, wait for its end, and show its report."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -38,7 +38,7 @@ Notice = Callable[[str], None]
 
 
 def run_remote(options: GraphOptions, notice: Notice) -> int:
-    """Start the job, and wait for its end unless told otherwise; returns the exit code.
+    """Start the job, and wait for its end unless `options.wait` is False; returns the exit code.
 
     Raises ConfigurationError before anything is started, StopRun when the job failed and can be resumed.
     """
@@ -75,7 +75,7 @@ def _run_remote(options: GraphOptions, notice: Notice) -> int:
 
 
 def _check(options: GraphOptions, notice: Notice, *, local: bool, dataflow: bool) -> None:
-    """What can be known to be wrong before anything is started. Raises ConfigurationError."""
+    """Find the errors that can be known before anything is started. Raises ConfigurationError."""
     sending = options.sending
     check_output(options.output, elsewhere=dataflow)
     if not options.wait and not dataflow:
@@ -139,7 +139,7 @@ def _run_here(pipeline: Any, options: GraphOptions, notice: Notice, prism: Prism
 
 
 def _told(options: GraphOptions, place: Place, notice: Notice, state: str = "") -> int:
-    """Tell the account of a job that has ended; returns the exit code. Raises StopRun when it left no report."""
+    """Show the report of a job that has ended; returns the exit code. Raises StopRun when it left none."""
     data = place.read("report.json")
     if data is None:
         raise StopRun(f"the job ended without a report; go on with --resume ({state})")

@@ -1,4 +1,4 @@
-"""Dead letters whose record is not the input as it came: nobody sends those before somebody has corrected them."""
+"""Dead letters whose record is not the input as it came: they are not sent before somebody has corrected them."""
 
 import re
 from typing import Any
@@ -13,7 +13,7 @@ WHAT_TO_DO = "correct `record`, or set `altered` to false if it is right as it i
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 _NO_JSON = "a value that JSON cannot carry: "
-"""So began the detail of version 0.1, which wrote such values in Python's own words."""
+"""The beginning of the detail in version 0.1, which wrote such values in Python's notation."""
 
 _IN_PYTHON = re.compile(
     r"b['\"].*|nan|-?inf|s?NaN|-?Infinity|(\w+\.)*\w+\(.*\)|\{[^:]*\}|<.* at 0x[0-9a-f]+>", re.DOTALL
@@ -21,7 +21,7 @@ _IN_PYTHON = re.compile(
 
 
 def refusal(letter: dict[str, Any], record: bytes) -> InvalidRecord | None:
-    """Why the record of a letter, as JSON, is not to be sent; None where nothing is against it."""
+    """The problem that keeps the record of a dead letter, as JSON, from being sent; None without one."""
     if "altered" in letter or "record_sha256" in letter:
         if not _is_marked(letter, record):
             return None
@@ -34,7 +34,7 @@ def refusal(letter: dict[str, Any], record: bytes) -> InvalidRecord | None:
 
 
 def _is_marked(letter: dict[str, Any], record: bytes) -> bool:
-    """Whether the letter is marked and the record still the one that was written then."""
+    """Whether the dead letter is marked as altered and still has the record that was written then."""
     if letter.get("altered", False) is False:
         return False
     written = letter.get("record_sha256")
@@ -44,7 +44,7 @@ def _is_marked(letter: dict[str, Any], record: bytes) -> bool:
 
 
 def _was_altered_by_0_1(letter: dict[str, Any], record: bytes) -> bool:
-    """Version 0.1 marked nothing. What it did to a record can be told by what it left there."""
+    """Whether the record shows traces of an alteration by version 0.1, which marked nothing."""
     try:
         value = jsonio.loads(record)
     except ValueError:

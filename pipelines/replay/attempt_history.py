@@ -1,7 +1,7 @@
-"""What became of records that were not applied, kept with the job they came from, however often they are replayed.
+"""The attempts at records that were not applied, kept with the job they came from, however often they are replayed.
 
-The letters that a replay starts from may be old, or several of one record: what must not go twice is decided by what
-is known of all tries.
+The dead letters of a replay may be old, and several may be of one record. So the attempts of all of them decide which
+requests must not be sent twice.
 """
 
 import json

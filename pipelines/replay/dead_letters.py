@@ -1,7 +1,7 @@
 """Opening dead letters: from a line of a dead-letter file back to the record in it.
 
-People edit letters. Whatever one has become costs at most that letter: it is a dead letter again, whole, and says
-why.
+People edit dead letters. An edit that makes one unreadable costs at most that one: it becomes a dead letter again,
+whole, with the reason.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ from beam_talonone.transforms.mapping.result import Mapping
 from beam_talonone.transforms.sources.prepare import Origin, Prepared, prepare, prepare_mapped
 
 MOST_WRAPPED = 100
-"""Letters within letters: a replay that cannot open one puts it into a letter of its own."""
+"""Dead letters within dead letters: a replay that cannot open one puts it into a new one."""
 
 MOST_GENERATIONS = 1 << 31
 
@@ -36,7 +36,7 @@ _READ = (
     "kind", "source", "stage", "reason", "detail", "operation", "job", "failed_at", "key", "first_sent_at",
     "parts_done", "altered", "record_sha256", "header", BEFORE,
 )  # fmt: skip
-"""The fields of a letter that say how its record is replayed."""
+"""The fields of a dead letter that say how its record is replayed."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ class _Letter:
 
 
 def open_letter(raw: Raw, options: BuildOptions, reading: Reading = AS_USUAL) -> Prepared:
-    """The record of a dead letter, prepared as any other. What is no dead letter comes out with its problem."""
+    """The record of a dead letter, prepared as any other. A line that is not a dead letter comes out with its
+    problem."""
     try:
         opened = _open(raw, options)
         if isinstance(opened, Prepared):
@@ -101,7 +102,7 @@ def _defect(raw: Raw, error: Exception) -> Prepared:
 
 @dataclass(frozen=True)
 class _Opened:
-    """What is to be prepared again, under which options, and the letter that it comes from."""
+    """A record to prepare again, with its options and the dead letter that it comes from."""
 
     raw: Raw
     options: BuildOptions
@@ -109,7 +110,7 @@ class _Opened:
     letter: Raw
     stage: Any
     part: str | None
-    """Of a mapped record: which one of its document."""
+    """The part of its document that a mapped record is; None for other records."""
 
 
 def _open(raw: Raw, options: BuildOptions) -> Prepared | _Opened:
@@ -141,7 +142,7 @@ def _open(raw: Raw, options: BuildOptions) -> Prepared | _Opened:
 
 
 def _read(raw: Raw) -> _Letter:
-    """The letter in a line. Raises InvalidRecord."""
+    """The dead letter in a line. Raises InvalidRecord."""
     if raw.line is None or raw.broken is not None:
         parts = {name: jsonio.dumps(value) for name, value in decode(raw).items()}
         whole = jsonio.dumps({name: msgspec.Raw(part) for name, part in parts.items()})
@@ -151,7 +152,7 @@ def _read(raw: Raw) -> _Letter:
             raw.line.decode()
             parts = jsonio.parts(raw.line)
         except ValueError:
-            decode(raw)  # says what it is instead
+            decode(raw)  # raises an error that names the actual content
             raise InvalidRecord(Reason.NOT_JSON, "not a dead letter") from None
     fields = {}
     for name in _READ:
@@ -235,8 +236,8 @@ def _brief(value: Any) -> str:
 
 
 def _same_api(letter: dict[str, Any], origin: Origin, options: BuildOptions) -> BuildOptions:
-    """An advanced event stays one, or it would be another event beside itself. An event of unclear outcome goes the
-    way it went: the other way would not know it again."""
+    """`options`, for an event with the operation that failed. An event of track_event_v3 keeps it, or it would become
+    a second event. An event of ambiguous outcome keeps either: the other operation would not recognize the repeat."""
     operation = letter.get("operation")
     if operation == "track_event_v3":
         return replace(options, events_api="v3")
@@ -246,7 +247,7 @@ def _same_api(letter: dict[str, Any], origin: Origin, options: BuildOptions) -> 
 
 
 def _inner(letter: _Letter, record: bytes) -> Raw:
-    """The record inside the letter, as its source once gave it."""
+    """The record inside the dead letter, as its source once gave it."""
     kind, file, position = letter.fields["kind"], letter.raw.file, letter.raw.position
     if letter.fields["source"].get("format") == "csv":
         try:

@@ -1,4 +1,4 @@
-"""Which of the staged dead letters are still sent, by what the jobs that wrote them have applied since."""
+"""Select the staged dead letters that are still sent, by what the jobs that wrote them have applied since."""
 
 import time
 from collections.abc import Iterable, Iterator

@@ -1,6 +1,6 @@
 """Where the dead letters of a replay came from: the jobs and streams that have gone on since.
 
-What they have applied decides what may still be sent, and what the replay applies is noted there, too.
+The records that they have applied decide what may still be sent. The replay notes there what it applies.
 """
 
 from collections.abc import Iterable

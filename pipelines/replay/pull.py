@@ -56,7 +56,7 @@ class PulledLetters:
         self.known: set[str] = set()
         """Message ids."""
         self.unacknowledged: list[str] = []
-        """Ack ids of letters that are on disk."""
+        """Ack ids of dead letters that are on disk."""
         self.complete = False
         end = self._read_log(folder / LOG_FILE)
         _check_length(self.letters, end)
@@ -112,7 +112,7 @@ class PulledLetters:
         self._log.append(b"".join(jsonio.dumps(entry) + b"\n" for entry in entries), sync=True)
 
     def _read_log(self, log: Path) -> int:
-        """Take in the log; returns how many bytes of the letters it tells of."""
+        """Read the log; returns how many bytes of dead letters it records."""
         letters = 0
         for _, _, line in whole_lines(log) if log.exists() else ():
             match msgspec.json.decode(line):
@@ -176,7 +176,8 @@ class Reader:
             raise ConfigurationError(f"{subscription}: no Google credentials: {error_line(error, 300)}") from None
 
     def lease(self) -> float:
-        """Seconds that a message stays with whoever pulled it; the least there is where it may not be asked for."""
+        """Seconds that a pulled message stays with its subscriber; the least possible if the setting may not be
+        read."""
         try:
             found = self._calling(self._client.get_subscription, CALL_TIMEOUT)
         except exceptions.Forbidden:
@@ -246,7 +247,7 @@ def check_subscription(subscription: str) -> None:
 
 
 def _check_length(letters: Path, end: int) -> None:
-    """Raises Damaged where letters are gone that the log tells of: no pull brings those that were acknowledged."""
+    """Raises Damaged if dead letters in the log are gone from the file: acknowledged ones are not delivered again."""
     size = letters.stat().st_size if letters.exists() else 0
     if size < end:
         raise Damaged(
@@ -256,7 +257,8 @@ def _check_length(letters: Path, end: int) -> None:
 
 
 def as_line(data: bytes, message_id: str) -> bytes:
-    """A message as one line that stands for it: JSON in one line, and what is no such line as a letter around it."""
+    """A message as one line. JSON of several lines is joined; other data of several lines is put into a dead
+    letter."""
     if data and b"\n" not in data and b"\r" not in data and not data.isspace():
         return data
     try:

@@ -1,4 +1,4 @@
-"""What a stream has sent since one of its records was refused, as its state folder tells; also while it runs."""
+"""The records that a stream has sent since it refused one, read from its state folder, also while it runs."""
 
 import json
 import time
@@ -19,20 +19,20 @@ from beam_talonone.talonone.state.log_entries import entries
 from beam_talonone.talonone.state.store import Marks, Store
 
 REPLAYS = "replays.sqlite"
-"""In the state folder: what replays of the stream's letters did, in the shape of a job's spool."""
+"""A file in the state folder: the effects of replays of the stream's dead letters, as a staging database."""
 
 PORTION = 200
 """Records noted at once: a stream that runs waits meanwhile."""
 
 
 class Sent:
-    """What was sent by a stream. The newest of it may not have reached the store, but only the log."""
+    """The records that a stream has sent. The newest may be in the log only, and not yet in the store."""
 
     def __init__(self, store: Store, log: Store) -> None:
         self._stores = (log, store)
 
     def left_to_send(self, work: Work) -> Work | Outcome:
-        """What is left to be sent of `work`, or why nothing is."""
+        """The work that is left to be sent of `work`; an outcome if nothing is."""
         content = next((known for store in self._stores if (known := store.content(work.identity)) is not None), None)
         if content is None:
             left = self._left_of(work)

@@ -60,7 +60,7 @@ def is_ours(options: Any) -> bool:
 
 
 def find_prism(options: Any) -> None:
-    """Let Beam run the Prism that a stream would. Raises ConfigurationError when what is named is no program."""
+    """Let Beam run the Prism that a stream would run. Raises ConfigurationError as `prism_binary` does."""
     from apache_beam.options.pipeline_options import PrismRunnerOptions
 
     if runner_name(options).lower() == "prismrunner":
@@ -85,8 +85,8 @@ def prism_for(options: Any, log: str | None) -> Iterator["Prism"]:
 
 
 class Prism:
-    """A Prism process of our own. It is started in a session of its own, so that a Ctrl-C at the terminal reaches us
-    alone and the stream can drain; and it dies with the thread that started it, whatever kills that."""
+    """A Prism process of our own. It runs in a session of its own, so that Ctrl-C at the terminal reaches only this
+    process and the stream can drain. It dies with the thread that started it, whatever kills that."""
 
     def __init__(self, options: Any, location: str | None, log: Path) -> None:
         """`options` are Beam's, `log` takes what Prism says. To be called in the main thread, with which it dies.
@@ -160,8 +160,8 @@ class Prism:
 def _dying_with_us(command: list[str]) -> list[str]:
     """The command, started by a few lines that ask the kernel to kill it when we end, whatever ends us.
 
-    They run in a process of their own: code between fork and exec in ours could wait for ever for a lock that another
-    thread of ours has, of gRPC for example.
+    They run in a process of their own. Between fork and exec, code in this process could wait for ever for a lock of
+    another thread, such as one of gRPC's.
     """
     if sys.platform != "linux" or not sys.executable:
         return command

@@ -28,10 +28,10 @@ OLDEST = 3600.0
 """Bytes and seconds after which a folder's file is followed by a new one: what is finished can be moved away."""
 
 RECENT = 86_400.0
-"""Seconds: files that were written to since then may tell of messages that come again."""
+"""Seconds: files written to since then may hold the dead letters of messages that are delivered again."""
 
 STREAM = "stream.json"
-"""Stands beside a stream's letters and tells whose they are."""
+"""A file beside the dead letters of a stream, which names the stream."""
 
 Notice = Callable[[str], None]
 
@@ -68,8 +68,8 @@ def _kind(path: str) -> str | None:
 def sink_for(where: str, name: str, notice: Notice) -> Sink:
     """The sink at `where`, a topic or a folder, for `name` (`dead-letters`, `results`: also the option's name).
 
-    `notice` is told what a person should know, by any thread. Raises ConfigurationError for what is neither, and for
-    a folder that cannot be written to.
+    `notice` receives lines for a person, from any thread. Raises ConfigurationError for a value that is neither, and
+    for a folder that cannot be written to.
     """
     option = f"--{name} {where}"
     if is_topic(where):
@@ -126,8 +126,8 @@ class FolderSink:
         return 0
 
     def _open_log(self) -> AppendLog:
-        """The file to append to. One that is large or old ends, and so does one that was moved away: whoever moved it
-        has read it by now."""
+        """The file to append to. A file that is large or old ends, and so does one that was moved away: its new owner
+        may have read it already."""
         if self._log is not None:
             old = self._log.size >= LARGEST or self._clock() - self._since >= OLDEST
             if not old and self._is_there(self._log):
@@ -181,8 +181,8 @@ class _Line(msgspec.Struct):
 def message_ids(folder: Path, name: str) -> set[tuple[str, str]]:
     """(subscription, message id) of the messages that the lines of a FolderSink `name` in `folder` came from.
 
-    Of the files of the last day, at most their last 64 MiB. After a restart, a message that comes again though its
-    letter was written is known by this. What is no such line, or was torn by a kill, is left out.
+    Reads the files of the last day, at most their last 64 MiB. After a restart, the ids show which redelivered
+    messages have a dead letter already. Other lines, and lines torn by a kill, are left out.
     """
     decoder = msgspec.json.Decoder(_Line)
     found = set()
@@ -212,14 +212,14 @@ def _last_lines(folder: Path, name: str) -> Iterator[bytes]:
 
 
 def say_whose(folder: Path, state: Path | None, job: str) -> None:
-    """Write beside a stream's letters which stream they are of: a replay then asks its store, which is in `state`,
-    what was sent since. None where there is no store."""
+    """Write beside a stream's dead letters which stream wrote them. A replay then finds in its store, which is in
+    `state`, what was sent since. `state` is None without a store."""
     whose = {"state": None if state is None else str(state.resolve()), "job": job}
     write_whole_file(folder / STREAM, json.dumps(whose).encode() + b"\n", concurrent=True)
 
 
 def whose(folder: Path) -> Path | None:
-    """The state folder of the stream whose letters are in `folder`, where that is told and there."""
+    """The state folder of the stream whose dead letters are in `folder`; None if it is not recorded or is gone."""
     try:
         told = json.loads((folder / STREAM).read_text())
     except (OSError, ValueError):

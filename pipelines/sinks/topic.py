@@ -147,7 +147,7 @@ class TopicSink:
             self._tell(f"cannot publish {self._what} to {self._topic}: {error_line(error, 300)}; {waiting} wait")
 
     def _tell(self, text: str) -> None:
-        with contextlib.suppress(Exception):  # who cannot be told must not keep the lines from being published
+        with contextlib.suppress(Exception):  # a notice that fails must not keep the lines from being published
             self._notice(text)
 
     def _failed_for_good(self, why: StopRun) -> None:

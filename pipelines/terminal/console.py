@@ -1,4 +1,4 @@
-"""What a person at the terminal sees of a run: notices, progress, and the account at its end. All on stderr."""
+"""What a person at the terminal sees of a run: notices, progress, and the report at its end. All on stderr."""
 
 import shlex
 import threading
@@ -23,12 +23,13 @@ Options = TypeVar("Options", bound=BackfillOptions)
 
 
 class Run(Protocol):
-    """What is shown of a run while it goes on."""
+    """A run whose progress can be shown while it goes on."""
 
     tally: Tally
     doing: str
-    """What it does, and with what: "sending", "records sent"."""
+    """The activity, for the progress bar: "sending"."""
     done: str
+    """The things that `tally` counts, for the progress line: "records sent"."""
 
     def run(self) -> dict[str, Any]:
         """Run the job to its end, and return its report (report.json)."""

@@ -1,4 +1,4 @@
-"""Waiting for what may hang, on a network or a file: a signal ends it soon, and the person is told."""
+"""Waiting for work that may hang on a network or a file: a signal ends the wait soon, and a long wait is reported."""
 
 import concurrent.futures
 import threading
@@ -20,10 +20,10 @@ def interruptible(
     work: Callable[[], T], doing: str | None, say: Callable[[str], None] = notice, *,
     stop: Stop = STOP, patience: float = 0.0, then: str = "",
 ) -> T:  # fmt: skip
-    """What `work` returns or raises, which is run in a thread of its own: libraries swallow what a signal raises.
+    """Return or raise what `work` does. It runs in a thread of its own, as libraries swallow what a signal raises.
 
-    Once the end is asked for, `work` has `patience` seconds to end by itself; Interrupted is raised then, whatever
-    came of it, and `then` stands at the end of what it says. `doing` is told once it takes long, unless it is None.
+    After a signal, `work` has `patience` seconds to end by itself. Then Interrupted is raised, whatever the result,
+    and `then` ends its message. If the work takes long, `say` gets a line with `doing`, unless that is None.
     """
     done: concurrent.futures.Future[T] = concurrent.futures.Future()
     threading.Thread(target=_run, args=(work, done), name="interruptible", daemon=True).start()
@@ -43,5 +43,5 @@ def interruptible(
 def _run(work: Callable[[], T], done: "concurrent.futures.Future[T]") -> None:
     try:
         done.set_result(work())
-    except BaseException as error:  # whoever waits gets it
+    except BaseException as error:  # raised in the thread that waits
         done.set_exception(error)

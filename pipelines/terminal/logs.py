@@ -43,8 +43,8 @@ def set_up(debug: bool) -> None:
 
 
 def quiet_threads() -> None:
-    """Threads of Beam and gRPC that end with their engine have nothing to say to a person: what ended it is told by
-    us."""
+    """Log the threads of Beam and gRPC that fail when their engine ends, instead of printing their tracebacks: we
+    report ourselves what ended the engine."""
     threading.excepthook = _ended
 
 

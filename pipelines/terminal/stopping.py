@@ -1,4 +1,4 @@
-"""The wish to end a run: a signal sets a flag that nothing can swallow, and that is asked before anything is sent.
+"""A request to end a run: a signal sets a flag that nothing can swallow, and that is checked before anything is sent.
 
 An exception raised by a signal handler surfaces wherever the main thread is just then. In the middle of a file it
 looks like damaged data, and what reads the file goes on.
@@ -54,7 +54,8 @@ class Stop:
 
     @contextmanager
     def telling(self, listener: Callable[[str], None]) -> Iterator[None]:
-        """`listener` is told the signal's name, on a thread of its own, also when it came before. At least once."""
+        """Inside the block, a signal calls `listener` with its name, on a thread of its own, at least once. A signal
+        that came before the block calls it, too."""
         self._listeners.append(listener)
         try:
             if self.signal is not None:
@@ -77,8 +78,8 @@ class Stop:
 
     def _signalled(self, number: int, frame: FrameType | None) -> None:
         self.signal = self.signal or signal.Signals(number).name
-        for one in SIGNALS:  # the end of a terminal may be told twice, by the shell and by the kernel
-            signal.signal(one, signal.SIG_IGN if one == signal.SIGHUP else signal.SIG_DFL)
+        for handled in SIGNALS:  # the shell and the kernel may both signal the end of a terminal
+            signal.signal(handled, signal.SIG_IGN if handled == signal.SIGHUP else signal.SIG_DFL)
         self._tell_soon()
         if self._raising:
             self.check()

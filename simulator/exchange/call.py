@@ -7,7 +7,7 @@ from typing import Any, Final
 from beam_talonone.simulator.bodies.checks import Check
 from beam_talonone.simulator.bodies.queries import Query
 from beam_talonone.simulator.exchange.answers import Answer, Problem, Refusal
-from beam_talonone.simulator.exchange.spool import Spool
+from beam_talonone.simulator.exchange.body_store import BodyStore
 from beam_talonone.simulator.server.settings import SimulatorSettings
 from beam_talonone.simulator.world.account import World
 
@@ -32,10 +32,10 @@ class Call:
         self.now = now
         self._place: int | None = None
 
-    def place(self, spool: Spool) -> int:
-        """The place of the raw body in `spool`. The first call puts it there."""
+    def place(self, body_store: BodyStore) -> int:
+        """The place of the raw body in `body_store`. The first call puts it there."""
         if self._place is None:
-            self._place = spool.put(self.raw)
+            self._place = body_store.put(self.raw)
         return self._place
 
     def number(self, name: str) -> int:
@@ -72,7 +72,7 @@ class Handler:
     * `shape`: creates the check of the body; None for an operation without a body.
     * `query`: the parsers of the query parameters.
     * `is_dry`: whether a call with this parsed query changes nothing.
-    * `lanes`: the names of what the call must have for itself, such as its profile.
+    * `queues`: the names of what the call must have for itself, such as its profile.
     * `status_in_errors`: whether the body of a 400 repeats the status.
     """
 
@@ -80,5 +80,5 @@ class Handler:
     shape: Callable[[SimulatorSettings], Check] | None = None
     query: Query = field(default_factory=dict)
     is_dry: Callable[[Mapping[str, Any]], bool] = _nothing
-    lanes: Callable[[World, Call], tuple[str, ...]] | None = None
+    queues: Callable[[World, Call], tuple[str, ...]] | None = None
     status_in_errors: bool = True

@@ -8,6 +8,7 @@ Every fault takes these parameters:
 * `operation=NAME`: affects only requests of that operation, as in `5xx:operation=get_loyalty_balances`.
 * `target=TEXT`: affects only requests whose raw path and query contain the text, as in `cut-before:target=skip=100`.
 
+```
     latency:ms=50,jitter=20     takes 50 ms longer, and up to 20 ms more
     5xx:status=503              answers 500, 502 or 503 (one at random without `status`) without acting
     cut-before                  closes the connection without acting and without an answer
@@ -17,6 +18,7 @@ Every fault takes these parameters:
     unauthorized                answers 401
     storm                       answers 429
     poison:text=WORD            answers 500 to each request whose body contains the text
+```
 """
 
 import random

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from beam_talonone.simulator.exchange.answers import Answer
 
-LANE_LIMIT: Final = 3
+QUEUE_LIMIT: Final = 3
 """Requests of one profile or session that are admitted: one runs, and two wait."""
 KEY_LIFE_SECONDS: Final = 24 * 3600.0
 
@@ -36,40 +36,40 @@ class _Ticket:
         self.go: asyncio.Future[None] | None = None
 
 
-class Lanes:
-    """One request at a time for each lane (a profile or a session), in order of arrival, with a short queue."""
+class Queues:
+    """A short queue for each profile and each session, whose requests run one at a time, in order of arrival."""
 
     def __init__(self) -> None:
-        self._lanes: dict[str, deque[_Ticket]] = {}
+        self._queues: dict[str, deque[_Ticket]] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._lanes)
+        return bool(self._queues)
 
     async def enter(self, names: tuple[str, ...]) -> bool:
         """Wait for all of `names`. Returns False at once if the queue of one is full."""
-        lanes = self._lanes
-        if any(len(lanes.get(name, ())) >= LANE_LIMIT for name in names):
+        queues = self._queues
+        if any(len(queues.get(name, ())) >= QUEUE_LIMIT for name in names):
             return False
         ticket = _Ticket()
         for name in names:
-            lane = lanes.setdefault(name, deque())
-            if lane:
+            queue = queues.setdefault(name, deque())
+            if queue:
                 ticket.ahead += 1
-            lane.append(ticket)
+            queue.append(ticket)
         if ticket.ahead:
             ticket.go = asyncio.get_running_loop().create_future()
             await ticket.go
         return True
 
     def leave(self, names: tuple[str, ...]) -> None:
-        """End the request at the head of `names`. A request that is now at the head of all its lanes starts."""
+        """End the request at the head of `names`. A request that is now at the head of all its queues starts."""
         for name in names:
-            lane = self._lanes[name]
-            lane.popleft()
-            if not lane:
-                del self._lanes[name]
+            queue = self._queues[name]
+            queue.popleft()
+            if not queue:
+                del self._queues[name]
                 continue
-            following = lane[0]
+            following = queue[0]
             following.ahead -= 1
             if not following.ahead and following.go is not None:
                 following.go.set_result(None)

@@ -7,8 +7,8 @@ from typing import BinaryIO
 import msgspec
 
 from beam_talonone.simulator.exchange.answers import encode
+from beam_talonone.simulator.exchange.body_store import BodyStore
 from beam_talonone.simulator.exchange.routes import query_values
-from beam_talonone.simulator.exchange.spool import Spool
 
 PEAK_WINDOW = 0.1
 NO_BODY = -1
@@ -30,7 +30,7 @@ class Received(msgspec.Struct, gc=False):
 
 
 class Acted(msgspec.Struct, gc=False):
-    """A request that changed something, at `applied` in seconds. `body` is its place in the spool."""
+    """A request that changed something, at `applied` in seconds. `body` is the place of its body in the store."""
 
     request: Received
     path: dict[str, str]
@@ -46,7 +46,7 @@ class Ledger:
     When a request that acted is answered or cut, its line is appended to `file`.
     """
 
-    def __init__(self, spool: Spool, file: BinaryIO | None) -> None:
+    def __init__(self, body_store: BodyStore, file: BinaryIO | None) -> None:
         self.received: list[Received] = []
         self.acted: list[Acted] = []
         self.counts: Counter[tuple[str, int | None]] = Counter()
@@ -56,7 +56,7 @@ class Ledger:
         self.keys_misused = 0
         self._recent: deque[float] = deque()
         self._unwritten: dict[int, Acted] = {}
-        self._spool = spool
+        self._body_store = body_store
         self._file = file
 
     def arrive(self, now: float, target: bytes) -> Received:
@@ -112,7 +112,7 @@ class Ledger:
 
     def _line(self, acted: Acted) -> bytes:
         request = acted.request
-        body = b"null" if acted.body == NO_BODY else self._spool.get(acted.body)
+        body = b"null" if acted.body == NO_BODY else self._body_store.get(acted.body)
         return encode(
             {
                 "n": request.n,

@@ -10,7 +10,7 @@ from beam_talonone.simulator.world.entities import Event
 from beam_talonone.simulator.world.views import advanced_event_view, event_view, requested_parts
 
 
-def lanes(_: World, call: Call) -> tuple[str, ...]:
+def queues(_: World, call: Call) -> tuple[str, ...]:
     """An event holds the profile of its customer."""
     return (f"profile {call.body['profileId']}",)
 

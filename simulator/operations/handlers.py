@@ -61,7 +61,7 @@ _TRANSACTIONS: Query = {
 
 HANDLERS: dict[str, Handler] = {
     "update_customer_session_v2": Handler(
-        sessions.update, shapes.session_update, {"dry": boolean, "now": instant}, _dry, sessions.lanes,
+        sessions.update, shapes.session_update, {"dry": boolean, "now": instant}, _dry, sessions.queues,
         status_in_errors=False,
     ),
     "get_customer_session": Handler(sessions.read, status_in_errors=False),
@@ -72,7 +72,7 @@ HANDLERS: dict[str, Handler] = {
     "reopen_customer_session": Handler(sessions.reopen, status_in_errors=False),
     "update_customer_profile_v2": Handler(
         profiles.update, shapes.profile_update, {"dry": boolean, "runRuleEngine": boolean}, _dry_with_rules,
-        profiles.lanes,
+        profiles.queues,
     ),
     "update_customer_profiles_v2": Handler(profiles.update_many, shapes.profiles_update, {"silent": yes}),
     "delete_customer_data": Handler(profiles.erase),
@@ -83,8 +83,8 @@ HANDLERS: dict[str, Handler] = {
     "update_audience_v2": Handler(audiences.update, shapes.audience_update),
     "delete_audience_v2": Handler(audiences.delete),
     "delete_audience_memberships_v2": Handler(audiences.delete_memberships),
-    "track_event_v2": Handler(events.track, shapes.event, _EVENT, _dry, events.lanes),
-    "track_event_v3": Handler(events.track_advanced, shapes.advanced_event, _EVENT, _dry, events.lanes),
+    "track_event_v2": Handler(events.track, shapes.event, _EVENT, _dry, events.queues),
+    "track_event_v3": Handler(events.track_advanced, shapes.advanced_event, _EVENT, _dry, events.queues),
     "get_event_v3": Handler(events.read_advanced),
     "create_coupon_reservation": Handler(coupons.reserve, shapes.coupon_reservations),
     "delete_coupon_reservation": Handler(coupons.release, shapes.coupon_reservations),

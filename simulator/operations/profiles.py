@@ -13,7 +13,7 @@ NO_CONTENT = Answer(204)
 NOTHING_ASKED = Answer(200, encode(ALWAYS))
 
 
-def lanes(_: World, call: Call) -> tuple[str, ...]:
+def queues(_: World, call: Call) -> tuple[str, ...]:
     """An update holds the profile in its path."""
     return (f"profile {call.path['integrationId']}",)
 

@@ -43,7 +43,7 @@ def _session(world: World, call: Call, status: int) -> Session:
     return session
 
 
-def lanes(world: World, call: Call) -> tuple[str, ...]:
+def queues(world: World, call: Call) -> tuple[str, ...]:
     """An update holds its session and its profile: the one in the body, else the one of the session."""
     id = call.path["customerSessionId"]
     profile = call.body["customerSession"].get("profileId")
@@ -99,7 +99,9 @@ def _check_now(call: Call) -> None:
 def _create(world: World, call: Call, id: str, profile_id: str, state: str, profile: Profile | None) -> Session:
     first = profile is None or not profile.sessions
     # the content is the body itself, so the many sessions that are sent once need no copy
-    session = Session(next(world.numbers), id, profile_id, state, call.now, call.now, call.place(world.spool), first)
+    session = Session(
+        next(world.numbers), id, profile_id, state, call.now, call.now, call.place(world.body_store), first
+    )
     world.sessions[id] = session
     if profile is not None:
         profile.sessions.append(id)

@@ -202,10 +202,10 @@ class Simulator:
                 await asyncio.sleep(seconds)
             return self._refused(refusal, with_status=handler.status_in_errors), True
         request.dry = call.dry
-        if not seconds and not state.lanes:  # no request is in flight, so none can be parallel
+        if not seconds and not state.queues:  # no request is in flight, so none can be parallel
             return self._act(state, request, operation, handler, call), True
-        lanes = handler.lanes(state.world, call) if handler.lanes else ()
-        if not await state.lanes.enter(lanes):
+        queues = handler.queues(state.world, call) if handler.queues else ()
+        if not await state.queues.enter(queues):
             return self._refused(Refusal(409, MESSAGES[409]), with_status=True), False
         try:
             # half before and half after, so that a caller can die or give up before and after the request acts
@@ -214,7 +214,7 @@ class Simulator:
             answer = self._act(state, request, operation, handler, call)
             await asyncio.sleep(max(0.0, begun + seconds - time.perf_counter()))
         finally:
-            state.lanes.leave(lanes)
+            state.queues.leave(queues)
         return answer, True
 
     def _act(self, state: State, request: Received, operation: Operation, handler: Handler, call: Call) -> Answer:
@@ -225,7 +225,7 @@ class Simulator:
             return self._refused(refusal, with_status=handler.status_in_errors or refusal.status != 400)
         if not call.dry and not operation.is_read:
             keep = self.settings.keep_bodies and call.body is not None
-            body = call.place(state.world.spool) if keep else NO_BODY
+            body = call.place(state.world.body_store) if keep else NO_BODY
             state.ledger.act(Acted(request, call.path, done.session, done.profiles, state.elapsed(), body))
         return done.answer
 

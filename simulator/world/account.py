@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from beam_talonone.simulator.exchange.answers import decode, encode
-from beam_talonone.simulator.exchange.spool import Spool
+from beam_talonone.simulator.exchange.body_store import BodyStore
 from beam_talonone.simulator.server.settings import SimulatorSettings
 from beam_talonone.simulator.world.entities import (
     Audience,
@@ -46,7 +46,7 @@ class Profile(msgspec.Struct, gc=False):
 
 
 class Session(msgspec.Struct, gc=False):
-    """A customer session. `content` is the place in the spool of its last content, which is a whole request body."""
+    """A customer session. `content` is the place in the body store of its last content: a whole request body."""
 
     number: int
     id: str
@@ -66,7 +66,7 @@ class World:
     """The whole account. Only handlers change it, and they never await meanwhile."""
 
     settings: SimulatorSettings
-    spool: Spool
+    body_store: BodyStore
     profiles: dict[str, Profile] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
     numbers: "count[int]" = field(default_factory=lambda: count(1))
@@ -107,12 +107,12 @@ class World:
 
     def content(self, session: Session) -> dict[str, Any]:
         """The content of the session with all updates merged."""
-        content: dict[str, Any] = decode(self.spool.get(session.content))["customerSession"]
+        content: dict[str, Any] = decode(self.body_store.get(session.content))["customerSession"]
         return content
 
     def keep(self, content: dict[str, Any]) -> int:
-        """Store the content of a session in the spool; returns its place."""
-        return self.spool.put(encode({"customerSession": content}))
+        """Store the content of a session; returns its place in the body store."""
+        return self.body_store.put(encode({"customerSession": content}))
 
 
 def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from beam_talonone.simulator.exchange.body_store import BodyStore
 from beam_talonone.simulator.exchange.faults import FaultPlan, parse_faults
-from beam_talonone.simulator.exchange.gate import Keys, Lanes, Rate
+from beam_talonone.simulator.exchange.gate import Keys, Queues, Rate
 from beam_talonone.simulator.exchange.ledger import Ledger
-from beam_talonone.simulator.exchange.spool import Spool
 from beam_talonone.simulator.server.settings import SimulatorSettings
 from beam_talonone.simulator.world.account import World
 
@@ -25,7 +25,7 @@ class State:
     rate: Rate | None
     faults: tuple[str, ...]
     keys: Keys = field(default_factory=Keys)
-    lanes: Lanes = field(default_factory=Lanes)
+    queues: Queues = field(default_factory=Queues)
     rate_refused: int = 0
 
     def elapsed(self) -> float:
@@ -51,13 +51,13 @@ class State:
 
 def new_state(settings: SimulatorSettings, clock: Callable[[], float], file: BinaryIO | None) -> State:
     """The state of a simulator that has just started. Raises ValueError for invalid faults."""
-    spool = Spool()
+    body_store = BodyStore()
     return State(
         settings=settings,
         clock=clock,
         started=clock(),
-        world=World(settings, spool),
-        ledger=Ledger(spool, file),
+        world=World(settings, body_store),
+        ledger=Ledger(body_store, file),
         plan=FaultPlan(parse_faults(settings.faults), seed=settings.seed, started=0.0, before=0),
         rate=Rate(settings.rate, settings.burst) if settings.rate else None,
         faults=settings.faults,

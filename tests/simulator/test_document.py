@@ -187,7 +187,7 @@ def test_every_handler_is_an_operation_of_the_document(judge, name):
             # a list is repeated unless the document says otherwise
             assert (parse.separator == ",") == (queries[parameter].get("explode") is False), parameter
     parallel = "409" in declared["responses"] and name != "create_audience_v2"
-    assert (handler.lanes is not None) == parallel
+    assert (handler.queues is not None) == parallel
     assert (handler.shape is not None) == ("requestBody" in declared)
     refused = declared["responses"].get("400", {}).get("content", {}).get("application/json", {}).get("schema", {})
     if refused:

@@ -1,8 +1,9 @@
 """The journal of a slice: which requests left and how records ended, on disk before it matters.
 
-One line an event, appended with one write, so that a killed process leaves at most the last line torn; each with a
-checksum (talonone.state.sealed_lines), which the journals of version 0.1 do not have. Lines:
+Each event is one line, appended with one write, so that a killed process leaves at most the last line torn. Each line
+has a checksum (talonone.state.sealed_lines), which the journals of version 0.1 do not have. Lines:
 
+```
     ["o"]                                       a process began to write
     ["s", number, part, generation, at]         the request of a part is about to leave
     ["u", number, part]                         it left in vain: the API did not act on it
@@ -10,6 +11,7 @@ checksum (talonone.state.sealed_lines), which the journals of version 0.1 do not
     ["p", number, part, outcome]                a part of a record ended, others are to come
     ["d", number, outcome, at]                  a record ended
     ["q", statistics, seconds]                  what this process sent so far in this slice, and in which time
+```
 """
 
 import time

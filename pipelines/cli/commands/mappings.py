@@ -1,4 +1,4 @@
-"""`beam-talonone mappings`: presets, and the tools for a mapping of one's own."""
+"""`beam-talonone mappings`: presets, and the tools to write your own mapping."""
 
 from pathlib import Path
 

@@ -11,7 +11,7 @@ from beam_talonone.pipelines.cli.parameters.groups import Group
 
 @dataclass(frozen=True, kw_only=True)
 class MappingsParameters(Group):
-    """What is to be done with which mapping."""
+    """The action, and the presets, mapping files and samples that it takes."""
 
     TITLE = "Input"
 

@@ -1,4 +1,4 @@
-"""The rate and the lanes by their properties; paths of any id."""
+"""The rate and the queues by their properties; paths of any id."""
 
 import asyncio
 from urllib.parse import quote
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.simulator.exchange.answers import Refusal
-from beam_talonone.simulator.exchange.gate import LANE_LIMIT, Lanes, Rate
+from beam_talonone.simulator.exchange.gate import QUEUE_LIMIT, Queues, Rate
 from beam_talonone.simulator.exchange.routes import Routes
 
 
@@ -43,11 +43,11 @@ def test_who_waits_as_told_is_let_in(rate, burst, early):
 @settings(deadline=None, max_examples=100)
 @given(wanted=st.lists(st.sets(st.sampled_from("abcd"), min_size=1, max_size=2), min_size=1, max_size=14))
 def test_lanes_are_exclusive_first_come_first_served_and_short(wanted):
-    """Every request either gets all of its lanes alone, in order of arrival within each, or is refused at once."""
-    lanes, running, order, refused = Lanes(), set(), [], []
+    """Every request either gets all of its queues alone, in order of arrival within each, or is refused at once."""
+    queues, running, order, refused = Queues(), set(), [], []
 
     async def use(number, names):
-        if not await lanes.enter(names):
+        if not await queues.enter(names):
             refused.append(number)
             return
         assert not running & set(names)
@@ -56,7 +56,7 @@ def test_lanes_are_exclusive_first_come_first_served_and_short(wanted):
         for _ in range(number % 3 + 1):
             await asyncio.sleep(0)
         running.difference_update(names)
-        lanes.leave(names)
+        queues.leave(names)
 
     async def all_of_them():
         await asyncio.wait_for(
@@ -64,15 +64,15 @@ def test_lanes_are_exclusive_first_come_first_served_and_short(wanted):
         )
 
     asyncio.run(all_of_them())
-    assert not lanes
+    assert not queues
     assert sorted(order + refused) == list(range(len(wanted)))
     for name in "abcd":
         served = [number for number in order if name in wanted[number]]
         assert served == sorted(served)
-        assert len(served) <= LANE_LIMIT
+        assert len(served) <= QUEUE_LIMIT
     for number in refused:
         ahead = [other for other in range(number) if other not in refused]
-        assert any(sum(name in wanted[other] for other in ahead) >= LANE_LIMIT for name in wanted[number])
+        assert any(sum(name in wanted[other] for other in ahead) >= QUEUE_LIMIT for name in wanted[number])
 
 
 @given(st.text(min_size=1, max_size=50))

@@ -243,7 +243,7 @@ def test_one_runs_two_wait_more_are_refused(simulated):
     assert api.summary()["max_parallel"] == 4  # those refused leave at once
 
 
-def test_sessions_and_events_of_one_profile_share_its_lane(simulated):
+def test_sessions_and_events_of_one_profile_share_its_queue(simulated):
     api = simulated(latency_ms=20)
     replies = api.together(
         ("PUT", "/v2/customer_sessions/one", OPEN),

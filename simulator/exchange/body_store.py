@@ -8,7 +8,7 @@ BUFFER: Final = 1 << 20
 _SIZE_BITS: Final = 32
 
 
-class Spool:
+class BodyStore:
     """An unnamed temporary file that only grows."""
 
     def __init__(self) -> None:
