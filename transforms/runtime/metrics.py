@@ -1,4 +1,4 @@
-"""What the steps tell Beam of their records and requests, under one namespace, by the names of report.json.
+"""Beam's metrics of records and requests, under one namespace, with the names of report.json.
 
 For each kind (orders, returns, ...): `orders_read`, `orders_mapped`, `orders_invalid`, `orders_applied`,
 `orders_superseded`, ..., `orders_dead_lettered` (which includes `orders_invalid`), `orders_dead_lettered_REASON`,
@@ -6,8 +6,8 @@ For each kind (orders, returns, ...): `orders_read`, `orders_mapped`, `orders_in
 without its name in front: `track_event_v2_requests`, `..._retries`, `..._status_429` and the distribution
 `..._latency_ms`.
 
-Records are counted in the bundle that gives them out. Requests are counted by an engine, one for many steps and
-threads: whoever asks next tells what has come since. What a bundle told is lost with it when it fails.
+Records are counted in the bundle that emits them. Requests are counted by an engine, which many steps and threads
+share: the next bundle that asks reports the growth since the last report. A bundle that fails loses its report.
 """
 
 import threading
@@ -33,11 +33,13 @@ THROTTLED = "cumulativeThrottlingSeconds"
 """The counter, in whatever namespace, by which Dataflow's autoscaler sees that more workers would not be faster."""
 
 WHILE_BUSY = 1.0
-"""Seconds after which a bundle that goes on tells what has come: the autoscaler does not wait for its end."""
+"""Seconds between the reports of a long bundle: the autoscaler does not wait for its end."""
 
 
 def count_read(kind: str, unknown_fields: int = 0, unknown_api_fields: int = 0) -> None:
-    """A record of `kind` came, with so many fields that no record has, and names that the operation table has not."""
+    """Count a record of `kind` that was read. `unknown_fields` are those that no record has, and
+    `unknown_api_fields` are names that the operation table lacks.
+    """
     _counter(f"{kind}_read").inc()
     if unknown_fields:
         _counter(f"{kind}_unknown_fields").inc(unknown_fields)
@@ -46,7 +48,7 @@ def count_read(kind: str, unknown_fields: int = 0, unknown_api_fields: int = 0) 
 
 
 def count_outcome(kind: str, outcome: Outcome) -> None:
-    """A record of `kind` ended. To be called once for each that `count_read` was called for."""
+    """Count a record of `kind` that has ended. Call it once for each call of `count_read`."""
     end = _end(outcome)
     _counter(f"{kind}_{end}").inc()
     if outcome.end in (End.DEAD, End.SKIPPED):
@@ -58,18 +60,21 @@ def count_outcome(kind: str, outcome: Outcome) -> None:
 
 
 def count_requests(engine: Engine, every: float = 0.0) -> None:
-    """Tell what `engine` has sent and been answered since it was last told of, by whomever in this process, and for
-    how long the rate held requests back. With `every` (seconds) only when that was so long ago. Outside of a bundle
-    nothing is told, and nothing is lost by that."""
+    """Report the requests and answers of `engine` since the last report of this process, and the seconds for which
+    the rate held requests back.
+
+    `every` is the shortest time between two reports, in seconds. Outside a bundle there is no report, and the next
+    one includes what this one would have had.
+    """
     if MetricsEnvironment.current_container() is None:
         return
-    told = _told_of(engine)
-    if time.monotonic() - told.requests_at < every:
+    reported = _reported_of(engine)
+    if time.monotonic() - reported.requests_at < every:
         return
     with _lock:
-        told.requests_at = time.monotonic()
-        counts, latencies = told.news(_counts_of(engine)), told.latencies_since(engine)
-    _tell(counts)
+        reported.requests_at = time.monotonic()
+        growth, latencies = reported.growth(_counts_of(engine)), reported.new_latencies(engine)
+    _increment(growth)
     for operation, ms, count in latencies:
         for name in ("latency_ms", f"{operation}_latency_ms"):
             for _ in range(count):
@@ -77,54 +82,55 @@ def count_requests(engine: Engine, every: float = 0.0) -> None:
 
 
 def count_records(engine: Engine, counters: StreamCounters, every: float = 0.0) -> None:
-    """Tell what has become of the records of a stream since that was last told; else as `count_requests`."""
+    """Report the outcomes of a stream's records since the last report. `every` is that of `count_requests`."""
     if MetricsEnvironment.current_container() is None:
         return
-    told = _told_of(engine)
-    if time.monotonic() - told.account_at < every:
+    reported = _reported_of(engine)
+    if time.monotonic() - reported.records_at < every:
         return
     with _lock:
-        told.account_at = time.monotonic()
-        counts = told.news(_counts_in(counters))
-    _tell(counts)
+        reported.records_at = time.monotonic()
+        growth = reported.growth(_counts_in(counters))
+    _increment(growth)
 
 
 @dataclass
-class _Told:
-    """What Beam was told of one engine. Times are monotonic seconds."""
+class _Reported:
+    """The state of the last report of one engine. Times are monotonic seconds."""
 
     requests_at: float = float("-inf")
-    account_at: float = float("-inf")
+    records_at: float = float("-inf")
     counts: Counter[str] = field(default_factory=Counter)
     latencies: Counter[tuple[str, int]] = field(default_factory=Counter)
     """(operation, ms) -> answers."""
 
-    def news(self, counts: Iterator[tuple[str, int]]) -> list[tuple[str, int]]:
-        """By how much each of these counters has grown, which is told then."""
+    def growth(self, counts: Iterator[tuple[str, int]]) -> list[tuple[str, int]]:
+        """The increase of each counter since the last report, which then counts as reported."""
         now = Counter[str]()
         for name, count in counts:
             now[name] += count
-        more = [(name, count - self.counts[name]) for name, count in now.items() if count > self.counts[name]]
-        self.counts.update(dict(more))
-        return more
+        growth = [(name, count - self.counts[name]) for name, count in now.items() if count > self.counts[name]]
+        self.counts.update(dict(growth))
+        return growth
 
-    def latencies_since(self, engine: Engine) -> list[tuple[str, int, int]]:
+    def new_latencies(self, engine: Engine) -> list[tuple[str, int, int]]:
+        """(operation, ms, answers) since the last report, which then count as reported."""
         now = Counter[tuple[str, int]]()
         for name, stats in engine.stats.operations.copy().items():
             for ms, count in stats.latencies.values():
                 now[name, round(ms)] += count
-        more = now - self.latencies
+        growth = now - self.latencies
         self.latencies = now
-        return [(name, ms, count) for (name, ms), count in more.items()]
+        return [(name, ms, count) for (name, ms), count in growth.items()]
 
 
-_told: WeakKeyDictionary[Engine, _Told] = WeakKeyDictionary()
+_reported: WeakKeyDictionary[Engine, _Reported] = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
-def _told_of(engine: Engine) -> _Told:
+def _reported_of(engine: Engine) -> _Reported:
     with _lock:
-        return _told.setdefault(engine, _Told())
+        return _reported.setdefault(engine, _Reported())
 
 
 def _counts_of(engine: Engine) -> Iterator[tuple[str, int]]:
@@ -148,8 +154,8 @@ def _counts_in(counters: StreamCounters) -> Iterator[tuple[str, int]]:
         yield "calls_unknown_api_fields", sum(counters.unknown_api.copy().values())
 
 
-def _tell(counts: list[tuple[str, int]]) -> None:
-    for name, count in counts:
+def _increment(growth: list[tuple[str, int]]) -> None:
+    for name, count in growth:
         _counter(name).inc(count)
 
 
