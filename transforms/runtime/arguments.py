@@ -27,7 +27,7 @@ def flag(name: str, value: Any) -> bool:
 
 
 def text(name: str, value: Any) -> str:
-    """A str. The error does not show what else it is: it may be a key that was given by mistake."""
+    """A str. The error does not show another value, which may be a key in the wrong place."""
     if not isinstance(value, str):
         raise ConfigurationError(f"{name} is text, not {type(value).__name__}")
     return value
@@ -41,7 +41,7 @@ def file_name(name: str, value: Any) -> str:
 
 
 def function(name: str, value: Any) -> Any:
-    """What can be called."""
+    """A callable."""
     if not callable(value):
         raise ConfigurationError(f"{name} is a function, not {shown(value)}")
     return value
@@ -82,16 +82,19 @@ def whole(name: str, value: Any, most: int = MOST) -> int:
 
 
 def variable(name: str, value: Any) -> str:
-    """The name of an environment variable. The error does not show it: it may be a key that was given by mistake."""
+    """The name of an environment variable. The error does not show another value, which may be a key."""
     if not isinstance(value, str) or not _VARIABLE.fullmatch(value):
         raise ConfigurationError(f"{name} is the name of an environment variable that holds the key, not the key")
     return value
 
 
-def shown_variable(name: str, given: str) -> str:
-    """The variable `given` for the argument `name`, in words: shown only if no key looks so (words joined by `_`)."""
-    if _SURELY_A_NAME.fullmatch(given):
-        return f"the environment variable {given}"
+def shown_variable(name: str, variable: str) -> str:
+    """The environment variable that the argument `name` names, in words.
+
+    The words contain the name only if it cannot be a key: capital words joined by `_`.
+    """
+    if _SURELY_A_NAME.fullmatch(variable):
+        return f"the environment variable {variable}"
     return f"the environment variable that {name} names"
 
 

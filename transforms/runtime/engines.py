@@ -31,15 +31,15 @@ from beam_talonone.transforms.runtime.secrets import read_secret
 DEFAULT_KEY_ENV = "TALONONE_API_KEY"
 BASE_URL_ENV = "TALONONE_BASE_URL"
 SECRET_ARGUMENT, SECRET_OPTION = "api_key_secret", "--api-key-secret"
-"""What names the secret with the key: in code, Python's or YAML's, and on the command line."""
+"""The setting that names the secret with the key: in code (Python or YAML), and on the command line."""
 
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """What a worker needs to make an engine. It travels in graphs, so it names the key and never holds it.
+    """The settings from which a worker makes an engine. Graphs contain them, so they name the key, and never hold it.
 
-    With a `rate_service` (HOST:PORT) the rate of the settings is the most that this process may have of one that many
-    share; `among` is how many, None if nobody knows.
+    With a `rate_service` (HOST:PORT), many processes share one rate, and the rate of the settings is the most that
+    this process may use of it. `among` is the number of these processes, None if it is unknown.
 
     >>> config = EngineConfig(EngineSettings("https://yourcompany.europe-west1.talon.one", rate=50.0))
     >>> config.api_key_env
@@ -52,7 +52,7 @@ class EngineConfig:
     rate_service: str | None = None
     among: int | None = None
     in_code: bool = field(default=False, compare=False)
-    """The settings are arguments of a step, not options of the command line: messages name them so."""
+    """True if the settings are arguments of a step, and not options of the command line. Messages name them so."""
 
 
 def engine_config(
@@ -65,8 +65,10 @@ def engine_config(
     rate_service: str | None = None,
     http: HttpSettings = DEFAULT,
 ) -> EngineConfig:
-    """The settings of a step, checked; without `base_url` that of TALONONE_BASE_URL. Raises ConfigurationError that
-    names the argument."""
+    """The checked settings of a step. Without `base_url`, the URL is that of TALONONE_BASE_URL.
+
+    Raises ConfigurationError that names the argument.
+    """
     if api_key_secret is not None:
         check_secret_name(text("api_key_secret", api_key_secret), "api_key_secret")
     if rate_service is not None:
@@ -80,23 +82,26 @@ def engine_config(
         in_code=True,
     )
     route_to(settings.base_url, http, in_code=True)
-    named = variable("api_key_env", api_key_env), api_key_secret
-    return EngineConfig(settings, *named, rate_service, in_code=True)
+    key_names = variable("api_key_env", api_key_env), api_key_secret
+    return EngineConfig(settings, *key_names, rate_service, in_code=True)
 
 
 def http_settings(http_client: Any, client_cert: str | None, ca_bundle: str | None, insecure: Any) -> HttpSettings:
-    """How a step reaches the API, checked. The files are looked for where it runs. Raises ConfigurationError."""
+    """The checked connection settings of a step. The files need to exist only where the step runs.
+
+    Raises ConfigurationError.
+    """
     one_of("http_client", http_client, CLIENTS)
-    for name, given in (("client_cert", client_cert), ("ca_bundle", ca_bundle)):
-        if given is not None:
-            file_name(name, given)
+    for name, path in (("client_cert", client_cert), ("ca_bundle", ca_bundle)):
+        if path is not None:
+            file_name(name, path)
     return HttpSettings(http_client, Tls(client_cert, ca_bundle), flag("insecure", insecure))
 
 
 def check_here(config: EngineConfig, notice: Callable[[str], None], *, elsewhere: bool = False) -> None:
-    """Check the way to the API; `notice` is told what a person should know. Raises ConfigurationError.
+    """Check the connection to the API, and call `notice` with each line for the user. Raises ConfigurationError.
 
-    Where the requests leave from `elsewhere`, the files and the proxies are those of the workers.
+    If the requests leave from `elsewhere`, the files and the proxies are those of the workers, and are not checked.
     """
     settings = config.settings
     if elsewhere:
@@ -109,10 +114,10 @@ def check_here(config: EngineConfig, notice: Callable[[str], None], *, elsewhere
         settings.http.tls.context()
 
 
-def _base_url(given: str | None) -> str:
-    """The base URL of a step; the error says where a wrong one came from."""
-    name, url = (BASE_URL_ENV, os.environ.get(BASE_URL_ENV)) if given is None else ("base_url", given)
-    if url is None or (given is None and not url):
+def _base_url(argument: str | None) -> str:
+    """The base URL of a step. The error names the setting that a wrong one comes from."""
+    name, url = (BASE_URL_ENV, os.environ.get(BASE_URL_ENV)) if argument is None else ("base_url", argument)
+    if url is None or (argument is None and not url):
         raise ConfigurationError(f"no base URL: give base_url or set {BASE_URL_ENV}")
     text(name, url)
     try:
@@ -122,7 +127,7 @@ def _base_url(given: str | None) -> str:
 
 
 def display_data(config: EngineConfig) -> dict[str, Any]:
-    """The settings as Beam shows them beside a step; nothing about the key."""
+    """The settings that Beam shows beside a step, without those of the key."""
     settings = config.settings
     shown = {
         "base_url": settings.base_url,
@@ -139,10 +144,10 @@ DEDUPLICATION_CACHES = Kind[str, DeduplicationCache]("deduplication cache")
 
 
 def read_key(env: str, secret: str | None = None, *, in_code: bool = False) -> str:
-    """The API key, from the secret of Secret Manager that is named, else from the environment variable `env`.
+    """The API key, from `secret` of Secret Manager if it is set, else from the environment variable `env`.
 
-    With `in_code` what is said is for who writes a pipeline, else for who types a command. Raises ConfigurationError
-    when there is none, or it may not be read; StopRun when it cannot be read just now.
+    With `in_code`, errors name the arguments of a step, else the options of a command. Raises ConfigurationError if
+    there is no key, or no permission to read it, and StopRun if it cannot be read at the moment.
     """
     option = SECRET_ARGUMENT if in_code else SECRET_OPTION
     if secret is None:
@@ -161,7 +166,7 @@ def read_key(env: str, secret: str | None = None, *, in_code: bool = False) -> s
 
 
 def key_source(env: str, secret: str | None = None, *, in_code: bool = False) -> KeySource:
-    """Where an engine gets its key once more when it is refused: a secret may have changed, the environment not."""
+    """The source from which an engine reads its key again when the API refuses the key: only a secret can change."""
     if secret is None:
         return KeySource(env)
     option = SECRET_ARGUMENT if in_code else SECRET_OPTION
@@ -169,9 +174,9 @@ def key_source(env: str, secret: str | None = None, *, in_code: bool = False) ->
 
 
 def rate_service(config: EngineConfig) -> EnvoyService | None:
-    """Who grants the rate that is shared, for whoever asks, who is to close it; None where nothing is shared.
+    """A connection to the service that grants the shared rate, or None without one. The caller closes it.
 
-    Raises ConfigurationError when the service does not answer or does not know the deployment.
+    Raises ConfigurationError if the service does not answer, or does not know the deployment.
     """
     if config.rate_service is None:
         return None
@@ -180,9 +185,10 @@ def rate_service(config: EngineConfig) -> EnvoyService | None:
 
 
 def check_rate_service(config: EngineConfig, elsewhere: Callable[[str], None] | None = None) -> None:
-    """Ask the service that grants the rate whether it does. Raises ConfigurationError.
+    """Check that the rate service grants a rate. Raises ConfigurationError.
 
-    Where others do the sending, and may be in another network, `elsewhere` is told that it cannot be reached here.
+    If workers in another network send the requests, pass `elsewhere`: an unreachable service is then no error, and
+    `elsewhere` is called with a line about it.
     """
     try:
         service = rate_service(config)
@@ -196,10 +202,12 @@ def check_rate_service(config: EngineConfig, elsewhere: Callable[[str], None] | 
 
 
 def make_engine(config: EngineConfig) -> Engine:
-    """An engine for whoever asks, who is to close it. Raises ConfigurationError when there is no key, or the service
-    that grants the rate does not."""
-    named = config.api_key_env, config.api_key_secret
-    key, source = read_key(*named, in_code=config.in_code), key_source(*named, in_code=config.in_code)
+    """A new engine. The caller closes it.
+
+    Raises ConfigurationError if there is no key, or if the rate service grants no rate.
+    """
+    names = config.api_key_env, config.api_key_secret
+    key, source = read_key(*names, in_code=config.in_code), key_source(*names, in_code=config.in_code)
     service = rate_service(config)
     try:
         return Engine(config.settings, key, key_source=source, rate_service=service)
@@ -210,7 +218,7 @@ def make_engine(config: EngineConfig) -> Engine:
 
 
 def engine_for(config: EngineConfig) -> Engine:
-    """Return this process's engine for `config`, made when it is first asked for, and anew when it has failed.
+    """This process's engine for `config`. It is made by the first call, and by the first call after it has failed.
 
     Raises ConfigurationError as `make_engine` does.
     """
@@ -218,15 +226,15 @@ def engine_for(config: EngineConfig) -> Engine:
         failed = PROCESS.find(ENGINES, config)
         if failed is None or failed.failure is None:
             return PROCESS.obtain(ENGINES, config, lambda: make_engine(config))
-        PROCESS.close(ENGINES, config)  # the cause may have gone: another try begins anew
+        PROCESS.close(ENGINES, config)  # the cause may have gone: try again
         engine = PROCESS.obtain(ENGINES, config, lambda: make_engine(config))
         if failed.worked:
             engine.was_accepted_before()
         return engine
 
 
-def once_for(base_url: str) -> DeduplicationCache:
-    """What this process remembers of requests to a deployment that must not go twice, whatever becomes of engines."""
+def deduplication_cache_for(base_url: str) -> DeduplicationCache:
+    """This process's cache of the requests to a deployment that must not be sent twice. It outlives the engines."""
     return PROCESS.obtain(DEDUPLICATION_CACHES, base_url, DeduplicationCache)
 
 

@@ -16,9 +16,10 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, eq=False)
 class Kind(Generic[K, V]):
-    """A kind of live objects, such as engines by their settings. `close` ends one; None where nothing is to be ended.
+    """A kind of live objects, such as engines by their settings. `close` ends an object; None if none needs it.
 
-    `lock` is held while an object of this kind is made, so that each key gets one. Other kinds go on meanwhile.
+    `lock` is held while an object of this kind is made, so that each key has a single object. Other kinds need not
+    wait.
     """
 
     name: str
@@ -113,13 +114,16 @@ class Scope:
         """(kind, key, object), the oldest first; guarded by the lock of the registry."""
 
     def enter(self, kind: Kind[K, V], key: K, value: V) -> None:
-        """Let the process find `value` by its key until this scope ends. The latest object of a key is the one found;
-        an earlier one stays with its own scope."""
+        """Let the process find `value` by its key until this scope ends. `find` returns the latest object of a
+        key, and earlier objects stay with their own scopes.
+        """
         self._registry.add(kind, key, value, self)
 
     def close(self) -> None:
-        """End the scope: its objects are no longer found, and are closed, the newest first. Raises what one raises,
-        when all were closed."""
+        """End the scope: forget its objects and close them, the newest first.
+
+        An error of one object is raised after all are closed.
+        """
         self._registry.end(self)
 
     def __enter__(self) -> "Scope":

@@ -1,8 +1,8 @@
-"""Envoy's rate limit service as the keeper of a rate that many workers share: asked over gRPC, in plain text.
+"""A client of Envoy's rate limit service, by which many workers share one rate: over gRPC, in plain text.
 
-The stub and the messages are those of Beam's EnvoyRateLimiter. Its `allow()` is not used: it hides the answer, so
-that a limit which nobody has configured looks like one that allows all; it sleeps 10 s after a failed call, and a
-whole second after a refusal.
+The stub and the messages are those of Beam's EnvoyRateLimiter. Its `allow()` is not used, because it hides the
+answer: a limit that is not configured looks like a limit that allows everything. It also sleeps 10 s after a failed
+call, and a second after a refusal.
 """
 
 import re
@@ -11,13 +11,14 @@ from urllib.parse import urlsplit
 
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.rate.shared_limit import Drawn, NoAnswer
+from beam_talonone.talonone.telemetry.error_text import error_line
 
 DOMAIN, DESCRIPTOR = "talonone", "deployment"
-"""What the service's configuration has to name; the descriptor's value is the host of the base URL."""
+"""The names in the service's configuration. The descriptor's value is the host of the base URL."""
 
 CHECKED_WITHIN = 5.0
 DRAWN_WITHIN = 2.0
-"""Seconds for an answer, at the start and then."""
+"""Seconds for an answer: at the start, and later."""
 
 SECOND = 1
 UNITS = ("unknown", "second", "minute", "hour", "day", "month", "year", "week")
@@ -26,10 +27,13 @@ UNITS = ("unknown", "second", "minute", "hour", "day", "month", "year", "week")
 OVER_LIMIT = 2
 
 CHANNEL: tuple[tuple[str, int], ...] = (
-    ("grpc.enable_http_proxy", 0),  # an address of one's own network
+    ("grpc.enable_http_proxy", 0),  # the service is in your own network
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 1000),  # gRPC's own is two minutes: it would be missed when it comes back
+    (
+        "grpc.max_reconnect_backoff_ms",
+        1000,
+    ),  # gRPC's default is two minutes
 )
 
 _ADDRESS = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})", re.ASCII)
@@ -39,8 +43,8 @@ def check_address(address: str, setting: str = "--rate-service") -> str:
     """`address`, if it is HOST:PORT. Raises ConfigurationError that names `setting`."""
     match = _ADDRESS.fullmatch(address)
     if match is None or not 0 < int(match[2]) < 65_536:
-        given = "one with a user" if "@" in address else repr(address)  # a password may stand there
-        raise ConfigurationError(f"{setting} takes HOST:PORT of a rate limit service, not {given}")
+        shown = "one with a user" if "@" in address else repr(address)  # the user may have a password
+        raise ConfigurationError(f"{setting} takes HOST:PORT of a rate limit service, not {shown}")
     return address
 
 
@@ -51,8 +55,8 @@ class NotReached(ConfigurationError):
 class EnvoyService:
     """A service that knows the limit of a deployment: see talonone.rate.shared_limit.RateService.
 
-    It is asked when this is made. Raises NotReached when it does not answer, ConfigurationError when it knows no such
-    limit or one that is not by the second: it would let everything through, or nothing.
+    The constructor asks the service for the limit. It raises NotReached if there is no answer, and ConfigurationError
+    if there is no limit by the second: without one, the service would let everything through, or nothing.
     """
 
     def __init__(
@@ -93,20 +97,20 @@ class EnvoyService:
         if "limit" not in status:
             raise ConfigurationError(
                 f"{self.name}: the service knows no limit for {self._what()}, and would let everything through; its"
-                f" configuration needs {self._wanted()}"
+                f" configuration needs {self._example()}"
             )
         if status["unit"] != SECOND:
             unit = UNITS[status["unit"]] if status["unit"] < len(UNITS) else str(status["unit"])
             raise ConfigurationError(
                 f"{self.name}: the limit for {self._what()} is by the {unit}, and must be by the second:"
-                f" {self._wanted()}"
+                f" {self._example()}"
             )
         if not status["limit"]:
             raise ConfigurationError(f"{self.name}: the limit for {self._what()} is 0: nothing could be sent")
         return float(status["limit"])
 
     def _ask(self, hits: int, within: float, *, wait_for_ready: bool = False) -> tuple[bool, dict[str, int]]:
-        """Whether it was granted, and what was said of the limit. Raises NoAnswer."""
+        """Whether the service grants `hits`, and the status of the limit. Raises NoAnswer."""
         import grpc
         from apache_beam.io.components import rate_limit_pb2
 
@@ -129,7 +133,7 @@ class EnvoyService:
     def _what(self) -> str:
         return f"domain {DOMAIN}, descriptor {DESCRIPTOR}={self._host}"
 
-    def _wanted(self) -> str:
+    def _example(self) -> str:
         return (
             f"{{domain: {DOMAIN}, descriptors: [{{key: {DESCRIPTOR}, value: {self._host},"
             " rate_limit: {unit: second, requests_per_unit: 200}}]}"
@@ -141,20 +145,20 @@ def _why(error: Any, within: float) -> str:
 
     if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
         return f"nothing within {within:g} s"
-    return f"{error.code().name}: {' '.join(str(error.details()).split())[:200]}"
+    return error_line(error, 200)
 
 
 def _status(answer: Any) -> dict[str, int]:
-    """`code` and `remaining` of the only descriptor, `limit` and `unit` of its limit where it has one.
+    """`code` and `remaining` of the only descriptor, and `limit` and `unit` of its limit if it has one.
 
-    The messages that Beam has know no limits: they are read by the numbers of their fields, known or not.
+    Beam's messages lack the limit, so the fields are read by their numbers.
     """
     fields = _fields(answer.statuses[0].SerializeToString()) if answer.statuses else {}
-    found = {"code": fields.get(1, 0), "remaining": fields.get(3, 0)}
+    status = {"code": fields.get(1, 0), "remaining": fields.get(3, 0)}
     if 2 in fields:
         limit = _fields(fields[2])
-        found |= {"limit": limit.get(1, 0), "unit": limit.get(2, 0)}
-    return found
+        status |= {"limit": limit.get(1, 0), "unit": limit.get(2, 0)}
+    return status
 
 
 def _fields(message: bytes) -> dict[int, Any]:

@@ -1,7 +1,7 @@
 """The API key from Google's Secret Manager, by the name of a secret.
 
-Beam's own GcpSecret reads it too, but tells every failure the same way and without a deadline, and where Google's
-loggers are at DEBUG the client logs the secret with it.
+Beam's own GcpSecret has no deadline, and reports every failure in the same way. Its client also logs the secret if
+Google's loggers are at DEBUG.
 """
 
 import logging
@@ -15,16 +15,16 @@ EMULATOR = "SECRET_MANAGER_EMULATOR_HOST"
 """Environment variable: host:port of a service to read from instead of Google's, in plain text. For tests."""
 
 READ_WITHIN = 10.0
-"""Seconds for a reading, with its retries."""
+"""Seconds, with retries."""
 
 ROLE = "roles/secretmanager.secretAccessor"
 
 
 def read_secret(name: str, setting: str = "--api-key-secret") -> bytes:
-    """The payload of the secret `name` (projects/P/secrets/S[/versions/V]), of its latest version unless it says one;
-    `setting` is what gave the name, for errors.
+    """The payload of the secret `name` (projects/P/secrets/S[/versions/V]), of its latest version if `name` has none.
 
-    Raises ConfigurationError where somebody has to put something right, StopRun where it may work later.
+    `setting` is the option or argument that holds the name, for errors. Raises ConfigurationError for a problem that
+    a person must fix, and StopRun if a later try may work.
     """
     from google.api_core.exceptions import GoogleAPICallError, RetryError
     from google.auth.exceptions import GoogleAuthError
@@ -33,9 +33,9 @@ def read_secret(name: str, setting: str = "--api-key-secret") -> bytes:
     try:
         return _payload(version)
     except RetryError as error:
-        raise told(f"{setting} {version}", error.cause or error) from None
+        raise secret_error(f"{setting} {version}", error.cause or error) from None
     except (GoogleAPICallError, GoogleAuthError) as error:
-        raise told(f"{setting} {version}", error) from None
+        raise secret_error(f"{setting} {version}", error) from None
 
 
 def _payload(version: str) -> bytes:
@@ -45,7 +45,7 @@ def _payload(version: str) -> bytes:
     from google.cloud.secretmanager_v1 import SecretManagerServiceClient
     from google.cloud.secretmanager_v1.services.secret_manager_service import transports
 
-    # at DEBUG it logs each answer, and the secret with it
+    # at DEBUG the client logs each answer, and so the secret
     logging.getLogger(transports.SecretManagerServiceGrpcTransport.__module__).setLevel(logging.INFO)
     host = os.environ.get(EMULATOR)
     if host:
@@ -61,24 +61,24 @@ def _payload(version: str) -> bytes:
     return bytes(answer.payload.data)
 
 
-def told(where: str, error: Exception) -> TalonOneError:
-    """What to say of `error`, met when the secret was read; `where` names it and the setting that it stands in."""
+def secret_error(where: str, error: Exception) -> TalonOneError:
+    """Our error for `error` of Secret Manager's client. `where` names the setting and the secret."""
     from google.api_core import exceptions
     from google.auth.exceptions import GoogleAuthError
 
-    said = error_text(error, 300)
+    reason = error_text(error, 300)
     match error:
         case exceptions.NotFound():
-            return ConfigurationError(f"{where}: there is no such secret, or no such version of it ({said})")
+            return ConfigurationError(f"{where}: there is no such secret, or no such version of it ({reason})")
         case exceptions.PermissionDenied():
-            return ConfigurationError(f"{where}: no permission to read it; grant {ROLE} to who runs this ({said})")
+            return ConfigurationError(f"{where}: no permission to read it; grant {ROLE} to who runs this ({reason})")
         case exceptions.FailedPrecondition():
-            return ConfigurationError(f"{where}: this version is disabled or destroyed; name another one ({said})")
+            return ConfigurationError(f"{where}: this version is disabled or destroyed; name another one ({reason})")
         case exceptions.Unauthenticated() | GoogleAuthError():
             return ConfigurationError(
                 f"{where}: no Google credentials that work; use a service account that has {ROLE}, or `gcloud auth"
-                f" application-default login` ({said})"
+                f" application-default login` ({reason})"
             )
         case exceptions.InvalidArgument():
-            return ConfigurationError(f"{where}: Secret Manager does not take this name ({said})")
-    return StopRun(f"{where}: Secret Manager cannot be read: {said}")
+            return ConfigurationError(f"{where}: Secret Manager does not take this name ({reason})")
+    return StopRun(f"{where}: Secret Manager cannot be read: {reason}")

@@ -38,7 +38,7 @@ from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.streaming.keyed_processor import Came, KeyedProcessor, OutboxEntry, Rules, Source
 from beam_talonone.talonone.streaming.message_source import source_of
 from beam_talonone.talonone.telemetry.process_tuning import quiet_process
-from beam_talonone.transforms.runtime.engines import EngineConfig, engine_for, once_for
+from beam_talonone.transforms.runtime.engines import EngineConfig, deduplication_cache_for, engine_for
 from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_outcome, count_requests
 from beam_talonone.transforms.sink.send import Sending
 from beam_talonone.transforms.sink.write_steps import DEAD, OTHERS
@@ -120,7 +120,7 @@ class SendLane(beam.DoFn):  # type: ignore[misc]
         """Send these records in order, and wait for their outcomes."""
         if not leaving:
             return []
-        sending, once = Sending(engine_for(self._config)), once_for(self._config.settings.base_url)
+        sending, once = Sending(engine_for(self._config)), deduplication_cache_for(self._config.settings.base_url)
 
         def look(job: Job) -> SessionFacts | Ended:
             ended = once.before(job.work)

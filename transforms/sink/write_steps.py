@@ -25,8 +25,8 @@ from beam_talonone.talonone.streaming.call_key import together
 from beam_talonone.talonone.telemetry.process_tuning import quiet_process
 from beam_talonone.transforms.runtime.engines import (
     EngineConfig,
+    deduplication_cache_for,
     engine_for,
-    once_for,
 )
 from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_outcome, count_read, count_requests
 from beam_talonone.transforms.sink.send import Sending, in_window
@@ -117,7 +117,7 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
     def start_bundle(self) -> None:
         """Begin to collect the outcomes of a bundle."""
         self._sending = Sending(engine_for(self._config))
-        self._once = once_for(self._config.settings.base_url)
+        self._once = deduplication_cache_for(self._config.settings.base_url)
         self._records: dict[int, bytes] = {}
         self._number = 0
 

@@ -7,7 +7,7 @@ import pytest
 from beam_talonone.talonone.engine.engine import EngineSettings
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.transforms.runtime import engines
-from beam_talonone.transforms.runtime.engines import EngineConfig, close_engine, engine_for, once_for
+from beam_talonone.transforms.runtime.engines import EngineConfig, close_engine, deduplication_cache_for, engine_for
 from beam_talonone.transforms.runtime.process_registry import Kind
 
 CONFIG = EngineConfig(EngineSettings("http://127.0.0.1:1", rate=10.0))
@@ -70,10 +70,10 @@ def test_an_engine_that_cannot_be_made_leaves_nothing_behind(made, monkeypatch):
 
 def test_the_deduplication_cache_of_a_deployment_outlives_engines(made):
     engine_for(CONFIG)
-    cache = once_for(CONFIG.settings.base_url)
+    cache = deduplication_cache_for(CONFIG.settings.base_url)
     close_engine(CONFIG)
-    assert once_for(CONFIG.settings.base_url) is cache
-    assert once_for("http://127.0.0.1:2") is not cache
+    assert deduplication_cache_for(CONFIG.settings.base_url) is cache
+    assert deduplication_cache_for("http://127.0.0.1:2") is not cache
 
 
 def test_a_rate_service_is_closed_when_its_engine_cannot_be_made(monkeypatch):

@@ -96,7 +96,7 @@ def elsewhere(monkeypatch):
     """From here on it is another process that works."""
     monkeypatch.setattr(keyed_send, "process_name", lambda: b"another process")
     once = DeduplicationCache()
-    monkeypatch.setattr(keyed_send, "once_for", lambda url: once)
+    monkeypatch.setattr(keyed_send, "deduplication_cache_for", lambda url: once)
 
 
 def test_a_lost_bundle_sends_the_same_again_and_what_came_meanwhile_after_it(lane, sim):
