@@ -1,4 +1,4 @@
-"""The few calls of the Pub/Sub API that pulling takes, in plain protobuf and cancellable."""
+"""The calls of the Pub/Sub API that a subscriber needs, in plain protobuf and cancellable."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -16,15 +16,18 @@ from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.transforms.pubsub.leases import Leases
 
 LEAST_LEASE, LONGEST_LEASE = 10.0, 60.0
-"""Seconds. A lease longer than a minute only makes others wait longer for what a dead process held."""
+"""Seconds. With a lease longer than a minute, other processes wait longer for the messages of a dead one."""
 
 MOST_IDS = 1_000
-"""Ids in one request: more would pass the limit of its size (512 KiB)."""
+"""Ids in one request: a request has at most 512 KiB."""
 
 CALL_TIMEOUT = 20.0
 PULL_TIMEOUT = 10.0
-"""Seconds that a pull waits for messages. The emulator answers an empty one a second before that, so a second would
-never wait; and it goes on giving messages to the pull of a process that was killed, until they time out in turn."""
+"""Seconds that a pull waits for messages.
+
+The emulator answers an empty pull a second before this time, so a timeout of a second would not wait at all. A longer
+timeout has a price: the emulator goes on giving messages to the open pull of a killed process.
+"""
 
 
 def subscriber_client() -> SubscriberClient:
@@ -40,33 +43,33 @@ def client_of(client: Callable[..., Any], transport: Callable[..., Any]) -> Any:
 
 
 def emulator_channel(host: str) -> Any:
-    """A channel to an emulator. The client's own would take no answer above 4 MB."""
+    """A channel to an emulator. The channel of the client would refuse answers above 4 MB."""
     return grpc.insecure_channel(host, options=[("grpc.max_receive_message_length", -1)])
 
 
 class PubSub:
-    """One client for all subscriptions; its calls may be made from any thread."""
+    """One client for all subscriptions. Any thread may call it."""
 
     def __init__(self) -> None:
         self._client = subscriber_client()
 
     def ack_deadline(self, subscription: str) -> float | None:
-        """The subscription's own ack deadline in seconds; None where it may not be asked for.
+        """The ack deadline of the subscription in seconds (GetSubscription), or None without permission to read it.
 
-        Raises ConfigurationError when there is no such subscription.
+        Raises ConfigurationError if the subscription does not exist.
         """
         try:
-            found = self._client.get_subscription(subscription=subscription, timeout=CALL_TIMEOUT)
+            settings = self._client.get_subscription(subscription=subscription, timeout=CALL_TIMEOUT)
         except exceptions.NotFound:
             raise ConfigurationError(f"there is no subscription {subscription}") from None
         except exceptions.PermissionDenied:
-            return None  # pulling may be allowed all the same
+            return None  # the permission to pull is another one
         except exceptions.InvalidArgument as error:
             raise ConfigurationError(f"{subscription} is no subscription: {error.message}") from None
-        return float(found.ack_deadline_seconds)
+        return float(settings.ack_deadline_seconds)
 
     def pull(self, subscription: str, most: int) -> Any:
-        """A future of the answer to a pull, of at most `most` messages; it can be cancelled."""
+        """A cancellable future of the answer to a pull, with at most `most` messages."""
         header = routing_header.to_grpc_metadata([("subscription", subscription)])
         request = PullRequest(subscription=subscription, max_messages=most)
         return self._client.transport.pull.future(request, timeout=PULL_TIMEOUT, metadata=(header,))
@@ -84,8 +87,11 @@ class PubSub:
             )
 
     def extend(self, subscription: str, ack_ids: Sequence[str], seconds: float) -> None:
-        """Let leases end `seconds` from now. A call takes a quarter of that at most and is not repeated, so there is
-        time for another one before the leases end."""
+        """Let leases end `seconds` from now. Raises as `acknowledge` does.
+
+        A call takes at most a quarter of this time and is not retried, so the caller can try again before the leases
+        end.
+        """
         for ids in _portions(ack_ids):
             self._client.modify_ack_deadline(
                 subscription=subscription, ack_ids=ids, ack_deadline_seconds=int(seconds), retry=None,
@@ -93,16 +99,16 @@ class PubSub:
             )  # fmt: skip
 
     def close(self) -> None:
-        """Close the connection; open pulls are cancelled."""
+        """Close the connection, and cancel open pulls."""
         self._client.transport.close()
 
 
 def leases_for(ack_deadline: float | None, most: float = inf) -> Leases:
-    """Leases as long as the subscription's own ack deadline, where that is known and neither too short nor too long,
-    extended for `most` seconds.
+    """Leases as long as the ack deadline of the subscription, within LEAST_LEASE and LONGEST_LEASE. They are extended
+    for `most` seconds.
 
-    Pub/Sub gives the first one, which is as long as that deadline: where ours differ it is set at once, or what a
-    killed process held would come back much later than it is waited for.
+    The first lease of a message is as long as the ack deadline. If ours are shorter or longer, the first one is
+    changed at once: otherwise the messages of a killed process would come back later than expected.
     """
     length = LEAST_LEASE if ack_deadline is None else min(LONGEST_LEASE, max(LEAST_LEASE, ack_deadline))
     return Leases(length, first=None if length == ack_deadline else 0.0, most=most)

@@ -1,4 +1,4 @@
-"""Who holds the messages of a subscription in this process: acknowledgements find their way back through here."""
+"""The holders of the messages in this process, by subscription. An acknowledgement goes to the holder."""
 
 from typing import Any, Protocol
 
@@ -6,7 +6,7 @@ from beam_talonone.transforms.runtime.process_registry import PROCESS, Kind
 
 
 class Holder(Protocol):
-    """Pulled the messages of a subscription, and keeps their leases."""
+    """The object that pulled the messages of a subscription and extends their leases."""
 
     def release(self, ack_id: str, *, done: bool) -> None:
         """Let go of a message that is finished (`done`) or given back. Called from any thread; must not block."""
@@ -19,7 +19,7 @@ _CLIENTS = Kind[str, Any]("Pub/Sub client")
 
 
 def release(subscription: str, ack_id: str, *, done: bool) -> None:
-    """Acknowledge a message, or give it back; in another process than the one that pulled it, straight away."""
+    """Acknowledge a message (`done`) or give it back: through its holder, or directly in another process."""
     holder = PROCESS.find(HOLDERS, subscription)
     if holder is not None:
         holder.release(ack_id, done=done)

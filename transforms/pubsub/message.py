@@ -12,8 +12,8 @@ from beam_talonone.transforms.pubsub import holding
 class Received(msgspec.Struct, frozen=True, gc=False):
     """One delivery of a message. The same message may be delivered again, with another `ack_id`.
 
-    `publish_time` is in seconds since 1970. Whoever has finished with it calls `ack`, in whatever process and step
-    that is; until then its lease is extended where it was pulled.
+    `publish_time` is in seconds since 1970. Call `ack` when the message is finished, in any process and step. Until
+    then, the process that pulled the message extends its lease.
 
     >>> message = Received("projects/p/subscriptions/s", "17", b'{"order_id": "3001"}', {}, "", 1_777_636_800.0, "a")
     >>> message.size
@@ -29,21 +29,21 @@ class Received(msgspec.Struct, frozen=True, gc=False):
     ack_id: str
 
     def ack(self) -> None:
-        """It is done: Pub/Sub is to forget it. Returns at once; the acknowledgement leaves in a batch."""
+        """Acknowledge the message, which is finished. Returns at once: acknowledgements are sent in batches."""
         holding.release(self.subscription, self.ack_id, done=True)
 
     def give_back(self) -> None:
-        """It is not begun: Pub/Sub is to deliver it again, now."""
+        """Let Pub/Sub deliver the message again at once."""
         holding.release(self.subscription, self.ack_id, done=False)
 
     @property
     def size(self) -> int:
-        """Bytes that it counts for in the flow control."""
+        """Bytes for the flow control: the data, and an allowance for the other fields."""
         return len(self.data) + 256
 
 
 def received(subscription: str, pulled: object) -> Received:
-    """From the client library's message, in its plain protobuf form."""
+    """A message of the client library, in its plain protobuf form, as ours."""
     message = pulled.message  # type: ignore[attr-defined]
     published = message.publish_time
     return Received(
@@ -78,7 +78,7 @@ class Shared:
 
 
 class Elsewhere:
-    """Shared after it was pickled: it cannot count with the others, so the message is delivered again in time."""
+    """A pickled Shared. It cannot count with the others, so the message is delivered again when its lease ends."""
 
     def end(self, *, done: bool) -> None:
         """Acknowledge nothing."""
@@ -93,16 +93,16 @@ class PartOfMessage(Received, frozen=True, gc=False):
     shared: Shared | Elsewhere
 
     def ack(self) -> None:
-        """The record has ended."""
+        """Count the record as finished. The last record acknowledges the message."""
         self.shared.end(done=True)
 
     def give_back(self) -> None:
-        """The record is not begun."""
+        """Count the record as given back: then the message is delivered again."""
         self.shared.end(done=False)
 
 
 def parts_of(message: Received, records: Sequence[tuple[str, bytes]]) -> list[Received]:
-    """A message for each of the (name, record) found in `message`, for this process to acknowledge."""
+    """A message for each (name, record) of `message`, which this process acknowledges when all have ended."""
     if len(records) == 1:
         return copies_of(message, records)
     shared = Shared(message, len(records))
@@ -110,7 +110,7 @@ def parts_of(message: Received, records: Sequence[tuple[str, bytes]]) -> list[Re
 
 
 def copies_of(message: Received, records: Sequence[tuple[str, bytes]]) -> list[Received]:
-    """The same where the engine acknowledges: what is made can be serialised."""
+    """A message for each (name, record) of `message`, for an engine that acknowledges. They can be serialised."""
     return [Received(**_fields(message, name, record)) for name, record in records]
 
 

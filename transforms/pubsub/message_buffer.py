@@ -12,15 +12,15 @@ from beam_talonone.transforms.pubsub.leases import Leases
 from beam_talonone.transforms.pubsub.message import Received
 
 ABANDONED = 120.0
-"""Seconds without `take` after which the pipeline counts as gone: reading stops, and waiting messages go back."""
+"""Seconds without `take` after which the pipeline counts as ended: the waiting messages are given back."""
 
 BEHIND = 10.0
-"""Seconds between the publishing of a message and its reading, at most, while nothing piles up."""
+"""The longest time between the publishing and the reading of a message without a backlog, in seconds."""
 
 
 @dataclass(frozen=True)
 class Flow:
-    """Limits of what is held of each subscription: messages, bytes, and seconds that one message may be held."""
+    """The limits for each subscription: messages held, their bytes, and the seconds for which a message is held."""
 
     messages: int = 10_000
     bytes: int = 256 * 1024 * 1024
@@ -39,8 +39,8 @@ class Subscription:
     def release(self, ack_id: str, *, done: bool) -> bool:
         """Let go of a message: acknowledge it if it is `done`, else give it back. Returns False if it is not held.
 
-        The lease of a message with an ordering key runs out instead: given back, the message would come after all
-        that waits of its key.
+        A message with an ordering key is not given back, because it would arrive after the waiting messages of its
+        key. Its lease runs out instead.
         """
         ordered = self.leases.end(ack_id)
         if ordered is None:
@@ -61,9 +61,9 @@ class MessageBuffer:
 
     def __init__(self, subscriptions: Iterable[Subscription], flow: Flow) -> None:
         self.failure: StopRun | None = None
-        """Why reading cannot go on; `take` raises it."""
+        """The error that ended reading; `take` raises it."""
         self.stopped = False
-        """True when nothing more is read."""
+        """True when reading has ended."""
         self.pulled = self.acknowledged = self.given_back = self.overdue = 0
         self._subscriptions = tuple(subscriptions)
         self._flow = flow
@@ -88,15 +88,15 @@ class MessageBuffer:
 
     @property
     def full(self) -> bool:
-        """True when a subscription is not read because as much is held as may be."""
+        """True if a subscription is not read because it has reached a limit."""
         with self._changed:
             return any(self._room(subscription) <= 0 for subscription in self._subscriptions)
 
     def take(self, timeout: float, reader: str = "") -> list[Received]:
-        """Return what was pulled since the last call; wait up to `timeout` seconds for the first message.
+        """Return the messages pulled since the last call. Waits up to `timeout` seconds for the first one.
 
-        Until `handed_on`, what a `reader` took and what is neither acknowledged nor given back can be taken `again`.
-        Raises what ended a thread of the subscriber.
+        Until `handed_on`, the messages of a `reader` that are neither acknowledged nor given back can be taken
+        `again`. Raises the error that ended a thread of the subscriber.
         """
         with self._changed:
             if self.failure is not None:
@@ -135,10 +135,11 @@ class MessageBuffer:
         self.put_back(messages)
 
     def watermark(self, now: float) -> float | None:
-        """The publish time, in seconds since 1970, that later messages are taken to be after; None if unknown.
+        """The lower bound for the publish times of later messages, in seconds since 1970; None if unknown.
 
-        That of the oldest message not taken, else of the newest taken while it may not read on, else a little before
-        `now`. Messages that are taken and not acknowledged do not count: a later step may wait for the time to pass.
+        It is the time of the oldest message that waits. If none waits, it is the time of the newest message taken
+        while reading pauses or is at a limit, else `now` less BEHIND. Messages that are taken and not acknowledged do
+        not count: a later step may wait for the watermark.
         """
         with self._changed:
             if self._queue:
@@ -197,7 +198,7 @@ class MessageBuffer:
             self._taken.clear()
 
     def add(self, subscription: Subscription, messages: list[Received]) -> None:
-        """Take in the messages of one pull; after `stop` they go back at once."""
+        """Take in the messages of one pull. After `stop` they are given back at once."""
         now = time.monotonic()
         with self._changed:
             for message in messages:
@@ -211,9 +212,9 @@ class MessageBuffer:
             self._changed.notify_all()
 
     def wait_for_room(self, subscription: Subscription) -> int:
-        """Wait until a pull is allowed, and return for how many messages; 0 when nothing more is read."""
+        """Wait until a pull is allowed. Returns its highest number of messages, 0 after `stop`."""
         with self._changed:
-            self._waiting_for_room += 1  # before the first look: a release after it notifies
+            self._waiting_for_room += 1  # before the first check, so that each later release notifies
             while not self.stopped and (self._paused or self.is_abandoned() or self._room(subscription) <= 0):
                 self._changed.wait(1.0)
             self._waiting_for_room -= 1
@@ -227,11 +228,11 @@ class MessageBuffer:
                 self._changed.wait(left)
 
     def is_abandoned(self) -> bool:
-        """True when no bundle has asked for messages for two minutes, as after a pipeline that failed."""
+        """True if no bundle has asked for messages for ABANDONED seconds, as after a failed pipeline."""
         return time.monotonic() - self._taken_at > ABANDONED
 
     def released(self, subscription: Subscription) -> tuple[list[str], list[str]]:
-        """Return the ack ids to acknowledge and those to give back, each of them once."""
+        """Return the ack ids to acknowledge, and those to give back. Each is returned once."""
         with self._changed:
             self._let_go()
             done, subscription.to_acknowledge = subscription.to_acknowledge, []
@@ -252,7 +253,7 @@ class MessageBuffer:
             subscription.leases.not_extended(ack_ids, time.monotonic())
 
     def give_back_overdue(self, subscription: Subscription) -> int:
-        """Give back the messages that were held for longer than `Flow.lease`, and return how many."""
+        """Give back the messages that were held for longer than `Flow.lease`. Returns their number."""
         with self._changed:
             self._let_go()
             overdue = subscription.leases.overdue(time.monotonic())
@@ -266,7 +267,7 @@ class MessageBuffer:
         return [ack_id for ack_id, (by, _) in self._taken.items() if by == reader]
 
     def _let_go(self) -> None:
-        """Let go of the released messages; to be called with the lock."""
+        """Let go of the released messages. Call it with the lock."""
         while self._released:
             ack_id, done = self._released.popleft()
             self._taken.pop(ack_id, None)

@@ -1,4 +1,4 @@
-"""The subscribers of this process: the steps of a graph carry names of subscriptions, and find the rest here."""
+"""The subscribers of this process. The steps of a graph carry the names of subscriptions, and look them up here."""
 
 from beam_talonone.transforms.pubsub.message_buffer import Flow
 from beam_talonone.transforms.pubsub.subscriber import Subscriber
@@ -11,10 +11,10 @@ _closed: set[tuple[str, ...]] = set()
 
 
 def subscriber_for(subscriptions: tuple[str, ...], flow: Flow, *, begun: bool = False) -> Subscriber | None:
-    """Return this process's subscriber of these subscriptions, made when it is first asked for.
+    """This process's subscriber of these subscriptions, which the first call makes.
 
-    None for a reading that had `begun` and was closed since. Raises ConfigurationError when there is no such
-    subscription.
+    None for a reading that had `begun`, if its subscriber was closed. Raises ConfigurationError if a subscription
+    does not exist.
     """
     with SUBSCRIBERS.lock:
         subscriber = PROCESS.find(SUBSCRIBERS, subscriptions)
@@ -25,8 +25,10 @@ def subscriber_for(subscriptions: tuple[str, ...], flow: Flow, *, begun: bool = 
 
 
 def close_subscriber(subscriptions: tuple[str, ...]) -> None:
-    """End this process's subscriber of these subscriptions, if there is one; what it holds is given back. The
-    pipeline that reads them ends by that."""
+    """End this process's subscriber of these subscriptions, if there is one, and give back its messages.
+
+    This ends the pipeline that reads them.
+    """
     with SUBSCRIBERS.lock:
         if PROCESS.find(SUBSCRIBERS, subscriptions) is not None:
             _closed.add(subscriptions)

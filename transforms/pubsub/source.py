@@ -22,47 +22,49 @@ from beam_talonone.transforms.pubsub.registry import subscriber_for
 from beam_talonone.transforms.runtime.arguments import number, shown, whole
 
 RESUME_AFTER = 0.02
-"""Seconds after which the engine is asked to go on. 0.05 cost 54 ms in which nothing was read, none at all 24 ms."""
+"""Seconds after which the engine must resume. With 0.05, nothing was read for 54 ms; with 0, for 24 ms."""
 
 LOOK = 0.1
-"""Seconds between two looks at whether reading has stopped."""
+"""Seconds between two checks whether reading has stopped."""
 
 MOST_BYTES = 2**40
-"""No memory holds as much: a larger bound is a mistake."""
+"""More than any memory: a larger limit is a mistake."""
 
 _SUBSCRIPTION = re.compile(r"projects/[^/]+/subscriptions/[^/]+")
 
 NO_MORE = object()
-"""What is claimed when reading has stopped."""
+"""The position to claim when reading has stopped."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The restriction: all that will ever come. It is never split, only given back to be taken up again: `begun`."""
+    """The restriction: all messages, now and later. It is never split. A reading that was given back and resumes has
+    `begun`.
+    """
 
     over: bool = False
     begun: bool = False
 
 
 class ReadingTracker(RestrictionTracker):  # type: ignore[misc]
-    """Claims any message until it is given back; to claim NO_MORE ends it: nothing is left to be taken up."""
+    """Claims any message until the reading is given back. Claiming NO_MORE ends the reading for good."""
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         self._given_back = False
 
     def current_restriction(self) -> Reading:
-        """Return what is being read; after a split or the end that is nothing."""
+        """Return the current reading, which is `over` after a split and at the end."""
         return self._reading
 
     def try_claim(self, position: object) -> bool:
-        """Claim a message id, or NO_MORE. Returns False when reading was given back or is over."""
+        """Claim a message id, or NO_MORE. Returns False if the reading was given back or is over."""
         if position is NO_MORE:
             self._reading = Reading(over=True)
         return not (self._given_back or self._reading.over)
 
     def try_split(self, fraction: float) -> tuple[Reading, Reading] | None:
-        """Give back the reading as a whole. Only at once (fraction 0): it has no parts."""
+        """Give back the whole reading. Only a split at once (fraction 0) is possible, because it has no parts."""
         if fraction != 0 or self._given_back or self._reading.over:
             return None
         self._given_back = True
@@ -70,21 +72,21 @@ class ReadingTracker(RestrictionTracker):  # type: ignore[misc]
         return self._reading, Reading(begun=True)
 
     def check_done(self) -> None:
-        """Raise ValueError when reading was neither given back nor stopped."""
+        """Raise ValueError if the reading was neither given back nor stopped."""
         if not self._reading.over:
             raise ValueError("reading was neither given back nor stopped")
 
     def is_bounded(self) -> bool:
-        """False: messages have no end."""
+        """False, because messages have no end."""
         return False
 
     def current_progress(self) -> RestrictionProgress:
-        """Return a constant: the progress of an endless reading is unknown."""
+        """Return a constant, because the progress of an endless reading is unknown."""
         return RestrictionProgress(fraction=0.0)  # `completed` and `remaining` can fail the job with NaN
 
 
 class ReadingProvider(RestrictionProvider):  # type: ignore[misc]
-    """One restriction for all subscriptions: several are not read side by side."""
+    """One restriction for all subscriptions, because one reader reads them all."""
 
     def initial_restriction(self, element: object) -> Reading:
         """Return the whole reading."""
@@ -95,7 +97,7 @@ class ReadingProvider(RestrictionProvider):  # type: ignore[misc]
         return ReadingTracker(restriction)
 
     def restriction_size(self, element: object, restriction: Reading) -> int:
-        """Return 1: all readings weigh the same."""
+        """Return 1, because all readings weigh the same."""
         return 1
 
     def split(self, element: object, restriction: Reading) -> Iterable[Reading]:
@@ -103,7 +105,7 @@ class ReadingProvider(RestrictionProvider):  # type: ignore[misc]
         yield restriction
 
     def truncate(self, element: object, restriction: Reading) -> Reading | None:
-        """Return None: a drain leaves nothing to be read."""
+        """Return None: a drain ends the reading."""
         return None
 
 
@@ -113,7 +115,7 @@ _WATERMARK = beam.DoFn.WatermarkEstimatorParam(ManualWatermarkEstimator.default_
 
 
 class ReadMessages(beam.DoFn):  # type: ignore[misc]
-    """An impulse -> Received, for ever, or lists of up to `together` of them; `bundle` is in seconds."""
+    """An impulse -> Received without end, or lists of up to `together` of them. `bundle` is in seconds."""
 
     def __init__(
         self, subscriptions: tuple[str, ...], flow: Flow, bundle: float, together: int | None = None
@@ -124,7 +126,7 @@ class ReadMessages(beam.DoFn):  # type: ignore[misc]
         self._buffer: MessageBuffer | None = None
 
     def start_bundle(self) -> None:
-        """Let `process` look for the subscriber anew."""
+        """Let `process` look up the subscriber again."""
         self._buffer = None
 
     def finish_bundle(self) -> None:
@@ -152,11 +154,11 @@ class ReadMessages(beam.DoFn):  # type: ignore[misc]
             tracker.try_claim(NO_MORE)
             return
         buffer = subscriber.buffer
-        if self._buffer is None:  # what is left of an earlier bundle is left because that has failed
+        if self._buffer is None:  # a bundle that failed may have left messages
             buffer.again(self._reader)
             self._buffer = buffer
         until = time.monotonic() + self._bundle
-        windows = (GlobalWindow(),)  # Beam would make it anew for each message, at a tenth of the pace
+        windows = (GlobalWindow(),)  # Beam would make another one for each message, at a tenth of the rate
         step = self._together or 1
         while time.monotonic() < until:
             messages = buffer.take(LOOK, self._reader)
@@ -181,32 +183,35 @@ def _advance(watermark: Any, buffer: MessageBuffer) -> None:
 
 
 def _names(subscriptions: Any) -> tuple[str, ...]:
-    """The subscriptions as they were given, checked. Raises ConfigurationError."""
-    names = () if isinstance(subscriptions, str | bytes) or not isinstance(subscriptions, Iterable) else subscriptions
-    found = tuple(names)
-    if not found or not all(isinstance(name, str) and _SUBSCRIPTION.fullmatch(name) for name in found):
+    """The checked names of the subscriptions. Raises ConfigurationError."""
+    is_list = isinstance(subscriptions, Iterable) and not isinstance(subscriptions, str | bytes)
+    names = tuple(subscriptions) if is_list else ()
+    if not names or not all(isinstance(name, str) and _SUBSCRIPTION.fullmatch(name) for name in names):
         raise ConfigurationError(
             f"subscriptions is a list of names such as projects/P/subscriptions/S, not {shown(subscriptions)}"
         )
-    return found
+    return names
 
 
 class ReadFromPubSubAtLeastOnce(beam.PTransform):  # type: ignore[misc]
-    """Subscriptions -> PCollection of Received. Nothing is acknowledged but by `Received.ack`.
+    """Subscriptions -> PCollection of Received, for engines without a durable Pub/Sub source (all but Dataflow).
 
-    For engines without a durable Pub/Sub source (all but Dataflow): whoever has finished with a message calls its
-    `ack`, in the same process or another; what is not acknowledged when a process dies is delivered again. Leases are
-    extended as long as the process lives and the message is neither acknowledged nor given back. `max_messages` and
-    `max_bytes` bound what is held of each subscription: nothing is read beyond, so a step that never acknowledges
-    stops the source. A message that is not acknowledged within `max_lease` seconds is given back, and a warning is
-    logged. When a bundle fails, its messages are handed on again, but for those that were acknowledged. When no
-    bundle asks for messages for two minutes, as after a pipeline that failed, those that wait are given back.
-    `bundle` is in seconds: with a shuffle behind it, what was read moves on when a bundle ends.
-    Elements have the publish time as timestamp, and the watermark follows it at some seconds' distance; what comes
-    again is older than that, so windows need an allowed lateness: what they drop as late is held for ever.
+    Only `Received.ack` acknowledges a message. Call it when the message is finished, in any process. The messages
+    that a process holds when it dies are delivered again.
 
-    With `together` the elements are lists of up to so many messages that came together, with the publish time of the
-    first: each element costs Beam as much as checking the record in it.
+    * `max_messages` and `max_bytes` limit the messages held of each subscription. At the limit nothing is read, so a
+      step that never acknowledges stops the source.
+    * `max_lease`: seconds. Leases are extended for so long. Then a message is given back, and a warning is logged.
+    * `bundle`: seconds. If a shuffle follows, messages move on at the end of a bundle.
+    * `together`: elements are lists of up to so many messages that arrived together, because an element costs Beam as
+      much as the validation of a record.
+
+    If a bundle fails, its messages are emitted again, except acknowledged ones. If no bundle asks for messages for
+    two minutes, as after a failed pipeline, the waiting messages are given back.
+
+    The timestamp of an element is the publish time (of the first message of a list). The watermark follows some
+    seconds behind. A message that is delivered again is older than the watermark, so windows need an allowed
+    lateness: the message of a late element that they drop is never acknowledged.
 
     >>> source = ReadFromPubSubAtLeastOnce(["projects/p/subscriptions/orders"], max_messages=500)
     >>> (beam.Pipeline() | source).element_type
@@ -234,7 +239,7 @@ class ReadFromPubSubAtLeastOnce(beam.PTransform):  # type: ignore[misc]
         self._together = None if together is None else whole("together", together)
 
     def display_data(self) -> dict[str, Any]:
-        """What Beam shows of the step: all settings."""
+        """The settings that Beam shows of the step: all of them."""
         return {
             "subscriptions": ", ".join(self._subscriptions),
             "max_messages": self._flow.messages,
@@ -245,7 +250,7 @@ class ReadFromPubSubAtLeastOnce(beam.PTransform):  # type: ignore[misc]
         }
 
     def expand(self, begin: Any) -> Any:
-        """Return the messages; see the class."""
+        """Add the steps. Called by Beam."""
         read = beam.ParDo(ReadMessages(self._subscriptions, self._flow, self._bundle, self._together))
         element = Received if self._together is None else list[Received]
         return begin | "Start" >> beam.Impulse() | "Read messages" >> read.with_output_types(element)

@@ -1,5 +1,7 @@
-"""Pulling from subscriptions: leases kept, acknowledgements in batches. Each subscription has threads of its own, so
-that a slow one holds up no other."""
+"""A subscriber: it pulls messages, extends their leases, and acknowledges them in batches.
+
+Each subscription has its own threads, so that a slow subscription does not delay the others.
+"""
 
 import contextlib
 import logging
@@ -23,17 +25,17 @@ ROUND, EXTEND_ROUND = 0.05, 0.1
 """Seconds between two rounds of the threads that acknowledge, and of those that extend leases."""
 
 LAST_PULL = 1.0
-"""Seconds that an open pull has to end by itself when all is given back."""
+"""Seconds that an open pull has to end by itself, after all messages are given back."""
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
-"""Seconds between two pulls of a subscription that cannot be read: doubled from the first to the longest."""
+"""Seconds between two pulls of a subscription that cannot be read. They double from the first to the longest."""
 
 
 class Subscriber:
     """Pulls messages into its `buffer`, extends their leases, acknowledges and gives back, until `close`.
 
-    `on_trouble` gets a line for the person who runs it when something keeps it from reading. Raises
-    ConfigurationError when a subscription does not exist. `buffer.failure` is set when a thread of it has ended.
+    `on_trouble` is called with a line for the user when a call to Pub/Sub fails. The constructor raises
+    ConfigurationError if a subscription does not exist. `buffer.failure` is set when a thread has failed.
     """
 
     def __init__(
@@ -59,11 +61,11 @@ class Subscriber:
 
     @property
     def lease_length(self) -> float:
-        """Seconds: the longest of the subscriptions' leases."""
+        """The longest lease of the subscriptions, in seconds."""
         return max(subscription.leases.length for subscription in self._subscriptions)
 
     def close(self) -> None:
-        """Send the acknowledgements that wait, and give back all that is still held."""
+        """Send the waiting acknowledgements, and give back all other messages."""
         self.buffer.stop()
         self.buffer.give_back_all()
         self._end_pulls()
@@ -76,8 +78,9 @@ class Subscriber:
     def _end_pulls(self) -> None:
         """Wait for the open pulls, and cancel those that do not end.
 
-        An open pull receives what is given back, and ends by that; then that goes back once more. A cancelled pull
-        swallows the next messages for the length of a lease, so only the pulls that received nothing are cancelled.
+        An open pull receives the messages that are given back, and so ends; then they are given back once more. A
+        cancelled pull swallows the next messages for the length of a lease, so only pulls without an answer are
+        cancelled.
         """
         deadline = time.monotonic() + LAST_PULL
         for thread in self._pullers:
@@ -94,7 +97,7 @@ class Subscriber:
         return [start(subscription) for subscription in self._subscriptions]
 
     def _report(self, trouble: str) -> None:
-        with contextlib.suppress(Exception):  # a line that cannot be written must not keep it from reading
+        with contextlib.suppress(Exception):  # reading goes on even if the line cannot be written
             self._on_trouble(trouble)
 
     def _pull(self, subscription: Subscription) -> None:
@@ -105,7 +108,7 @@ class Subscriber:
                 pull = self._open_pulls[name] = self._pubsub.pull(name, min(room, MOST_A_PULL))
                 messages = [received(name, pulled) for pulled in pull.result()._pb.received_messages]
                 failures = 0
-            except BaseException as error:  # a future that was cancelled raises no Exception of grpc's
+            except BaseException as error:  # a cancelled future raises none of grpc's errors
                 if self.buffer.stopped:
                     return
                 if _is_idle(error):
@@ -119,7 +122,7 @@ class Subscriber:
             self.buffer.add(subscription, messages)
 
     def _answer(self, subscription: Subscription) -> None:
-        """Acknowledge and give back, in rounds, until it is closed and nothing waits."""
+        """Acknowledge and give back in rounds, until the subscriber is closed and nothing waits."""
         while True:
             time.sleep(ROUND)
             closing = self._closing
@@ -130,7 +133,7 @@ class Subscriber:
                 return
 
     def _extend(self, subscription: Subscription) -> None:
-        """Extend leases, in rounds, until it is closed, and end those that have lasted too long."""
+        """Extend leases in rounds, and end those that have lasted too long, until the subscriber is closed."""
         while not self._closing:
             time.sleep(EXTEND_ROUND)
             if overdue := self.buffer.give_back_overdue(subscription):
@@ -145,11 +148,11 @@ class Subscriber:
                 self.buffer.not_extended(subscription, due)
 
     def _call(self, call: Callable[..., None], name: str, ids: list[str], *rest: float) -> bool:
-        """Make a call with ack ids, if there are any. Returns False when it failed."""
+        """Make a call with ack ids, if there are any. Returns False if it fails."""
         try:
             if ids:
                 call(name, ids, *rest)
-        except Exception as error:  # a message that is not acknowledged comes again, and is a duplicate then
+        except Exception as error:  # a message that is not acknowledged is delivered again, as a duplicate
             self._report(f"{name}: {error_line(error)}")
             return False
         return True
