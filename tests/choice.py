@@ -90,7 +90,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def summary(left_out: Counter[str]) -> Iterator[str]:
-    """What is said at the end of a run that left slow tests out: `left_out` has how many of each entry of SLOW."""
+    """The lines at the end of a run that left slow tests out; `left_out` counts them by entry of SLOW."""
     if not left_out:
         return
     count = f"{left_out.total():,} slow tests"

@@ -1,4 +1,4 @@
-"""What is installed is one package, whichever way it is installed: from an sdist, from the folder, or editable."""
+"""Every way to install gives one package: from an sdist, from the folder, or editable."""
 
 import json
 import os

@@ -79,7 +79,7 @@ class Process(Protocol):
 
 @dataclass
 class Running:
-    """A command under way. What it says goes to files, so that no pipe can hold it up."""
+    """A command under way. Its output goes to files, so that no full pipe can block it."""
 
     process: Process
     said: tuple[Path, Path]
@@ -295,7 +295,7 @@ def simulator(**settings: Any) -> Iterator[Simulator]:
 
 @contextmanager
 def simulator_at(port: int, **settings: Any) -> Iterator[Simulator]:
-    """A simulator on a port of one's choice: another one later at the same URL is the account after it was mended."""
+    """A simulator on a given port. A later one at the same URL stands for the same account with other settings."""
     server = _FORKS.Process(target=_serve, args=(SimulatorSettings(**{"key": KEY, **settings}), port))
     server.start()
     try:

@@ -123,7 +123,7 @@ def test_no_key_is_in_anything_that_it_leaves(launched):
 
 
 def test_the_secrets_name_is_found_where_the_key_would_be(launched):
-    """What is looked for above would be found: the name travels in the packed steps, as a key would."""
+    """The search above would find a key: it finds the name, which travels in the packed steps as a key would."""
     assert any(SECRET.encode() in found for found in hidden(launched.files["pipeline.pb"]))
 
 

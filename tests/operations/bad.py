@@ -1,7 +1,7 @@
 """BAD: for each operation what is refused before anything is sent, and where the refusal points.
 
-An entry changes the operation's case at a place (a JSON pointer into the record) to a value; the third part is the
-pointer of the refusal where that is not the place itself.
+An entry replaces the value at a place (a JSON pointer into the record) of the operation's case. Its third part is the
+pointer of the refusal, if that is not the place itself.
 """
 
 from typing import Any, Final

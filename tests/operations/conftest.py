@@ -1,4 +1,4 @@
-"""The vendor's document, where it is at hand."""
+"""The vendor's document, where it is available."""
 
 from pathlib import Path
 

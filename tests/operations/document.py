@@ -97,7 +97,7 @@ class Document:
         return None if content is None else content["application/json"]["schema"]
 
     def problems(self, schema: Json, value: Any) -> list[str]:
-        """What is wrong with `value`, each with its place."""
+        """Each violation of `schema` by `value`, with its place."""
         return [f"{error.instance_path}: {error.message}" for error in self.of(schema).iter_errors(value)]
 
     def allows(self, schema: Json, value: Any) -> bool:

@@ -29,7 +29,7 @@ class _Caught(Exception):
 
 
 class _Catcher:
-    """The SDK's HTTP client, but that it keeps what it is given."""
+    """Replaces the SDK's HTTP client, and keeps the request instead of sending it."""
 
     caught: Wire
 

@@ -1,7 +1,7 @@
 """CASES: one entry an operation, of what is sent and how the official SDK is asked for the same.
 
-Path, query and bodies are those of a `call` or lookup record, in the API's own names. What is refused stands in
-bad.py, what the bodies are in bodies.py.
+Path, query and bodies are those of a `call` or lookup record, in the API's own names. bad.py holds the values that
+are refused, and bodies.py the bodies.
 """
 
 from dataclasses import dataclass, field

@@ -1,8 +1,8 @@
-"""What the vendor's document refuses never leaves: it is refused here, or mended into what the document allows.
+"""A value that the vendor's document refuses never leaves: it is refused here, or changed into an allowed one.
 
-Mended is what records may say otherwise than the API: a null that counts as absent, an integer for an id, a decimal
-in a text, times and lists of the query, more entries than one request takes. And what is refused here beyond the
-document is listed, each with its reason.
+Records may write some values in another form than the API. Examples are a null that counts as absent, an integer for
+an id, a decimal in a text, times and lists of the query. A list with more entries than one request takes is split.
+BEYOND lists what is refused here although the document allows it, each with the reason.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ VALUES: Final = (
     "2016-12-31T23:59:60Z", TRANSACTIONS[0], TRANSACTIONS[0].replace("-", ""), "{" + TRANSACTIONS[0] + "}",
     "urn:uuid:" + TRANSACTIONS[0],
 )  # fmt: skip
-"""What is put in the place of a value."""
+"""The values that replace another one, one after the other."""
 
 TIMES_OVER: Final = (2, 6, 11, 51, 101, 1001, 2500)
 """How often a list is repeated, to be too long or to have entries twice."""
@@ -80,7 +80,7 @@ BEYOND: Final = [
     ("/value (null)", "sync_catalog", "", {"actions": [{"type": "REMOVE_MANY", "payload": {"filters": [
         {"attr": "a", "op": "EQ", "value": None}]}}]}, "a filter needs a value"),
 ]  # fmt: skip
-"""What we refuse and the document allows: our words for it, an example (operation, place, value), and why."""
+"""Values that we refuse and the document allows: our words for it, an example (operation, place, value), and why."""
 
 
 def places(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
@@ -95,7 +95,7 @@ def places(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def changes(place: str, value: Any) -> Iterator[Any]:
-    """What is tried at a place where `value` stands."""
+    """The values to try at a place instead of `value`."""
     yield from (new for new in VALUES if new is not GONE or place)
     if isinstance(value, list) and value:
         yield from (value * times for times in TIMES_OVER)
@@ -164,7 +164,7 @@ QUERIES: Final = [pytest.param(case, name, id=f"{case.operation}-{name}") for ca
 
 @pytest.mark.parametrize(("case", "name"), QUERIES)
 def test_each_query_parameter_spoilt(case: Case, name: str, document: Document):
-    """Whatever value is given: it is refused, or its text on the wire is one that the document allows."""
+    """Any value is refused, or its text on the wire is one that the document allows."""
     row = OPERATIONS[case.operation]
     parameter = next(one for one in document.parameters(row) if one.name == name)
     taken = 0

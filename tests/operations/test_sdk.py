@@ -82,8 +82,10 @@ def held(body: Any, place: str) -> bool:
 
 @pytest.mark.parametrize(("case", "body"), REQUESTS)
 def test_the_sdks_serializer_sends_the_same(case: Case, body: Any, document):
-    """For all operations, those too that the SDK has no method for: method and path, which parameters are lists and
-    how they are written come from the vendor's document, not from our table."""
+    """All operations, also those for which the SDK has no method.
+
+    The vendor's document, not our table, provides the method, the path, and which parameters are lists written how.
+    """
     theirs = by_document(case, body, document)
     assert_same(our_wire(case_record(case, body)), theirs, times_of(OPERATIONS[case.operation]))
 

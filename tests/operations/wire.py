@@ -82,7 +82,10 @@ def _times(schema: Any) -> set[str]:
 
 
 def assert_same(ours: Wire, theirs: Wire, times: Collection[str]) -> None:
-    """The same request: texts to the letter, numbers by value, `times` as instants, absent and null not the same."""
+    """Assert that two requests are the same.
+
+    Texts are equal in every character, numbers by value, and `times` as instants; absent differs from null.
+    """
     assert ours.method == theirs.method, (ours.method, theirs.method)
     assert ours.segments == theirs.segments, (ours.segments, theirs.segments)
     assert ours.query.keys() == theirs.query.keys(), (ours.query, theirs.query)

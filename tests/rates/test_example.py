@@ -1,4 +1,4 @@
-"""examples/rate-service: what it starts is what the tests run, as far as that can be told without images."""
+"""examples/rate-service starts what the tests run, as far as one can check without pulling images."""
 
 import re
 

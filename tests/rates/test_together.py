@@ -1,8 +1,8 @@
 """Two worker processes share 200 requests a second, against an API that allows exactly that with a burst of 10.
 
-What is judged is the API's clock, in the span in which both have work. Another load on the machine makes requests
-late, and so some of them close together: a hundredth of them may be refused here, and a tenth of the rate be missed;
-bench/shared_rate.py judges strictly. The figures are printed (pytest -s).
+The API's clock counts, in the span in which both have work. Other load on the machine delays requests, so that some
+of them arrive close together. Therefore these tests tolerate that a hundredth of the requests is refused, and that
+the rate is a tenth too low. bench/shared_rate.py is strict. The tests print the figures (pytest -s).
 """
 
 import pytest

@@ -1,5 +1,8 @@
-"""gs:// for input and output, with an emulator of Cloud Storage: the state of a backfill on Prism that is stopped,
-killed, and whose bucket fails; and what reads files in this process."""
+"""gs:// for input and output, with an emulator of Cloud Storage.
+
+A backfill on Prism is stopped or killed, or its bucket fails, and its state must hold. Commands that read files in
+their own process read from the bucket as well.
+"""
 
 import gzip
 import io
@@ -104,7 +107,7 @@ def stands(api):
 
 
 def test_while_the_bucket_cannot_be_reached_it_waits(api, bucket_job, storage):
-    """What was let go before is sent, then nothing, until the bucket is there again."""
+    """The records that the journal backup allows are sent, then nothing, until the bucket is back."""
     orders = [order(f"o{n}", f"c{n % 40}", "completed", n % 20) for n in range(6000)]
     job = bucket_job({"orders": orders}, sending={"rate": 400}, shards=1)
     process = job.start()

@@ -27,7 +27,7 @@ def pubsub(emulator: Emulator) -> Iterator[PubSub]:
 
 @pytest.fixture
 def rig(pubsub, emulator, prism, tmp_path) -> Iterator[Callable[..., Rig]]:
-    """Makes a rig for a simulator; whatever is left of its process is killed at the end."""
+    """Makes a stream command for a simulator; its processes are killed at the end of the test."""
     made: list[Rig] = []
 
     def make(api, *words: object, **more: bool) -> Rig:

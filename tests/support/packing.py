@@ -82,8 +82,10 @@ def atoms(request):
 
 
 class Api:
-    """Applies what it is sent, late; refuses a bulk with the customer "bad" whole. Notes who overlaps, and when each
-    request left and ended. `slow`: seconds for a request that has something of a customer."""
+    """Applies requests after a delay, and refuses a whole bulk with the customer "bad".
+
+    Notes which requests overlap, and when each left and ended. `slow`: customer -> seconds of its requests.
+    """
 
     def __init__(self, seed=0, pointers=True, breaks=False, limit=1000, slow=None, keys=None):
         self.rng, self.pointers, self.breaks, self.limit = random.Random(seed), pointers, breaks, limit

@@ -32,7 +32,7 @@ class ScriptedApi:
 
 
 def sent(request, *script, found=None, noted=None):
-    """The final answer to `request`, and the API. `noted` takes what a journal would be told."""
+    """The final answer to `request`, and the API. `noted` receives what a journal would receive."""
     api, said = ScriptedApi(*script, found=found), [] if noted is None else noted
 
     async def main():

@@ -97,7 +97,7 @@ class Stream:
         )
 
     def poison(self, data: bytes, message_id: str = "poison", kind: str = "orders") -> Message:
-        """What is no valid record arrives."""
+        """Let a message arrive that is not a valid record."""
         message = Message(message_id, data)
         self.messages.append(message)
         self.streaming.invalid(kind, None, Outcome(End.DEAD, "not_json", "it is not JSON"), message)

@@ -1,4 +1,4 @@
-"""What is left out of a run is slow, and named at its end, with and without processes of xdist."""
+"""A run leaves out slow tests only, and names them at its end, with and without processes of xdist."""
 
 from collections import Counter
 from pathlib import Path

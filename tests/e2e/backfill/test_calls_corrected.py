@@ -42,7 +42,7 @@ def corrected(job: Path, change: Callable[[Json], None]) -> None:
 
 
 def test_an_advocate_is_left_out(sim: Simulator, tmp_path: Path) -> None:
-    """What is behind moves up into another portion: those advocates have their codes already."""
+    """The advocates after that one move up into another portion, although they have their codes already."""
     body: Json = {"campaignId": 1, "usageLimit": 1, "advocateProfileIntegrationIds": [f"a{n}" for n in range(2500)]}
     body |= {"referralPattern": "R-###", "validCharacters": list("ABCDEFGHIJKL")}  # enough for 1,728
     inputs = write_kinds(tmp_path, {"calls": [call("k", REFERRALS, body=body)]})
@@ -61,7 +61,7 @@ def test_an_advocate_is_left_out(sim: Simulator, tmp_path: Path) -> None:
 
 
 def test_a_change_is_put_in(sim: Simulator, tmp_path: Path) -> None:
-    """What is behind moves down into a portion that counts as done, and must be sent all the same."""
+    """The changes after it move down into a portion that counts as done, and must be sent nevertheless."""
     changes = [{"action": "add", "profileIntegrationId": f"c{n}", "audienceId": 1} for n in range(2500)]
     changes[1500]["audienceId"] = 13
     inputs = write_kinds(tmp_path, {"calls": [call("k", AUDIENCES, body={"data": changes})]})
@@ -78,7 +78,7 @@ def test_a_change_is_put_in(sim: Simulator, tmp_path: Path) -> None:
 
 
 def test_a_version_that_our_own_first_try_used_up(sim: Simulator, tmp_path: Path) -> None:
-    """With `version` a second time is refused, not harmless: after an unclear try that is no definite refusal."""
+    """The API refuses a second request with the same `version`: after an ambiguous try, that proves no refusal."""
     action = {"type": "ADD", "payload": {"sku": "s", "price": 1}}
     records = [
         call(f"k{n}", SYNC, path={"catalogId": n}, body={"version": 1, "actions": [action]}) for n in range(10)

@@ -1,4 +1,4 @@
-"""What becomes of sequences of records, one customer a scenario, all in one run; judged by the simulator's ledger."""
+"""Sequences of records, one customer per scenario, all in one run; the simulator's ledger shows the result."""
 
 import hashlib
 from collections import Counter

@@ -93,7 +93,7 @@ def unsafe(each: int) -> list[Json]:
 
 
 def sent(row: Json) -> str:
-    """What a request was, so that a second sending of the same is told."""
+    """A name for the content of a request: two requests with the same name are one sent twice."""
     body = row["body"]
     match row["operation"]:
         case "create_referral":
@@ -127,7 +127,7 @@ def applied(output: Path) -> set[str]:
 
 
 def assert_told_apart(sim: Simulator, records: list[Json], output: Path) -> list[Json]:
-    """Every call either applied, and acted once, or a dead letter of unknown outcome; gives those letters."""
+    """Assert that each call acted once, or is a dead letter of unknown outcome; return these dead letters."""
     acted = acted_once(sim)
     assert acted <= portions(records)
     done, dead = applied(output), letters(output)
@@ -247,7 +247,7 @@ def test_names_make_cards_and_audiences_safe(sim: Simulator, tmp_path: Path) -> 
 
 
 def test_a_name_that_is_taken_by_somebody_else_is_no_success(sim: Simulator, tmp_path: Path) -> None:
-    """Only after an unclear try does "exists" mean that it was us."""
+    """The answer "exists" means that we made it only after an ambiguous try."""
     taken = [card(1, cardIdentifier="TAKEN"), audience(1, integrationId="taken")]
     inputs = write_kinds(tmp_path, {"calls": taken})
     assert cli(*backfill(sim.url, inputs, tmp_path / "first")).code == FINISHED
@@ -330,7 +330,7 @@ def test_names_need_no_care(sim: Simulator, tmp_path: Path) -> None:
 
 
 def test_points_are_activated_once(sim: Simulator, tmp_path: Path) -> None:
-    """After an unclear try a refusal cannot tell whether that had acted: it is unknown, not refused."""
+    """A refusal after an ambiguous try does not show whether the try acted: the outcome is unknown, not refused."""
     count = 20
     for number in range(count):
         sim.put_rows(2, program=number, profile=f"p{number}", pending=True, session=f"s{number}")

@@ -96,7 +96,7 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"unknown_attributes": ("unheard",), "jitter_ms": 10, "latency_ms": 20}
     with simulator(faults=FAULTS, **settings) as sim:
         words = backfill(sim.url, inputs, tmp_path / "out", "--rate", 500, RESUME_IF_BEGUN)
-        # bulks carry many profiles: progress is told by what goes alone
+        # a bulk carries many profiles, so the other requests measure the progress
         alone = sum(len(kinds[kind]) for kind in ("orders", "returns", "events", "calls"))
         for share in (0.15, 0.40, 0.65, 0.90):
             running = start(*words)

@@ -1,4 +1,4 @@
-"""What is read of the files that somebody names, as a user sees it."""
+"""The files that a command reads of those that the user names, and what the user sees of it."""
 
 import json
 import os

@@ -68,7 +68,7 @@ def run(sim: Simulator, folder: Path, elements: list[Any], operation: str, *more
 
 
 def test_enrichment(sim: Simulator, tmp_path: Path) -> None:
-    """Whatever an element is, it comes back with what was found for it, in its own window and at its own time."""
+    """An element of any type comes back with its lookup result, in its own window and with its own timestamp."""
     for customer, rows in (("p", 2347), ("q", 3)):
         sim.put_rows(rows, profile=customer)
     elements: list[Any] = [
@@ -298,6 +298,6 @@ def test_a_bundle_that_failed_with_its_engine(sim: Simulator) -> None:
 
 
 def test_a_reused_id_in_a_later_bundle(bundles: Bundles) -> None:
-    """The same id with other content is told, and does not count as applied though nothing was sent."""
+    """The same id with other content is reported, and does not count as applied, because nothing was sent."""
     assert told(bundles.run([referral(1)])) == {"r1": "applied"}
     assert told(bundles.run([referral(1, usageLimit=5)])) == {"r1": "id_reused"}

@@ -1,4 +1,4 @@
-"""Dead letters sent again: after they or the account were mended, and never over what came after them."""
+"""Dead letters sent again: after they or the account were fixed, and never over newer records."""
 
 import json
 import shutil
@@ -133,13 +133,13 @@ def test_letters_go_again(sim: Simulator, tmp_path: Path) -> None:
     assert (counts["profiles"]["applied"], counts["profiles"]["superseded"]) == (1, 1)
     assert len(lines(second, "results/*.jsonl")) == 6
 
-    # the same letters once more: what the first replay applied is known
+    # the same dead letters once more: what the first replay applied is known
     before = len(sim.acted())
     words = replay(sim, first / "dead-letters" / "*.jsonl", third, "--edit-closed", "reopen")
     assert cli(*words).code == DEAD_LETTERS
     assert len(sim.acted()) == before
     assert assert_balanced(third)["kinds"]["returns"]["duplicate"] == 2
-    # and the letters of a replay are letters too
+    # and you can replay the dead letters of a replay, too
     edit(second, {"again": order("again", "anna", "completed", 1)})
     ended = cli(*replay(sim, second / "dead-letters" / "*.jsonl", tmp_path / "fourth"))
     assert "beside" not in ended.err
@@ -190,7 +190,7 @@ def test_unclear_outcomes_go_again_under_their_own_key(sim: Simulator, tmp_path:
     events = [row for row in sent if row["operation"] == "track_event_v2"]
     assert sorted(row["key"] in keys for row in events) == [False, False, True]
     assert sum(row["replayed"] for row in events) == 1, "the first went under its key, and did not act again"
-    # one that was refused goes under a new key: the API is known not to have acted, so the letter says
+    # a refused one goes under a new key: its dead letter states that the API has not acted
     acted = [(row["operation"], row["profiles"]) for row in sim.acted()[before:]]
     assert acted == [("track_event_v2", ["c"])] * 2
     assert sim.sessions()["o"]["returns"] == sim.sessions()["p"]["returns"] == 1

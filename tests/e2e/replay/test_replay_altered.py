@@ -1,4 +1,4 @@
-"""Letters that do not hold the record as it came: nothing of them is sent before somebody has edited them."""
+"""Dead letters that do not hold the original record are not sent before somebody has edited them."""
 
 import json
 from base64 import b64decode

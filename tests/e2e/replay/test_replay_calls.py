@@ -48,7 +48,7 @@ def advocates(sim: Simulator) -> Counter[str]:
 
 
 def test_a_refused_letter_after_a_replay_of_it_that_is_unclear(tmp_path: Path) -> None:
-    """The first letter says that nothing was made. What its replay knows counts."""
+    """The first dead letter states that nothing was made, but the result of its replay counts."""
     port, inputs = free_port(), write_kinds(tmp_path, {"calls": [referral()]})
     with simulator_at(port) as sim:
         assert cli(*backfill(sim.url, inputs, tmp_path / "out")).code == DEAD_LETTERS
@@ -79,7 +79,7 @@ def test_an_unclear_letter_that_was_edited_wrongly_and_then_rightly(tmp_path: Pa
 def test_requests_that_were_applied_stay_so_however_often_it_is_replayed(
     tmp_path: Path, from_letters_of: str
 ) -> None:
-    """An advocate is taken out of the list, which is refused; then the letters are replayed as they are."""
+    """A list without one of its advocates is refused; then the unchanged dead letters are replayed."""
     body: Json = {"campaignId": 1, "usageLimit": 1, "advocateProfileIntegrationIds": [f"a{n}" for n in range(1500)]}
     with simulator() as sim:
         sim.faults("5xx:status=500,to-request=1")

@@ -1,4 +1,4 @@
-"""verify: what was sent is read back; what somebody changed since is told, and nothing else."""
+"""verify reads back what was sent, and reports exactly what somebody has changed since."""
 
 import json
 import urllib.request
@@ -75,7 +75,7 @@ def balanced(output: Path) -> Json:
 
 
 def shop() -> dict[str, list[Any]]:
-    """Orders of every fate, with the untidiness that a backfill bears."""
+    """Orders with every outcome, as untidy as a backfill tolerates."""
     full = {
         "store_id": "s1", "coupon_codes": ["SAVE", "MORE"], "referral_code": "FRIEND", "loyalty_card": "card-1",
         "additional_costs": {"shipping": "4.95"}, "identifiers": ["device"],

@@ -1,4 +1,4 @@
-"""What is kept of a slice ends with it."""
+"""Nothing of a slice is kept after its end."""
 
 from typing import Any, cast
 

@@ -24,14 +24,14 @@ GIVEN: list[tuple[str, Pair, bool]] = []
 
 @with_groups
 def example(*, name: Annotated[str, typer.Argument()], pair: Pair, flag: bool = False) -> int:
-    """What it does."""
+    """Do something."""
     GIVEN.append((name, pair, flag))
     return 7
 
 
 def test_the_fields_stand_in_the_place_of_the_group() -> None:
     assert list(inspect.signature(example).parameters) == ["name", "first", "second", "flag"]
-    assert (example.__name__, example.__doc__) == ("example", "What it does.")
+    assert (example.__name__, example.__doc__) == ("example", "Do something.")
 
 
 def test_the_function_gets_the_group() -> None:

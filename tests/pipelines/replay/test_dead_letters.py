@@ -1,4 +1,4 @@
-"""Opening dead letters: whatever somebody made of one costs at most that letter, and no altered record is sent."""
+"""Opening dead letters: a damaged one costs at most that dead letter, and no altered record is sent."""
 
 import json
 from datetime import UTC, datetime
@@ -31,7 +31,7 @@ def dead_letter_of(came, reason=Reason.REFUSED, stage=Stage.SEND, kind="events",
 
 
 def opened(letter):
-    """A letter (or a line) as a replay opens and lays it down."""
+    """A dead letter (or a line of one) as a replay opens and stages it."""
     line = letter if isinstance(letter, bytes) else jsonio.dumps(letter)
     prepared = open_letter(Raw(LETTERS, "letters.jsonl", 1, "jsonl", line, None, None), BuildOptions())
     staged = STAGER.stage(prepared, ("letters.jsonl", 0, 1, "jsonl"))

@@ -1,4 +1,4 @@
-"""Pulling letters: on disk before they are acknowledged, whatever moment a kill comes at, and an end that comes."""
+"""Pulling dead letters: on disk before they are acknowledged, wherever a kill strikes, and the pull ends."""
 
 import errno
 import json
@@ -144,14 +144,14 @@ def test_a_lease_that_is_over(tmp_path: Path, serve: Callable[[Service], Service
 
 
 def test_a_kill_at_any_moment(tmp_path: Path, serve: Callable[[Service], Service]) -> None:
-    """What was acknowledged is there, what was not is there or comes again, and nothing is there twice."""
+    """Acknowledged messages are on disk, the others are too or come again, and none is there twice."""
     service = serve(Service([message(1), message(2)], [message(3), message(4)]))
     assert pulled(tmp_path / "whole") == [1, 2, 3, 4]
     assert service.acknowledged == ["1/1", "2/1", "3/1", "4/1"]
     letters, log = ((tmp_path / "whole" / name).read_bytes() for name in ("letters-000001.jsonl", "pulled.jsonl"))
     lines = log.splitlines(keepends=True)
     assert len(lines) == 4 + 2 + 1
-    # while the log was written, and while the letters of the second pull were
+    # while the log was written, and while the dead letters of the second pull were
     moments = [(len(letters), end) for end in range(len(log) - len(lines[-1]) + 1)]
     moments += [(size, len(b"".join(lines[:3]))) for size in range(letters.index(b'{"n": 3}'), len(letters))]
     for number, (size, end) in enumerate(moments):
@@ -203,7 +203,7 @@ def test_letters_that_are_gone_are_said_and_not_made_up(tmp_path: Path, left: by
 def test_a_full_disk_leaves_nothing_of_what_did_not_fit(
     room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither in the letters nor in the log; what is pulled once there is room again follows what was whole."""
+    """No torn line in the dead letters or in the log: once there is room, the next pull follows the whole lines."""
     kept = PulledLetters(tmp_path)
     kept.add([("1", b'{"n":1}', "a")])
     whole = {path: path.read_bytes() for path in tmp_path.iterdir()}

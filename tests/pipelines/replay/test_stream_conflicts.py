@@ -1,4 +1,4 @@
-"""What is asked of a stream's state folder, and how it is written to beside the stream."""
+"""What a replay reads from a stream's state folder, and how it writes there beside the stream."""
 
 import json
 import sqlite3

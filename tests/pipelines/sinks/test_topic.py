@@ -23,7 +23,7 @@ def nothing() -> None:
 
 
 class Topic:
-    """Takes what is published, or fails as it is told to."""
+    """Accepts published messages, or raises `failing`."""
 
     def __init__(self) -> None:
         self.requests: list[list[Any]] = []

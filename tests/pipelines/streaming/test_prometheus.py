@@ -149,7 +149,7 @@ def test_both_formats_are_well_formed(api, tmp_path):
         assert content_type.startswith("text/plain; version=0.0.4")
         opened, open_type = metrics.text("application/openmetrics-text; version=1.0.0")
         assert open_type.startswith("application/openmetrics-text")
-        # of the process's own figures one differs: they are read anew
+        # the process's own figures are read again for each scrape, so one of them differs
         names = {family.name for family in families(plain.decode())}
         assert {family.name for family in openmetrics(opened.decode())} == names
         assert "process_resident_memory_bytes" in names

@@ -36,7 +36,7 @@ def api():
 
 @pytest.fixture
 def every_letter(monkeypatch):
-    """No letter is left out of the log because of those of other tests."""
+    """Dead letters of other tests do not keep one out of the log."""
     monkeypatch.setattr("beam_talonone.talonone.requests.output_lines._FEW", Few(1_000_000, 60.0))
 
 

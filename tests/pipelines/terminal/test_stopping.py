@@ -1,4 +1,4 @@
-"""The flag that a signal sets: nothing swallows it, and it is told to those who must act on it."""
+"""The flag that a signal sets: nothing swallows it, and it reaches all who must act on it."""
 
 import contextlib
 import os

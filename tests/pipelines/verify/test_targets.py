@@ -35,7 +35,7 @@ def at(hour):
 
 @pytest.fixture
 def listed(tmp_path):
-    """Kinds of records -> a spool with its targets listed: (connection, how many)."""
+    """Maps records by kind to (connection of a staging database with its targets listed, their number)."""
     opened = []
 
     def make(**kinds):

@@ -59,7 +59,7 @@ def kind_of(record: Json) -> str:
 
 
 def letter(record: Any, **more: Any) -> Json:
-    """A letter of a stream, of a definite refusal if `more` does not say otherwise."""
+    """A dead letter of a stream, of a definite refusal unless `more` overrides it."""
     made = {
         "kind": kind_of(record), "id": None, "record": record,
         "source": {"subscription": "projects/shop/subscriptions/in", "message_id": "1"}, "stage": "send",
@@ -272,7 +272,7 @@ def test_nothing_goes_over_what_the_stream_sent(sim: Simulator, state: State, tm
         "reused", "id_reused", "projects/shop",
     )  # fmt: skip
 
-    # the stream knows it now, and so does the next replay, of whichever letters
+    # the stream knows it now, and so does the next replay, also of other dead letters
     assert state.knows(refused[1])
     assert state.knows(refused[4])
     assert not state.knows(refused[0])
@@ -402,7 +402,7 @@ def test_letters_of_a_stream_that_goes_on(emulator: Emulator, pubsub: PubSub, pr
             assert sorted(one["id"] for one in taken) == ["last", "passed"], stream.err
             pubsub.publish(orders, [order("passed", "a", "open", 2)])
             wait_until(lambda: sessions(sim) == ["passed"], "the newer one is applied", stream)
-            # somebody corrects the letters, and has them replayed
+            # somebody corrects the dead letters and replays them
             pubsub.publish(mended, [{**one, "record": {**one["record"], "attributes": {}}} for one in taken])
             ended = cli(*replay(sim, corrected, tmp_path / "out"), "--state", state, env=emulator.environment)
             assert ended.code == FINISHED, ended.err

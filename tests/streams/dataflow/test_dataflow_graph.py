@@ -1,7 +1,7 @@
 """The graph that Dataflow gets: built, validated and written out here, without a cloud.
 
-What is held: Dataflow's own Pub/Sub steps, keyed state with event-time timers only, keys that have one encoding,
-names that do not change, and no API key in anything that would leave this machine.
+The graph uses Dataflow's own Pub/Sub steps, and keyed state with event-time timers only. Each key has one encoding,
+and names do not change. Nothing that would leave this machine contains the API key.
 """
 
 import base64

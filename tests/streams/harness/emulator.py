@@ -36,7 +36,7 @@ class Emulator:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a process gets that shall use this emulator: the whole environment, not the difference."""
+        """The whole environment of a process that uses this emulator, not only the difference."""
         return os.environ | {"PUBSUB_EMULATOR_HOST": self.host, "PUBSUB_PROJECT_ID": "tests"}
 
     def tail(self, lines: int = 30) -> str:

@@ -2,20 +2,23 @@
 
 Measured with emulator 0.8.20:
 
-* A pull gives at most 100 messages, whatever is asked for, and returns as soon as it has one: 3 to 17 ms. With
-  nothing there it waits, and returns empty one second before the caller's deadline (a deadline of 1 s or less: at
-  once). With a deadline of 120 s it failed with DeadlineExceeded instead. With `return_immediately` it never missed
-  what was published before (250 of 250), so that is what is used here. What comes while a pull ends is not swallowed.
-* A pull that the client cancels or abandons does swallow: what comes next goes to it, and is seen again only after
-  the ack deadline.
-* Not acknowledged: again 10.01 s after the pull with an ack deadline of 10 s. Given back (deadline 0): again at once,
-  3 to 10 ms, with another ack id. An older ack id may be acknowledged; it is ignored.
-* get_subscription gives the ack deadline as set; 0 becomes 10, and 1 is taken, which the real service refuses.
-* Ordered: nothing more of a key comes while earlier ones of it are out, so at most 100 of a key at a time. When their
-  ack deadline passes they come again in order, before all later ones. GIVEN BACK they come after everything that
-  waits of their key (0 to 99 of 300 given back: 100 to 299 come, then 0 to 99); giving back one of 100 has no effect
-  before the ack deadline. Where later ones were acknowledged and earlier ones given back, all come again after the
-  ack deadline, the acknowledged ones first. So with ordering: acknowledge in order, and let leases run out.
+* A pull returns at most 100 messages, also if the client requests more, and returns as soon as it has one: 3 to 17
+  ms. Without a message it waits, and returns empty one second before the caller's deadline (a deadline of 1 s or
+  less: at once). With a deadline of 120 s it failed with DeadlineExceeded instead. With `return_immediately` it never
+  missed a message published before (250 of 250), so this module sets it. A message that arrives while a pull ends is
+  not lost.
+* A pull that the client cancels or abandons swallows messages: the next message goes to it, and is delivered again
+  only after the ack deadline.
+* A message that is not acknowledged is delivered again 10.01 s after the pull, with an ack deadline of 10 s. One with
+  a nack (deadline 0) is delivered again at once, after 3 to 10 ms, with another ack id. The emulator accepts an older
+  ack id in an acknowledgement, and ignores it.
+* get_subscription returns the ack deadline as set; 0 becomes 10. It accepts 1, which the real service refuses.
+* With ordering, no further message of a key is delivered while earlier ones are leased, so at most 100 of a key at a
+  time. When their ack deadline passes they are delivered again in order, before all later ones. AFTER A NACK they
+  follow everything that waits of their key: with a nack for 0 to 99 of 300, 100 to 299 come first, then 0 to 99. A
+  nack for one of 100 has no effect before the ack deadline. If later ones were acknowledged and earlier ones got a
+  nack, all are delivered again after the ack deadline, the acknowledged ones first. So with ordering, acknowledge in
+  order, and let leases expire.
 * delivery_attempt is always 0 without a dead-letter policy. Seeking needs `retain`, and is refused with ordering.
   Snapshots can be made, but hold nothing.
 * 20,000 messages: published in 0.28 s by 1,000 (1,001 are refused), pulled and acknowledged in 1.2 s. A request of
@@ -66,7 +69,7 @@ class Message:
 class PubSub:
     """A client of the emulator at `host` (HOST:PORT); close it, or use it with `with`.
 
-    Nothing is retried: an emulator that fails shall be seen.
+    Nothing is retried, so that a failure of the emulator shows.
     """
 
     def __init__(self, host: str) -> None:
@@ -196,7 +199,7 @@ class PubSub:
                 time.sleep(POLL)
 
     def waiting(self, subscription: str, seconds: float = 1.0) -> list[Message]:
-        """What pulls give within `seconds`, each message once; given back at the end. What is leased is not seen."""
+        """The messages that pulls return within `seconds`, each once, nacked at the end; leased ones are not seen."""
         found: dict[str, Message] = {}
         until = time.monotonic() + seconds
         while True:
@@ -210,7 +213,7 @@ class PubSub:
         return list(found.values())
 
     def assert_empty(self, subscription: str) -> None:
-        """Assert that all was acknowledged. Whoever read it must have ended, as leases must run out.
+        """Assert that all was acknowledged. Its readers must have ended, because their leases must expire.
 
         Takes the subscription's ack deadline and a second; fails at once when something comes.
         """
@@ -238,7 +241,7 @@ class PubSub:
         return int(made.ack_deadline_seconds)
 
     def delete(self, subscription: str) -> None:
-        """Delete a subscription under whoever reads it."""
+        """Delete a subscription, also while somebody reads it."""
         self._subscriber.delete_subscription(subscription=subscription, retry=None, timeout=CALL)
 
     def _pull(self, subscription: str, most: int) -> list[Message]:
@@ -258,7 +261,7 @@ class PubSub:
 
 
 def _unique(kind: str) -> str:
-    """A name used once: kind and six letters are long enough for Pub/Sub, which wants three."""
+    """A name used once: the kind and six characters; Pub/Sub requires at least three."""
     return f"{kind}-{uuid.uuid4().hex[:8]}"
 
 

@@ -16,8 +16,10 @@ from .pubsub import PubSub
 from .traffic import Sent, Traffic
 
 AFTER_KILL = 22.0
-"""Seconds until all has come back: the emulator gives messages to the open pull of a dead process for up to 10 s, and
-what it gave comes again 10 s later."""
+"""Seconds until all messages are delivered again after a kill.
+
+The emulator delivers to the open pull of a dead process for up to 10 s, and delivers those again 10 s later.
+"""
 
 ORDERING_KEYS = 8
 """The emulator keeps a thread for each."""

@@ -1,5 +1,7 @@
-"""Where the tools that some tests need are on this machine: Prism and the Pub/Sub emulator for streams, Envoy's rate
-limit service and Redis for a rate that is shared, and an emulator of Cloud Storage.
+"""Where the tools that some tests need are on this machine.
+
+Streams need Prism and the Pub/Sub emulator, and a shared rate needs Envoy's rate limit service and Redis. Some tests
+need an emulator of Cloud Storage.
 
 `python tests/streams/harness/tools.py` lists the tools and how to get the missing ones; 1 is its exit code if any is.
 Without a tool its tests are skipped; with STREAM_TOOLS=required in the environment, as in CI, they fail.
@@ -99,7 +101,7 @@ def find_emulator() -> list[str]:
 
 
 def host_options(command: list[str], port: int, data: Path) -> list[str]:
-    """What comes after `find_emulator()`: gcloud and the emulator's own script name their options differently."""
+    """The options after `find_emulator()`: gcloud and the emulator's own script name them differently."""
     if "emulators" in command:
         return [f"--host-port=127.0.0.1:{port}", f"--data-dir={data}"]
     return ["--host=127.0.0.1", f"--port={port}"]

@@ -1,7 +1,7 @@
 """Messages of all kinds as they come in life: in disorder, repeated, some poison; and what must become of them.
 
 Every record shows in what it sends: an order's version in its first item's SKU, an event's id in an attribute, and so
-on. So the simulator's ledger tells of each request which record it was.
+on. So the simulator's ledger shows the record of each request.
 """
 
 import json

@@ -43,7 +43,7 @@ UPDATED = frozenset({"orders", "profiles"})
 class Options:
     """The options of the run that change what is right, and what to hold the rate against.
 
-    `rate` is in requests a second; `most_100ms` the most requests in any 100 ms, not judged when None. With
+    `rate` is in requests a second; `most_100ms` the most requests in any 100 ms, not checked if None. With
     `keys_forgotten` the simulator forgot its idempotency keys in between.
     """
 
@@ -60,8 +60,11 @@ class Options:
 
 @dataclass
 class Audit:
-    """What was found. `violations` has a list of messages by sort; `outcomes` counts records by kind and outcome;
-    `reasons` counts dead letters by kind and reason."""
+    """The result of an audit.
+
+    `violations` has a list of messages by sort, `outcomes` counts records by kind and outcome, and `reasons` counts
+    dead letters by kind and reason.
+    """
 
     violations: dict[str, list[str]] = field(default_factory=dict)
     outcomes: dict[str, Counter[str]] = field(default_factory=dict)
@@ -112,7 +115,7 @@ def audit(
 def _records(
     lines: Iterable[Line], letters: Mapping[int, Mapping[str, Any]], options: Options, result: Audit
 ) -> list[Record]:
-    """The valid records in their order, copies put together. What is invalid or filtered is counted and left out."""
+    """The valid records in their order, with copies merged. Invalid and filtered ones are counted and left out."""
     since = None if options.since is None else instant(options.since)
     until = None if options.until is None else instant(options.until)
     groups: dict[tuple[Any, ...], list[Line]] = {}

@@ -14,7 +14,7 @@ from .records import KINDS, Line, canon, judge, loads
 
 
 def read_inputs(inputs: Mapping[str, Sequence[Path]]) -> list[Line]:
-    """All lines of the input files, judged, in the order of the input."""
+    """All lines of the input files, validated, in the order of the input."""
     lines: list[Line] = []
     for kind in KINDS:
         for path in sorted(inputs.get(kind, ())):

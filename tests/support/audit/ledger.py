@@ -1,4 +1,4 @@
-"""The simulator's account of a run, and what can be said of it alone: keys, the rate, how long each request took."""
+"""The simulator's ledger of a run, and the checks that need nothing else: keys, the rate, durations of requests."""
 
 import urllib.request
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,8 +11,8 @@ Row = dict[str, Any] | bytes
 """One line of JSON, read or not: a ledger of 200,000 sessions is small as text and large as dicts."""
 
 JITTER = 0.05
-"""Seconds by which a request may arrive later than planned on a busy machine of two cores. Evenly spaced departures
-can then crowd by as much into any window of arrivals: JITTER * rate more, and one more for the window's two ends."""
+"""Seconds by which a request may arrive later than planned on a busy machine of two cores. Requests sent at
+even intervals can then crowd into any window of arrivals: JITTER * rate more, and one more for its two ends."""
 
 ARRIVES_BEFORE_ANSWER_IS_NOTED = 0.002
 """The server notes the time of an answer after the bytes have left: the next request may be there already."""

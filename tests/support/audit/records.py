@@ -1,4 +1,4 @@
-"""Input lines as the auditor understands them: each judged by the contract alone, and what it should send.
+"""Input lines as the auditor understands them: each validated by the contract alone, and what it should send.
 
 Nothing here comes from the connector. Numbers are read as exact decimals, and equal values have equal `canon` texts.
 """
@@ -33,8 +33,8 @@ class Wrong(ValueError):
 class Line:
     """One record as it stands in an input file. `key` is its place in the order of records, `id` the record's id.
 
-    `sends` says by part (`order`, `return`, `attributes`, `audiences`, `erase`, `event`, `call`) what a request of it
-    must carry, as canonical text or, where requests may be merged, as name -> canonical value.
+    `sends` holds by part (`order`, `return`, `attributes`, `audiences`, `erase`, `event`, `call`) the content of its
+    request: canonical text or, where requests may be merged, name -> canonical value.
     """
 
     __slots__ = (
@@ -230,7 +230,7 @@ def _event(line: Line, data: dict[str, Any]) -> tuple[Any, int]:
 
 
 def _call(line: Line, data: dict[str, Any]) -> tuple[Any, int]:
-    """Which operations and bodies the API takes is not judged here: only the shape is."""
+    """Only the shape is checked here, not which operations and bodies the API accepts."""
     if not isinstance(data.get("operation"), str):
         raise Wrong("no operation")
     path = {name: str(value) for name, value in data.get("path", {}).items()}

@@ -26,7 +26,7 @@ def read_jsonl(folder: Path) -> Iterator[dict[str, Any]]:
 def attach_letters(
     output: Path, lines: Sequence[Line], found: Found
 ) -> tuple[dict[int, Mapping[str, Any]], Counter[str]]:
-    """The dead letter of each line (by the line's id()), and by kind how many tell of a file and not of a line.
+    """The dead letter of each line (by the line's id()), and by kind how many are about a file instead of a line.
 
     Each must name one input line, hold that line's record, and be the only one of it.
     """

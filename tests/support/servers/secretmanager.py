@@ -34,7 +34,7 @@ class SecretManager:
     times: int = 0
     """How often `refuses` still holds; 0 is for ever."""
     answers: threading.Event = field(default_factory=threading.Event)
-    """Cleared: whoever reads waits."""
+    """Cleared: readers wait."""
 
     def __post_init__(self) -> None:
         self.answers.set()

@@ -1,8 +1,8 @@
 """Cloud Storage on this machine: the emulator as a process that can be stopped and started again with what is in it.
 
-It asks for no login, but Beam's client does not know that, and looks for one for half a minute: so there is a file
-of one. Measured with gcp-storage-emulator 2026.7.19: it answers 0.1 s after its start, takes one request after the
-other, and does all that Beam asks of it: lists by prefix, uploads in parts, reads of ranges, deletes in batches.
+It needs no login, but Beam's client does not know that, and looks for one for half a minute: so this module writes a
+login file. Measured with gcp-storage-emulator 2026.7.19: it answers 0.1 s after its start, and serves one request at
+a time. It can do all that Beam needs: list by prefix, upload in parts, read ranges, delete in batches.
 """
 
 import json
@@ -43,7 +43,7 @@ class CloudStorage:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a process gets that shall use it: the whole environment, not the difference."""
+        """The whole environment of a process that uses this emulator, not only the difference."""
         login = {"GOOGLE_APPLICATION_CREDENTIALS": str(self.folder / "login.json")}
         return os.environ | login | {"STORAGE_EMULATOR_HOST": self.url, "GOOGLE_CLOUD_PROJECT": "some-project"}
 

@@ -1,4 +1,4 @@
-"""What is told of a session that is not as it should be, field by field, and what is left alone."""
+"""The reported differences of a session, field by field, and the fields that are not compared."""
 
 from decimal import Decimal
 
@@ -290,7 +290,7 @@ def test_returns_that_show(returns, quantities):
         ([[by_sku("tea", 3)], [by_sku("tea", 1)]], (1, 0, 0), {"r0": ([by_sku("tea", 3)], ...)}),
         ([[by_sku("tea", 2)], [by_sku("tea", 2)]], (3, 0, 0), {"r1": ([by_sku("tea", 2)], [by_sku("tea", 1)])}),
         ([[by_sku("pot", 1)], [at(9, 1)]], (0, 0, 0), {"r0": ([by_sku("pot", 1)], ...), "r1": ([at(9, 1)], ...)}),
-        # more than the input says is told on the last
+        # an excess over the input is reported on the last return
         ([[at(0, 1)], [at(1, 1)]], (3, 1, 0), {"r1": ([], [{"position": 0, "sku": "tea", "quantity": 2}])}),
         (
             [[at(0, 1)], [at(1, 1)]],

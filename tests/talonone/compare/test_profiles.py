@@ -1,4 +1,4 @@
-"""The profile that changes lead to, and what is told of one that is not so."""
+"""The profile that changes lead to, and the reported differences of one that differs."""
 
 from decimal import Decimal
 

@@ -161,7 +161,7 @@ def test_a_refusal_of_all_that_passes_harms_nobody():
 
 
 def test_one_that_may_have_acted_before_is_not_taken_for_refused():
-    """Whoever refused it stands in front of the API, and knows nothing of the first try."""
+    """A firewall in front of the API refused it, which knows nothing of the first try."""
     said = [Broken("cut"), PAGE, PAGE]
 
     async def send(request, key):

@@ -48,7 +48,7 @@ class Api:
 
 
 def answer_of(api, request=EVENT, before=None, **settings):
-    """The final answer, and what was told before each first try under a key."""
+    """The final answer, the starts that the observer received before each first try under a key, and the fixture."""
 
     async def main():
         async with way(api, **settings) as w:
@@ -424,7 +424,7 @@ def test_a_try_that_did_not_act_is_taken_back_from_the_journal(first, retracted)
 
 
 def test_a_retry_after_pauses_all_and_is_said_once(caplog):
-    """Twenty are under way, and each of them may be told to wait."""
+    """Several are under way, and each of them may get the answer to wait."""
     api = Api(*[OK] * 5, *[Reply(429, b"", "30")] * 3)
 
     async def main():

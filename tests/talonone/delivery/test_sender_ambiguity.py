@@ -103,7 +103,7 @@ looked_for = pytest.mark.parametrize(
     ],
     ids=name_of,
 )
-"""What is sent; what is read where it is done, and where it is not."""
+"""A request; what is read back if it has acted, and if it has not."""
 
 
 @looked_for

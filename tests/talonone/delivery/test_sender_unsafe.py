@@ -1,4 +1,4 @@
-"""What must not go twice: one ambiguous try is the end of it, and an outage does not cost one try for each."""
+"""A request that must not be sent twice ends with one ambiguous try, and an outage does not cost each a try."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What is said of a key or an address that is wrong names settings as the reader writes them."""
+"""The message about a wrong key or address names settings as the reader writes them."""
 
 import pytest
 

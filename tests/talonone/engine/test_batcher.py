@@ -91,7 +91,7 @@ def expected(records):
 
 
 class Api:
-    """Applies what it is sent, late; refuses a bulk with a poisoned entry whole; notes who overlaps."""
+    """Applies requests after a delay, refuses a whole bulk with a poisoned entry, and notes which overlap."""
 
     def __init__(self, seed, pointers, breaks):
         self.rng, self.pointers, self.breaks = random.Random(seed), pointers, breaks
@@ -212,7 +212,7 @@ def test_each_customer_in_order_and_each_record_once(records, flushes, pointers,
 
 
 def accept_all(works, api=None):
-    """Accept works and flush; returns the API, what was told."""
+    """Accept works, flush, and wait for their ends; return the API and the run."""
     api, told = api or Api(0, True, False), Run()
 
     async def main():

@@ -239,8 +239,10 @@ def test_a_call_that_is_too_much_leaves_in_portions_one_after_the_other(operatio
 
 
 def test_a_portion_waits_for_its_own_customers_only():
-    """c1500 has something slow before: the first portion does not wait for it. c5 has something after: that leaves
-    when the first portion has ended, and what c2400 has waits for the last."""
+    """c1500 has a slow request before the call, and the first portion does not wait for it.
+
+    c5 has a later request, which leaves when the first portion has ended; that of c2400 waits for the last portion.
+    """
     works = [
         other(0, "event", "c1500"),
         call(1, REFERRALS, [f"c{one}" for one in range(2500)]),

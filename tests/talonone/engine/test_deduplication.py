@@ -1,4 +1,4 @@
-"""What must not go twice, in a process whose engine tries bundles again."""
+"""A request that must not be sent twice, in a process whose engine retries bundles."""
 
 import asyncio
 
@@ -147,7 +147,7 @@ def test_a_bundle_that_is_tried_again_gives_the_same_outcomes_and_sends_nothing(
 
 
 def test_a_refusal_is_not_remembered():
-    """Nothing was made: the record may come again, mended or not."""
+    """Nothing was made: the record may come again, fixed or not."""
     once, api = DeduplicationCache(), Api(Reply(400, b'{"message":"no such campaign"}'))
     first = bundle(once, api, referral())
     assert (first[0].end, first[0].reason) == (End.DEAD, "refused")

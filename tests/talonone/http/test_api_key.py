@@ -203,7 +203,7 @@ def test_a_new_key_that_is_refused_too_makes_a_stream_wait_again():
 
 
 def test_what_comes_late_with_the_old_key_does_not_end_the_waiting_for_the_new_one():
-    """The new key is refused as well; a request that left with the old one is told so only then."""
+    """The new key is refused as well; only then a request that left with the old key gets its refusal."""
 
     again = []
 

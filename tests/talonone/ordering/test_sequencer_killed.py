@@ -17,7 +17,7 @@ LEASE = 10.0
 
 @dataclass
 class Sending:
-    """A sequencer whose records are in flight until they are told to end. `told` are tokens, in order."""
+    """A sequencer whose records are in flight until `end` is called. `told` are tokens, in order."""
 
     store: Store
     quiet_until: float = float("-inf")

@@ -1,4 +1,4 @@
-"""Departures under a clock of our own: even from the first, never a burst, slower when the API asks."""
+"""Permits under a fake clock: at even intervals from the first, never a burst, slower when the API requests it."""
 
 from bisect import bisect_right
 from itertools import pairwise
@@ -134,6 +134,6 @@ def test_a_late_departure_is_made_up_for_without_a_pair():
 
 
 def test_below_one_a_second_the_first_departure_waits_too():
-    """Of several runs in a row none has a departure within the interval after the last one of another."""
+    """Runs in a row keep the interval too: the first request of one is not too close to the last of another."""
     pacer = Pacer(0.1)
     assert [pacer.reserve(50.0) for _ in range(3)] == [60.0, 70.0, 80.0]

@@ -1,7 +1,6 @@
 """Processes that share a limit, in time of our own: what they draw, what leaves, and what when nobody answers.
 
-The departures, pacers and paces are real; the service counts in fixed windows, and the API behind allows exactly the
-limit, with a burst of 10.
+The pacers are real. The service counts in fixed windows, and the API allows exactly the limit, with a burst of 10.
 """
 
 import asyncio
@@ -89,7 +88,7 @@ def together(workers, seconds, stagger=0.37):
 
 
 def refused(workers):
-    """How many of all departures an API refuses that allows exactly the limit."""
+    """How many of all requests an API refuses that allows exactly the limit."""
     api = Rate(LIMIT, BURST)
     return sum(api.wait(at) > 0 for at in sorted(at for worker in workers for at in worker.left))
 
@@ -315,7 +314,7 @@ def test_an_old_token_is_not_used():
 
 
 class Scripted:
-    """Answers what it is told to: an answer, or an exception."""
+    """Returns or raises the next entry of a script: an answer, or an exception."""
 
     name, limit, among = "the service", LIMIT, 3
 

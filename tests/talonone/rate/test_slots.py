@@ -52,7 +52,7 @@ def test_the_first_tokens_of_a_window_are_not_used():
     st.lists(st.tuples(st.integers(0, 4), st.integers(1, 5), st.floats(0.0, 0.02)), min_size=1, max_size=200),
 )
 def test_no_two_of_several_processes_have_the_same_time(draws):
-    """Whoever draws when, as many as they like: all times together are those of an even schedule."""
+    """Processes draw at any time, any number: all times together are those of an even schedule."""
     now, window, gone = 100.0, 100, 0
     everybody = [Slots(1000.0, LIMIT, 0.0) for _ in range(5)]
     times = []

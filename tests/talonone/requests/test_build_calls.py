@@ -209,7 +209,7 @@ def test_dry_and_effects(operation, dry, effects):
     wanted = {}
     if effects and "silent" in OPERATIONS[operation].query:
         wanted["silent"] = "no"
-    # of a profile the API heeds it only where the rule engine runs
+    # for a profile the API follows it only if the rule engine runs
     if dry and operation in CAN_BE_DRY and operation != "update_customer_profile_v2":
         wanted["dry"] = "true"
     assert part.request.query == wanted

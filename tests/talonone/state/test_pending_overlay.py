@@ -1,4 +1,4 @@
-"""What was let go counts as sent for those after it, and is noted for good only when it leaves."""
+"""A released record counts as sent for those after it, and is stored only when it leaves."""
 
 import pytest
 from hypothesis import given

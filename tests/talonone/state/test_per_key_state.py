@@ -1,4 +1,4 @@
-"""What a lane remembers: the same as the store on disk, in a value that can be kept."""
+"""The state of one key: the same as the store on disk, in a value that Beam can keep."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""A damaged log is named, with the place and what to do; a long one is not written anew all the time."""
+"""A damaged log is reported with its place and the remedy; a long one is not rewritten all the time."""
 
 import re
 

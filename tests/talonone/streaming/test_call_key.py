@@ -1,4 +1,4 @@
-"""What a call is ordered by: its one lane on Dataflow, and which calls belong together in a bounded collection."""
+"""The key that orders a call on Dataflow, and which calls belong together in a bounded collection."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What a stream tells of the messages it read."""
+"""The counts that a stream reports of its messages."""
 
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.streaming.counters import MOST_NAMES, NAME_SHOWN, NAMES_SHOWN, StreamCounters

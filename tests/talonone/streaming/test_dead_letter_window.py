@@ -60,7 +60,7 @@ def test_a_process_that_follows_goes_on_where_it_was():
 
 
 def judged(ends, dead):
-    """What is said of these ends, None for those that are no dead letters: which are judged in silence."""
+    """For each end, whether it is one dead letter too many; None for an applied one."""
     return [ends.dead("orders") if one else ends.applied("orders") for one in dead]
 
 
@@ -96,7 +96,7 @@ def test_a_restart_at_a_topic_that_is_as_bad_writes_nothing(allowed):
 
 @pytest.mark.parametrize(("allowed", "each"), [("20", 100), ("5%", 30), ("50%", 3)])
 def test_a_restart_at_a_topic_that_is_good_again_is_not_stopped_by_a_few_bad_records(allowed, each):
-    """The window is full of the dead letters from before: of the letters of a drained topic, for example."""
+    """The window is full of earlier dead letters, for example those of a drained topic."""
     ends = last_ends(allowed, {"orders": "1" * WINDOW})
     assert [number for number in range(1, 5_000) if judged(ends, [number % each == 0])[0]] == []
 
@@ -110,7 +110,7 @@ def test_a_restart_at_a_topic_that_turns_bad_again_stops():
 
 @pytest.mark.parametrize("allowed", ["20", "50%"])
 def test_restarts_do_not_drain_a_bad_topic_a_few_letters_at_a_time(allowed):
-    """Whatever starts it again and again: the letters stay within the limit of what was applied meanwhile."""
+    """However often it restarts, the dead letters stay within the limit of what was applied meanwhile."""
     rng, kept, letters, ended = random.Random(1), {"orders": "1" * WINDOW}, 0, 0
     for _ in range(300):
         ends = last_ends(allowed, kept)

@@ -1,4 +1,4 @@
-"""A lane goes on where it was kept, and does the same whatever the order in which its records come."""
+"""The processor of a key continues from its kept state, and does the same for records in any order."""
 
 from dataclasses import dataclass, field
 
@@ -84,7 +84,7 @@ def test_a_sequencer_that_is_interrupted_at_any_moment_does_the_same(arrivals):
 
 @dataclass
 class Engine:
-    """What Beam does for a lane: keeps its state, a bag of what arrived, and one timer."""
+    """Does for one key what Beam does: keeps its state, a bag of its arrived records, and one timer."""
 
     rules: Rules
     kept: bytes | None = None

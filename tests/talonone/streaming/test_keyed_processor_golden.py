@@ -1,7 +1,7 @@
 """What a running job holds in its state must be read by the next version: the bytes of today, kept in golden/.
 
-When this fails, a job cannot be updated in place any more: give the new field a default and put it last, or say in
-the changelog that jobs are to be drained, and write the files anew:
+When this fails, a job cannot be updated in place any more. Give the new field a default and put it last. Otherwise
+state in the changelog that users must drain jobs, and write the files again:
 `python tests/talonone/streaming/test_keyed_processor_golden.py`.
 """
 

@@ -90,7 +90,7 @@ def test_a_binary_message_keeps_its_bytes(api, folder):
 @pytest.mark.parametrize("slow", [False, True])
 @pytest.mark.parametrize("refused", [False, True])
 def test_a_message_that_pubsub_repeats_gets_one_letter(api, folder, slow, refused):
-    """Before its letter is written, while it is, and after."""
+    """Before its dead letter is written, meanwhile, and after."""
 
     def again():
         if refused:
@@ -425,7 +425,7 @@ def test_what_was_sent_before_a_kill_is_remembered_after_it(api, folder):
 
 
 def test_an_id_that_is_used_again_while_the_first_is_in_flight_does_not_make_it_go_twice(api, folder):
-    """Their letter must not forget that the first one, which is known by the same id, has left."""
+    """The dead letter of the second must not forget that the first one, with the same id, has left."""
     api.faults("latency:ms=800")
     with stream(api, folder, settle=0.0) as killed:
         first = killed.feed("calls", referral("k", "d"))

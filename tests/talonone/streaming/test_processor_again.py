@@ -1,4 +1,4 @@
-"""What comes again after a kill or a stop, in the narrow places: nothing acts twice or is taken for another."""
+"""Messages delivered again after a kill or a stop at a critical moment: none acts twice or is taken for another."""
 
 import json
 import random
@@ -140,7 +140,7 @@ def test_that_an_order_is_a_dead_letter_is_known_after_a_restart(api, folder):
 
 
 class Slowly(Lines):
-    """What is written is so after a while, told by another thread; while it is `held`, not at all."""
+    """Confirms a line from another thread after a random delay; while `held`, not at all."""
 
     def write(self, line, attributes, then):
         self.lines.append(line)

@@ -80,7 +80,7 @@ def test_repeats_do_not_hide_a_bad_topic(api, folder):
 
 
 def test_dead_letters_are_counted_on_disk_before_the_process_ends(api, folder):
-    """One that is killed and started again must not write as many letters each time."""
+    """A stream that is killed and started again must not write as many dead letters each time."""
     kept = []
     ends = LastEnds(parse_max_dead_letters("20").exceeded, {}, kept.append)
     with stream(api, folder, ends=ends) as one:

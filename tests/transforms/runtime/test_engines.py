@@ -1,4 +1,4 @@
-"""One engine for a process and its settings: made once, made anew after a failure, and closed."""
+"""One engine for a process and its settings: made once, again after a failure, and closed."""
 
 from types import SimpleNamespace
 

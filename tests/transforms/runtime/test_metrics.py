@@ -1,4 +1,4 @@
-"""What Beam is told: held against what the API was asked and what came out, on the in-process runner."""
+"""The metrics in Beam, compared with the requests to the API and the output, on the in-process runner."""
 
 import threading
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The keyed graph as a whole, on two of Beam's engines, judged by the simulator's ledger."""
+"""The keyed graph as a whole, on two of Beam's engines; the simulator's ledger shows the result."""
 
 import pytest
 from e2e.harness import (

@@ -115,7 +115,7 @@ def test_a_row_makes_the_request_that_its_dict_makes() -> None:
 
 
 def test_a_row_that_went_through_its_coder_is_the_same() -> None:
-    """What arrives behind a shuffle is of a class that Beam made of the schema."""
+    """After a shuffle, a row is of a class that Beam made of the schema."""
     item = RowTypeConstraint.from_fields([("sku", str), ("quantity", int), ("size", Optional[str])])  # noqa: UP045
     type_ = RowTypeConstraint.from_fields(
         [("order_id", str), ("event_time", Timestamp), ("items", list[item]), ("store_id", Optional[str])]  # noqa: UP045

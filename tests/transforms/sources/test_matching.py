@@ -1,4 +1,4 @@
-"""Which files a pattern means: braces, several patterns, names with glob characters, markers, and what is no file."""
+"""Which files a pattern matches: braces, several patterns, glob characters in names, markers, no regular files."""
 
 import os
 import socket
