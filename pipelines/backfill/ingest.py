@@ -12,6 +12,7 @@ import apache_beam as beam
 import msgspec
 
 from beam_talonone.pipelines.backfill import staging
+from beam_talonone.pipelines.backfill.inputs import join_key
 from beam_talonone.pipelines.backfill.options import InputOptions
 from beam_talonone.pipelines.backfill.staging_rows import (
     Place,
@@ -36,9 +37,10 @@ from beam_talonone.talonone.requests.work import Work
 from beam_talonone.transforms.decoding.decoder import POOL
 from beam_talonone.transforms.formats.errors import CannotReadNow
 from beam_talonone.transforms.reads.prepare import PrepareLookup
-from beam_talonone.transforms.sources.files import ReadRecords
+from beam_talonone.transforms.sources.files import ReadRecords, inputs_of
 from beam_talonone.transforms.sources.opening import FileInfo
 from beam_talonone.transforms.sources.prepare import Prepare, Prepared, Prepares, prepares_with
+from beam_talonone.transforms.tables.read_documents import ReadDocuments
 
 BATCH = 500
 
@@ -73,7 +75,7 @@ def ingest(
         STOP.check()
         with closing(staging.connect(path, fresh=True)) as connection:
             connection.set_progress_handler(lambda: STOP.signal is not None, LOOK_EVERY)
-            return complete(connection, options, [kind for kind in files if kind != LETTERS], job)
+            return complete(connection, options, [kind for kind in _kinds(options, files) if kind != LETTERS], job)
     except CannotReadNow as error:
         STOP.check()
         raise StopRun(str(error).partition(" [while running")[0]) from error
@@ -87,18 +89,38 @@ def create_pipeline(
 ) -> beam.Pipeline:
     """files -> raw records -> valid work or a reason why not -> the staging database. Returned unrun."""
     pipeline = beam.Pipeline(runner=runner, options=beam_options)
-    numbers = {(kind, info.path): number for kind in files for number, info in enumerate(files[kind])}
+    kinds = _kinds(options, files)
+    joined = [info for kind in files if kind not in kinds for info in files[kind]]
+    numbers = {(kind, info.path): number for kind in kinds for number, info in enumerate([*files[kind], *joined])}
     prepares = _prepares(options, files)
     reading = options.reading()
     # Each kind has a branch of its own: a Flatten would hold all records in memory between two stages
-    for number, kind in enumerate(files):
+    for number, kind in enumerate(kinds):
         _ = (
             pipeline
-            | f"Read {kind}" >> ReadRecords(kind, options.globs[kind], options.format, files=files[kind])
+            | f"Read {kind}" >> _read(kind, path, options, files)
             | f"Decode, validate, build {kind}" >> beam.ParDo(Prepare(options.build_options(), reading, prepares))
             | f"Spool {kind}" >> beam.ParDo(StageRecords(str(path), number, kind, numbers, options, job))
         )
     return pipeline
+
+
+def _kinds(options: InputOptions, files: dict[str, list[FileInfo]]) -> list[str]:
+    """The kinds among the keys of `files`, which names the files of joins too."""
+    return [kind for kind in files if kind in options.globs]
+
+
+def _read(kind: str, path: Path, options: InputOptions, files: dict[str, list[FileInfo]]) -> beam.PTransform:
+    """The records of files, or the documents that a mapping makes of their rows."""
+    table = options.table
+    if table is None or not table.makes_documents_of_rows or kind == LETTERS:
+        return ReadRecords(kind, options.globs[kind], options.format, files=files[kind], dialect=options.dialect)
+    inputs = list(inputs_of(kind, files[kind], options.format, table.dialect))
+    joined = {
+        name: list(inputs_of(kind, files[join_key(name)], options.format, table.dialect)) for name in options.joins
+    }
+    rows = path.with_name(f"{path.name}.rows-{kind}")
+    return ReadDocuments(inputs, joined, table, rows)
 
 
 def _prepares(options: InputOptions, files: dict[str, list[FileInfo]]) -> Prepares:

@@ -12,7 +12,9 @@ from beam_talonone.schemas.types import AmbiguousTime, NaiveTime, parse_instant
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.http.client_choice import DEFAULT, HttpSettings
 from beam_talonone.talonone.requests.build import BuildOptions
+from beam_talonone.transforms.formats.dialect import Dialect
 from beam_talonone.transforms.mapping.result import Mapping
+from beam_talonone.transforms.tables.table import Table
 
 KINDS = ("orders", "returns", "profiles", "events", "calls")
 
@@ -117,6 +119,19 @@ class InputOptions:
     mapping: Mapping | None = None
     """Makes records of foreign documents."""
 
+    joins: dict[str, str | tuple[str, ...]] = field(default_factory=dict)
+    """The patterns of the files that a mapping joins, by the names of the joins."""
+
+    @property
+    def table(self) -> Table | None:
+        """How a mapping reads its files; None without a mapping."""
+        return None if self.mapping is None else self.mapping.table
+
+    @property
+    def dialect(self) -> Dialect | None:
+        """That of CSV whose rows are foreign documents."""
+        return None if self.table is None else self.table.dialect
+
     def reading(self) -> Reading:
         """How records are read. Raises ConfigurationError."""
         return reading_of(self.assume_timezone, self.ambiguous_time, self.max_future, self.unknown_fields)
@@ -146,6 +161,7 @@ class InputOptions:
             "--max-future": None if parse_duration(ahead) == parse_duration(MAX_FUTURE) else ahead,
             "--unknown-fields": self.unknown_fields,
             "--mapping": None if self.mapping is None else self.mapping.fingerprint,
+            **{f"--join {name}": _as_json(patterns) for name, patterns in sorted(self.joins.items())},
         }
 
 

@@ -18,6 +18,7 @@ from beam_talonone.pipelines.cli.parameters.program import BeamParameters
 from beam_talonone.pipelines.cli.parameters.records import EditParameters, ReadingParameters, RequestParameters
 from beam_talonone.pipelines.runners.runner_config import runner_args
 from beam_talonone.pipelines.sinks.sinks import is_subscription
+from beam_talonone.schemas.decoding.raw import LETTERS
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.http.address import check_base_url
 from beam_talonone.talonone.http.api_key import check_secret_name
@@ -69,8 +70,15 @@ def input_options(
     **rest: Any,
 ) -> InputOptions:
     """InputOptions of what was typed; `rest` are its other fields. Raises ConfigurationError."""
+    mapping = mapping_of(selection.mapping)
     options = InputOptions(
-        globs, selection.format, **vars(reading), **vars(requests), mapping=mapping_of(selection.mapping), **rest
+        globs,
+        selection.format,
+        **vars(reading),
+        **vars(requests),
+        mapping=mapping,
+        joins=joins_of(selection.join, mapping, globs),
+        **rest,
     )
     settings = options.reading()
     return replace(
@@ -78,6 +86,41 @@ def input_options(
         since=parse_time_option("--since", selection.since, settings),
         until=parse_time_option("--until", selection.until, settings),
     )
+
+
+def joins_of(
+    given: list[str] | None, mapping: Converts | None, inputs: dict[str, Any]
+) -> dict[str, str | tuple[str, ...]]:
+    """The patterns of --join by name. Raises ConfigurationError unless they are those that the mapping joins."""
+    if LETTERS in inputs:  # a dead letter holds the whole document
+        return {}
+    patterns: dict[str, list[str]] = {}
+    for text in given or ():
+        name, equals, pattern = text.partition("=")
+        if not (name and equals and pattern):
+            raise ConfigurationError(f"--join takes NAME=GLOB, such as items='items-*.csv', not {text!r}")
+        patterns.setdefault(name, []).append(pattern)
+    wanted = () if mapping is None else tuple(join.name for join in mapping.table.joins)
+    for name in patterns:
+        if name not in wanted:
+            known = f"it joins {', '.join(wanted)}" if wanted else "no join is in `table` of the --mapping"
+            raise ConfigurationError(f"--join {name}: {known}")
+    for name in wanted:
+        if name not in patterns:
+            raise ConfigurationError(f"the --mapping joins `{name}`: give its files with --join '{name}=GLOB'")
+    if wanted and len(inputs) > 1:
+        raise ConfigurationError(f"the --mapping joins rows: give one input option, not --{', --'.join(inputs)}")
+    return {name: one_or_several(given) for name, given in patterns.items()}
+
+
+def row_by_row(mapping: Converts | None, where: str) -> Converts | None:
+    """The mapping. Raises ConfigurationError for one whose documents have several rows: `where` cannot make them."""
+    if mapping is not None and mapping.table.makes_documents_of_rows:
+        raise ConfigurationError(
+            f"--mapping {mapping.name} makes documents of several rows (group_by, fill_down or join in `table`):"
+            f" {where} cannot; use it with backfill, check or verify on one machine"
+        )
+    return mapping
 
 
 def mapping_of(name: str | None) -> Converts | None:

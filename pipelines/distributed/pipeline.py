@@ -68,7 +68,7 @@ def _read(pipeline: beam.Pipeline, kind: str, options: GraphOptions) -> Any:
     source = options.input
     return (
         pipeline
-        | f"Read {kind}" >> ReadRecords(kind, source.globs[kind], source.format)
+        | f"Read {kind}" >> ReadRecords(kind, source.globs[kind], source.format, dialect=source.dialect)
         | f"Prepare {kind}"
         >> beam.ParDo(Prepare(source.build_options(), source.reading(), prepares_with(source.mapping)))
         | f"Lay {kind}"

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from beam_talonone.pipelines.replay.altered import refusal
+from beam_talonone.pipelines.replay.row_letters import row_of
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.decode import decode
 from beam_talonone.schemas.decoding.parse import InvalidRecord
@@ -23,9 +24,9 @@ from beam_talonone.schemas.types import parse_instant
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.talonone.requests.output_lines import BEFORE
 from beam_talonone.talonone.telemetry.error_text import error_line
-from beam_talonone.transforms.formats.csv import raw_row, unflatten
 from beam_talonone.transforms.mapping.result import Mapping
 from beam_talonone.transforms.sources.prepare import Origin, Prepared, prepare, prepare_mapped
+from beam_talonone.transforms.tables.table import Table
 
 MOST_WRAPPED = 100
 """Dead letters within dead letters: a replay that cannot open one puts it into a new one."""
@@ -67,7 +68,7 @@ def open_mapped_letter(raw: Raw, options: BuildOptions, reading: Reading, mappin
     """As `open_letter`, where a mapping may have made the record. Then the document is mapped again: of its records,
     the one that the dead letter names is prepared, and all of a document that could not be mapped or decoded."""
     try:
-        opened = _open(raw, options)
+        opened = _open(raw, options, mapping.table)
         if isinstance(opened, Prepared):
             prepared = [opened]
         elif opened.part is None and opened.stage not in (Stage.MAP, Stage.DECODE):
@@ -113,8 +114,8 @@ class _Opened:
     """The part of its document that a mapped record is; None for other records."""
 
 
-def _open(raw: Raw, options: BuildOptions) -> Prepared | _Opened:
-    """The record of a dead letter, or why nothing of it is sent."""
+def _open(raw: Raw, options: BuildOptions, table: Table | None = None) -> Prepared | _Opened:
+    """The record of a dead letter, or why nothing of it is sent. `table` is that of the mapping."""
     try:
         letter = _read(raw)
         for _ in range(MOST_WRAPPED):
@@ -127,7 +128,7 @@ def _open(raw: Raw, options: BuildOptions) -> Prepared | _Opened:
             letter = _read(raw)
         record = _check(letter)
         origin = _origin(raw, letter.fields)
-        inner = _inner(letter, record)
+        inner = _inner(letter, record, table)
     except InvalidRecord as problem:
         return Prepared(raw, None, problem=problem)
     if letter.fields["reason"] == Reason.UNREADABLE_FILE and record == b"null":
@@ -246,58 +247,15 @@ def _same_api(letter: dict[str, Any], origin: Origin, options: BuildOptions) -> 
     return options
 
 
-def _inner(letter: _Letter, record: bytes) -> Raw:
-    """The record inside the dead letter, as its source once gave it."""
-    kind, file, position = letter.fields["kind"], letter.raw.file, letter.raw.position
-    if letter.fields["source"].get("format") == "csv":
-        try:
-            value = jsonio.loads(record)
-        except ValueError as error:
-            raise InvalidRecord(Reason.INVALID_FIELD, f"record cannot be read: {error}", "/record") from None
-        if isinstance(value, dict):
-            return Raw(kind, file, position, "csv", None, _unflattened(value), None, row=value)
-        if isinstance(value, str) and not _is_object(value):
-            return raw_row(kind, file, position, value.encode(), _header(letter.fields))
-    return Raw(kind, file, position, "jsonl", _line(record), None, None)
-
-
-def _unflattened(row: dict[str, Any]) -> dict[str, Any]:
-    """The record that a row of CSV stands for. What an editor made no text of is taken as in JSON."""
-    fields = unflatten({name: cell for name, cell in row.items() if isinstance(cell, str)})
-    for name, value in row.items():
-        if isinstance(value, str):
-            continue
-        parent, dot, inner = name.partition(".")
-        if dot and parent in ("attributes", "audiences"):
-            fields[parent] = {**_object(fields.get(parent)), inner: value}
-        elif isinstance(value, dict):
-            fields[name] = {**value, **_object(fields.get(name))}
-        else:
-            fields[name] = value
-    return fields
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _header(letter: dict[str, Any]) -> list[str]:
-    header = letter.get("header")
-    if isinstance(header, list) and header and all(isinstance(name, str) for name in header):
-        return header
-    raise InvalidRecord(
-        Reason.BAD_ROW,
-        "a row of CSV without `header`, the list of its column names: add it, or make an object of column names and"
-        " texts of `record`",
-        "/header",
-    )
-
-
-def _is_object(text: str) -> bool:
-    try:
-        return isinstance(jsonio.loads(text), dict)
-    except ValueError:
-        return False
+def _inner(letter: _Letter, record: bytes, table: Table | None) -> Raw:
+    """The record inside the dead letter, as its source once gave it; with a table, a row may be a foreign document."""
+    fields, place = letter.fields, (letter.raw.file, letter.raw.position)
+    if fields["source"].get("format") == "csv":
+        foreign = fields["source"].get("part") is not None or fields.get("stage") in (Stage.MAP, Stage.DECODE)
+        row = row_of(fields, record, place, table if foreign else None)
+        if row is not None:
+            return row
+    return Raw(fields["kind"], *place, "jsonl", _line(record), None, None)
 
 
 def _line(record: bytes) -> bytes:

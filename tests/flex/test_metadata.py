@@ -81,7 +81,7 @@ VALUES = {
         "resume": TRUTHS,
         "since": TIMES,
         "until": TIMES,
-        "format": (["jsonl", "avro", "csv", "parquet"], ["", "json", "CSV"]),
+        "format": (["jsonl", "json", "avro", "csv", "parquet"], ["", "JSON", "CSV"]),
         "mapping": (["shopify", "/mappings/shop.yaml", "shop.maps:orders"], ["", "a b"]),
         "dry": TRUTHS,
         "results": TRUTHS,

@@ -1,4 +1,7 @@
-"""CSV (RFC 4180: commas, UTF-8) with a header. Line ends within quotes belong to the cell."""
+"""CSV with a header: our own records in RFC 4180 (commas, UTF-8), and foreign rows in the dialect of a mapping.
+
+Line ends within quotes belong to the cell.
+"""
 
 import csv
 import re
@@ -9,9 +12,19 @@ from typing import IO, Any
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.decode import TO_UTF_8
 from beam_talonone.schemas.decoding.raw import Raw
-from beam_talonone.transforms.formats.csv_rows import Kind, Row, rows
+from beam_talonone.transforms.formats.csv_rows import COMMAS, Kind, Marks, Row, rows
+from beam_talonone.transforms.formats.dialect import Dialect, typed
 from beam_talonone.transforms.formats.errors import BadFile, BadRow
-from beam_talonone.transforms.formats.lines import BOM, LONGEST, TOO_LARGE, TooLong, Unended, check_utf8, chunks
+from beam_talonone.transforms.formats.lines import (
+    BOM,
+    LONGEST,
+    TOO_LARGE,
+    TooLong,
+    Unended,
+    check_utf8,
+    chunks,
+    to_utf8,
+)
 from beam_talonone.transforms.formats.shard import Cursor, Cut, Shard
 
 # The limit for a cell is per process, 128 KiB by default. Ours is the limit of a row.
@@ -22,17 +35,19 @@ _NESTED = ("attributes", "audiences")
 _LISTS = ("evaluable_campaign_ids", "response_content")
 
 
-def cuts(handle: IO[bytes], shard_bytes: int) -> Iterator[Cut]:
+def cuts(handle: IO[bytes], shard_bytes: int, dialect: Dialect | None = None) -> Iterator[Cut]:
     """Where shards begin, except the first: at the first row before which the last one has `shard_bytes` or more.
 
-    Raises BadFile for an unusable header.
+    There is none in an encoding other than UTF-8. Raises BadFile for an unusable header.
     """
-    header_of(handle)
+    if dialect is not None and not dialect.is_utf8:
+        return
+    header_of(handle, dialect)
     handle.seek(0)
     start = offset = 0
     # The header is a row without a number.
     number = 0
-    for row in rows(chunks(handle, gzipped=False)):
+    for row in rows(chunks(handle, gzipped=False), marks=_marks(dialect)):
         if offset - start >= shard_bytes and number and row.kind is not Kind.AFTER:
             start = offset
             yield Cut(start, row.line, number)
@@ -42,18 +57,21 @@ def cuts(handle: IO[bytes], shard_bytes: int) -> Iterator[Cut]:
 
 def read(handle: IO[bytes], shard: Shard, cursor: Cursor) -> Iterator[Raw]:
     """The rows of a shard without blank ones. Raises BadFile for an unusable header."""
+    dialect = shard.format.dialect
+    marks = _marks(dialect)
     if shard.start:
-        header = header_of(handle)
-        body = rows(chunks(handle, gzipped=False, start=shard.start, end=shard.end), shard.first)
+        header = header_of(handle, dialect)
+        body = rows(chunks(handle, gzipped=False, start=shard.start, end=shard.end), shard.first, marks=marks)
     else:
-        body = rows(chunks(handle, gzipped=shard.format.gzip, end=shard.end))
-        header = _header(body)
+        pieces = chunks(handle, gzipped=shard.format.gzip, end=shard.end)
+        body = rows(_in_utf8(pieces, dialect), marks=marks)
+        header = _header(body, dialect)
     number = shard.row
     for row in body:
         # If the file is unreadable from here on, the error is after this row.
         cursor.position = row.line
         if not _is_blank(row.text):
-            yield raw_row(shard.kind, shard.file, row.line, row.text, header, row.kind, number)
+            yield raw_row(shard.kind, shard.file, row.line, row.text, header, row.kind, number, dialect)
             number += 1
         cursor.position += 1 + row.text.count(b"\n")
 
@@ -66,15 +84,16 @@ def raw_row(
     header: list[str],
     how: Kind = Kind.WHOLE,
     number: int | None = None,
+    dialect: Dialect | None = None,
 ) -> Raw:  # fmt: skip
     """The record in a row, or the unreadable row with the header for reading it later.
 
-    `position` is its line, and `number` its row.
+    `position` is its line, and `number` its row. With a dialect, the row is a foreign document.
     """
     # Concatenated files have a byte order mark in the middle.
     text = row if isinstance(row, TooLong) else row.removeprefix(BOM)
     try:
-        flat = _flat(text, header, how)
+        flat = _flat(text, header, how, dialect)
     except BadRow as error:
         why, whole_file = str(error), False
         if isinstance(row, Unended):
@@ -83,41 +102,68 @@ def raw_row(
         return Raw(
             kind, file, position, "csv", bytes(text), None, why, whole_file, cut=cut, header=header, number=number
         )  # fmt: skip
-    return Raw(kind, file, position, "csv", None, unflatten(flat), None, row=flat, number=number)
+    try:
+        fields = unflatten(flat) if dialect is None else typed(flat, dialect)
+    except BadRow as error:
+        return Raw(kind, file, position, "csv", None, None, str(error), whole_file=False, row=flat, number=number)
+    return Raw(kind, file, position, "csv", None, fields, None, row=flat, number=number)
 
 
-def header_of(handle: IO[bytes]) -> list[str]:
+def header_of(handle: IO[bytes], dialect: Dialect | None = None) -> list[str]:
     """The column names of the file. Raises BadFile for an unusable header."""
-    return _header(rows(chunks(handle, gzipped=False)))
+    return _header(rows(_in_utf8(chunks(handle, gzipped=False), dialect), marks=_marks(dialect)), dialect)
 
 
-def _header(body: Iterator[Row]) -> list[str]:
+def _marks(dialect: Dialect | None) -> Marks:
+    if dialect is None:
+        return COMMAS
+    return Marks(dialect.delimiter.encode(), None if dialect.quote is None else dialect.quote.encode())
+
+
+def _in_utf8(pieces: Iterator[bytes], dialect: Dialect | None) -> Iterator[bytes]:
+    return pieces if dialect is None or dialect.is_utf8 else to_utf8(pieces, dialect.encoding)
+
+
+def _header(body: Iterator[Row], dialect: Dialect | None = None) -> list[str]:
     row = next((row for row in body if not _is_blank(row.text.removeprefix(BOM))), None)
     if row is None:
         raise BadFile("no header: the file is empty")
     check_utf8(row.text)
     try:
-        names = _cells(row.text if isinstance(row.text, TooLong) else row.text.removeprefix(BOM), row.kind)
+        names = _cells(row.text if isinstance(row.text, TooLong) else row.text.removeprefix(BOM), row.kind, dialect)
     except BadRow as error:
         raise BadFile(f"the header cannot be read: {error}") from error
+    _check_delimiter(names, dialect)
+    if dialect is not None:  # exports end each row with a delimiter, or have a column of row numbers
+        names = [name or f"column_{place}" for place, name in enumerate(names, 1)]
     twice = next((name for name, times in Counter(names).items() if times > 1 and name), None)
     if twice is not None:
         raise BadFile(f"the header names the column {twice[:100]!r} twice")
     if "" in names:
         raise BadFile(f"column {names.index('') + 1} has no name in the header")
-    if len(names) == 1 and (";" in names[0] or "\t" in names[0]):
-        raise BadFile("the columns are not separated by commas")
-    for name in _NESTED:
+    for name in _NESTED if dialect is None else ():
         if name in names and any(other.startswith(name + ".") for other in names):
             raise BadFile(f"the header has both the column {name} and columns {name}.*")
     return names
+
+
+def _check_delimiter(names: list[str], dialect: Dialect | None) -> None:
+    other = next((mark for mark in ";\t|," if mark in names[0]), None) if len(names) == 1 else None
+    if other is None or (dialect is None and other not in ";\t"):
+        return
+    if dialect is None:
+        raise BadFile("the columns are not separated by commas; a mapping can name another delimiter")
+    raise BadFile(
+        f"the columns are not separated by {dialect.delimiter!r}: in the mapping, set `table: {{delimiter:"
+        f" {other!r}}}`"
+    )
 
 
 def _is_blank(row: bytes) -> bool:
     return not row or row.isspace()
 
 
-def _cells(row: bytes, kind: Kind = Kind.WHOLE) -> list[str]:
+def _cells(row: bytes, kind: Kind = Kind.WHOLE, dialect: Dialect | None = None) -> list[str]:
     if isinstance(row, TooLong):
         raise BadRow(TOO_LARGE)
     if kind is Kind.UNCLOSED:
@@ -127,17 +173,31 @@ def _cells(row: bytes, kind: Kind = Kind.WHOLE) -> list[str]:
     try:
         text = row.decode()
     except UnicodeDecodeError as error:
-        raise BadRow(f"not UTF-8 text: byte {error.start + 1} of the row; {TO_UTF_8}") from None
+        raise BadRow(_not_text(error, dialect)) from None
     try:
-        [cells] = csv.reader([text], strict=True)
+        if dialect is None:
+            [cells] = csv.reader([text], strict=True)
+        elif dialect.quote is None:
+            [cells] = csv.reader([text], delimiter=dialect.delimiter, quoting=csv.QUOTE_NONE, strict=True)
+        else:
+            [cells] = csv.reader([text], delimiter=dialect.delimiter, quotechar=dialect.quote, strict=True)
     except (csv.Error, ValueError) as error:
         why = "a quote is never closed" if "unexpected end" in str(error) else str(error)
         raise BadRow(f"not a CSV row: {why}") from None
     return cells
 
 
-def _flat(row: bytes, header: list[str], kind: Kind) -> dict[str, str]:
-    cells = _cells(row, kind)
+def _not_text(error: UnicodeDecodeError, dialect: Dialect | None) -> str:
+    place = f"byte {error.start + 1} of the row"
+    if dialect is None:
+        return f"not UTF-8 text: {place}; {TO_UTF_8}"
+    if dialect.is_utf8:
+        return f"not UTF-8 text: {place}; in the mapping, set `table: {{encoding: latin-1}}` or another encoding"
+    return f"not text in the encoding {dialect.encoding}: {place}"
+
+
+def _flat(row: bytes, header: list[str], kind: Kind, dialect: Dialect | None = None) -> dict[str, str]:
+    cells = _cells(row, kind, dialect)
     if len(cells) != len(header):
         raise BadRow(f"the row has {len(cells)} cells, the header {len(header)}")
     return dict(zip(header, cells, strict=True))

@@ -30,7 +30,17 @@ class Row(NamedTuple):
         return self.text.size if isinstance(self.text, TooLong) else len(self.text)
 
 
-def rows(pieces: Iterable[bytes], first: int = 1, longest: int = LONGEST) -> Iterator[Row]:
+class Marks(NamedTuple):
+    """The characters that part the cells of a row and that open and close a quoted cell (None: none does)."""
+
+    delimiter: bytes = b","
+    quote: bytes | None = b'"'
+
+
+COMMAS = Marks()
+
+
+def rows(pieces: Iterable[bytes], first: int = 1, longest: int = LONGEST, marks: Marks = COMMAS) -> Iterator[Row]:
     """The rows, blank ones included. A line feed ends a row unless it is in a quoted cell.
 
     A quote that is never closed costs only its own line: the lines after it are rows of their own. `first` is the
@@ -43,7 +53,11 @@ def rows(pieces: Iterable[bytes], first: int = 1, longest: int = LONGEST) -> Ite
     for line in lines(pieces, longest):
         number += 1
         if is_open:
-            state = None if isinstance(line, TooLong) or len(begun) + len(line) > longest else open_after(line, True)
+            state = (
+                None
+                if isinstance(line, TooLong) or len(begun) + len(line) > longest
+                else open_after(line, True, marks)
+            )
             if state is not None:
                 begun += b"\n" + line
                 is_open = state
@@ -54,7 +68,7 @@ def rows(pieces: Iterable[bytes], first: int = 1, longest: int = LONGEST) -> Ite
             yield from _apart(begun, begin)
             begun.clear()
             is_open = False
-        if isinstance(line, TooLong) or not open_after(line, False):
+        if isinstance(line, TooLong) or not open_after(line, False, marks):
             yield Row(number, line)
             continue
         begin, is_open = number, True
@@ -72,30 +86,31 @@ def _apart(begun: bytearray, begin: int) -> Iterator[Row]:
         at, begin, kind = end + 1 if end >= 0 else -1, begin + 1, Kind.AFTER
 
 
-def open_after(line: bytes, is_open: bool) -> bool | None:
+def open_after(line: bytes, is_open: bool, marks: Marks = COMMAS) -> bool | None:
     """Whether a quoted cell is open at the end of `line`, if one was (`is_open`) at its start.
 
     None if a cell that was open at the start is closed in the middle of a cell. Only a quote at the start of a cell
     opens one: a stray quote, as in 5" nail, must not swallow the next rows.
     """
-    if b'"' not in line:
+    delimiter, quote = marks
+    if quote is None or quote not in line:
         return is_open
     at, was_open = 0, is_open
     while True:
-        if not is_open and line[at : at + 1] != b'"':
-            at = line.find(b",", at) + 1
+        if not is_open and line[at : at + 1] != quote:
+            at = line.find(delimiter, at) + 1
             if not at:
                 return False
             continue
-        at = line.find(b'"', at if is_open else at + 1)
-        while at >= 0 and line[at + 1 : at + 2] == b'"':
-            at = line.find(b'"', at + 2)
+        at = line.find(quote, at if is_open else at + 1)
+        while at >= 0 and line[at + 1 : at + 2] == quote:
+            at = line.find(quote, at + 2)
         if at < 0:
             return True
         after = line[at + 1 : at + 2]
-        if after and after != b"," and line[at + 1 :] != b"\r":
+        if after and after != delimiter and line[at + 1 :] != b"\r":
             return None if was_open else False
         is_open = False
-        at = line.find(b",", at) + 1
+        at = line.find(delimiter, at) + 1
         if not at:
             return False

@@ -36,10 +36,14 @@ def cuts(handle: IO[bytes], shard_bytes: int) -> Iterator[Cut]:
 
 def read(handle: IO[bytes], shard: Shard, cursor: Cursor) -> Iterator[Raw]:
     """The lines of a shard. Blank ones are left out, but count as positions."""
-    kind, file = shard.kind, shard.file
     pieces = chunks(handle, gzipped=shard.format.gzip, start=shard.start, end=shard.end)
     if cursor.position == 1:
         pieces = _checked(pieces)
+    yield from records(pieces, shard.kind, shard.file, cursor)
+
+
+def records(pieces: Iterator[bytes], kind: str, file: str, cursor: Cursor) -> Iterator[Raw]:
+    """The lines of a text, the first of which is at the position of the cursor."""
     longest = LONGEST_LETTER if kind == LETTERS else LONGEST
     for line in lines(pieces, longest):
         # Concatenated files have a byte order mark in the middle.

@@ -1,5 +1,6 @@
 """From bytes to lines in constant memory, for JSONL and CSV."""
 
+import codecs
 from collections.abc import Iterable, Iterator
 from typing import IO
 
@@ -53,6 +54,20 @@ def _unpacked(handle: IO[bytes]) -> Iterator[bytes]:
     # At the end of a truncated file, read1 first returns the unpacked bytes, which read would lose.
     while chunk := handle.read1(CHUNK):  # type: ignore[attr-defined]
         yield chunk
+
+
+def to_utf8(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
+    """The text in UTF-8. A byte without a character in the encoding stays as it is, so that it costs only its row.
+
+    Raises BadFile for text that cannot be decoded further.
+    """
+    decoder = codecs.getincrementaldecoder(encoding)("surrogateescape")
+    try:
+        for piece in pieces:
+            yield decoder.decode(piece).encode("utf-8", "surrogateescape")
+        yield decoder.decode(b"", final=True).encode("utf-8", "surrogateescape")
+    except UnicodeError as error:
+        raise BadFile(f"not text in the encoding {encoding}: {error}") from None
 
 
 class Pending:

@@ -15,6 +15,7 @@ from beam_talonone.transforms.mapping.expressions.places import pointer_to
 from beam_talonone.transforms.mapping.files.loader import load
 from beam_talonone.transforms.mapping.files.rules import filled
 from beam_talonone.transforms.mapping.result import NO_RULE, Filtered, MappedRecord, MappingFailure, MappingResult
+from beam_talonone.transforms.tables.table import PLAIN
 
 LONGEST_REASON = 300
 """Characters of the text of an error in a dead letter."""
@@ -37,6 +38,7 @@ class FileMapping:
         self._text = text
         loaded = load(text)
         self.description = loaded.description
+        self.table = loaded.table
         self._variables = loaded.variables
         self._rules = loaded.rules
 
@@ -92,6 +94,7 @@ class FunctionMapping:
     def __init__(self, name: str, function: Converter) -> None:
         self.name = name
         self.fingerprint = name
+        self.table = PLAIN
         self._function = function
 
     def __call__(self, document: Any) -> MappingResult:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from beam_talonone.schemas.reasons import Reason
+from beam_talonone.transforms.tables.table import Table
 
 NO_RULE = "no rule"
 """The rule's name where no rule makes a record of a document."""
@@ -52,6 +53,8 @@ class Mapping(Protocol):
 
     name: str
     """As it was given: the preset, the file or the function."""
+    table: Table
+    """How files are read, and which rows make one document."""
 
     @property
     def fingerprint(self) -> str:

@@ -14,18 +14,25 @@ from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from beam_talonone.talonone.telemetry.error_text import error_line, error_text
+from beam_talonone.transforms.formats.dialect import Dialect
 from beam_talonone.transforms.formats.errors import BadFile, UnknownFormat, WrongFormat
 
-FORMATS = ("jsonl", "avro", "csv", "parquet")
-LINE_FORMATS = ("jsonl", "csv")
+FORMATS = ("jsonl", "json", "avro", "csv", "parquet")
+LINE_FORMATS = ("jsonl", "json", "csv")
+ENDINGS = {**{name: name for name in FORMATS}, "ndjson": "jsonl"}
+"""The ending of a file's name -> its format."""
 FLAT_KINDS = ("profiles", "events", "lookups")
 
 
 class Format(msgspec.Struct, frozen=True):
-    """The format of a file: `name` is one of FORMATS, and `gzip` is True if the whole file is compressed."""
+    """The format of a file: `name` is one of FORMATS, and `gzip` is True if the whole file is compressed.
+
+    `dialect` is that of CSV whose rows are foreign documents, for a mapping.
+    """
 
     name: str
     gzip: bool = False
+    dialect: Dialect | None = None
 
 
 class FileInfo(msgspec.Struct, frozen=True):
@@ -51,35 +58,39 @@ def real_name(path: str) -> str:
 _ESCAPED = re.compile(rb"\\x([89a-f][0-9a-f])")
 
 
-def format_of(path: str, override: str | None = None) -> Format:
+def format_of(path: str, override: str | None = None, dialect: Dialect | None = None) -> Format:
     """The format by the ending of the file's name, or `override`. A name that ends in .gz is gzip in both cases.
+    `dialect` is used for CSV.
 
     Raises UnknownFormat, also for a gzipped Avro or Parquet file, because those compress inside.
     """
     stem, gzipped = (path[:-3], True) if path.lower().endswith(".gz") else (path, False)
-    name = override or stem.rpartition(".")[2].lower()
+    ending = stem.rpartition(".")[2].lower()
+    name = override or ENDINGS.get(ending, ending)
     if name not in FORMATS:
         if override:
             raise UnknownFormat(f"unknown format {override}: it is one of {', '.join(FORMATS)}")
         if "://" not in path and os.path.isdir(path):
             raise UnknownFormat(f"{path} is a folder: name its files, for example {os.path.join(path, '*.jsonl')}")
         raise UnknownFormat(
-            f"{path}: the name does not tell the format: it ends in .jsonl, .avro, .csv, .parquet, .jsonl.gz"
-            " or .csv.gz, or --format says it"
+            f"{path}: the name does not tell the format: it ends in .jsonl, .json, .avro, .csv, .parquet,"
+            " .jsonl.gz, .json.gz or .csv.gz, or --format says it"
         )
     if gzipped and name not in LINE_FORMATS:
         raise UnknownFormat(f"{path}: {name} files compress inside and are not gzipped as a whole: unpack it first")
-    return Format(name, gzipped)
+    return Format(name, gzipped, dialect if name == "csv" else None)
 
 
 def check_kind(kind: str, format: Format) -> None:
-    """Raise WrongFormat if `format` cannot hold records of `kind`: only flat kinds fit into CSV, and lookups are
-    text.
+    """Raise WrongFormat if `format` cannot hold records of `kind`: only flat kinds fit into CSV without a mapping,
+    and lookups are text.
     """
     if kind == "lookups" and format.name not in LINE_FORMATS:
         raise WrongFormat(f"{kind} cannot come as {format.name}: give JSONL or CSV")
-    if format.name == "csv" and kind not in FLAT_KINDS:
-        raise WrongFormat(f"{kind} cannot come as CSV, which is flat: give JSONL, Avro or Parquet")
+    if format.name == "csv" and format.dialect is None and kind not in FLAT_KINDS:
+        raise WrongFormat(
+            f"{kind} cannot come as CSV, which is flat: give JSONL, Avro or Parquet, or a --mapping of the rows"
+        )
 
 
 GZIP = b"\x1f\x8b"

@@ -2,15 +2,14 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import IO, NamedTuple
 
-import msgspec
+from msgspec.structs import replace
 
 from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.talonone.telemetry.logs import say
 from beam_talonone.transforms.decoding import decoder
-from beam_talonone.transforms.formats import csv, jsonl
+from beam_talonone.transforms.formats import csv, json_values, jsonl
 from beam_talonone.transforms.formats.errors import CannotReadNow
 from beam_talonone.transforms.formats.shard import Cursor, Cut, Input, Shard
 from beam_talonone.transforms.sources.opening import Format, in_words, is_passing, open_file
@@ -20,15 +19,16 @@ _LOG = logging.getLogger(__name__)
 
 
 class _Reader(NamedTuple):
-    cuts: Callable[[IO[bytes], int], Iterator[Cut]]
     read: Callable[[IO[bytes], Shard, Cursor], Iterator[Raw]]
+    cuts: Callable[[IO[bytes], int, Format], Iterator[Cut]]
 
 
 _READERS = {
-    "jsonl": _Reader(jsonl.cuts, jsonl.read),
-    "csv": _Reader(csv.cuts, csv.read),
-    "avro": _Reader(partial(decoder.cuts, "avro"), decoder.read),
-    "parquet": _Reader(partial(decoder.cuts, "parquet"), decoder.read),
+    "jsonl": _Reader(jsonl.read, lambda handle, size, _: jsonl.cuts(handle, size)),
+    "json": _Reader(json_values.read, lambda handle, size, _: iter(())),
+    "csv": _Reader(csv.read, lambda handle, size, format: csv.cuts(handle, size, format.dialect)),
+    "avro": _Reader(decoder.read, lambda handle, size, _: decoder.cuts("avro", handle, size)),
+    "parquet": _Reader(decoder.read, lambda handle, size, _: decoder.cuts("parquet", handle, size)),
 }
 
 
@@ -42,7 +42,7 @@ def plan_shards(source: Input, shard_bytes: int = SHARD_BYTES) -> Iterator[Shard
     if info.size > shard_bytes:
         try:
             with open_file(info.path, format.name) as (handle, packed):
-                for cut in () if packed else _READERS[format.name].cuts(handle, shard_bytes):
+                for cut in () if packed else _READERS[format.name].cuts(handle, shard_bytes, format):
                     yield Shard(source.kind, info.path, format, start, cut.start, first, row)
                     start, first, row = cut
         except Exception as error:
@@ -60,7 +60,7 @@ def read_shard(shard: Shard) -> Iterator[Raw]:
     cursor = Cursor(shard.first)
     try:
         with open_file(shard.file, shard.format.name) as (handle, packed):
-            shard = msgspec.structs.replace(shard, format=Format(shard.format.name, packed))
+            shard = replace(shard, format=replace(shard.format, gzip=packed))
             yield from _READERS[shard.format.name].read(handle, shard, cursor)
     except CannotReadNow:
         raise

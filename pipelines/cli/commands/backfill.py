@@ -43,7 +43,13 @@ def backfill(
     beam: BeamParameters,
 ) -> int:
     """Send orders, returns, profiles, events and calls from files: once, in order, resumable."""
-    from beam_talonone.pipelines.cli.settings import beam_arguments, given_globs, input_options, sending_options
+    from beam_talonone.pipelines.cli.settings import (
+        beam_arguments,
+        given_globs,
+        input_options,
+        row_by_row,
+        sending_options,
+    )
     from beam_talonone.pipelines.terminal.confirm import confirm
 
     options = input_options(
@@ -61,6 +67,7 @@ def backfill(
     if not is_in_process(beam_options(args)):
         if sent.limit is not None:
             raise ConfigurationError("--limit is for backfills in this process: try a part with --since and --until")
+        row_by_row(options.mapping, "another runner")
         return _remote(options, sending, job, distribution, args)
     if distribution.shards is not None or distribution.no_wait:
         raise ConfigurationError("--shards and --no-wait are for another runner, such as DataflowRunner")

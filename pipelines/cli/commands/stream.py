@@ -43,7 +43,13 @@ def stream(
 ) -> int:
     """Apply what arrives on Pub/Sub within seconds, until stopped. SIGTERM or Ctrl-C drains and ends with 0."""
     from beam_talonone.pipelines.backfill.options import parse_max_dead_letters, reading_of
-    from beam_talonone.pipelines.cli.settings import beam_arguments, given_subscriptions, mapping_of, sending_options
+    from beam_talonone.pipelines.cli.settings import (
+        beam_arguments,
+        given_subscriptions,
+        mapping_of,
+        row_by_row,
+        sending_options,
+    )
 
     reading_of(reading.assume_timezone, reading.ambiguous_time, reading.max_future, reading.unknown_fields)
     subscriptions = given_subscriptions(vars(inputs))
@@ -76,7 +82,7 @@ def stream(
         edit_closed=edit.edit_closed,
         **vars(requests),
         **vars(reading),
-        mapping=mapping_of(mapping.mapping),
+        mapping=row_by_row(mapping_of(mapping.mapping), "a stream"),
         avro_schema=None if messages.avro_schema is None else read_avro_schema(messages.avro_schema),
         prism_location=prism.prism_location,
         beam_args=beam_arguments(beam),

@@ -98,8 +98,16 @@ class SelectionParameters(MappingParameters):
 
     TITLE = "Input"
 
+    join: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--join",
+            metavar="NAME=GLOB",
+            help="Files whose rows the mapping joins as NAME, in quotes. Repeatable.",
+        ),
+    ] = None
     format: Annotated[
-        Literal["jsonl", "avro", "csv", "parquet"] | None,
+        Literal["jsonl", "json", "avro", "csv", "parquet"] | None,
         typer.Option("--format", help="Format of all files. Default: the format that their names tell."),
         TemplateParameter(
             label="Format", help="Format of all files. Without it, the names of the files tell the format."

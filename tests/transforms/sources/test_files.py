@@ -79,6 +79,9 @@ def test_no_match_names_the_pattern(tmp_path):
         ("a.txt", "csv", Format("csv")),
         ("a.avro", "jsonl", Format("jsonl")),
         ("a.gz", "jsonl", Format("jsonl", True)),
+        ("a.json", None, Format("json")),
+        ("a.JSON.gz", None, Format("json", True)),
+        ("a.ndjson", None, Format("jsonl")),
     ],
 )
 def test_the_name_or_the_option_tells_the_format(path, override, format):
@@ -88,7 +91,7 @@ def test_the_name_or_the_option_tells_the_format(path, override, format):
 @pytest.mark.parametrize(
     ("path", "override", "why"),
     [
-        ("a.json", None, "does not tell the format"),
+        ("a.js", None, "does not tell the format"),
         ("orders", None, "does not tell the format"),
         ("a.gz", None, "does not tell the format"),
         ("a.jsonl", "xml", "unknown format xml"),

@@ -283,10 +283,10 @@ def test_quotes_that_open_on_every_line_take_no_more_time_than_others(folder):
     data = b"a,b,c\n" + b'a",b,"\n' * 3000 + b"1,2,3\n"
     looked = 0
 
-    def counted(line, is_open):
+    def counted(line, is_open, marks):
         nonlocal looked
         looked += 1
-        return open_after(line, is_open)
+        return open_after(line, is_open, marks)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv_rows_module, "open_after", counted)

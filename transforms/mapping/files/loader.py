@@ -7,7 +7,9 @@ from beam_talonone.transforms.mapping.files.blocks import block
 from beam_talonone.transforms.mapping.files.clauses import known_entries, variables_of
 from beam_talonone.transforms.mapping.files.nodes import compose, items, line_of, literal
 from beam_talonone.transforms.mapping.files.rules import Block, Expression
+from beam_talonone.transforms.mapping.files.table_block import table_of
 from beam_talonone.transforms.mapping.files.targets import KINDS
+from beam_talonone.transforms.tables.table import Table
 
 VERSION = 1
 """The version of the language that this code reads."""
@@ -15,17 +17,18 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Loaded:
-    """A mapping file without faults: its variables by name, and its rules with their kinds."""
+    """A mapping file without faults: its variables by name, its rules with their kinds, and its table."""
 
     variables: dict[str, Expression]
     rules: tuple[tuple[str, Block], ...]
+    table: Table
     description: str = ""
 
 
 def load(text: str) -> Loaded:
     """The rules of a mapping file. Raises MappingFileError; nothing of what the file says is run."""
     root = compose(text)
-    parts = dict(known_entries(root, "the file", ("version", "description", "let", *KINDS)))
+    parts = dict(known_entries(root, "the file", ("version", "description", "table", "let", *KINDS)))
     if "version" not in parts:
         raise MappingFileError(f"`version: {VERSION}` is missing", line_of(root))
     if literal(parts["version"]) != VERSION:
@@ -41,4 +44,4 @@ def load(text: str) -> Loaded:
     if not rules:
         raise MappingFileError(f"no rule for any of {', '.join(KINDS)}", line_of(root))
     description = literal(parts["description"]) if "description" in parts else ""
-    return Loaded({rule.label: rule for rule in variables}, rules, str(description))
+    return Loaded({rule.label: rule for rule in variables}, rules, table_of(parts.get("table")), str(description))

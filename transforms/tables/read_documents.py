@@ -1,0 +1,38 @@
+"""Documents made of rows, as a step of a pipeline that runs in one process."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import apache_beam as beam
+
+from beam_talonone.schemas.decoding.raw import Raw
+from beam_talonone.transforms.decoding.decoder import POOL
+from beam_talonone.transforms.formats.shard import Input
+from beam_talonone.transforms.tables.documents import read_documents
+from beam_talonone.transforms.tables.table import Table
+
+
+class ReadDocuments(beam.PTransform):  # type: ignore[misc]
+    """The documents of files, by `read_documents`, as a PCollection[Raw]. `path` is a file on this machine."""
+
+    def __init__(
+        self, inputs: Sequence[Input], joined: Mapping[str, Sequence[Input]], table: Table, path: Path
+    ) -> None:
+        super().__init__()
+        self._sources = list(inputs), dict(joined)
+        self._table = table
+        self._path = path
+
+    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection[Raw]:
+        """Add the step."""
+        return (
+            pipeline
+            | "Files" >> beam.Create([None])
+            | "Group rows" >> beam.FlatMap(_documents, *self._sources, self._table, self._path).with_output_types(Raw)
+        )
+
+
+def _documents(
+    _: None, inputs: Sequence[Input], joined: Mapping[str, Sequence[Input]], table: Table, path: Path
+) -> Iterator[Raw]:
+    return read_documents(inputs, joined, table, path, POOL.unwanted)
