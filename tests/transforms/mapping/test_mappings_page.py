@@ -3,11 +3,16 @@
 import re
 from pathlib import Path
 
+import pytest
+
+from beam_talonone.schemas.decoding.decode import decode
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.transforms.mapping.functions import standard
 from beam_talonone.transforms.mapping.functions.table import FUNCTIONS
 from beam_talonone.transforms.mapping.mapping import FileMapping
 from beam_talonone.transforms.mapping.resolve import presets
+from beam_talonone.transforms.sources.files import inputs_of, match_files
+from beam_talonone.transforms.tables.documents import read_documents
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "mappings.md").read_text(encoding="utf-8")
@@ -20,14 +25,47 @@ DOCUMENT = {
 }  # fmt: skip
 
 
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+
+
 def test_the_example_of_the_page():
-    [text] = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-    result = FileMapping("page", text)(DOCUMENT)
+    result = FileMapping("page", EXAMPLES[0])(DOCUMENT)
     assert result.failure is None
     order, returned = result.records
     assert parse("orders", order.fields).record.event_time.isoformat() == "2026-10-25T00:30:00+00:00"
     assert order.fields["attributes"] == {"channel": "web", "reviewed": False}
     assert parse("returns", returned.fields).record.items[0].position == 0
+
+
+def test_the_example_of_a_table():
+    table = FileMapping("page", f"{EXAMPLES[1]}\nversion: 1\nprofiles: {{fields: {{customer_id: a, event_time: b}}}}").table
+    assert (table.group_by, table.dialect.delimiter, table.dialect.nulls) == (("Order",), ";", ("N/A", "-"))
+
+
+@pytest.mark.parametrize(
+    ("example", "orders", "items"),
+    [
+        (EXAMPLES[2], "order,email,date,sku,quantity,price\n7,a@b.c,31.12.2025,x,2,1.10\n7,,,y,1,5\n", None),
+        (
+            EXAMPLES[3], "order_id,customer_id,purchased_at\n7,c,2026-05-01T12:00:00Z\n",
+            "order_id,product_id,price\n7,x,1.10\n7,y,5\n",
+        ),
+    ],
+    ids=["grouped", "joined"],
+)  # fmt: skip
+def test_the_examples_of_several_rows(tmp_path, example, orders, items):
+    mapping = FileMapping("page", example)
+    inputs = {}
+    for name, text in {"orders": orders, "items": items or ""}.items():
+        (tmp_path / f"{name}.csv").write_text(text)
+        files = match_files(str(tmp_path / f"{name}.csv"))
+        inputs[name] = list(inputs_of("orders", files, None, mapping.table.dialect))
+    [raw] = read_documents(inputs.pop("orders"), inputs, mapping.table, tmp_path / "rows")
+    [record] = mapping(decode(raw)).records
+    order = parse("orders", record.fields).record
+    assert (order.order_id, [(item.sku, str(item.unit_price)) for item in order.items]) == (
+        "7", [("x", "1.1"), ("y", "5")],
+    )  # fmt: skip
 
 
 def test_the_page_lists_all_functions():
