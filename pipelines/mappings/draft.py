@@ -2,15 +2,17 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from beam_talonone.pipelines.mappings.synonyms import ITEM_SYNONYMS, ITEMS, REQUIRED, STATES, SYNONYMS
+from beam_talonone.transforms.tables.table import PLAIN, Table
 
 _PATTERNS = (
     (re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)"), None),
     (re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?"), "iso"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}"), "%Y-%m-%d %H:%M:%S %z"),
     (re.compile(r"\d{4}-\d\d-\d\d"), "%Y-%m-%d"),
     (re.compile(r"\d{1,2}\.\d{1,2}\.\d{4} \d{1,2}:\d\d:\d\d"), "%d.%m.%Y %H:%M:%S"),
     (re.compile(r"\d{1,2}\.\d{1,2}\.\d{4} \d{1,2}:\d\d"), "%d.%m.%Y %H:%M"),
@@ -44,9 +46,23 @@ class _Sample:
                     return path
         return None
 
+    def first_time(self, taken: set[str]) -> str | None:
+        """The first path whose values are times."""
+        for path, values in self.values.items():
+            filled = [value for value in values if value is not None]
+            if path not in taken and filled and all(map(_is_time, filled)):
+                return path
+        return None
 
-def draft(documents: list[Any]) -> str:
-    """A mapping file for documents like these. It loads, and comments name what was not guessed.
+
+def _is_time(value: Any) -> bool:
+    text = value if isinstance(value, str) else ""
+    return any(pattern.fullmatch(text) for pattern in (*(pattern for pattern, _ in _PATTERNS), _MAIL_TIME))
+
+
+def draft(documents: list[Any], table: Table = PLAIN) -> str:
+    """A mapping file for documents like these, which were read by `table`. It loads, and comments name what was not
+    guessed.
 
     >>> "order_id: number" in draft([{"number": "17", "date": "2026-05-01T12:00:00Z", "lines": [{"sku": "A"}]}])
     True
@@ -60,6 +76,7 @@ def draft(documents: list[Any]) -> str:
     lines = [
         "# A draft from a sample. Check every line, then try it: beam-talonone mappings try THIS_FILE SAMPLE",
         "version: 1",
+        *_table_lines(table),
         f"{kind}:",
         "  fields:",
     ]
@@ -77,11 +94,46 @@ def draft(documents: list[Any]) -> str:
             elif field in ("sku", "quantity"):
                 lines.append(f"        {field}: {'null' if field == 'sku' else '1'}  # not guessed, and required")
         found.add("items")
-        lines += _unread(path + "[].", item_sample, item_taken)
+        if table.group_by:  # the columns of the rows are those of the document
+            taken |= item_taken
+        else:
+            lines += _unread(path + "[].", item_sample, item_taken)
     for field in REQUIRED[kind]:
         if field not in found:
             lines.append(f"    {field}: null  # not guessed, and required")
-    return "\n".join([*lines, *_unread("", sample, taken), ""])
+    lists = [_step(str(name)) + "[]" for name in _lists(objects) if items is None or _step(str(name)) != items[0]]
+    return "\n".join([*lines, *_attributes(kind, sample, taken), *_unread("", sample, taken, lists), ""])
+
+
+def _attributes(kind: str, sample: _Sample, taken: set[str]) -> Iterator[str]:
+    """Comments that propose an attribute for each value of a customer that no rule reads."""
+    left = [path for path in sample.values if path not in taken]
+    if kind != "profiles" or not left:
+        return
+    yield "    # attributes:  # those that exist in Talon.One"
+    for path in left[:60]:
+        yield _comment(f"    #   {json.dumps(path.strip(chr(34)), ensure_ascii=False)}: {_yaml(_path(path))}")
+    taken.update(left[:60])
+
+
+def _lists(objects: list[Any]) -> list[str]:
+    """The names of the lists that some document has."""
+    return list(dict.fromkeys(name for each in objects for name, value in each.items() if isinstance(value, list)))
+
+
+def _table_lines(table: Table) -> Iterator[str]:
+    """The block `table`, without the joins, which a draft has none of."""
+    if table == PLAIN:
+        return
+    yield "table:"
+    dialect = table.dialect
+    settings = {"delimiter": dialect.delimiter, "encoding": dialect.encoding}
+    for name, value in settings.items():
+        if value != getattr(PLAIN.dialect, name):
+            yield f"  {name}: {json.dumps(value)}"
+    for name, columns in {"group_by": table.group_by, "fill_down": table.fill_down or ()}.items():
+        if columns:
+            yield f"  {name}: {json.dumps(list(columns), ensure_ascii=False)}  # guessed"
 
 
 def _kind(sample: _Sample, items: Any) -> str:
@@ -95,6 +147,8 @@ def _kind(sample: _Sample, items: Any) -> str:
 def _guesses(kind: str, sample: _Sample, taken: set[str]) -> Iterator[Guess]:
     for field, names in SYNONYMS[kind].items():
         path = sample.find(names, taken)
+        if path is None and field == "event_time":
+            path = sample.first_time(taken)
         if path is not None:
             taken.add(path)
             yield _value(field, path, sample)
@@ -135,6 +189,8 @@ def _time(expression: str, values: list[Any]) -> Guess:
         if pattern.fullmatch(str(some)):
             if directives is None:
                 return Guess("event_time", expression)
+            if "%z" in directives:
+                return Guess("event_time", f"time({expression}, '{directives}')")
             zone = f"time({expression}, '{directives}', 'UTC', 'earlier')"
             return Guess("event_time", zone, "the time zone is a guess: such as Europe/Berlin")
     return Guess("event_time", expression, "the format was not guessed")
@@ -148,7 +204,7 @@ def _items(objects: list[Any]) -> tuple[str, list[Any]] | None:
             if isinstance(value, list) and value and all(isinstance(element, dict) for element in value):
                 found.setdefault(name, []).extend(value)
     ranked = sorted(found, key=lambda name: (name.lower() not in ITEMS, list(found).index(name)))
-    return (ranked[0], found[ranked[0]]) if ranked else None
+    return (_step(ranked[0]), found[ranked[0]]) if ranked else None
 
 
 def _values(objects: list[Any]) -> dict[str, list[Any]]:
@@ -157,7 +213,7 @@ def _values(objects: list[Any]) -> dict[str, list[Any]]:
 
     def walk(value: dict[str, Any], before: tuple[str, ...]) -> None:
         for name, inner in value.items():
-            steps = (*before, str(name))
+            steps = (*before, _step(str(name)))
             if isinstance(inner, dict) and len(steps) < 4:
                 walk(inner, steps)
             elif not isinstance(inner, dict | list):
@@ -169,19 +225,26 @@ def _values(objects: list[Any]) -> dict[str, list[Any]]:
 
 
 _SEPARATOR = "."
+_STEP = re.compile(r'"(?:[^"\\]|\\.)*"|[^.]+')
+"""A step of a path; a name with a separator is quoted."""
 _YAML_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
 """What YAML reads as a value."""
 
 
-def _unread(prefix: str, sample: _Sample, taken: set[str]) -> Iterator[str]:
-    left = [prefix + path for path in sample.values if path not in taken]
+def _unread(prefix: str, sample: _Sample, taken: set[str], lists: Iterable[str] = ()) -> Iterator[str]:
+    left = [*(prefix + path for path in sample.values if path not in taken), *lists]
     for first in range(0, min(len(left), 60), 5):
         yield _comment(f"    # not read: {', '.join(left[first : first + 5])}")
 
 
+def _step(name: str) -> str:
+    return json.dumps(name) if not name or _SEPARATOR in name or '"' in name else name
+
+
 def _path(path: str) -> str:
     """The path as an expression."""
-    return ".".join(step if _PLAIN_NAME.fullmatch(step) else json.dumps(step) for step in path.split(_SEPARATOR))
+    steps = _STEP.findall(path)
+    return ".".join(step if _PLAIN_NAME.fullmatch(step) or step[0] == '"' else json.dumps(step) for step in steps)
 
 
 def _comment(text: str) -> str:

@@ -1,72 +1,120 @@
-"""The documents of a sample file, for a person to look at."""
+"""The documents of a sample file, for a person to look at, and a guess how its rows are to be read."""
 
-import csv
-import gzip
-import io
-import zlib
+import tempfile
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from beam_talonone.schemas import jsonio
+from beam_talonone.pipelines.mappings.synonyms import ITEM_SYNONYMS, ROW_GROUPS
+from beam_talonone.schemas.decoding.decode import decode
+from beam_talonone.schemas.decoding.parse import InvalidRecord
+from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.transforms.formats.dialect import Dialect
+from beam_talonone.transforms.formats.errors import UnknownFormat
+from beam_talonone.transforms.formats.shard import Input, Shard
+from beam_talonone.transforms.sources.opening import FileInfo, Format, format_of, in_words, open_file
+from beam_talonone.transforms.sources.shards import read_shard
+from beam_talonone.transforms.tables.documents import read_documents
+from beam_talonone.transforms.tables.table import PLAIN, Table
 
-MAX_BYTES = 16 << 20
-_SEPARATORS = ",;\t|"
+MOST = 1000
+"""Documents that are read of a sample."""
+
+_START = 64 << 10
+"""Bytes of a CSV file by which its delimiter and encoding are guessed."""
+
+_DELIMITERS = ",;\t|"
 
 
-def documents(path: Path) -> list[Any]:
-    """The documents in a file: a JSON object, an array, a line each, or the rows of a CSV file with a header.
+def documents(path: Path, table: Table = PLAIN) -> list[Any]:
+    """The first documents in a file of any format; a name that tells none is read as JSON.
 
-    Numbers are int or Decimal; cells are text, and empty cells are absent. Raises ConfigurationError.
+    `table` is that of the mapping; the rows of its joins are left out. Raises ConfigurationError for what cannot be
+    read, with its place.
     """
-    data = _data(path)
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path} is not UTF-8 text: byte {error.start + 1}; convert it first") from None
-    is_csv = path.name.lower().removesuffix(".gz").endswith(".csv")
-    read = _rows(path, text) if is_csv else _json(path, text)
+    file_format = _format_of(path, table.dialect)
+    with tempfile.TemporaryDirectory(prefix="beam-talonone-sample-") as folder:
+        if table.makes_documents_of_rows:
+            source = Input("orders", FileInfo(str(path), 0), file_format)
+            joined: dict[str, list[Input]] = {join.name: [] for join in table.joins}
+            raws = read_documents([source], joined, table, Path(folder) / "rows")
+        else:
+            raws = read_shard(Shard("orders", str(path), file_format))
+        read = [_document(raw) for raw in islice(raws, MOST)]
     if not read:
         raise ConfigurationError(f"{path} has no documents")
     return read
 
 
-def _data(path: Path) -> bytes:
+def guessed_table(path: Path) -> Table:
+    """How a CSV file is best read: its delimiter and encoding, and the column by which its rows belong together.
+
+    Any other file gets the plain table. Raises ConfigurationError for a file that cannot be read.
+    """
+    if _format_of(path, PLAIN.dialect).name != "csv":
+        return PLAIN
+    dialect = _guessed_dialect(_start_of(path))
+    rows = documents(path, Table(dialect))
+    columns = {_plain(column): column for column in rows[0]}
+    if not any(_plain(name) in columns for field in ("sku", "quantity") for name in ITEM_SYNONYMS[field]):
+        return Table(dialect)
+    for name in ROW_GROUPS:
+        column = columns.get(_plain(name))
+        values = [row[column] for row in rows] if column is not None else []
+        if column is not None and values[0] is not None and len(set(values) - {None}) < len(values):
+            return Table(dialect, (column,), (column,) if None in values else ())
+    return Table(dialect)
+
+
+def _format_of(path: Path, dialect: Dialect) -> Format:
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        if data.startswith(b"\x1f\x8b"):
-            with gzip.open(io.BytesIO(data)) as file:
-                data = file.read(MAX_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise ConfigurationError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(data) > MAX_BYTES:
-        raise ConfigurationError(f"{path} is larger than {MAX_BYTES >> 20} MiB: take a few of its documents")
-    return data
+        return format_of(str(path), None, dialect)
+    except UnknownFormat:
+        return Format("json")
 
 
-def _rows(path: Path, text: str) -> list[Any]:
-    header = text.partition("\n")[0]
-    separator = max(_SEPARATORS, key=header.count)
-    rows = csv.DictReader(io.StringIO(text), delimiter=separator)
+def _document(raw: Raw) -> Any:
     try:
-        return [{name: cell for name, cell in row.items() if name and isinstance(cell, str) and cell} for row in rows]
-    except csv.Error as error:  # a cell beyond the limit of Python's reader, or a carriage return within a line
-        raise ConfigurationError(f"{path}:{rows.reader.line_num} is not CSV: {error}") from None
+        return decode(raw)
+    except InvalidRecord as problem:
+        place = (
+            raw.file
+            if raw.whole_file and raw.broken is not None and raw.position == 1
+            else f"{raw.file}:{raw.position}"
+        )
+        raise ConfigurationError(f"{place} cannot be read: {problem.detail}") from None
 
 
-def _json(path: Path, text: str) -> list[Any]:
+def _start_of(path: Path) -> bytes:
     try:
-        value = jsonio.loads(text)
-        return value if isinstance(value, list) else [value]
-    except ValueError as error:
-        lines = [line for line in text.splitlines() if line.strip()]
-        if len(lines) < 2:
-            raise ConfigurationError(f"{path} is not JSON: {error}") from None
-    documents = []
-    for number, line in enumerate(lines, 1):
-        try:
-            documents.append(jsonio.loads(line))
-        except ValueError as error:
-            raise ConfigurationError(f"{path}:{number} is not JSON: {error}") from None
-    return documents
+        with open_file(str(path), "csv") as (handle, _):
+            return handle.read(_START)
+    except Exception as error:  # the libraries raise nearly everything on damaged data
+        raise ConfigurationError(f"{path} cannot be read: {in_words(error)}") from None
+
+
+def _guessed_dialect(start: bytes) -> Dialect:
+    encoding = next(name for name in _encodings(start) if _decodes(start, name))
+    lines = start.decode(encoding, "replace").splitlines()
+    header = next((line for line in lines if line.strip()), "")
+    return Dialect(max(_DELIMITERS, key=header.count), encoding=encoding)
+
+
+def _encodings(start: bytes) -> Iterator[str]:
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        yield "utf-16"
+    yield from ("utf-8", "cp1252", "latin-1")
+
+
+def _decodes(start: bytes, encoding: str) -> bool:
+    try:
+        start.decode(encoding)
+    except UnicodeDecodeError as error:
+        return error.start > len(start) - 4 and len(start) == _START  # a character that is cut off
+    return True
+
+
+def _plain(name: str) -> str:
+    return "".join(character for character in name.lower() if character.isalnum())

@@ -7,7 +7,7 @@ SYNONYMS: dict[str, Mapping[str, tuple[str, ...]]] = {
         "order_id": ("order_id", "bestellnummer", "orderid", "order_number", "ordernumber", "id", "number", "name"),
         "customer_id": (
             "customer_id", "customerid", "user_id", "userid", "client_id", "customer.id", "user.id", "client.id",
-            "email", "customer.email", "customer_email", "customer",
+            "kundennummer", "email", "customer.email", "customer_email", "customer",
         ),
         "status": ("status", "state", "financial_status", "order_status", "orderstate"),
         "event_time": (
@@ -31,6 +31,12 @@ SYNONYMS: dict[str, Mapping[str, tuple[str, ...]]] = {
 }  # fmt: skip
 """Field -> names of the field in other systems, in lower case, the likeliest first."""
 
+ROW_GROUPS = (
+    "order_id", "orderid", "order_number", "ordernumber", "order_no", "order", "bestellnummer", "bestellung",
+    "invoice_no", "invoiceno", "invoice", "name",
+)  # fmt: skip
+"""Columns by which the rows of one order belong together, where each row is an item."""
+
 ITEMS = ("items", "line_items", "lineitems", "lines", "products", "positions", "order_items", "rows", "cart_items")
 ITEM_SYNONYMS = {
     "sku": (
@@ -39,14 +45,27 @@ ITEM_SYNONYMS = {
         "variant_sku",
         "article",
         "article_number",
+        "artikel",
+        "artikelnummer",
+        "stockcode",
+        "lineitem_sku",
         "product_id",
         "productid",
         "item_id",
         "id",
     ),
-    "quantity": ("quantity", "qty", "count", "pieces", "amount"),
-    "unit_price": ("unit_price", "unitprice", "price", "unit_cost", "amount"),
-    "name": ("name", "title", "product_name", "description"),
+    "quantity": ("quantity", "qty", "lineitem_quantity", "menge", "anzahl", "count", "pieces", "amount"),
+    "unit_price": (
+        "unit_price",
+        "unitprice",
+        "price",
+        "lineitem_price",
+        "einzelpreis",
+        "preis",
+        "unit_cost",
+        "amount",
+    ),
+    "name": ("name", "title", "product_name", "lineitem_name", "bezeichnung", "description"),
     "category": ("category", "product_type", "group"),
 }
 REQUIRED = {

@@ -248,7 +248,7 @@ def _same_api(letter: dict[str, Any], origin: Origin, options: BuildOptions) -> 
 
 
 def _inner(letter: _Letter, record: bytes, table: Table | None) -> Raw:
-    """The record inside the dead letter, as its source once gave it; with a table, a row may be a foreign document."""
+    """The record inside the dead letter, as its source gave it. With a table, a row may be a foreign document."""
     fields, place = letter.fields, (letter.raw.file, letter.raw.position)
     if fields["source"].get("format") == "csv":
         foreign = fields["source"].get("part") is not None or fields.get("stage") in (Stage.MAP, Stage.DECODE)

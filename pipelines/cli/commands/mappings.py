@@ -20,12 +20,13 @@ def mappings(*, options: MappingsParameters) -> int:
         return _list()
     if action == "show":
         return _show(words[0])
-    from beam_talonone.pipelines.mappings.sample import documents
+    from beam_talonone.pipelines.mappings.sample import documents, guessed_table
 
     if action == "draft":
         from beam_talonone.pipelines.mappings.draft import draft
 
-        print(draft(documents(Path(words[0]))), end="")
+        table = guessed_table(Path(words[0]))
+        print(draft(documents(Path(words[0]), table), table), end="")
         return 0
     from beam_talonone.pipelines.cli.settings import mapping_of
     from beam_talonone.pipelines.mappings.trial import try_mapping
@@ -33,7 +34,7 @@ def mappings(*, options: MappingsParameters) -> int:
     mapping = mapping_of(words[0])
     if mapping is None:
         raise ConfigurationError("mappings try needs a mapping")
-    lines, valid = try_mapping(mapping, documents(Path(words[1])), options.show)
+    lines, valid = try_mapping(mapping, documents(Path(words[1]), mapping.table), options.show)
     print(*lines, sep="\n")
     return 0 if valid else INVALID
 

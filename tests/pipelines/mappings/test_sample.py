@@ -5,8 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from beam_talonone.pipelines.mappings.sample import documents
+from beam_talonone.pipelines.mappings.sample import documents, guessed_table
 from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.transforms.formats.dialect import Dialect
+from beam_talonone.transforms.tables.table import PLAIN, Join, Table
 
 PACKED = gzip.compress(b'{"a": 1}')
 
@@ -19,7 +21,8 @@ PACKED = gzip.compress(b'{"a": 1}')
         ("array.json", b'[{"a": 1}, {"a": 2}]', [{"a": 1}, {"a": 2}]),
         ("lines.jsonl", b'{"a": 1}\n\n{"a": 2}\n', [{"a": 1}, {"a": 2}]),
         ("bom.json", b'\xef\xbb\xbf{"a": 1}', [{"a": 1}]),
-        ("rows.csv", b"a;b\n1;\n2;x\n", [{"a": "1"}, {"a": "2", "b": "x"}]),
+        ("rows.csv", b"a,b\n1,\n2,x\n", [{"a": "1", "b": None}, {"a": "2", "b": "x"}]),
+        ("one.txt", b'{"a": 1}', [{"a": 1}]),
         ("packed.csv.gz", gzip.compress(b"a,b\n1,2\n"), [{"a": "1", "b": "2"}]),
     ],
 )
@@ -32,17 +35,18 @@ def test_documents(tmp_path, name, content, expected):
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        pytest.param(b"", "is not JSON", id="empty"),
+        pytest.param(b"", "has no documents", id="empty"),
         pytest.param(b"[]", "has no documents", id="no documents"),
-        pytest.param(b"\xe4", "is not UTF-8 text: byte 1", id="Latin-1"),
-        pytest.param(gzip.compress(b"\xe4"), "is not UTF-8 text: byte 1", id="packed Latin-1"),
-        pytest.param(b'{"a": 1}\nnonsense\n', ":2 is not JSON", id="line 2"),
-        pytest.param(b"[" * 100_000, "is not JSON", id="too deep"),
+        pytest.param(b"\xe4", "cannot be read: not UTF-8 text: byte 1", id="Latin-1"),
+        pytest.param(gzip.compress(b"\xe4"), "cannot be read: not UTF-8 text: byte 1", id="packed Latin-1"),
+        pytest.param(b'{"a": 1}\nnonsense\n', ":2 cannot be read: JSON is malformed", id="line 2"),
+        pytest.param(b"[1]", "a record is a JSON object, found", id="no object"),
+        pytest.param(b"[" * 100_000, "cannot be read: the file breaks off", id="too deep"),
         pytest.param(b"\x1f\x8b\x08", "cannot be read", id="gzip without a header"),
-        pytest.param(PACKED[:10] + b"\xff" + PACKED[11:], "cannot be read", id="damaged gzip block"),
-        pytest.param(PACKED[:-8] + b"xxxx" + PACKED[-4:], "cannot be read", id="wrong gzip checksum"),
-        pytest.param(PACKED[:-9], "cannot be read", id="truncated gzip"),
-        pytest.param(PACKED + b"xx", "cannot be read", id="gzip with a tail"),
+        pytest.param(PACKED[:10] + b"\xff" + PACKED[11:], "cannot be read: damaged gzip", id="damaged gzip block"),
+        pytest.param(PACKED[:-8] + b"xxxx" + PACKED[-4:], "cannot be read: damaged gzip", id="wrong gzip checksum"),
+        pytest.param(PACKED[:-9], "cannot be read: the file is cut off", id="truncated gzip"),
+        pytest.param(PACKED + b"xx", "cannot be read: damaged gzip", id="gzip with a tail"),
     ],
 )
 def test_what_cannot_be_read_is_one_line(tmp_path, content, why):
@@ -64,12 +68,54 @@ def test_a_missing_file_a_folder_and_an_unreadable_file_are_one_line(tmp_path):
 @pytest.mark.parametrize(
     ("row", "why"),
     [
-        pytest.param(b"x" * 200_000 + b",1", "field larger", id="long cell"),
-        pytest.param(b"x\ry,1", "new-line character", id="carriage return"),
+        pytest.param(b"1,2,3", "the row has 3 cells, the header 2", id="three cells"),
+        pytest.param(b"x\ry,1", "not a CSV row", id="carriage return"),
+        pytest.param(b'"x,1', "not a CSV row: it opens a quote", id="open quote"),
     ],
 )
 def test_what_is_not_csv_is_one_line(tmp_path, row, why):
     path = tmp_path / "sample.csv"
     path.write_bytes(b"a,b\n1,2\n" + row + b"\n")
-    with pytest.raises(ConfigurationError, match=rf"sample\.csv:3 is not CSV: {why}"):
+    with pytest.raises(ConfigurationError, match=rf"sample\.csv:3 cannot be read: {why}"):
         documents(path)
+
+
+def test_a_sample_is_read_as_the_mapping_says(tmp_path):
+    path = tmp_path / "sample.csv"
+    path.write_bytes("id;sku\n1;Bügel\n1;B\n2;C\n".encode("latin-1"))
+    table = Table(Dialect(";", encoding="latin-1"), group_by=("id",), joins=(Join("items", "id", "id"),))
+    first, second = documents(path, table)
+    assert [row["sku"] for row in first["rows"]] == ["Bügel", "B"]
+    assert second["items"] == []
+
+
+def test_a_long_sample_is_cut(tmp_path):
+    path = tmp_path / "sample.jsonl"
+    path.write_bytes(b'{"a": 1}\n' * 1500)
+    assert len(documents(path)) == 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "expected"),
+    [
+        ("id,name\n1,x\n", "utf-8", Table()),
+        ("id;name\n1;Müller\n", "utf-8", Table(Dialect(";"))),
+        ("id\tname\n1\tMüller €\n", "cp1252", Table(Dialect("\t", encoding="cp1252"))),
+        ("id|name\n1|ü\n", "utf-16", Table(Dialect("|", encoding="utf-16"))),
+        ("order_id,sku\n1,a\n1,b\n", "utf-8", Table(group_by=("order_id",))),
+        ("Bestellung;Artikel\n1;a\n;b\n2;c\n", "utf-8", Table(Dialect(";"), ("Bestellung",), ("Bestellung",))),
+        ("order_id,sku\n1,a\n2,b\n", "utf-8", Table()),
+        ("order_id,points\n1,a\n1,b\n", "utf-8", Table()),
+    ],
+    ids=["plain", "semicolon", "tab", "bar", "grouped", "filled", "one row each", "no items"],
+)
+def test_the_table_is_guessed(tmp_path, text, encoding, expected):
+    path = tmp_path / "sample.csv"
+    path.write_bytes(text.encode(encoding))
+    assert guessed_table(path) == expected
+
+
+def test_the_table_of_any_other_file_is_the_plain_one(tmp_path):
+    path = tmp_path / "sample.json"
+    path.write_bytes(b'{"a;b": 1}')
+    assert guessed_table(path) == PLAIN

@@ -38,7 +38,8 @@ def test_the_example_of_the_page():
 
 
 def test_the_example_of_a_table():
-    table = FileMapping("page", f"{EXAMPLES[1]}\nversion: 1\nprofiles: {{fields: {{customer_id: a, event_time: b}}}}").table
+    rules = "version: 1\nprofiles: {fields: {customer_id: a, event_time: b}}"
+    table = FileMapping("page", f"{EXAMPLES[1]}\n{rules}").table
     assert (table.group_by, table.dialect.delimiter, table.dialect.nulls) == (("Order",), ";", ("N/A", "-"))
 
 
