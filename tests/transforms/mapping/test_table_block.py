@@ -58,7 +58,7 @@ def test_short_forms_and_defaults(block, expected):
 @pytest.mark.parametrize(
     ("block", "why"),
     [
-        ("table: {delimeter: x}", "unknown key `delimeter`: did you mean delimiter?"),
+        ("table: {delimiters: x}", "unknown key `delimiters`: did you mean delimiter?"),
         ("table: {delimiter: ';;'}", "delimiter: expected one ASCII character"),
         ("table: {delimiter: §}", "delimiter: expected one ASCII character"),
         ('table: {delimiter: "\'", quote: "\'"}', "quote and delimiter are the same"),
