@@ -1,8 +1,9 @@
 """`python -m beam_talonone.simulator`: the same as `beam-talonone simulate`."""
 
-import typer
+import sys
 
-from beam_talonone.pipelines.cli.commands.simulate import simulate
+from beam_talonone.pipelines.cli.entry import main
 
 if __name__ == "__main__":
-    typer.run(simulate)
+    sys.argv.insert(1, "simulate")
+    main()

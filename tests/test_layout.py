@@ -26,7 +26,7 @@ MAY_IMPORT = {
 SIMULATOR_KNOWS = {"schemas.operation", "schemas.operations"}
 """What both the sender and the simulator believe wrongly, no test finds: they share the table's rows and no more."""
 
-SIMULATOR_COMMAND = "pipelines.cli.commands.simulate"
+SIMULATOR_COMMAND = "pipelines.cli.entry"
 
 FILES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
 

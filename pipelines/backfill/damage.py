@@ -27,7 +27,7 @@ def check_staging(path: Path, marked: bytes, count_query: str) -> int:
     database is damaged or gone, and where the two differ.
     """
     if not path.exists():
-        raise damaged(path, ": it is gone")
+        raise damaged(path, ": the file is missing")
     try:
         with closing(staging.reopen(path)) as connection:
             problem = _problem(connection) if path.stat().st_size <= LARGEST else None
@@ -38,9 +38,9 @@ def check_staging(path: Path, marked: bytes, count_query: str) -> int:
     except sqlite3.Error as error:
         raise damaged(path, f" ({error})") from None
     if marked != str(total).encode():
-        raise damaged(path.parent / "read", f": it says {marked[:20]!r}, and there are {total}")
+        raise damaged(path.parent / "read", f": it holds {marked[:20]!r}, but {path.name} has {total} things to do")
     if not next_record.isdigit() or (int(next_record) != total + 1 and int(next_record) % SLICE != 1):
-        raise damaged(path, f" (it goes on at {next_record!r:.20})")
+        raise damaged(path, f" (its next record is {next_record!r:.20})")
     return total
 
 
@@ -63,7 +63,7 @@ def _problem(connection: sqlite3.Connection) -> str | None:
         row = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
         return str(error)
-    verdict = str(row[0]) if row else "nothing is known of it"
+    verdict = str(row[0]) if row else "quick_check returned nothing"
     return None if verdict == "ok" else " ".join(verdict.split())[:200]
 
 

@@ -37,29 +37,29 @@ def check_written(path: Path, written: Written) -> None:
     try:
         device, inode, size = _stat_of(path)
     except OSError:
-        raise vanished(path, "is gone") from None
+        raise vanished(path, "was removed") from None
     if (device, inode) != written[:2]:
-        raise vanished(path, "was replaced by another one")
+        raise vanished(path, "was replaced by another file")
     if size < written[2]:
-        raise vanished(path, f"is shorter than it was written ({size:,} bytes, and it had {written[2]:,})")
+        raise vanished(path, f"was cut from {written[2]:,} to {size:,} bytes")
 
 
 def vanished(path: Path, what: str) -> StopRun:
     """The error for a file that this process wrote; of files that are gone together, it names the folder."""
     while not path.parent.exists():
-        path, what = path.parent, "is gone"
+        path, what = path.parent, "was removed"
     return _stop_run(path, what)
 
 
 def vanished_from(path: str, output: str) -> StopRun:
     """The error for a file that is gone from `output`, a folder on any file system."""
-    return _stop_run(f"{path} of --output {output}", "is gone")
+    return _stop_run(f"{path} of --output {output}", "was removed")
 
 
 def _stop_run(path: object, what: str) -> StopRun:
     return StopRun(
-        f"{path} {what}, though this job is at work there: nothing more is sent. Put it back and go on with --resume,"
-        " or begin a new job in another folder, which sends again what was applied"
+        f"{path} {what} while the job ran, so the job stopped. Put the file back and go on with --resume, or begin a"
+        " new job in another folder, which sends applied records again"
     )
 
 

@@ -20,7 +20,7 @@ KINDS = ("orders", "returns", "profiles", "events", "calls")
 
 
 NAMED = {"lookups": "--input", "dead_letters": "DEAD_LETTERS_GLOB"}
-"""Inputs that are given otherwise than by an option of their kind's name."""
+"""The options of inputs that are not named after the kind."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def parse_time_option(name: str, text: str | None, reading: Reading) -> datetime
     if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text.strip(), re.ASCII):
         if reading.assume_timezone is None:
             raise ConfigurationError(
-                f"{name} {text} has no time of day: write {text.strip()}T00:00:00Z, or give --assume-timezone for its"
-                " midnight there"
+                f"{name} {text} has no time of day: write {text.strip()}T00:00:00Z, or set --assume-timezone for"
+                " midnight in that zone"
             )
         text = f"{text.strip()}T00:00:00"
     try:

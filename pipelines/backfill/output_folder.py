@@ -86,7 +86,7 @@ def open_job(
     * The folder cannot be made, or is not on this machine.
     """
     if ":/" in str(root):
-        raise ConfigurationError(f"--output {root} is a folder of this machine: the journal must be on its disk")
+        raise ConfigurationError(f"--output {root} must be a folder of this machine: the job keeps its journal there")
     manifest_path = root / MANIFEST
     if not resume and any((root / name).exists() for name in OURS):
         raise ConfigurationError(
@@ -112,7 +112,7 @@ def open_job(
 
 
 def no_job(root: object) -> ConfigurationError:
-    """The error for --resume where there is nothing to go on with."""
+    """The error for --resume in a folder without a job."""
     return ConfigurationError(
         f"--resume: there is no job in --output {root}: name the job's folder, or begin one without --resume"
     )
@@ -146,7 +146,7 @@ def started_with(data: bytes, where: object) -> dict[str, Any]:
         or not isinstance(manifest.get("files", {}), dict)
         or not isinstance(manifest["started"], int | float)
     ):
-        raise ConfigurationError(f"{where} is not as a job leaves it: is this the folder of another program?")
+        raise ConfigurationError(f"{where} is not the manifest of a job: name the folder of a job, or another folder")
     if manifest.get(CHECK, _check_of(manifest)) != _check_of(manifest):
         raise damaged(where, "")
     return manifest
@@ -216,7 +216,7 @@ def compare_options(root: str, manifest: dict[str, Any], requested: dict[str, An
         if before != now:
             raise ConfigurationError(
                 f"{name} was {_shown(before)} when the job in {root} was started and is {_shown(now)} now:"
-                " resume with the same"
+                " resume with the same value"
             )
 
 

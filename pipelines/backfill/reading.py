@@ -30,7 +30,7 @@ def read_input(
     if folder.read.exists():
         return check_staging(folder.staging, folder.read.read_bytes(), kind.count_query)
     if sent_anything(folder.staging.parent):
-        raise damaged(folder.read, ": it is gone")
+        raise damaged(folder.read, ": the file is missing")
     for leftover in folder.staging.parent.glob(f"{folder.staging.name}*"):
         leftover.unlink()
     notice("reading and checking the input")

@@ -150,8 +150,8 @@ def check_summary(report: dict[str, Any], output: str) -> None:
     left = report["unaccounted"]
     if left:
         raise StopRun(
-            f"{abs(left):,} records are unaccounted for: the files in {output} do not tell what became of them, so"
-            " there is no report.json; --resume goes on with them"
+            f"{abs(left):,} records are unaccounted for: the files in {output} do not show their outcomes, so no"
+            " report.json was written; go on with --resume"
         )
 
 
@@ -165,9 +165,9 @@ def summary_lines(report: dict[str, Any]) -> list[str]:
 
 
 def remaining(report: dict[str, Any]) -> list[str]:
-    """What --limit has left."""
+    """A line about the records that --limit has left; none if there are none."""
     left = report["remaining"]
-    return [f"{left:,} records remain, as --limit was given: look, and go on with --resume"] if left else []
+    return [f"{left:,} records remain because of --limit: check the results, and go on with --resume"] if left else []
 
 
 def counted(report: dict[str, Any], columns: tuple[str, ...]) -> list[str]:

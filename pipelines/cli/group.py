@@ -26,14 +26,14 @@ COMMANDS = {
         f"{_MODULES}.replay", "Send dead letters again: one pass, never over what the same job has applied since."
     ),
     "check": Command(
-        f"{_MODULES}.check", "Decode, map and validate everything, and tell what a backfill would send. No network."
+        f"{_MODULES}.check", "Decode, map and validate everything, and show what a backfill would send. No network."
     ),
     "lookup": Command(
         f"{_MODULES}.lookup", "Read from the API for each line of a file of ids: all pages, at the rate, resumable."
     ),
     "verify": Command(
         f"{_MODULES}.verify",
-        "Read back what a backfill of these files leads to, and tell each difference. Nothing is changed.",
+        "Read back the results of a backfill of these files, and report each difference. Nothing is changed.",
     ),
     "mappings": Command(
         f"{_MODULES}.mappings",
@@ -45,7 +45,7 @@ COMMANDS = {
     ),
     "demo": Command(
         f"{_MODULES}.demo",
-        "Simulator, sample data with every kind of trouble, a backfill with faults on, and its account.",
+        "Simulator, sample data with every kind of trouble, a backfill with faults on, and its report.",
     ),
     "simulate": Command(
         f"{_MODULES}.simulate",

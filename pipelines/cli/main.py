@@ -73,7 +73,7 @@ def run(arguments: list[str]) -> int:
     if debug:
         arguments = ["--debug", *(word for word in ours if word != "--debug"), *arguments[len(ours) :]]
     try:
-        code = app(arguments, standalone_mode=False)
+        code = app(arguments, prog_name="beam-talonone", standalone_mode=False)
         if code == TYPER_INTERRUPTED:
             raise KeyboardInterrupt
         return code if isinstance(code, int) else FINISHED

@@ -57,6 +57,8 @@ def make_room(output: Path) -> None:
     """Make the folder of a demo, or empty that of an earlier one. Raises ConfigurationError for any other folder."""
     if output.exists():
         if not (output / "input" / "orders.jsonl").exists():
-            raise ConfigurationError(f"--output {output} exists and is no earlier demo: name another folder")
+            raise ConfigurationError(
+                f"--output {output} exists and is not the folder of an earlier demo: name another folder"
+            )
         shutil.rmtree(output)
     (output / "input").mkdir(parents=True)

@@ -49,7 +49,7 @@ def run_demo_stream(rate: float, output: Path) -> int:
         _wait_until_quiet(url, second)
         second.send_signal(signal.SIGTERM)
         if second.wait(30) != 0:
-            raise StopRun("the stream did not end in order")
+            raise StopRun("the stream did not end with exit code 0")
         _account(url, output, messages)
     return 0
 
@@ -142,7 +142,7 @@ def _wait(done: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + PATIENCE
     while not done():
         if process.poll() is not None or time.monotonic() > deadline:
-            raise StopRun("the stream does not get on")
+            raise StopRun("the stream makes no progress")
         time.sleep(0.1)
 
 
@@ -176,10 +176,10 @@ def _account(url: str, output: Path, messages: dict[str, list[bytes]]) -> None:
         _say(f"  {count:>4} {kind} {reason}")
     _say(
         f"{summary['requests']:,} requests, {summary['acted']:,} of them changed something; {again} that had acted"
-        " before, without our knowing, were answered again and changed nothing"
+        " before, although the answer was lost, were answered again and changed nothing"
     )
     where = output / "state" / "dead-letters"
-    _say(f"{summary['sessions']:,} sessions, {summary['profiles']:,} profiles; the letters: {where}")
+    _say(f"{summary['sessions']:,} sessions, {summary['profiles']:,} profiles; dead letters: {where}")
 
 
 def _say(text: str) -> None:

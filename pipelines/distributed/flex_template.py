@@ -68,7 +68,7 @@ def command_line(name: str, arguments: Iterable[str]) -> list[str]:
         elif f"--{parameter}" in beam:
             beams += _for_beam(f"--{parameter}", value, beam)
         else:
-            shown = parameter if _NAME.fullmatch(parameter) else "what was given"
+            shown = parameter if _NAME.fullmatch(parameter) else "an argument"
             raise ConfigurationError(
                 f"{shown} is neither a parameter of the {name} template nor an option of Beam;"
                 f" the parameters are {', '.join(template.parameters)}"
@@ -81,7 +81,7 @@ def _taken_apart(argument: str) -> tuple[str, str | None]:
     """`--name=value`, or `--name` alone, whose value is None."""
     name, equals, value = argument.partition("=")
     if not name.startswith("--") or len(name) == 2:
-        raise ConfigurationError("a template takes its parameters as --name=value, and one was given otherwise")
+        raise ConfigurationError("a template takes its parameters as --name=value, and one has another form")
     return name[2:], value if equals else None
 
 
@@ -99,7 +99,7 @@ def _truth(parameter: str, value: str | None) -> bool:
     """What a flag says; its name alone says true."""
     said = True if value is None else TRUTHS.get(value.lower())
     if said is None:
-        raise ConfigurationError(f"{parameter} is true or false, and nothing else")
+        raise ConfigurationError(f"{parameter} must be true or false")
     return said
 
 

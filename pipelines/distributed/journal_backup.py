@@ -102,7 +102,9 @@ class JournalBackup:
         files = self._slices()
         for number, slice_name in enumerate(sorted(files), 1):
             if slice_name != f"slice-{number:06d}":
-                raise damaged(self._place.path(f"slice-{number:06d}.jsonl"), ": it is gone, and later ones are there")
+                raise damaged(
+                    self._place.path(f"slice-{number:06d}.jsonl"), ": the file is missing, although later ones exist"
+                )
         for slice_name, names in files.items():
             whole = f"{slice_name}.jsonl"
             if whole in names:

@@ -22,10 +22,12 @@ def check_output(output: str, *, elsewhere: bool = False) -> None:
     would not be found, and all be sent again. And for one of this machine, where the workers are `elsewhere`."""
     odd = sorted({character for character in output if character in "*?[]"})
     if odd:
-        raise ConfigurationError(f"--output {output}: a folder with {' '.join(odd)} in its name cannot be used here")
+        raise ConfigurationError(
+            f"--output {output}: Beam takes {' '.join(odd)} in a name for a pattern; name a folder without"
+        )
     if elsewhere and Place(output).is_local:
         raise ConfigurationError(
-            f"--output {output}: Dataflow's workers have no folder of this machine: name a gs://"
+            f"--output {output}: Dataflow's workers have no folder of this machine: give a gs:// path"
         )
 
 
@@ -56,7 +58,7 @@ def claim(place: Place, options: GraphOptions) -> bool:
     except Interrupted:
         raise
     except Exception as error:
-        raise ConfigurationError(f"--output {place.root} cannot be looked at: {in_words(error)}") from None
+        raise ConfigurationError(f"--output {place.root} cannot be read: {in_words(error)}") from None
     if not options.resume and (used or finished or other):
         raise ConfigurationError(
             f"--output {place.root} holds a job already: add --resume to go on with it, or name another folder"

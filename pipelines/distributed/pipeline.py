@@ -188,7 +188,7 @@ def manifest(output: str) -> dict[str, Any]:
     """The manifest of the job in `output`. Raises RuntimeError when there is none."""
     data = Place(output).read(MANIFEST)
     if data is None:
-        raise RuntimeError(f"{output}/{MANIFEST} is gone: it says what the job was started with")
+        raise RuntimeError(f"{output}/{MANIFEST} is missing: it holds the options of the job")
     return started_with(data, f"{output}/{MANIFEST}")
 
 

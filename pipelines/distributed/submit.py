@@ -79,7 +79,7 @@ def _check(options: GraphOptions, notice: Notice, *, local: bool, dataflow: bool
     sending = options.sending
     check_output(options.output, elsewhere=dataflow)
     if not options.wait and not dataflow:
-        raise ConfigurationError("--no-wait: the job would end with this process; it is for Dataflow")
+        raise ConfigurationError("--no-wait needs Dataflow: on other runners the job ends with this process")
     shared = replace(engine_config(sending), among=options.shards)
     with STOP.raising():
         if local:
@@ -142,11 +142,11 @@ def _told(options: GraphOptions, place: Place, notice: Notice, state: str = "") 
     """Show the report of a job that has ended; returns the exit code. Raises StopRun when it left none."""
     data = place.read("report.json")
     if data is None:
-        raise StopRun(f"the job ended without a report; go on with --resume ({state})")
+        raise StopRun(f"the job ended without a report (state: {state}); go on with --resume")
     report = decoded(data, place.path("report.json"))
     for line in summary_lines(report):
         notice(line)
-    notice(f"the full account: {options.output}/report.json")
+    notice(f"the full report: {options.output}/report.json")
     return exit_code(report)
 
 
@@ -158,4 +158,4 @@ def _job_id(result: Any) -> str | None:
 
 
 def _state(result: Any) -> str:
-    return str(getattr(result, "state", "its state is unknown"))
+    return str(getattr(result, "state", "unknown"))

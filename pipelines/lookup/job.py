@@ -1,4 +1,4 @@
-"""Lookup: reads from a file of ids, sent as a backfill sends its writes, with what was read as lines on disk."""
+"""Lookup: reads from a file of ids, sent as a backfill sends its writes, with the answers as lines on disk."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -33,13 +33,13 @@ def _send(job: ActiveJob) -> None:
 
 
 def _tell_results(job: ActiveJob, report: Report) -> None:
-    job.notice(f"what was read: {job.folder.root / 'lookups'}")
+    job.notice(f"the answers: {job.folder.root / 'lookups'}")
     statuses = report["operations"].get(job.options.input.operation, {}).get("statuses", {})
     missing = statuses.get("404", 0)
     if missing:
-        job.notice(f"{missing:,} of the answers were 404: not there")
+        job.notice(f"{missing:,} of the answers were 404 (not found)")
     if missing and len(statuses) == 1:
-        job.notice("nothing at all was found: is the path in --base-url (TALONONE_BASE_URL) right?")
+        job.notice("no lookup found anything: check the path in --base-url (TALONONE_BASE_URL)")
 
 
 def _read_options(job: ActiveJob, part: Slice) -> SendOptions:

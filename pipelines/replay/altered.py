@@ -8,7 +8,7 @@ from beam_talonone.schemas.decoding.parse import InvalidRecord
 from beam_talonone.schemas.decoding.shown import REPLACEMENT, digest
 from beam_talonone.schemas.reasons import Reason, Stage
 
-WHAT_TO_DO = "correct `record`, or set `altered` to false if it is right as it is, and replay the letter again"
+WHAT_TO_DO = "correct `record`, or set `altered` to false if it is right as it is, and replay the dead letter again"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 

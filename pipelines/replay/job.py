@@ -73,7 +73,7 @@ class _Replay:
                 raise ConfigurationError(f"--state: {problem}")
         if options.subscription is not None and not options.resume:
             if (options.output / PULLED).exists() and not (options.output / MANIFEST).exists():
-                raise ConfigurationError(f"{options.output / PULLED} is there already: name another --output")
+                raise ConfigurationError(f"{options.output / PULLED} exists already: name another --output")
             from beam_talonone.pipelines.replay.pull import check_subscription
 
             with STOP.raising():
@@ -118,12 +118,12 @@ class _Replay:
     def _tell_lost(self, files: Files) -> None:
         lost = [info.path for info in files[LETTERS] if self._origin_of(Path(info.path)) is None]
         if self._options.subscription is not None and lost:
-            self._notice("no --state was given: what their stream has sent since cannot be taken into account")
+            self._notice("no --state was given: records that their stream has sent since are not taken into account")
         elif lost:
             self._notice(
-                f"the job of {lost[0]} is not beside it, was a dry run, or sent to another deployment:"
-                " what it applied since cannot be taken into account. Replay letters where the job wrote"
-                " them, so that it is"
+                f"the job of {lost[0]} is not beside it, was a dry run, or sent to another deployment: records that"
+                " it has applied since are not taken into account. To include them, replay dead letters in the"
+                " folder where the job wrote them"
             )
 
     def _tell_altered(self, connection: Connection) -> None:

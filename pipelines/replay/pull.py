@@ -152,7 +152,7 @@ def _pull_all(reader: "Reader", pulled: PulledLetters, notice: Notice, at_least:
         pulled.add(messages)
         _acknowledge(reader, pulled)
         if messages and published > began + LATER:
-            notice("letters go on coming: those published from now on are left for the next replay")
+            notice("dead letters keep arriving: those published from now on are left for the next replay")
             break
     found = len(pulled.known)
     notice(f"{found} messages were pulled" if found else f"there are no dead letters in {reader.subscription}")
@@ -251,8 +251,8 @@ def _check_length(letters: Path, end: int) -> None:
     size = letters.stat().st_size if letters.exists() else 0
     if size < end:
         raise Damaged(
-            f"{letters} is damaged: it has {size} bytes, and {LOG_FILE} tells of {end}: put it back from a backup."
-            " Pub/Sub does not deliver the letters again that were acknowledged"
+            f"{letters} is damaged: it has {size} bytes, but {LOG_FILE} records {end}: put it back from a backup."
+            " Pub/Sub does not deliver acknowledged dead letters again"
         )
 
 

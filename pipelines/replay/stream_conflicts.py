@@ -93,7 +93,7 @@ def no_stream_in(state: Path, base_url: str) -> str | None:
         return f"{state / MANIFEST} cannot be read"
     other = str(manifest.get("--base-url")) if isinstance(manifest, dict) else ""
     same = other.rstrip("/") == base_url.rstrip("/")
-    return None if same else f"{state} is of a stream to {other}, not to {base_url}"
+    return None if same else f"{state} belongs to a stream to {other}, not to {base_url}"
 
 
 def _note_log(log: Path, store: Store) -> None:

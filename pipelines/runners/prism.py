@@ -44,7 +44,7 @@ def prism_binary(location: str | None) -> str | None:
         if "://" in location:
             return None
         if not os.access(location, os.X_OK) or Path(location).is_dir():
-            raise ConfigurationError(f"--prism-location {location} is no program")
+            raise ConfigurationError(f"--prism-location {location} is not an executable file")
         return os.path.abspath(location)  # a bare name would be looked for on PATH
     home = Path.home() / "go" / "bin" / "prism"
     return shutil.which("prism") or (str(home) if os.access(home, os.X_OK) else None)
@@ -102,8 +102,8 @@ class Prism:
             command, self.endpoint = PrismJobServer(options).subprocess_cmd_and_endpoint()
         except Exception as error:
             raise StopRun(
-                f"there is no Prism, and it cannot be downloaded ({error_line(error)}): give --prism-location, or"
-                f" `go install github.com/apache/beam/sdks/v2/go/cmd/prism@v{version('apache-beam')}`"
+                f"Prism was not found, and it cannot be downloaded ({error_line(error)}): give --prism-location, or"
+                f" run `go install github.com/apache/beam/sdks/v2/go/cmd/prism@v{version('apache-beam')}`"
             ) from None
         self._log = log
         words = _dying_with_us([str(word) for word in command])
@@ -154,7 +154,7 @@ class Prism:
                 return
         self.stop()
         said = self._log.read_text(errors="replace").strip().splitlines()
-        raise StopRun(f"Prism did not start: {said[-1][:300] if said else 'it says nothing'}")
+        raise StopRun(f"Prism did not start: {said[-1][:300] if said else 'it wrote no output'}")
 
 
 def _dying_with_us(command: list[str]) -> list[str]:

@@ -18,7 +18,7 @@ def beam_options(beam_args: tuple[str, ...]) -> Any:
     for argument in beam_args:
         if not argument.startswith("--"):
             raise ConfigurationError(
-                f"unexpected argument {argument!r}: quote a pattern, or the shell takes it apart;"
+                f"unexpected argument {argument!r}: quote a pattern, or the shell expands it;"
                 " Beam's own options follow `--` as --name=value"
             )
     known = beam_option_names()
@@ -57,13 +57,13 @@ def bounded_runner(beam_args: tuple[str, ...]) -> tuple[Any, Any]:
     name = runner_name(options)
     if name.lower() not in IN_PROCESS:
         raise ConfigurationError(
-            f"--runner={name}: this runs in this process (DirectRunner): its journal is on this disk"
+            f"--runner={name}: this command runs only in this process (DirectRunner), as its journal is on this disk"
         )
     direct = options.view_as(DirectOptions)
     if direct.direct_running_mode != "in_memory" or direct.direct_num_workers != 1:
         raise ConfigurationError(
-            "--direct_running_mode and --direct_num_workers stay at their defaults:"
-            " Beam's multi_threading loses elements"
+            "--direct_running_mode and --direct_num_workers must keep their defaults, as Beam's multi_threading loses"
+            " elements"
         )
     return FnApiRunner(), options
 
@@ -99,7 +99,7 @@ def check_code(options: Any) -> None:
             raise ConfigurationError(f"--extra_packages={package} does not exist, or is not a file")
 
 
-REFUSED = {"daskrunner": "it loses tagged outputs and what bundles end with, without an error"}
+REFUSED = {"daskrunner": "it loses tagged outputs and the output of finish_bundle, without an error"}
 
 
 def runner_name(options: Any) -> str:

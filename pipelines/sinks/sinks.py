@@ -79,7 +79,7 @@ def sink_for(where: str, name: str, notice: Notice) -> Sink:
     if is_subscription(where):
         raise ConfigurationError(f"{option} is a subscription: name its topic, projects/P/topics/T, or a folder")
     if where.startswith("projects/"):
-        raise ConfigurationError(f"{option} is no topic: give projects/P/topics/T, or for a folder ./{where}")
+        raise ConfigurationError(f"{option} is not a topic: give projects/P/topics/T, or for a folder ./{where}")
     if "://" in where:
         raise ConfigurationError(f"{option} is neither a topic nor a folder of this machine")
     folder = Path(where)

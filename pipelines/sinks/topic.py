@@ -144,7 +144,7 @@ class TopicSink:
         now = time.monotonic()
         if self._said_at is None or now - self._said_at >= SAY_EVERY:
             self._said_at = now
-            self._tell(f"cannot publish {self._what} to {self._topic}: {error_line(error, 300)}; {waiting} wait")
+            self._tell(f"cannot publish {self._what} to {self._topic}: {error_line(error, 300)}; {waiting} waiting")
 
     def _tell(self, text: str) -> None:
         with contextlib.suppress(Exception):  # a notice that fails must not keep the lines from being published

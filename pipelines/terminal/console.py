@@ -49,10 +49,12 @@ def run_with_progress(
     console = stderr_console()
     report = run_shown(console, make, options, summary_lines)
     if exit_code(report):
-        console.print(f"what was not applied, and why: {options.output / 'dead-letters'}", soft_wrap=True)
+        console.print(f"records not applied, with reasons: {options.output / 'dead-letters'}", soft_wrap=True)
         if replayable:
-            letters = shlex.quote(f"{options.output / 'dead-letters'}/*.jsonl")
-            console.print(f"once corrected: beam-talonone replay {letters} --output NEW_FOLDER", soft_wrap=True)
+            glob = shlex.quote(f"{options.output / 'dead-letters'}/*.jsonl")
+            console.print(
+                f"to send them again, corrected: beam-talonone replay {glob} --output NEW_FOLDER", soft_wrap=True
+            )
     return exit_code(report)
 
 
@@ -68,7 +70,7 @@ def run_shown(
         report = work.run()
     for line in lines_of(report):
         console.print(line, soft_wrap=True)
-    console.print(f"the full account: {options.output / 'report.json'}", soft_wrap=True)
+    console.print(f"the full report: {options.output / 'report.json'}", soft_wrap=True)
     return report
 
 

@@ -1,1 +1,1 @@
-"""Reading back what a backfill of the input leads to, and telling each difference."""
+"""Reading back the results of a backfill of the input, and reporting each difference."""

@@ -63,17 +63,17 @@ def _counts_verified(connection: Any, kind: str, counts: dict[str, int]) -> dict
 
 
 def run_verify(options: BackfillOptions) -> int:
-    """Read back what `options` name, with progress and account on stderr; returns the exit code.
+    """Run a verification with progress and report on stderr; returns the exit code.
 
-    3 when something differs, could not be read or is no valid record, else 0.
+    It is 3 if a record differs, could not be read or is invalid, else 0.
     """
     console = stderr_console()
     report = run_shown(console, verify_job, options, summary_lines)
     kinds = report["kinds"].values()
     if any(counts["differ"] for counts in kinds):
-        console.print(f"each difference: {options.output / DIFFERENCES}", soft_wrap=True)
+        console.print(f"the differences: {options.output / DIFFERENCES}", soft_wrap=True)
     if any(counts["dead_lettered"] for counts in kinds):
-        console.print(f"what could not be checked, and why: {options.output / 'dead-letters'}", soft_wrap=True)
+        console.print(f"records not checked, with reasons: {options.output / 'dead-letters'}", soft_wrap=True)
     return 3 if any(counts["differ"] or counts["dead_lettered"] for counts in kinds) else 0
 
 
@@ -83,7 +83,7 @@ def summary_lines(report: dict[str, Any]) -> list[str]:
     for kind, fields in report["differences"].items():
         lines.append(f"{kind} differ in: " + ", ".join(f"{field} {count:,}" for field, count in fields.items()))
     if _nothing_found(report):
-        lines.append("none of the orders was found: are the path and the deployment of --base-url the right ones?")
+        lines.append("none of the orders was found: check the path and the deployment of --base-url")
     return [*lines, *explained(report)]
 
 

@@ -97,13 +97,13 @@ def number(value: Any) -> Problems:
         return (
             GOOD
             if -MAX_EXPONENT <= value.adjusted() <= MAX_EXPONENT
-            else wrong("Out of range", "is no number of 64 bits")
+            else wrong("Out of range", "must be a number of 64 bits")
         )
     if type(value) is int:
         return (
             GOOD
             if -(10**MAX_EXPONENT) < value < 10**MAX_EXPONENT
-            else wrong("Out of range", "is no number of 64 bits")
+            else wrong("Out of range", "must be a number of 64 bits")
         )
     return _type("a number")
 

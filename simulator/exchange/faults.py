@@ -102,7 +102,7 @@ def _filled(text: str) -> bytes:
 
 def _operation(text: str) -> str:
     if text not in OPERATIONS:
-        raise ValueError("is no operation; names are the official SDK's, such as update_customer_session_v2")
+        raise ValueError("is not an operation; names are the official SDK's, such as update_customer_session_v2")
     return text
 
 

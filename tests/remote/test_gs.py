@@ -43,7 +43,7 @@ def test_all_is_sent_once_and_told_in_the_bucket(api, bucket_job, storage):
     code, said = job.run()
     assert code == 3, said
     job.judge()
-    assert said.splitlines()[-1].endswith(f"the full account: gs://{BUCKET}/{job.job}/report.json")
+    assert said.splitlines()[-1].endswith(f"the full report: gs://{BUCKET}/{job.job}/report.json")
     assert job.applied() == [120, 12, 15, 20]
     for number in range(60):
         states = [row["body"]["customerSession"]["state"] for row in api.acted(SESSION, session=f"o{number}")]

@@ -98,7 +98,7 @@ def _send_slice(job: ActiveJob, steps: SliceSteps, part: Slice, selected: set[in
     path = job.folder.journal(part.name)
     begun = f"begun {part.first}"
     if staging.get_meta(job.connection, begun) is not None and not read_journal(path).stats:
-        raise damaged(path, ": it is gone, and requests have left")
+        raise damaged(path, ": the file is missing, although requests were sent")
     steps.before(job, part)
     recorded = steps.read_journal(job, part)
     _fold(job, steps, part, recorded)
@@ -168,7 +168,7 @@ def _end_slice(
     complete = len(recorded.done) == records
     if not complete and selected is None:
         raise StopRun(
-            f"{path} tells of {len(recorded.done):,} records, and {records:,} were sent: go on with --resume"
+            f"{path} has outcomes of {len(recorded.done):,} of the {records:,} records sent: go on with --resume"
         )
     # of slices that --limit has touched, the later ones wait for the first
     if complete and part.first == _next(job):

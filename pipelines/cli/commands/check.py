@@ -20,7 +20,7 @@ def check(
     rate: RateParameters,
     beam: BeamParameters,
 ) -> int:
-    """Decode, map and validate everything, and tell what a backfill would send. No network."""
+    """Decode, map and validate everything, and show what a backfill would send. No network."""
     from beam_talonone.pipelines.cli.settings import beam_arguments, given_globs, input_options
 
     globs = given_globs(**vars(inputs))

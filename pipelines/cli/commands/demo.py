@@ -8,7 +8,7 @@ from beam_talonone.pipelines.cli.parameters.local import DemoParameters
 
 @with_groups
 def demo(*, rate: RateParameters, options: DemoParameters) -> int:
-    """Simulator, sample data with every kind of trouble, a backfill with faults on, and its account."""
+    """Simulator, sample data with every kind of trouble, a backfill with faults on, and its report."""
     if options.stream:
         from beam_talonone.pipelines.demo.stream import run_demo_stream
 

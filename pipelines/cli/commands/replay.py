@@ -64,5 +64,5 @@ def letters_subscription(name: str) -> str | None:
     if is_topic(name):
         raise ConfigurationError(f"DEAD_LETTERS_GLOB {name} is a topic: name a subscription of it")
     if re.match(r"projects/[^/]*/(subscriptions|topics)/", name):
-        raise ConfigurationError(f"DEAD_LETTERS_GLOB {name} is no subscription: projects/P/subscriptions/S is one")
+        raise ConfigurationError(f"DEAD_LETTERS_GLOB {name} is not a subscription: give projects/P/subscriptions/S")
     return None

@@ -55,7 +55,7 @@ def stream(
     subscriptions = given_subscriptions(vars(inputs))
     sending = sending_options(api, edit=edit)
     if health.health_host is not None and health.health_port is None:
-        raise ConfigurationError("--health-host goes with --health-port")
+        raise ConfigurationError("--health-host needs --health-port")
     most = limits.max_dead_letters
     allowed = None if most is None else parse_max_dead_letters(most)
     from beam_talonone.pipelines.streaming.avro_schema import read_avro_schema

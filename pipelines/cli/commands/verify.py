@@ -21,7 +21,7 @@ def verify(
     limits: LimitParameters,
     beam: BeamParameters,
 ) -> int:
-    """Read back what a backfill of these files leads to, and tell each difference. Nothing is changed."""
+    """Read back the results of a backfill of these files, and report each difference. Nothing is changed."""
     if not any(vars(inputs).values()):
         raise ConfigurationError("no input: give at least one of --orders, --returns, --profiles")
     from beam_talonone.pipelines.backfill.options import BackfillOptions

@@ -96,7 +96,9 @@ def test_a_file_that_is_gone_is_named(sim: Simulator, killed: tuple[Path, list[o
     shutil.copytree(folder / "kept", folder / "out")
     os.unlink(folder / "out" / name)
     sim.reset()
-    cli(*words).says(USAGE, str(folder / "out"), "no job" if name == "job.json" else f"{name} is damaged: it is gone")
+    cli(*words).says(
+        USAGE, str(folder / "out"), "no job" if name == "job.json" else f"{name} is damaged: the file is missing"
+    )
     assert sim.summary()["requests"] == 0
 
 

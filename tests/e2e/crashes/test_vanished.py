@@ -33,7 +33,7 @@ def _spoiled(sim: Simulator, folder: Path, spoil: Callable[[Path], Any]) -> list
     wait_until(lambda: sim.summary()["acted"] >= 20, "some were sent", running)
     spoil(folder / "out")
     ended = running.end(30)
-    assert (ended.code, "though this job is at work there" in ended.err) == (STOPPED, True), ended.err
+    assert (ended.code, "while the job ran, so the job stopped" in ended.err) == (STOPPED, True), ended.err
     assert sim.summary()["acted"] < COUNT, "it ended long before it was through"
     assert not (folder / "out" / "report.json").exists()
     return words

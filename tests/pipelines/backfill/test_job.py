@@ -149,5 +149,5 @@ def test_records_without_an_outcome_are_no_finished_job(run: Run, api: "Simulato
 def test_a_staging_database_that_is_gone_is_named(run: Run, tmp_path: Path) -> None:
     run([event(1), event(2)], limit=1)
     (tmp_path / "out" / "state" / "spool.sqlite").unlink()
-    with pytest.raises(ConfigurationError, match=r"spool\.sqlite is damaged: it is gone"):
+    with pytest.raises(ConfigurationError, match=r"spool\.sqlite is damaged: the file is missing"):
         run([], resume=True, glob=str(tmp_path / GLOB))

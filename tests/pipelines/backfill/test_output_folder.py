@@ -57,7 +57,9 @@ def test_a_job_is_resumed_only_with_the_same(tmp_path: Path, changed: Any, told:
         start(tmp_path / "out", resume=True, **changed)
 
 
-@pytest.mark.parametrize(("content", "told"), [("", "is damaged"), ('{"job": ', "is damaged"), ("[]", "is not as")])
+@pytest.mark.parametrize(
+    ("content", "told"), [("", "is damaged"), ('{"job": ', "is damaged"), ("[]", "is not the manifest")]
+)
 def test_a_damaged_manifest_is_named(tmp_path: Path, content: str, told: str) -> None:
     start(tmp_path / "out")
     (tmp_path / "out/job.json").write_text(content)

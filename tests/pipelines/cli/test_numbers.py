@@ -47,7 +47,7 @@ def test_whole_numbers() -> None:
 
 
 def test_a_date_is_its_midnight_in_the_assumed_zone() -> None:
-    with pytest.raises(ConfigurationError, match="write 2026-04-01T00:00:00Z, or give --assume-timezone"):
+    with pytest.raises(ConfigurationError, match="write 2026-04-01T00:00:00Z, or set --assume-timezone"):
         parse_time_option("--since", "2026-04-01", Reading())
     found = parse_time_option("--since", "2026-04-01", Reading(parse_zone("Europe/Berlin")))
     assert found is not None

@@ -193,7 +193,7 @@ def test_letters_that_are_gone_are_said_and_not_made_up(tmp_path: Path, left: by
     if left is not None:
         kept.letters.write_bytes(left)
     with pytest.raises(
-        Damaged, match=r"letters-000001\.jsonl is damaged: it has \d+ bytes, and pulled\.jsonl tells of 16"
+        Damaged, match=r"letters-000001\.jsonl is damaged: it has \d+ bytes, but pulled\.jsonl records 16"
     ):
         PulledLetters(tmp_path)
     assert (kept.letters.read_bytes() if kept.letters.exists() else None) == left

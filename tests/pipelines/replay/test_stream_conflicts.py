@@ -55,8 +55,8 @@ def test_a_store_that_is_never_free(tmp_path: Path) -> None:
     ("manifest", "problem"),
     [
         ({"--base-url": "https://shop.talon.one/"}, None),
-        ({"--base-url": "https://other.talon.one"}, "of a stream to https://other.talon.one, not to"),
-        ([], "of a stream to"),
+        ({"--base-url": "https://other.talon.one"}, "to a stream to https://other.talon.one, not to"),
+        ([], "to a stream to"),
         (None, "stream.json cannot be read"),
     ],
 )

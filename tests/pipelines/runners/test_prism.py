@@ -65,7 +65,7 @@ def test_a_location_without_a_program_is_said(tmp_path, what):
         location.mkdir()
     elif what == "text":
         location.write_text("no program")
-    with pytest.raises(ConfigurationError, match=f"--prism-location {location} is no program"):
+    with pytest.raises(ConfigurationError, match=f"--prism-location {location} is not an executable file"):
         started(str(location), tmp_path)
 
 
@@ -134,7 +134,7 @@ def lives(pid):
     ("script", "said"),
     [
         ("echo first; echo 'flag provided but not defined: -x' >&2; exit 2", "flag provided but not defined: -x"),
-        ("exit 1", "it says nothing"),
+        ("exit 1", "it wrote no output"),
         ("printf 'caf\\351\\n'; exit 1", "caf\ufffd"),
         ("head -c 5000 /dev/zero | tr '\\0' x; exit 1", "x" * 300),
     ],
@@ -162,7 +162,7 @@ def test_a_program_of_another_machine(tmp_path):
 
 
 def test_one_that_cannot_be_downloaded(tmp_path):
-    with pytest.raises(StopRun, match=r"there is no Prism, and it cannot be downloaded .*go install"):
+    with pytest.raises(StopRun, match=r"Prism was not found, and it cannot be downloaded .*go install"):
         started("http://127.0.0.1:1/prism.zip", tmp_path)
 
 
@@ -176,5 +176,5 @@ def test_prism_is_found_where_a_stream_finds_it(tmp_path, monkeypatch):
     found = beam_options(("--runner=PrismRunner",))
     find_prism(found)
     assert found.view_as(PrismRunnerOptions).prism_location == str(program)
-    with pytest.raises(ConfigurationError, match="is no program"):
+    with pytest.raises(ConfigurationError, match="is not an executable file"):
         find_prism(beam_options(("--runner=PrismRunner", f"--prism_location={tmp_path}/none")))

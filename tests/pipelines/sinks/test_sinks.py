@@ -70,8 +70,8 @@ def test_names(path: str, topic: bool, subscription: bool) -> None:
     ("where", "said"),
     [
         ("projects/shop-1/subscriptions/letters", "is a subscription"),
-        ("projects/shop-1/topics/goog-letters", "is no topic"),
-        ("projects/shop-1", "is no topic"),
+        ("projects/shop-1/topics/goog-letters", "is not a topic"),
+        ("projects/shop-1", "is not a topic"),
         ("gs://bucket/letters", "neither a topic nor a folder"),
     ],
 )

@@ -162,7 +162,7 @@ def test_a_command_whose_stderr_is_json(api, tmp_path):
     assert all({"time", "severity", "logger", "message"} <= set(line) for line in told)
     letters = {(line["id"], line["reason"]) for line in told if line["message"] == "dead letter"}
     assert letters == {("e-2", "unknown_attribute"), ("e-3", "missing_field")}
-    assert any(line["message"].startswith("the full account: ") for line in told)
+    assert any(line["message"].startswith("the full report: ") for line in told)
     assert EMAIL not in ended.err
     assert KEY not in ended.err
 

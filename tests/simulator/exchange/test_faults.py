@@ -31,7 +31,7 @@ def test_parse():
         ("revoke:after=-1", "must be 0 or more"),
         ("outage:kind=soft", "must be cut or 503"),
         ("poison:text=", "must not be empty"),
-        ("5xx:operation=read_all", "read_all.*is no operation"),
+        ("5xx:operation=read_all", "read_all.*is not an operation"),
         ("5xx:target=", "must not be empty"),
     ],
 )

@@ -294,4 +294,4 @@ def test_nothing_but_the_operation_table_is_shared_with_the_sender():
     }
     others = {name for name in shared if not name.startswith("beam_talonone.simulator")}
     # the second is the command line of `python -m beam_talonone.simulator`
-    assert others == {"beam_talonone.schemas.operations", "beam_talonone.pipelines.cli.commands.simulate"}
+    assert others == {"beam_talonone.schemas.operations", "beam_talonone.pipelines.cli.entry"}

@@ -59,6 +59,8 @@ def test_it_listens_and_stops_when_told(signum):
         (["--fault", "quake"], 2, "quake"),
         (["--errors", "some"], 2, "errors"),
         (["--rate", "0"], 2, "rate"),
+        (["--rate", "fast"], 2, "--rate"),
+        (["--port", "nowhere"], 2, "--port takes a whole number"),
         (["--ledger", "/nowhere/ledger.jsonl"], 1, "/nowhere/ledger.jsonl"),
     ],
 )
@@ -67,6 +69,15 @@ def test_one_clear_line_when_it_cannot_start(options, status, says):
     assert process.wait(10) == status
     assert says in line
     assert process.stderr.read() == ""
+
+
+def test_its_help_is_that_of_the_command():
+    ended = subprocess.run(
+        [sys.executable, "-m", "beam_talonone.simulator", "--help"], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.startswith("Usage: beam-talonone simulate [OPTIONS]\n")
+    assert "\nSimulator: server:\n  --port N " in ended.stdout
+    assert ended.stderr == ""
 
 
 def test_a_port_that_is_taken_is_said(url):

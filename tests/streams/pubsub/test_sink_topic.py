@@ -63,7 +63,7 @@ def test_a_topic_that_is_made_later(pubsub: PubSub, monkeypatch: pytest.MonkeyPa
     written: list[int] = []
     sink.write(letter(1), {}, lambda: written.append(1))
     wait_until(lambda: bool(said), "it is said")
-    assert said[0] == f"cannot publish dead letters to {later}: NotFound: Topic not found; 1 wait"
+    assert said[0] == f"cannot publish dead letters to {later}: NotFound: Topic not found; 1 waiting"
     assert written == []
     pubsub._publisher.create_topic(name=later)
     assert sink.close() == 0

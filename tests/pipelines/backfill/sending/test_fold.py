@@ -117,5 +117,5 @@ def test_files_that_were_folded_are_watched(tmp_path: Path) -> None:
         folded(job)
         job.folder.watch.check()
         (job.folder.root / "dead-letters" / "slice-000001.jsonl").unlink()
-        with pytest.raises(StopRun, match=r"slice-000001\.jsonl is gone"):
+        with pytest.raises(StopRun, match=r"slice-000001\.jsonl was removed"):
             job.folder.watch.check()

@@ -189,5 +189,5 @@ def test_a_journal_that_is_removed_or_cut_is_noticed(tmp_path: Path) -> None:
         written = journal(path)
         written.on_end(1, APPLIED)
         spoil(path)
-        with pytest.raises(StopRun, match=f"{path} is (gone|shorter)"):
+        with pytest.raises(StopRun, match=f"{path} was (removed|cut)"):
             written.write_stats()

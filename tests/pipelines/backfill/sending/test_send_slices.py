@@ -110,7 +110,7 @@ def test_a_bulk_that_was_in_flight_goes_first_and_as_it_was(tmp_path: Path) -> N
 
 def test_records_that_the_sending_has_lost_stop_the_job(tmp_path: Path) -> None:
     with staged_job(tmp_path, EVENTS) as job:
-        with pytest.raises(StopRun, match="tells of 0 records, and 3 were sent: go on with --resume"):
+        with pytest.raises(StopRun, match="has outcomes of 0 of the 3 records sent: go on with --resume"):
             send_slices(job, SliceSteps(send=lambda job, name, run: None))
         assert staging.get_meta(job.connection, "next") is None
         assert job.folder.journal("slice-000001").exists()
@@ -129,7 +129,7 @@ def test_a_journal_that_is_gone_after_requests_have_left_is_damage(tmp_path: Pat
     sent = Sent()
     with (
         staged_job(tmp_path, EVENTS) as job,
-        pytest.raises(ConfigurationError, match="it is gone, and requests have left"),
+        pytest.raises(ConfigurationError, match="the file is missing, although requests were sent"),
     ):
         send_slices(job, SliceSteps(send=sent, before=before))
     assert sent.items == []
