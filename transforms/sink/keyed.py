@@ -29,7 +29,7 @@ from beam_talonone.transforms.pubsub.message import Received
 from beam_talonone.transforms.runtime.engines import EngineConfig, engine_for
 from beam_talonone.transforms.runtime.metrics import count_outcome, count_read, count_requests
 from beam_talonone.transforms.sink.apply import invalid
-from beam_talonone.transforms.sink.keyed_send import SendLane, instant, letter, taken
+from beam_talonone.transforms.sink.keyed_send import SendLane, dead_letter_of, emptied, instant
 from beam_talonone.transforms.sink.write import Written
 from beam_talonone.transforms.sink.write_steps import DEAD, OTHERS
 from beam_talonone.transforms.sources.prepare import Prepared
@@ -40,11 +40,11 @@ Keyed = tuple[str, bytes]
 
 
 class SendInOrder(beam.PTransform):  # type: ignore[misc]
-    """Send an unbounded PCollection of (Received, Prepared), and output what became of each: Written.
+    """Send an unbounded PCollection of (Received, Prepared), and output the outcomes: Written.
 
     `job` names the run in dead letters. The steps send from the engine of the process for `config`. A refused key
-    fails the bundle, and Dataflow retries it for ever. The names of the steps are stable, so that a running job can
-    be updated.
+    fails the bundle, and Dataflow retries it without end. The names of steps, states, tags and of the class SendLane
+    are stable, so that a running job can be updated.
     """
 
     def __init__(self, config: EngineConfig, options: SendOptions, rules: Rules, job: str) -> None:
@@ -57,10 +57,10 @@ class SendInOrder(beam.PTransform):  # type: ignore[misc]
             Keyed, **{BY_ORDER: Keyed, DEAD: dict[str, Any]}
         )
         valid = prepared | "Valid" >> by_key.with_outputs(BY_ORDER, DEAD, main="lanes")
-        by_order = beam.ParDo(FindLane(self._config, self._rules)).with_output_types(Keyed)
-        lanes = (valid.lanes, valid[BY_ORDER] | "By order" >> by_order) | "Lanes" >> beam.Flatten()
+        by_order = beam.ParDo(FindKey(self._config, self._rules)).with_output_types(Keyed)
+        keyed = (valid.lanes, valid[BY_ORDER] | "By order" >> by_order) | "Lanes" >> beam.Flatten()
         send = beam.ParDo(SendLane(self._config, self._options, self._rules, self._job))
-        sent = lanes | "By customer" >> send.with_outputs(DEAD, OTHERS, main="applied")
+        sent = keyed | "By customer" >> send.with_outputs(DEAD, OTHERS, main="applied")
         dead = (valid[DEAD], sent[DEAD]) | "All dead letters" >> beam.Flatten()
         return Written(sent.applied, dead, sent[OTHERS])
 
@@ -93,33 +93,31 @@ class ByKey(beam.DoFn):  # type: ignore[misc]
         if prepared.work.sessions:
             yield TaggedOutput(BY_ORDER, (prepared.work.sessions[0], record))
         else:
-            yield "/".join(call_lane(prepared.work)) if kind == "calls" else customer_lane(prepared.work), record
+            yield "/".join(call_lane(prepared.work)) if kind == "calls" else customer_key(prepared.work), record
 
     def _dead(self, prepared: Prepared, source: Source) -> dict[str, Any]:
         kind, record_id = prepared.raw.kind, prepared.id_or_none()
-        if kind == "orders" and record_id is not None:  # for the reason of its returns
+        if kind == "orders" and record_id is not None:  # its returns become dead letters too, for this reason
             engine_for(self._config).memory.note_order(record_id, "", End.DEAD)
         outcome = invalid(prepared)
         count_outcome(kind, outcome)
-        return letter(kind, record_id, source, outcome, self._job, [])
+        return dead_letter_of(kind, record_id, source, outcome, self._job, [])
 
 
-def customer_lane(work: Work) -> str:
-    """The key of a record's customer."""
+def customer_key(work: Work) -> str:
+    """The key of a record's customer: `profile/` and the id."""
     return f"profile/{work.profiles[0]}"
 
 
-class FindLane(beam.DoFn):  # type: ignore[misc]
-    """(order, Came) -> (key, Came), with the first known customer of the order as the key, as long as it is
-    remembered.
+class FindKey(beam.DoFn):  # type: ignore[misc]
+    """(order, Came) -> (key, Came). The key is that of the first known customer of the order, while it is remembered.
 
     A return without a customer, and a call on an order, wait for the order until their deadline. Then the customer is
-    read from the API. If the API does not know the order either, the key is the order itself, and stays so for the
-    order.
+    read from the API. If the API does not know the order either, the order itself is the key from then on.
     """
 
     LATER = TimerSpec("later", TimeDomain.WATERMARK)
-    LANE_STATE = beam.DoFn.StateParam(ReadModifyWriteStateSpec("lane", StrUtf8Coder()))
+    KEY_STATE = beam.DoFn.StateParam(ReadModifyWriteStateSpec("lane", StrUtf8Coder()))
     WAITING_STATE = beam.DoFn.StateParam(BagStateSpec("waiting", BytesCoder()))
     LATER_TIMER = beam.DoFn.TimerParam(LATER)
 
@@ -127,48 +125,48 @@ class FindLane(beam.DoFn):  # type: ignore[misc]
         self._config, self._rules = config, rules
 
     def process(
-        self, element: Keyed, lane: Any = LANE_STATE, waiting: Any = WAITING_STATE, later: Any = LATER_TIMER
+        self, element: Keyed, key_state: Any = KEY_STATE, waiting: Any = WAITING_STATE, later: Any = LATER_TIMER
     ) -> Iterator[Keyed]:
         """Emit a record with its key, or keep it until the customer is known."""
-        record, key = Came.from_bytes(element[1]), lane.read()
+        record, key = Came.from_bytes(element[1]), key_state.read()
         if key is None and not _tells_customer(record.work):
             if _refers(record.work):
-                yield customer_lane(record.work), element[1]
+                yield customer_key(record.work), element[1]
                 return
             waiting.add(element[1])
-            # a little less than it waits with its key, so that it is there when records published with it are sent
+            # a little less than a record waits with its key: so it arrives before records of its time are sent
             later.set(instant(record.at + max(0.0, self._rules.settle - TOGETHER)))
             return
         records = [record]
         if key is None:
-            key = customer_lane(record.work)
-            lane.write(key)
-            records += taken(waiting)
+            key = customer_key(record.work)
+            key_state.write(key)
+            records += emptied(waiting)
         later.set(instant(record.at + self._rules.remember))
-        yield from _in_lane(key, records)
+        yield from _with_key(key, records)
 
     @on_timer(LATER)  # type: ignore[untyped-decorator]
     def at_later(
         self,
         order: Any = beam.DoFn.KeyParam,
         now: Any = beam.DoFn.TimestampParam,
-        lane: Any = LANE_STATE,
+        key_state: Any = KEY_STATE,
         waiting: Any = WAITING_STATE,
         later: Any = LATER_TIMER,
     ) -> Iterator[Keyed]:
         """End the wait: read the customer of the order, and emit the waiting records. Without any, forget the key."""
-        records = taken(waiting)
+        records = emptied(waiting)
         if not records:
-            lane.clear()
+            key_state.clear()
             return
         engine = engine_for(self._config)
         (answer,) = engine.answers([get_customer_session(order)])
         count_requests(engine)
         customer = profile_of(answer)
         key = f"order/{order}" if customer is None else f"profile/{customer}"
-        lane.write(key)
+        key_state.write(key)
         later.set(instant(float(now) + self._rules.remember))
-        yield from _in_lane(key, records)
+        yield from _with_key(key, records)
 
 
 def _tells_customer(work: Work) -> bool:
@@ -178,15 +176,15 @@ def _tells_customer(work: Work) -> bool:
 
 
 def _refers(work: Work) -> bool:
-    """Whether it is an event, which has its own customer and only refers to an order."""
+    """Whether the work is an event, which has its own customer and only refers to an order."""
     return work.parts[0].request.operation == "track_event_v3"
 
 
-def _in_lane(lane: str, records: Iterable[Came]) -> Iterator[Keyed]:
+def _with_key(key: str, records: Iterable[Came]) -> Iterator[Keyed]:
     """The records with their key. A return without a customer gets the customer of the key."""
-    sort, _, name = lane.partition("/")
+    sort, _, name = key.partition("/")
     for record in records:
         work = record.work
         if sort == "profile" and work.kind == "returns" and not work.profiles:
             record = msgspec.structs.replace(record, work=msgspec.structs.replace(work, profiles=[name]))
-        yield lane, record.to_bytes()
+        yield key, record.to_bytes()

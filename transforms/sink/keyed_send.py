@@ -5,9 +5,9 @@ sends the same requests in the same order under the same idempotency keys, and r
 The bundle waits for the outcomes, because state can only be written while its key is being processed: outcomes that
 arrive later would be lost with the process. So many keys must be processed at once to reach a rate.
 
-The state of a key is one value, read and written as a whole, because each state that is read costs a round trip (2.5
-ms on Prism). Arriving records go into a bag, which is read when the only timer of the key fires: otherwise a key that
-receives 10,000 records at once would be read and written 10,000 times.
+The state of a key is one value, read and written as a whole, because each read of a state costs a round trip (2.5 ms
+on Prism). Arriving records go into a bag, which is read when the only timer of the key fires. Otherwise the state of
+a key that receives 10,000 records at once would be read and written 10,000 times.
 """
 
 import itertools
@@ -50,8 +50,10 @@ _numbers = itertools.count()
 
 
 class Note(msgspec.Struct, array_like=True):
-    """The facts about a key that an arriving record needs, without reading the state of the key: when the timer
-    fires, in seconds since 1970, and the position of the latest record that was sent.
+    """The facts about a key that an arriving record needs, so that the state of the key need not be read.
+
+    `wake` is the time of the timer in seconds since 1970, and `newest` the position of the latest record that was
+    sent.
     """
 
     wake: float | None = None
@@ -62,12 +64,15 @@ _NOTE = msgspec.msgpack.Decoder(Note)
 
 
 class SendLane(beam.DoFn):  # type: ignore[misc]
-    """(key, Came) -> result lines; dead letters and others as tagged outputs."""
+    """(key, Came) -> result lines; dead letters and others as tagged outputs.
+
+    The name of the class is a part of the step's name in the graph, and does not change.
+    """
 
     WAKE = TimerSpec("wake", TimeDomain.WATERMARK)
     NOTE_STATE = beam.DoFn.StateParam(ReadModifyWriteStateSpec("note", BytesCoder()))
     ARRIVED_STATE = beam.DoFn.StateParam(BagStateSpec("arrived", BytesCoder()))
-    LANE_STATE = beam.DoFn.StateParam(ReadModifyWriteStateSpec("lane", BytesCoder()))
+    PROCESSOR_STATE = beam.DoFn.StateParam(ReadModifyWriteStateSpec("lane", BytesCoder()))
     WAKE_TIMER = beam.DoFn.TimerParam(WAKE)
 
     def __init__(self, config: EngineConfig, options: SendOptions, rules: Rules, job: str) -> None:
@@ -95,42 +100,42 @@ class SendLane(beam.DoFn):  # type: ignore[misc]
         now: Any = beam.DoFn.TimestampParam,
         note: Any = NOTE_STATE,
         arrived: Any = ARRIVED_STATE,
-        kept: Any = LANE_STATE,
+        kept: Any = PROCESSOR_STATE,
         wake: Any = WAKE_TIMER,
     ) -> Iterator[Any]:
         """Send the records that were chosen before, emit outcomes, choose the next records, and set the timer."""
-        lane, by = KeyedProcessor(self._rules, kept.read()), (time.time(), process_name())
-        settled = lane.ended(self._send(lane.leaving[:AT_ONCE], by), by)
-        more, later = lane.advance(taken(arrived), float(now), by)
+        processor, by = KeyedProcessor(self._rules, kept.read()), (time.time(), process_name())
+        settled = processor.ended(self._send(processor.leaving[:AT_ONCE], by), by)
+        more, later = processor.advance(emptied(arrived), float(now), by)
         for record in later:
             arrived.add(record.to_bytes())
         for outcome in (*settled, *more):
             yield self._output(outcome)
-        due, left = lane.wake(later), lane.to_bytes()
-        if left is None:
+        due, state = processor.wake(later), processor.to_bytes()
+        if state is None:
             kept.clear()
         else:
-            kept.write(left)
+            kept.write(state)
         if due is None:
             note.clear()
         else:
-            _set(note, wake, Note(due, lane.newest))
+            _set(note, wake, Note(due, processor.newest))
 
-    def _send(self, leaving: list[OutboxEntry], by: tuple[float, bytes]) -> list[tuple[Work, Outcome]]:
+    def _send(self, entries: list[OutboxEntry], by: tuple[float, bytes]) -> list[tuple[Work, Outcome]]:
         """Send these records in order, and wait for their outcomes."""
-        if not leaving:
+        if not entries:
             return []
-        sending, once = Sending(engine_for(self._config)), deduplication_cache_for(self._config.settings.base_url)
+        sending, cache = Sending(engine_for(self._config)), deduplication_cache_for(self._config.settings.base_url)
 
         def look(job: Job) -> SessionFacts | Ended:
-            ended = once.before(job.work)
+            ended = cache.before(job.work)
             if ended is not None:  # sent by an earlier try of this bundle
                 return Ended(ended)
             return sending.engine.memory.known(job.work.sessions[0]) if job.work.sessions else SessionFacts()
 
-        for entry in leaving:
-            before = {**entry.in_flight(*by), **once.in_flight(entry.work)}
-            observer = once.observer(entry.work)
+        for entry in entries:
+            before = {**entry.in_flight(*by), **cache.in_flight(entry.work)}
+            observer = cache.observer(entry.work)
             sending.submit(
                 Job(next(_numbers), entry.work, self._options, look, sending.tell, observer, before)
             )  # fmt: skip
@@ -146,7 +151,7 @@ class SendLane(beam.DoFn):  # type: ignore[misc]
         count_outcome(work.kind, outcome)
         if outcome.end is End.DEAD:
             done = applied_parts(work, outcome)
-            return TaggedOutput(DEAD, letter(work.kind, work.id, settled.token, outcome, self._job, done))
+            return TaggedOutput(DEAD, dead_letter_of(work.kind, work.id, settled.token, outcome, self._job, done))
         if outcome.end in DONE:
             return result(work.kind, work.id, outcome)
         line = {"kind": work.kind, "id": work.id, "outcome": outcome.end.value, "reason": outcome.reason}
@@ -158,15 +163,15 @@ def _set(note: Any, wake: Any, noted: Note) -> None:
     wake.set(instant(noted.wake or 0.0))
 
 
-def taken(bag: Any) -> list[Came]:
-    """Empty a bag of Came, and return its content."""
+def emptied(bag: Any) -> list[Came]:
+    """Empty a bag of Came. Returns its records, in no order."""
     blobs = list(bag.read())
     if blobs:
         bag.clear()
     return [Came.from_bytes(blob) for blob in blobs]
 
 
-def letter(
+def dead_letter_of(
     kind: str, record_id: str | None, source: Source, outcome: Outcome, job: str, done: list[str]
 ) -> dict[str, Any]:
     """The dead letter of a record from a subscription."""

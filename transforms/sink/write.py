@@ -18,7 +18,7 @@ from beam_talonone.transforms.runtime.engines import (
     engine_config,
     http_settings,
 )
-from beam_talonone.transforms.sink.write_steps import DEAD, OTHERS, FindLanes, Line, SendLanes, ValidateRecords
+from beam_talonone.transforms.sink.write_steps import DEAD, OTHERS, FindKeys, Line, SendLanes, ValidateRecords
 from beam_talonone.transforms.sources.elements import check_records
 
 
@@ -152,7 +152,7 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         sent = (
             prepared.ready
             | "By order" >> beam.GroupByKey()
-            | "Find lanes" >> beam.ParDo(FindLanes())
+            | "Find lanes" >> beam.ParDo(FindKeys())
             | "By customer" >> beam.GroupByKey()
             | "Send"
             >> beam.ParDo(SendLanes(self._config, self._options, self.label, self._job))

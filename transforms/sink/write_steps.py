@@ -63,8 +63,8 @@ class ValidateRecords(beam.DoFn):  # type: ignore[misc]
         work = prepared.work
         # a call may hold many customers, so calls can be grouped only when all are known
         first = work.sessions if self._kind in ("orders", "returns") else work.profiles
-        lane = CALLS if self._kind == "calls" else f"{self._kind}/{(first or [work.id])[0]}"
-        yield lane, (work.to_bytes(), packed(in_python(record)))
+        key = CALLS if self._kind == "calls" else f"{self._kind}/{(first or [work.id])[0]}"
+        yield key, (work.to_bytes(), packed(in_python(record)))
 
     def _dead(self, prepared: Prepared, record: Any) -> dict[str, Any]:
         problem = prepared.problem
@@ -77,7 +77,7 @@ class ValidateRecords(beam.DoFn):  # type: ignore[misc]
         return dead_letter(self._kind, prepared.id_or_none(), shown, source, outcome, self._job, time.time())
 
 
-class FindLanes(beam.DoFn):  # type: ignore[misc]
+class FindKeys(beam.DoFn):  # type: ignore[misc]
     """All versions of an order (or records with another common key) -> (customer, (work, record)).
 
     An order that changes its customer, as a guest's order does, goes with the last one, so that its versions stay in
@@ -92,9 +92,9 @@ class FindLanes(beam.DoFn):  # type: ignore[misc]
             yield from together((work, (blob, record)) for work, blob, record in works)
             return
         customers = [work.profiles[0] for work, _, _ in works if work.profiles]
-        lane = customers[-1] if customers else key
+        second_key = customers[-1] if customers else key
         for _, blob, record in works:
-            yield lane, (blob, record)
+            yield second_key, (blob, record)
 
 
 def _in_order(entry: tuple[Work, bytes, bytes]) -> tuple[tuple[int, int, int], bytes]:
@@ -103,7 +103,10 @@ def _in_order(entry: tuple[Work, bytes, bytes]) -> tuple[tuple[int, int, int], b
 
 
 class SendLanes(beam.DoFn):  # type: ignore[misc]
-    """(customer, all of their works) -> result lines; dead letters and others as tagged outputs."""
+    """(customer, all of their works) -> result lines; dead letters and others as tagged outputs.
+
+    The name of the class is a part of the step's name in the graph, and does not change.
+    """
 
     def __init__(self, config: EngineConfig, options: SendOptions, label: str, job: str) -> None:
         self._config, self._options = config, options
@@ -117,14 +120,14 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
     def start_bundle(self) -> None:
         """Begin to collect the outcomes of a bundle."""
         self._sending = Sending(engine_for(self._config))
-        self._once = deduplication_cache_for(self._config.settings.base_url)
+        self._cache = deduplication_cache_for(self._config.settings.base_url)
         self._records: dict[int, bytes] = {}
         self._number = 0
 
-    def process(self, lane: tuple[str, Iterable[Packed]]) -> Iterator[Any]:
+    def process(self, group: tuple[str, Iterable[Packed]]) -> Iterator[Any]:
         """Submit the works of a customer in order, and emit the outcomes that have arrived."""
         seen: dict[bytes, bytes] = {}
-        for work, record in self._sorted(lane[1]):
+        for work, record in self._sorted(group[1]):
             content = seen.get(work.identity)
             if content is not None:
                 yield from self._repeated(work, record, content)
@@ -147,8 +150,8 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
 
     def _job_of(self, work: Work) -> Job:
         return Job(
-            self._number, work, self._options, self._facts_of, self._sending.tell, self._once.observer(work),
-            self._once.in_flight(work), not_dry(work) if self._options.dry else {},
+            self._number, work, self._options, self._facts_of, self._sending.tell, self._cache.observer(work),
+            self._cache.in_flight(work), not_dry(work) if self._options.dry else {},
         )  # fmt: skip
 
     def _sorted(self, packed: Iterable[Packed]) -> list[tuple[Work, bytes]]:
@@ -156,15 +159,15 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
         return [(work, record) for work, _, record in works]
 
     def _facts_of(self, job: Job) -> SessionFacts | Outcome | Ended:
-        ended = self._once.before(job.work)
+        ended = self._cache.before(job.work)
         if ended is not None:  # sent by an earlier try of this bundle
             return Ended(ended)
         if not job.work.sessions:
             return SessionFacts()
-        known = self._sending.engine.memory.known(job.work.sessions[0])
-        if self._options.dry and job.work.kind in ("orders", "returns", "events") and known.session_sent:
+        facts = self._sending.engine.memory.known(job.work.sessions[0])
+        if self._options.dry and job.work.kind in ("orders", "returns", "events") and facts.session_sent:
             return skipped(Skip.ORDER_NOT_SENT, job.work.parts[0].request.operation)
-        return replace(known, order_dead=False) if known.order_dead else known
+        return replace(facts, order_dead=False) if facts.order_dead else facts
 
     def _repeated(self, work: Work, record: bytes, content: bytes) -> Iterator[Any]:
         if work.content == content:

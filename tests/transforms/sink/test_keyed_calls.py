@@ -68,7 +68,7 @@ def test_what_comes_after_a_call_of_an_order_stays_after_it(ran):
     assert acted == ["update_customer_session_v2", "reopen_customer_session", "track_event_v2"]
 
 
-def lane_of(kind, record):
+def key_of(kind, record):
     message = received(0, Message(kind, record))
     prepared = prepare_message(message, kind, BuildOptions(events_api="v3"))
     [found] = ByKey(config_of("http://localhost:1"), "job").process((message, prepared), START)
@@ -80,15 +80,15 @@ def sync(catalog, **more):
 
 
 def test_calls_go_by_what_they_hold():
-    assert lane_of("calls", sync(1)) == "catalog/1" != lane_of("calls", sync(2))
-    assert lane_of("calls", call("k", "track_event_v2", body=TRACKED)) == lane_of("profiles", profile("c1"))
-    assert lane_of("calls", call("k", "reopen_customer_session", path={"customerSessionId": "o"})) == (
+    assert key_of("calls", sync(1)) == "catalog/1" != key_of("calls", sync(2))
+    assert key_of("calls", call("k", "track_event_v2", body=TRACKED)) == key_of("profiles", profile("c1"))
+    assert key_of("calls", call("k", "reopen_customer_session", path={"customerSessionId": "o"})) == (
         "by_order",
         "o",
     )
-    assert lane_of("calls", call("k", "create_audience_v2", body={"name": "n"})) == "call/k"
+    assert key_of("calls", call("k", "create_audience_v2", body={"name": "n"})) == "call/k"
 
 
 def test_an_event_of_an_order_goes_by_the_order():
-    assert lane_of("events", event("e", "c", connected_session_id="o")) == ("by_order", "o")
-    assert lane_of("events", event("e", "c")) == "profile/c"
+    assert key_of("events", event("e", "c", connected_session_id="o")) == ("by_order", "o")
+    assert key_of("events", event("e", "c")) == "profile/c"

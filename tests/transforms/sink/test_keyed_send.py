@@ -62,7 +62,7 @@ class Key:
         work = build(kind, parse(kind, record).record, BuildOptions())
         source = Source(kind, f"m{self._number}", json.dumps(record).encode())
         states = {name: state for name, state in self._states.items() if name != "kept"}
-        self._step.process(("lane", Came(work, source, START + at).to_bytes()), **states)
+        self._step.process(("customer", Came(work, source, START + at).to_bytes()), **states)
 
     def fire(self, *, lost=False):
         states = copy.deepcopy(self._states)
@@ -86,7 +86,7 @@ def sim():
 
 
 @pytest.fixture
-def lane(sim, monkeypatch):
+def customer(sim, monkeypatch):
     monkeypatch.setenv("TALONONE_API_KEY", KEY)
     with engine_closed(config_of(sim.url)) as config:
         yield Key(config)
@@ -99,47 +99,47 @@ def elsewhere(monkeypatch):
     monkeypatch.setattr(keyed_send, "deduplication_cache_for", lambda url: once)
 
 
-def test_a_lost_bundle_sends_the_same_again_and_what_came_meanwhile_after_it(lane, sim):
-    lane.arrive("orders", order("o", "c", "open", 5, attributes={"v": 5}), 0)
-    lane.arrive("profiles", profile("c", 5, {"a": 5, "b": 5}), 0)
-    lane.fire()
-    lane.fire(lost=True)
+def test_a_lost_bundle_sends_the_same_again_and_what_came_meanwhile_after_it(customer, sim):
+    customer.arrive("orders", order("o", "c", "open", 5, attributes={"v": 5}), 0)
+    customer.arrive("profiles", profile("c", 5, {"a": 5, "b": 5}), 0)
+    customer.fire()
+    customer.fire(lost=True)
     assert len(sim.acted()) == 2, "the bundle was lost after it had sent"
     # published before those, and too late for the watermark
-    lane.arrive("orders", order("o", "c", "open", 4, attributes={"v": 4}), -1)
-    lane.arrive("profiles", profile("c", 4, {"a": 4, "c": 4}), -1)
-    lane.pass_time(60)
+    customer.arrive("orders", order("o", "c", "open", 4, attributes={"v": 4}), -1)
+    customer.arrive("profiles", profile("c", 4, {"a": 4, "c": 4}), -1)
+    customer.pass_time(60)
     assert [row["body"]["customerSession"]["attributes"] for row in sim.acted(SESSION)] == [{"v": 5}]
     assert sim.profiles()["c"]["attributes"] == {"a": 5, "b": 5, "c": 4}
-    assert lane.ends == {
+    assert customer.ends == {
         ("orders", "o", "applied"): 1, ("profiles", "c", "applied"): 2, ("orders", "o", "superseded"): 1,
     }  # fmt: skip
     keys = Counter(row["key"] for row in sim.rows("requests") if row["operation"] == SESSION)
     assert list(keys.values()) == [2]
 
 
-def test_a_bundle_that_is_lost_before_it_decided_sends_nothing(lane, sim):
-    lane.arrive("events", event("e", "c"), 0)
-    lane.fire(lost=True)
-    lane.fire(lost=True)
+def test_a_bundle_that_is_lost_before_it_decided_sends_nothing(customer, sim):
+    customer.arrive("events", event("e", "c"), 0)
+    customer.fire(lost=True)
+    customer.fire(lost=True)
     assert sim.rows("requests") == []
-    lane.pass_time(60)
+    customer.pass_time(60)
     assert len(sim.acted()) == 1
-    assert lane.ends == {("events", "e", "applied"): 1}
+    assert customer.ends == {("events", "e", "applied"): 1}
 
 
-def test_every_bundle_is_lost_once(lane, sim):
-    lane.arrive("returns", returned("r", "o", 3, customer_id="c"), 0)
+def test_every_bundle_is_lost_once(customer, sim):
+    customer.arrive("returns", returned("r", "o", 3, customer_id="c"), 0)
     for version, status in enumerate(("open", "open", "completed")):
-        lane.arrive("orders", order("o", "c", status, version, attributes={"v": version}), 7 * version)
+        customer.arrive("orders", order("o", "c", status, version, attributes={"v": version}), 7 * version)
     for number in range(5):
-        lane.arrive("events", event(f"e{number}", "c", number), number)
+        customer.arrive("events", event(f"e{number}", "c", number), number)
     for _ in range(40):
-        lane.fire(lost=True)
-        lane.fire()
-    assert set(lane.ends.values()) == {1, 3}
-    assert lane.ends["orders", "o", "applied"] == 3
-    assert lane.ends["returns", "r", "applied"] == 1
+        customer.fire(lost=True)
+        customer.fire()
+    assert set(customer.ends.values()) == {1, 3}
+    assert customer.ends["orders", "o", "applied"] == 3
+    assert customer.ends["returns", "r", "applied"] == 1
     assert sim.sessions()["o"]["state"] == "partially_returned"
     states = [row["body"]["customerSession"]["attributes"]["v"] for row in sim.acted(SESSION)]
     assert states == [0, 1, 2]
@@ -151,55 +151,55 @@ def test_every_bundle_is_lost_once(lane, sim):
 
 
 @pytest.mark.parametrize("another", [False, True])
-def test_what_nothing_protects_is_never_sent_blindly_again(lane, sim, monkeypatch, another):
+def test_what_nothing_protects_is_never_sent_blindly_again(customer, sim, monkeypatch, another):
     body = {"campaignId": 1, "advocateProfileIntegrationId": "friend"}
-    lane.arrive("calls", call("ref", "create_referral", body=body), 0)
-    lane.fire()
-    lane.fire(lost=True)
+    customer.arrive("calls", call("ref", "create_referral", body=body), 0)
+    customer.fire()
+    customer.fire(lost=True)
     if another:
         elsewhere(monkeypatch)
-    lane.pass_time(60)
+    customer.pass_time(60)
     assert len(sim.acted("create_referral")) == 1
-    assert lane.ends == {("calls", "ref", "outcome_unknown" if another else "applied"): 1}
+    assert customer.ends == {("calls", "ref", "outcome_unknown" if another else "applied"): 1}
 
 
-def test_an_event_is_not_sent_again_when_its_key_may_have_been_forgotten(lane, sim, monkeypatch):
+def test_an_event_is_not_sent_again_when_its_key_may_have_been_forgotten(customer, sim, monkeypatch):
     now = [1_790_000_000.0]
     monkeypatch.setattr(keyed_send, "time", SimpleNamespace(time=lambda: now[0]))
-    lane.arrive("events", event("e", "c"), 0)
-    lane.arrive("orders", order("o", "c", "completed"), 0)
-    lane.fire()
-    lane.fire(lost=True)
+    customer.arrive("events", event("e", "c"), 0)
+    customer.arrive("orders", order("o", "c", "completed"), 0)
+    customer.fire()
+    customer.fire(lost=True)
     now[0] += 24 * HOUR
     sim.forget_keys()
-    lane.pass_time(60)
+    customer.pass_time(60)
     assert Counter(row["operation"] for row in sim.acted()) == {SESSION: 1, "track_event_v2": 1}
-    assert lane.ends == {("events", "e", "outcome_unknown"): 1, ("orders", "o", "already_applied"): 1}
+    assert customer.ends == {("events", "e", "outcome_unknown"): 1, ("orders", "o", "already_applied"): 1}
 
 
-def test_many_leave_in_portions(lane, sim, monkeypatch):
+def test_many_leave_in_portions(customer, sim, monkeypatch):
     monkeypatch.setattr(keyed_send, "AT_ONCE", 10)
     for number in range(25):
-        lane.arrive("events", event(f"e{number}", "c", number), 0.01 + 0.001 * number)
-    lane.fire()
+        customer.arrive("events", event(f"e{number}", "c", number), 0.01 + 0.001 * number)
+    customer.fire()
     for sent in (10, 20, 25):
-        lane.fire()
+        customer.fire()
         assert len(sim.acted()) == sent
     assert [row["body"]["profileId"] for row in sim.acted()] == ["c"] * 25
-    assert sum(lane.ends.values()) == 25
+    assert sum(customer.ends.values()) == 25
 
 
-def test_a_refused_key_fails_the_bundle_and_dead_letters_nothing(lane, monkeypatch):
+def test_a_refused_key_fails_the_bundle_and_dead_letters_nothing(customer, monkeypatch):
     monkeypatch.setenv("TALONONE_API_KEY", "not-this-one")
-    lane.arrive("events", event("e", "c"), 0)
-    lane.fire()
+    customer.arrive("events", event("e", "c"), 0)
+    customer.fire()
     for _ in range(2):
         with pytest.raises(KeyRefused) as raised:
-            lane.fire()
+            customer.fire()
         assert "not-this-one" not in str(raised.value)
     monkeypatch.setenv("TALONONE_API_KEY", KEY)
-    lane.pass_time(60)
-    assert lane.ends == {("events", "e", "applied"): 1}
+    customer.pass_time(60)
+    assert customer.ends == {("events", "e", "applied"): 1}
 
 
 @pytest.mark.parametrize(
