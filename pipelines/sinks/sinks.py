@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -155,9 +156,9 @@ class FolderSink:
 
     def _end_file(self) -> None:
         if self._log is not None:
-            self._log.sync()
-            self._log.close()
-            self._log = None
+            log, self._log = self._log, None
+            with closing(log):
+                log.sync()
 
 
 def _process_start() -> float:

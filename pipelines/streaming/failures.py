@@ -4,11 +4,21 @@ from pathlib import Path
 
 from beam_talonone.pipelines.backfill.output_folder import DISK_ERRORS, cannot_write
 from beam_talonone.pipelines.streaming.state_folder import STORE
-from beam_talonone.talonone.errors import StopRun
+from beam_talonone.talonone.errors import StopRun, TooManyDeadLetters
 from beam_talonone.talonone.state.store import damaged_store, is_damage
 
 RESTART = "nothing is lost: start the stream again"
 REPAIR = "nothing is lost: repair this and start the stream again"
+
+
+def explain_excess(why: TooManyDeadLetters, dead_letters: str | None, limit: str) -> TooManyDeadLetters:
+    """`why`, with what it means and what to do. `dead_letters` and `limit` are the values of their options; dead
+    letters are in the state folder where the option is missing."""
+    where = dead_letters or "dead-letters in --state"
+    return TooManyDeadLetters(
+        f"{why}. That is more than --max-dead-letters {limit}: reading has stopped, and nothing more is acknowledged."
+        f" See {where}. Fix the records and start the stream again, or start it with a higher --max-dead-letters"
+    )
 
 
 def explain_failure(failure: BaseException, state: Path | None) -> BaseException:

@@ -7,6 +7,7 @@ from typing import Any
 import apache_beam as beam
 
 from beam_talonone.pipelines.streaming.options import StreamOptions
+from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.transforms.pubsub.source import ReadFromPubSubAtLeastOnce
 from beam_talonone.transforms.sink.apply import ApplyRecords
 from beam_talonone.transforms.sources.messages import PrepareTogether
@@ -37,6 +38,15 @@ def on_dataflow(beam_options: Any) -> bool:
 
     name = beam_options.view_as(StandardOptions).runner or ""
     return "dataflow" in name.lower()
+
+
+def check_local_runner(beam_options: Any) -> None:
+    """Raise ConfigurationError if `--runner` names an engine that cannot run a stream on this machine."""
+    from apache_beam.options.pipeline_options import StandardOptions
+
+    name = (beam_options.view_as(StandardOptions).runner or "PrismRunner").rsplit(".", 1)[-1]
+    if name.lower() not in ("prismrunner", "directrunner"):
+        raise ConfigurationError(f"--runner={name}: a stream runs on PrismRunner (the default) or DataflowRunner")
 
 
 def workers(beam_options: Any) -> int:

@@ -7,8 +7,12 @@ from beam_talonone.pipelines.runners.prism import Prism
 from beam_talonone.pipelines.streaming.failures import RESTART, explain_failure
 from beam_talonone.pipelines.streaming.health import RepeatedNotice, Signs, Stillness, ailment
 from beam_talonone.pipelines.streaming.options import StreamOptions
+from beam_talonone.pipelines.streaming.orderly_stop import OrderlyStop
 from beam_talonone.pipelines.streaming.parts import StreamParts
 from beam_talonone.talonone.errors import StopRun, TooManyDeadLetters
+
+LOOK_EVERY = 0.5
+"""Seconds between two looks at a stream."""
 
 SUMMARY_EVERY = 60.0
 """Seconds between two summaries at the terminal."""
@@ -47,6 +51,12 @@ class Watch:
             rate_outage=None if rates is None else rates.outage(),
             excess=str(stopping) if isinstance(stopping, TooManyDeadLetters) else None,
         )
+
+    def until_over(self, stop: OrderlyStop) -> None:
+        """Look every half a second until the run has ended, and stop the stream when it must stop."""
+        while not stop.is_over(within=LOOK_EVERY):
+            if stop.reason is None and (why := self.look()) is not None:
+                stop.stop(why)
 
     def look(self) -> BaseException | None:
         """Report what is wrong, read only while the key is accepted, and return why the stream must stop, if so."""

@@ -1,5 +1,6 @@
 """A Pub/Sub of a few lists, in place of the client's calls."""
 
+import json
 import threading
 import time
 from collections import Counter
@@ -7,11 +8,15 @@ from types import SimpleNamespace
 from typing import Any
 
 
-def message(name: str, subscription: str) -> Any:
-    """A message as the client library gives it."""
+def message(name: str, subscription: str, data: bytes | None = None) -> Any:
+    """A message as the client library gives it; its data is its name, unless they are given."""
     published = SimpleNamespace(seconds=1, nanos=0)
     inner = SimpleNamespace(
-        message_id=name, data=name.encode(), attributes={}, publish_time=published, ordering_key=""
+        message_id=name,
+        data=name.encode() if data is None else data,
+        attributes={},
+        publish_time=published,
+        ordering_key="",
     )
     return SimpleNamespace(message=inner, ack_id=f"{subscription}:{name}")
 
@@ -31,6 +36,9 @@ class FakePubSub:
 
     def publish(self, subscription: str, *names: str) -> None:
         self.waiting.setdefault(subscription, []).extend(message(name, subscription) for name in names)
+
+    def publish_record(self, subscription: str, name: str, record: Any) -> None:
+        self.waiting.setdefault(subscription, []).append(message(name, subscription, json.dumps(record).encode()))
 
     def ack_deadline(self, subscription: str) -> float | None:
         return 10.0

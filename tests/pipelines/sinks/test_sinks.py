@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.process.left_open import open_files
 
 from beam_talonone.pipelines.sinks import sinks
 from beam_talonone.pipelines.sinks.sinks import (
@@ -22,6 +23,7 @@ from beam_talonone.pipelines.sinks.sinks import (
     whose,
 )  # fmt: skip
 from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.state.append_log import AppendLog
 
 SUBSCRIPTION = "projects/shop-1/subscriptions/orders"
 
@@ -252,3 +254,17 @@ def test_whose_letters_they_are(tmp_path: Path) -> None:
     assert whose(letters) is None
     (letters / "stream.json").write_text("[")
     assert whose(letters) is None
+
+
+def test_a_file_that_cannot_be_synced_is_closed_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(log: AppendLog) -> None:
+        raise OSError(28, "No space left on device")
+
+    sink = FolderSink(tmp_path, "dead-letters")
+    sink.write(letter(1), {}, nothing)
+    with monkeypatch.context() as patch:
+        patch.setattr(AppendLog, "sync", full)
+        with pytest.raises(OSError, match="No space left"):
+            sink.close()
+    assert open_files(tmp_path) == set()
+    assert sink.close() == 0

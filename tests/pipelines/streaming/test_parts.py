@@ -240,7 +240,8 @@ def test_a_wrong_subscription_forgets_no_killed_stream(
 def test_nothing_leaves_before_the_leases_of_a_killed_stream_are_over(
     pubsub: FakePubSub, state: StateFolder, scope: Scope
 ) -> None:
-    state.unclean, notices = True, []
+    state.unclean = True
+    notices: list[str] = []
     before = time.time()
     made = opened(stream_options(state.root), state, scope, notices)
     close_all(made)

@@ -4,6 +4,7 @@ import io
 import logging
 import sys
 import threading
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import pytest
@@ -11,14 +12,17 @@ from e2e.harness import wait_until
 
 from beam_talonone.pipelines.sinks import topic as sink_topic
 from beam_talonone.pipelines.sinks.topic import TopicSink
+from beam_talonone.pipelines.streaming import orderly_stop
 from beam_talonone.pipelines.streaming import run as stream_run
+from beam_talonone.pipelines.streaming import watch as stream_watch
 from beam_talonone.pipelines.streaming.health import Signs, Trouble
 from beam_talonone.pipelines.streaming.options import StreamOptions
+from beam_talonone.pipelines.streaming.orderly_stop import OrderlyStop
 from beam_talonone.pipelines.streaming.parts import StreamParts, StreamSinks
 from beam_talonone.pipelines.streaming.run import StreamRun
 from beam_talonone.pipelines.streaming.watch import Watch
 from beam_talonone.pipelines.terminal.logs import notice
-from beam_talonone.talonone.errors import ConfigurationError, StopRun
+from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopRun
 from beam_talonone.talonone.telemetry.logs import say
 from beam_talonone.talonone.telemetry.threads import start_thread
 
@@ -155,33 +159,41 @@ class Part:
         return 0
 
 
+@dataclass
+class Running:
+    """A run at work, without anything that it works on: its parts are all the same `part`."""
+
+    part: Part
+    parts: StreamParts
+    stop: OrderlyStop
+    watch: Watch
+
+    def begin_watch(self):
+        start_thread("watch", lambda: self.watch.until_over(self.stop), self.stop.stop)
+
+
 @pytest.fixture
 def run(monkeypatch, tmp_path):
-    """A run at work, without anything that it works on: its parts are all the same `part`."""
-    monkeypatch.setattr(stream_run, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(stream_watch, "LOOK_EVERY", 0.01)
     options = StreamOptions({"orders": ("projects/p/subscriptions/s",)}, "http://127.0.0.1:1", "job", state=tmp_path)
-    made = StreamRun(options, None, lambda text: None)
-    made.part = part = Part()
-    made._prism = part
-    made._parts = StreamParts(part, StreamSinks(part, None, {}), part, Trouble())
-    made._watch = Watch(options, made._parts, part, lambda text: None)
-    made._watch.signs = lambda stopping: WELL
+    part = Part()
+    parts = StreamParts(part, StreamSinks(part, None, {}), part, Trouble())
+    stop, watch = OrderlyStop(options, lambda text: None), Watch(options, parts, part, lambda text: None)
+    stop.takes_effect_on(parts, part)
+    watch.signs = lambda stopping: WELL
+    made = Running(part, parts, stop, watch)
     yield made
-    made._over.set()
-
-
-def begin_watch(run):
-    start_thread("watch", run._watch_until_over, run._stop)
+    stop.ended()
 
 
 def test_a_watch_that_ends_stops_the_stream(run):
     def broken(stopping):
         raise ZeroDivisionError("division by zero")
 
-    run._watch.signs = broken
-    begin_watch(run)
+    run.watch.signs = broken
+    run.begin_watch()
     wait_until(run.part.drained.is_set, "it is drained")
-    assert "the thread watch ended by a defect (ZeroDivisionError" in str(run._stopping)
+    assert "the thread watch ended by a defect (ZeroDivisionError" in str(run.stop.reason)
 
 
 @pytest.mark.parametrize("name", ["subscriber", "dead letters", "results", "health"])
@@ -190,37 +202,69 @@ def test_the_end_of_a_thread_of_any_part_stops_the_stream(run, name):
     failed.failure = StopRun("the thread x ended by a defect (E: e)")
     match name:
         case "subscriber":
-            run._parts.subscriber = failed
+            run.parts.subscriber = failed
         case "dead letters":
-            run._parts.sinks = StreamSinks(failed, None, {})
+            run.parts.sinks = StreamSinks(failed, None, {})
         case "results":
-            run._parts.sinks = StreamSinks(run.part, failed, {})
+            run.parts.sinks = StreamSinks(run.part, failed, {})
         case "health":
-            run._parts.health = failed
-    begin_watch(run)
+            run.parts.health = failed
+    run.begin_watch()
     wait_until(run.part.drained.is_set, "it is drained")
-    assert str(run._stopping) == ("the thread x ended by a defect (E: e); nothing is lost: start the stream again")
+    assert str(run.stop.reason) == ("the thread x ended by a defect (E: e); nothing is lost: start the stream again")
 
 
 def test_a_drain_that_ends_ends_the_process(run, monkeypatch):
     codes = []
-    monkeypatch.setattr(stream_run.os, "_exit", codes.append)
+    monkeypatch.setattr(orderly_stop.os, "_exit", codes.append)
 
     def broken(why, grace):
         raise ZeroDivisionError("division by zero")
 
     run.part.drain = broken
-    run._stop(StopRun("stopped"))
+    run.stop.stop(StopRun("stopped"))
     wait_until(lambda: codes == [1], "it ends with 1")
 
 
 def test_an_engine_that_does_not_end_is_stopped_when_all_is_drained(run, monkeypatch):
-    monkeypatch.setattr(stream_run, "GRACE", 0.01)
+    monkeypatch.setattr(orderly_stop, "GRACE", 0.01)
     stopped = threading.Event()
-    run._prism = SimpleNamespace(stop=stopped.set)
-    run._stop(StopRun("stopped"))
+    run.stop.takes_effect_on(run.parts, SimpleNamespace(stop=stopped.set))
+    run.stop.stop(StopRun("stopped"))
     wait_until(stopped.is_set, "it is stopped")
     assert run.part.drained.is_set()
+
+
+def test_the_first_reason_counts(run):
+    first = StopRun("the first")
+    run.stop.stop(first)
+    run.stop.stop(StopRun("the second"))
+    run.stop.on_signal("SIGTERM")
+    wait_until(run.part.drained.is_set, "it is drained")
+    assert (run.stop.reason, run.stop.signal_received) == (first, True)
+
+
+def test_a_failure_at_the_end_counts_unless_something_else_went_wrong(run):
+    run.stop.on_signal("SIGTERM")
+    assert isinstance(run.stop.reason, Interrupted)
+    full = StopRun("the disk is full")
+    run.stop.note_failure(full)
+    assert run.stop.reason is full
+    run.stop.note_failure(StopRun("another one"))
+    assert run.stop.reason is full
+
+
+def test_nothing_is_drained_twice(run):
+    run.stop.drain()
+    run.part.drained.clear()
+    run.stop.drain()
+    assert not run.part.drained.is_set()
+
+
+def test_nothing_is_drained_before_there_is_anything(tmp_path):
+    options = StreamOptions({}, "http://127.0.0.1:1", "job", state=tmp_path)
+    with pytest.raises(RuntimeError, match="nothing can be stopped before it has started"):
+        OrderlyStop(options, lambda text: None).drain()
 
 
 @pytest.fixture
@@ -249,7 +293,7 @@ def starting(monkeypatch, tmp_path):
         api_key_secret="projects/p/secrets/s", rate_service="127.0.0.1:1",
     )  # fmt: skip
     made.run = StreamRun(options, None, lambda text: None)
-    monkeypatch.setattr(made.run, "_check_runner", lambda: None)
+    monkeypatch.setattr(stream_run, "check_local_runner", lambda settings: None)
     monkeypatch.setattr(made.run, "_run", lambda *given: made.do("run"))
     return made
 
