@@ -10,20 +10,14 @@ import json
 import zlib
 
 import pytest
-from apache_beam.io.gcp.pubsub import PubsubMessage
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_runner_api_pb2 as api
 from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
-from apache_beam.utils.timestamp import Timestamp
 from e2e.harness import KEY
 from support.servers.secretmanager import SECRET, secret_manager
 
-from beam_talonone.pipelines.backfill.options import parse_max_dead_letters
-from beam_talonone.pipelines.sinks.topic import MOST_BYTES
-from beam_talonone.pipelines.streaming.dataflow import Receive, as_message
 from beam_talonone.pipelines.streaming.options import StreamOptions
 from beam_talonone.pipelines.streaming.pipeline import create_pipeline
-from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.transforms.sink.keyed_send import SendLane
 
 PROJECT = "projects/some-project"
@@ -316,50 +310,3 @@ def test_no_key_is_in_the_job_as_it_is_posted(tmp_path):
 def test_a_key_in_an_option_would_be_found(tmp_path):
     files = posted(tmp_path / "careless", f"--labels=key={KEY}")
     assert "job.json" in [name for name, data in files if holds_key(data)]
-
-
-@pytest.mark.parametrize(
-    ("given", "says"),
-    [
-        ({"dead_letters": "letters"}, "--dead-letters letters: on Dataflow it must be a topic"),
-        ({"dead_letters": f"{PROJECT}/subscriptions/s"}, "must be a topic"),
-        ({"dead_letters": None}, "--dead-letters projects/P/topics/T is needed on Dataflow"),
-        (
-            {"max_dead_letters": parse_max_dead_letters("50%")},
-            "--max-dead-letters stops a stream on this machine alone",
-        ),
-        ({"results": "gs://bucket/results"}, "--results gs://bucket/results: on Dataflow it must be a topic"),
-        ({"results": "projects/p/topics/results"}, "--results projects/p/topics/results: Invalid PubSub"),
-        (
-            {"subscriptions": {"orders": ("projects/p/subscriptions/orders",)}},
-            "--orders projects/p/subscriptions/orders: Invalid PubSub project name",
-        ),
-    ],
-)
-def test_what_dataflow_cannot_do_is_refused(given, says):
-    with pytest.raises(ConfigurationError) as raised:
-        graph(options(**given))
-    assert says in str(raised.value)
-
-
-def test_a_line_becomes_a_message():
-    letter = {"kind": "orders", "id": "o", "reason": "refused", "record": {"order_id": "o"}, "detail": None}
-    message = as_message(letter, "the-job")
-    assert json.loads(message.data) == letter
-    assert message.attributes == {"kind": "orders", "reason": "refused", "job": "the-job"}
-    assert as_message({"kind": "orders", "outcome": "applied"}, "j").attributes == {"kind": "orders", "job": "j"}
-
-
-def test_a_line_that_is_too_long_for_a_message_is_cut():
-    letter = {"kind": "orders", "reason": "refused", "record": "\x01" * 5_000_000, "detail": "no"}
-    data = as_message(letter, "the-job").data
-    assert len(data) <= MOST_BYTES
-    assert "is cut" in json.loads(data)["detail"]
-
-
-def test_a_message_of_beams_becomes_one_of_ours():
-    (message,) = Receive("sub").process(PubsubMessage(b"{}", {"a": "b"}, "m1", None, "key"), Timestamp(1.5))
-    assert (message.subscription, message.message_id, message.data) == ("sub", "m1", b"{}")
-    assert (message.attributes, message.ordering_key, message.publish_time) == ({"a": "b"}, "key", 1.5)
-    (empty,) = Receive("sub").process(PubsubMessage(None, {"a": "b"}), Timestamp(1.5))
-    assert (empty.data, empty.message_id) == (b"", "")
