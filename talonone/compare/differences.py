@@ -1,4 +1,4 @@
-"""What the API has, held against what was to be there: each difference becomes a line of differences.jsonl. Pure.
+"""Differences between the state in the API and the expected state, as lines of differences.jsonl. Pure.
 
 Lines name fields as records do: `unit_price`, `additional_costs`. A line has `missing` instead of `found` where the
 thing is not there at all.
@@ -27,7 +27,7 @@ ITEM_NAMES = {"price": "unit_price", "additionalCosts": "additional_costs"}
 
 
 def line(kind: str, record_id: str, field: str, expected: Any, found: Any, **more: Any) -> Line:
-    """One line of differences.jsonl; `found` None or {} is told as missing."""
+    """Return one line of differences.jsonl; a `found` of None or {} is written as missing."""
     seen = {"missing": True} if found is None or found == {} else {"found": found}
     return {"kind": kind, "id": record_id, "field": field, **more, "expected": expected, **seen}
 
@@ -94,7 +94,7 @@ def _codes(wanted: list[str], found: Any) -> Pair | None:
 
 
 def _only(wanted: list[str], found: Any) -> Pair | None:
-    """A list that holds one value at most is told as that value."""
+    """Compare lists of at most one value; the line shows that value instead of a list."""
     here = found if isinstance(found, list) else []
     return None if here == wanted else (wanted[0], here[0] if len(here) == 1 else here or None)
 
@@ -193,8 +193,8 @@ def _totals(wanted: dict[str, Any], found: dict[str, Any]) -> Pair | None:
 def totals_of(session: dict[str, Any]) -> dict[str, Decimal]:
     """The totals that follow from an update: those of which it names every price.
 
-    The vendor does not say whether an item's additional costs are meant a unit or a line: where that makes a
-    difference, the totals they are part of are left out.
+    The vendor does not document whether an item's additional costs apply to each unit or to the line. Where the two
+    readings differ, the totals that include them are left out.
     """
     items, costs = session.get("cartItems"), session.get("additionalCosts")
     totals = {}
@@ -222,11 +222,11 @@ def _close(wanted: Decimal, found: Any) -> bool:
 
 
 def return_differences(returns: list[tuple[str, list[dict[str, Any]]]], found: dict[str, Any] | None) -> list[Line]:
-    """Which of a session's returns do not show in its returned quantities.
+    """Return a line for each return of a session that its returned quantities do not cover.
 
-    `returns` are (return_id, returnedCartItems) in the order of sending. A return is made whole or not at all: the
-    quantities found are given to the first returns that they cover; a return that gets less than it names differs.
-    What was returned beyond all of them is told on the last one.
+    `returns` are (return_id, returnedCartItems) in the order of sending. The API applies a return as a whole or not
+    at all. So the returned quantities are assigned to the first returns that they cover, and a return that gets less
+    than it names differs. The line of the last return also names the quantities beyond all returns.
     """
     if found is None:
         return [line("returns", return_id, "items", items, None) for return_id, items in returns]
@@ -252,7 +252,10 @@ def return_differences(returns: list[tuple[str, list[dict[str, Any]]]], found: d
 
 
 Left = dict[tuple[int, bool], int]
-"""What was returned of each cart line and is not given to a return yet: apart, what returns name by its position."""
+"""(cart line, named by its position) -> returned quantity that no return has taken yet.
+
+Quantities that returns name by position are counted apart from the others.
+"""
 
 
 def _returned_quantities(cart: list[dict[str, Any]], items: list[dict[str, Any]]) -> Left:

@@ -1,4 +1,4 @@
-"""Holding what the API has against what was sent, or was to be sent. Pure."""
+"""Whether the state in the API equals the state that was sent, or would be sent. Pure."""
 
 from collections import Counter
 from decimal import Decimal
@@ -77,8 +77,8 @@ def was_returned(items: list[dict[str, Any]], before: list[dict[str, Any]], foun
 def covered(items: list[dict[str, Any]], before: list[dict[str, Any]], cart: list[dict[str, Any]]) -> bool:
     """Whether the returned quantities of `cart` are enough for a return of `items` and for those of `before`.
 
-    A position takes from its own line, a SKU from any of its lines: so each line must have what its positions ask
-    for, and the lines of each SKU what they and the SKU ask for together.
+    An item named by position counts against its own line, an item named by SKU against any line of the SKU. So each
+    line must cover the items at its position, and the lines of a SKU together must cover all items of the SKU.
     """
     asked = [*before, *items]
     if not all(_lines(item, cart) for item in asked):
@@ -99,7 +99,7 @@ def covered(items: list[dict[str, Any]], before: list[dict[str, Any]], cart: lis
 
 
 def _all_that_share(lines: frozenset[int], returns: list[tuple[frozenset[int], int]]) -> frozenset[int]:
-    """The cart lines whose quantities cannot be told apart: `lines`, those of returns that touch them, and so on."""
+    """The cart lines that share quantities: `lines`, those of returns that touch them, and so on."""
     wider = lines.union(*(its for its, _ in returns if its & lines))
     return lines if wider == lines else _all_that_share(wider, returns)
 
@@ -109,7 +109,7 @@ def _quantity(value: Any) -> int | Decimal:
 
 
 def within_reason(value: int | Decimal) -> int | Decimal:
-    """`value`, or the nearest number that can be reckoned with: of 1e400000000 all digits would be made."""
+    """`value`, limited to +-BEYOND: computing with 1e400000000 would expand all its digits."""
     return max(-BEYOND, min(value, BEYOND))
 
 

@@ -1,4 +1,4 @@
-"""The profile that a customer's changes lead to, and how what the API has differs from it. Pure."""
+"""The profile that a customer's changes lead to, and how the profile in the API differs from it. Pure."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,10 +10,10 @@ from beam_talonone.talonone.requests.work import Work
 
 @dataclass
 class WantedProfile:
-    """What is known of a profile after changes: None for an attribute that must be absent, False for an audience
-    that the customer must not be in. What no change names is not known.
+    """The expected profile of a customer after its changes. It leaves out what no change names.
 
-    `there`: something was set, so there is a profile. `erased`: and nothing was set since.
+    An attribute that must be absent is None, and an audience that the customer must not be in is False. `there` is
+    True once something was set, so the profile exists. `erased` is True while nothing was set after an erasure.
     """
 
     attributes: dict[str, Any] = field(default_factory=dict)

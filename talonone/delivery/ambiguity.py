@@ -1,4 +1,4 @@
-"""What an answer means when an earlier try may have acted, or when only reading back can tell."""
+"""Resolves an answer if an earlier try may have acted, or if only a read-back shows the outcome."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -11,7 +11,7 @@ from beam_talonone.talonone.http.responses import Answer, Verdict
 
 
 class Found(Enum):
-    """What reading back shows of a request."""
+    """The result of a read-back."""
 
     DONE = "it is done"
     NOT_DONE = "it is not done"
@@ -20,14 +20,17 @@ class Found(Enum):
 
 
 _ALREADY = re.compile(r"\balready (been )?(exists|linked|registered|joined|a member)\b", re.IGNORECASE)
-"""The texts are not stable, so this is asked only where an earlier try may have acted and nothing else can tell."""
+"""The API's texts are not stable, so it counts only if an earlier try may have acted and no read-back helps."""
 
 Look = Callable[[], Awaitable[Found]]
 
 
 async def resolve(row: Operation, answer: Answer, *, ambiguous: bool, look: Look | None) -> Answer:
-    """`answer` as the operation's row has it. `ambiguous` tells whether an earlier try of the same request may have
-    acted, `look` reads back, where the operation has a way to."""
+    """Return `answer` with the status override of the operation's row applied.
+
+    `ambiguous` is True if an earlier try of the same request may have acted. `look` is the read-back of the
+    operation, or None if it has none.
+    """
     says = None if answer.status is None else row.says.get(answer.status)
     if says is None or answer.ok:
         return answer

@@ -1,4 +1,4 @@
-"""One request on its way, and what the sending of it has met so far."""
+"""One request on its way through the sender, with its tries so far."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,13 +19,12 @@ FRESH_KEY_AFTER = 2
 
 @dataclass(slots=True)
 class RequestAttempt:
-    """What the sending of one request has met so far.
+    """One request and the state of its delivery.
 
-    Its idempotency key comes from the `identities` of the records that travel, `step` (which request of theirs it
-    is), `generation` (0 is the first key), `dry`, and `replay` (the name of a replay after a definite refusal).
-    `ticket` holds the permit to send it.
-    `observer` learns of it for `parts` (in a `bulk` or alone), before its first try under each generation. `look`
-    reads back whether it shows in what the API has.
+    Its idempotency key comes from the `identities` of its records, `step` (the request within its record),
+    `generation` (0 for the first key), `dry` and `replay`. `replay` names a replay after a definite refusal. `ticket`
+    holds the permit to send it. Before the first try under each generation, `observer` is called for `parts`, which
+    travel in a `bulk` or alone. `look` reads back whether the API acted on the request.
     """
 
     request: Request
@@ -43,41 +42,43 @@ class RequestAttempt:
     ambiguous: bool = False
     first_sent: float | None = None
     first_left: float | None = None
-    """When its first try of this process left, by the loop's clock."""
+    """When this process first sent it, in seconds of the loop's clock."""
     look: Look | None = None
     reported: bool = False
-    """True while the observer takes it for sent."""
+    """True between `on_start` and `on_retract`: the observer has it as sent."""
     protected: bool = True
-    """False for what was sent so long ago that it goes again for another reason than its key: it was read back."""
+    """False if no key protected the request when this run took it up: a read-back showed that it may go again."""
     api_key: int = 0
-    """Number of the API key that its last try left with."""
+    """Number of the API key of its last try."""
     number: int = 0
     """Number of its last try, see Evidence."""
     takes_refusal: bool = False
-    """True for whoever can do something else with a refusal (401, 403, a redirect) than wait until it is known whose
-    fault that is: then it is given back as it is. See `refused`."""
+    """True if the caller handles a refusal (401, 403, a redirect) itself.
+
+    The sender then returns the refusal at once, and does not wait until its cause is known. See `refused`.
+    """
     refused: Answer | None = None
-    """A refusal that was given back: the one to be judged, without another try."""
+    """A refusal that was returned before. The sender resolves this answer instead of sending the request again."""
     confirmed: bool = False
-    """True when a refusal needs no second one to be believed."""
+    """True if a refusal counts without a second try."""
     probe: bool = False
 
     def idempotency_key(self) -> str | None:
-        """The key for its next try; None where the API takes none, and for reads."""
+        """The key for its next try; None for reads, and for operations that accept no key."""
         if not self.identities or OPERATIONS[self.request.operation].repeat is not SafeToRepeat.BY_KEY:
             return None
         step = self.step if self.generation == 0 else f"{self.step}#{self.generation}"
         return idempotency_key(self.identities, step, dry=self.dry, attempt=self.replay)
 
     def report_start(self, at: float) -> None:
-        """Report to the observer that it leaves at `at` (seconds since 1970), unless that stands already."""
+        """Report to the observer that the request is sent at `at` (seconds since 1970), unless it knows already."""
         if not self.reported or self.conflicts == FRESH_KEY_AFTER:
             self.reported = True
             if self.parts:
                 self.observer.on_start(self.parts, self.generation, at, bulk=self.bulk)
 
     def retract(self) -> None:
-        """Report to the observer that the API did not act on it."""
+        """Report to the observer that the API did not act on the request."""
         self.reported = False
         if self.parts and not self.bulk:
             self.observer.on_retract(*self.parts[0])
@@ -86,7 +87,7 @@ class RequestAttempt:
 def tell_sent(
     attempt: RequestAttempt, status: int | None, failure: BaseException | None, at: float, seconds: float
 ) -> None:
-    """Tell the hooks of a try that left `at` (in seconds since 1970) and took so many `seconds`."""
+    """Call the hooks for a try that was sent `at` (in seconds since 1970) and took `seconds`."""
     request, ticket = attempt.request, attempt.ticket
     failed = None if failure is None else type(failure).__name__
     hooks.tell(
@@ -98,7 +99,7 @@ def tell_sent(
 
 
 def maybe_fresh_key(attempt: RequestAttempt, answer: Answer) -> None:
-    """Give `attempt` a fresh key where the API seems to have stored the 409 that it answers with."""
+    """Give `attempt` a fresh key if the API seems to replay a stored 409."""
     # Only while no try is ambiguous: a fresh key must never stand beside one that may have acted
     attempt.conflicts = attempt.conflicts + 1 if answer.status == 409 and not attempt.ambiguous else 0
     if attempt.conflicts > FRESH_KEY_AFTER:
@@ -108,8 +109,10 @@ def maybe_fresh_key(attempt: RequestAttempt, answer: Answer) -> None:
 
 
 def no_longer_protected(attempt: RequestAttempt, wall: Callable[[], float]) -> bool:
-    """True when an earlier try may have acted and nothing keeps a further one from acting again. `wall` gives the
-    time in seconds since 1970; called on the event loop, whose clock it takes as well."""
+    """Whether an earlier try may have acted, and nothing keeps a further try from acting again.
+
+    `wall` returns seconds since 1970. Call it on the event loop, whose clock it reads as well.
+    """
     if not attempt.ambiguous or attempt.first_sent is None:
         return False
     row = OPERATIONS[attempt.request.operation]

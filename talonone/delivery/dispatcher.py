@@ -16,10 +16,10 @@ from beam_talonone.talonone.requests.work import Key
 
 
 class RatePermits:
-    """Hands out permits to send: at most `concurrency` in flight, at the pacer's times, to the oldest that may go.
+    """Hands out permits to send: at most `concurrency` in flight, at the pacer's times, to the oldest ticket.
 
-    Nothing queues for the pacer in the order of asking: when a permit is due, whoever is oldest then takes it.
-    Where a rate is shared with other processes, each permit takes a token of it as well.
+    Age decides, not the order of requests for a permit: when a permit is due, the oldest waiting ticket gets it. If
+    other processes share the rate, each permit also takes a token from `shared`.
     """
 
     def __init__(self, pacer: Pacer, concurrency: int, shared: SharedRate | None = None) -> None:
@@ -111,10 +111,11 @@ class RatePermits:
 
 @dataclass(eq=False, slots=True)
 class Ticket:
-    """What sends requests while it holds its keys, one request at a time. Derive from it to have it dispatched.
+    """An entry in the dispatcher's queue. It sends one request at a time while it holds its keys.
 
-    `number` is its age: lower leaves earlier. `operation` is that of its first request, `kind` that of its records;
-    `record` is the id of the only one, or None for a bulk of `records`.
+    Derived classes implement `run`. `number` is the age: a lower number leaves earlier. `operation` is that of the
+    first request, and `kind` that of the records. `record` is the id of a single record, or None for a bulk of
+    `records` records.
     """
 
     number: int
@@ -161,7 +162,7 @@ class Dispatcher:
             self._ready(ticket)
 
     def stop(self, why: StopRun) -> None:
-        """Start nothing more. What is in flight goes on to its end; what waits is left as it is."""
+        """Start no more tickets. Running tickets go on to their end, and waiting tickets stay as they are."""
         self.stopped = self.stopped or why
 
     @property

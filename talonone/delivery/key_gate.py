@@ -20,7 +20,7 @@ REFUSED_FIRST_WAIT, REFUSED_LONGEST_WAIT = 1.0, 60.0
 
 
 class KeyGate:
-    """Judges refusals that may be about the API key or the address, and holds everything back while they are."""
+    """Finds out whether a refusal is about the API key or the address, and holds all requests back while it is."""
 
     def __init__(
         self,
@@ -36,17 +36,18 @@ class KeyGate:
         is_busy: Callable[[int], bool],
         probe: Callable[[], Awaitable[bool | None]],
     ) -> None:
-        """`hold_on` is asked when the key is refused or the address is wrong: True waits until that has been put
-        right. `is_busy` and `probe` are as in RefusedRequests, and `wall` gives seconds since 1970.
+        """`hold_on` is called when the key is refused or the address is wrong: True waits for a correction.
+
+        `is_busy` and `probe` are as in RefusedRequests, and `wall` returns seconds since 1970.
         """
         self.api, self.api_key, self.evidence, self.hold_on, self.in_code = api, api_key, evidence, hold_on, in_code
         self.refusal: StopRun | None = None
-        """What is waited for."""
+        """Why the gate is closed; None while it is open."""
         self.turn = asyncio.Lock()
         """Held by the one request that may go while the gate is closed."""
         self._rng, self._wall, self._stopping = rng, wall, stopping
         self._refused = 0
-        """Tries, one after the other, since it is waited for."""
+        """Tries since the gate closed, one after the other."""
         self._refused_key = 0
         """Number of the API key that was refused when the waiting began."""
         self._suspects = RefusedRequests(
@@ -54,8 +55,10 @@ class KeyGate:
         )
 
     async def is_still_closed(self) -> bool:
-        """Wait before the next try, later and later, on behalf of whoever has the `turn`; False, without waiting,
-        when the gate is open again."""
+        """Wait before the next try of the request that holds `turn`: 1 s at first, up to 60 s later.
+
+        Returns False without waiting if the gate has opened.
+        """
         await self.api_key.settled()  # who tried before may be about to find another one
         if self.refusal is None:
             return False
@@ -65,7 +68,7 @@ class KeyGate:
         return True
 
     def accepted(self, attempt: RequestAttempt) -> None:
-        """A request was accepted: only that ends the waiting for the key or the address."""
+        """Take note that the API accepted a request. The gate opens, unless it was a probe or had an older key."""
         self.evidence.accepts(attempt.api_key, attempt.number, probe=attempt.probe)
         if not attempt.probe and attempt.api_key == self.api_key.number:
             if self.refusal is not None:
@@ -74,9 +77,9 @@ class KeyGate:
         self._suspects.look()
 
     async def judge(self, attempt: RequestAttempt, answer: Answer) -> Answer | None:
-        """`answer` as it is to be taken, where it is about the request alone; None when that is to be tried again.
+        """Return `answer`, resolved, if it is about the request alone; None if the request must be tried again.
 
-        Raises KeyRefused or WrongAddress when that is to blame and is not waited for.
+        Raises KeyRefused or WrongAddress if the key or the address is to blame and the run does not wait for it.
         """
         if not is_accused(attempt.request, answer, first=not self.evidence.ever):
             return answer

@@ -9,13 +9,13 @@ PartId = tuple[int, int]
 
 
 class Observer(Protocol):
-    """Watches the requests of jobs, on the sending thread. Whatever it raises stops the engine.
+    """Watches the requests of jobs, on the sending thread. Any exception that it raises stops the engine.
 
     A journal implements it to resume a killed run. Reads and further steps of a part are not reported.
     """
 
     def on_start(self, parts: list[PartId], generation: int, at: float, *, bulk: bool = False) -> None:
-        """A request for `parts` is about to leave under the key of `generation`, at `at` (seconds since 1970).
+        """A request for `parts` is sent next, under the key of `generation`, at `at` (seconds since 1970).
 
         Without `bulk` there is one part. A bulk may have one, too. Retries under the same key are not reported,
         unless `on_retract` came between.

@@ -7,7 +7,7 @@ from beam_talonone.talonone.http.send import BadAddress, TransportFailure
 
 
 class OutageMonitor:
-    """Tells when to give up. `give_up_after` is in seconds, None never gives up; `api` names the API in messages."""
+    """Decides when a run gives up. `give_up_after` is in seconds, None for never; `api` names the API in messages."""
 
     def __init__(self, api: str, give_up_after: float | None, circuit: Circuit, *, in_code: bool) -> None:
         self._api, self._give_up_after, self._circuit, self._in_code = api, give_up_after, circuit, in_code

@@ -1,6 +1,6 @@
-"""Whether a request shows in what the API has: for the operations that have something to be read back by.
+"""Read-backs: whether the API acted on an earlier request, for the operations whose effect can be read.
 
-A way to look is a row of LOOKS: it reads through a function it is given, and tells what it found.
+A row of LOOKS holds the read-back of an operation: a function that reads through `read` and returns a Found.
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ LookBack = Callable[[Request, Read], Awaitable[Found]]
 
 
 async def event_is_there(request: Request, read: Read) -> Found:
-    """An advanced event is known by its id. One that says less or other than was sent is another event."""
+    """Look for an advanced event by its id. An event with less or other content is another event."""
     sent = request.body_json()
     found = _object(await read(get_event_v3(sent["integrationId"])))
     if not isinstance(found, dict):
@@ -31,14 +31,14 @@ async def event_is_there(request: Request, read: Read) -> Found:
 
 
 async def card_is_there(request: Request, read: Read) -> Found:
-    """A loyalty card is known by its identifier."""
+    """Look for a loyalty card by its identifier."""
     card = request.body_json()["cardIdentifier"]
     found = _object(await read(get_loyalty_card_balances(_program(request), card)))
     return Found.DONE if isinstance(found, dict) else found
 
 
 async def card_is_linked(request: Request, read: Read) -> Found:
-    """A customer's inventory lists the cards linked to it."""
+    """Look for the card in the customer's inventory, which lists the linked cards."""
     found = await _loyalty(request.body_json()["integrationId"], read)
     if not isinstance(found, dict):
         return found
@@ -56,7 +56,7 @@ async def card_is_unlinked(request: Request, read: Read) -> Found:
 
 
 async def has_joined(request: Request, read: Read) -> Found:
-    """A customer's inventory lists the programs it is in."""
+    """Look for the program in the customer's inventory, which lists the joined programs."""
     found = await _loyalty(request.path["integrationId"], read)
     if not isinstance(found, dict):
         return found
@@ -77,13 +77,13 @@ LOOKS: dict[str, LookBack] = {
 async def _loyalty(customer: str, read: Read) -> dict[str, Any] | Found:
     found = _object(await read(get_customer_inventory(customer, loyalty=True)))
     if not isinstance(found, dict):
-        return Found.UNKNOWN  # a card may be linked to a customer of whom nothing else is known
+        return Found.UNKNOWN  # a card may be linked to a customer without a profile
     loyalty = found.get("loyalty")
     return loyalty if isinstance(loyalty, dict) else Found.UNKNOWN
 
 
 def _object(answer: Answer) -> dict[str, Any] | Found:
-    """What was read; NOT_DONE where there is no such thing, UNKNOWN where that cannot be told."""
+    """The object of an answer; NOT_DONE after a 404, UNKNOWN if the answer shows nothing."""
     if answer.status == 404:
         return Found.NOT_DONE
     if answer.verdict is not Verdict.APPLIED:

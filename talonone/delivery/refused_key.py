@@ -1,8 +1,11 @@
-"""Whose fault is a 401, a 403 or a redirect: that of the one request that met it, or of the API key or the address?
+"""Whether a 401, a 403 or a redirect is about one request, or about the API key or the address.
 
-The request is to blame once another request with the same key was accepted that left after the refusal had come.
-The key is to blame when request after request is refused, or when there is nothing to compare with, and reading
-something harmless is refused as well, or nothing was ever accepted.
+The request is to blame once the API accepts another request with the same key that was sent after the refusal.
+
+The key is to blame in two cases:
+
+* The API refuses request after request.
+* No other request is under way to compare with, and the API refuses a harmless read, or has never accepted anything.
 """
 
 import asyncio
@@ -17,10 +20,11 @@ IDLE = 2.0
 """Seconds without any other request under way after which nothing is left to compare with."""
 
 LOOK_EVERY = 0.1
+"""Seconds between two checks of a request that waits for its fault."""
 
 
 class Fault(Enum):
-    """What a refusal is about, as far as the other requests show."""
+    """The cause of a refusal, as far as the other requests show."""
 
     OWN = "the request's own: others are accepted"
     COMMON = "the key's or the address's: nothing is accepted"
@@ -29,37 +33,39 @@ class Fault(Enum):
 
 @dataclass
 class Evidence:
-    """What the answers to the requests with one API key tell. Requests are numbered as they leave, from 1 on.
+    """The answers to the requests with one API key, summed up. Requests are numbered from 1 in the order of sending.
 
-    `earlier` is True when an earlier run of the same job was accepted.
+    `earlier` is True if the API accepted requests of an earlier run of the same job.
     """
 
     earlier: bool = False
     key: int = 0
     """Number of the API key in use."""
     left: int = 0
+    """Number of the last request that was sent."""
     accepted: int = 0
-    """The request of those accepted that left last."""
+    """The highest number among the accepted requests."""
     ever: bool = False
-    """True once any request was accepted, with whatever key."""
+    """True once any request was accepted, with any key."""
     in_a_row: int = 0
-    """Refusals since then: before the key's first success all, later those of requests that left after the first."""
+    """Refusals in a row. After the key's first success, only requests sent after the first refusal count."""
     put_right_at: int = 0
-    """The request that left last before the key or the address worked again, after all had waited for that."""
+    """Number of the last request that was sent before the key or the address worked again."""
     _since: int | None = None
+    """Number of the last request that was sent before the first refusal in a row."""
 
     def leaves(self) -> int:
-        """A request leaves; gives its number."""
+        """Count a request that is sent; returns its number."""
         self.left += 1
         return self.left
 
     def use(self, key: int) -> None:
-        """Another API key is in use: what the one before it met tells nothing of this one."""
+        """Switch to the API key of number `key`: answers to the key before it say nothing about this one."""
         if key > self.key:
             self.key, self.accepted, self.in_a_row, self._since = key, 0, 0, None
 
     def accepts(self, key: int, number: int, *, probe: bool = False) -> None:
-        """The request `number` was accepted. A `probe` tells nothing where nothing else ever was."""
+        """Count the request `number` as accepted. A `probe` does not count before any other request was accepted."""
         if key != self.key or (probe and not self.worked):
             return
         self.accepted = max(self.accepted, number)
@@ -69,9 +75,10 @@ class Evidence:
                 self.forget()
 
     def refuses(self, key: int, number: int, *, again: bool = False) -> int:
-        """The request `number` was refused; gives the number of the request that left last before that was known.
+        """Count the request `number` as refused; returns the number of the last request sent until now.
 
-        `again`: it was refused before, while others were accepted, and so says little of the key."""
+        With `again` the request was refused before while others were accepted, so it says little about the key.
+        """
         if key == self.key:
             if self._since is None:
                 self._since = self.left
@@ -80,7 +87,7 @@ class Evidence:
         return self.left
 
     def put_right(self) -> None:
-        """What all waited for works again: what was refused until now tells nothing of the requests that met it."""
+        """Take note that the key or the address works again: earlier refusals say nothing about their requests."""
         self.put_right_at = self.left
 
     @property
@@ -94,16 +101,17 @@ class Evidence:
         return self.in_a_row >= IN_A_ROW
 
     def forget(self) -> None:
-        """Begin to count anew."""
+        """Start counting refusals in a row from 0 again."""
         self._since, self.in_a_row = None, 0
 
 
 class RefusedRequests:
-    """Requests that were refused, while they wait until it is known why.
+    """Refused requests that wait until their fault is known.
 
-    `open_again` tells whether there is no need to wait any more (see Fault.OPEN), `busy` whether any but so many
-    requests are under way or about to leave. `probe` reads something harmless: True when it was accepted, False when
-    it was refused, None when that failed. `may_hold` tells whether a wrong key is waited for.
+    `open_again(key)` returns True if they need not wait any more (see Fault.OPEN). `busy(count)` returns True if more
+    than `count` requests are under way or about to be sent. `probe` reads something harmless, and returns True if the
+    API accepts the read, False if it refuses it, None if the read fails. `may_hold` returns True if the run waits for
+    a correction of a wrong key.
     """
 
     def __init__(
@@ -121,15 +129,15 @@ class RefusedRequests:
         self._probing = asyncio.Lock()
 
     def look(self) -> None:
-        """Something was accepted or refused: whoever waits looks again."""
+        """Wake the waiting requests after the API accepted or refused something."""
         if self._count:
             self._changed.set()
             self._changed = asyncio.Event()
 
     async def fault(self, key: int, refused_at: int) -> Fault:
-        """Whose fault it is that a request with the API key of this number was refused; waits until that is known.
+        """Wait until the fault of a refusal is known, and return it. `key` is the number of the request's API key.
 
-        `refused_at` is what Evidence.refuses gave. Raises what `probe` raises.
+        `refused_at` is the number that Evidence.refuses returned. Raises the exceptions of `probe`.
         """
         self._count += 1
         try:
@@ -150,7 +158,7 @@ class RefusedRequests:
                 found = await self._ask(key, refused_at)
                 if found is False:
                     return Fault.COMMON
-                # a key that may read and not write looks so, too: only a request that was accepted tells
+                # a key that may read and not write passes the probe too: only an accepted request clears it
                 reads = found is True
                 idle_since = None
                 continue
@@ -168,7 +176,7 @@ class RefusedRequests:
         return Fault.COMMON if self._evidence.too_many and not self._evidence.worked else None
 
     async def _ask(self, key: int, refused_at: int) -> bool | None:
-        """Nothing else tells: False when the key is to blame, for all that is known."""
+        """Send a probe, as nothing else shows the fault; returns False if the key is to blame."""
         if not (self._evidence.worked or self._may_hold()):
             return False
         async with self._probing:

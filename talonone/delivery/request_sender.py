@@ -1,4 +1,4 @@
-"""One part of a record, or one bulk, while it is carried out: sends its requests under their keys and counts them."""
+"""Sends the requests of one part of a record, or of one bulk, under their keys, and counts the tries."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

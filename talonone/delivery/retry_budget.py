@@ -1,15 +1,20 @@
-"""How long failures are waited out: for one request, and for the API as a whole. Clocks are passed in."""
+"""How long failing requests are retried: one request, and the API as a whole. Clocks are passed in."""
 
 import random
 from dataclasses import dataclass, field
 
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 20.0
+"""Seconds to wait after the first failure, and the most after any later one, before jitter."""
+
 FEW = 8
-"""Requests that may fail alone and still be taken for poisoned: an API that is down fails more at a time."""
+"""The most failing requests that may all be poisoned records: an API that is down fails more requests at a time."""
 
 LEAST_TIME = 120.0
+"""Counted seconds without which no retry budget is exhausted."""
+
 LEAST_TRIES = 6
+"""Counted tries without which no retry budget is exhausted."""
 
 
 def backoff(tries: int, rng: random.Random, first: float = FIRST_WAIT, longest: float = LONGEST_WAIT) -> float:
@@ -19,23 +24,25 @@ def backoff(tries: int, rng: random.Random, first: float = FIRST_WAIT, longest: 
 
 @dataclass
 class Circuit:
-    """What the last answers tell of the API as a whole."""
+    """The health of the API as a whole. Times are in seconds of the caller's clock."""
 
     last_success: float | None = None
     failing_since: float | None = None
+    """The first failure since the last success; None while the API works."""
     failing: set[int] = field(default_factory=set)
+    """Numbers of the failing requests, at most FEW + 1 of them."""
     unreachable: bool = False
-    """Since the last success, a failure came from in front of the API or from nowhere."""
+    """True if a failure since the last success came from a gateway, or if no answer came at all."""
 
     def works(self, now: float) -> None:
-        """An answer came that shows the API at work (also a refusal)."""
+        """Take note of an answer that shows the API at work; a refusal shows it, too."""
         self.last_success = now
         self.failing_since = None
         self.failing.clear()
         self.unreachable = False
 
     def fails(self, now: float, who: int, *, reachable: bool = True) -> None:
-        """A request (known by the number `who`) met a passing failure; `reachable` if the API itself answered it."""
+        """Count a passing failure of the request `who`. `reachable` is True if the API itself answered."""
         self.unreachable = self.unreachable or not reachable
         if self.failing_since is None:
             self.failing_since = now
@@ -43,23 +50,24 @@ class Circuit:
             self.failing.add(who)
 
     def gave_up_on(self, who: int) -> None:
-        """A request is no longer tried: its failures were its own, and tell nothing of the API."""
+        """Drop the request `who`, which is no longer tried: its failures say nothing about the API."""
         self.failing.discard(who)
         if not self.failing:
             self.failing_since = None
             self.unreachable = False
 
     def down_for(self, now: float) -> float:
-        """Seconds since which nothing at all succeeded."""
+        """Seconds for which nothing at all has succeeded; 0.0 while the API works."""
         return 0.0 if self.failing_since is None else now - self.failing_since
 
 
 @dataclass(slots=True)
 class RetryBudget:
-    """The budget of one request: tries and time count only while the API works for others.
+    """The budget of one request. Tries and seconds count only while the API works for others.
 
-    Where only a few requests fail and there is nothing else to compare them with, they are counted too if the API
-    itself answered: else a few poisoned records at the end of a run could hold it for ever.
+    They also count if only a few requests fail, with nothing else to compare them with, and the API itself answered.
+    Otherwise a few poisoned records at the end of a run could hold the run for ever. `who` is the number that the
+    circuit knows the request by.
     """
 
     who: int
@@ -68,9 +76,9 @@ class RetryBudget:
     _last_failure: float | None = None
 
     def failed(self, now: float, circuit: Circuit, *, reachable: bool) -> bool:
-        """Count a failure at `now`, if it counts. `reachable` is True when the API itself answered.
+        """Report a failure at `now` to the circuit, and count it against the budget if it is the request's own.
 
-        Returns whether it is the request's own failure, as far as can be told, and not the API's.
+        `reachable` is True if the API itself answered. Returns whether the failure seems to be the request's own.
         """
         before = self._last_failure
         self._last_failure = now
@@ -87,5 +95,5 @@ class RetryBudget:
 
     @property
     def exhausted(self) -> bool:
-        """True when the request has failed often enough, for long enough, while the API worked for others."""
+        """True once at least LEAST_TRIES tries and LEAST_TIME seconds count against the budget."""
         return self.counted_time >= LEAST_TIME and self.counted_tries >= LEAST_TRIES

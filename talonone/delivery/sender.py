@@ -43,19 +43,19 @@ from beam_talonone.talonone.telemetry.stats import Stats
 log = logging.getLogger(__name__)
 
 LONGEST_RETRY_AFTER = 3600.0
-"""Seconds: a longer Retry-After is not waited for in full, or it could outlast the key and the run."""
+"""Seconds: a longer Retry-After is cut to this, or the wait could outlast the idempotency key and the run."""
 
 
 PROBE = "beam-talonone"
-"""A session that is read to see whether the key is accepted. Nobody has it, and that is an answer, too."""
+"""Id of the session that a probe reads. The session does not exist, but the answer shows whether the key works."""
 
 
 class _Expired(Exception):
-    """A request of ambiguous outcome cannot leave before its key expires."""
+    """The idempotency key of a request with an ambiguous outcome expired before the request could be sent again."""
 
 
 class Sender:
-    """The way out. `give_up_after` is in seconds, None waits for ever; `api` names the API in messages."""
+    """Sends requests. `give_up_after` is in seconds, None waits for ever; `api` names the API in messages."""
 
     def __init__(
         self,
@@ -73,8 +73,10 @@ class Sender:
         evidence: Evidence | None = None,
         in_code: bool = False,
     ) -> None:
-        """`hold_on` is as in KeyGate, `wall` gives seconds since 1970. With `in_code` messages name settings as
-        arguments of a step, else as options of the command line."""
+        """`hold_on` is as in KeyGate, and `wall` returns seconds since 1970.
+
+        With `in_code` messages name settings as arguments of a step, else as options of the command line.
+        """
         self.send, self.permits, self.pacer, self.api = send, permits, pacer, api
         self.stats = Stats() if stats is None else stats
         self.rng, self.wall = random.Random() if rng is None else rng, wall
@@ -91,9 +93,9 @@ class Sender:
         """Attempts that have no final answer yet."""
 
     async def final_answer(self, attempt: RequestAttempt) -> Answer:
-        """The answer to `attempt` that no repeat would change.
+        """Send `attempt` until its answer is final, and return that answer.
 
-        Raises StopRun when the run cannot go on: key refused, address wrong, API unreachable for too long.
+        Raises StopRun if the run cannot go on: key refused, address wrong, API unreachable for too long.
         """
         self._under_way += 1
         try:
@@ -148,12 +150,12 @@ class Sender:
                 maybe_fresh_key(attempt, answer)
                 await self._wait_out(self._wait(attempt, answer), answer, its_own)
             if no_longer_protected(attempt, self.wall):
-                if not unsafe:  # one try of it tells as much of the API as of itself
+                if not unsafe:  # an unsafe request has one try: its failure may be the API's
                     self.circuit.gave_up_on(id(attempt))
                 return replace(answer, verdict=Verdict.UNKNOWN, unclear_before=True, tries=attempt.tries)
 
     async def _next_try(self, attempt: RequestAttempt, unsafe: bool) -> Answer:
-        """While the API refuses all we send, one request goes at a time, and later and later."""
+        """Send one try. While the key gate is closed, one request goes at a time, with growing waits."""
         while True:
             if self.gate.refusal is None:
                 await self._acquire(attempt.ticket)
@@ -165,11 +167,14 @@ class Sender:
                     return await self._try(attempt)
 
     async def _try_carefully(self, attempt: RequestAttempt) -> Answer:
-        """A try of what must not go twice. While the API fails for all, one goes at a time, and later and later: each
-        may end in an outcome that nobody knows, and an outage must not cost one for each record."""
+        """Send one try of a request that must not go twice.
+
+        While the API fails for all, these requests go one at a time, with growing waits. Each failed try may end in
+        an ambiguous outcome, and an outage must not cost one of these for each record.
+        """
         while True:
             if self.circuit.failing_since is not None:
-                self.permits.release_of(attempt.ticket)  # whoever waits here must not keep the others from trying
+                self.permits.release_of(attempt.ticket)  # a request that waits here must not block the others
                 async with self._careful:
                     down = self.circuit.down_for(asyncio.get_running_loop().time())
                     if down > 0.0:
@@ -186,7 +191,7 @@ class Sender:
         return answer
 
     async def _acquire(self, ticket: Ticket) -> None:
-        """Wait for a permit to send; while the API key is read again, too: all would be refused with the old one."""
+        """Wait for a permit to send, and until the API key is not being read: the API would refuse the old one."""
         while not ticket.has_permit or self.gate.api_key.being_read:
             if ticket.has_permit:
                 self.permits.release_of(ticket)
@@ -235,7 +240,7 @@ class Sender:
         return answer
 
     def _pause_all(self, now: float, answer: Answer) -> None:
-        """Let nothing leave for as long as the API asks for, and say so once for each pause."""
+        """Send nothing for as long as the API asks for, and log each pause once."""
         if not answer.retry_after:
             return
         seconds = min(answer.retry_after, LONGEST_RETRY_AFTER)
@@ -251,7 +256,7 @@ class Sender:
         return min(answer.retry_after, LONGEST_RETRY_AFTER) + self.rng.uniform(0.0, 0.25)
 
     async def _wait_out(self, seconds: float, answer: Answer, its_own: bool) -> None:
-        """Wait before the next try, and see meanwhile whether the API has been down for too long."""
+        """Wait before the next try. Raises Unreachable if the API has been down for too long meanwhile."""
         clock = asyncio.get_running_loop().time
         end = clock() + seconds
         while (left := end - clock()) > 0:
@@ -263,7 +268,7 @@ class Sender:
         return self._under_way > suspects or self.permits.waiting > 0
 
     async def _reads(self) -> bool | None:
-        """Whether the key and the address are good for reading what is not there; None when the API fails."""
+        """Probe: whether the API accepts a read of a session that does not exist; None if the API fails."""
         attempt = RequestAttempt(get_customer_session(PROBE), Ticket(-1), probe=True)
         answer = await self._try(attempt)
         if is_accused(attempt.request, answer, first=True):

@@ -15,10 +15,10 @@ _UNKNOWN_AUTHORITY = ("self-signed certificate", "unable to get local issuer cer
 
 
 def is_accused(request: Request, answer: Answer, *, first: bool) -> bool:
-    """True when such an answer may be about the key or the address. `first` is True before the first success: then
-    it may not be the API at all.
+    """Whether `answer` may be about the key or the address. `first` is True before the first success.
 
-    Only what says yes or "not there" hints at a wrong address: a page with another status comes from a gateway.
+    Before the first success the server may not be the API at all. Only a success or a "not found" hints at a wrong
+    address: a web page with another status comes from a gateway.
     """
     if answer.verdict is Verdict.STOP:
         return True
@@ -36,13 +36,15 @@ def _is_foreign(answer: Answer) -> bool:
 
 
 def base_url_setting(*, in_code: bool) -> str:
-    """What holds the API's address, as its user writes it."""
+    """The setting that holds the API's address: an argument with `in_code`, else an option."""
     return f"{setting('base_url', in_code=in_code)} (TALONONE_BASE_URL)"
 
 
 def accusation(api: str, api_key: ApiKey, request: Request, answer: Answer, *, in_code: bool = False) -> StopRun:
-    """What has to be put right if all requests to `api` meet an answer that is accused. With `in_code` it names
-    settings as arguments, else as options of the command line."""
+    """The error for the user if all requests to `api` meet an accused answer: it names the setting to correct.
+
+    With `in_code` it names settings as arguments, else as options of the command line.
+    """
     if answer.status in (401, 403):
         return api_key.refused(api, answer.status)
     address = base_url_setting(in_code=in_code)
@@ -59,7 +61,7 @@ def accusation(api: str, api_key: ApiKey, request: Request, answer: Answer, *, i
 
 
 def unreached(api: str, failure: Exception, *, in_code: bool) -> WrongAddress:
-    """What to say of an address that has never been reached."""
+    """The error for an address that has never been reached."""
     if any(sign in str(failure) for sign in _UNKNOWN_AUTHORITY):
         bundle = setting("ca_bundle", in_code=in_code)
         return WrongAddress(
@@ -70,7 +72,7 @@ def unreached(api: str, failure: Exception, *, in_code: bool) -> WrongAddress:
 
 
 def outage(api: str, down: float, limit: float, last: str, *, in_code: bool) -> Unreachable:
-    """What to say of an API that has not answered for `down` seconds, where `limit` are allowed."""
+    """The error for an API that has not answered for `down` seconds, where `limit` seconds are allowed."""
     name = setting("give_up_after", in_code=in_code)
     then = "run the pipeline again" if in_code else "go on with --resume"
     return Unreachable(
@@ -79,10 +81,9 @@ def outage(api: str, down: float, limit: float, last: str, *, in_code: bool) -> 
 
 
 def own_fault(answer: Answer, *, ambiguous: bool, row: Operation) -> Answer:
-    """What a 401, a 403 or a redirect means that is about its request alone.
+    """Return the final answer for a 401, a 403 or a redirect that is about its request alone.
 
-    Something in front of the API may have given it, so it tells nothing of an earlier try that may have acted
-    (`ambiguous`).
+    A gateway may have answered, so the answer says nothing about an earlier try that may have acted (`ambiguous`).
     """
     said = "" if answer.message == f"status {answer.status}" else f": {answer.message}"
     page = " with a web page" if is_web_page(answer.body) else ""

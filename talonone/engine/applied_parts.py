@@ -1,6 +1,6 @@
-"""Of a call of several requests, which of them the API has taken: told in its dead letter, and asked by a replay.
+"""The requests of a call that the API has applied: its dead letter names them, so that a replay leaves them out.
 
-A request is known by the entries of its list: a dead letter may be corrected by hand before it is replayed.
+A request is identified by the entries of its list, as a dead letter may be edited before it is replayed.
 """
 
 from collections import Counter
@@ -15,12 +15,12 @@ from beam_talonone.talonone.requests.work import Part, Work
 
 
 def applied_parts(work: Work, outcome: Outcome) -> list[str]:
-    """What a dead letter of `work` says of the requests that were applied."""
+    """Return the digests of the applied requests of the call `work`, for its dead letter; nothing for other kinds."""
     return [_known_by(work.parts[index]) for index in outcome.parts_done or () if work.kind == "calls"]
 
 
 def union(one: Iterable[str], other: Iterable[str]) -> list[str]:
-    """What both say together: of requests with the same entries as many as the one that knows of more."""
+    """Merge two lists of digests. Each digest occurs as often as in the list that has more of it."""
     counts = Counter(one)
     for known_by, number in Counter(other).items():
         counts[known_by] = max(counts[known_by], number)
@@ -28,9 +28,9 @@ def union(one: Iterable[str], other: Iterable[str]) -> list[str]:
 
 
 def done_before(work: Work, applied: tuple[str, ...]) -> dict[int, Outcome]:
-    """The outcomes that parts of `work` have already, when its dead letter told that `applied` were.
+    """Return the outcomes by part index that `work` has before it is sent: `applied` are digests of its dead letter.
 
-    Where what would act twice no longer has the requests that were applied, nothing of it is sent.
+    If a call that is unsafe to repeat no longer contains an applied request, all its parts end as dead letters.
     """
     left = Counter(applied)
     found = {}

@@ -15,7 +15,7 @@ MOST_OPEN = 100
 
 
 class Batcher:
-    """Takes jobs in the order of their records, packs bulks, and submits what sends them to the dispatcher."""
+    """Takes jobs in the order of their records, packs bulks, and submits request senders to the dispatcher."""
 
     def __init__(self, dispatcher: Dispatcher, sender: Sender) -> None:
         self._dispatcher = dispatcher
@@ -37,8 +37,10 @@ class Batcher:
                 self._single(job, index, part)
 
     def accept_pack(self, members: list[Member], before: InFlight) -> None:
-        """Take a bulk that was in flight when a run died: it goes again as it was. What else its records are made of
-        goes after it."""
+        """Take a bulk that was in flight when a run died, and send it again unchanged.
+
+        The other parts of its records are sent after it.
+        """
         pack: Pack[Member] = Pack(part_of(members[0]).request.operation)
         for member in members:
             self._enter(pack, member)
@@ -73,7 +75,7 @@ class Batcher:
             self._seal_through(variant)
 
     def _goes_after(self, pack: Pack[Member], held: tuple[Key, ...]) -> bool:
-        """True when something of what is `held` travels in another open bulk that would not leave before `pack`."""
+        """Whether another open bulk, which would not leave before `pack`, holds one of the keys `held`."""
         return any(
             other is not pack and other.rank >= pack.rank and other.holds(held) for other in self._packs.values()
         )
@@ -83,7 +85,7 @@ class Batcher:
         pack.add(member, part.request, part.entries, member[0].work.keys_of(part))
 
     def _seal_through(self, variant: Variant) -> None:
-        """Submit a bulk, and before it those that must not come after it."""
+        """Submit a bulk, and before it the bulks that must not leave after it."""
         rank = self._packs[variant].rank
         for other in [other for other, pack in self._packs.items() if pack.rank < rank]:
             self._seal(other)

@@ -1,6 +1,6 @@
 """Bulks: packing entries of many customers into one request, and finding the poisoned ones when it is refused.
 
-Pure: the packing never sends, and `isolate` sends through a function it is given.
+Pure: the packing never sends, and `isolate` sends through a function that its caller passes.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass
 class Entry(Generic[T]):
-    """What travels for one customer: the requests of `members`, of which later ones win where they overlap."""
+    """The entry of one customer: the requests of `members`. Where they overlap, later ones win."""
 
     members: list[T]
     requests: list[Request]
@@ -29,7 +29,7 @@ class Entry(Generic[T]):
 
 
 Variant = tuple[str, bytes]
-"""What requests must have in common to travel together: the operation, and path and query as JSON."""
+"""(operation, path and query as JSON): requests travel together only if these are equal."""
 
 
 def variant_of(request: Request) -> Variant:
@@ -48,7 +48,7 @@ class Pack(Generic[T]):
     operation: str
     entries: list[Entry[T]] = field(default_factory=list)
     held: dict[Key, Entry[T]] = field(default_factory=dict)
-    """What is held -> the last entry that holds it."""
+    """Key -> the last entry that holds it."""
     size: int = 0
     bytes: int = 0
     limit: int = field(init=False)
@@ -66,7 +66,7 @@ class Pack(Generic[T]):
         return 0 if self.merges else 1
 
     def room_for(self, size: int, request: Request) -> bool:
-        """True when `size` entries more, those of `request`, fit. What is too large alone travels alone."""
+        """Whether `size` more entries, those of `request`, fit. An empty bulk takes any."""
         fits = not self.entries or self.bytes + len(request.body or b"") <= MOST_BYTES
         return fits and self.size + size <= self.limit
 
@@ -75,7 +75,7 @@ class Pack(Generic[T]):
         return any(key in self.held and (key[0] == "profile" or not customers_only) for key in keys)
 
     def add(self, member: T, request: Request, size: int, keys: Iterable[Key]) -> None:
-        """Add a request; one of a customer who is in already is merged with the entry that is there."""
+        """Add a request. If `merges`, it joins the entry of the same customer."""
         self.bytes += len(request.body or b"")
         known = next((self.held[key] for key in keys if key in self.held), None) if self.merges else None
         if known is not None:
@@ -89,7 +89,7 @@ class Pack(Generic[T]):
 
 
 def bulk_request(requests: list[Request]) -> Request:
-    """One request with the entries of all, in order. They are of one variant, and a body is one list alone."""
+    """Return one request with the entries of all, in order. All are of one variant; each body is a single list."""
     first = requests[0]
     bulk = OPERATIONS[first.operation].bulk
     if bulk is None or len(requests) == 1:
@@ -100,7 +100,7 @@ def bulk_request(requests: list[Request]) -> Request:
 
 
 def merged(requests: list[Request]) -> Request:
-    """One profile update that does what several of the same customer do one after the other."""
+    """Return one profile update with the effect of several updates of the same customer, in order."""
     if len(requests) == 1:
         return requests[0]
     entry: dict[str, object] = {}
@@ -115,10 +115,10 @@ def merged(requests: list[Request]) -> Request:
 
 
 FEW = 3
-"""Entries that were pointed at and are innocent: after so many the error is taken to point nowhere."""
+"""Innocent entries after which the pointers of an error are no longer trusted."""
 
 SendEntries = Callable[[list[int]], Awaitable[Answer]]
-"""Sends the entries of the given numbers as one bulk."""
+"""Sends the entries of these numbers as one bulk."""
 
 
 async def isolate(
@@ -128,15 +128,17 @@ async def isolate(
     *,
     whole: tuple[int, ...] = (),
 ) -> list[Answer]:
-    """Carry out `count` entries, whatever some of them are: the answer for each, in order.
+    """Send `count` entries, and isolate the poisoned ones. Returns the answer for each entry, in order.
 
-    They go as one bulk. When it is refused, the entries that the error points at (`pointed` names them, given the
-    numbers that were sent) go alone and the others together; without a pointer, or when it led nowhere, the halves
-    go apart. A poisoned entry costs two or three requests where the API points at it, and two for each halving where
-    it does not. `whole` are the statuses that tell of what all share: nobody is looked for then.
+    The entries go as one bulk. If the API refuses it, the next requests depend on the error:
 
-    Where the answer may be about the API key (see talonone.delivery.refused_key), both halves go before either is
-    taken apart: one that is accepted shows that the key is not to blame.
+    * If the error points at entries, these go alone and the others together. `pointed` returns them, and takes the
+      answer and the numbers that were sent. A poisoned entry then costs two or three requests.
+    * Without a pointer, or after pointers at innocent entries, the halves go apart: two requests for each halving.
+    * A status in `whole` is about something that all entries share, so it is the answer for all.
+
+    An answer may also be about the API key (see talonone.delivery.refused_key). Then both halves go before either is
+    taken apart, as an accepted half shows that the key is not to blame.
     """
     answers: dict[int, Answer] = {}
     waiting: list[tuple[list[int], bool, Answer | None]] = [(list(range(count)), True, None)]
@@ -167,11 +169,11 @@ async def isolate(
 
 
 async def _both_halves(numbers: list[int], whole: Answer, send: SendEntries) -> list[tuple[list[int], Answer]]:
-    """The halves of what was refused with `whole`, and their answers; the first half last, as it is looked at first.
+    """Send the halves of a bulk refused with `whole`. Returns (numbers, answer) of each half, the first half last.
 
-    Of two halves of which one is accepted the other one is what the whole was refused for, so its refusal counts as
-    known since then. It is confirmed only where something was accepted between two refusals of it: two in a row, and
-    something accepted after them, is also what a key looks like that was wrong for a moment.
+    If one half is accepted, the other half caused the refusal of the whole, so its refusal dates back to that. The
+    refusal is confirmed only if something was accepted between two refusals. Two refusals in a row, followed by a
+    success, may also come from a key that was wrong for a moment.
     """
     middle = len(numbers) // 2
     first = _refused_again(await send(numbers[:middle]), whole, accepted_since=whole.accepted_since)
@@ -184,23 +186,26 @@ async def _both_halves(numbers: list[int], whole: Answer, send: SendEntries) -> 
 
 
 def _refused_again(answer: Answer, whole: Answer, *, accepted_since: bool) -> Answer:
-    """The answer to a part of what was refused with `whole`; `accepted_since` tells of the time between the two."""
+    """Mark the answer to a part of a bulk refused with `whole`. `accepted_since`: a success came in between."""
     if answer.verdict is not Verdict.STOP:
         return answer
     return replace(answer, accepted_since=accepted_since, confirmed=whole.confirmed or accepted_since)
 
 
 def _concerns_entries(answer: Answer) -> bool:
-    """A refusal of what was sent, or an API that keeps failing at it while it works for others (a locked profile, an
-    entry that crashes it, too much for its time limit): one entry may be the cause."""
+    """Whether one entry may have caused `answer`: a refusal, or repeated failures while the API works for others.
+
+    Such failures come from a locked profile, an entry that crashes the API, or a bulk that exceeds its time limit.
+    """
     if answer.reason is Reason.RETRIES_EXHAUSTED:
         return answer.status not in (425, 429)
     return answer.status in (400, 404, 413, 422)
 
 
 def pointed_entries(field_name: str, answer: Answer, sizes: dict[int, int]) -> list[int]:
-    """The entries that the problems of `answer` point at. `sizes` tells, in the order sent, how many places of the
-    bulk's list each entry takes.
+    """Return the numbers of the entries that the JSON pointers of `answer` name.
+
+    `sizes` holds, in the order of sending, how many places of the bulk's list each entry takes.
     """
     owners = [number for number, size in sizes.items() for _ in range(size)]
     found = []

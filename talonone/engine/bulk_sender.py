@@ -1,4 +1,4 @@
-"""One sealed bulk: its members, and how each of them gets its outcome when the bulk is refused."""
+"""Sends one sealed bulk, and finds the outcome of each member if the bulk is refused."""
 
 from dataclasses import dataclass, field
 
@@ -38,7 +38,7 @@ class BulkSender(RequestSender):
         def pointed(answer: Answer, numbers: list[int]) -> list[int]:
             return pointed_entries(field_name, answer, {number: self.entries[number].size for number in numbers})
 
-        # what the path names all entries share: where it is not there, none of them is to blame
+        # all entries share the object that the path names: if it does not exist, no entry is to blame
         whole = (404,) if row.path else ()
         answers = await isolate(len(self.entries), self._send_entries, pointed, whole=whole)
         for number, (entry, refused_or_not) in enumerate(zip(self.entries, answers, strict=True)):
@@ -91,7 +91,7 @@ class BulkSender(RequestSender):
 
 
 def bulk_sender(sender: Sender, entries: list[Entry[Member]], before: InFlight | None) -> BulkSender:
-    """The sender of a sealed bulk; `before` is set where it was in flight when an earlier run died."""
+    """Return the sender of a sealed bulk; `before` is set if the bulk was in flight when an earlier run died."""
     members = [member for entry in entries for member in entry.members]
     keys: dict[Key, None] = {}
     for job, index in members:

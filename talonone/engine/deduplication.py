@@ -1,5 +1,5 @@
-"""What must not go twice, remembered while the process lives: for pipelines without a journal, whose engine may try a
-bundle again."""
+"""Remembers, in memory, the records that must not go twice: for pipelines without a journal whose runner retries
+bundles."""
 
 from dataclasses import dataclass, field
 
@@ -11,19 +11,19 @@ from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
 from beam_talonone.talonone.requests.work import Work
 
 MOST = 100_000
-"""Records whose end is remembered: a bundle that is tried again is not older than so many."""
+"""Records whose outcome is remembered: a bundle is retried before this many other records end."""
 
 
 @dataclass
 class DeduplicationCache:
-    """Per record that has no protection against a second sending: which of its requests left, and how it ended."""
+    """For records that are unsafe to repeat: the requests that were sent, and the outcome."""
 
     left: dict[bytes, dict[int, InFlight]] = field(default_factory=dict)
     ended: dict[bytes, tuple[bytes, Outcome]] = field(default_factory=dict)
     """Identity -> content and outcome."""
 
     def before(self, work: Work) -> Outcome | None:
-        """How `work` ended in a bundle before this one, or what it is where another record had its id."""
+        """Return the outcome of `work` in an earlier bundle, a dead letter if another record had its id, or None."""
         content, outcome = self.ended.get(work.identity, (b"", None))
         if outcome is None or content == work.content:
             return outcome
@@ -31,22 +31,22 @@ class DeduplicationCache:
         return Outcome(End.DEAD, Reason.ID_REUSED.value, detail, stage=Stage.VALIDATE)
 
     def remember(self, work: Work, outcome: Outcome) -> None:
-        """Keep how a record ended. One that was refused is not kept: it may come again, and nothing was made."""
+        """Keep the outcome of a record. The oldest is dropped beyond MOST records."""
         self.ended[work.identity] = work.content, outcome
         if len(self.ended) > MOST:
             del self.ended[next(iter(self.ended))]
 
     def observer(self, work: Work) -> Observer:
-        """The observer for the job of `work`; it remembers only what would act again if it were sent again."""
+        """Return the observer for the job of `work`. Only records that are unsafe to repeat are remembered."""
         return _Remembering(self, work) if is_unsafe(work) else NO_OBSERVER
 
     def in_flight(self, work: Work) -> dict[int, InFlight]:
-        """The requests of `work` that left before, in a bundle whose end was not seen."""
+        """Return by part index the requests of `work` that were sent in a bundle whose end was not seen."""
         return dict(self.left.get(work.identity, {}))
 
 
 def is_unsafe(work: Work) -> bool:
-    """True when a request of `work` would act again if it were sent again."""
+    """Whether a repeated request of `work` would act again."""
     return any(
         OPERATIONS[part.request.operation].repeats(part.request) is SafeToRepeat.NO
         for part in work.parts
@@ -70,5 +70,6 @@ class _Remembering(NoObserver):
         if part is not None:
             return
         self._once.left.pop(self._work.identity, None)
+        # a definite refusal is not remembered: the API created nothing, and the record may come again
         if outcome.end in DONE or (outcome.end is End.DEAD and (not outcome.definite or outcome.parts_done)):
             self._once.remember(self._work, outcome)

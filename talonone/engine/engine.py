@@ -59,7 +59,7 @@ class EngineSettings:
 
 
 class Engine:
-    """Carries out jobs. `submit` and `flush` may be called from any thread; outcomes are told on the engine's own."""
+    """Carries out jobs. Call `submit` and `flush` from any thread; `on_outcome` is called on the engine's thread."""
 
     def __init__(
         self,
@@ -71,9 +71,12 @@ class Engine:
         *,
         accepted_before: bool = False,
     ) -> None:
-        """`hold_on` is asked when the key is refused or the address is wrong: True waits for it to be put right.
-        Before that the key is read once more from `key_source`. With a `rate_service`, which ends with the engine,
-        the rate is shared with other processes. `accepted_before`: the API has taken records of this job before."""
+        """Start the engine's thread. Raises ConfigurationError for an address that cannot be used.
+
+        `hold_on` is called when the key is refused or the address is wrong: True waits for a correction. Before that
+        the key is read once more from `key_source`. With a `rate_service` other processes share the rate; `close`
+        closes it. `accepted_before` is True if the API has accepted records of this job before.
+        """
         route_to(settings.base_url, settings.http)
         quiet_process()
         follow_provider()
@@ -88,13 +91,13 @@ class Engine:
         self._ready = threading.Event()
         self._closing = asyncio.Event()
         self._why: BaseException | None = None
-        """What began the stopping; it becomes `failure` when nothing is in flight any more."""
+        """The first reason to stop; it becomes `failure` once no request is in flight."""
         self._thread = threading.Thread(target=self._run, name="talonone-engine", daemon=True)
         self._thread.start()
         self._ready.wait()
 
     def submit(self, job: Job) -> None:
-        """Take in a job; waits while the window is full. Raises what stopped the engine."""
+        """Take in a job; wait while the window is full. Raises the error that stopped the engine."""
         self._window.make_room(1, self._ask_to_flush)
         self.post(lambda: self._batcher.accept(job))
 
@@ -105,10 +108,10 @@ class Engine:
 
     def post(self, action: Callable[[], None]) -> None:
         """Run `action` on the engine's thread, after what was posted before."""
-        self._inbox.post(action)  # when the loop has ended `failure` tells whoever waits
+        self._inbox.post(action)  # after the end of the loop, waiting callers raise `failure`
 
     def take(self, job: Job) -> None:
-        """Take in a job on the engine's thread, whatever the window; `told` need not call `job_done`."""
+        """Take in a job on the engine's thread. The window does not count it, so it needs no `job_done`."""
         self._batcher.accept(job)
 
     def take_pack(self, members: list[Member], before: InFlight) -> None:
@@ -116,7 +119,7 @@ class Engine:
         self._batcher.accept_pack(members, before)
 
     def was_accepted_before(self) -> None:
-        """Tell it that the API has taken records of this job before: from any thread."""
+        """Record that the API has accepted records of this job before. Call it from any thread."""
 
         def note() -> None:
             self._sender.gate.evidence.earlier = True
@@ -125,49 +128,50 @@ class Engine:
 
     @property
     def worked(self) -> bool:
-        """True once the API has taken anything of this job."""
+        """True once the API has accepted any request of this job."""
         return self._sender.gate.evidence.worked
 
     def flush_now(self) -> None:
-        """Let half-filled bulks go, on the engine's thread."""
+        """Submit half-filled bulks. Call it on the engine's thread."""
         self._batcher.flush()
 
     def after(self, seconds: float, action: Callable[[], None]) -> asyncio.TimerHandle:
-        """Run `action` on the engine's thread, which this is called on, after `seconds`."""
+        """Run `action` on the engine's thread after `seconds`. Call it on that thread."""
         return self._loop.call_later(seconds, self._guarded, action)
 
     def down_for(self) -> float:
-        """Seconds since which nothing at all has succeeded; 0.0 while the API works."""
+        """Seconds for which nothing at all has succeeded; 0.0 while the API works."""
         return self._sender.circuit.down_for(self._loop.time())
 
     @property
     def refusal(self) -> StopRun | None:
-        """Why the API takes nothing from us for now: the key is refused, or the address is wrong."""
+        """Why the key gate is closed: the key is refused, or the address is wrong. None while it is open."""
         return self._sender.gate.refusal
 
     def answers(self, requests: list[Request], *, helping: bool = False) -> list[Answer]:
-        """The answers to requests that read, in their order: paced and retried like all, older than every job.
+        """Return the answers to requests that read, in order. They are paced and retried, and go before every job.
 
-        With `helping`, a few that are refused as with a wrong key stop nothing: they are answered with that.
+        With `helping`, a refusal that may be about the API key does not stop the engine: it is the answer. Raises the
+        error that stopped the engine, and StopRun.
         """
         self._window.raise_failure()
         return asyncio.run_coroutine_threadsafe(self._answers(requests, helping), self._loop).result()
 
     def flush(self) -> None:
-        """Let half-filled bulks go."""
+        """Submit half-filled bulks. Call it from any thread."""
         self.post(self.flush_now)
 
     def job_done(self, count: int = 1) -> None:
-        """To be called once for each submitted job when its outcome was told, on the engine's thread."""
+        """Count submitted jobs as done. Call it on the engine's thread, once for each job after its `on_outcome`."""
         self._window.job_done(count)
 
     def wait(self, done: Callable[[], bool]) -> None:
-        """Wait until `done()`; it is asked whenever jobs end. Raises what stopped the engine."""
+        """Wait until `done()` is true; it is called whenever jobs end. Raises the error that stopped the engine."""
         self._window.wait(done)
 
     @property
     def failure(self) -> BaseException | None:
-        """What stopped the engine, once nothing is in flight any more."""
+        """The error that stopped the engine, once no request is in flight."""
         return self._window.failure
 
     @property
@@ -183,8 +187,10 @@ class Engine:
 
     @contextlib.contextmanager
     def stopped_by_errors(self, why: StopRun) -> Iterator[None]:
-        """A block whose errors stop this engine for `why`: what is in flight ends first. Then it raises the error, or
-        what had stopped the engine before: a stop that is under way keeps its reason."""
+        """Stop the engine for `why` if the block raises; requests in flight end first.
+
+        Raises the error of the block, or the error that had stopped the engine before.
+        """
         try:
             yield
         except Exception:
@@ -194,7 +200,7 @@ class Engine:
             raise self.failure from None
 
     def close(self) -> None:
-        """End the engine's thread. Jobs that are not done stay undone; whoever waits for them is told so."""
+        """End the engine's thread. Jobs that are not done stay undone; callers that wait for them raise StopRun."""
         self._inbox.wake(self._closing.set)
         if self._rate_service is not None:
             self._rate_service.close()
@@ -208,8 +214,10 @@ class Engine:
 
     @property
     def pace(self) -> float:
-        """Requests a second that may leave for now: the rate, or the limit of a rate service if that is less, or less
-        after the API asked for it. What of a service's limit others have is not known here."""
+        """Requests per second that this engine may send now: the rate, or a rate service's limit if that is lower.
+
+        It is lower still after the API asked for a slower pace. The parts of other processes are not subtracted.
+        """
         return self._pacer.rate * self._pacer.factor(self._loop.time())
 
     @property
@@ -219,14 +227,14 @@ class Engine:
 
     @property
     def waiting(self) -> int:
-        """Requests that were made of records and have not ended, those under way included; a bulk is one."""
+        """Requests of records that have not ended, including those in flight; a bulk counts as one."""
         return self._dispatcher.pending
 
     def _ask_to_flush(self) -> None:
         self.post(self._flush_if_idle)
 
     def _flush_if_idle(self) -> None:
-        """The window is full: if nothing is under way, half-filled bulks fill it, and nothing else would end them."""
+        """The window is full. If nothing is under way, half-filled bulks fill it, and only a flush ends them."""
         if not self._dispatcher.pending:
             self._batcher.flush()
 
@@ -284,7 +292,7 @@ class Engine:
             self._permits.release_of(request_sender)
 
     def _failed(self, error: BaseException) -> None:
-        """The first failure stops everything: what is in flight ends first, so that its outcome is not lost."""
+        """Stop at the first failure. Requests in flight end first, so that their outcomes are not lost."""
         if not isinstance(error, StopRun):
             say(log, logging.INFO, "a defect stopped the sending", error=error)
         if self._why is None:
@@ -308,5 +316,5 @@ def _end_of(task: asyncio.Task[None]) -> BaseException:
 
 
 def remember(engine: Engine, job: Job, outcome: Outcome) -> None:
-    """Keep in the engine's memory how a record ended, for those that come after it."""
+    """Note the outcome of a record in the engine's session cache, for later records of its session."""
     engine.memory.note(job.work, outcome)

@@ -20,11 +20,11 @@ class Ended:
 
 @dataclass(eq=False)
 class Job:
-    """One record to be carried out. `number` is its age (lower is older).
+    """One record that the engine carries out. `number` is its age (lower is older).
 
-    `facts_of` is called when nothing earlier of its keys is left. It returns the facts of the record's session, the
-    outcome of a part of which nothing is to be sent, or Ended for a record that has ended before. `on_outcome` is
-    called once, on the sending thread. `in_flight` and `parts` come from the journal of a run that died.
+    `facts_of` is called once everything earlier of its keys has ended. It returns the facts of the record's session,
+    the outcome of a part for which nothing is sent, or Ended for a record that ended before. `on_outcome` is called
+    once, on the sending thread. `in_flight` and `parts`, by part index, come from the journal of a run that died.
     """
 
     number: int
@@ -36,7 +36,7 @@ class Job:
     in_flight: dict[int, InFlight] = field(default_factory=dict)
     parts: dict[int, Outcome] = field(default_factory=dict)
     over: bool = False
-    """True when it was found to have ended before."""
+    """True once `facts_of` has shown that the record ended before."""
 
     def __post_init__(self) -> None:
         self._first_refused = len(self.work.parts)
@@ -65,7 +65,7 @@ class Job:
         self.end(combined([self.parts[index] for index in sorted(self.parts)]))
 
     def end_as_before(self, outcome: Outcome) -> None:
-        """The record has ended before: nothing of it is sent, and it ends in the same way."""
+        """End a record that ended before: nothing is sent, and it gets the same outcome again."""
         if not self.over:
             self.over = True
             self.on_outcome(self, outcome)

@@ -1,4 +1,4 @@
-"""What other threads ask an event loop to do, in the order in which they asked."""
+"""Actions that other threads post to an event loop, which runs them in the order of posting."""
 
 import contextlib
 from asyncio import AbstractEventLoop
@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 PORTION = 10
-"""Posts that are read at a time: a departure that is due must not wait until thousands of jobs are taken in."""
+"""Posts that are read at a time: a request that is due must not wait until thousands of jobs are taken in."""
 
 Action = Callable[[], None]
 
@@ -21,7 +21,7 @@ class Mailbox:
         self._woken = False
 
     def post(self, action: Action) -> None:
-        """Have `action` run after what was posted before; it is not when the loop has ended."""
+        """Run `action` after everything that was posted before. Once the loop has ended, `action` does not run."""
         # One wake-up of the loop serves many posts: waking it costs more than the work
         self._posts.append(action)
         if not self._woken:
@@ -29,13 +29,16 @@ class Mailbox:
             self.wake(self._read)
 
     def wake(self, action: Callable[[], object]) -> None:
-        """Have `action` run before what waits here."""
+        """Run `action` before everything that waits here."""
         with contextlib.suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(action)
 
     def _read(self) -> None:
-        """Read a portion, and come again for the rest. `_woken` stays set meanwhile: a post that came between would
-        else start a second reader beside this one, and many of them leave the sending no turn."""
+        """Run a portion of the posts, and schedule the next portion.
+
+        `_woken` stays set meanwhile. Otherwise a post in between would start a second reader beside this one, and
+        many readers would leave no turn for sending.
+        """
         for _ in range(min(len(self._posts), PORTION)):
             self._run(self._posts.popleft())
         if not self._posts:

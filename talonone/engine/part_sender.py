@@ -21,8 +21,10 @@ class PartSender(RequestSender):
     _context: SessionFacts = field(default_factory=SessionFacts, init=False)
 
     def ends_unsent(self) -> bool:
-        """Whether the part, or its whole job, has ended without a request: asks the job what is known of earlier
-        records once all of them have ended."""
+        """Whether the part, or its whole job, ends without a request.
+
+        The dispatcher calls it once all earlier records have ended, so it can read their results through `facts_of`.
+        """
         job, index = self.job, self.index
         if job.over:
             return True

@@ -1,17 +1,17 @@
-"""How many jobs an engine has taken in and not done, and the waiting of other threads for them."""
+"""Counts the jobs of an engine that are not done, and lets other threads wait for them."""
 
 import asyncio
 import threading
 from collections.abc import Callable
 
 TELL_EVERY = 0.01
-"""Seconds after which those who wait are told that jobs have ended."""
+"""Seconds after the end of a job until waiting threads wake."""
 
 
 class Window:
-    """Counts the jobs under way, at most `limit`. Whoever waits on it is woken when jobs end, and when all failed.
+    """Counts the jobs under way, at most `limit`. Waiting threads wake when jobs end, and when the engine fails.
 
-    All methods but `job_done` may be called from any thread; that one belongs on the thread of `loop`.
+    Call `job_done` on the thread of `loop`, and the other methods from any thread.
     """
 
     def __init__(self, limit: int, loop: asyncio.AbstractEventLoop) -> None:
@@ -23,8 +23,10 @@ class Window:
         self._telling = False
 
     def make_room(self, count: int, when_full: Callable[[], None]) -> None:
-        """Count `count` jobs as taken in; wait while they do not fit, and call `when_full` again and again meanwhile.
-        Raises what stopped the engine."""
+        """Count `count` jobs as taken in. While they do not fit, wait and call `when_full` at least once a second.
+
+        Raises the error that stopped the engine.
+        """
         with self._changed:
             while self.pending and self.pending + count > self._limit:
                 self.raise_failure()
@@ -34,7 +36,7 @@ class Window:
             self.pending += count
 
     def job_done(self, count: int) -> None:
-        """Count `count` jobs as done, and tell whoever waits a little later."""
+        """Count `count` jobs as done, and wake waiting threads after TELL_EVERY seconds."""
         with self._changed:
             self.pending -= count
         # Waking a waiter for each job would cost more than the job: two threads taking turns at every request
@@ -48,19 +50,19 @@ class Window:
             self._changed.notify_all()
 
     def wait(self, done: Callable[[], bool]) -> None:
-        """Wait until `done()`; it is asked whenever jobs end. Raises what stopped the engine."""
+        """Wait until `done()` is true; it is called whenever jobs end. Raises the error that stopped the engine."""
         with self._changed:
             while not done():
                 self.raise_failure()
                 self._changed.wait(1.0)
 
     def raise_failure(self) -> None:
-        """Raise what stopped the engine, if anything has."""
+        """Raise the error that stopped the engine, if there is one."""
         if self.failure is not None:
             raise self.failure
 
     def fail(self, error: BaseException) -> None:
-        """Let all who wait raise `error`; the first one counts."""
+        """Make all waiting threads raise `error`; the first error counts."""
         with self._changed:
             self.failure = self.failure or error
             self._changed.notify_all()
