@@ -5,7 +5,7 @@
 
 Each run publishes 800 messages of all kinds in six portions. It starts the stream, kills it five times in the midst
 of its work, and starts it again each time. At the end it checks the simulator's ledger
-(tests/streams/harness/judge.py).
+(tests/streams/harness/traffic_check.py).
 """
 
 import argparse
@@ -25,11 +25,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from e2e.harness import simulator
 from streams.harness.emulator import running_emulator
-from streams.harness.judge import judge
 from streams.harness.pubsub import PubSub
-from streams.harness.stream_command import AFTER_KILL, Rig, halves
+from streams.harness.stream_command import AFTER_KILL, StreamCommand, halves
 from streams.harness.tools import find_emulator, find_prism
 from streams.harness.traffic import FAULTS, make_traffic
+from streams.harness.traffic_check import check_traffic
 
 from beam_talonone.talonone.state.pending_overlay import PendingOverlay
 from beam_talonone.talonone.state.store import Store
@@ -53,35 +53,37 @@ def one(way: str, seed: int, ordering: bool) -> dict[str, Any]:
         PubSub(emulator.host) as pubsub,
         simulator(faults=FAULTS, latency_ms=20, unknown_attributes=("unknown_one",)) as api,
     ):
-        made = Rig(api, pubsub, emulator.host, find_prism(), Path(folder), ("--rate", 300, "--settle", 1), ordering)
-        made.subscribe(*traffic.kinds)
+        stream = StreamCommand(
+            api, pubsub, emulator.host, find_prism(), Path(folder), ("--rate", 300, "--settle", 1), ordering
+        )
+        stream.subscribe(*traffic.kinds)
         held, cuts = 0, []
         for portion in halves(traffic, KILLS + 1)[:KILLS]:
-            made.publish(portion)
-            before = made.requests()
-            made.start()
-            _wait(made, before + rng.randrange(10, len(portion) // 2))
+            stream.publish(portion)
+            before = stream.requests()
+            stream.start()
+            _wait(stream, before + rng.randrange(10, len(portion) // 2))
             if way == "group":
                 api.faults("outage:kind=cut")
             time.sleep(rng.uniform(0.0, 0.4))
-            made.kill(*way.split())
+            stream.kill(*way.split())
             api.faults(*FAULTS)
             held += _in_flight(Path(folder) / "state" / "log.jsonl")
-            cuts.append(made.requests())
-        made.publish(halves(traffic, KILLS + 1)[KILLS])
-        made.start()
-        made.wait_until_quiet(AFTER_KILL)
-        code = made.stop()
-        verdict = judge(traffic, made.ledger(), made.letters(), by_customer=False)
-        made.assert_empty()
-        made.assert_no_leftovers()
+            cuts.append(stream.requests())
+        stream.publish(halves(traffic, KILLS + 1)[KILLS])
+        stream.start()
+        stream.wait_until_quiet(AFTER_KILL)
+        code = stream.stop()
+        check = check_traffic(traffic, stream.ledger(), stream.dead_letters(), by_customer=False)
+        stream.assert_empty()
+        stream.assert_no_leftovers()
         rows = api.rows("requests")
         return {
-            "way": way, "seed": seed, "ordering": ordering, "exit": code, "lost": len(verdict.lost),
-            "doubled": len(verdict.doubled), "older over newer": len(verdict.disorder),
-            "letters": len(verdict.letters),
+            "way": way, "seed": seed, "ordering": ordering, "exit": code, "lost": len(check.lost),
+            "doubled": len(check.doubled), "older over newer": len(check.disorder),
+            "letters": len(check.dead_letters),
             "requests": len(rows), "in flight": held, "sent again": _sent_again(rows, cuts),
-            "wrong": verdict.wrong(),
+            "wrong": check.wrong(),
         }  # fmt: skip
 
 
@@ -98,9 +100,9 @@ def _sent_again(rows: list[dict[str, Any]], cuts: list[int]) -> int:
     return sum(len({*keys[:cut]} & {*keys[cut:]} - {None}) for cut in cuts)
 
 
-def _wait(made: Rig, requests: int) -> None:
+def _wait(stream: StreamCommand, requests: int) -> None:
     deadline = time.monotonic() + 60.0
-    while made.requests() < requests and time.monotonic() < deadline and made.process.poll() is None:
+    while stream.requests() < requests and time.monotonic() < deadline and stream.process.poll() is None:
         time.sleep(0.01)
 
 

@@ -19,7 +19,7 @@ import stream_memory
 import stream_throughput
 from rich.console import Console
 from runs import keep
-from stream_stand import Missing
+from stream_setup import Missing
 
 PARTS = {
     "latency": stream_latency,

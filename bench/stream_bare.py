@@ -12,7 +12,7 @@ from collections import deque
 from itertools import starmap
 
 import uvloop
-from stream_stand import encode, make_records
+from stream_setup import encode, make_records
 
 from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.schemas.request import Request

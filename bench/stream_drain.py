@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.table import Table
-from stream_stand import UNLIMITED, Stand, clock_of, make_records, standing, until
+from stream_setup import UNLIMITED, StreamSetup, clock_of, make_records, stream_setup, until
 
 LATENCY_MS = 50
 ENDS_WITHIN = 60.0
@@ -56,35 +56,35 @@ def measure(given: argparse.Namespace, say: Callable[[str], None]) -> tuple[dict
 
 def drain(count: int) -> Drained:
     """One stream that gets SIGTERM, and one that does the rest."""
-    with standing("events", words=UNLIMITED, latency_ms=LATENCY_MS) as stand:
-        rig = stand.rig
-        stand.publish(list(make_records(count)))
-        rig.start()
-        until(lambda: rig.requests() >= count / 5, rig, "a fifth is sent", look=0.01)
+    with stream_setup("events", words=UNLIMITED, latency_ms=LATENCY_MS) as setup:
+        command = setup.command
+        setup.publish(list(make_records(count)))
+        command.start()
+        until(lambda: command.requests() >= count / 5, command, "a fifth is sent", look=0.01)
         told = time.monotonic()
-        rig.process.send_signal(signal.SIGTERM)
-        code = int(rig.process.wait(ENDS_WITHIN))
+        command.process.send_signal(signal.SIGTERM)
+        code = int(command.process.wait(ENDS_WITHIN))
         seconds = time.monotonic() - told
-        first, (zero, _) = rig.requests(), clock_of(stand.simulator)
+        first, (zero, _) = command.requests(), clock_of(setup.simulator)
         started = time.monotonic()
-        rig.start()
-        said = rig.folder / f"err-{rig.starts}"
-        until(lambda: b"reading" in said.read_bytes(), rig, "it reads", look=0.05)
+        command.start()
+        stderr_file = command.folder / f"err-{command.starts}"
+        until(lambda: b"reading" in stderr_file.read_bytes(), command, "it reads", look=0.05)
         reads = time.monotonic()
-        until(lambda: stand.acted() >= count, rig, f"{count} messages are applied")
-        stand.settle_down(2.0)
-        stand.stop()
-        return _judge(stand, count, code, seconds, told - zero, reads - zero, first, reads - started)
+        until(lambda: setup.acted() >= count, command, f"{count} messages are applied")
+        setup.settle_down(2.0)
+        setup.stop()
+        return _check_drain(setup, count, code, seconds, told - zero, reads - zero, first, reads - started)
 
 
-def _judge(
-    stand: Stand, count: int, code: int, seconds: float, told: float, reads: float, first: int, start: float
+def _check_drain(
+    setup: StreamSetup, count: int, code: int, seconds: float, told: float, reads: float, first: int, start: float
 ) -> Drained:
     """`told` and `reads` are moments on the simulator's clock, `first` is how many requests the first stream made,
     `start` the seconds until the second one read."""
-    rows = stand.simulator.rows("requests")
+    rows = setup.simulator.rows("requests")
     keys = Counter(row["key"] for row in rows)
-    acted = Counter(row["body"]["attributes"]["number"] for row in stand.simulator.rows("ledger"))
+    acted = Counter(row["body"]["attributes"]["number"] for row in setup.simulator.rows("ledger"))
     arrivals = [float(row["arrived"]) for row in rows]
     answers = [float("inf") if row["answered"] is None else float(row["answered"]) for row in rows]
     return Drained(

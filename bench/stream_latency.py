@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 from rich.table import Table
-from stream_stand import KINDS, Stand, clock_of, make_records, standing, until
+from stream_setup import KINDS, StreamSetup, clock_of, make_records, stream_setup, until
 
 from beam_talonone.transforms.pubsub.client import PubSub
 
@@ -39,25 +39,27 @@ def options(parser: argparse.ArgumentParser) -> None:
 def measure(given: argparse.Namespace, say: Callable[[str], None]) -> tuple[dict[str, Any], list[Table]]:
     """Both phases in one run of a stream, then the emulator alone."""
     count, found, paces = int(given.seconds * given.pace), {}, {}
-    with standing("events", "orders", "profiles", words=WORDS) as stand:
-        stand.rig.start()
-        stand.publish([_marked(*one, 0.0) for one in make_records(WARM_UP, KINDS)])
-        until(lambda: stand.acted() > WARM_UP / 2, stand.rig, "the stream is under way")
-        stand.settle_down(2.0)
+    with stream_setup("events", "orders", "profiles", words=WORDS) as setup:
+        setup.command.start()
+        setup.publish([_marked(*one, 0.0) for one in make_records(WARM_UP, KINDS)])
+        until(lambda: setup.acted() > WARM_UP / 2, setup.command, "the stream is under way")
+        setup.settle_down(2.0)
         first = WARM_UP
         for phase, kinds in PHASES.items():
             began = time.monotonic()
-            late = _publish(stand, make_records(count, kinds, first=first), given.pace)
+            late = _publish(setup, make_records(count, kinds, first=first), given.pace)
             paces[phase] = count / (time.monotonic() - began)
-            stand.settle_down(2.0)
-            zero, wrong = clock_of(stand.simulator)
-            taken = [one for one in _taken(stand.simulator.rows("ledger"), zero) if one[1] >= began]
+            setup.settle_down(2.0)
+            zero, wrong = clock_of(setup.simulator)
+            taken = [one for one in _taken(setup.simulator.rows("ledger"), zero) if one[1] >= began]
             if len(taken) < LEAST_SEEN * count:
-                raise RuntimeError(f"{phase}: {len(taken)} of {count} messages in the ledger\n{stand.rig.said()}")
+                raise RuntimeError(
+                    f"{phase}: {len(taken)} of {count} messages in the ledger\n{setup.command.stderr()}"
+                )
             found[phase] = taken
             first += count
             say(f"{phase}: {count} published at {paces[phase]:.1f} a second, the latest {late * 1000:.0f} ms late")
-        stand.stop()
+        setup.stop()
     rows = {phase: [one[2] for one in taken] for phase, taken in found.items()}
     rows |= {f"mix: {kind}": [one[2] for one in found["mix"] if one[0] == kind] for kind in dict.fromkeys(KINDS)}
     rows["emulator alone"] = _pulled(count, given.pace)
@@ -69,23 +71,23 @@ def measure(given: argparse.Namespace, say: Callable[[str], None]) -> tuple[dict
     return figures, [_table(rows, wrong)]
 
 
-def _publish(stand: Stand, records: Iterable[tuple[str, dict[str, Any]]], pace: float) -> float:
+def _publish(setup: StreamSetup, records: Iterable[tuple[str, dict[str, Any]]], pace: float) -> float:
     """Publish one by one, each when it is due; gives by how many seconds the latest was late."""
     began, latest = time.monotonic(), 0.0
     for number, (kind, record) in enumerate(records):
         due = began + number / pace
         time.sleep(max(0.0, due - time.monotonic()))
         latest = max(latest, time.monotonic() - due)
-        stand.publish_one(*_marked(kind, record, time.monotonic()))
+        setup.publish_one(*_marked(kind, record, time.monotonic()))
     return latest
 
 
 def _pulled(count: int, pace: float) -> list[float]:
     """The seconds from publishing to a pull of the kind that a stream makes, of events."""
     found: list[float] = []
-    with standing("events") as stand:
-        os.environ["PUBSUB_EMULATOR_HOST"] = stand.rig.host
-        client, subscription = PubSub(), stand.rig.subscriptions["events"]
+    with stream_setup("events") as setup:
+        os.environ["PUBSUB_EMULATOR_HOST"] = setup.command.host
+        client, subscription = PubSub(), setup.command.subscriptions["events"]
 
         def pull() -> None:
             while len(found) < count:
@@ -96,7 +98,7 @@ def _pulled(count: int, pace: float) -> list[float]:
 
         puller = threading.Thread(target=pull, daemon=True)
         puller.start()
-        _publish(stand, make_records(count), pace)
+        _publish(setup, make_records(count), pace)
         puller.join(60.0)
         if len(found) != count:
             raise RuntimeError(f"{len(found)} of {count} messages were pulled")

@@ -13,7 +13,7 @@ from statistics import mean
 from typing import Any
 
 from rich.table import Table
-from stream_stand import KINDS, Stand, make_records, standing, until
+from stream_setup import KINDS, StreamSetup, make_records, stream_setup, until
 
 MOST_WAITING, PORTION = 20_000, 5_000
 ROWS = 10
@@ -44,41 +44,41 @@ def options(parser: argparse.ArgumentParser) -> None:
 def measure(given: argparse.Namespace, say: Callable[[str], None]) -> tuple[dict[str, Any], list[Table]]:
     """One run of a stream through all messages."""
     count, samples = given.messages, []
-    with standing(*dict.fromkeys(KINDS), keep_bodies=False) as stand:
+    with stream_setup(*dict.fromkeys(KINDS), keep_bodies=False) as setup:
         began, published, done, shown = time.monotonic(), 0, 0, 0
-        stand.rig.start()
-        until(lambda: stand.rig.prism_pid() is not None, stand.rig, "Prism runs")
+        setup.command.start()
+        until(lambda: setup.command.prism_pid() is not None, setup.command, "Prism runs")
         counted = sum(kind != "profiles" for kind in KINDS) / len(KINDS)
         while done < count:
             if published < count and published - done <= MOST_WAITING - PORTION:
                 portion = min(PORTION, count - published)
-                stand.publish(list(make_records(portion, KINDS, first=published)))
+                setup.publish(list(make_records(portion, KINDS, first=published)))
                 published += portion
-            done = min(count, int(_answered(stand) / counted + 0.5))
-            until(lambda: stand.rig.prism_pid() is not None, stand.rig, f"{count} messages are applied")
-            samples.append(one := _sample(stand, done, time.monotonic() - began))
+            done = min(count, int(_answered(setup) / counted + 0.5))
+            until(lambda: setup.command.prism_pid() is not None, setup.command, f"{count} messages are applied")
+            samples.append(one := _sample(setup, done, time.monotonic() - began))
             if done >= shown:
                 say(f"{done:8,} messages  {one.seconds:5.0f} s  Python {one.python:.0f} MB  Prism {one.prism:.0f} MB")
                 shown += count // ROWS
             time.sleep(LOOK)
-        stand.settle_down(2.0)
-        samples.append(_sample(stand, done, time.monotonic() - began))
-        peaks = _status(stand.rig.process.pid)["VmHWM"], _status(stand.rig.prism_pid())["VmHWM"]
-        stand.stop()
+        setup.settle_down(2.0)
+        samples.append(_sample(setup, done, time.monotonic() - began))
+        peaks = _status(setup.command.process.pid)["VmHWM"], _status(setup.command.prism_pid())["VmHWM"]
+        setup.stop()
     figures = _figures(samples, peaks)
     return {"messages": count, **figures, "samples": [asdict(one) for one in samples]}, _tables(samples, figures)
 
 
-def _answered(stand: Stand) -> int:
+def _answered(setup: StreamSetup) -> int:
     """Records of the counted operations that were applied; `cut` stands for no answer at all."""
-    operations = stand.simulator.summary()["operations"]
+    operations = setup.simulator.summary()["operations"]
     return sum(
         number for name in COUNTED for status, number in operations.get(name, {}).items() if status.startswith("2")
     )
 
 
-def _sample(stand: Stand, done: int, seconds: float) -> Sample:
-    python, prism = _status(stand.rig.process.pid), _status(stand.rig.prism_pid())
+def _sample(setup: StreamSetup, done: int, seconds: float) -> Sample:
+    python, prism = _status(setup.command.process.pid), _status(setup.command.prism_pid())
     return Sample(done, seconds, python["VmRSS"], python["RssAnon"], prism["VmRSS"], prism["RssAnon"])
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from rich.table import Table
 from runs import account
-from stream_stand import KEY, make_records, processor_seconds, simulator, standing, until
+from stream_setup import KEY, make_records, processor_seconds, simulator, stream_setup, until
 
 MESSAGES = {0: 20_000, 50: 10_000}
 """Latency in ms -> messages."""
@@ -83,11 +83,11 @@ def _send(peer: str, latency: int, count: int) -> Measured:
 def by_hand(latency: int, count: int) -> Measured:
     """The bare loop: all messages wait, and it ends when all are acknowledged."""
     command = [sys.executable, str(Path(__file__).with_name("stream_by_hand.py"))]
-    with standing("events", latency_ms=latency, keep_bodies=False) as stand:
-        stand.publish(list(make_records(count)))
-        words = [*command, stand.simulator.url, str(count), stand.rig.subscriptions["events"]]
-        environment = {**os.environ, "TALONONE_API_KEY": KEY, "PUBSUB_EMULATOR_HOST": stand.rig.host}
-        return _measured(BARE, latency, count, stand.simulator, subprocess.Popen(words, env=environment))
+    with stream_setup("events", latency_ms=latency, keep_bodies=False) as setup:
+        setup.publish(list(make_records(count)))
+        words = [*command, setup.simulator.url, str(count), setup.command.subscriptions["events"]]
+        environment = {**os.environ, "TALONONE_API_KEY": KEY, "PUBSUB_EMULATOR_HOST": setup.command.host}
+        return _measured(BARE, latency, count, setup.simulator, subprocess.Popen(words, env=environment))
 
 
 def _measured(peer: str, latency: int, count: int, api: Any, process: "subprocess.Popen[bytes]") -> Measured:
@@ -111,13 +111,13 @@ def ready(peer: str, latency: int, count: int) -> Measured:
 
 def stream(latency: int, count: int) -> Measured:
     """`beam-talonone stream`, started when all messages wait, and stopped when all were applied."""
-    with standing("events", latency_ms=latency, keep_bodies=False) as stand:
-        stand.publish(list(make_records(count)))
-        stand.rig.start()
-        used = _watch(stand.rig.requests, count, lambda: stand.rig.process.poll() is None)
-        until(lambda: stand.acted() >= count, stand.rig, f"{count} messages are applied")
-        stand.stop()
-        return Measured(latency, STREAM, count, *_rates(stand.simulator.url, count), *used)
+    with stream_setup("events", latency_ms=latency, keep_bodies=False) as setup:
+        setup.publish(list(make_records(count)))
+        setup.command.start()
+        used = _watch(setup.command.requests, count, lambda: setup.command.process.poll() is None)
+        until(lambda: setup.acted() >= count, setup.command, f"{count} messages are applied")
+        setup.stop()
+        return Measured(latency, STREAM, count, *_rates(setup.simulator.url, count), *used)
 
 
 def _watch(requests: Callable[[], int], count: int, alive: Callable[[], bool]) -> tuple[dict[str, float], float]:

@@ -6,7 +6,7 @@ import pytest
 
 from streams.harness.emulator import Emulator, running_emulator
 from streams.harness.pubsub import PubSub
-from streams.harness.stream_command import Rig
+from streams.harness.stream_command import StreamCommand
 from streams.harness.tools import find_emulator, needed
 
 
@@ -26,21 +26,21 @@ def pubsub(emulator: Emulator) -> Iterator[PubSub]:
 
 
 @pytest.fixture
-def rig(pubsub, emulator, prism, tmp_path) -> Iterator[Callable[..., Rig]]:
+def stream_command(pubsub, emulator, prism, tmp_path) -> Iterator[Callable[..., StreamCommand]]:
     """Makes a stream command for a simulator; its processes are killed at the end of the test."""
-    made: list[Rig] = []
+    commands: list[StreamCommand] = []
 
-    def make(api, *words: object, **more: bool) -> Rig:
-        folder = tmp_path / f"rig-{len(made)}"
+    def make(api, *words: object, **more: bool) -> StreamCommand:
+        folder = tmp_path / f"stream-{len(commands)}"
         folder.mkdir()
-        made.append(Rig(api, pubsub, emulator.host, prism, folder, words, **more))
-        return made[-1]
+        commands.append(StreamCommand(api, pubsub, emulator.host, prism, folder, words, **more))
+        return commands[-1]
 
     yield make
-    for one in made:
-        if one.process is not None and one.process.poll() is None:
-            one.process.kill()
-            one.process.wait(10)
+    for command in commands:
+        if command.process is not None and command.process.poll() is None:
+            command.process.kill()
+            command.process.wait(10)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -44,10 +44,10 @@ def lay(folder: Path, count: int, *others: str) -> None:
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
-    said = process.communicate(timeout=120)[1]
-    assert "Traceback" not in said
-    assert KEY not in said
-    return process.returncode, said.splitlines()
+    output = process.communicate(timeout=120)[1]
+    assert "Traceback" not in output
+    assert KEY not in output
+    return process.returncode, output.splitlines()
 
 
 def prisms_of(process: subprocess.Popen[str]) -> list[str]:
@@ -67,16 +67,16 @@ def test_stopped_in_order_and_resumed(job, server, tmp_path):
     wait_until(lambda: len(server.rows("requests")) > 60, "it is at work", timeout=90)
     [engine] = prisms_of(process)
     process.send_signal(signal.SIGTERM)
-    code, said = ended(process)
+    code, output = ended(process)
     assert code == 1
-    assert said[-1] == "beam-talonone: stopped by SIGTERM; go on with --resume"
+    assert output[-1] == "beam-talonone: stopped by SIGTERM; go on with --resume"
     assert not runs(engine)
     left = [path for path in (tmp_path / "tmp").rglob("*") if path.is_file() or path.name.startswith("talonone")]
     assert left == [], "Beam leaves empty folders"
     assert not (tmp_path / "out/state/working").exists()
     assert not list((tmp_path / "out").rglob("*.let-go")), "nothing is in doubt"
-    code, said = ended(job("--rate", "2000", "--resume"))
-    assert (code, "unaccounted 0" in " ".join(said)) == (0, True)
+    code, output = ended(job("--rate", "2000", "--resume"))
+    assert (code, "unaccounted 0" in " ".join(output)) == (0, True)
     assert len(server.rows("requests")) == len(server.acted()) == 600, "none was sent again, or asked for"
 
 
@@ -85,9 +85,9 @@ def test_killed_no_engine_and_no_records_stay_behind(job, server, tmp_path):
     process = job("--rate", "4")
     wait_until(lambda: len(server.rows("requests")) > 20, "it is at work", timeout=90)
     [engine] = prisms_of(process)
-    code, said = ended(job("--resume"))
+    code, output = ended(job("--resume"))
     assert code == 2
-    assert said[-1].startswith("beam-talonone: another process is at work in --output")
+    assert output[-1].startswith("beam-talonone: another process is at work in --output")
     process.kill()
     process.communicate()
     wait_until(lambda: not runs(engine), "Prism has ended with it", timeout=20)
@@ -96,8 +96,8 @@ def test_killed_no_engine_and_no_records_stay_behind(job, server, tmp_path):
     before = len(server.rows("requests"))
     wait_until(lambda: len(server.rows("requests")) > before, "it goes on", timeout=90)
     os.kill(int(prisms_of(process)[0]), signal.SIGKILL)
-    code, said = ended(process)
-    assert (code, said[-1]) == (1, "beam-talonone: Prism ended (-9); go on with --resume")
+    code, output = ended(process)
+    assert (code, output[-1]) == (1, "beam-talonone: Prism ended (-9); go on with --resume")
     assert ended(job("--resume", "--rate", "2000"))[0] == 0
     assert not (tmp_path / "out/state/working").exists()
     acted = [row["session"] for row in server.acted()]
@@ -106,12 +106,12 @@ def test_killed_no_engine_and_no_records_stay_behind(job, server, tmp_path):
 
 def test_what_is_wrong_is_one_line(job, server, tmp_path):
     lay(tmp_path, 20, "no json", "neither")
-    code, said = ended(job(orders="none-*.jsonl"))
-    assert (code, len(said)) == (2, 1)
-    assert said[0].endswith("none-*.jsonl: no file matches")
+    code, output = ended(job(orders="none-*.jsonl"))
+    assert (code, len(output)) == (2, 1)
+    assert output[0].endswith("none-*.jsonl: no file matches")
     assert not (tmp_path / "out").exists()
-    code, said = ended(job("--max-dead-letters", "1", shards=1))
-    assert (code, len(said)) == (1, 1)
-    assert said[0].endswith(f"more than --max-dead-letters 1; see {tmp_path}/out/dead-letters")
+    code, output = ended(job("--max-dead-letters", "1", shards=1))
+    assert (code, len(output)) == (1, 1)
+    assert output[0].endswith(f"more than --max-dead-letters 1; see {tmp_path}/out/dead-letters")
     assert server.rows("requests") == []
     assert (tmp_path / "out/dead-letters/shard-0000-input.jsonl").exists()

@@ -21,10 +21,10 @@ def test_messages_are_handled_and_acknowledged(
     topic, subscription = pubsub.subscription("messages")
     pubsub.publish(topic, [b"one", b"two", b"three"], attributes={"shop": "north"})
     out, err = tmp_path / "out", tmp_path / "err"
-    with out.open("w") as said, err.open("w") as told:
+    with out.open("w") as stdout_file, err.open("w") as stderr_file:
         process = subprocess.Popen(
             [sys.executable, SCRIPT, subscription, f"--prism_location={prism}"], start_new_session=True,
-            env={**os.environ, "PUBSUB_EMULATOR_HOST": emulator.host}, stdout=said, stderr=told,
+            env={**os.environ, "PUBSUB_EMULATOR_HOST": emulator.host}, stdout=stdout_file, stderr=stderr_file,
         )  # fmt: skip
     try:
         wait_until(

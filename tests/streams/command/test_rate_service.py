@@ -8,7 +8,7 @@ import pytest
 from e2e.harness import Simulator, free_port, order, simulator, wait_until
 from rates.service import RateService, running_rate_service
 
-from streams.harness.stream_command import Rig
+from streams.harness.stream_command import StreamCommand
 from streams.harness.tools import find_rate_service, find_redis, needed
 
 from .test_stream import health, metrics, sent
@@ -30,36 +30,38 @@ def api() -> Iterator[Simulator]:
         yield running
 
 
-def at_work(rig: Callable[..., Rig], api: Simulator, service: RateService, rate: int, *more: object) -> Rig:
+def at_work(
+    stream_command: Callable[..., StreamCommand], api: Simulator, service: RateService, rate: int, *more: object
+) -> StreamCommand:
     """A stream of orders at `rate` a second, far from done."""
-    made = rig(api, "--rate", rate, "--settle", 0, "--rate-service", service.address, *more)
-    made.subscribe("orders")
-    made.start()
-    made.publish([sent("orders", order(f"o{number}", f"c{number}")) for number in range(MESSAGES)])
+    stream = stream_command(api, "--rate", rate, "--settle", 0, "--rate-service", service.address, *more)
+    stream.subscribe("orders")
+    stream.start()
+    stream.publish([sent("orders", order(f"o{number}", f"c{number}")) for number in range(MESSAGES)])
     wait_until(lambda: len(api.acted()) >= 50, "it is at work")
-    return made
+    return stream
 
 
-def test_nothing_is_lost_while_the_service_is_away(rig: Any, api: Simulator, service: RateService) -> None:
-    made = at_work(rig, api, service, 150)
+def test_nothing_is_lost_while_the_service_is_away(stream_command: Any, api: Simulator, service: RateService) -> None:
+    stream = at_work(stream_command, api, service, 150)
     service.kill()
     time.sleep(1.0)
-    before = made.requests()
+    before = stream.requests()
     time.sleep(3.0)
-    assert made.requests() == before < MESSAGES
-    assert "does not answer; nothing is sent until it does" in made.said()
+    assert stream.requests() == before < MESSAGES
+    assert "does not answer; nothing is sent until it does" in stream.stderr()
     service.start()
     wait_until(lambda: len(api.acted()) >= MESSAGES, "all is sent")
-    assert made.stop() == 0, made.said()
-    assert "answers again after" in made.said()
+    assert stream.stop() == 0, stream.stderr()
+    assert "answers again after" in stream.stderr()
     assert sorted(row["session"] for row in api.acted()) == sorted(f"o{number}" for number in range(MESSAGES))
-    made.assert_empty()
-    made.assert_no_leftovers()
+    stream.assert_empty()
+    stream.assert_no_leftovers()
 
 
-def test_its_health_says_that_the_service_is_away(rig: Any, api: Simulator, service: RateService) -> None:
+def test_its_health_says_that_the_service_is_away(stream_command: Any, api: Simulator, service: RateService) -> None:
     port = free_port()
-    made = at_work(rig, api, service, 30, "--health-port", port)
+    stream = at_work(stream_command, api, service, 30, "--health-port", port)
     assert (health(port), metrics(port)["talonone_rate_service_up"]) == ((200, "ok"), 1.0)
     service.kill()
     says = f"the rate limit service at {service.address} does not answer since"
@@ -68,17 +70,17 @@ def test_its_health_says_that_the_service_is_away(rig: Any, api: Simulator, serv
     assert (status, "UNAVAILABLE" in text) == (503, True)
     told = metrics(port)
     assert ("talonone_rate_service_up" in told, told["talonone_rate_service_up"]) == (True, 0.0)
-    wait_until(lambda: says in made.said(), "the person at the terminal is told")
+    wait_until(lambda: says in stream.stderr(), "the person at the terminal is told")
     service.start()
     wait_until(lambda: health(port) == (200, "ok"), "it is well again")
     assert metrics(port)["talonone_rate_service_up"] == 1.0
-    assert made.stop() == 0, made.said()
+    assert stream.stop() == 0, stream.stderr()
 
 
-def test_it_stops_also_while_the_service_is_away(rig: Any, api: Simulator, service: RateService) -> None:
-    made = at_work(rig, api, service, 50)
+def test_it_stops_also_while_the_service_is_away(stream_command: Any, api: Simulator, service: RateService) -> None:
+    stream = at_work(stream_command, api, service, 50)
     service.kill()
     time.sleep(1.0)
-    assert made.stop() == 0, made.said()
-    made.assert_no_leftovers()
+    assert stream.stop() == 0, stream.stderr()
+    stream.assert_no_leftovers()
     assert len(api.acted()) < MESSAGES

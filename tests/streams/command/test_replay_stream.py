@@ -127,12 +127,12 @@ def test_a_subscription_that_cannot_be_read(
     sim: Simulator, emulator: Emulator, pubsub: PubSub, tmp_path: Path
 ) -> None:
     topic, subscription = pubsub.subscription("letters")
-    for given, said in (
+    for given, expected in (
         (subscription + "-not", f"there is no subscription {subscription}-not"),
         (topic, "is a topic"),
         ("projects/shop/subscriptions/x", "is not a subscription"),
     ):
-        cli(*replay(sim, given, tmp_path / "out"), env=emulator.environment).says(USAGE, said)
+        cli(*replay(sim, given, tmp_path / "out"), env=emulator.environment).says(USAGE, expected)
         assert not (tmp_path / "out").exists()
     (tmp_path / "used" / "input").mkdir(parents=True)
     cli(*replay(sim, subscription, tmp_path / "used"), env=emulator.environment).says(USAGE, "used/input is there")

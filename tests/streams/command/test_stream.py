@@ -12,47 +12,47 @@ from e2e.harness import KEY, free_port, order, returned, simulator, wait_until
 from prometheus_client.parser import text_string_to_metric_families
 
 from beam_talonone.pipelines.streaming.health import OUTAGE
-from streams.harness.judge import judge
 from streams.harness.stream_command import halves
 from streams.harness.traffic import FAULTS, START, Sent, make_traffic
+from streams.harness.traffic_check import check_traffic
 
 
 def sent(kind, record, session=""):
     return Sent(kind, json.dumps(record).encode(), 0, "", session=session)
 
 
-def test_mixed_traffic_with_faults_is_accounted_for_to_the_last_message(rig):
+def test_mixed_traffic_with_faults_is_accounted_for_to_the_last_message(stream_command):
     """20,000 messages: versions in disorder, returns before their orders, repeats of both sorts, poison."""
     traffic = make_traffic(20_000, seed=5, customers=2_000, disorder=3_000)
     with simulator(faults=FAULTS, unknown_attributes=("unknown_one",)) as api:
-        made = rig(api, "--rate", 3000, "--settle", 5, retain=True)
-        made.subscribe(*traffic.kinds)
-        made.start()
+        stream = stream_command(api, "--rate", 3000, "--settle", 5, retain=True)
+        stream.subscribe(*traffic.kinds)
+        stream.start()
         portions = halves(traffic, 20)
         for portion in portions[:-1]:
-            made.publish(portion)
+            stream.publish(portion)
         last = datetime.now(UTC)
-        made.publish(portions[-1])  # a twentieth comes again by Pub/Sub itself
-        made.wait_until_quiet(12)
-        for subscription in made.subscriptions.values():
-            made.pubsub.repeat(subscription, last - timedelta(milliseconds=1))
-        made.wait_until_quiet(8)
-        assert made.stop() == 0, made.said()
-        verdict = judge(traffic, made.ledger(), made.letters())
-        assert verdict.wrong() == {}
-        made.assert_empty()
-        made.assert_no_leftovers()
-        counts = accounts(made.said())
+        stream.publish(portions[-1])  # a twentieth comes again by Pub/Sub itself
+        stream.wait_until_quiet(12)
+        for subscription in stream.subscriptions.values():
+            stream.pubsub.repeat(subscription, last - timedelta(milliseconds=1))
+        stream.wait_until_quiet(8)
+        assert stream.stop() == 0, stream.stderr()
+        check = check_traffic(traffic, stream.ledger(), stream.dead_letters())
+        assert check.wrong() == {}
+        stream.assert_empty()
+        stream.assert_no_leftovers()
+        counts = accounts(stream.stderr())
         assert sum(kind["read"] for kind in counts.values()) >= len(traffic.records) + len(portions[-1])
         for kind, ends in counts.items():
             assert ends.pop("read") == sum(ends.values()), kind
         assert sum(kind.get("duplicate", 0) for kind in counts.values()) >= len(portions[-1])
 
 
-def accounts(said: str) -> dict[str, dict[str, int]]:
+def accounts(stderr: str) -> dict[str, dict[str, int]]:
     """The last account of each kind that was said."""
     found = {}
-    for line in said.splitlines():
+    for line in stderr.splitlines():
         kind, _, rest = line.removeprefix("beam-talonone: ").partition(": ")
         if rest.startswith("read "):
             pairs = (entry.rsplit(" ", 1) for entry in rest.split(", "))
@@ -60,18 +60,18 @@ def accounts(said: str) -> dict[str, dict[str, int]]:
     return found
 
 
-def test_an_outage_is_waited_out_and_told(rig):
+def test_an_outage_is_waited_out_and_told(stream_command):
     traffic = make_traffic(400, seed=6, poison=0.0)
     port = free_port()
     with simulator() as api:
-        made = rig(api, "--rate", 400, "--settle", 0, "--health-port", port)
-        made.subscribe(*traffic.kinds)
-        made.start()
-        made.publish(traffic.records[:100])
-        made.wait_until_quiet(2)
+        stream = stream_command(api, "--rate", 400, "--settle", 0, "--health-port", port)
+        stream.subscribe(*traffic.kinds)
+        stream.start()
+        stream.publish(traffic.records[:100])
+        stream.wait_until_quiet(2)
         api.faults("outage:kind=cut")
-        made.publish(traffic.records[100:])
-        wait_until(lambda: "has not answered any request for" in made.said(), "it says so", timeout=60)
+        stream.publish(traffic.records[100:])
+        wait_until(lambda: "has not answered any request for" in stream.stderr(), "it says so", timeout=60)
         status, why = health(port)
         assert status == 503
         assert "has not answered any request" in why
@@ -80,17 +80,17 @@ def test_an_outage_is_waited_out_and_told(rig):
         assert told["talonone_api_down_seconds"] >= OUTAGE
         assert told["talonone_records_unaccounted"] > 0
         api.faults()
-        made.wait_until_quiet(25)
+        stream.wait_until_quiet(25)
         assert health(port) == (200, "ok")
         told = metrics(port)
         assert (told["talonone_healthy"], told["talonone_api_down_seconds"]) == (1.0, 0.0)
         assert told["talonone_records_unaccounted"] == 0.0
         assert told["talonone_records_ended_total"] == told["talonone_records_read_total"] >= len(traffic.records)
-        assert told["talonone_requests_total"] >= made.requests()
-        assert made.stop() == 0
-        assert judge(traffic, made.ledger(), made.letters(), by_customer=False).wrong() == {}
-        assert made.letters() == []
-        made.assert_empty()
+        assert told["talonone_requests_total"] >= stream.requests()
+        assert stream.stop() == 0
+        assert check_traffic(traffic, stream.ledger(), stream.dead_letters(), by_customer=False).wrong() == {}
+        assert stream.dead_letters() == []
+        stream.assert_empty()
 
 
 def health(port: int) -> tuple[int, str]:
@@ -111,144 +111,150 @@ def metrics(port: int) -> Counter[str]:
         return told
 
 
-def test_a_wrong_key_stops_reading_and_is_tried_again_until_it_works(rig):
+def test_a_wrong_key_stops_reading_and_is_tried_again_until_it_works(stream_command):
     traffic = make_traffic(300, seed=7, poison=0.0)
     port = free_port()
     with simulator(faults=("unauthorized",)) as api:
-        made = rig(api, "--rate", 300, "--settle", 0, "--health-port", port)
-        made.subscribe(*traffic.kinds)
-        made.publish(traffic.records[:100])
-        made.start()
-        wait_until(lambda: "refuses the API key" in made.said(), "it says so", timeout=60)
-        refused = made.requests()
-        made.publish(traffic.records[100:])
+        stream = stream_command(api, "--rate", 300, "--settle", 0, "--health-port", port)
+        stream.subscribe(*traffic.kinds)
+        stream.publish(traffic.records[:100])
+        stream.start()
+        wait_until(lambda: "refuses the API key" in stream.stderr(), "it says so", timeout=60)
+        refused = stream.requests()
+        stream.publish(traffic.records[100:])
         time.sleep(3.0)
-        assert made.requests() - refused <= 6, "it keeps trying at full pace"
+        assert stream.requests() - refused <= 6, "it keeps trying at full pace"
         status, why = health(port)
         assert (status, "refuses the API key" in why) == (503, True)
         assert KEY not in why
         api.faults()
         wait_until(lambda: api.summary()["acted"] > 0, "the key is tried again", timeout=90)
-        made.wait_until_quiet(12)
-        assert made.stop() == 0
-        assert judge(traffic, made.ledger(), made.letters(), by_customer=False).wrong() == {}
-        assert made.letters() == []
+        stream.wait_until_quiet(12)
+        assert stream.stop() == 0
+        assert check_traffic(traffic, stream.ledger(), stream.dead_letters(), by_customer=False).wrong() == {}
+        assert stream.dead_letters() == []
 
 
-def test_exit_on_auth_error_ends_it_with_1_and_loses_nothing(rig):
+def test_exit_on_auth_error_ends_it_with_1_and_loses_nothing(stream_command):
     with simulator(faults=("unauthorized",)) as api:
-        made = rig(api, "--settle", 0, "--exit-on-auth-error")
-        made.subscribe("orders")
-        made.publish([sent("orders", order("o-1", "c-1"))])
-        made.start()
-        assert made.process.wait(60) == 1
-        assert "refuses the API key" in made.said().strip().splitlines()[-1]
-        assert made.letters() == []
-        assert len(made.pubsub.pull_all(made.subscriptions["orders"], least=1)) == 1
-        made.assert_no_leftovers()
+        stream = stream_command(api, "--settle", 0, "--exit-on-auth-error")
+        stream.subscribe("orders")
+        stream.publish([sent("orders", order("o-1", "c-1"))])
+        stream.start()
+        assert stream.process.wait(60) == 1
+        assert "refuses the API key" in stream.stderr().strip().splitlines()[-1]
+        assert stream.dead_letters() == []
+        assert len(stream.pubsub.pull_all(stream.subscriptions["orders"], least=1)) == 1
+        stream.assert_no_leftovers()
 
 
-def test_a_return_waits_for_its_order_and_is_a_dead_letter_when_it_never_comes(rig):
+def test_a_return_waits_for_its_order_and_is_a_dead_letter_when_it_never_comes(stream_command):
     def item(sku):
         return [{"sku": sku, "quantity": 1, "unit_price": 1}]
 
     with simulator() as api:
-        made = rig(api, "--settle", 0, "--wait-for-order", 6)
-        made.subscribe("orders", "returns")
-        made.start()
+        stream = stream_command(api, "--settle", 0, "--wait-for-order", 6)
+        stream.subscribe("orders", "returns")
+        stream.start()
         for name in ("early", "open", "never"):
             record = returned(f"r-{name}", f"o-{name}", items=[{"sku": name, "quantity": 1}], hour=5)
-            made.publish([sent("returns", record)])
-        made.publish([sent("orders", order("o-open", "c-2", status="open", items=item("open")))])
-        wait_until(lambda: made.requests() >= 4, "it looks for the orders", timeout=60)
-        made.publish([sent("orders", order("o-early", "c-1", status="completed", items=item("early")))])
-        wait_until(lambda: len(made.letters()) == 2, "the others are dead letters", timeout=30)
-        assert made.stop() == 0
-        acted = [(row["operation"], row["session"]) for row in made.ledger()]
+            stream.publish([sent("returns", record)])
+        stream.publish([sent("orders", order("o-open", "c-2", status="open", items=item("open")))])
+        wait_until(lambda: stream.requests() >= 4, "it looks for the orders", timeout=60)
+        stream.publish([sent("orders", order("o-early", "c-1", status="completed", items=item("early")))])
+        wait_until(lambda: len(stream.dead_letters()) == 2, "the others are dead letters", timeout=30)
+        assert stream.stop() == 0
+        acted = [(row["operation"], row["session"]) for row in stream.ledger()]
         assert acted.index(("update_customer_session_v2", "o-early")) < acted.index(("return_cart_items", "o-early"))
         assert len([row for row in acted if row[0] == "return_cart_items"]) == 1
-        assert {letter["id"]: letter["reason"] for letter in made.letters()} == {
+        assert {dead_letter["id"]: dead_letter["reason"] for dead_letter in stream.dead_letters()} == {
             "r-open": "order_not_closed", "r-never": "not_found",
         }  # fmt: skip
 
 
-def test_a_record_that_comes_again_after_a_restart_is_a_duplicate_still(rig):
+def test_a_record_that_comes_again_after_a_restart_is_a_duplicate_still(stream_command):
     with simulator() as api:
-        made = rig(api, "--settle", 0)
-        made.subscribe("events", "orders")
+        stream = stream_command(api, "--settle", 0)
+        stream.subscribe("events", "orders")
         event = {"event_id": "e-1", "type": "visit", "customer_id": "c-1", "event_time": START.isoformat()}
         new, old = (order("o-1", "c-1", hour=hour, status="open") for hour in (5, 1))
         for records in ([sent("events", event), sent("orders", new)], [sent("events", event), sent("orders", old)]):
-            made.start()
-            made.publish(records)
-            said = f"err-{made.starts}"
-            wait_until(lambda said=said: "reading" in (made.folder / said).read_text(), "it reads", timeout=60)
+            stream.start()
+            stream.publish(records)
+            stderr_file = f"err-{stream.starts}"
+            wait_until(
+                lambda file=stderr_file: "reading" in (stream.folder / file).read_text(), "it reads", timeout=60
+            )
             time.sleep(13.0)  # the emulator may have given them to the pull that the first process left open
-            assert made.stop() == 0, made.said()
+            assert stream.stop() == 0, stream.stderr()
             api.forget_keys()
-        assert len(made.ledger()) == 2
-        counts = accounts(made.said())
+        assert len(stream.ledger()) == 2
+        counts = accounts(stream.stderr())
         assert counts["events"] == {"read": 1, "duplicate": 1}
         assert counts["orders"] == {"read": 1, "superseded": 1}
-        made.assert_empty()
+        stream.assert_empty()
 
 
-def test_as_json_each_line_is_an_object_and_letters_are_known_by_their_ids(rig, monkeypatch):
+def test_as_json_each_line_is_an_object_and_letters_are_known_by_their_ids(stream_command, monkeypatch):
     monkeypatch.setenv("TALONONE_LOG_FORMAT", "json")
     email = "anna@example.com"
     with simulator() as api:
-        made = rig(api, "--settle", 0)
-        made.subscribe("orders")
+        stream = stream_command(api, "--settle", 0)
+        stream.subscribe("orders")
         bad = {**order("o-2", "c-2"), "event_time": email}
-        made.publish([sent("orders", order("o-1", "c-1", attributes={"Email": email})), sent("orders", bad)])
-        made.start()
-        wait_until(lambda: made.requests() >= 1 and made.letters(), "both are done", timeout=60)
-        assert made.stop() == 0
-        lines = [json.loads(line) for line in made.said().splitlines()]
-        [letter] = [line for line in lines if line["message"] == "dead letter"]
-        assert (letter["kind"], letter["id"], letter["subscription"]) == (
-            "orders", "o-2", made.subscriptions["orders"],
+        stream.publish([sent("orders", order("o-1", "c-1", attributes={"Email": email})), sent("orders", bad)])
+        stream.start()
+        wait_until(lambda: stream.requests() >= 1 and stream.dead_letters(), "both are done", timeout=60)
+        assert stream.stop() == 0
+        lines = [json.loads(line) for line in stream.stderr().splitlines()]
+        [dead_letter] = [line for line in lines if line["message"] == "dead letter"]
+        assert (dead_letter["kind"], dead_letter["id"], dead_letter["subscription"]) == (
+            "orders", "o-2", stream.subscriptions["orders"],
         )  # fmt: skip
         assert any(line["message"].startswith("reading projects/") for line in lines)
-        assert email in json.dumps(made.letters())
-        assert email not in made.said()
+        assert email in json.dumps(stream.dead_letters())
+        assert email not in stream.stderr()
 
 
-def test_dead_letters_and_results_go_to_topics(rig, pubsub):
+def test_dead_letters_and_results_go_to_topics(stream_command, pubsub):
     topics = {name: pubsub.subscription(name) for name in ("letters", "results")}
     with simulator() as api:
-        made = rig(
+        stream = stream_command(
             api, "--settle", 0, "--dead-letters", topics["letters"][0], "--results", topics["results"][0]
         )  # fmt: skip
-        made.subscribe("orders")
-        made.publish([sent("orders", order("o-1", "c-1")), Sent("orders", b"no json", 0, "")])
-        made.start()
-        wait_until(lambda: made.requests() >= 1, "it is sent", timeout=60)
-        (letter,) = pubsub.pull_all(topics["letters"][1], least=1)
+        stream.subscribe("orders")
+        stream.publish([sent("orders", order("o-1", "c-1")), Sent("orders", b"no json", 0, "")])
+        stream.start()
+        wait_until(lambda: stream.requests() >= 1, "it is sent", timeout=60)
+        (dead_letter,) = pubsub.pull_all(topics["letters"][1], least=1)
         (result,) = pubsub.pull_all(topics["results"][1], least=1)
-        assert made.stop() == 0
-        assert (letter.json()["record"], letter.json()["reason"]) == ("no json", "not_json")
-        assert dict(letter.attributes) == {"kind": "orders", "reason": "not_json", "job": letter.json()["job"]}
+        assert stream.stop() == 0
+        assert (dead_letter.json()["record"], dead_letter.json()["reason"]) == ("no json", "not_json")
+        assert dict(dead_letter.attributes) == {
+            "kind": "orders",
+            "reason": "not_json",
+            "job": dead_letter.json()["job"],
+        }
         assert (result.json()["id"], result.json()["outcome"]) == ("o-1", "applied")
-        pubsub.assert_empty(made.subscriptions["orders"])
+        pubsub.assert_empty(stream.subscriptions["orders"])
 
 
-def test_a_disk_that_is_full_ends_it_with_1_and_loses_nothing(rig):
+def test_a_disk_that_is_full_ends_it_with_1_and_loses_nothing(stream_command):
     traffic = make_traffic(2_000, seed=9, poison=0.0)
     with simulator() as api:
-        made = rig(api, "--rate", 1000, "--settle", 0)
-        made.subscribe(*traffic.kinds)
-        made.start()
-        made.publish(traffic.records[:50])
-        made.wait_until_quiet(2)
+        stream = stream_command(api, "--rate", 1000, "--settle", 0)
+        stream.subscribe(*traffic.kinds)
+        stream.start()
+        stream.publish(traffic.records[:50])
+        stream.wait_until_quiet(2)
         no_more = 100_000  # bytes in a file: as good as a full disk
-        resource.prlimit(made.process.pid, resource.RLIMIT_FSIZE, (no_more, no_more))
-        made.publish(traffic.records[50:])
-        assert made.process.wait(60) == 1
-        assert f"--state {made.folder / 'state'} cannot be written: " in made.said()
-        assert "nothing is lost" in made.said()
-        made.start()
-        made.wait_until_quiet(12)
-        assert made.stop() == 0, made.said()
-        assert judge(traffic, made.ledger(), made.letters(), by_customer=False).wrong() == {}
-        made.assert_empty()
+        resource.prlimit(stream.process.pid, resource.RLIMIT_FSIZE, (no_more, no_more))
+        stream.publish(traffic.records[50:])
+        assert stream.process.wait(60) == 1
+        assert f"--state {stream.folder / 'state'} cannot be written: " in stream.stderr()
+        assert "nothing is lost" in stream.stderr()
+        stream.start()
+        stream.wait_until_quiet(12)
+        assert stream.stop() == 0, stream.stderr()
+        assert check_traffic(traffic, stream.ledger(), stream.dead_letters(), by_customer=False).wrong() == {}
+        stream.assert_empty()

@@ -117,82 +117,95 @@ def schema(emulator):
     channel.close()
 
 
-def test_each_encoding_is_applied_and_a_broken_message_keeps_its_bytes(rig, schema, tmp_path):
+def test_each_encoding_is_applied_and_a_broken_message_keeps_its_bytes(stream_command, schema, tmp_path):
     own = tmp_path / "order.avsc"
     own.write_text(json.dumps(DEFINITION))
     with simulator() as api:
-        made = rig(api, "--settle", 1, "--avro-schema", own)
-        made.subscribe("orders")
-        made.start()
-        topic = made.topics["orders"]
-        made.pubsub.publish(topic, list(ENCODINGS.values()))
+        stream = stream_command(api, "--settle", 1, "--avro-schema", own)
+        stream.subscribe("orders")
+        stream.start()
+        topic = stream.topics["orders"]
+        stream.pubsub.publish(topic, list(ENCODINGS.values()))
         attributes = {"googclient_schemaname": schema.name, "googclient_schemarevisionid": schema.revision_id}
         for encoding, data in (("BINARY", binary("validated binary")), ("JSON", avro_json("validated JSON"))):
-            made.pubsub.publish(topic, [data], attributes={**attributes, "googclient_schemaencoding": encoding})
-        made.pubsub.publish(topic, [DELETED, *BROKEN.values()])
-        made.wait_until_quiet(6)
-        assert made.stop() == 0, made.said()
-        assert {row["session"] for row in made.ledger()} == EXPECTED
-        letters = {base64.b64decode(letter["record_base64"]): letter for letter in made.letters()}
-        assert set(letters) == set(BROKEN.values())
-        assert {letter["reason"] for letter in letters.values()} == {"bad_row"}
-        assert all(letter["stage"] == "decode" for letter in letters.values())
-        made.assert_empty()
-        assert "filtered 1" in made.said()
+            stream.pubsub.publish(topic, [data], attributes={**attributes, "googclient_schemaencoding": encoding})
+        stream.pubsub.publish(topic, [DELETED, *BROKEN.values()])
+        stream.wait_until_quiet(6)
+        assert stream.stop() == 0, stream.stderr()
+        assert {row["session"] for row in stream.ledger()} == EXPECTED
+        dead_letters = {
+            base64.b64decode(dead_letter["record_base64"]): dead_letter for dead_letter in stream.dead_letters()
+        }
+        assert set(dead_letters) == set(BROKEN.values())
+        assert {dead_letter["reason"] for dead_letter in dead_letters.values()} == {"bad_row"}
+        assert all(dead_letter["stage"] == "decode" for dead_letter in dead_letters.values())
+        stream.assert_empty()
+        assert "filtered 1" in stream.stderr()
 
 
-def test_the_schema_of_a_topic_is_fetched_by_its_revision(rig, schema):
+def test_the_schema_of_a_topic_is_fetched_by_its_revision(stream_command, schema):
     with simulator() as api:
-        made = rig(api, "--settle", 1)
-        made.subscribe("orders")
-        topic, subscription = made.pubsub.validated_subscription("orders", schema.name, Encoding.BINARY)
-        made.topics["orders"], made.subscriptions["orders"] = topic, subscription
-        made.start()
-        made.pubsub.publish(topic, [binary(f"A-{number}") for number in range(20)])
-        made.wait_until_quiet(4)
-        assert made.stop() == 0, made.said()
-        assert {row["session"] for row in made.ledger()} == {f"A-{number}" for number in range(20)}
-        assert made.letters() == []
-        made.assert_empty()
+        stream = stream_command(api, "--settle", 1)
+        stream.subscribe("orders")
+        topic, subscription = stream.pubsub.validated_subscription("orders", schema.name, Encoding.BINARY)
+        stream.topics["orders"], stream.subscriptions["orders"] = topic, subscription
+        stream.start()
+        stream.pubsub.publish(topic, [binary(f"A-{number}") for number in range(20)])
+        stream.wait_until_quiet(4)
+        assert stream.stop() == 0, stream.stderr()
+        assert {row["session"] for row in stream.ledger()} == {f"A-{number}" for number in range(20)}
+        assert stream.dead_letters() == []
+        stream.assert_empty()
 
 
-def test_records_of_one_message_are_each_a_dead_letter_of_their_own(rig):
+def test_records_of_one_message_are_each_a_dead_letter_of_their_own(stream_command):
     wrong = {**order("wrong", "C"), "status": "shipped"}
     with simulator() as api:
-        made = rig(api, "--settle", 1)
-        made.subscribe("orders")
-        made.start()
-        made.pubsub.publish(made.topics["orders"], [json.dumps([order("A", "C"), wrong, order("B", "C")]).encode()])
-        made.wait_until_quiet(4)
-        assert made.stop() == 0, made.said()
-        assert {row["session"] for row in made.ledger()} == {"A", "B"}
-        [letter] = made.letters()
-        assert letter["record"] == wrong
-        assert letter["source"]["message_id"].endswith("/2")
-        made.assert_empty()
+        stream = stream_command(api, "--settle", 1)
+        stream.subscribe("orders")
+        stream.start()
+        stream.pubsub.publish(
+            stream.topics["orders"], [json.dumps([order("A", "C"), wrong, order("B", "C")]).encode()]
+        )
+        stream.wait_until_quiet(4)
+        assert stream.stop() == 0, stream.stderr()
+        assert {row["session"] for row in stream.ledger()} == {"A", "B"}
+        [dead_letter] = stream.dead_letters()
+        assert dead_letter["record"] == wrong
+        assert dead_letter["source"]["message_id"].endswith("/2")
+        stream.assert_empty()
 
 
-def test_documents_of_a_shop_are_mapped_and_their_dead_letters_replayed(rig, tmp_path):
+def test_documents_of_a_shop_are_mapped_and_their_dead_letters_replayed(stream_command, tmp_path):
     refunded = shopify.order(financial_status="partially_refunded", refunds=[shopify.refund(91, (2, 1))])
     broken = shopify.order(id=8, customer=None, financial_status="paid_in_shells")
     with simulator(known_attributes={"profile": ("Name",)}) as api:
-        made = rig(api, "--settle", 1, "--mapping", "shopify")
-        made.subscribe("orders")
-        made.start()
-        made.pubsub.publish(made.topics["orders"], [json.dumps([refunded, broken]).encode()])
-        made.wait_until_quiet(6)
-        assert made.stop() == 0, made.said()
-        made.assert_empty()
+        stream = stream_command(api, "--settle", 1, "--mapping", "shopify")
+        stream.subscribe("orders")
+        stream.start()
+        stream.pubsub.publish(stream.topics["orders"], [json.dumps([refunded, broken]).encode()])
+        stream.wait_until_quiet(6)
+        assert stream.stop() == 0, stream.stderr()
+        stream.assert_empty()
         session = api.sessions()["5600000000001"]
         assert session["state"] == "partially_returned"
         assert [item.get("returnedQuantity", 0) for item in session["cartItems"]] == [0, 1]
-        letters = {(letter["kind"], letter["stage"]): letter for letter in made.letters()}
-        assert set(letters) == {("profiles", "send"), ("orders", "map")}
-        assert letters["profiles", "send"]["source"]["part"] == "profiles/0/0"
-        assert letters["profiles", "send"]["record"] == refunded
+        dead_letters = {
+            (dead_letter["kind"], dead_letter["stage"]): dead_letter for dead_letter in stream.dead_letters()
+        }
+        assert set(dead_letters) == {("profiles", "send"), ("orders", "map")}
+        assert dead_letters["profiles", "send"]["source"]["part"] == "profiles/0/0"
+        assert dead_letters["profiles", "send"]["record"] == refunded
     with simulator() as api:
-        made.simulator = api
-        words = (made.folder / "letters" / "*.jsonl", "--output", tmp_path / "again", "--mapping", "shopify", "--yes")
+        stream.simulator = api
+        words = (
+            stream.folder / "letters" / "*.jsonl",
+            "--output",
+            tmp_path / "again",
+            "--mapping",
+            "shopify",
+            "--yes",
+        )
         run = cli("replay", *words, "--base-url", api.url)
         assert run.code == DEAD_LETTERS, run.err
         assert api.profiles()["7100000000002"]["attributes"] == {"Name": "Ann", "Email": "ann@example.com"}

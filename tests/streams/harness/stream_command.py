@@ -26,8 +26,8 @@ ORDERING_KEYS = 8
 
 
 @dataclass
-class Rig:
-    """`words` are more options of the command."""
+class StreamCommand:
+    """The command `stream` with a simulator and the emulator; `words` are further options of the command."""
 
     simulator: Simulator
     pubsub: PubSub
@@ -56,8 +56,8 @@ class Rig:
                 self.pubsub.publish(self.topics[kind], [record.payload for record in some])
                 continue
             for number in range(ORDERING_KEYS):
-                mine = [record.payload for record in some if _lane(record) == number]
-                self.pubsub.publish(self.topics[kind], mine, ordering_key=f"lane-{number}")
+                mine = [record.payload for record in some if _ordering_key(record) == number]
+                self.pubsub.publish(self.topics[kind], mine, ordering_key=f"key-{number}")
 
     def start(self) -> None:
         words: list[object] = [*COMMAND, "stream", "--base-url", self.simulator.url, "--state", self.folder / "state"]
@@ -94,11 +94,11 @@ class Rig:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(60)
 
-    def said(self) -> str:
-        """What all processes said."""
+    def stderr(self) -> str:
+        """The stderr of all processes that were started, one after the other."""
         return "".join((self.folder / f"err-{number + 1}").read_text() for number in range(self.starts))
 
-    def letters(self) -> list[dict[str, Any]]:
+    def dead_letters(self) -> list[dict[str, Any]]:
         found = []
         for path in sorted((self.folder / "letters").glob("*.jsonl")):
             found += [json.loads(line) for line in path.read_bytes().splitlines()]
@@ -114,8 +114,8 @@ class Rig:
         """Wait until the API has got something from the process under way, and then nothing for `seconds`."""
         last, since, deadline = self.before, time.monotonic(), time.monotonic() + timeout
         while last == self.before or time.monotonic() - since < seconds:
-            assert self.process.poll() is None, f"it ended: {self.said()[-2000:]}"
-            assert time.monotonic() < deadline, f"not quiet within {timeout} s: {self.said()[-2000:]}"
+            assert self.process.poll() is None, f"it ended: {self.stderr()[-2000:]}"
+            assert time.monotonic() < deadline, f"not quiet within {timeout} s: {self.stderr()[-2000:]}"
             now = self.requests()
             if now != last:
                 last, since = now, time.monotonic()
@@ -132,7 +132,7 @@ class Rig:
     def assert_no_leftovers(self) -> None:
         """Nothing that the process under way started outlives it, and nothing says the key."""
         assert prisms_of(self.process.pid) == []
-        assert "Traceback" not in self.said(), self.said()[-3000:]
+        assert "Traceback" not in self.stderr(), self.stderr()[-3000:]
         for path in self.folder.rglob("*"):
             assert not path.is_file() or KEY.encode() not in path.read_bytes(), path
 
@@ -167,7 +167,7 @@ def _processes() -> Iterator[Path]:
     return (folder for folder in Path("/proc").iterdir() if folder.name.isdecimal())
 
 
-def _lane(record: Sent) -> int:
+def _ordering_key(record: Sent) -> int:
     return sum(record.key.encode()) % ORDERING_KEYS
 
 

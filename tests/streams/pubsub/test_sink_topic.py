@@ -58,12 +58,12 @@ def test_a_topic_that_is_made_later(pubsub: PubSub, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sink_topic, "FIRST_WAIT", 0.05)
     topic, _ = pubsub.subscription("letters")
     later = topic + "-later"
-    said: list[str] = []
-    sink = sink_for(later, "dead-letters", said.append)
+    notices: list[str] = []
+    sink = sink_for(later, "dead-letters", notices.append)
     written: list[int] = []
     sink.write(letter(1), {}, lambda: written.append(1))
-    wait_until(lambda: bool(said), "it is said")
-    assert said[0] == f"cannot publish dead letters to {later}: NotFound: Topic not found; 1 waiting"
+    wait_until(lambda: bool(notices), "it is said")
+    assert notices[0] == f"cannot publish dead letters to {later}: NotFound: Topic not found; 1 waiting"
     assert written == []
     pubsub._publisher.create_topic(name=later)
     assert sink.close() == 0

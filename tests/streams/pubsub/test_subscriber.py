@@ -339,11 +339,11 @@ def test_a_subscription_that_is_deleted_is_told_and_others_are_read_on(
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "expected"),
     [("projects/tests/subscriptions/nobody-made-it", "there is no subscription"), ("orders", "orders is no")],
 )
-def test_a_subscription_that_is_not_there(name: str, said: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"{said}.*{name}|{said}"):
+def test_a_subscription_that_is_not_there(name: str, expected: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{expected}.*{name}|{expected}"):
         Subscriber((name,), Flow())
 
 

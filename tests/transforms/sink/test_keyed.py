@@ -12,8 +12,8 @@ from e2e.harness import (
     returned,
     simulator,
 )
-from streams.harness.judge import judge
 from streams.harness.traffic import FAULTS, make_traffic
+from streams.harness.traffic_check import check_traffic
 from support.keyed_harness import Message, ends, run_keyed
 
 from beam_talonone.talonone.streaming.keyed_processor import Rules
@@ -228,4 +228,4 @@ def test_traffic_in_disorder_with_faults(published, tmp_path):
     with simulator(unknown_attributes=("unknown_one",), faults=FAULTS, seed=seed) as sim:
         found = run_keyed(sim, messages, tmp_path, published=published)
         assert sum(len(lines) for lines in found.values()) == len(messages)
-        assert judge(traffic, sim.acted(), found["dead_letters"]).wrong() == {}
+        assert check_traffic(traffic, sim.acted(), found["dead_letters"]).wrong() == {}

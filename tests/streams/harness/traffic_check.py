@@ -12,52 +12,57 @@ HARMLESS = "profiles"
 
 
 @dataclass
-class Verdict:
-    """`lost`, `doubled`, `disorder` and `letters` name what is wrong; nothing is when all are empty."""
+class TrafficCheck:
+    """`lost`, `doubled`, `disorder` and `dead_letters` name what is wrong; nothing is when all are empty."""
 
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     disorder: list[str] = field(default_factory=list)
-    letters: list[str] = field(default_factory=list)
+    dead_letters: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
     def wrong(self) -> dict[str, list[str]]:
-        found = {"lost": self.lost, "doubled": self.doubled, "disorder": self.disorder, "letters": self.letters}
+        found = {
+            "lost": self.lost,
+            "doubled": self.doubled,
+            "disorder": self.disorder,
+            "dead_letters": self.dead_letters,
+        }
         return {name: problems[:10] for name, problems in found.items() if problems}
 
 
-def judge(
+def check_traffic(
     traffic: Traffic,
     ledger: Iterable[Mapping[str, Any]],
-    letters: Iterable[Mapping[str, Any]],
+    dead_letters: Iterable[Mapping[str, Any]],
     *,
     by_customer: bool = True,
-) -> Verdict:
+) -> TrafficCheck:
     """`ledger` are the simulator's rows in the order of acting. `by_customer`: whether events and orders of a
     customer must have left in the order of time, which they must when none came later than the settling time."""
-    verdict = Verdict()
+    check = TrafficCheck()
     records = {(record.kind, record.mark): record for record in traffic.records}
     rows = list(ledger)
     acted = [mark for row in rows for mark in marks_of(row)]
     counts = Counter(acted)
-    dead = _judge_letters(traffic, list(letters), verdict)
+    dead = _check_dead_letters(traffic, list(dead_letters), check)
     for record in records.values():
         times = counts[record.kind, record.mark]
-        verdict.counts[record.kind] += 1
+        check.counts[record.kind] += 1
         if times > 1 and record.kind != HARMLESS:
-            verdict.doubled.append(f"{record.kind} {record.mark}: {times} times")
+            check.doubled.append(f"{record.kind} {record.mark}: {times} times")
         if times and (record.kind, record.mark) in dead:
-            verdict.doubled.append(f"{record.kind} {record.mark}: acted, and is a dead letter")
+            check.doubled.append(f"{record.kind} {record.mark}: acted, and is a dead letter")
     known = [records[mark] for mark in acted if mark in records]
-    _judge_orders(records.values(), known, dead, verdict)
-    _judge_changes(records.values(), rows, verdict)
+    _check_orders(records.values(), known, dead, check)
+    _check_profile_changes(records.values(), rows, check)
     for record in records.values():
         gone = counts[record.kind, record.mark] or (record.kind, record.mark) in dead
         if record.poison is None and record.kind in ("returns", "events", "calls") and not gone:
-            verdict.lost.append(f"{record.kind} {record.mark}")
+            check.lost.append(f"{record.kind} {record.mark}")
     if by_customer:
-        _judge_customers(known, verdict)
-    return verdict
+        _check_customers(known, check)
+    return check
 
 
 def marks_of(row: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -78,40 +83,44 @@ def marks_of(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     return []
 
 
-def _judge_letters(
-    traffic: Traffic, letters: list[Mapping[str, Any]], verdict: Verdict
+def _check_dead_letters(
+    traffic: Traffic, dead_letters: list[Mapping[str, Any]], check: TrafficCheck
 ) -> dict[tuple[str, str], str]:
     """The dead letters of good records, which need a reason of their own; those of poison are held against it."""
-    wanted = Counter((record.kind, record.poison) for record in traffic.records if record.poison is not None)
+    expected = Counter((record.kind, record.poison) for record in traffic.records if record.poison is not None)
     of_good: dict[tuple[str, str], str] = {}
-    ids = Counter((letter["source"]["subscription"], letter["source"]["message_id"]) for letter in letters)
-    verdict.letters += [f"{message} has {times} letters" for message, times in ids.items() if times > 1]
-    for letter in letters:
-        sort = (letter["kind"], letter["reason"])
-        verdict.counts[f"letters: {letter['reason']}"] += 1
-        if wanted[sort] > 0:
-            wanted[sort] -= 1
-        elif letter["reason"] in ("outcome_unknown", "retries_exhausted"):
-            of_good[letter["kind"], _mark_of(letter)] = str(letter["reason"])
+    ids = Counter(
+        (dead_letter["source"]["subscription"], dead_letter["source"]["message_id"]) for dead_letter in dead_letters
+    )
+    check.dead_letters += [f"{message} has {times} dead letters" for message, times in ids.items() if times > 1]
+    for dead_letter in dead_letters:
+        sort = (dead_letter["kind"], dead_letter["reason"])
+        check.counts[f"dead letters: {dead_letter['reason']}"] += 1
+        if expected[sort] > 0:
+            expected[sort] -= 1
+        elif dead_letter["reason"] in ("outcome_unknown", "retries_exhausted"):
+            of_good[dead_letter["kind"], _mark_of(dead_letter)] = str(dead_letter["reason"])
         else:
-            verdict.letters.append(f"{letter['kind']} {letter['id']}: {letter['reason']} ({letter['detail']})")
-    verdict.lost += [
-        f"{kind}: {count} letters {reason} are missing" for (kind, reason), count in wanted.items() if count
+            check.dead_letters.append(
+                f"{dead_letter['kind']} {dead_letter['id']}: {dead_letter['reason']} ({dead_letter['detail']})"
+            )
+    check.lost += [
+        f"{kind}: {count} dead letters {reason} are missing" for (kind, reason), count in expected.items() if count
     ]
     return of_good
 
 
-def _mark_of(letter: Mapping[str, Any]) -> str:
-    record = letter["record"]
-    if letter["kind"] == "orders":
+def _mark_of(dead_letter: Mapping[str, Any]) -> str:
+    record = dead_letter["record"]
+    if dead_letter["kind"] == "orders":
         return str(record["items"][0]["sku"])
-    if letter["kind"] == "profiles":
+    if dead_letter["kind"] == "profiles":
         return str(next(iter(record["attributes"].values())))
-    return str(letter["id"])
+    return str(dead_letter["id"])
 
 
-def _judge_orders(
-    records: Iterable[Sent], acted: list[Sent], dead: Mapping[tuple[str, str], str], verdict: Verdict
+def _check_orders(
+    records: Iterable[Sent], acted: list[Sent], dead: Mapping[tuple[str, str], str], check: TrafficCheck
 ) -> None:
     """Of each order the newest version must have acted, and none after a newer one."""
     newest: dict[str, Sent] = {}
@@ -123,14 +132,14 @@ def _judge_orders(
         if record.kind == "orders":
             before = last.get(record.session)
             if before is not None and before.at > record.at:
-                verdict.disorder.append(f"order {record.mark} after {before.mark}")
+                check.disorder.append(f"order {record.mark} after {before.mark}")
             last[record.session] = record
-    verdict.lost += [f"orders {record.mark}" for record in newest.values() if last.get(record.session) != record]
+    check.lost += [f"orders {record.mark}" for record in newest.values() if last.get(record.session) != record]
     returned = {record.session for record in acted if record.kind == "returns"}
-    verdict.disorder += [f"return of {session}, which is not there" for session in returned - last.keys()]
+    check.disorder += [f"return of {session}, which is not there" for session in returned - last.keys()]
 
 
-def _judge_changes(records: Iterable[Sent], rows: Iterable[Mapping[str, Any]], verdict: Verdict) -> None:
+def _check_profile_changes(records: Iterable[Sent], rows: Iterable[Mapping[str, Any]], check: TrafficCheck) -> None:
     """Of each attribute the newest value must have been set last. What a change had left of it is in the request: the
     names that newer ones had set are not. Marks of changes are numbers of eight digits, in the order of time."""
     newest: dict[tuple[str, str], str] = {}
@@ -144,18 +153,18 @@ def _judge_changes(records: Iterable[Sent], rows: Iterable[Mapping[str, Any]], v
             for name, mark in (entry.get("attributes") or {}).items():
                 where = entry["integrationId"], name
                 if set_last.get(where, "") > mark:
-                    verdict.disorder.append(f"profile {where}: {mark} after {set_last[where]}")
+                    check.disorder.append(f"profile {where}: {mark} after {set_last[where]}")
                 set_last[where] = mark
     for (customer, name), mark in newest.items():
         if set_last.get((customer, name)) != mark:
-            verdict.lost.append(f"profile {customer}: {name} of {mark}, found {set_last.get((customer, name))}")
+            check.lost.append(f"profile {customer}: {name} of {mark}, found {set_last.get((customer, name))}")
 
 
-def _judge_customers(acted: list[Sent], verdict: Verdict) -> None:
+def _check_customers(acted: list[Sent], check: TrafficCheck) -> None:
     last: dict[str, Sent] = {}
     for record in acted:
         if record.kind in ("orders", "events") and record.poison is None:
             before = last.get(record.customer)
             if before is not None and before.at > record.at:
-                verdict.disorder.append(f"customer {record.customer}: {record.mark} after {before.mark}")
+                check.disorder.append(f"customer {record.customer}: {record.mark} after {before.mark}")
             last[record.customer] = record

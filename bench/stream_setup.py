@@ -24,20 +24,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from e2e.harness import KEY, Simulator, simulator
 from streams.harness.emulator import running_emulator
 from streams.harness.pubsub import PubSub
-from streams.harness.stream_command import Rig
+from streams.harness.stream_command import StreamCommand
 from streams.harness.tools import Missing, find_emulator, find_prism
 
 __all__ = [
     "KEY",
     "KINDS",
     "Missing",
-    "Stand",
+    "StreamSetup",
     "clock_of",
     "encode",
     "make_records",
     "processor_seconds",
     "simulator",
-    "standing",
+    "stream_setup",
     "until",
 ]
 
@@ -54,19 +54,19 @@ Record = dict[str, Any]
 
 
 @dataclass
-class Stand:
+class StreamSetup:
     """A stream that can be started, and what it talks to."""
 
-    rig: Rig
+    command: StreamCommand
     simulator: Simulator
 
     def publish(self, records: list[tuple[str, Record]]) -> None:
         """(kind, record) to the kind's topic, in few requests."""
-        for kind, topic in self.rig.topics.items():
-            self.rig.pubsub.publish(topic, [encode(record) for one, record in records if one == kind])
+        for kind, topic in self.command.topics.items():
+            self.command.pubsub.publish(topic, [encode(record) for one, record in records if one == kind])
 
     def publish_one(self, kind: str, record: Record) -> None:
-        self.rig.pubsub.publish(self.rig.topics[kind], [encode(record)])
+        self.command.pubsub.publish(self.command.topics[kind], [encode(record)])
 
     def acted(self) -> int:
         return int(self.simulator.summary()["acted"])
@@ -76,50 +76,54 @@ class Stand:
         looks: list[tuple[float, int]] = []
 
         def quiet() -> bool:
-            looks.append((time.monotonic(), self.rig.requests()))
+            looks.append((time.monotonic(), self.command.requests()))
             since = next(at for at, number in looks if number == looks[-1][1])
             return looks[-1][0] - since >= seconds
 
-        until(quiet, self.rig, "it is quiet", timeout)
+        until(quiet, self.command, "it is quiet", timeout)
 
     def stop(self) -> int:
         """SIGTERM; the exit code. Raises RuntimeError when it does not end well, or there are dead letters."""
-        code, letters = self.rig.stop(), self.rig.letters()
-        if code or letters:
-            raise RuntimeError(f"exit code {code}, {len(letters)} dead letters: {letters[:1]}\n{self.rig.said()}")
+        code, dead_letters = self.command.stop(), self.command.dead_letters()
+        if code or dead_letters:
+            raise RuntimeError(
+                f"exit code {code}, {len(dead_letters)} dead letters: {dead_letters[:1]}\n{self.command.stderr()}"
+            )
         return code
 
 
 @contextmanager
-def standing(*kinds: str, words: tuple[object, ...] = UNLIMITED, **server: Any) -> Iterator[Stand]:
-    """A stand with subscriptions of these kinds; `words` are options of the stream, `server` settings of the
+def stream_setup(*kinds: str, words: tuple[object, ...] = UNLIMITED, **server: Any) -> Iterator[StreamSetup]:
+    """A setup with subscriptions of these kinds; `words` are options of the stream, `server` settings of the
     simulator. The stream is not started, and killed at the end if it still runs. Raises Missing without the tools."""
-    command, prism = find_emulator(), find_prism()
+    emulator_command, prism = find_emulator(), find_prism()
     with (
         TemporaryDirectory(prefix="bench-stream-") as folder,
-        running_emulator(command, Path(folder)) as emulator,
+        running_emulator(emulator_command, Path(folder)) as emulator,
         PubSub(emulator.host) as pubsub,
         simulator(**server) as api,
     ):
         place = Path(folder) / "stream"
         place.mkdir()
-        rig = Rig(api, pubsub, emulator.host, prism, place, words)
-        rig.subscribe(*kinds)
+        command = StreamCommand(api, pubsub, emulator.host, prism, place, words)
+        command.subscribe(*kinds)
         try:
-            yield Stand(rig, api)
+            yield StreamSetup(command, api)
         finally:
-            if rig.process is not None and rig.process.poll() is None:
-                rig.kill("group")
+            if command.process is not None and command.process.poll() is None:
+                command.kill("group")
 
 
-def until(done: Callable[[], bool], rig: Rig, what: str, timeout: float = 300.0, look: float = 0.1) -> None:
+def until(
+    done: Callable[[], bool], command: StreamCommand, what: str, timeout: float = 300.0, look: float = 0.1
+) -> None:
     """Wait until `done()`. Raises RuntimeError when the stream ends before, or the time is over (seconds)."""
     deadline = time.monotonic() + timeout
     while not done():
-        if rig.process.poll() is not None:
-            raise RuntimeError(f"the stream ended before {what}:\n{rig.said()}")
+        if command.process.poll() is not None:
+            raise RuntimeError(f"the stream ended before {what}:\n{command.stderr()}")
         if time.monotonic() > deadline:
-            raise RuntimeError(f"{what}: not within {timeout:g} s\n{rig.said()}")
+            raise RuntimeError(f"{what}: not within {timeout:g} s\n{command.stderr()}")
         time.sleep(look)
 
 
