@@ -26,6 +26,7 @@ from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.dry_run import not_dry
 from beam_talonone.talonone.requests.work import Work
+from beam_talonone.transforms.mapping.result import NO_RULE
 
 EXAMPLES = 3
 
@@ -88,7 +89,8 @@ def _summary(connection: Any, report: dict[str, Any]) -> Iterator[str]:
         unknown = f"; ignored, as not known: {ignored(names)}" if names else ""
         yield f"{kind}: {counts['read']:,} read, {to_send:,} to send{', ' + others if others else ''}{unknown}"
         for rule, number in report.get("filtered_by", {}).get(kind, {}).items():
-            yield f"  {number:,} filtered by the rule: {rule}"
+            why = "no rule makes a record of it" if rule == NO_RULE else f"condition not met: {rule}"
+            yield f"  {number:,} filtered, {why}"
         for reason, number in report["reasons"].get(kind, {}).items():
             yield f"  {number:,} {reason}"
             yield from _examples(connection, kind, reason)

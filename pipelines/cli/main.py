@@ -25,7 +25,7 @@ TYPER_INTERRUPTED = 130
 _BadCommandLine: Any = typer.BadParameter.__mro__[1]
 """Typer's error for a wrong command line, which it does not export: the parent of its BadParameter."""
 
-_NoCommand: type[Exception] = next(
+_NoCommand: Any = next(
     (kind for kind in _BadCommandLine.__subclasses__() if kind.__name__ == "NoArgsIsHelpError"), _BadCommandLine
 )
 
@@ -77,8 +77,9 @@ def run(arguments: list[str]) -> int:
         if code == TYPER_INTERRUPTED:
             raise KeyboardInterrupt
         return code if isinstance(code, int) else FINISHED
-    except _NoCommand:
-        return USAGE  # the help was shown
+    except _NoCommand as error:
+        print(error.format_message(), file=sys.stderr)  # the help
+        return USAGE
     except _BadCommandLine as error:
         message = " ".join(error.format_message().split())
         return _fail(USAGE, message.replace("Value error, ", ""), debug)  # which pydantic puts before its reasons

@@ -41,10 +41,11 @@ def run_with_progress(
     options: Options,
     *,
     replayable: bool = False,
+    mapping: str | None = None,
 ) -> int:
     """Run a job with its progress shown; returns the exit code: 3 when there are dead letters, else 0.
 
-    With `replayable` the end names the command that sends the dead letters again.
+    With `replayable` the end names the command that sends the dead letters again, with the `mapping` that they need.
     """
     console = stderr_console()
     report = run_shown(console, make, options, summary_lines)
@@ -52,9 +53,9 @@ def run_with_progress(
         console.print(f"records not applied, with reasons: {options.output / 'dead-letters'}", soft_wrap=True)
         if replayable:
             glob = shlex.quote(f"{options.output / 'dead-letters'}/*.jsonl")
-            console.print(
-                f"to send them again, corrected: beam-talonone replay {glob} --output NEW_FOLDER", soft_wrap=True
-            )
+            mapped = "" if mapping is None else f" --mapping {shlex.quote(mapping)}"
+            command = f"beam-talonone replay {glob} --output NEW_FOLDER{mapped}"
+            console.print(f"to send them again, corrected: {command}", soft_wrap=True)
     return exit_code(report)
 
 

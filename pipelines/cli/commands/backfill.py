@@ -79,6 +79,7 @@ def backfill(
         JobRun,
         BackfillOptions(options, sending, Path(job.output), job.resume, sent.limit, args),
         replayable=not sent.dry,
+        mapping=selection.mapping,
     )
 
 

@@ -52,7 +52,7 @@ def replay(
         inputs, sending, Path(job.output), job.resume, None, beam_arguments(beam), subscription=subscription,
         state=source.state,
     )  # fmt: skip
-    return run_with_progress(replay_job, options, replayable=True)
+    return run_with_progress(replay_job, options, replayable=True, mapping=mapped.mapping)
 
 
 def letters_subscription(name: str) -> str | None:

@@ -149,7 +149,7 @@ def test_check_shows_the_requests_of_a_mapping(tmp_path):
     run = cli("check", "--orders", files, "--mapping", "shopify", "--show", 3)
     assert run.code == FINISHED, run.err
     assert [json.loads(line)["kind"] for line in run.out.splitlines()] == ["orders", "returns", "profiles"]
-    assert "1 filtered by the rule: no test order" in run.err
+    assert "1 filtered, condition not met: no test order" in run.err
 
 
 def test_a_job_is_resumed_with_the_same_mapping_only(tmp_path):

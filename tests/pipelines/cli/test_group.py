@@ -83,6 +83,14 @@ def test_the_help_lists_all_commands_in_order(
     assert listed.split() == [word for name, row in COMMANDS.items() for word in (name, *row.help.split())]
 
 
+def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith("Usage: beam-talonone ")
+    assert "backfill" in shown.err
+    assert not shown.out
+
+
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--version"]) == 0
     assert capsys.readouterr().out == f"beam-talonone {beam_talonone.__version__}\n"

@@ -67,6 +67,7 @@ CALLS = st.sampled_from(sorted(FUNCTIONS)).flatmap(
     ).map(lambda arguments: f"{name}({', '.join(_argument(name, *pair) for pair in enumerate(arguments))})")
 )
 LITERALS = {
+    "date": ["'%Y-%m-%d'"],
     "time": ["'iso'", "'UTC'", "'later'"],
     "epoch": ["'ms'"],
     "to_epoch": ["'s'"],

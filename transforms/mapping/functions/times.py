@@ -1,4 +1,7 @@
-"""Times: by pattern, RFC 2822, epochs. All come out as RFC 3339 text in UTC, and what is not clear is refused."""
+"""Times: by pattern, RFC 2822, epochs. All come out as RFC 3339 text in UTC, and what is not clear is refused.
+
+A date stays the date that was written: it has no zone.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -53,12 +56,30 @@ def _time(pattern: Any, zone: Any = None, ambiguous: Any = "refuse") -> Callable
     return time
 
 
+def _date(pattern: Any) -> Callable[..., Any]:
+    read = time_pattern(str(pattern)).read
+
+    def date(environment: Environment, value: Any) -> str | None:
+        if value is None or value == "":
+            return None
+        if type(value) is not str or len(value) > MAX_LENGTH:
+            raise expected("a date as text", value)
+        try:
+            return read(value).date().isoformat()
+        except (ValueError, OverflowError) as error:
+            raise EvaluationError(f"{brief(value)} does not fit {brief(pattern)}: {error}") from None
+
+    return date
+
+
 def _reader(pattern: str, zone: ZoneInfo | None) -> Callable[[str, Ambiguous | None], datetime]:
     if pattern == ISO:
         return lambda value, choice: parse_instant(value.strip(), zone, choice)
     found = time_pattern(pattern)
-    if found.has_offset == (zone is not None):
-        raise ValueError("the pattern has %z, or a zone such as 'Europe/Berlin' is the third argument; not both")
+    if found.has_offset and zone is not None:
+        raise ValueError("the pattern has %z, so the time needs no zone: leave out the third argument")
+    if not found.has_offset and zone is None:
+        raise ValueError("the zone is missing: name it as the third argument, such as 'Europe/Berlin'")
     return lambda value, choice: parse_instant(found.read(value), zone, choice)
 
 
@@ -120,6 +141,7 @@ def _to_epoch(unit: Any) -> Callable[..., Any]:
 
 FUNCTIONS = {
     "time": Function(_time, 2, 4, literals=1, prepare=_time),
+    "date": Function(_date, 2, 2, literals=1, prepare=_date),
     "rfc2822": Function(_rfc2822, 1, 1),
     "epoch": Function(_epoch, 2, 2, literals=1, prepare=_epoch),
     "to_epoch": Function(_to_epoch, 2, 2, literals=1, prepare=_to_epoch),
