@@ -4,12 +4,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf
 
 from beam_talonone.talonone.errors import StopRun
-from beam_talonone.transforms.pubsub.leases import Leases
+from beam_talonone.transforms.pubsub.bundles import OpenBundles
 from beam_talonone.transforms.pubsub.message import Received
+from beam_talonone.transforms.pubsub.subscription import Subscription
 
 ABANDONED = 120.0
 """Seconds without `take` after which the pipeline counts as ended: the waiting messages are given back."""
@@ -25,31 +26,6 @@ class Flow:
     messages: int = 10_000
     bytes: int = 256 * 1024 * 1024
     lease: float = inf
-
-
-@dataclass
-class Subscription:
-    """The leases of one subscription, and the ack ids that wait for the next call to Pub/Sub."""
-
-    name: str
-    leases: Leases
-    to_acknowledge: list[str] = field(default_factory=list)
-    to_give_back: list[str] = field(default_factory=list)
-
-    def release(self, ack_id: str, *, done: bool) -> bool:
-        """Let go of a message: acknowledge it if it is `done`, else give it back. Returns False if it is not held.
-
-        A message with an ordering key is not given back, because it would arrive after the waiting messages of its
-        key. Its lease runs out instead.
-        """
-        ordered = self.leases.end(ack_id)
-        if ordered is None:
-            return False
-        if done:
-            self.to_acknowledge.append(ack_id)
-        elif not ordered:
-            self.to_give_back.append(ack_id)
-        return True
 
 
 class MessageBuffer:
@@ -69,8 +45,7 @@ class MessageBuffer:
         self._flow = flow
         self._changed = threading.Condition()
         self._queue: deque[Received] = deque()
-        self._taken: dict[str, tuple[str, Received]] = {}
-        """Ack id -> the reader that took the message in a bundle that has not ended, and the message."""
+        self._bundles = OpenBundles()
         self._taken_at = time.monotonic()
         self._released: deque[tuple[str, bool]] = deque()
         """Released messages that still count as held, see `_let_go`."""
@@ -90,7 +65,7 @@ class MessageBuffer:
     def full(self) -> bool:
         """True if a subscription is not read because it has reached a limit."""
         with self._changed:
-            return any(self._room(subscription) <= 0 for subscription in self._subscriptions)
+            return self._any_full()
 
     def take(self, timeout: float, reader: str = "") -> list[Received]:
         """Return the messages pulled since the last call. Waits up to `timeout` seconds for the first one.
@@ -109,14 +84,14 @@ class MessageBuffer:
             taken = list(self._queue)
             self._queue.clear()
             self._newest = max((message.publish_time for message in taken), default=self._newest)
-            self._taken.update((message.ack_id, (reader, message)) for message in taken)
+            self._bundles.add(reader, taken)
         return taken
 
     def put_back(self, messages: list[Received]) -> None:
         """Queue messages that could not be handed on: the next `take` returns them first."""
         with self._changed:
             for message in messages:
-                self._taken.pop(message.ack_id, None)
+                self._bundles.remove(message.ack_id)
             self._queue.extendleft(reversed(messages))
         if self.stopped:
             self.give_back_queue()
@@ -124,14 +99,13 @@ class MessageBuffer:
     def handed_on(self, reader: str) -> None:
         """Note that the bundle of `reader` has ended: the next steps have its messages."""
         with self._changed:
-            for ack_id in self._of_reader(reader):
-                del self._taken[ack_id]
+            self._bundles.end(reader)
 
     def again(self, reader: str) -> None:
         """Queue the messages of a failed bundle of `reader` once more, except finished ones."""
         with self._changed:
             self._let_go()
-            messages = [self._taken[ack_id][1] for ack_id in self._of_reader(reader)]
+            messages = self._bundles.end(reader)
         self.put_back(messages)
 
     def watermark(self, now: float) -> float | None:
@@ -144,7 +118,7 @@ class MessageBuffer:
         with self._changed:
             if self._queue:
                 return min(message.publish_time for message in self._queue)
-            if self._paused or any(self._room(subscription) <= 0 for subscription in self._subscriptions):
+            if self._paused or self._any_full():
                 return self._newest
         return now - BEHIND
 
@@ -195,7 +169,7 @@ class MessageBuffer:
             for subscription in self._subscriptions:
                 for ack_id in subscription.leases.all():
                     subscription.release(ack_id, done=False)
-            self._taken.clear()
+            self._bundles.clear()
 
     def add(self, subscription: Subscription, messages: list[Received]) -> None:
         """Take in the messages of one pull. After `stop` they are given back at once."""
@@ -235,8 +209,7 @@ class MessageBuffer:
         """Return the ack ids to acknowledge, and those to give back. Each is returned once."""
         with self._changed:
             self._let_go()
-            done, subscription.to_acknowledge = subscription.to_acknowledge, []
-            back, subscription.to_give_back = subscription.to_give_back, []
+            done, back = subscription.take_answers()
             self.acknowledged += len(done)
             self.given_back += len(back)
         return done, back
@@ -259,21 +232,21 @@ class MessageBuffer:
             overdue = subscription.leases.overdue(time.monotonic())
             for ack_id in overdue:
                 subscription.release(ack_id, done=False)
-                self._taken.pop(ack_id, None)
+                self._bundles.remove(ack_id)
             self.overdue += len(overdue)
         return len(overdue)
-
-    def _of_reader(self, reader: str) -> list[str]:
-        return [ack_id for ack_id, (by, _) in self._taken.items() if by == reader]
 
     def _let_go(self) -> None:
         """Let go of the released messages. Call it with the lock."""
         while self._released:
             ack_id, done = self._released.popleft()
-            self._taken.pop(ack_id, None)
+            self._bundles.remove(ack_id)
             for subscription in self._subscriptions:
                 if subscription.release(ack_id, done=done):
                     break
+
+    def _any_full(self) -> bool:
+        return any(self._room(subscription) <= 0 for subscription in self._subscriptions)
 
     def _room(self, subscription: Subscription) -> int:
         self._let_go()

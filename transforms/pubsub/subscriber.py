@@ -15,7 +15,8 @@ from beam_talonone.talonone.telemetry.threads import start_thread
 from beam_talonone.transforms.pubsub.client import PubSub, leases_for
 from beam_talonone.transforms.pubsub.holding import HOLDERS
 from beam_talonone.transforms.pubsub.message import received
-from beam_talonone.transforms.pubsub.message_buffer import Flow, MessageBuffer, Subscription
+from beam_talonone.transforms.pubsub.message_buffer import Flow, MessageBuffer
+from beam_talonone.transforms.pubsub.subscription import Subscription
 from beam_talonone.transforms.runtime.process_registry import PROCESS
 
 log = logging.getLogger(__name__)

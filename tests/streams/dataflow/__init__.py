@@ -1,1 +1,1 @@
-"""The graph that Dataflow receives, and its share of the rate."""
+"""The graph that Dataflow receives."""
