@@ -26,8 +26,8 @@ def dataflow_graph(pipeline: beam.Pipeline, options: StreamOptions) -> None:
     """
     if options.max_dead_letters is not None:
         raise ConfigurationError(
-            "--max-dead-letters stops a stream on this machine alone: on Dataflow nothing can stop the reading. Watch"
-            " the counters dead_lettered of the job instead, and drain it"
+            "--max-dead-letters stops only streams on this machine. On Dataflow, watch the counters dead_lettered of"
+            " the job instead, and drain the job when there are too many"
         )
     letters = _sink("--dead-letters", options.dead_letters)
     results = None if options.results is None else _sink("--results", options.results)
@@ -76,11 +76,11 @@ def _sink(option: str, where: str | None) -> beam.PTransform:
     """Beam's sink for the topic that an option names."""
     if where is None:
         raise ConfigurationError(
-            f"{option} projects/P/topics/T is needed on Dataflow: it has no folder to put them in"
+            f"{option} projects/P/topics/T is required on Dataflow, where files end with their workers"
         )
     if not is_topic(where):
         raise ConfigurationError(
-            f"{option} {where}: on Dataflow it must be a topic, projects/P/topics/T; folders go with their workers"
+            f"{option} {where}: on Dataflow it must be a topic, projects/P/topics/T: files end with their workers"
         )
     try:
         return beam.io.WriteToPubSub(where, with_attributes=True)

@@ -50,8 +50,8 @@ def ailment(signs: Signs) -> str | None:
     if signs.rate_outage is not None and signs.rate_outage[0] >= RATE_OUTAGE:
         seconds, why = signs.rate_outage
         return (
-            f"the rate limit service at {signs.rate_service} does not answer since {seconds:.0f} s ({why}); nothing"
-            f" is sent without it, {signs.moving} messages wait"
+            f"the rate limit service at {signs.rate_service} has not answered for {seconds:.0f} s ({why}); nothing"
+            f" is sent without it, and {signs.moving} messages wait"
         )
     if signs.down_for >= OUTAGE:
         return f"the API has not answered any request for {signs.down_for:.0f} s; {signs.moving} messages wait"
@@ -104,7 +104,7 @@ class RepeatedNotice:
         now = time.monotonic() if now is None else now
         if why is None:
             if self._last is not None:
-                self._notice("it goes on")
+                self._notice("the stream continues")
             self._last = None
         elif self._last is None or now - self._last >= self._every:
             self._last = now

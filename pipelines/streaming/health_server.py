@@ -104,20 +104,20 @@ class HealthServer:
                     case "/metrics":
                         self._metrics()
                     case _:
-                        self._say(404, "only /healthz and /metrics are here")
+                        self._say(404, "not found: this port serves /healthz and /metrics")
 
             def _health(self) -> None:
                 try:
                     why = ailment(look())
                 except Exception as error:
-                    why = f"it cannot be told: {error_line(error)}"
+                    why = f"the state of the stream is unknown: {error_line(error)}"
                 self._say(200 if why is None else 503, why or "ok")
 
             def _metrics(self) -> None:
                 try:
                     body, content_type = metrics(self.headers.get("Accept", ""))
                 except Exception as error:
-                    self._say(500, f"they cannot be told: {error_line(error)}")
+                    self._say(500, f"the metrics cannot be read: {error_line(error)}")
                     return
                 self._answer(200, body, content_type)
 
@@ -139,7 +139,7 @@ class HealthServer:
         except OSError as error:
             raise ConfigurationError(f"--health-port {port} on {host}: {error.strerror}") from None
         except UnicodeError:
-            raise ConfigurationError(f"--health-host {host!r} is no address") from None
+            raise ConfigurationError(f"--health-host {host!r} is not an address") from None
         self.port = self._server.server_port
         self._thread = start_thread("health", self._server.serve_forever, self._failed)
 

@@ -215,5 +215,5 @@ def _quiet_until(state: StateFolder, lease: float, notice: Callable[[str], None]
     """Until when nothing leaves, in seconds since 1970: the messages of a killed process are out for a lease."""
     if not state.unclean:
         return float("-inf")
-    notice(f"the stream before this one was killed: waiting {lease:.0f} s for what it still held")
+    notice(f"the stream before this one was killed: waiting {lease:.0f} s until its messages are delivered again")
     return time.time() + lease + 1.0

@@ -58,7 +58,7 @@ class StreamRun:
         options = self.options
         if options.state is None:
             raise ConfigurationError(
-                "--state DIR is needed: what must survive a crash is kept there, as Prism keeps nothing"
+                "--state DIR is missing: name a folder for the state that must survive a crash, as Prism keeps none"
             )
         if options.api_key_secret is None:
             read_key(options.api_key_env)  # reports a missing key before anything is started

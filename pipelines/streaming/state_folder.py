@@ -51,7 +51,7 @@ class StateFolder:
             isinstance(ends, str) and not set(ends) - {"0", "1"} for ends in kept.values()
         ):
             raise ConfigurationError(
-                f"{path} is damaged: delete it. It only tells how many of the last records were dead letters, for"
+                f"{path} is damaged: delete it. It only counts the dead letters among the last records, for"
                 " --max-dead-letters"
             )
         return kept
@@ -77,12 +77,12 @@ def open_state(root: Path, base_url: str) -> StateFolder:
     """Take the folder. Raises ConfigurationError when it cannot be had, when another process is at work in it, or
     when it belongs to a stream to another deployment: what was sent there tells nothing of this one."""
     if ":/" in str(root):
-        raise ConfigurationError(f"--state {root} is no folder of this machine: what it holds must survive a crash")
+        raise ConfigurationError(f"--state {root} is not a folder of this machine: name one that survives a crash")
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)  # what records hold is in it
         lock = os.open(root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise ConfigurationError(f"--state {root} cannot be had: {error.strerror}") from None
+        raise ConfigurationError(f"--state {root} cannot be used: {error.strerror}") from None
     try:
         return _locked(root, base_url, lock)
     except BaseException:
@@ -94,12 +94,16 @@ def _locked(root: Path, base_url: str, lock: int) -> StateFolder:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        raise ConfigurationError(f"--state {root}: another stream is at work in it") from None
+        raise ConfigurationError(
+            f"--state {root}: another stream uses this folder; stop it, or name another folder"
+        ) from None
     before = _deployment(root / MANIFEST)
     if before is None:
         write_whole_file(root / MANIFEST, json.dumps({"--base-url": base_url}).encode() + b"\n")
     elif before != base_url:
-        raise ConfigurationError(f"--state {root} belongs to a stream to {before}, not to {base_url}")
+        raise ConfigurationError(
+            f"--state {root} belongs to a stream to {before}, not to {base_url}: name another folder"
+        )
     return StateFolder(root, (root / UNCLEAN).exists(), lock)
 
 
@@ -110,4 +114,4 @@ def _deployment(manifest: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):
-        raise ConfigurationError(f"{manifest} is not as a stream leaves it: is --state its folder?") from None
+        raise ConfigurationError(f"{manifest} was not written by a stream: is --state the right folder?") from None

@@ -40,7 +40,7 @@ class Watch:
         return Signs(
             refusal=None
             if engine.refusal is None
-            else f"{engine.refusal}; reading has stopped, and it is tried again",
+            else f"{engine.refusal}; reading has stopped until the API accepts a request",
             failure=None if engine.failure is None else str(engine.failure),
             trouble=self._parts.trouble.current(now),
             down_for=engine.down_for(),

@@ -59,10 +59,10 @@ def test_a_further_subscription_is_named_by_itself() -> None:
     [
         ({"dead_letters": "letters"}, "--dead-letters letters: on Dataflow it must be a topic"),
         ({"dead_letters": f"{PROJECT}/subscriptions/s"}, "must be a topic"),
-        ({"dead_letters": None}, "--dead-letters projects/P/topics/T is needed on Dataflow"),
+        ({"dead_letters": None}, "--dead-letters projects/P/topics/T is required on Dataflow"),
         (
             {"max_dead_letters": parse_max_dead_letters("50%")},
-            "--max-dead-letters stops a stream on this machine alone",
+            "--max-dead-letters stops only streams on this machine",
         ),
         ({"results": "gs://bucket/results"}, "--results gs://bucket/results: on Dataflow it must be a topic"),
         ({"results": "projects/p/topics/results"}, "--results projects/p/topics/results: Invalid PubSub"),

@@ -51,8 +51,8 @@ def signs(**some):
         (signs(rate_service="rates:8081", rate_outage=(RATE_OUTAGE - 1, "UNAVAILABLE"), moving=5), None),
         (
             signs(rate_service="rates:8081", rate_outage=(RATE_OUTAGE, "UNAVAILABLE: refused"), moving=5),
-            "the rate limit service at rates:8081 does not answer since 5 s (UNAVAILABLE: refused);"
-            " nothing is sent without it, 5 messages wait",
+            "the rate limit service at rates:8081 has not answered for 5 s (UNAVAILABLE: refused);"
+            " nothing is sent without it, and 5 messages wait",
         ),
         # what is the cause is said, not what follows from it
         (
@@ -63,8 +63,8 @@ def signs(**some):
                 quiet_for=STUCK,
                 down_for=OUTAGE,
             ),
-            "the rate limit service at rates:8081 does not answer since 70 s (nothing within 2 s);"
-            " nothing is sent without it, 5 messages wait",
+            "the rate limit service at rates:8081 has not answered for 70 s (nothing within 2 s);"
+            " nothing is sent without it, and 5 messages wait",
         ),
         (
             signs(down_for=OUTAGE, moving=5, quiet_for=STUCK),
@@ -104,7 +104,7 @@ def test_the_end_of_it_is_said_once():
     for now in (2.0, 3.0, 4.0):
         said.look(None, now)
     said.look("down", 5.0)
-    assert lines == ["down", "it goes on", "down"]
+    assert lines == ["down", "the stream continues", "down"]
 
 
 def test_with_its_own_clock():
@@ -112,7 +112,7 @@ def test_with_its_own_clock():
     said = RepeatedNotice(lines.append)
     for why in ("down", "down", None):
         said.look(why)
-    assert lines == ["down", "it goes on"]
+    assert lines == ["down", "the stream continues"]
 
 
 def asked(server, path="/healthz"):
@@ -160,7 +160,7 @@ def test_metrics_that_fail_are_said_and_harm_no_health(capfd):
 
     server = HealthServer("127.0.0.1", 0, lambda: WELL, broken)
     try:
-        assert asked(server, "/metrics") == (500, "they cannot be told: ZeroDivisionError: division by zero\n")
+        assert asked(server, "/metrics") == (500, "the metrics cannot be read: ZeroDivisionError: division by zero\n")
         assert asked(server) == (200, "ok\n")
     finally:
         server.close()
@@ -187,7 +187,7 @@ def test_a_look_that_fails_is_no_health(capfd):
 
     server = HealthServer("127.0.0.1", 0, look, metrics)
     try:
-        assert asked(server) == (503, "it cannot be told: ZeroDivisionError\n")
+        assert asked(server) == (503, "the state of the stream is unknown: ZeroDivisionError\n")
         assert asked(server) == (200, "ok\n")
     finally:
         server.close()

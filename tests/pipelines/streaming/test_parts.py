@@ -245,7 +245,7 @@ def test_nothing_leaves_before_the_leases_of_a_killed_stream_are_over(
     before = time.time()
     made = opened(stream_options(state.root), state, scope, notices)
     close_all(made)
-    assert notices == ["the stream before this one was killed: waiting 10 s for what it still held"]
+    assert notices == ["the stream before this one was killed: waiting 10 s until its messages are delivered again"]
     assert before + 11.0 <= made.processor.sequencer.quiet_until <= time.time() + 11.0
 
 

@@ -249,8 +249,8 @@ def test_a_refused_key_pauses_the_reading(api: Simulator, state: Path, stream: I
     )  # fmt: skip
     ((status, why),) = seen
     assert status == 503
-    assert "reading has stopped, and it is tried again" in why
-    assert "it goes on" in stream.notices
+    assert "reading has stopped until the API accepts a request" in why
+    assert "the stream continues" in stream.notices
 
 
 def test_too_many_dead_letters_stop_the_reading(api: Simulator, state: Path, stream: InProcess) -> None:
@@ -347,7 +347,7 @@ def test_exit_code_of_a_graph_that_ends(
 
 def test_a_stream_needs_a_state_folder(api: Simulator, stream: InProcess) -> None:
     options = StreamOptions({"orders": (SUBSCRIPTION,)}, api.url, "job-1")
-    with pytest.raises(ConfigurationError, match="--state DIR is needed"):
+    with pytest.raises(ConfigurationError, match="--state DIR is missing: name a folder"):
         StreamRun(options, beam_options(()), stream.notices.append).run()
     assert stream.pubsub.calls == {}
 
@@ -364,7 +364,7 @@ def test_a_stream_needs_a_key(
 def test_two_streams_do_not_share_a_state_folder(api: Simulator, state: Path, stream: InProcess) -> None:
     def second() -> None:
         wait_until(lambda: bool(stream.notices), "the first one reads")
-        with pytest.raises(ConfigurationError, match="another stream is at work in it"):
+        with pytest.raises(ConfigurationError, match="another stream uses this folder"):
             run_of(api, state, stream)()
 
     stream.meanwhile(run_of(api, state, stream), second, stop)
@@ -380,7 +380,9 @@ def test_a_stream_that_was_killed_is_waited_for(
         run_of(api, state, stream),
         stream.at_work("job-1", lambda processor: processor.sequencer.held == 1, "it waits for the lease"), stop,
     )  # fmt: skip
-    assert stream.notices[0] == "the stream before this one was killed: waiting 10 s for what it still held"
+    assert stream.notices[0] == (
+        "the stream before this one was killed: waiting 10 s until its messages are delivered again"
+    )
     assert (stream.pubsub.done, stream.pubsub.back) == ([], [message])
     assert marked_unclean(state), "what the killed stream held may still be out"
 

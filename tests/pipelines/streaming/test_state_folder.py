@@ -69,7 +69,7 @@ def test_one_that_failed_before_it_read_anything_leaves_things_as_they_were(tmp_
 
 
 def test_one_process_at_a_time_and_the_next_one_knows_of_the_kill(tmp_path, holder):
-    with pytest.raises(ConfigurationError, match="another stream is at work in it"):
+    with pytest.raises(ConfigurationError, match="another stream uses this folder"):
         open_state(tmp_path / "state", URL)
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
@@ -100,7 +100,7 @@ def test_who_was_refused_leaves_no_mark(tmp_path):
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"x": 1}'])
 def test_a_manifest_that_is_none_is_said_and_not_overwritten(tmp_path, content):
     (tmp_path / "stream.json").write_text(content)
-    with pytest.raises(ConfigurationError, match=r"stream\.json is not as a stream leaves it"):
+    with pytest.raises(ConfigurationError, match=r"stream\.json was not written by a stream"):
         open_state(tmp_path, URL)
     assert (tmp_path / "stream.json").read_text() == content
 
@@ -113,7 +113,7 @@ def test_a_process_that_died_while_it_wrote_the_manifest_leaves_none(tmp_path):
 
 @pytest.mark.parametrize(
     ("path", "said"),
-    [("gs://bucket/state", "is no folder of this machine"), ("{file}/state", "cannot be had: Not a directory")],
+    [("gs://bucket/state", "is not a folder of this machine"), ("{file}/state", "cannot be used: Not a directory")],
 )
 def test_a_folder_that_cannot_be(tmp_path, path, said):
     file = tmp_path / "file"

@@ -103,13 +103,14 @@ def test_for_how_long_nothing_has_ended(stream: Stream) -> None:
 
 def test_a_refused_key(stream: Stream) -> None:
     stream.engine.refusal = KeyRefused("the API key is refused")
-    assert stream.watch.signs(None).refusal == ("the API key is refused; reading has stopped, and it is tried again")
+    refusal = "the API key is refused; reading has stopped until the API accepts a request"
+    assert stream.watch.signs(None).refusal == refusal
     assert stream.watch.look() is None, "it waits for another key"
     assert stream.buffer.paused is True
     stream.engine.refusal = None
     assert stream.watch.look() is None
     assert stream.buffer.paused is False
-    assert stream.notices == ["the API key is refused; reading has stopped, and it is tried again", "it goes on"]
+    assert stream.notices == [refusal, "the stream continues"]
 
 
 def test_an_outage(stream: Stream) -> None:

@@ -64,7 +64,7 @@ def test_its_health_says_that_the_service_is_away(stream_command: Any, api: Simu
     stream = at_work(stream_command, api, service, 30, "--health-port", port)
     assert (health(port), metrics(port)["talonone_rate_service_up"]) == ((200, "ok"), 1.0)
     service.kill()
-    says = f"the rate limit service at {service.address} does not answer since"
+    says = f"the rate limit service at {service.address} has not answered for"
     wait_until(lambda: says in health(port)[1], "/healthz says it")
     status, text = health(port)
     assert (status, "UNAVAILABLE" in text) == (503, True)
