@@ -4,6 +4,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from beam_talonone.pipelines.backfill.ingest import PATIENCE, ingest
 from beam_talonone.pipelines.backfill.inputs import match_inputs
 from beam_talonone.pipelines.backfill.options import KINDS, InputOptions
 from beam_talonone.pipelines.backfill.report import ignored, make_report
+from beam_talonone.pipelines.mappings.coverage import COVERAGE, Coverage, ObservedMapping
 from beam_talonone.pipelines.terminal.interruptible import interruptible
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.schemas import jsonio
@@ -27,6 +29,7 @@ from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.dry_run import not_dry
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.transforms.mapping.result import NO_RULE
+from beam_talonone.transforms.runtime.process_registry import PROCESS
 
 EXAMPLES = 3
 
@@ -38,8 +41,13 @@ def run_check(options: InputOptions, rate: float, show: int, beam_args: tuple[st
     """
     STOP.check()
     files = match_inputs(options, partial(print, file=sys.stderr))
-    with tempfile.TemporaryDirectory(prefix="beam-talonone-check-") as folder:
+    coverage = Coverage()
+    with tempfile.TemporaryDirectory(prefix="beam-talonone-check-") as folder, PROCESS.scope() as scope:
         path = Path(folder) / "spool.sqlite"
+        mapping = options.mapping
+        if mapping is not None:
+            scope.enter(COVERAGE, folder, coverage)
+            options = replace(options, mapping=ObservedMapping(mapping, folder))
         total = interruptible(partial(ingest, path, options, files, "check", beam_args), None, patience=PATIENCE)
         with closing(staging.connect(path)) as connection:
             for line in _requests_in_input_order(connection, show, dry=options.dry):
@@ -49,6 +57,8 @@ def run_check(options: InputOptions, rate: float, show: int, beam_args: tuple[st
             summary = (*_summary(connection, report), *_unknown_api_fields(report))
             for line in (*summary, *_forecast(path, connection, total, rate, dry=options.dry)):
                 print(line, file=sys.stderr)
+        for line in () if mapping is None else coverage.lines_of(mapping):
+            print(line, file=sys.stderr)
     STOP.check()
     return 3 if any(counts["dead_lettered"] for counts in report["kinds"].values()) else 0
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from beam_talonone.pipelines.mappings.coverage import Coverage
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.parse import InvalidRecord, parse
 from beam_talonone.schemas.decoding.settings import AS_USUAL
@@ -25,9 +26,11 @@ def try_mapping(mapping: Mapping, documents: list[Any], show: int) -> tuple[list
     ('1 documents: 0 records, 1 filtered, 0 invalid, 0 documents not mapped', True)
     """
     lines: list[str] = []
+    coverage = Coverage()
     records = filtered = invalid = failed = 0
     for number, document in enumerate(documents, 1):
         result = mapping(document)
+        coverage.add(document, result)
         shown = [f"document {number}", *_pretty(document)]
         failed += result.failure is not None
         if result.failure is not None:
@@ -43,6 +46,7 @@ def try_mapping(mapping: Mapping, documents: list[Any], show: int) -> tuple[list
             shown += made
         if number <= show:
             lines += [*shown, ""]
+    lines += coverage.lines_of(mapping)
     lines.append(
         f"{len(documents):,} documents: {records:,} records, {filtered:,} filtered, {invalid:,} invalid,"
         f" {failed:,} documents not mapped"

@@ -13,6 +13,7 @@ from beam_talonone.transforms.mapping.errors import NOWHERE, EvaluationError
 from beam_talonone.transforms.mapping.expressions.environment import Environment
 from beam_talonone.transforms.mapping.expressions.places import pointer_to
 from beam_talonone.transforms.mapping.files.loader import load
+from beam_talonone.transforms.mapping.files.mentions import Mentions, mentions
 from beam_talonone.transforms.mapping.files.rules import filled
 from beam_talonone.transforms.mapping.result import NO_RULE, Filtered, MappedRecord, MappingFailure, MappingResult
 from beam_talonone.transforms.tables.table import PLAIN
@@ -41,6 +42,10 @@ class FileMapping:
         self.table = loaded.table
         self._variables = loaded.variables
         self._rules = loaded.rules
+
+    def mentions(self) -> Mentions:
+        """The names that its expressions read."""
+        return mentions(self._text, self.table)
 
     @property
     def fingerprint(self) -> str:

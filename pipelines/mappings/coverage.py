@@ -1,0 +1,113 @@
+"""What a mapping leaves aside: source fields that no rule reads, names that no document has, fields never set."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from beam_talonone.schemas.records import MODELS
+from beam_talonone.transforms.mapping.files.mentions import Mentions
+from beam_talonone.transforms.mapping.mapping import FileMapping
+from beam_talonone.transforms.mapping.result import Mapping, MappingResult
+from beam_talonone.transforms.runtime.process_registry import PROCESS, Kind
+from beam_talonone.transforms.tables.table import ROWS, Table
+
+MOST_PATHS = 5000
+"""Different paths that are remembered: some documents have ids as names."""
+
+SHOWN = 20
+"""Names in one line; of the others, their number is shown."""
+
+
+class Coverage:
+    """What is in the documents of a run, and which fields their records have. It is for one thread.
+
+    >>> coverage = Coverage()
+    >>> coverage.add({"id": 7, "note": "x"}, MappingResult())
+    >>> list(coverage.lines(Mentions({"id": 3, "mail": 4}, frozenset()), Table()))
+    ['no rule reads 1 source field: note', 'no document has mail (line 4)']
+    """
+
+    def __init__(self) -> None:
+        self._paths: dict[tuple[str, ...], bool] = {}  # path -> whether some value there is not null
+        self._names: set[str] = set()
+        self._set: dict[str, set[str]] = {}
+
+    def add(self, document: Any, result: MappingResult) -> None:
+        """Look at a document, and at the records that a mapping made of it."""
+        if len(self._paths) < MOST_PATHS:
+            self._look(document, ())
+        for record in result.records:
+            self._set.setdefault(record.kind, set()).update(record.fields)
+
+    def lines_of(self, mapping: Mapping) -> Iterator[str]:
+        """The findings about a mapping, each with its name."""
+        mentions = mapping.mentions() if isinstance(mapping, FileMapping) else None
+        return (f"{mapping.name}: {line}" for line in self.lines(mentions, mapping.table))
+
+    def lines(self, mentions: Mentions | None, table: Table) -> Iterator[str]:
+        """The findings; without `mentions`, as for a Python function, only those about records."""
+        if mentions is not None:
+            unread = list(dict.fromkeys(self._unread(mentions, table)))
+            if unread:
+                yield f"no rule reads {_counted(len(unread), 'source field')}: {_listed(unread)}"
+            absent = [
+                f"{name} (line {line})" for name, line in mentions.names.items() if line and name not in self._names
+            ]
+            if absent:
+                yield f"no document has {_listed(absent)}"
+        for kind, names in self._set.items():
+            never = [name for name in MODELS[kind].model_fields if name not in names]
+            if never:
+                yield f"{kind} never have {_listed(never)}"
+
+    def _look(self, value: Any, path: tuple[str, ...]) -> None:
+        if isinstance(value, dict):
+            self._names.update(value)
+            for name, inner in value.items():
+                self._look(inner, (*path, name))
+        elif isinstance(value, list):
+            for inner in value:
+                self._look(inner, (*path, "[]"))
+        elif path and (value is not None or path not in self._paths):
+            self._paths[path] = self._paths.get(path, False) or value is not None
+
+    def _unread(self, mentions: Mentions, table: Table) -> Iterator[str]:
+        for path, has_value in self._paths.items():
+            names = [step for step in path if step != "[]"]
+            is_read = names and (names[-1] in mentions.names or not mentions.whole.isdisjoint(names))
+            if has_value and not is_read:
+                rows = (ROWS, "[]")
+                inner = path[2:] if table.group_by and path[:2] == rows else path
+                yield ".".join(step or '""' for step in inner).replace(".[]", "[]")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = list(names)
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+
+
+COVERAGE = Kind[str, Coverage]("coverage of a mapping")
+"""By the name of the run. The steps of a pipeline hold copies of their mapping, and find the one coverage here."""
+
+
+class ObservedMapping:
+    """A mapping whose documents and records are added to the coverage of `run`, while its scope lasts."""
+
+    def __init__(self, mapping: Mapping, run: str) -> None:
+        self.name = mapping.name
+        self.table = mapping.table
+        self.fingerprint = mapping.fingerprint
+        self._mapping = mapping
+        self._run = run
+
+    def __call__(self, document: Any) -> MappingResult:
+        """The result of the mapping. Never raises."""
+        result = self._mapping(document)
+        coverage = PROCESS.find(COVERAGE, self._run)
+        if coverage is not None:
+            coverage.add(document, result)
+        return result

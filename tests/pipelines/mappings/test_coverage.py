@@ -1,0 +1,122 @@
+"""What a mapping leaves aside: found by the names in its file and in the documents."""
+
+import json
+
+import pytest
+from support import shopify
+
+from beam_talonone.pipelines.cli.main import run
+from beam_talonone.pipelines.mappings.coverage import COVERAGE, Coverage, ObservedMapping
+from beam_talonone.transforms.mapping.mapping import FileMapping, FunctionMapping
+from beam_talonone.transforms.mapping.resolve import resolve_mapping
+from beam_talonone.transforms.runtime.process_registry import PROCESS
+
+HEAD = 'version: 1\nlet: {lines: "rows[?n > `0`]"}\nprofiles:\n  when: {active: active}\n  fields:\n'
+FIELDS = "    customer_id: user.id\n    event_time: default(changed, created)\n"
+
+
+def findings(mapping, *documents):
+    coverage = Coverage()
+    for document in documents:
+        coverage.add(document, mapping(document))
+    return list(coverage.lines_of(mapping))
+
+
+def mapping(fields="", table=""):
+    return FileMapping("m.yaml", table + HEAD + FIELDS + fields)
+
+
+DOCUMENT = {
+    "user": {"id": "7"},
+    "active": True,
+    "created": "2026-05-01T12:00:00Z",
+    "changed": None,
+    "rows": [{"n": 1}],
+}
+NEVER = "m.yaml: profiles never have version, attributes, audiences, erase"
+
+
+def test_nothing_is_said_of_what_is_read():
+    assert findings(mapping(), DOCUMENT) == [NEVER]
+
+
+def test_fields_that_no_rule_reads_are_named_once_with_their_path():
+    documents = [DOCUMENT | {"note": "x", "rows": [{"n": 1, "tax": 2}, {"n": 2, "tax": 3}]}] * 2
+    assert findings(mapping(), *documents)[0] == "m.yaml: no rule reads 2 source fields: rows[].tax, note"
+
+
+def test_a_field_that_is_always_null_is_not_missed():
+    assert findings(mapping(), DOCUMENT | {"note": None}) == [NEVER]
+
+
+def test_a_misspelt_name_is_found_with_its_line():
+    [unread, absent, _] = findings(
+        mapping("    attributes: {city: user.citty}\n"), DOCUMENT | {"user": {"id": "7", "city": "Bern"}}
+    )
+    assert unread == "m.yaml: no rule reads 1 source field: user.city"
+    assert absent == "m.yaml: no document has citty (line 8)"
+
+
+def test_what_is_taken_whole_is_read_with_all_that_it_contains():
+    document = DOCUMENT | {"extra": {"a": 1, "b": {"c": 2}}}
+    assert findings(mapping("    attributes: extra\n"), document) == [
+        "m.yaml: profiles never have version, audiences, erase"
+    ]
+
+
+def test_what_is_only_iterated_or_tested_is_not():
+    assert (
+        findings(mapping(), DOCUMENT | {"active": {"since": 1}})[0]
+        == "m.yaml: no rule reads 1 source field: active.since"
+    )
+
+
+def test_names_that_an_expression_makes_itself_are_no_source_fields():
+    made = "{a: group_rows(rows, &n)[0].first.n, b: merge({x: user.id}).x, c: default(null, user.id)}"
+    fields = f'    attributes: "{made}"\n'
+    assert findings(mapping(fields), DOCUMENT) == ["m.yaml: profiles never have version, audiences, erase"]
+
+
+def test_columns_of_grouped_rows_are_named_once():
+    table = "table: {group_by: id}\n"
+    rows = [{"id": "1", "sku": "A", "n": 1}]
+    document = DOCUMENT | rows[0] | {"rows": rows}
+    assert findings(mapping(table=table), document)[0] == "m.yaml: no rule reads 1 source field: sku"
+
+
+def test_long_lists_are_cut_and_counted():
+    document = DOCUMENT | {f"f{number:02}": 1 for number in range(25)}
+    assert findings(mapping(), document)[0].endswith("f18, f19 and 5 more")
+
+
+def test_a_function_is_known_by_its_records_only():
+    record = {"customer_id": "7", "event_time": "2026-05-01T12:00:00Z", "version": 1}
+    function = FunctionMapping("m:f", lambda document: [("profiles", record)])
+    assert findings(function, DOCUMENT) == ["m:f: profiles never have attributes, audiences, erase"]
+
+
+def test_the_mapping_of_a_run_adds_to_the_coverage_of_its_scope():
+    observed, coverage = ObservedMapping(mapping(), "run"), Coverage()
+    with PROCESS.scope() as scope:
+        scope.enter(COVERAGE, "run", coverage)
+        assert observed(DOCUMENT).records
+    before = list(coverage.lines_of(mapping()))
+    assert observed(DOCUMENT | {"late": 1}).records
+    assert list(coverage.lines_of(mapping())) == before == [NEVER]
+
+
+def test_check_reports_it(tmp_path, capsys):
+    path = tmp_path / "orders.jsonl"
+    path.write_text(json.dumps(shopify.order() | {"loyalty_level": "gold"}))
+    assert run(["check", "--orders", str(path), "--mapping", "shopify"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    [unread] = [line for line in lines if line.startswith("shopify: no rule reads")]
+    assert "loyalty_level" in unread
+    assert "line_items[].id" not in unread
+
+
+@pytest.mark.parametrize("name", ["shopify", "woocommerce", "segment"])
+def test_presets_mention_the_fields_that_they_read(name):
+    names = resolve_mapping(name).mentions().names
+    assert {"shopify": "line_item_id", "woocommerce": "billing", "segment": "messageId"}[name] in names
+    assert "states" not in names, "a variable is no source field"
