@@ -9,7 +9,7 @@ from beam_talonone.transforms.messages.avro_schemas import MAX_SCHEMA_BYTES, Unu
 
 
 def read_avro_schema(path: str) -> str:
-    """The text of an Avro schema, local or gs://. Raises ConfigurationError for one that cannot be read or used."""
+    """The text of the Avro schema at `path`, local or gs://. Raises ConfigurationError if it is not usable."""
     try:
         with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
             data: bytes = file.read(MAX_SCHEMA_BYTES + 1)

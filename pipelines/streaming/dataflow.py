@@ -1,4 +1,4 @@
-"""The graph of a stream on Dataflow: its own source and sinks of Pub/Sub, and keyed state between them."""
+"""The graph of a stream on Dataflow: Dataflow's own source and sinks of Pub/Sub, and keyed state between them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,18 +18,18 @@ from beam_talonone.transforms.sources.messages import PrepareMessages
 
 
 def dataflow_graph(pipeline: beam.Pipeline, options: StreamOptions) -> None:
-    """subscriptions -> records -> lanes -> topics, in steps whose names never change: a job that runs can be updated.
+    """Add the steps of a stream: subscriptions -> records -> per-key processors -> topics.
 
-    Each worker process sends with an engine of its own, at `options.rate`: its share of the job's.
-    Raises ConfigurationError where dead letters or results go to anything but a topic, and for names that Beam does
-    not take, and for --max-dead-letters.
+    The names of the steps never change, so a running job can be updated. Each worker process sends with an engine of
+    its own, at `options.rate`, which is the worker's share of the job's rate. Raises ConfigurationError if dead
+    letters or results do not go to a topic, for names that Beam refuses, and for --max-dead-letters.
     """
     if options.max_dead_letters is not None:
         raise ConfigurationError(
             "--max-dead-letters stops only streams on this machine. On Dataflow, watch the counters dead_lettered of"
             " the job instead, and drain the job when there are too many"
         )
-    letters = _sink("--dead-letters", options.dead_letters)
+    dead_letters = _sink("--dead-letters", options.dead_letters)
     results = None if options.results is None else _sink("--results", options.results)
     config = options.engine_config()
     received = [
@@ -43,28 +43,28 @@ def dataflow_graph(pipeline: beam.Pipeline, options: StreamOptions) -> None:
         | "Prepare" >> beam.ParDo(PrepareMessages(options.message_options()))
         | "Send in order" >> SendInOrder(config, options.send_options(), _rules(options), options.job)
     )
-    _write(written.dead_letters, "dead letters", letters, options.job)
+    _write(written.dead_letters, "dead letters", dead_letters, options.job)
     if results is not None:
         _write(written.applied, "results", results, options.job)
 
 
 def _short(subscription: str) -> str:
-    """projects/P/subscriptions/S as a part of a step's name, where a slash would make a step within a step."""
+    """projects/P/subscriptions/S as `S in P`, for the name of a step: Beam takes a slash for a step within a step."""
     _, project, _, name = subscription.split("/")
     return f"{name} in {project}"
 
 
-def _read(pipeline: beam.Pipeline, kind: str, subscription: str, what: str) -> Any:
-    """The messages of a subscription; `what` ends the names of its steps.
+def _read(pipeline: beam.Pipeline, kind: str, subscription: str, label: str) -> Any:
+    """The messages of a subscription. `label` ends the names of its steps.
 
-    That of the first subscription of a kind is the kind, as in jobs from before there could be several. A further one
-    is named by itself, not by its place: its steps keep their names when another one is added or removed.
+    The label of the first subscription of a kind is the kind, because older jobs had one subscription for each kind.
+    Another subscription has a label of its own name, so its steps keep their names when you add or remove a third.
     """
     try:
         source = beam.io.ReadFromPubSub(subscription=subscription, with_attributes=True)
     except ValueError as error:
         raise ConfigurationError(f"--{kind} {subscription}: {error}") from None
-    return pipeline | f"Read {what}" >> source | f"Receive {what}" >> beam.ParDo(Receive(subscription))
+    return pipeline | f"Read {label}" >> source | f"Receive {label}" >> beam.ParDo(Receive(subscription))
 
 
 def _rules(options: StreamOptions) -> Rules:
@@ -73,7 +73,7 @@ def _rules(options: StreamOptions) -> Rules:
 
 
 def _sink(option: str, where: str | None) -> beam.PTransform:
-    """Beam's sink for the topic that an option names."""
+    """Beam's sink for the topic `where`, the value of `option`. Raises ConfigurationError if it is not a topic."""
     if where is None:
         raise ConfigurationError(
             f"{option} projects/P/topics/T is required on Dataflow, where files end with their workers"
@@ -88,14 +88,14 @@ def _sink(option: str, where: str | None) -> beam.PTransform:
         raise ConfigurationError(f"{option} {where}: {error}") from None
 
 
-def _write(lines: Any, what: str, sink: beam.PTransform, job: str) -> None:
+def _write(lines: Any, label: str, sink: beam.PTransform, job: str) -> None:
     as_messages = beam.Map(as_message, job).with_output_types(PubsubMessage)
-    messages = lines | f"{what.capitalize()} as messages" >> as_messages
-    _ = messages | f"Write {what}" >> sink
+    messages = lines | f"{label.capitalize()} as messages" >> as_messages
+    _ = messages | f"Write {label}" >> sink
 
 
 class Receive(beam.DoFn):  # type: ignore[misc]
-    """Beam's PubsubMessage -> Received. Dataflow acknowledges, so there is nothing to do it with."""
+    """Beam's PubsubMessage -> Received."""
 
     def __init__(self, subscription: str) -> None:
         self._subscription = subscription
@@ -109,6 +109,6 @@ class Receive(beam.DoFn):  # type: ignore[misc]
 
 
 def as_message(line: dict[str, Any], job: str) -> PubsubMessage:
-    """A dead letter or a result for a topic. A line that is too long for Pub/Sub is cut, and says so."""
-    named = {"kind": line["kind"], "reason": line.get("reason"), "job": job}
-    return PubsubMessage(fitting(line, MOST_BYTES), {name: str(value) for name, value in named.items() if value})
+    """A dead letter or a result for a topic. A line that is too long for Pub/Sub is cut, and marked as cut."""
+    attributes = {"kind": line["kind"], "reason": line.get("reason"), "job": job}
+    return PubsubMessage(fitting(line, MOST_BYTES), {name: str(value) for name, value in attributes.items() if value})

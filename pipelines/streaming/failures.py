@@ -12,8 +12,10 @@ REPAIR = "nothing is lost: repair this and start the stream again"
 
 
 def explain_excess(why: TooManyDeadLetters, dead_letters: str | None, limit: str) -> TooManyDeadLetters:
-    """`why`, with what it means and what to do. `dead_letters` and `limit` are the values of their options; dead
-    letters are in the state folder where the option is missing."""
+    """The error that a person reads when there are too many dead letters: the cause `why`, and what to do.
+
+    `dead_letters` is the value of --dead-letters, None for the state folder, and `limit` that of --max-dead-letters.
+    """
     where = dead_letters or "dead-letters in --state"
     return TooManyDeadLetters(
         f"{why}. That is more than --max-dead-letters {limit}: reading has stopped, and nothing more is acknowledged."

@@ -1,42 +1,46 @@
-"""Is the stream well? For the person at the terminal, and for who asks `/healthz`."""
+"""The health of a stream, for notices at the terminal and for `/healthz`."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 OUTAGE, STUCK = 30.0, 60.0
-"""Seconds: without any answer of the API, and without any record that ends while some could."""
+"""Seconds without an answer of the API, and seconds in which messages wait and no record ends."""
 
 TROUBLE_FOR = 60.0
-"""Seconds for which a failed pull counts: the next one is tried within half of that."""
+"""Seconds for which a failed pull counts. The next pull follows within half of this time."""
 
 RATE_OUTAGE = 5.0
-"""Seconds without any answer of the rate limit service: less than that passes by itself."""
+"""Seconds without an answer of the rate limit service. Shorter outages need no notice."""
 
 
 @dataclass(frozen=True)
 class Signs:
-    """What is looked at. Times are in seconds; `moving` are the messages that nothing holds back but the sending."""
+    """The state of a stream at one moment. Times are in seconds; None means that nothing is wrong."""
 
     refusal: str | None
+    """Why the API refuses all requests, such as a wrong key."""
     failure: str | None
+    """Why the engine has ended."""
     trouble: str | None
-    """What keeps a subscription from being read."""
+    """Why a subscription cannot be read."""
     down_for: float
+    """The time without any answer of the API; 0.0 while the API works."""
     moving: int
+    """Messages that are being sent, or wait only for the rate."""
     quiet_for: float
-    """Since the last record that ended, or since the first that waits if that is later."""
+    """The time since the last record ended, or since the first one began to wait if that is later."""
     stopping: bool
     rate_service: str | None = None
-    """HOST:PORT of the service that shares out the rate, if there is one."""
+    """HOST:PORT of the service that shares the rate, if there is one."""
     rate_outage: tuple[float, str] | None = None
-    """For how long that has not answered, and why."""
+    """The time without an answer of this service, and the cause."""
     excess: str | None = None
-    """Why reading has stopped, for good."""
+    """Why reading has stopped for good: too many dead letters."""
 
 
 def ailment(signs: Signs) -> str | None:
-    """Why the stream is not well, or None: messages flow, or none wait."""
+    """Why the stream is not well, in one line. None if messages flow, or no messages wait."""
     if signs.excess is not None:
         return signs.excess
     if signs.stopping:
@@ -61,13 +65,16 @@ def ailment(signs: Signs) -> str | None:
 
 
 class Stillness:
-    """For how long messages wait while none ends, counted from the first one that waits."""
+    """Measures for how long messages have waited while no record ended."""
 
     def __init__(self) -> None:
         self._since: float | None = None
 
     def seconds(self, moving: int, ended_at: float, now: float) -> float:
-        """`moving` messages wait at `now`, and the last record ended at `ended_at`: monotonic seconds."""
+        """The seconds until `now` in which messages waited and no record ended; 0.0 if `moving` is 0.
+
+        `now`, and `ended_at` of the last record, are monotonic seconds.
+        """
         if not moving:
             self._since = None
             return 0.0
@@ -77,30 +84,30 @@ class Stillness:
 
 
 class Trouble:
-    """The last trouble that kept a subscription from being read. It counts for a minute."""
+    """The last error that kept a subscription from being read. It counts for TROUBLE_FOR seconds."""
 
     def __init__(self) -> None:
         self._last: tuple[str, float] | None = None
 
     def note(self, why: str) -> None:
-        """Note the trouble of just now; may be called from any thread."""
+        """Note an error that has just happened. May be called from any thread."""
         self._last = why, time.monotonic()
 
     def current(self, now: float) -> str | None:
-        """Return the trouble that still counts at `now` (monotonic seconds), None for none."""
+        """Return the error that still counts at `now` (monotonic seconds), or None."""
         last = self._last
         return last[0] if last is not None and now - last[1] < TROUBLE_FOR else None
 
 
 class RepeatedNotice:
-    """Reports a lasting problem at once, and then every `every` seconds; and once that it is over."""
+    """Reports a lasting problem at once and then every `every` seconds. Reports its end once."""
 
     def __init__(self, notice: Callable[[str], None], every: float = 30.0) -> None:
         self._notice, self._every = notice, every
         self._last: float | None = None
 
     def look(self, why: str | None, now: float | None = None) -> None:
-        """`why` is what is wrong at `now` (monotonic seconds), None for nothing."""
+        """Report the problem `why`, None for no problem, if a notice is due at `now` (monotonic seconds)."""
         now = time.monotonic() if now is None else now
         if why is None:
             if self._last is not None:

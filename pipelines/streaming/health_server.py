@@ -21,16 +21,16 @@ from beam_talonone.talonone.telemetry.threads import start_thread
 log = logging.getLogger(__name__)
 
 REQUEST_TIME = 5.0
-"""Seconds for a whole request, from the connection to the end of its answer."""
+"""Seconds for a whole request, from the connection to the end of the response."""
 
 MOST_CONNECTIONS = 16
 
 Metrics = Callable[[str], tuple[bytes, str]]
-"""Gives the metrics and their content type, for what the asking one accepts (its Accept header)."""
+"""Returns the metrics and their content type for the Accept header of a request."""
 
 
 class _Deadlined(io.RawIOBase):
-    """What a connection brings until `until` (monotonic), however slowly it comes."""
+    """The bytes of a connection until `until` (monotonic seconds), however slowly they arrive."""
 
     def __init__(self, connection: socket.socket, until: float) -> None:
         self._connection, self._until = connection, until
@@ -47,7 +47,7 @@ class _Deadlined(io.RawIOBase):
 
 
 class _Server(ThreadingHTTPServer):
-    """With a bound on the connections: a new one takes the place of the oldest."""
+    """Serves at most MOST_CONNECTIONS connections: a new one replaces the oldest."""
 
     def __init__(self, host: str, port: int, handler: type[BaseHTTPRequestHandler]) -> None:
         self._open: dict[Any, None] = {}
@@ -75,19 +75,20 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        # no traceback on the terminal for that
+        # without this, socketserver prints a traceback at the terminal
         say(log, logging.INFO, "who asked on the health port went away", error=sys.exception())
 
 
 class HealthServer:
-    """Serves on `host`: `/healthz`, 200 while the stream is well, else 503 with the reason as text; and `/metrics`.
+    """Serves `/healthz` and `/metrics` of a stream on `host`.
 
-    A request that is not complete within some seconds gets no answer. `failure` is why it serves no longer: its
-    thread has ended.
+    `/healthz` answers 200 while the stream is well, else 503 with the reason as text. A request that is not complete
+    after REQUEST_TIME gets no response. `failure` is the error that ended the thread of the server, None while it
+    serves.
     """
 
     def __init__(self, host: str, port: int, look: Callable[[], Signs], metrics: Metrics) -> None:
-        """Raises ConfigurationError when the port cannot be had."""
+        """Listen on `port`; 0 chooses a free one. Raises ConfigurationError if the port or `host` cannot be used."""
         self.failure: StopRun | None = None
 
         class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""The settings of a stream, checked, and apart from how they were typed."""
+"""The settings of a stream, checked, and independent of the command line."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +18,21 @@ from beam_talonone.transforms.runtime.engines import DEFAULT_KEY_ENV, EngineConf
 
 @dataclass(frozen=True)
 class StreamOptions:
-    """All of `stream`, for the local graph and for Dataflow's.
+    """All settings of `stream`, for the local graph and for Dataflow.
 
-    `subscriptions` maps kinds (orders, returns, ...) to their subscriptions (projects/P/subscriptions/S), in the
-    order given: the first of a kind has the names of a single one in Dataflow's graph. `dead_letters` and `results`
-    are topics (projects/P/topics/T) or folders. `settle`, `wait_for_order`, `bulk_age` and `remember` are in seconds.
-    `state`, `bulk_age`, `exit_on_auth_error`, `health_port`, `health_host` and `prism_location`
-    concern the local graph only. `rate` (requests a second) and `concurrency` are those of the whole job; on Dataflow
-    each worker has its share of them. With a `rate_service` (HOST:PORT) each worker may have the whole rate, of which
-    the service grants it a part; `among` is how many workers there are, None if nobody knows. `max_dead_letters` of
-    the last 1,000 records of a kind stop the reading: None for half of them on this machine, and for any on Dataflow.
-    `avro_schema` is the text of the schema of messages that carry none of their own. `mapping` makes records of
-    documents of another shape.
+    * `subscriptions`: kinds (orders, returns, ...) and their subscriptions (projects/P/subscriptions/S), in the order
+      of the command line. In Dataflow's graph, the first one of a kind is named by its kind.
+    * `dead_letters`, `results`: topics (projects/P/topics/T) or folders.
+    * `settle`, `wait_for_order`, `bulk_age`, `remember`: seconds.
+    * `state`, `bulk_age`, `exit_on_auth_error`, `health_port`, `health_host`, `prism_location`: only for the local
+      graph.
+    * `rate` (requests per second), `concurrency`: of the whole job. On Dataflow, each worker has a share of them.
+    * `rate_service` (HOST:PORT): each worker may use the whole rate, and the service grants it a part. `among` is the
+      number of workers, None if it is unknown.
+    * `max_dead_letters`: more dead letters among the last 1,000 records of a kind stop the reading. None is half of
+      the records on this machine, and no limit on Dataflow.
+    * `avro_schema`: the text of the schema for messages that carry none.
+    * `mapping`: converts documents of another shape to records.
     """
 
     subscriptions: dict[str, tuple[str, ...]]
@@ -67,11 +70,11 @@ class StreamOptions:
     beam_args: tuple[str, ...] = ()
 
     def kinds(self) -> dict[str, str]:
-        """Of each subscription what its messages are."""
+        """The kind of the messages of each subscription."""
         return {name: kind for kind, names in self.subscriptions.items() for name in names}
 
     def build_options(self) -> BuildOptions:
-        """How records become requests; effects are asked for when results are wanted."""
+        """How records become requests. Effects are requested if there is a place for results."""
         return BuildOptions(
             effects=self.results is not None,
             profile_mode=self.profile_mode,
@@ -80,19 +83,22 @@ class StreamOptions:
         )
 
     def reading(self) -> Reading:
-        """How messages are read. Raises ConfigurationError."""
+        """How the fields of records are read. Raises ConfigurationError for a wrong time zone or --max-future."""
         return reading_of(self.assume_timezone, self.ambiguous_time, self.max_future, self.unknown_fields)
 
     def message_options(self) -> MessageOptions:
-        """How messages become records. Raises ConfigurationError."""
+        """How messages become records. Raises ConfigurationError as `reading` does."""
         return MessageOptions(self.kinds(), self.build_options(), self.reading(), self.avro_schema, self.mapping)
 
     def send_options(self) -> SendOptions:
-        """How requests are carried out: a return looks for its order first, as it may come before it."""
+        """How requests are sent. A return reads its order first, because it may arrive before the order."""
         return SendOptions(edit_closed=self.edit_closed, effects=self.results is not None, look_first=True)
 
     def engine_config(self) -> EngineConfig:
-        """What makes the sending engine. Waits out an outage for ever. Raises ConfigurationError for a bad URL."""
+        """The settings of the sending engine, which waits for ever during an outage of the API.
+
+        Raises ConfigurationError for a base URL that is not one.
+        """
         settings = EngineSettings(
             check_base_url(self.base_url), self.rate, self.concurrency, give_up_after=None, http=self.http
         )

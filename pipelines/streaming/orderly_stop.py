@@ -1,4 +1,4 @@
-"""The end of a stream that loses nothing: reading stops, requests in flight end, and the rest is given back."""
+"""The orderly end of a stream: reading stops, requests in flight end, and the other messages are given back."""
 
 import os
 import threading
@@ -33,17 +33,17 @@ class OrderlyStop:
         self._draining = threading.Lock()
         self._drained = False
 
-    def takes_effect_on(self, parts: StreamParts, prism: Prism) -> None:
-        """Stop these from now on. Until then, `on_signal` only notes the reason. Raises a reason that was noted."""
+    def attach(self, parts: StreamParts, prism: Prism) -> None:
+        """Name the parts to stop. Before this call, `on_signal` only notes a reason, which is raised here."""
         self._parts, self._prism = parts, prism
         if self.reason is not None:
             raise self.reason
 
     def on_signal(self, name: str) -> None:
-        """Stop for the signal `name`. A second signal ends the process at once, as a kill would."""
+        """Stop for the signal `name`, such as SIGTERM. A second signal does not get here: it ends the process."""
         why = Interrupted(f"stopped by {name}")
         self.signal_received = True
-        self.reason = self.reason or why  # `takes_effect_on` may be about to look at it
+        self.reason = self.reason or why  # before `_parts` is looked at: `attach` does both in the other order
         if self._parts is not None:
             self._notice(f"{name}: finishing what is in flight, giving back the rest")
             self.stop(why)
@@ -54,7 +54,7 @@ class OrderlyStop:
         start_thread("drain", self._drain_and_end, self._end_at_once)
 
     def note_failure(self, failure: BaseException) -> None:
-        """Let `failure` be the reason for an end that nothing else has gone wrong with."""
+        """Make `failure` the reason, unless the stream stops for another failure already."""
         if self.reason is None or isinstance(self.reason, Interrupted):
             self.reason = failure
 
@@ -74,11 +74,11 @@ class OrderlyStop:
             self._drained = True
 
     def is_over(self, within: float = 0.0) -> bool:
-        """True when the run has ended, or does so within so many seconds."""
+        """Wait up to `within` seconds for the end of the run. Returns True if it has ended."""
         return self._over.wait(within)
 
     def ended(self) -> None:
-        """Note that the run has ended: nobody waits for it any longer."""
+        """Note that the run has ended, so that its threads end too."""
         self._over.set()
 
     def _drain_and_end(self) -> None:

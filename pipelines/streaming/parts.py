@@ -37,10 +37,10 @@ LEAST_HELD, MOST_HELD = 5_000, 50_000
 
 @dataclass(frozen=True)
 class StreamSinks:
-    """Where dead letters and results go.
+    """The sinks of dead letters and results.
 
-    `dead_lettered` are the messages (subscription, message id) that have a dead letter in the folder already, and
-    when that was noticed, in seconds since 1970.
+    `dead_lettered` are the messages (subscription, message id) that have a dead letter in the folder already, with
+    the time at which the folder was read, in seconds since 1970.
     """
 
     dead_letters: Sink
@@ -48,11 +48,11 @@ class StreamSinks:
     dead_lettered: dict[tuple[str, str], float]
 
     def all(self) -> list[Sink]:
-        """The sinks that there are."""
+        """The sinks of this stream: one or two."""
         return [self.dead_letters] if self.results is None else [self.dead_letters, self.results]
 
     def close(self) -> None:
-        """Close them all, the newest first, whatever one raises. Raises OSError of a disk that is full."""
+        """Close all sinks, the newest first, even if one raises. Raises OSError when the disk is full."""
         with ExitStack() as closing:
             for sink in self.all():
                 closing.callback(sink.close)
@@ -60,7 +60,7 @@ class StreamSinks:
 
 @dataclass
 class StreamParts:
-    """The parts of a run. `health` is None where no port was requested, `rates` where no rate is shared."""
+    """The parts of a run. `health` is None without --health-port, and `rates` without --rate-service."""
 
     subscriber: Subscriber
     sinks: StreamSinks
@@ -70,7 +70,7 @@ class StreamParts:
     health: HealthServer | None = None
 
     def failure(self) -> StopRun | None:
-        """Why a thread of one of the parts has ended; None while all work."""
+        """The error that ended a thread of one of the parts. None while all threads run."""
         failures = [self.subscriber.buffer.failure, *(sink.failure for sink in self.sinks.all())]
         failures += [] if self.health is None else [self.health.failure]
         return next((why for why in failures if why is not None), None)
@@ -87,8 +87,8 @@ def open_parts(
     """Begin to read, and make the parts that send with the API key `key`. The subscriber lives in `scope`.
 
     `notice` writes a line for the person at the terminal. `on_excess` is called once, on the engine's thread, when
-    there are too many dead letters. Raises ConfigurationError where a setting is wrong, StopRun where the state
-    cannot be opened. Whatever was opened until then is closed, the newest first, and nothing is read any more.
+    there are too many dead letters. Raises ConfigurationError for a wrong setting, and StopRun if the state cannot be
+    opened. Before an error is raised, all parts that were opened are closed, the newest first.
     """
     trouble, names = Trouble(), tuple(sorted(options.kinds()))
     with ExitStack() as opened:
@@ -109,7 +109,7 @@ def open_parts(
 
 
 def open_sinks(options: StreamOptions, state: StateFolder, notice: Callable[[str], None]) -> StreamSinks:
-    """Open the sinks that the options name; dead letters go to the state folder where they name none.
+    """Open the sinks that the options name. Without --dead-letters, dead letters go to the state folder.
 
     Raises ConfigurationError for a sink that cannot be opened, StopRun when the disk is full.
     """
@@ -135,7 +135,11 @@ def open_sinks(options: StreamOptions, state: StateFolder, notice: Callable[[str
 
 
 def make_subscriber(options: StreamOptions, on_trouble: Callable[[str], None]) -> Subscriber:
-    """Begin to read the subscriptions, so many messages at once as the rate needs. Raises ConfigurationError."""
+    """Begin to read the subscriptions, and hold as many messages as the rate needs.
+
+    `on_trouble` receives a line when a subscription cannot be read. Raises ConfigurationError for a subscription that
+    does not exist.
+    """
     fill = 2.0 * options.rate * (options.settle + options.bulk_age + 1.0)
     flow = Flow(messages=int(min(MOST_HELD, max(LEAST_HELD, fill))))
     return Subscriber(tuple(sorted(options.kinds())), flow, on_trouble)
@@ -153,10 +157,9 @@ def _begin_reading(options: StreamOptions, state: StateFolder, trouble: Trouble)
 
 
 def make_engine(options: StreamOptions, key: str) -> tuple[Engine, Watched | None]:
-    """Make the engine that sends with the API key `key`, and the shared rate that ends with it, where there is one.
+    """Make the engine that sends with the API key `key`, and its shared rate, which ends with the engine.
 
-    Raises ConfigurationError for a base URL that cannot be reached as the settings say, and when the rate limit
-    service does not answer.
+    Raises ConfigurationError for wrong settings of the connection, and if the rate limit service does not answer.
     """
     config = options.engine_config()
     source = key_source(options.api_key_env, options.api_key_secret)
@@ -183,10 +186,10 @@ def make_processor(
     quiet_until: float,
     on_excess: Callable[[TooManyDeadLetters], None],
 ) -> StreamProcessor:
-    """Open the state and make the processor on it; nothing leaves before `quiet_until`, in seconds since 1970.
+    """Open the state and make the processor, which sends nothing before `quiet_until` (seconds since 1970).
 
-    Raises an error of SQLite or of the disk when the state cannot be opened, ConfigurationError when it is damaged.
-    The state is closed then.
+    Raises sqlite3.Error or OSError if the state cannot be opened, ConfigurationError if it is damaged. The state is
+    closed then.
     """
     with ExitStack() as opened:
         store = Store(state.store, options.remember)
@@ -207,12 +210,16 @@ def make_processor(
 
 
 def dead_letter_limit(options: StreamOptions) -> MaxDeadLetters:
-    """The dead letters that a stream on this machine may have: half of the last records, unless an option says."""
+    """The limit of dead letters for a stream on this machine: --max-dead-letters, or half of the last records."""
     return options.max_dead_letters or parse_max_dead_letters("50%")
 
 
 def _quiet_until(state: StateFolder, lease: float, notice: Callable[[str], None]) -> float:
-    """Until when nothing leaves, in seconds since 1970: the messages of a killed process are out for a lease."""
+    """The time before which nothing is sent, in seconds since 1970.
+
+    A killed process held messages. Pub/Sub delivers them again when their leases end, and only then their order is
+    known.
+    """
     if not state.unclean:
         return float("-inf")
     notice(f"the stream before this one was killed: waiting {lease:.0f} s until its messages are delivered again")

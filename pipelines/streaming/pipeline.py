@@ -1,4 +1,4 @@
-"""The graphs of a stream: one fused stage where this process acknowledges, or native source and keyed state."""
+"""The graphs of a stream: one fused stage on this machine, or Dataflow's own source and keyed state."""
 
 import math
 from dataclasses import replace
@@ -13,15 +13,18 @@ from beam_talonone.transforms.sink.apply import ApplyRecords
 from beam_talonone.transforms.sources.messages import PrepareTogether
 
 BUNDLE = 60.0
-"""Seconds: nothing waits for a bundle's end, and in each gap between two nothing is read for 20 to 200 ms."""
+"""Seconds of a bundle. No message waits for its end, and between two bundles nothing is read for 20 to 200 ms."""
 
 TOGETHER = 50
-"""Messages that go through the graph together: preparing them takes a millisecond."""
+"""Messages in one element of the graph. Preparing them takes a millisecond."""
 
 
 def create_pipeline(options: StreamOptions, runner: Any, beam_options: Any) -> beam.Pipeline:
-    """The stream as a pipeline that was not run: on Dataflow its graph, else the local one, whose steps find the
-    stream of this process under `options.job`."""
+    """Build the pipeline of a stream without running it: Dataflow's graph if `--runner` names it, else the local one.
+
+    The steps of the local graph find the stream of this process under `options.job`. Raises ConfigurationError as
+    `dataflow_graph` does, and ValueError for options of Beam that are missing or wrong.
+    """
     pipeline = beam.Pipeline(runner=runner, options=beam_options)
     if on_dataflow(beam_options):
         from beam_talonone.pipelines.streaming.dataflow import dataflow_graph
@@ -33,7 +36,7 @@ def create_pipeline(options: StreamOptions, runner: Any, beam_options: Any) -> b
 
 
 def on_dataflow(beam_options: Any) -> bool:
-    """True if `--runner` names the runner of Dataflow."""
+    """True if `--runner` names Dataflow's runner."""
     from apache_beam.options.pipeline_options import StandardOptions
 
     name = beam_options.view_as(StandardOptions).runner or ""
@@ -50,15 +53,15 @@ def check_local_runner(beam_options: Any) -> None:
 
 
 def workers(beam_options: Any) -> int:
-    """How many workers a job on Dataflow has at most; one where nobody says."""
+    """The largest number of workers that Beam's options allow on Dataflow; 1 without such an option."""
     from apache_beam.options.pipeline_options import WorkerOptions
 
-    given = beam_options.view_as(WorkerOptions)
-    return int(given.max_num_workers or given.num_workers or 1)
+    settings = beam_options.view_as(WorkerOptions)
+    return int(settings.max_num_workers or settings.num_workers or 1)
 
 
 def share(options: StreamOptions, among: int) -> StreamOptions:
-    """What each of so many workers may do, so that all together never send more than the whole rate."""
+    """The options of each worker when there are `among` of them: together they never exceed the whole rate."""
     concurrency = math.ceil(options.concurrency / among)
     if options.rate_service is not None:
         return replace(options, concurrency=concurrency, among=among)
@@ -66,8 +69,10 @@ def share(options: StreamOptions, among: int) -> StreamOptions:
 
 
 def local_graph(pipeline: beam.Pipeline, options: StreamOptions) -> None:
-    """subscriptions -> records -> the stream of this process. No shuffle: an engine that keeps everything in memory
-    would lose it."""
+    """Add the steps of a local stream: subscriptions -> records -> the stream of this process.
+
+    The graph has no shuffle, because Prism keeps the elements of a shuffle only in memory.
+    """
     outcomes = (
         pipeline
         | "Read" >> ReadFromPubSubAtLeastOnce(sorted(options.kinds()), bundle=BUNDLE, together=TOGETHER)

@@ -1,7 +1,7 @@
-"""What `/metrics` says of a stream on this machine, in the text format of Prometheus.
+"""The metrics of a stream on this machine, in the text format of Prometheus.
 
-Nothing is counted here: each time it is asked for, what the process knows already is read. No label comes from a
-record: kinds, ends, reasons, operations and statuses only.
+Nothing is counted here: each scrape reads counts that the process has already. Labels are kinds, ends, reasons,
+operations and statuses. No label contains a part of a record.
 """
 
 import time
@@ -25,7 +25,7 @@ from beam_talonone.talonone.streaming.processor import StreamProcessor
 from beam_talonone.talonone.telemetry.stats import Latencies
 
 ENDS = ("applied", End.SUPERSEDED.value, End.DUPLICATE.value, End.SKIPPED.value, End.DEAD.value, "given_back")
-"""How a message ends in a stream. What is given back comes again."""
+"""The ways in which a message ends in a stream. Pub/Sub delivers messages again that are given back."""
 
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Seconds: the buckets of the latencies."""
@@ -33,8 +33,11 @@ BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the figures come from. `kinds` are those that are read; `messages` gives how many messages are held that
-    are not acknowledged, and `full` whether no more are read for it."""
+    """The sources of the figures. `kinds` are the kinds that the stream reads.
+
+    `messages` returns the number of messages that are held, and `full` whether reading waits because there are too
+    many.
+    """
 
     streaming: StreamProcessor
     kinds: tuple[str, ...]
@@ -53,12 +56,12 @@ class StreamMetrics(Collector):
         ProcessCollector(registry=self._registry)
 
     def text(self, accept: str) -> tuple[bytes, str]:
-        """The metrics and their content type, for who accepts `accept`."""
+        """The metrics and their content type, in a format that the Accept header `accept` names."""
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: the registry then does not collect at registration."""
+        """Return no metrics, so that the registry does not collect at registration."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
@@ -73,16 +76,18 @@ class StreamMetrics(Collector):
         ended = CounterMetricFamily("talonone_records_ended", "Records by how they ended.", labels=["kind", "end"])
         unknown = CounterMetricFamily("talonone_unknown_fields", "Fields that were left out.", labels=["kind"])
         counted = dict(counters.kinds)
-        for kind in self._of.kinds:  # also those that none came of: a rate needs a 0 to begin with
+        for kind in self._of.kinds:  # also kinds without a record: the rate of a counter needs a 0 at its start
             counts: Mapping[str, int] = counted.get(kind, {})
             read.add_metric([kind], counts.get("read", 0))
             unknown.add_metric([kind], counters.unknown[kind])
             for end in ENDS:
                 ended.add_metric([kind, end], counts.get(end, 0))
-        letters = CounterMetricFamily("talonone_dead_letters", "Dead letters by reason.", labels=["kind", "reason"])
+        dead_letters = CounterMetricFamily(
+            "talonone_dead_letters", "Dead letters by reason.", labels=["kind", "reason"]
+        )
         for (kind, reason), count in sorted(counters.dead.copy().items()):
-            letters.add_metric([kind, reason], count)
-        yield from (read, ended, letters, unknown)
+            dead_letters.add_metric([kind, reason], count)
+        yield from (read, ended, dead_letters, unknown)
 
     def _requests(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(
@@ -141,7 +146,7 @@ def _is_lost(refusal: object) -> bool:
 
 
 def histogram(latencies: Latencies) -> tuple[list[tuple[str, float]], float]:
-    """Cumulative buckets in seconds, as the text format has them, and the sum: both right to 2.2 %."""
+    """The cumulative buckets of the text format, and the sum, in seconds. Both are exact to 2.2 %."""
     values = [(ms / 1000.0, count) for ms, count in latencies.values()]
     buckets = [(str(bound), float(sum(count for seconds, count in values if seconds <= bound))) for bound in BOUNDS]
     buckets.append(("+Inf", float(sum(count for _, count in values))))

@@ -1,4 +1,4 @@
-"""A stream on this machine, from its start to its end: Prism, the signals, and the orderly stop."""
+"""A stream on this machine, from its start to its end."""
 
 import os
 import time
@@ -51,9 +51,10 @@ class StreamRun:
         self._stop = OrderlyStop(options, notice)
 
     def run(self) -> None:
-        """Run until it is stopped: returns after SIGTERM or Ctrl-C, when all is finished or given back.
+        """Run until SIGTERM or Ctrl-C. All messages are then acknowledged or given back.
 
-        Raises ConfigurationError before anything was read, StopRun when it ended otherwise; nothing is lost then.
+        Raises ConfigurationError before any message was read, Interrupted for a signal before then, and StopRun if
+        the stream ended for another reason. Nothing is lost in any of these cases.
         """
         options = self.options
         if options.state is None:
@@ -71,7 +72,7 @@ class StreamRun:
                 try:
                     prism = Prism(self._settings, options.prism_location, state.root / "prism.log")
                 except StopRun:
-                    self._check_services()  # wrong settings are reported first, and nothing is forked any more
+                    self._check_services()  # reports wrong settings first; no process is forked from here on
                     raise
                 try:
                     key = self._check_services()
@@ -85,8 +86,8 @@ class StreamRun:
     def _check_services(self) -> str:
         """Return the API key, and check that the rate limit service knows the deployment. Raises ConfigurationError.
 
-        To be called when Prism was forked: the clients of Google and of the rate limit service have threads, and a
-        fork copies the locks that these hold.
+        Call this after Prism was forked: the clients of Google and of the rate limit service have threads, and a fork
+        copies the locks that these threads hold.
         """
         with STOP.raising():
             key = read_key(self.options.api_key_env, self.options.api_key_secret)
@@ -98,7 +99,7 @@ class StreamRun:
         quiet_threads()
         parts = open_parts(self.options, state, key, scope, self._notice, self._on_excess)
         try:
-            self._stop.takes_effect_on(parts, prism)
+            self._stop.attach(parts, prism)
             self._start(parts, prism, scope)
             self._run_pipeline(prism)
             if isinstance(self._stop.reason, TooManyDeadLetters):
@@ -124,7 +125,7 @@ class StreamRun:
         self._notice(f"reading {', '.join(self._names)}")
 
     def _run_pipeline(self, prism: Prism) -> None:
-        """Run the pipeline to its end, which comes when reading stops."""
+        """Run the pipeline until it ends, which it does when reading stops."""
         from apache_beam.options.pipeline_options import StandardOptions
         from apache_beam.runners.portability.prism_runner import PrismRunner
 
@@ -143,16 +144,16 @@ class StreamRun:
                 self._stop.reason = StopRun(f"the pipeline ended by itself; {RESTART}")
 
     def _on_excess(self, why: TooManyDeadLetters) -> None:
-        """Stop reading: there is one dead letter too many. Called on the engine's thread."""
+        """Stop the stream, which has too many dead letters. Called on the engine's thread."""
         self._stop.stop(explain_excess(why, self.options.dead_letters, dead_letter_limit(self.options).text))
 
     def _stand_by(self, parts: StreamParts, prism: Prism, why: TooManyDeadLetters) -> None:
-        """Read nothing until a signal. If the process ended, a supervisor would start it again, and it would write as
-        many dead letters once more."""
+        """Wait for a signal without reading. A supervisor would restart a process that ended, and the new process
+        would write as many dead letters again."""
         self._stop.drain()
         close_subscriber(self._names)
         prism.stop()
-        with suppress(*DISK_ERRORS):  # it is tried again at the end
+        with suppress(*DISK_ERRORS):  # `_close_state` tries again
             parts.processor.output.ends.keep()
         repeated = RepeatedNotice(self._notice, STAND_BY_NOTICE_EVERY)
         while not self._stop.signal_received:
@@ -160,9 +161,9 @@ class StreamRun:
             time.sleep(LOOK_EVERY)
 
     def _finish(self, state: StateFolder, parts: StreamParts) -> None:
-        """Drain if that has not happened, close all parts whatever one raises, and report the counters."""
+        """Drain the stream unless it is drained, close all parts even if one raises, and report the counters."""
         processor = parts.processor
-        with ExitStack() as to_close:  # the last one comes first
+        with ExitStack() as to_close:  # in reverse order
             if parts.health is not None:
                 to_close.callback(parts.health.close)
             to_close.callback(self._close_state, state, processor)
@@ -174,14 +175,14 @@ class StreamRun:
             self._notice(line)
 
     def _close_state(self, state: StateFolder, processor: StreamProcessor) -> None:
-        """Write the state. If that fails, the write-ahead log has all of it, and the next start reads the log."""
+        """Write the state. On a full disk, the write-ahead log still has all of it for the next start."""
         try:
             with closing(processor):
                 processor.output.ends.keep()
         except DISK_ERRORS as error:
             self._stop.note_failure(explain_failure(error, self.options.state))
             return
-        # before that time, the messages that a killed process held may still be out
+        # until then, an earlier process that was killed may still hold messages
         if time.time() >= processor.sequencer.quiet_until:
             state.ended_in_order()
 

@@ -1,4 +1,4 @@
-"""The folder of a local stream (`--state`): who uses it, and whether the last one ended in order."""
+"""The folder of a local stream (`--state`): its files, its lock, and whether the last stream ended in order."""
 
 import fcntl
 import json
@@ -14,7 +14,7 @@ MANIFEST, STORE, LOG, UNCLEAN, ENDS = "stream.json", "store.sqlite", "log.jsonl"
 
 @dataclass
 class StateFolder:
-    """Open and locked. `unclean` is True when the process before this one did not end in order."""
+    """An open and locked state folder. `unclean` is True if the last process in it did not end in order."""
 
     root: Path
     unclean: bool
@@ -32,13 +32,13 @@ class StateFolder:
 
     @property
     def dead_letters(self) -> Path:
-        """Where dead letters go when nobody says otherwise."""
+        """The folder of dead letters without --dead-letters."""
         return self.root / "dead-letters"
 
     def last_ends(self) -> dict[str, str]:
-        """How the last records of each kind ended, as LastEnds keeps it; nothing where none is kept.
+        """How the last records of each kind ended, in the form of LastEnds. Empty for a new folder.
 
-        Raises ConfigurationError when the file is damaged.
+        Raises ConfigurationError if the file is damaged.
         """
         path = self.root / ENDS
         try:
@@ -57,29 +57,32 @@ class StateFolder:
         return kept
 
     def keep_last_ends(self, ends: dict[str, str]) -> None:
-        """What `last_ends` gives to the next process."""
+        """Write what `last_ends` returns in the next process. Raises OSError when the disk is full."""
         write_whole_file(self.root / ENDS, json.dumps(ends).encode())
 
     def begins(self) -> None:
-        """Messages are about to be read: from now on the end is to be an orderly one."""
+        """Mark the folder as in use, before messages are read. Raises OSError when the disk is full."""
         write_whole_file(self.root / UNCLEAN, b"%d\n" % os.getpid())
 
     def ended_in_order(self) -> None:
-        """Nothing is held any more: the next process need not wait for the leases of this one."""
+        """Take the mark away: no messages are held, so the next process need not wait for their leases."""
         (self.root / UNCLEAN).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Let another process use the folder."""
+        """Unlock the folder for another process."""
         os.close(self._lock)
 
 
 def open_state(root: Path, base_url: str) -> StateFolder:
-    """Take the folder. Raises ConfigurationError when it cannot be had, when another process is at work in it, or
-    when it belongs to a stream to another deployment: what was sent there tells nothing of this one."""
+    """Create or open the folder `root`, and lock it for a stream to `base_url`.
+
+    Raises ConfigurationError if the folder cannot be used, if another process has locked it, or if it belongs to a
+    stream to another deployment.
+    """
     if ":/" in str(root):
         raise ConfigurationError(f"--state {root} is not a folder of this machine: name one that survives a crash")
     try:
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)  # what records hold is in it
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds personal data of the records
         lock = os.open(root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise ConfigurationError(f"--state {root} cannot be used: {error.strerror}") from None
@@ -108,7 +111,7 @@ def _locked(root: Path, base_url: str, lock: int) -> StateFolder:
 
 
 def _deployment(manifest: Path) -> str | None:
-    """The base URL of the stream that a folder belongs to, None when it is a new one."""
+    """The base URL in the manifest of a folder, None for a new folder. Raises ConfigurationError if it is damaged."""
     try:
         return str(json.loads(manifest.read_text())["--base-url"])
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""A stream as a job on Dataflow: checked here, started, and left to run."""
+"""The start of a stream as a job on Dataflow."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,18 +11,22 @@ from beam_talonone.transforms.runtime.engines import check_here, check_rate_serv
 
 
 def submit_stream(options: StreamOptions, settings: Any, notice: Callable[[str], None]) -> None:
-    """Start the stream on Dataflow. `settings` are Beam's own options. Raises ConfigurationError."""
+    """Check the settings, start the stream on Dataflow, and leave it there. `settings` are Beam's own options.
+
+    `notice` writes a line for the person at the terminal. Raises ConfigurationError for settings that are missing or
+    wrong, also those of Beam.
+    """
     from apache_beam.options.pipeline_options import StandardOptions
     from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 
     check_here(options.engine_config(), notice, elsewhere=True)
-    check_code(settings)  # before Beam looks for a bucket of its own, which takes minutes where it cannot
+    check_code(settings)  # first, as Beam may look for a bucket of its own for minutes
     check_rate_service(options.engine_config(), elsewhere=notice)
     settings.view_as(StandardOptions).streaming = True
     try:
         pipeline = create_pipeline(options, DataflowRunner(), settings)
-    except ValueError as error:  # of Beam's, on options that are missing or wrong
+    except ValueError as error:  # Beam's error for options that are missing or wrong
         raise ConfigurationError(f"--runner={runner_name(settings)}: {last_line(error)}") from None
     result = pipeline.run()
-    if result.has_job:  # a template is written down, and launched later
+    if result.has_job:  # a template is only written, and launched later
         notice(f"the job {result.job_id()} was started on Dataflow; `gcloud dataflow jobs drain` stops it")

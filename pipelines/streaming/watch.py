@@ -1,4 +1,4 @@
-"""Watching a stream at work: how it is, what the person at the terminal reads of it, and why it must stop."""
+"""The watch over a running stream: its health, the notices at the terminal, and the reasons to stop it."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ SUMMARY_EVERY = 60.0
 """Seconds between two summaries at the terminal."""
 
 MOST_EXEMPT = 100_000
-"""Returns that wait for their orders without taking room in the buffers."""
+"""The largest number of returns that wait for their orders and take no room in the buffers."""
 
 
 class Watch:
@@ -33,7 +33,7 @@ class Watch:
         self._summary, self._summary_at = "", time.monotonic()
 
     def signs(self, stopping: BaseException | None) -> Signs:
-        """How the stream is; `stopping` is why it stops, None while it runs."""
+        """The state of the stream now. `stopping` is why the stream stops, None while it runs."""
         processor, rates, now = self._parts.processor, self._parts.rates, time.monotonic()
         engine, sequencer, counters = processor.engine, processor.sequencer, processor.counters
         moving = max(0, counters.unaccounted - sequencer.parked - sequencer.held - sequencer.repeats)
@@ -53,13 +53,13 @@ class Watch:
         )
 
     def until_over(self, stop: OrderlyStop) -> None:
-        """Look every half a second until the run has ended, and stop the stream when it must stop."""
+        """Call `look` every LOOK_EVERY seconds until the run has ended. Stops the stream if `look` says so."""
         while not stop.is_over(within=LOOK_EVERY):
             if stop.reason is None and (why := self.look()) is not None:
                 stop.stop(why)
 
     def look(self) -> BaseException | None:
-        """Report what is wrong, read only while the key is accepted, and return why the stream must stop, if so."""
+        """Report problems, and pause the reading while the key is refused. Returns a reason to stop, or None."""
         signs, parts = self.signs(None), self._parts
         self._repeated.look(ailment(signs))
         parts.subscriber.buffer.pause(signs.refusal is not None)
@@ -74,7 +74,7 @@ class Watch:
         return None
 
     def _summarize(self) -> None:
-        """Write the counters once a minute, where they have changed."""
+        """Report the counters once a minute if they have changed."""
         if time.monotonic() - self._summary_at < SUMMARY_EVERY:
             return
         self._summary_at, before = time.monotonic(), self._summary

@@ -179,7 +179,7 @@ def run(monkeypatch, tmp_path):
     part = Part()
     parts = StreamParts(part, StreamSinks(part, None, {}), part, Trouble())
     stop, watch = OrderlyStop(options, lambda text: None), Watch(options, parts, part, lambda text: None)
-    stop.takes_effect_on(parts, part)
+    stop.attach(parts, part)
     watch.signs = lambda stopping: WELL
     made = Running(part, parts, stop, watch)
     yield made
@@ -229,7 +229,7 @@ def test_a_drain_that_ends_ends_the_process(run, monkeypatch):
 def test_an_engine_that_does_not_end_is_stopped_when_all_is_drained(run, monkeypatch):
     monkeypatch.setattr(orderly_stop, "GRACE", 0.01)
     stopped = threading.Event()
-    run.stop.takes_effect_on(run.parts, SimpleNamespace(stop=stopped.set))
+    run.stop.attach(run.parts, SimpleNamespace(stop=stopped.set))
     run.stop.stop(StopRun("stopped"))
     wait_until(stopped.is_set, "it is stopped")
     assert run.part.drained.is_set()
