@@ -13,6 +13,8 @@ from beam_talonone.transforms.tables.table import ROWS, Table
 MOST_PATHS = 5000
 """Different paths that are remembered: some documents have ids as names."""
 
+_LIST, _VALUE = "[]", object()
+
 SHOWN = 20
 """Names in one line; of the others, their number is shown."""
 
@@ -27,14 +29,15 @@ class Coverage:
     """
 
     def __init__(self) -> None:
-        self._paths: dict[tuple[str, ...], bool] = {}  # path -> whether some value there is not null
+        self._root: dict[Any, Any] = {}  # name or _LIST -> what was found there; _VALUE -> True
+        self._paths = 0
         self._names: set[str] = set()
         self._set: dict[str, set[str]] = {}
 
     def add(self, document: Any, result: MappingResult) -> None:
         """Look at a document, and at the records that a mapping made of it."""
-        if len(self._paths) < MOST_PATHS:
-            self._look(document, ())
+        if isinstance(document, dict):
+            self._look(document, self._root)
         for record in result.records:
             self._set.setdefault(record.kind, set()).update(record.fields)
 
@@ -59,23 +62,34 @@ class Coverage:
             if never:
                 yield f"{kind} never have {_listed(never)}"
 
-    def _look(self, value: Any, path: tuple[str, ...]) -> None:
-        if isinstance(value, dict):
-            self._names.update(value)
-            for name, inner in value.items():
-                self._look(inner, (*path, name))
-        elif isinstance(value, list):
-            for inner in value:
-                self._look(inner, (*path, "[]"))
-        elif path and (value is not None or path not in self._paths):
-            self._paths[path] = self._paths.get(path, False) or value is not None
+    def _look(self, value: dict[str, Any] | list[Any], place: dict[Any, Any]) -> None:
+        """Note the names and places below a value. It runs for every value of every document, so it is terse."""
+        for name, inner in value.items() if isinstance(value, dict) else ((_LIST, inner) for inner in value):
+            below = place.get(name)
+            if below is None:
+                self._paths += 1
+                self._names.add(name)
+                below = {}
+                if self._paths <= MOST_PATHS:
+                    place[name] = below
+            if isinstance(inner, dict | list):
+                self._look(inner, below)
+            elif inner is not None:
+                below[_VALUE] = True
+
+    def _places(self, place: dict[Any, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+        """The paths to values that are not null."""
+        for name, below in place.items():
+            if name is _VALUE:
+                yield path
+            else:
+                yield from self._places(below, (*path, name))
 
     def _unread(self, mentions: Mentions, table: Table) -> Iterator[str]:
-        for path, has_value in self._paths.items():
-            names = [step for step in path if step != "[]"]
-            is_read = names and (names[-1] in mentions.names or not mentions.whole.isdisjoint(names))
-            if has_value and not is_read:
-                rows = (ROWS, "[]")
+        for path in self._places(self._root):
+            names = [step for step in path if step != _LIST]
+            if names[-1] not in mentions.names and mentions.whole.isdisjoint(names):
+                rows = (ROWS, _LIST)
                 inner = path[2:] if table.group_by and path[:2] == rows else path
                 yield ".".join(step or '""' for step in inner).replace(".[]", "[]")
 
