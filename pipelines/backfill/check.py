@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.pipelines.backfill.ingest import PATIENCE, ingest
+from beam_talonone.pipelines.backfill.ingest import READ_GRACE, ingest
 from beam_talonone.pipelines.backfill.inputs import match_inputs
 from beam_talonone.pipelines.backfill.options import KINDS, InputOptions
 from beam_talonone.pipelines.backfill.report import ignored, make_report
@@ -48,7 +48,7 @@ def run_check(options: InputOptions, rate: float, show: int, beam_args: tuple[st
         if mapping is not None:
             scope.enter(COVERAGE, folder, coverage)
             options = replace(options, mapping=ObservedMapping(mapping, folder))
-        total = interruptible(partial(ingest, path, options, files, "check", beam_args), None, patience=PATIENCE)
+        total = interruptible(partial(ingest, path, options, files, "check", beam_args), None, grace=READ_GRACE)
         with closing(staging.connect(path)) as connection:
             for line in _requests_in_input_order(connection, show, dry=options.dry):
                 print(line)

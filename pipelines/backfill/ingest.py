@@ -22,7 +22,7 @@ from beam_talonone.pipelines.backfill.staging_rows import (
     read_origin,
     source,
 )
-from beam_talonone.pipelines.replay.dead_letters import open_letter, open_mapped_letter
+from beam_talonone.pipelines.replay.dead_letters import open_dead_letter, open_mapped_dead_letter
 from beam_talonone.pipelines.runners.runner import bounded_runner, run_bounded
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.schemas import jsonio
@@ -50,7 +50,7 @@ BATCH_BYTES = 16 << 20
 RAW, WORK = 16, 17
 """The places of the raw record and of its work in a row."""
 
-PATIENCE = 5.0
+READ_GRACE = 5.0
 """Seconds that reading may take to end after a signal; a thread that hangs longer is left behind."""
 
 LOOK_EVERY = 100_000
@@ -128,7 +128,7 @@ def _prepares(options: InputOptions, files: dict[str, list[FileInfo]]) -> Prepar
         return PrepareLookup(options.operation)
     if LETTERS not in files:
         return prepares_with(options.mapping)
-    return open_letter if options.mapping is None else partial(open_mapped_letter, mapping=options.mapping)
+    return open_dead_letter if options.mapping is None else partial(open_mapped_dead_letter, mapping=options.mapping)
 
 
 class StageRecords(beam.DoFn):  # type: ignore[misc]
@@ -212,7 +212,7 @@ def complete(connection: Any, options: InputOptions, kinds: list[str], job: str)
     if options.profiles_first:
         staging.keep_order_of_erased(connection)
     staging.set_meta(connection, "kinds", " ".join(kinds))
-    return staging.order_queue(connection)
+    return staging.set_send_order(connection)
 
 
 def _end_repeated(connection: Any, job: str) -> None:

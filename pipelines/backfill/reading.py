@@ -6,7 +6,7 @@ from sqlite3 import Connection
 
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.damage import check_staging
-from beam_talonone.pipelines.backfill.ingest import PATIENCE, ingest
+from beam_talonone.pipelines.backfill.ingest import READ_GRACE, ingest
 from beam_talonone.pipelines.backfill.job_kind import Files, JobKind
 from beam_talonone.pipelines.backfill.options import BackfillOptions, MaxDeadLetters
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
@@ -34,7 +34,7 @@ def read_input(
     for leftover in folder.staging.parent.glob(f"{folder.staging.name}*"):
         leftover.unlink()
     notice("reading and checking the input")
-    total = interruptible(partial(_stage, folder, options, files, kind), None, patience=PATIENCE, then=RESUME)
+    total = interruptible(partial(_stage, folder, options, files, kind), None, grace=READ_GRACE, then=RESUME)
     folder.watch.check()
     write_whole_file(folder.read, str(total).encode())
     return total

@@ -91,7 +91,7 @@ def create_pipeline(name: str, runner: Any, beam_options: Any) -> beam.Pipeline:
 
 
 @contextmanager
-def known(name: str, run: SliceRun) -> Iterator[None]:
+def registered(name: str, run: SliceRun) -> Iterator[None]:
     """Register a run for the steps that have its name, inside the block. Its memory of its records ends with it."""
     with PROCESS.scope() as scope:
         scope.enter(RUNS, name, run)
@@ -217,18 +217,18 @@ class SendSlice(beam.DoFn):  # type: ignore[misc]
         sent."""
         if not job.work.sessions:
             return SessionFacts()
-        known = self._run.engine.memory.known(job.work.sessions[0])
-        if job.options.dry and known.session_sent and job.work.kind in ("orders", "events"):
+        facts = self._run.engine.memory.known(job.work.sessions[0])
+        if job.options.dry and facts.session_sent and job.work.kind in ("orders", "events"):
             # a later version of an order that is not there, or what refers to it
             return skipped(Skip.ORDER_NOT_SENT, job.work.parts[0].request.operation)
         if job.work.kind != "returns":
-            return known
-        if known.order_dead:
+            return facts
+        if facts.order_dead:
             detail = "the order's own record is a dead letter; replay that first"
             return Outcome(End.DEAD, Reason.ORDER_DEAD_LETTERED.value, detail, operation="return_cart_items")
-        if job.options.dry and known.session_sent:
+        if job.options.dry and facts.session_sent:
             return skipped(Skip.ORDER_NOT_SENT, "return_cart_items")
-        return replace(known, repeat=self._run.engine.memory.repeat(job.work.sessions[0]))
+        return replace(facts, repeat=self._run.engine.memory.repeat(job.work.sessions[0]))
 
     def _count(self, job: Job, outcome: Outcome) -> None:
         run, tally = self._run, self._run.tally

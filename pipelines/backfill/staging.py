@@ -165,7 +165,7 @@ def number_files(connection: sqlite3.Connection) -> None:
     )
 
 
-def order_queue(connection: sqlite3.Connection) -> int:
+def set_send_order(connection: sqlite3.Connection) -> int:
     """Number the records that have no outcome yet in send order; returns how many there are."""
     connection.execute("DELETE FROM queue")
     connection.execute(

@@ -95,10 +95,10 @@ class RecordStager:
         outcome = Outcome(End.DEAD, problem.reason.value, problem.detail, problem.pointer, stage=prepared.stage)
         source_of = _source_of(raw, prepared.origin)
         if prepared.letter is None:
-            letter = dead_letter(raw.kind, record_id, _shown_exactly(raw), source_of, outcome, self.job, time.time())
+            fields = dead_letter(raw.kind, record_id, _shown_exactly(raw), source_of, outcome, self.job, time.time())
         else:
-            letter = refused_again(prepared.letter, outcome, self.job, time.time())
-        return StagedRecord(row, (End.DEAD.value, prepared.stage.value, problem.reason.value, jsonio.dumps(letter)))
+            fields = refused_again(prepared.letter, outcome, self.job, time.time())
+        return StagedRecord(row, (End.DEAD.value, prepared.stage.value, problem.reason.value, jsonio.dumps(fields)))
 
     def _phase(self, work: Work) -> int:
         erases = any(part.request.operation == "delete_customer_data" for part in work.parts)

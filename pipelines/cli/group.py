@@ -57,8 +57,8 @@ COMMANDS = {
 
 def function_of(name: str) -> Callable[..., Any]:
     """The function of the command `name`, with the parameters that typer reads. Imports its module."""
-    found: Callable[..., Any] = getattr(import_module(COMMANDS[name].module), name)
-    return found
+    function: Callable[..., Any] = getattr(import_module(COMMANDS[name].module), name)
+    return function
 
 
 def called(words: Sequence[str]) -> str | None:

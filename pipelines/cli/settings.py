@@ -27,23 +27,23 @@ from beam_talonone.talonone.http.tls import Tls
 from beam_talonone.transforms.mapping.result import Mapping as Converts
 
 
-def given_globs(**globs: list[str] | None) -> dict[str, str | tuple[str, ...]]:
+def globs_of(**globs: list[str] | None) -> dict[str, str | tuple[str, ...]]:
     """The inputs that were given, in the order of kinds. Raises ConfigurationError for none."""
-    found = {kind: one_or_several(patterns) for kind in KINDS if (patterns := globs.get(kind))}
-    if not found:
+    inputs = {kind: one_or_several(patterns) for kind in KINDS if (patterns := globs.get(kind))}
+    if not inputs:
         raise ConfigurationError("no input: give at least one of --orders, --returns, --profiles, --events, --calls")
-    return found
+    return inputs
 
 
-def given_subscriptions(given: Mapping[str, list[str] | None]) -> dict[str, tuple[str, ...]]:
+def subscriptions_of(by_kind: Mapping[str, list[str] | None]) -> dict[str, tuple[str, ...]]:
     """The subscriptions of each kind, in the order in which they were given.
 
     Raises ConfigurationError for none at all, for a name that is no subscription, and for one that is given twice.
     """
-    given_globs(**given)
+    globs_of(**by_kind)
     kinds: dict[str, str] = {}
     for kind in KINDS:
-        for name in given[kind] or ():
+        for name in by_kind[kind] or ():
             if not is_subscription(name):
                 raise ConfigurationError(f"--{kind} takes projects/P/subscriptions/S, not {name!r}")
             if kinds.get(name) == kind:
@@ -53,7 +53,7 @@ def given_subscriptions(given: Mapping[str, list[str] | None]) -> dict[str, tupl
                     f"--{kinds[name]} and --{kind} are the same subscription: each kind has its own"
                 )
             kinds[name] = kind
-    return {kind: tuple(given[kind] or ()) for kind in KINDS if given[kind]}
+    return {kind: tuple(by_kind[kind] or ()) for kind in KINDS if by_kind[kind]}
 
 
 def one_or_several(patterns: list[str]) -> str | tuple[str, ...]:
@@ -89,28 +89,28 @@ def input_options(
 
 
 def joins_of(
-    given: list[str] | None, mapping: Converts | None, inputs: dict[str, Any]
+    joins: list[str] | None, mapping: Converts | None, inputs: dict[str, Any]
 ) -> dict[str, str | tuple[str, ...]]:
     """The patterns of --join by name. Raises ConfigurationError unless they are those that the mapping joins."""
     if LETTERS in inputs:  # a dead letter holds the whole document
         return {}
     patterns: dict[str, list[str]] = {}
-    for text in given or ():
+    for text in joins or ():
         name, equals, pattern = text.partition("=")
         if not (name and equals and pattern):
             raise ConfigurationError(f"--join takes NAME=GLOB, such as items='items-*.csv', not {text!r}")
         patterns.setdefault(name, []).append(pattern)
-    wanted = () if mapping is None else tuple(join.name for join in mapping.table.joins)
+    required = () if mapping is None else tuple(join.name for join in mapping.table.joins)
     for name in patterns:
-        if name not in wanted:
-            known = f"it joins {', '.join(wanted)}" if wanted else "no join is in `table` of the --mapping"
-            raise ConfigurationError(f"--join {name}: {known}")
-    for name in wanted:
+        if name not in required:
+            reason = f"it joins {', '.join(required)}" if required else "no join is in `table` of the --mapping"
+            raise ConfigurationError(f"--join {name}: {reason}")
+    for name in required:
         if name not in patterns:
             raise ConfigurationError(f"the --mapping joins `{name}`: give its files with --join '{name}=GLOB'")
-    if wanted and len(inputs) > 1:
+    if required and len(inputs) > 1:
         raise ConfigurationError(f"the --mapping joins rows: give one input option, not --{', --'.join(inputs)}")
-    return {name: one_or_several(given) for name, given in patterns.items()}
+    return {name: one_or_several(several) for name, several in patterns.items()}
 
 
 def row_by_row(mapping: Converts | None, where: str) -> Converts | None:

@@ -22,7 +22,7 @@ from beam_talonone.simulator.server.serve import running
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
 
 PROJECT, REPEATED = "demo", 0.05
-PATIENCE = 120.0
+STALL_TIMEOUT = 120.0
 EMULATOR = ("gcloud", "beta", "emulators", "pubsub", "start", "--quiet")
 
 
@@ -50,7 +50,7 @@ def run_demo_stream(rate: float, output: Path) -> int:
         second.send_signal(signal.SIGTERM)
         if second.wait(30) != 0:
             raise StopRun("the stream did not end with exit code 0")
-        _account(url, output, messages)
+        _show_report(url, output, messages)
     return 0
 
 
@@ -60,7 +60,7 @@ def _messages(path: Path) -> list[bytes]:
     lines = path.read_bytes().splitlines()
     placed = [(number + rng.uniform(0, 50), line) for number, line in enumerate(lines)]
     placed += [(rng.uniform(0, len(lines)), line) for line in rng.sample(lines, int(len(lines) * REPEATED))]
-    return [line for _, line in sorted(placed, key=lambda one: one[0])]
+    return [line for _, line in sorted(placed, key=lambda placed_line: placed_line[0])]
 
 
 @contextmanager
@@ -134,12 +134,12 @@ def _start(url: str, subscriptions: dict[str, str], rate: float, output: Path) -
 
 def _summary(url: str) -> dict[str, Any]:
     with urllib.request.urlopen(f"{url}/_simulator/summary") as answer:
-        found: dict[str, Any] = json.load(answer)
-    return found
+        summary: dict[str, Any] = json.load(answer)
+    return summary
 
 
 def _wait(done: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + STALL_TIMEOUT
     while not done():
         if process.poll() is not None or time.monotonic() > deadline:
             raise StopRun("the stream makes no progress")
@@ -160,9 +160,9 @@ def _wait_until_quiet(url: str, process: "subprocess.Popen[bytes]") -> None:
     _wait(quiet, process)
 
 
-def _account(url: str, output: Path, messages: dict[str, list[bytes]]) -> None:
+def _show_report(url: str, output: Path, messages: dict[str, list[bytes]]) -> None:
     summary = _summary(url)
-    letters = [
+    dead_letters = [
         json.loads(line)
         for path in (output / "state" / "dead-letters").glob("*.jsonl")
         for line in path.read_bytes().splitlines()
@@ -170,8 +170,8 @@ def _account(url: str, output: Path, messages: dict[str, list[bytes]]) -> None:
     with urllib.request.urlopen(f"{url}/_simulator/requests") as answer:
         rows = [json.loads(line) for line in answer if line.strip()]
     again = sum(bool(row["replayed"]) for row in rows)
-    _say(f"{sum(map(len, messages.values())):,} messages of which {len(letters)} became dead letters:")
-    reasons = Counter((letter["kind"], letter["reason"]) for letter in letters)
+    _say(f"{sum(map(len, messages.values())):,} messages of which {len(dead_letters)} became dead letters:")
+    reasons = Counter((dead_letter["kind"], dead_letter["reason"]) for dead_letter in dead_letters)
     for (kind, reason), count in sorted(reasons.items()):
         _say(f"  {count:>4} {kind} {reason}")
     _say(

@@ -50,19 +50,19 @@ def command_line(name: str, arguments: Iterable[str]) -> list[str]:
     beam = _beam_options()
     ours: list[str] = []
     beams: list[str] = []
-    given: dict[str, str] = {}
+    received: dict[str, str] = {}
     for argument in arguments:
         parameter, value = _taken_apart(argument)
         if value == "":
             continue
-        if parameter in given:
+        if parameter in received:
             raise ConfigurationError(f"{parameter} was given more than once: a template takes each parameter once")
         if parameter in (*template.values, *template.flags):
-            given[parameter] = value or ""
+            received[parameter] = value or ""
         if parameter in template.values:
             needed = _needed(parameter, value)
             values = needed.split(",") if parameter in template.lists else [needed]
-            ours += [f"{_option(parameter)}={one}" for one in values]
+            ours += [f"{_option(parameter)}={item}" for item in values]
         elif parameter in template.flags:
             ours += [_option(parameter)] if _truth(parameter, value) else []
         elif f"--{parameter}" in beam:
@@ -73,7 +73,7 @@ def command_line(name: str, arguments: Iterable[str]) -> list[str]:
                 f"{shown} is neither a parameter of the {name} template nor an option of Beam;"
                 f" the parameters are {', '.join(template.parameters)}"
             )
-    added = _added(template, beams, given.get("concurrency", DEFAULT_CONCURRENCY))
+    added = _added(template, beams, received.get("concurrency", DEFAULT_CONCURRENCY))
     return [template.command, *ours, *template.always, "--", *beams, *added]
 
 
@@ -97,10 +97,10 @@ def _needed(parameter: str, value: str | None) -> str:
 
 def _truth(parameter: str, value: str | None) -> bool:
     """What a flag says; its name alone says true."""
-    said = True if value is None else TRUTHS.get(value.lower())
-    if said is None:
+    flag = True if value is None else TRUTHS.get(value.lower())
+    if flag is None:
         raise ConfigurationError(f"{parameter} must be true or false")
-    return said
+    return flag
 
 
 def _beam_options() -> dict[str, Any]:
@@ -127,9 +127,9 @@ def _for_beam(option: str, value: str | None, beam: dict[str, Any]) -> list[str]
 
 def _added(template: Template, beams: list[str], concurrency: str) -> list[str]:
     """The options that Beam gets besides those of the launcher."""
-    said = {word.partition("=")[0] for word in beams}
+    launcher_options = {word.partition("=")[0] for word in beams}
     return [
         f"{option}={value.format(concurrency=concurrency)}"
         for option, value in template.defaults
-        if option in SEVERAL or option not in said
+        if option in SEVERAL or option not in launcher_options
     ]

@@ -139,7 +139,7 @@ class ShardRun:
     def _go(self, folder: JobFolder) -> ShardReport:
         self._let_go = self._backup.fetch(folder.journal)
         with closing(staging.reopen(folder.staging)) as connection:
-            self._check_same_queue(connection)
+            self._check_same_order(connection)
             write_input_dead_letters(folder, connection)
             self._upload(folder, "input")
             check_dead_letters(connection, self._options.sending.max_dead_letters, self._graph.output)
@@ -172,31 +172,31 @@ class ShardRun:
         for kind, end, stage, reason in outcomes:
             count_outcome(kind, Outcome(End(end), reason, stage=Stage(stage or Stage.SEND)))
 
-    def _check_same_queue(self, connection: Connection) -> None:
+    def _check_same_order(self, connection: Connection) -> None:
         """Raises ConfigurationError when the input is not what it was: the journals refer to records by number."""
         digest = hashlib.blake2b(digest_size=16)
         rows = connection.execute("SELECT identity, content FROM queue JOIN records USING (rec) ORDER BY number")
         for identity, content in rows:
             digest.update(identity + (content or b""))
-        queue = {"records": self._tally.total, "digest": digest.hexdigest()}
+        current = {"records": self._tally.total, "digest": digest.hexdigest()}
         before = self._state.read("queue.json")
         if before is None:
-            self._state.write(json.dumps(queue).encode(), "queue.json")
+            self._state.write(json.dumps(current).encode(), "queue.json")
             return
-        known = decoded(before, self._state.path("queue.json"))
-        if not isinstance(known, dict) or set(known) != set(queue):
+        earlier = decoded(before, self._state.path("queue.json"))
+        if not isinstance(earlier, dict) or set(earlier) != set(current):
             raise damaged(self._state.path("queue.json"), "")
-        if known != queue:
+        if earlier != current:
             raise ConfigurationError(
                 f"the input has changed since the job in {self._graph.output} was started ({self._tally.total}"
-                f" records to be sent, and they were {known['records']}): it can only be resumed with the same files"
+                f" records to send, and there were {earlier['records']}): it can only be resumed with the same files"
             )
 
     def _send(self, job: ActiveJob, name: str, run: slices.SliceRun) -> None:
         # no pipeline inside of a pipeline: the same steps, called in their order
         run.metrics = True
         send = slices.SendSlice(name)
-        with slices.known(name, run):
+        with slices.registered(name, run):
             send.start_bundle()
             for item in self._paced(slices.ReadSlice().process(name)):
                 for _ in send.process(item):

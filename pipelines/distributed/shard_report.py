@@ -88,12 +88,12 @@ NOTHING = dict.fromkeys(
 
 
 def _commonest(names: Counts) -> Counts:
-    return {kind: dict(Counter(found).most_common(NAMES_SHOWN)) for kind, found in names.items()}
+    return {kind: dict(Counter(kind_counts).most_common(NAMES_SHOWN)) for kind, kind_counts in names.items()}
 
 
 def _added(all_counts: Any) -> Counts:
     total: dict[str, Counter[str]] = {}
     for counts in all_counts:
-        for kind, found in counts.items():
-            total.setdefault(kind, Counter()).update(found)
-    return {kind: dict(found) for kind, found in total.items()}
+        for kind, kind_counts in counts.items():
+            total.setdefault(kind, Counter()).update(kind_counts)
+    return {kind: dict(kind_counts) for kind, kind_counts in total.items()}

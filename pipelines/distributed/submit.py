@@ -64,14 +64,14 @@ def _run_remote(options: GraphOptions, notice: Notice) -> int:
     with taken(place):
         if not claim(place, options):
             notice(f"the job in {options.output} is finished: nothing was changed")
-            return _told(options, place, notice)
+            return _show_report(options, place, notice)
         log = place.path("state", "prism.log") if place.is_local else None
         if not options.here:
             state = _run(pipeline, notice, wait=options.wait)
         else:
             with prism_for(pipeline.options, log) if is_ours(settings) else nullcontext() as prism:
                 state = _run_here(pipeline, options, notice, prism)
-        return 0 if state is None else _told(options, place, notice, state)
+        return 0 if state is None else _show_report(options, place, notice, state)
 
 
 def _check(options: GraphOptions, notice: Notice, *, local: bool, dataflow: bool) -> None:
@@ -138,7 +138,7 @@ def _run_here(pipeline: Any, options: GraphOptions, notice: Notice, prism: Prism
     return _state(result)
 
 
-def _told(options: GraphOptions, place: Place, notice: Notice, state: str = "") -> int:
+def _show_report(options: GraphOptions, place: Place, notice: Notice, state: str = "") -> int:
     """Show the report of a job that has ended; returns the exit code. Raises StopRun when it left none."""
     data = place.read("report.json")
     if data is None:

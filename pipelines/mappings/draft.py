@@ -82,7 +82,7 @@ def draft(documents: list[Any], table: Table = PLAIN) -> str:
     ]
     for guess in guesses:
         lines += _written(guess, "    ")
-    found = {guess.field for guess in guesses}
+    fields = {guess.field for guess in guesses}
     if kind == "orders" and items is not None:
         path, rows = items
         item_sample, item_taken = _Sample(_values(rows)), set[str]()
@@ -93,13 +93,13 @@ def draft(documents: list[Any], table: Table = PLAIN) -> str:
                 lines += _written(_value(field, name, item_sample), "        ")
             elif field in ("sku", "quantity"):
                 lines.append(f"        {field}: {'null' if field == 'sku' else '1'}  # not guessed, and required")
-        found.add("items")
+        fields.add("items")
         if table.group_by:  # the columns of the rows are those of the document
             taken |= item_taken
         else:
             lines += _unread(path + "[].", item_sample, item_taken)
     for field in REQUIRED[kind]:
-        if field not in found:
+        if field not in fields:
             lines.append(f"    {field}: null  # not guessed, and required")
     lists = [_step(str(name)) + "[]" for name in _lists(objects) if items is None or _step(str(name)) != items[0]]
     return "\n".join([*lines, *_attributes(kind, sample, taken), *_unread("", sample, taken, lists), ""])
@@ -198,18 +198,18 @@ def _time(expression: str, values: list[Any]) -> Guess:
 
 def _items(objects: list[Any]) -> tuple[str, list[Any]] | None:
     """The list of objects that most likely holds the items, and its elements."""
-    found: dict[str, list[Any]] = {}
+    lists: dict[str, list[Any]] = {}
     for document in objects:
         for name, value in document.items():
             if isinstance(value, list) and value and all(isinstance(element, dict) for element in value):
-                found.setdefault(name, []).extend(value)
-    ranked = sorted(found, key=lambda name: (name.lower() not in ITEMS, list(found).index(name)))
-    return (_step(ranked[0]), found[ranked[0]]) if ranked else None
+                lists.setdefault(name, []).extend(value)
+    ranked = sorted(lists, key=lambda name: (name.lower() not in ITEMS, list(lists).index(name)))
+    return (_step(ranked[0]), lists[ranked[0]]) if ranked else None
 
 
 def _values(objects: list[Any]) -> dict[str, list[Any]]:
     """The scalar values by path, of objects within objects too, but not within lists."""
-    found: dict[str, list[Any]] = {}
+    values: dict[str, list[Any]] = {}
 
     def walk(value: dict[str, Any], before: tuple[str, ...]) -> None:
         for name, inner in value.items():
@@ -217,11 +217,11 @@ def _values(objects: list[Any]) -> dict[str, list[Any]]:
             if isinstance(inner, dict) and len(steps) < 4:
                 walk(inner, steps)
             elif not isinstance(inner, dict | list):
-                found.setdefault(_SEPARATOR.join(steps), []).append(inner)
+                values.setdefault(_SEPARATOR.join(steps), []).append(inner)
 
     for document in objects:
         walk(document, ())
-    return found
+    return values
 
 
 _SEPARATOR = "."

@@ -20,39 +20,39 @@ _IN_PYTHON = re.compile(
 )
 
 
-def refusal(letter: dict[str, Any], record: bytes) -> InvalidRecord | None:
+def refusal(dead_letter: dict[str, Any], record: bytes) -> InvalidRecord | None:
     """The problem that keeps the record of a dead letter, as JSON, from being sent; None without one."""
-    if "altered" in letter or "record_sha256" in letter:
-        if not _is_marked(letter, record):
+    if "altered" in dead_letter or "record_sha256" in dead_letter:
+        if not _is_marked(dead_letter, record):
             return None
         detail = "the record is not the input as it came"
-    elif _was_altered_by_0_1(letter, record):
+    elif _was_altered_by_0_1(dead_letter, record):
         detail = "version 0.1 wrote a record that may not be the input as it came"
     else:
         return None
     return InvalidRecord(Reason.ALTERED_RECORD, f"{detail}: {WHAT_TO_DO}", "/record")
 
 
-def _is_marked(letter: dict[str, Any], record: bytes) -> bool:
+def _is_marked(dead_letter: dict[str, Any], record: bytes) -> bool:
     """Whether the dead letter is marked as altered and still has the record that was written then."""
-    if letter.get("altered", False) is False:
+    if dead_letter.get("altered", False) is False:
         return False
-    written = letter.get("record_sha256")
+    written = dead_letter.get("record_sha256")
     if not isinstance(written, str) or not _SHA256.fullmatch(written):
         return True  # nobody can tell
     return written == digest(record)
 
 
-def _was_altered_by_0_1(letter: dict[str, Any], record: bytes) -> bool:
+def _was_altered_by_0_1(dead_letter: dict[str, Any], record: bytes) -> bool:
     """Whether the record shows traces of an alteration by version 0.1, which marked nothing."""
     try:
         value = jsonio.loads(record)
     except ValueError:
         return False  # it cannot be sent either
-    if letter.get("stage") == Stage.DECODE and isinstance(value, str):
+    if dead_letter.get("stage") == Stage.DECODE and isinstance(value, str):
         return REPLACEMENT in value
-    detail = letter.get("detail")
-    if letter.get("reason") == Reason.INVALID_FIELD and isinstance(detail, str) and detail.startswith(_NO_JSON):
+    detail = dead_letter.get("detail")
+    if dead_letter.get("reason") == Reason.INVALID_FIELD and isinstance(detail, str) and detail.startswith(_NO_JSON):
         return _holds(value, detail.removeprefix(_NO_JSON))
     return False
 

@@ -26,7 +26,7 @@ Related = dict[Key, list[Work]]
 def related(applied: Connection, works: Iterable[Work]) -> Related:
     """The calls and erasures that a job has applied, by what they hold: those that share something with `works`."""
     keys = {key for work in works for key in work.keys()}  # noqa: SIM118 - a work is no dict
-    found: Related = {}
+    by_key: Related = {}
     rows = applied.execute(
         f"SELECT work FROM records JOIN fates USING (rec) WHERE {staging.TAKEN} AND (kind = 'calls' OR rank = ?)"
         " UNION ALL SELECT work FROM replayed WHERE kind = 'calls' OR rank = ?",
@@ -36,8 +36,8 @@ def related(applied: Connection, works: Iterable[Work]) -> Related:
         work = Work.from_bytes(blob)
         for key in work.keys():  # noqa: SIM118
             if key in keys:
-                found.setdefault(key, []).append(work)
-    return found
+                by_key.setdefault(key, []).append(work)
+    return by_key
 
 
 def left_of(applied: Connection, work: Work, others: Related) -> Work | None:
@@ -89,5 +89,5 @@ def _profile_changes(applied: Connection, work: Work) -> Iterator[Change]:
 
 
 def _later(applied: Connection, kind: str, column: str, held: str, work: Work) -> Iterator[Work]:
-    found = staging.applied_since(applied, kind, column, held, work.order())
-    return (other for other in found if other.order() > work.order())
+    later = staging.applied_since(applied, kind, column, held, work.order())
+    return (other for other in later if other.order() > work.order())

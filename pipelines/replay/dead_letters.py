@@ -41,7 +41,7 @@ _READ = (
 
 
 @dataclass(frozen=True)
-class _Letter:
+class _DeadLetter:
     """A dead letter taken apart: the fields that are read, and the JSON of its record, or None."""
 
     raw: Raw
@@ -49,7 +49,7 @@ class _Letter:
     record: bytes | None
 
 
-def open_letter(raw: Raw, options: BuildOptions, reading: Reading = AS_USUAL) -> Prepared:
+def open_dead_letter(raw: Raw, options: BuildOptions, reading: Reading = AS_USUAL) -> Prepared:
     """The record of a dead letter, prepared as any other. A line that is not a dead letter comes out with its
     problem."""
     try:
@@ -58,15 +58,19 @@ def open_letter(raw: Raw, options: BuildOptions, reading: Reading = AS_USUAL) ->
             return opened
         if opened.part is not None or opened.stage == Stage.MAP:
             detail = "a mapping made this record: replay it with the same --mapping"
-            return Prepared(opened.letter, None, problem=InvalidRecord(Reason.INVALID_FIELD, detail, "/source"))
+            return Prepared(opened.dead_letter, None, problem=InvalidRecord(Reason.INVALID_FIELD, detail, "/source"))
         return replace(prepare(opened.raw, opened.options, reading), origin=opened.origin)
     except Exception as error:  # one letter must not end the replay of the others
         return _defect(raw, error)
 
 
-def open_mapped_letter(raw: Raw, options: BuildOptions, reading: Reading, mapping: Mapping) -> Iterator[Prepared]:
-    """As `open_letter`, where a mapping may have made the record. Then the document is mapped again: of its records,
-    the one that the dead letter names is prepared, and all of a document that could not be mapped or decoded."""
+def open_mapped_dead_letter(
+    raw: Raw, options: BuildOptions, reading: Reading, mapping: Mapping
+) -> Iterator[Prepared]:
+    """As `open_dead_letter`, where a mapping may have made the record. Then the document is mapped again.
+
+    The record that the dead letter names is prepared, or all of a document that could not be mapped or decoded.
+    """
     try:
         opened = _open(raw, options, mapping.table)
         if isinstance(opened, Prepared):
@@ -85,15 +89,15 @@ def open_mapped_letter(raw: Raw, options: BuildOptions, reading: Reading, mappin
 
 
 def _mapped(opened: "_Opened", reading: Reading, mapping: Mapping) -> list[Prepared]:
-    found = [
+    records = [
         record
         for record in prepare_mapped(opened.raw, opened.options, reading, mapping)
         if opened.part is None or record.map_failed or record.raw.part == opened.part
     ]
-    if found:
-        return found
+    if records:
+        return records
     detail = f"{mapping.name} makes no record {opened.part} of the document: replay it with the same --mapping"
-    return [Prepared(opened.letter, None, problem=InvalidRecord(Reason.INVALID_FIELD, detail, "/source/part"))]
+    return [Prepared(opened.dead_letter, None, problem=InvalidRecord(Reason.INVALID_FIELD, detail, "/source/part"))]
 
 
 def _defect(raw: Raw, error: Exception) -> Prepared:
@@ -108,7 +112,7 @@ class _Opened:
     raw: Raw
     options: BuildOptions
     origin: Origin
-    letter: Raw
+    dead_letter: Raw
     stage: Any
     part: str | None
     """The part of its document that a mapped record is; None for other records."""
@@ -117,32 +121,32 @@ class _Opened:
 def _open(raw: Raw, options: BuildOptions, table: Table | None = None) -> Prepared | _Opened:
     """The record of a dead letter, or why nothing of it is sent. `table` is that of the mapping."""
     try:
-        letter = _read(raw)
+        dead_letter = _read(raw)
         for _ in range(MOST_WRAPPED):
-            if letter.fields.get("kind") != LETTERS or letter.record is None:
+            if dead_letter.fields.get("kind") != LETTERS or dead_letter.record is None:
                 break
-            refused = refusal(letter.fields, letter.record)
+            refused = refusal(dead_letter.fields, dead_letter.record)
             if refused is not None:
-                return Prepared(letter.raw, None, problem=refused, letter=letter.raw.line)
-            raw = msgspec.structs.replace(raw, line=_line(letter.record), fields=None, row=None)
-            letter = _read(raw)
-        record = _check(letter)
-        origin = _origin(raw, letter.fields)
-        inner = _inner(letter, record, table)
+                return Prepared(dead_letter.raw, None, problem=refused, letter=dead_letter.raw.line)
+            raw = msgspec.structs.replace(raw, line=_line(dead_letter.record), fields=None, row=None)
+            dead_letter = _read(raw)
+        record = _check(dead_letter)
+        origin = _origin(raw, dead_letter.fields)
+        inner = _inner(dead_letter, record, table)
     except InvalidRecord as problem:
         return Prepared(raw, None, problem=problem)
-    if letter.fields["reason"] == Reason.UNREADABLE_FILE and record == b"null":
+    if dead_letter.fields["reason"] == Reason.UNREADABLE_FILE and record == b"null":
         nothing = InvalidRecord(Reason.UNREADABLE_FILE, "a file that could not be read has no record to replay")
         return Prepared(inner, None, problem=nothing, origin=origin)
-    refused = refusal(letter.fields, record)
+    refused = refusal(dead_letter.fields, record)
     if refused is not None:
-        return Prepared(inner, None, problem=refused, origin=origin, letter=letter.raw.line)
-    same = _same_api(letter.fields, origin, options)
-    stage, part = letter.fields.get("stage"), letter.fields["source"].get("part")
-    return _Opened(inner, same, origin, letter.raw, stage, part if isinstance(part, str) else None)
+        return Prepared(inner, None, problem=refused, origin=origin, letter=dead_letter.raw.line)
+    same = _same_api(dead_letter.fields, origin, options)
+    stage, part = dead_letter.fields.get("stage"), dead_letter.fields["source"].get("part")
+    return _Opened(inner, same, origin, dead_letter.raw, stage, part if isinstance(part, str) else None)
 
 
-def _read(raw: Raw) -> _Letter:
+def _read(raw: Raw) -> _DeadLetter:
     """The dead letter in a line. Raises InvalidRecord."""
     if raw.line is None or raw.broken is not None:
         parts = {name: jsonio.dumps(value) for name, value in decode(raw).items()}
@@ -165,18 +169,18 @@ def _read(raw: Raw) -> _Letter:
     before = fields.get(BEFORE)
     if fields.get("reason") == Reason.ALTERED_RECORD and isinstance(before, dict):
         fields.update((name, value) for name, value in before.items() if name in _READ)
-    return _Letter(raw, fields, parts.get("record"))
+    return _DeadLetter(raw, fields, parts.get("record"))
 
 
-def _check(letter: _Letter) -> bytes:
+def _check(dead_letter: _DeadLetter) -> bytes:
     """The record of what is a dead letter that can be replayed. Raises InvalidRecord."""
-    fields, kind = letter.fields, letter.fields.get("kind")
+    fields, kind = dead_letter.fields, dead_letter.fields.get("kind")
     if kind == LOOKUPS:
         raise InvalidRecord(Reason.READ_OPERATION, "lookups are not replayed: run them again", "/kind")
     if (
         not isinstance(kind, str)
         or kind not in MODELS
-        or letter.record is None
+        or dead_letter.record is None
         or not _is_place(fields.get("source"))
     ):
         raise InvalidRecord(
@@ -188,7 +192,7 @@ def _check(letter: _Letter) -> bytes:
     row = OPERATIONS.get(operation) if isinstance(operation, str) else None
     if row is not None and row.is_read:
         raise InvalidRecord(Reason.READ_OPERATION, "a read that failed: run verify or lookup again", "/operation")
-    return letter.record
+    return dead_letter.record
 
 
 def _is_place(source: Any) -> bool:
@@ -198,21 +202,21 @@ def _is_place(source: Any) -> bool:
     )
 
 
-def _origin(raw: Raw, letter: dict[str, Any]) -> Origin:
-    code = letter.get("reason")
+def _origin(raw: Raw, dead_letter: dict[str, Any]) -> Origin:
+    code = dead_letter.get("reason")
     try:
         reason = Reason(code if isinstance(code, str) else "")
     except ValueError:
         raise InvalidRecord(
             Reason.INVALID_FIELD, f"a dead letter of the unknown reason {_brief(code)}", "/reason"
         ) from None
-    done = _parts_done(letter)
-    key = letter.get("key")
+    done = _parts_done(dead_letter)
+    key = dead_letter.get("key")
     if reason.definite or not isinstance(key, dict):
-        attempt = f"{_brief(letter.get('job'))} {_brief(letter.get('failed_at'))}"
-        return Origin(raw.file, raw.position, letter["source"], True, attempt, parts_done=done)
+        attempt = f"{_brief(dead_letter.get('job'))} {_brief(dead_letter.get('failed_at'))}"
+        return Origin(raw.file, raw.position, dead_letter["source"], True, attempt, parts_done=done)
     try:
-        first_sent = parse_instant(letter.get("first_sent_at")).timestamp()
+        first_sent = parse_instant(dead_letter.get("first_sent_at")).timestamp()
     except (ValueError, OverflowError):
         first_sent = None
     attempt, generation = key.get("attempt", ""), key.get("generation", 0)
@@ -222,11 +226,13 @@ def _origin(raw: Raw, letter: dict[str, Any]) -> Origin:
         detail = f"key/generation is a whole number, not {_brief(generation)}"
         raise InvalidRecord(Reason.INVALID_FIELD, detail, "/key/generation")
     unknown = reason is Reason.OUTCOME_UNKNOWN
-    return Origin(raw.file, raw.position, letter["source"], False, attempt, generation, first_sent, unknown, done)
+    return Origin(
+        raw.file, raw.position, dead_letter["source"], False, attempt, generation, first_sent, unknown, done
+    )
 
 
-def _parts_done(letter: dict[str, Any]) -> tuple[str, ...]:
-    done = letter.get("parts_done", [])
+def _parts_done(dead_letter: dict[str, Any]) -> tuple[str, ...]:
+    done = dead_letter.get("parts_done", [])
     if not isinstance(done, list) or not all(isinstance(part, str) for part in done):
         raise InvalidRecord(Reason.INVALID_FIELD, f"parts_done is a list of texts, not {done!r:.60}", "/parts_done")
     return tuple(done)
@@ -236,10 +242,10 @@ def _brief(value: Any) -> str:
     return value if isinstance(value, str) else f"{value!r:.60}"
 
 
-def _same_api(letter: dict[str, Any], origin: Origin, options: BuildOptions) -> BuildOptions:
+def _same_api(dead_letter: dict[str, Any], origin: Origin, options: BuildOptions) -> BuildOptions:
     """`options`, for an event with the operation that failed. An event of track_event_v3 keeps it, or it would become
     a second event. An event of ambiguous outcome keeps either: the other operation would not recognize the repeat."""
-    operation = letter.get("operation")
+    operation = dead_letter.get("operation")
     if operation == "track_event_v3":
         return replace(options, events_api="v3")
     if operation == "track_event_v2" and not origin.definite:
@@ -247,9 +253,9 @@ def _same_api(letter: dict[str, Any], origin: Origin, options: BuildOptions) -> 
     return options
 
 
-def _inner(letter: _Letter, record: bytes, table: Table | None) -> Raw:
+def _inner(dead_letter: _DeadLetter, record: bytes, table: Table | None) -> Raw:
     """The record inside the dead letter, as its source gave it. With a table, a row may be a foreign document."""
-    fields, place = letter.fields, (letter.raw.file, letter.raw.position)
+    fields, place = dead_letter.fields, (dead_letter.raw.file, dead_letter.raw.position)
     if fields["source"].get("format") == "csv":
         foreign = fields["source"].get("part") is not None or fields.get("stage") in (Stage.MAP, Stage.DECODE)
         row = row_of(fields, record, place, table if foreign else None)

@@ -9,7 +9,7 @@ from sqlite3 import Connection
 from typing import Any
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.pipelines.backfill.ingest import PATIENCE
+from beam_talonone.pipelines.backfill.ingest import READ_GRACE
 from beam_talonone.pipelines.backfill.job import JobRun
 from beam_talonone.pipelines.backfill.job_kind import Files, JobKind
 from beam_talonone.pipelines.backfill.options import BackfillOptions, InputOptions
@@ -83,7 +83,7 @@ class _Replay:
         """Pull the dead letters of a subscription, and find where they all came from."""
         if self._options.subscription is not None and not folder.read.exists():
             pull = partial(self._pull, folder, self._options.subscription)
-            path = interruptible(pull, None, patience=PATIENCE, then=RESUME)
+            path = interruptible(pull, None, grace=READ_GRACE, then=RESUME)
             options = replace(options, globs={LETTERS: str(path)})
             files = {LETTERS: [FileInfo(str(path), path.stat().st_size, path.stat().st_mtime)]}
         origins = [self._origin_of(Path(info.path)) for info in files.get(LETTERS, ())]
@@ -93,9 +93,9 @@ class _Replay:
         return options, files
 
     def _pull(self, folder: JobFolder, subscription: str) -> Path:
-        from beam_talonone.pipelines.replay.pull import pull_letters
+        from beam_talonone.pipelines.replay.pull import pull_dead_letters
 
-        return pull_letters(subscription, folder.root / PULLED, self._notice, resumed=folder.resumed)
+        return pull_dead_letters(subscription, folder.root / PULLED, self._notice, resumed=folder.resumed)
 
     def _origin_of(self, dead_letters: Path) -> Path | None:
         if self._options.state is not None:
@@ -109,7 +109,7 @@ class _Replay:
         self._tell_lost(files)
         with closing(staging.reopen(folder.staging)) as connection:
             end_by_origins(connection, self._origins.databases, folder.job)
-            total = staging.order_queue(connection)
+            total = staging.set_send_order(connection)
             self._tell_altered(connection)
             first = str(self._origins.databases[0]) if self._origins.databases else ""
             staging.set_meta(connection, "origin", first)

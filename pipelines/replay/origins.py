@@ -33,8 +33,8 @@ class Origins:
     @classmethod
     def of(cls, databases: Iterable[Path | None]) -> "Origins":
         """Each once, sorted; None stands for dead letters whose origin is not known."""
-        known = tuple(sorted({path for path in databases if path is not None}))
-        return cls(known, tuple(path.parent for path in known if path.name == REPLAYS))
+        paths = tuple(sorted({path for path in databases if path is not None}))
+        return cls(paths, tuple(path.parent for path in paths if path.name == REPLAYS))
 
     def give_way(self, job: ActiveJob, part: Slice) -> None:
         """End what is not to be sent, as a stream has gone on. It may still do so, so this happens late."""

@@ -20,7 +20,7 @@ from beam_talonone.talonone.state.whole_file import sync_folder
 from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.transforms.pubsub.client import subscriber_client
 
-LETTERS_FILE, LOG_FILE = "letters-000001.jsonl", "pulled.jsonl"
+DEAD_LETTERS_FILE, LOG_FILE = "letters-000001.jsonl", "pulled.jsonl"
 
 MOST = 1_000
 PULL_TIMEOUT = 3.0
@@ -42,7 +42,7 @@ _WRONG = (
 Notice = Callable[[str], None]
 
 
-class PulledLetters:
+class PulledDeadLetters:
     """The dead letters that were pulled into `folder`, a line each, and a log by which a killed run goes on. Raises
     Damaged where dead letters of the log are gone.
 
@@ -52,16 +52,16 @@ class PulledLetters:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.letters = folder / LETTERS_FILE
-        self.known: set[str] = set()
+        self.path = folder / DEAD_LETTERS_FILE
+        self.message_ids: set[str] = set()
         """Message ids."""
         self.unacknowledged: list[str] = []
         """Ack ids of dead letters that are on disk."""
         self.complete = False
         end = self._read_log(folder / LOG_FILE)
-        _check_length(self.letters, end)
+        _check_length(self.path, end)
         with ExitStack() as opened:
-            self._lines = AppendLog(self.letters, keep=end, mode=0o644)
+            self._lines = AppendLog(self.path, keep=end, mode=0o644)
             opened.callback(self._lines.close)
             self._log = AppendLog(folder / LOG_FILE, mode=0o644)
             opened.callback(self._log.close)
@@ -77,7 +77,7 @@ class PulledLetters:
         fresh: set[str] = set()
         for message_id, data, ack_id in messages:
             ack_ids.append(ack_id)
-            if message_id in self.known or message_id in fresh:
+            if message_id in self.message_ids or message_id in fresh:
                 continue
             fresh.add(message_id)
             lines.append(as_line(data, message_id) + b"\n")
@@ -90,7 +90,7 @@ class PulledLetters:
         except OSError:
             self._lines.cut(before)
             raise
-        self.known |= fresh
+        self.message_ids |= fresh
         self.unacknowledged += ack_ids
 
     def acknowledged(self) -> None:
@@ -113,35 +113,35 @@ class PulledLetters:
 
     def _read_log(self, log: Path) -> int:
         """Read the log; returns how many bytes of dead letters it records."""
-        letters = 0
+        end = 0
         for _, _, line in whole_lines(log) if log.exists() else ():
             match msgspec.json.decode(line):
-                case [message_id, end, ack_id]:
-                    self.known.add(message_id)
+                case [message_id, offset, ack_id]:
+                    self.message_ids.add(message_id)
                     self.unacknowledged.append(ack_id)
-                    letters = end
+                    end = offset
                 case "acknowledged":
                     self.unacknowledged.clear()
                 case "complete":
                     self.complete = True
-        return letters
+        return end
 
 
-def pull_letters(subscription: str, folder: Path, notice: Notice, *, resumed: bool = False) -> Path:
+def pull_dead_letters(subscription: str, folder: Path, notice: Notice, *, resumed: bool = False) -> Path:
     """Pull what is in `subscription` into a file of `folder`, or go on with it; returns the file's path.
 
     `resumed` waits for what an earlier run may still hold. Raises ConfigurationError for a subscription that cannot
     be read, Unreachable when Pub/Sub does not answer for a minute; `folder` then has what came before.
     """
-    with closing(PulledLetters(folder)) as pulled:
+    with closing(PulledDeadLetters(folder)) as pulled:
         if not pulled.complete:
             with closing(Reader(subscription)) as reader:
                 _pull_all(reader, pulled, notice, reader.lease() if resumed else 0.0)
             pulled.completed()
-        return pulled.letters
+        return pulled.path
 
 
-def _pull_all(reader: "Reader", pulled: PulledLetters, notice: Notice, at_least: float) -> None:
+def _pull_all(reader: "Reader", pulled: PulledDeadLetters, notice: Notice, at_least: float) -> None:
     notice(f"pulling the dead letters of {reader.subscription}")
     began, until = time.time(), time.monotonic() + at_least
     _acknowledge(reader, pulled)
@@ -154,11 +154,11 @@ def _pull_all(reader: "Reader", pulled: PulledLetters, notice: Notice, at_least:
         if messages and published > began + LATER:
             notice("dead letters keep arriving: those published from now on are left for the next replay")
             break
-    found = len(pulled.known)
-    notice(f"{found} messages were pulled" if found else f"there are no dead letters in {reader.subscription}")
+    count = len(pulled.message_ids)
+    notice(f"{count} messages were pulled" if count else f"there are no dead letters in {reader.subscription}")
 
 
-def _acknowledge(reader: "Reader", pulled: PulledLetters) -> None:
+def _acknowledge(reader: "Reader", pulled: PulledDeadLetters) -> None:
     if pulled.unacknowledged:
         reader.acknowledge(pulled.unacknowledged)
         pulled.acknowledged()
@@ -179,12 +179,12 @@ class Reader:
         """Seconds that a pulled message stays with its subscriber; the least possible if the setting may not be
         read."""
         try:
-            found = self._calling(self._client.get_subscription, CALL_TIMEOUT)
+            settings = self._calling(self._client.get_subscription, CALL_TIMEOUT)
         except exceptions.Forbidden:
             return LEAST_LEASE
         except _WRONG as error:
             raise self._cannot_read(error) from None
-        return max(LEAST_LEASE, float(found.ack_deadline_seconds))
+        return max(LEAST_LEASE, float(settings.ack_deadline_seconds))
 
     def pull(self) -> tuple[list[tuple[str, bytes, str]], float]:
         """(message id, data, ack id) of messages that are there, and when the first of them was published, in seconds
@@ -194,8 +194,8 @@ class Reader:
         except _WRONG as error:
             raise self._cannot_read(error) from None
         pulled = () if answer is None else answer._pb.received_messages
-        published = min((one.message.publish_time.ToMicroseconds() / 1e6 for one in pulled), default=0.0)
-        return [(one.message.message_id, one.message.data, one.ack_id) for one in pulled], published
+        published = min((entry.message.publish_time.ToMicroseconds() / 1e6 for entry in pulled), default=0.0)
+        return [(entry.message.message_id, entry.message.data, entry.ack_id) for entry in pulled], published
 
     def _pull(self, **more: Any) -> Any:
         try:
@@ -229,8 +229,8 @@ class Reader:
                 raise
             except exceptions.GoogleAPIError as error:
                 if time.monotonic() > until:
-                    said = f"{self.subscription} cannot be read: {error_line(error, 300)}; go on with --resume"
-                    raise Unreachable(said) from None
+                    message = f"{self.subscription} cannot be read: {error_line(error, 300)}; go on with --resume"
+                    raise Unreachable(message) from None
             time.sleep(pause)
             pause = min(2 * pause, 10.0)
 
@@ -246,12 +246,12 @@ def check_subscription(subscription: str) -> None:
         reader.lease()
 
 
-def _check_length(letters: Path, end: int) -> None:
+def _check_length(path: Path, end: int) -> None:
     """Raises Damaged if dead letters in the log are gone from the file: acknowledged ones are not delivered again."""
-    size = letters.stat().st_size if letters.exists() else 0
+    size = path.stat().st_size if path.exists() else 0
     if size < end:
         raise Damaged(
-            f"{letters} is damaged: it has {size} bytes, but {LOG_FILE} records {end}: put it back from a backup."
+            f"{path} is damaged: it has {size} bytes, but {LOG_FILE} records {end}: put it back from a backup."
             " Pub/Sub does not deliver acknowledged dead letters again"
         )
 
@@ -264,7 +264,7 @@ def as_line(data: bytes, message_id: str) -> bytes:
     try:
         return jsonio.one_line(data)
     except ValueError:
-        found = of_bytes(data)
+        shown = of_bytes(data)
         return jsonio.dumps(
-            {"kind": LETTERS, "record": found.record, "source": {"message_id": message_id}, **found.marks()}
+            {"kind": LETTERS, "record": shown.record, "source": {"message_id": message_id}, **shown.marks()}
         )

@@ -12,7 +12,7 @@ from beam_talonone.transforms.formats.errors import BadRow
 from beam_talonone.transforms.tables.table import Table
 
 
-def row_of(letter: dict[str, Any], record: bytes, place: tuple[str, int], table: Table | None) -> Raw | None:
+def row_of(dead_letter: dict[str, Any], record: bytes, place: tuple[str, int], table: Table | None) -> Raw | None:
     """The row in the fields of a dead letter and the JSON of its record; None if it is not a row any more.
 
     With a `table`, the row is a document of a mapping. Raises InvalidRecord.
@@ -28,12 +28,12 @@ def row_of(letter: dict[str, Any], record: bytes, place: tuple[str, int], table:
             "/record",
         )
     dialect = None if table is None else table.dialect
-    kind = letter["kind"]
+    kind = dead_letter["kind"]
     if isinstance(value, dict):
         fields = _unflattened(value) if dialect is None else _typed(value, dialect)
         return Raw(kind, *place, "csv", None, fields, None, row=value)
     if isinstance(value, str) and not _is_object(value):
-        return raw_row(kind, *place, value.encode(), _header(letter), dialect=dialect)
+        return raw_row(kind, *place, value.encode(), _header(dead_letter), dialect=dialect)
     return None
 
 
@@ -65,8 +65,8 @@ def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _header(letter: dict[str, Any]) -> list[str]:
-    header = letter.get("header")
+def _header(dead_letter: dict[str, Any]) -> list[str]:
+    header = dead_letter.get("header")
     if isinstance(header, list) and header and all(isinstance(name, str) for name in header):
         return header
     raise InvalidRecord(

@@ -33,7 +33,8 @@ class Sent:
 
     def left_to_send(self, work: Work) -> Work | Outcome:
         """The work that is left to be sent of `work`; an outcome if nothing is."""
-        content = next((known for store in self._stores if (known := store.content(work.identity)) is not None), None)
+        contents = (store.content(work.identity) for store in self._stores)
+        content = next((content for content in contents if content is not None), None)
         if content is None:
             left = self._left_of(work)
             return Outcome(End.SUPERSEDED) if left is None else left
@@ -49,7 +50,7 @@ class Sent:
         if work.kind == "calls" and any(self._since(order, key) for key in work.others if key[0] in OWN):
             return None
         changes = {profile: self._changes(order, profile) for profile in work.profiles}
-        erased = [any(change.erases for change in found) for found in changes.values()]
+        erased = [any(change.erases for change in newer) for newer in changes.values()]
         if work.kind != "returns" and ERASE not in does and erased and all(erased):
             return None
         if work.kind == "profiles" or (does & PROFILE and len(changes) == 1):

@@ -94,9 +94,9 @@ class Prism:
         from apache_beam.options.pipeline_options import PrismRunnerOptions
         from apache_beam.runners.portability.prism_runner import PrismJobServer
 
-        found = prism_binary(location)
+        binary = prism_binary(location)
         settings = options.view_as(PrismRunnerOptions)
-        settings.prism_location = found or location
+        settings.prism_location = binary or location
         settings.prism_log_level = "warn"
         try:
             command, self.endpoint = PrismJobServer(options).subprocess_cmd_and_endpoint()
@@ -153,8 +153,8 @@ class Prism:
             else:
                 return
         self.stop()
-        said = self._log.read_text(errors="replace").strip().splitlines()
-        raise StopRun(f"Prism did not start: {said[-1][:300] if said else 'it wrote no output'}")
+        output = self._log.read_text(errors="replace").strip().splitlines()
+        raise StopRun(f"Prism did not start: {output[-1][:300] if output else 'it wrote no output'}")
 
 
 def _dying_with_us(command: list[str]) -> list[str]:

@@ -21,9 +21,9 @@ def beam_options(beam_args: tuple[str, ...]) -> Any:
                 f"unexpected argument {argument!r}: quote a pattern, or the shell expands it;"
                 " Beam's own options follow `--` as --name=value"
             )
-    known = beam_option_names()
+    option_names = beam_option_names()
     for argument in beam_args:
-        if argument.split("=", 1)[0] not in known:
+        if argument.split("=", 1)[0] not in option_names:
             raise ConfigurationError(f"Beam has no option {argument.split('=', 1)[0]}")
     complaint = io.StringIO()
     try:
@@ -155,5 +155,5 @@ def last_line(error: Exception) -> str:
     """The line of an error that says what happened: runners wrap it in the stack traces of their workers."""
     lines = [line.strip() for line in str(error).splitlines() if any(map(str.isalnum, line))]
     ours = [line for line in lines if line.startswith("beam_talonone.") and ": " in line]
-    said = ours[-1].split(": ", 1)[1] if ours else (lines[-1] if lines else type(error).__name__)
-    return said[:500]
+    message = ours[-1].split(": ", 1)[1] if ours else (lines[-1] if lines else type(error).__name__)
+    return message[:500]

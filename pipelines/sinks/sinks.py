@@ -186,22 +186,22 @@ def message_ids(folder: Path, name: str) -> set[tuple[str, str]]:
     messages have a dead letter already. Other lines, and lines torn by a kill, are left out.
     """
     decoder = msgspec.json.Decoder(_Line)
-    found = set()
+    ids = set()
     for line in _last_lines(folder, name):
         try:
             source = decoder.decode(line).source
         except (msgspec.DecodeError, UnicodeError):
             continue
-        found.add((source.subscription, source.message_id))
-    return found
+        ids.add((source.subscription, source.message_id))
+    return ids
 
 
 def _last_lines(folder: Path, name: str) -> Iterator[bytes]:
     """The newest file comes first."""
     left = LARGEST
-    known = [(path.stat(), path) for path in folder.glob(f"{name}-*.jsonl") if path.is_file()]
-    recent = [(stat, path) for stat, path in known if stat.st_mtime > time.time() - RECENT]
-    for stat, path in sorted(recent, key=lambda one: one[0].st_mtime, reverse=True):
+    files = [(path.stat(), path) for path in folder.glob(f"{name}-*.jsonl") if path.is_file()]
+    recent = [(stat, path) for stat, path in files if stat.st_mtime > time.time() - RECENT]
+    for stat, path in sorted(recent, key=lambda file: file[0].st_mtime, reverse=True):
         if left <= 0:
             return
         with path.open("rb") as lines:
@@ -222,8 +222,8 @@ def say_whose(folder: Path, state: Path | None, job: str) -> None:
 def whose(folder: Path) -> Path | None:
     """The state folder of the stream whose dead letters are in `folder`; None if it is not recorded or is gone."""
     try:
-        told = json.loads((folder / STREAM).read_text())
+        owner = json.loads((folder / STREAM).read_text())
     except (OSError, ValueError):
         return None
-    state = told.get("state") if isinstance(told, dict) else None
+    state = owner.get("state") if isinstance(owner, dict) else None
     return Path(state) if isinstance(state, str) and Path(state).is_dir() else None

@@ -61,7 +61,7 @@ class TopicSink:
         self._waiting = 0
         self._thread: threading.Thread | None = None
         self._hurry = self._closed = False
-        self._said_at: float | None = None
+        self._noticed_at: float | None = None
 
     @property
     def waiting(self) -> int:
@@ -71,14 +71,14 @@ class TopicSink:
     def write(self, line: dict[str, Any], attributes: dict[str, str], then: Callable[[], None]) -> None:
         """See pipelines.sinks.sinks.Sink. Never waits. Raises RuntimeError after `close`."""
         data = fitting(line, MOST_BYTES)
-        known = {name: _cut_to(value, LONGEST_ATTRIBUTE) for name, value in attributes.items()}
-        size = len(data) + sum(len(name) + len(value.encode()) + 16 for name, value in known.items())
+        cut_attributes = {name: _cut_to(value, LONGEST_ATTRIBUTE) for name, value in attributes.items()}
+        size = len(data) + sum(len(name) + len(value.encode()) + 16 for name, value in cut_attributes.items())
         with self._changed:
             if self.failure is not None:
                 raise self.failure
             if self._hurry:
                 raise RuntimeError(f"the sink of {self._topic} is closed")
-            self._lines.append(_Line(PubsubMessage(data=data, attributes=known), size, then))
+            self._lines.append(_Line(PubsubMessage(data=data, attributes=cut_attributes), size, then))
             self._waiting += 1
             if self._thread is None:
                 self._thread = start_thread("publish", self._run, self._failed_for_good)
@@ -127,8 +127,8 @@ class TopicSink:
     def _published(self, batch: list[_Line]) -> None:
         if self._closed:
             return  # nobody waits for them any more
-        if self._said_at is not None:
-            self._said_at = None
+        if self._noticed_at is not None:
+            self._noticed_at = None
             self._tell(f"{self._what} go to {self._topic} again")
         for line in batch:
             line.then()
@@ -142,8 +142,8 @@ class TopicSink:
             self._lines.extend(batch)
             waiting = self._waiting
         now = time.monotonic()
-        if self._said_at is None or now - self._said_at >= SAY_EVERY:
-            self._said_at = now
+        if self._noticed_at is None or now - self._noticed_at >= SAY_EVERY:
+            self._noticed_at = now
             self._tell(f"cannot publish {self._what} to {self._topic}: {error_line(error, 300)}; {waiting} waiting")
 
     def _tell(self, text: str) -> None:
@@ -183,12 +183,12 @@ def fitting(line: dict[str, Any], most: int) -> bytes:
     if len(data) <= most:
         return data
     if BASE64 in line:
-        said = f"`{BASE64}` is left out, as a message of Pub/Sub has at most 10 MB"
-        return fitting(_saying(said, {name: value for name, value in line.items() if name != BASE64}), most)
+        note = f"`{BASE64}` is left out, as a message of Pub/Sub has at most 10 MB"
+        return fitting(_saying(note, {name: value for name, value in line.items() if name != BASE64}), most)
     sizes = {name: len(jsonio.dumps(value)) for name, value in line.items()}
     large = max(sizes, key=lambda name: (name == "record" and sizes[name] > most // 2, sizes[name]))
-    said = f"`{large}` is cut: it has {sizes[large]} bytes, and a message of Pub/Sub at most 10 MB"
-    cut = _saying(said, line)
+    note = f"`{large}` is cut: it has {sizes[large]} bytes, and a message of Pub/Sub at most 10 MB"
+    cut = _saying(note, line)
     if large == "record":
         cut.update(Shown("", altered=True).marks())
     value = line[large]
@@ -200,9 +200,9 @@ def fitting(line: dict[str, Any], most: int) -> bytes:
     return jsonio.dumps(cut)
 
 
-def _saying(said: str, line: dict[str, Any]) -> dict[str, Any]:
+def _saying(note: str, line: dict[str, Any]) -> dict[str, Any]:
     detail = line.get("detail")
-    return {**line, "detail": f"{detail}; {said}" if detail else said}
+    return {**line, "detail": f"{detail}; {note}" if detail else note}
 
 
 def _cut_to_json(text: str, most: int) -> str:

@@ -18,11 +18,11 @@ LOOK_EVERY = 0.2
 
 def interruptible(
     work: Callable[[], T], doing: str | None, say: Callable[[str], None] = notice, *,
-    stop: Stop = STOP, patience: float = 0.0, then: str = "",
+    stop: Stop = STOP, grace: float = 0.0, then: str = "",
 ) -> T:  # fmt: skip
     """Return or raise what `work` does. It runs in a thread of its own, as libraries swallow what a signal raises.
 
-    After a signal, `work` has `patience` seconds to end by itself. Then Interrupted is raised, whatever the result,
+    After a signal, `work` has `grace` seconds to end by itself. Then Interrupted is raised, whatever the result,
     and `then` ends its message. If the work takes long, `say` gets a line with `doing`, unless that is None.
     """
     done: concurrent.futures.Future[T] = concurrent.futures.Future()
@@ -30,7 +30,7 @@ def interruptible(
     waited = 0.0
     while not concurrent.futures.wait([done], LOOK_EVERY).done:
         if stop.signal is not None:
-            if not concurrent.futures.wait([done], patience).done:
+            if not concurrent.futures.wait([done], grace).done:
                 stop.abandoned = True
             break
         waited += LOOK_EVERY

@@ -78,17 +78,17 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as a JSON object, with API keys replaced."""
-        said: dict[str, Any] = {
+        content: dict[str, Any] = {
             "logger": record.name, "message": getattr(record, "what", None) or record.getMessage(),
         }  # fmt: skip
         fields = getattr(record, "json_fields", None)
         if isinstance(fields, Mapping):
-            said |= {name: value for name, value in fields.items() if name not in said}
+            content |= {name: value for name, value in fields.items() if name not in content}
         if record.exc_info is not None and record.exc_info[1] is not None:
-            said |= error_fields(record.exc_info[1])
-        return without_keys(_line(datetime.fromtimestamp(record.created, UTC), record.levelname, said))
+            content |= error_fields(record.exc_info[1])
+        return without_keys(_line(datetime.fromtimestamp(record.created, UTC), record.levelname, content))
 
 
-def _line(at: datetime, severity: str, said: dict[str, Any]) -> str:
+def _line(at: datetime, severity: str, content: dict[str, Any]) -> str:
     time = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return json.dumps({"time": time, "severity": severity, **said}, default=str)
+    return json.dumps({"time": time, "severity": severity, **content}, default=str)

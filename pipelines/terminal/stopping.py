@@ -43,7 +43,8 @@ class Stop:
             return
         self.signal, self.abandoned, self._taking = None, False, True
         # nohup ignores the end of the terminal, and so must its command
-        taken = [one for one in SIGNALS if one != signal.SIGHUP or signal.getsignal(one) != signal.SIG_IGN]
+        ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        taken = [number for number in SIGNALS if not (ignored and number == signal.SIGHUP)]
         before: dict[int, Any] = {number: signal.signal(number, self._signalled) for number in taken}
         try:
             yield

@@ -82,12 +82,12 @@ def summary_lines(report: dict[str, Any]) -> list[str]:
     lines = counted(report, ("read", "agree", "differ", "superseded", "duplicate", "filtered", "dead_lettered"))
     for kind, fields in report["differences"].items():
         lines.append(f"{kind} differ in: " + ", ".join(f"{field} {count:,}" for field, count in fields.items()))
-    if _nothing_found(report):
+    if _no_order_found(report):
         lines.append("none of the orders was found: check the path and the deployment of --base-url")
     return [*lines, *explained(report)]
 
 
-def _nothing_found(report: dict[str, Any]) -> bool:
+def _no_order_found(report: dict[str, Any]) -> bool:
     checked = report["kinds"].get("orders", {}).get("checked", 0)
     absent = report["differences"].get("orders", {}).get("session", 0)
     return bool(checked) and absent == checked

@@ -145,7 +145,7 @@ def compare_answers(job: ActiveJob, chunk: list[Target], answers: list[Answer]) 
 
 def differences_of(target: Target, answer: Answer) -> list[Line]:
     """How the session or customer in an answer differs from what the input leads to. Raises CannotRead."""
-    shown = targets.found_by(target, answer)
+    shown = targets.entity_in(target, answer)
     try:
         return target.compare(shown)
     except (TypeError, KeyError, AttributeError, ArithmeticError) as error:

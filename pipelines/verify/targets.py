@@ -90,7 +90,7 @@ def load_targets(connection: Any, first: int, last: int) -> list[Target]:
     return [*_sessions(connection, first, last), *_customers(connection, first, last)]
 
 
-def found_by(target: Target, answer: Answer) -> dict[str, Any] | None:
+def entity_in(target: Target, answer: Answer) -> dict[str, Any] | None:
     """The session or profile that an answer shows; None when there is none. Raises CannotRead."""
     is_session = target.request.operation == "get_customer_session"
     if not answer.ok:
@@ -99,12 +99,12 @@ def found_by(target: Target, answer: Answer) -> dict[str, Any] | None:
         raise CannotRead(answer.message)
     try:
         body = jsonio.loads(answer.body)
-        found = body["customerSession"] if is_session else body.get("profile") or {}
+        entity = body["customerSession"] if is_session else body.get("profile") or {}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CannotRead(f"the answer of {target.request.operation} has an odd shape: {error}") from None
-    if not isinstance(found, dict):
+    if not isinstance(entity, dict):
         raise CannotRead(f"the answer of {target.request.operation} has an odd shape")
-    return found
+    return entity
 
 
 @dataclass
@@ -127,14 +127,15 @@ class _Session:
             records[self.order[0]] = ("orders", self.id)
         return Target(self.number, get_customer_session(self.id), self.compare, records, self.superseded)
 
-    def compare(self, found: dict[str, Any] | None) -> list[Line]:
-        return [*self._order_lines(found), *return_differences([_returned(work) for _, work in self.returns], found)]
+    def compare(self, entity: dict[str, Any] | None) -> list[Line]:
+        returned = [_returned(work) for _, work in self.returns]
+        return [*self._order_lines(entity), *return_differences(returned, entity)]
 
-    def _order_lines(self, found: dict[str, Any] | None) -> list[Line]:
-        if self.order is None or (found is None and not self.created and not self.returns):
+    def _order_lines(self, entity: dict[str, Any] | None) -> list[Line]:
+        if self.order is None or (entity is None and not self.created and not self.returns):
             return []  # there was nothing to cancel
         expected = self.order[1].parts[0].request.body_json()["customerSession"]
-        return session_differences(self.id, expected, found, returned=bool(self.returns), forgotten=self.forgotten)
+        return session_differences(self.id, expected, entity, returned=bool(self.returns), forgotten=self.forgotten)
 
 
 def _returned(work: Work) -> tuple[str, list[dict[str, Any]]]:
@@ -174,7 +175,7 @@ def _customers(connection: Any, first: int, last: int) -> Iterator[Target]:
 
 
 def _compared(customer: str, expected: WantedProfile) -> Callable[[dict[str, Any] | None], list[Line]]:
-    return lambda found: profile_differences(customer, expected, found)
+    return lambda entity: profile_differences(customer, expected, entity)
 
 
 def _rows(connection: Any, sort: str, first: int, last: int) -> Any:

@@ -10,7 +10,7 @@ from beam_talonone.simulator.world.account import Profile, World, merged
 from beam_talonone.simulator.world.views import ALWAYS, event_view, profile_view, requested_parts
 
 NO_CONTENT = Answer(204)
-NOTHING_ASKED = Answer(200, encode(ALWAYS))
+NO_EFFECTS = Answer(200, encode(ALWAYS))
 
 
 def queues(_: World, call: Call) -> tuple[str, ...]:
@@ -38,7 +38,7 @@ def update(world: World, call: Call) -> Done:
     profile = draft(world, id, call.now) if call.dry else world.profile(id, call.now)
     profile.attributes = merged(profile.attributes, body.get("attributes", {}))
     profile.audiences = (profile.audiences | set(changes.get("adds", ()))) - set(changes.get("deletes", ()))
-    answer = NOTHING_ASKED
+    answer = NO_EFFECTS
     if wants:
         parts = requested_parts(world, wants, profile, call.dry)
         if "event" in wants:

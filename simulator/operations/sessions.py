@@ -26,7 +26,7 @@ BY_UPDATE: dict[str | None, frozenset[str]] = {
 """The state before an update (None: no such session) -> the states after it."""
 
 STATE = "/customerSession/state"
-NOTHING_ASKED = Answer(200, encode(ALWAYS))
+NO_EFFECTS = Answer(200, encode(ALWAYS))
 REOPENED = Answer(200, encode({"effects": []}))
 
 
@@ -80,7 +80,7 @@ def update(world: World, call: Call) -> Done:
         session = _create(world, call, id, profile_id, state, profile)
     else:
         session = _change(world, call, old, content, profile_id, state, profile)
-    answer = NOTHING_ASKED
+    answer = NO_EFFECTS
     if call.wants():
         answer = _state(world, call, session, world.content(session), profile)
     return Done(answer, id, (profile_id,) if profile_id else ())

@@ -34,7 +34,7 @@ def write_options(job: ActiveJob, part: Slice) -> SendOptions:
 def run_pipeline(job: ActiveJob, name: str, run: slices.SliceRun) -> None:
     """Send a slice by a Beam pipeline in this process. Raises what stopped the engine or the pipeline."""
     runner, beam_options = bounded_runner(job.options.beam_args)
-    with slices.known(name, run):
+    with slices.registered(name, run):
         run_bounded(slices.create_pipeline(name, runner, beam_options))
 
 

@@ -45,7 +45,7 @@ def backfill(
     """Send orders, returns, profiles, events and calls from files: once, in order, resumable."""
     from beam_talonone.pipelines.cli.settings import (
         beam_arguments,
-        given_globs,
+        globs_of,
         input_options,
         row_by_row,
         sending_options,
@@ -53,7 +53,7 @@ def backfill(
     from beam_talonone.pipelines.terminal.confirm import confirm
 
     options = input_options(
-        given_globs(**vars(inputs)), selection, reading, requests, profiles_first=sent.profiles_first, dry=sent.dry,
+        globs_of(**vars(inputs)), selection, reading, requests, profiles_first=sent.profiles_first, dry=sent.dry,
         results=results.results,
     )  # fmt: skip
     sending = sending_options(api, limits, edit)

@@ -21,9 +21,9 @@ def check(
     beam: BeamParameters,
 ) -> int:
     """Decode, map and validate everything, and show what a backfill would send. No network."""
-    from beam_talonone.pipelines.cli.settings import beam_arguments, given_globs, input_options
+    from beam_talonone.pipelines.cli.settings import beam_arguments, globs_of, input_options
 
-    globs = given_globs(**vars(inputs))
+    globs = globs_of(**vars(inputs))
     options = input_options(globs, selection, reading, requests, dry=shown.dry, results=shown.results)
     from beam_talonone.pipelines.backfill.check import run_check
 

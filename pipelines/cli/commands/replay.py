@@ -37,7 +37,7 @@ def replay(
     from beam_talonone.pipelines.cli.settings import beam_arguments, input_options, sending_options
     from beam_talonone.pipelines.terminal.confirm import confirm
 
-    subscription = letters_subscription(source.dead_letters)
+    subscription = dead_letters_subscription(source.dead_letters)
     globs: dict[str, str | tuple[str, ...]] = (
         {} if subscription is not None else {"dead_letters": source.dead_letters}
     )
@@ -55,7 +55,7 @@ def replay(
     return run_with_progress(replay_job, options, replayable=True, mapping=mapped.mapping)
 
 
-def letters_subscription(name: str) -> str | None:
+def dead_letters_subscription(name: str) -> str | None:
     """The subscription that `name` is, None for files. Raises ConfigurationError for what is neither."""
     from beam_talonone.pipelines.sinks.sinks import is_subscription, is_topic
 

@@ -45,14 +45,14 @@ def stream(
     from beam_talonone.pipelines.backfill.options import parse_max_dead_letters, reading_of
     from beam_talonone.pipelines.cli.settings import (
         beam_arguments,
-        given_subscriptions,
         mapping_of,
         row_by_row,
         sending_options,
+        subscriptions_of,
     )
 
     reading_of(reading.assume_timezone, reading.ambiguous_time, reading.max_future, reading.unknown_fields)
-    subscriptions = given_subscriptions(vars(inputs))
+    subscriptions = subscriptions_of(vars(inputs))
     sending = sending_options(api, edit=edit)
     if health.health_host is not None and health.health_port is None:
         raise ConfigurationError("--health-host needs --health-port")

@@ -25,9 +25,9 @@ def verify(
     if not any(vars(inputs).values()):
         raise ConfigurationError("no input: give at least one of --orders, --returns, --profiles")
     from beam_talonone.pipelines.backfill.options import BackfillOptions
-    from beam_talonone.pipelines.cli.settings import beam_arguments, given_globs, input_options, sending_options
+    from beam_talonone.pipelines.cli.settings import beam_arguments, globs_of, input_options, sending_options
 
-    globs = given_globs(**vars(inputs))
+    globs = globs_of(**vars(inputs))
     options = BackfillOptions(
         input_options(globs, selection, reading, RequestParameters()),
         sending_options(api, limits),

@@ -14,7 +14,7 @@ from beam_talonone.pipelines.backfill.options import (
 )
 from beam_talonone.pipelines.backfill.output_folder import compare_options
 from beam_talonone.pipelines.cli.parameters.api import ApiParameters
-from beam_talonone.pipelines.cli.settings import given_globs, sending_options
+from beam_talonone.pipelines.cli.settings import globs_of, sending_options
 from beam_talonone.pipelines.streaming.options import StreamOptions
 from beam_talonone.schemas.decoding.settings import Reading
 from beam_talonone.talonone.errors import ConfigurationError
@@ -102,7 +102,7 @@ def test_what_is_no_name_of_a_secret_is_refused() -> None:
 
 def test_inputs_may_be_repeated_and_one_alone_stands_in_a_job_as_before() -> None:
     none = {"returns": None, "profiles": None, "events": None, "calls": None}
-    assert InputOptions(given_globs(orders=["a", "a"], **none)).as_json()["--orders"] == "a"
-    several = given_globs(orders=["b", "a"], **none)
+    assert InputOptions(globs_of(orders=["a", "a"], **none)).as_json()["--orders"] == "a"
+    several = globs_of(orders=["b", "a"], **none)
     assert InputOptions(several).as_json()["--orders"] == ["b", "a"]
     assert pickle.loads(pickle.dumps(InputOptions(several))) == InputOptions(several)

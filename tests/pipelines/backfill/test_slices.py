@@ -10,12 +10,12 @@ from beam_talonone.transforms.runtime.process_registry import PROCESS
 
 def test_a_run_is_known_only_while_it_goes_on() -> None:
     run = cast(Any, object())
-    with slices.known("slice", run):
+    with slices.registered("slice", run):
         assert PROCESS.find(slices.RUNS, "slice") is run
     assert PROCESS.find(slices.RUNS, "slice") is None
 
 
 def test_nor_is_it_after_a_failure() -> None:
-    with pytest.raises(RuntimeError), slices.known("slice", cast(Any, object())):
+    with pytest.raises(RuntimeError), slices.registered("slice", cast(Any, object())):
         raise RuntimeError("the pipeline failed")
     assert PROCESS.find(slices.RUNS, "slice") is None

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from beam_talonone.pipelines.backfill.staging_rows import RecordStager
-from beam_talonone.pipelines.replay.dead_letters import open_letter
+from beam_talonone.pipelines.replay.dead_letters import open_dead_letter
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.raw import LETTERS, Raw
 from beam_talonone.schemas.decoding.shown import Shown, of_bytes, of_value, shown
@@ -33,7 +33,7 @@ def dead_letter_of(came, reason=Reason.REFUSED, stage=Stage.SEND, kind="events",
 def opened(letter):
     """A dead letter (or a line of one) as a replay opens and stages it."""
     line = letter if isinstance(letter, bytes) else jsonio.dumps(letter)
-    prepared = open_letter(Raw(LETTERS, "letters.jsonl", 1, "jsonl", line, None, None), BuildOptions())
+    prepared = open_dead_letter(Raw(LETTERS, "letters.jsonl", 1, "jsonl", line, None, None), BuildOptions())
     staged = STAGER.stage(prepared, ("letters.jsonl", 0, 1, "jsonl"))
     again = None if staged.outcome is None or staged.outcome[3] is None else json.loads(staged.outcome[3])
     return prepared, again

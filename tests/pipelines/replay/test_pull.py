@@ -16,8 +16,8 @@ from google.pubsub_v1 import PubsubMessage, PullResponse, ReceivedMessage
 from support.process.left_open import open_files
 
 from beam_talonone.pipelines.replay import pull as letters_pull
-from beam_talonone.pipelines.replay.dead_letters import open_letter
-from beam_talonone.pipelines.replay.pull import PulledLetters, Reader, as_line, pull_letters
+from beam_talonone.pipelines.replay.dead_letters import open_dead_letter
+from beam_talonone.pipelines.replay.pull import PulledDeadLetters, Reader, as_line, pull_dead_letters
 from beam_talonone.schemas.decoding.raw import LETTERS, Raw
 from beam_talonone.talonone.errors import ConfigurationError, Unreachable
 from beam_talonone.talonone.requests.build import BuildOptions
@@ -76,7 +76,7 @@ def numbers(path: Path) -> list[int]:
 
 
 def pulled(folder: Path, *, resumed: bool = False) -> list[int]:
-    return numbers(pull_letters(SUBSCRIPTION, folder, lambda text: None, resumed=resumed))
+    return numbers(pull_dead_letters(SUBSCRIPTION, folder, lambda text: None, resumed=resumed))
 
 
 def test_all_that_is_there(tmp_path: Path, serve: Callable[[Service], Service]) -> None:
@@ -171,32 +171,32 @@ def test_a_kill_at_any_moment(tmp_path: Path, serve: Callable[[Service], Service
 
 
 def test_kept_after_a_kill_goes_on_where_it_was(tmp_path: Path) -> None:
-    first = PulledLetters(tmp_path)
+    first = PulledDeadLetters(tmp_path)
     first.add([("1", b'{"n":1}', "a")])
     with (tmp_path / "letters-000001.jsonl").open("ab") as torn:
         torn.write(b'{"n":2}\n{"n"')
-    second = PulledLetters(tmp_path)
-    assert (second.known, second.unacknowledged, second.complete) == ({"1"}, ["a"], False)
+    second = PulledDeadLetters(tmp_path)
+    assert (second.message_ids, second.unacknowledged, second.complete) == ({"1"}, ["a"], False)
     second.add([("2", b'{"n":22}', "b"), ("1", b"other", "c")])
     assert second.unacknowledged == ["a", "b", "c"]
-    assert numbers(second.letters) == [1, 22]
+    assert numbers(second.path) == [1, 22]
 
 
 @pytest.mark.parametrize("left", [None, b"", b'{"n":1}\n{"n"'])
 def test_letters_that_are_gone_are_said_and_not_made_up(tmp_path: Path, left: bytes | None) -> None:
     """They were acknowledged: zeros in their place would end as one dead letter that says nothing of them."""
-    kept = PulledLetters(tmp_path)
+    kept = PulledDeadLetters(tmp_path)
     kept.add([("1", b'{"n":1}', "a"), ("2", b'{"n":2}', "b")])
     kept.acknowledged()
     kept.close()
-    kept.letters.unlink()
+    kept.path.unlink()
     if left is not None:
-        kept.letters.write_bytes(left)
+        kept.path.write_bytes(left)
     with pytest.raises(
         Damaged, match=r"letters-000001\.jsonl is damaged: it has \d+ bytes, but pulled\.jsonl records 16"
     ):
-        PulledLetters(tmp_path)
-    assert (kept.letters.read_bytes() if kept.letters.exists() else None) == left
+        PulledDeadLetters(tmp_path)
+    assert (kept.path.read_bytes() if kept.path.exists() else None) == left
 
 
 @pytest.mark.parametrize("room", [0, 1, 7, 8, 9, 16, 17, 28, 29, 39])
@@ -204,7 +204,7 @@ def test_a_full_disk_leaves_nothing_of_what_did_not_fit(
     room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No torn line in the dead letters or in the log: once there is room, the next pull follows the whole lines."""
-    kept = PulledLetters(tmp_path)
+    kept = PulledDeadLetters(tmp_path)
     kept.add([("1", b'{"n":1}', "a")])
     whole = {path: path.read_bytes() for path in tmp_path.iterdir()}
     left, plain = room, os.write
@@ -225,11 +225,11 @@ def test_a_full_disk_leaves_nothing_of_what_did_not_fit(
         with pytest.raises(OSError, match="No space left"):
             kept.acknowledged()
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == whole
-    assert (kept.known, kept.unacknowledged) == ({"1"}, ["a"])
+    assert (kept.message_ids, kept.unacknowledged) == ({"1"}, ["a"])
     kept.add([("3", b'{"n":33}', "d"), ("1", b"other", "e"), ("2", b'{"n":22}', "f")])
-    again = PulledLetters(tmp_path)
-    assert numbers(again.letters) == [1, 33, 22]
-    assert (again.known, again.unacknowledged) == ({"1", "2", "3"}, ["a", "d", "f"])
+    again = PulledDeadLetters(tmp_path)
+    assert numbers(again.path) == [1, 33, 22]
+    assert (again.message_ids, again.unacknowledged) == ({"1", "2", "3"}, ["a", "d", "f"])
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_what_is_no_line_stands_whole_in_a_letter(data: bytes) -> None:
     assert (letter["kind"], letter["source"]) == (LETTERS, {"message_id": "m1"})
     kept = b64decode(letter["record_base64"]) if letter.get("altered") else letter["record"].encode()
     assert kept == data
-    prepared = open_letter(Raw(LETTERS, "f", 1, "jsonl", line, None, None), BuildOptions())
+    prepared = open_dead_letter(Raw(LETTERS, "f", 1, "jsonl", line, None, None), BuildOptions())
     assert prepared.problem is not None
     assert prepared.problem.reason == ("altered_record" if letter.get("altered") else "not_json")
 
@@ -278,6 +278,6 @@ def test_dead_letters_are_closed_when_their_log_cannot_be_opened(
 
     monkeypatch.setattr(letters_pull, "AppendLog", refuse_log)
     with pytest.raises(PermissionError) as raised:
-        PulledLetters(tmp_path)
+        PulledDeadLetters(tmp_path)
     assert raised.value.errno == errno.EACCES
     assert open_files(tmp_path) == set()

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from beam_talonone.pipelines.cli.settings import given_subscriptions
+from beam_talonone.pipelines.cli.settings import subscriptions_of
 from beam_talonone.pipelines.streaming.options import StreamOptions
 from beam_talonone.talonone.errors import ConfigurationError
 
@@ -13,7 +13,7 @@ ONE, TWO, THREE = (f"projects/shop/subscriptions/{name}" for name in ("one", "tw
 
 
 def test_subscriptions_may_be_repeated() -> None:
-    found = given_subscriptions({**NONE, "events": [THREE], "orders": [TWO, ONE]})
+    found = subscriptions_of({**NONE, "events": [THREE], "orders": [TWO, ONE]})
     assert found == {"orders": (TWO, ONE), "events": (THREE,)}
     options = StreamOptions(found, "https://api.example", "job")
     assert options.kinds() == {TWO: "orders", ONE: "orders", THREE: "events"}
@@ -38,5 +38,5 @@ def test_subscriptions_may_be_repeated() -> None:
 )
 def test_what_cannot_be_read_is_a_usage_error(given: dict[str, list[str]], says: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
-        given_subscriptions({**NONE, **given})
+        subscriptions_of({**NONE, **given})
     assert str(raised.value).startswith(says)

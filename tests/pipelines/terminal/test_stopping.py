@@ -97,5 +97,5 @@ def test_the_result_of_what_was_interrupted_is_none() -> None:
         return "half of the input"
 
     with stop.taking_signals(), pytest.raises(Interrupted):
-        interruptible(work, "reading", stop=stop, patience=10.0)
+        interruptible(work, "reading", stop=stop, grace=10.0)
     assert not stop.abandoned

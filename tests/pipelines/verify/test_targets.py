@@ -145,7 +145,7 @@ def test_what_an_answer_shows(listed, answer, found):
     (target,) = targets.load_targets(connection, 1, 1)
     if found is CannotRead:
         with pytest.raises(CannotRead):
-            targets.found_by(target, answer)
+            targets.entity_in(target, answer)
         return
-    shown = targets.found_by(target, answer)
+    shown = targets.entity_in(target, answer)
     assert shown is None if found is None else str(shown["total"]) == "1.50"

@@ -135,7 +135,7 @@ def test_a_subscription_that_cannot_be_read(
         cli(*replay(sim, given, tmp_path / "out"), env=emulator.environment).says(USAGE, expected)
         assert not (tmp_path / "out").exists()
     (tmp_path / "used" / "input").mkdir(parents=True)
-    cli(*replay(sim, subscription, tmp_path / "used"), env=emulator.environment).says(USAGE, "used/input is there")
+    cli(*replay(sim, subscription, tmp_path / "used"), env=emulator.environment).says(USAGE, "input exists already")
 
 
 @pytest.mark.parametrize("moment", ["pulling", "sending"])

@@ -30,7 +30,7 @@ class Sent:
     def __call__(self, job: ActiveJob, name: str, run: SliceRun) -> None:
         self.slices.append(Path(name).name)
         self.runs.append(run)
-        with slices.known(name, run):
+        with slices.registered(name, run):
             for item in ReadSlice().process(name):
                 members = [member for member, _ in item.members] if isinstance(item, PackItem) else [item]
                 if any(member.work.id == self._stop_at for member in members):
@@ -184,7 +184,7 @@ def test_the_customer_of_a_return_is_asked_for_once(tmp_path: Path, name: str | 
     profiles: list[list[str]] = []
 
     def send(job: ActiveJob, path: str, run: SliceRun) -> None:
-        with slices.known(path, run):
+        with slices.registered(path, run):
             profiles.extend(list(item.work.profiles) for item in ReadSlice().process(path))
         raise Interrupted("killed here")
 
