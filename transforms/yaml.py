@@ -42,7 +42,7 @@ ERRORS = RowTypeConstraint.from_fields(
 )  # fmt: skip
 """A row of an error: `element` is the record as JSON, `letter` the dead letter as a line that replay accepts."""
 
-FOUND = [("lookup_status", int), ("lookup_pages", int), ("lookup_response", str)]
+ANSWER = [("lookup_status", int), ("lookup_pages", int), ("lookup_response", str)]
 """The fields that a lookup adds to a row; `lookup_response` is JSON."""
 
 
@@ -90,8 +90,8 @@ class LookupTalonOne(beam.PTransform):  # type: ignore[misc]
 
     >>> rows = beam.Pipeline() | beam.Create([beam.Row(loyaltyProgramId=7, integrationId="c-17")])
     >>> url = "https://yourcompany.europe-west1.talon.one"
-    >>> found = rows | LookupTalonOne("get_loyalty_balances", {"output": "errors"}, base_url=url)
-    >>> [name for name, _ in named_fields_from_element_type(found["good"].element_type)]
+    >>> outputs = rows | LookupTalonOne("get_loyalty_balances", {"output": "errors"}, base_url=url)
+    >>> [name for name, _ in named_fields_from_element_type(outputs["good"].element_type)]
     ['loyaltyProgramId', 'integrationId', 'lookup_status', 'lookup_pages', 'lookup_response']
     """
 
@@ -108,8 +108,8 @@ class LookupTalonOne(beam.PTransform):  # type: ignore[misc]
         fields = _fields(rows.element_type, self.label)
         _check_names([name for name, _ in fields], self._operation, self._reading, self.label)
         looked = rows | self._lookup
-        found = RowTypeConstraint.from_fields([*fields, *FOUND])
-        good = looked.found | "As rows" >> beam.Map(_found).with_output_types(found)
+        row_type = RowTypeConstraint.from_fields([*fields, *ANSWER])
+        good = looked.found | "As rows" >> beam.Map(_answered).with_output_types(row_type)
         return _outputs(good, looked.dead_letters, self._errors)
 
 
@@ -134,12 +134,12 @@ class FieldsOf:
 def _check_settings(transform: type[beam.PTransform], settings: Mapping[str, Any]) -> None:
     """Raise ConfigurationError for settings that `transform` does not have."""
     parameters = inspect.signature(transform).parameters.values()
-    known = [item.name for item in parameters if item.kind is item.KEYWORD_ONLY]
-    unknown = [name for name in settings if name not in known]
+    names = [item.name for item in parameters if item.kind is item.KEYWORD_ONLY]
+    unknown = [name for name in settings if name not in names]
     if unknown:
         raise ConfigurationError(
             f"{transform.__name__} has no setting {', '.join(map(repr, unknown))}; the settings are"
-            f" {', '.join(known)}"
+            f" {', '.join(names)}"
         )
 
 
@@ -152,7 +152,7 @@ def _fields(element_type: Any, label: str) -> list[tuple[str, Any]]:
 
 def _check_names(names: list[str], operation: str, reading: Reading, label: str) -> None:
     """Raise ConfigurationError if rows with these fields cannot be looked up."""
-    taken = sorted({name for name, _ in FOUND} & set(names))
+    taken = sorted({name for name, _ in ANSWER} & set(names))
     if taken:
         raise ConfigurationError(f"{label} adds {', '.join(taken)}, which the rows have already")
     row = OPERATIONS[operation]
@@ -208,7 +208,7 @@ def _written(line: dict[str, Any]) -> beam.Row:
     )
 
 
-def _found(line: dict[str, Any]) -> beam.Row:
+def _answered(line: dict[str, Any]) -> beam.Row:
     return beam.Row(
         **line["element"]._asdict(),
         lookup_status=line["status"],

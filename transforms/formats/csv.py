@@ -206,9 +206,12 @@ def _flat(row: bytes, header: list[str], kind: Kind, dialect: Dialect | None = N
 def unflatten(flat: dict[str, str]) -> dict[str, Any]:
     """The record of a flat row: `attributes.NAME` is nested, empty cells are left out, and values are text.
 
-    Exceptions: `version` becomes an int if it consists of digits, `erase` a bool if it is true or false, and
-    `audiences.add`, `audiences.remove`, `evaluable_campaign_ids` and `response_content` a list if they are a JSON
-    list.
+    Exceptions:
+
+    * `version` becomes an int if it consists of digits.
+    * `erase` becomes a bool if it is true or false.
+    * `audiences.add`, `audiences.remove`, `evaluable_campaign_ids` and `response_content` become a list if they are a
+      JSON list.
     """
     fields: dict[str, Any] = {}
     for column, cell in flat.items():

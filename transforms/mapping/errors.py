@@ -1,4 +1,4 @@
-"""What can go wrong with a mapping: the file is wrong, or an expression fails on one document."""
+"""The errors of mappings: of a mapping file, and of an expression on one document."""
 
 from typing import Any
 

@@ -94,7 +94,7 @@ Converter = Callable[[dict[str, Any]], Iterable[tuple[str, dict[str, Any]]] | No
 
 
 class FunctionMapping:
-    """A Python function as a mapping. What it raises becomes the failure of that document."""
+    """A Python function as a mapping. Its errors become the failures of documents."""
 
     def __init__(self, name: str, function: Converter) -> None:
         self.name = name
@@ -103,7 +103,7 @@ class FunctionMapping:
         self._function = function
 
     def __call__(self, document: Any) -> MappingResult:
-        """The records that the function returns. Never raises, unless the process is told to stop."""
+        """The records that the function returns. Raises only signals to stop, such as KeyboardInterrupt."""
         try:
             pairs = list(self._function(document) or ())
             records = tuple(

@@ -49,16 +49,16 @@ class MappingResult:
 
 
 class Mapping(Protocol):
-    """What turns documents into records. It can be pickled, and one instance serves many threads."""
+    """Turns documents into records. It can be pickled, and one instance serves many threads."""
 
     name: str
-    """As it was given: the preset, the file or the function."""
+    """The value of `--mapping`: a preset, a file or a function."""
     table: Table
     """How files are read, and which rows make one document."""
 
     @property
     def fingerprint(self) -> str:
-        """What must be the same when a job is resumed."""
+        """Identifies the mapping. A job can only be resumed with the same one."""
 
     def __call__(self, document: Any) -> MappingResult:
         """The records of a document, which is plain JSON with numbers as int or Decimal. Never raises."""

@@ -20,7 +20,7 @@ LONGEST_REASON = 200
 
 
 class UndecodablePayload(ValueError):
-    """Bytes that are no records. The message says why, for a dead letter."""
+    """Bytes that are no records. The message is the reason, for a dead letter."""
 
 
 def decode_binary(kind: str, data: bytes, schema: Any) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def decode_binary(kind: str, data: bytes, schema: Any) -> dict[str, Any]:
     stream = io.BytesIO(data)
     try:
         record = fastavro.schemaless_reader(stream, schema, None, handle_unicode_errors="surrogateescape")
-    except Exception as error:  # what fastavro raises on bytes that do not fit is not documented
+    except Exception as error:  # fastavro's errors for other bytes are not documented
         raise UndecodablePayload(
             f"the message does not fit its Avro schema: {error_line(error, LONGEST_REASON)}"
         ) from None
@@ -80,6 +80,6 @@ def _fields(kind: str, record: Any) -> dict[str, Any]:
 
 
 def _unpacked(fields: dict[str, Any]) -> dict[str, Any]:
-    # `fields_of` packs for the process that decodes files; here the values are wanted themselves
+    # `fields_of` packs values for the process that decodes files
     values: dict[str, Any] = wire.decode(wire.encode(fields))
     return values

@@ -12,7 +12,7 @@ MAX_SCHEMA_BYTES = 1 << 20
 
 
 class UnusableSchema(ValueError):
-    """A schema that cannot decode messages. The message says why, for a dead letter or a wrong setting."""
+    """A schema that cannot decode messages. The message is the reason, for a dead letter or a wrong setting."""
 
 
 def parse_avro_schema(text: str | bytes) -> Any:
@@ -36,7 +36,7 @@ def parse_avro_schema(text: str | bytes) -> Any:
         raise
     except RecursionError:
         raise UnusableSchema("the Avro schema is nested too deep") from None
-    except Exception as error:  # fastavro raises KeyError, TypeError and its own for what is no schema
+    except Exception as error:  # fastavro raises KeyError, TypeError and its own errors
         raise UnusableSchema(f"not an Avro schema: {error_line(error)}") from None
     if not isinstance(schema, dict) or schema.get("type") != "record":
         raise UnusableSchema("the Avro schema is not one of a record")

@@ -1,4 +1,4 @@
-"""Envelopes around a record in a JSON message: CloudEvents and Debezium. Numbers stay the text they came as."""
+"""Envelopes around a record in a JSON message: CloudEvents and Debezium. Numbers keep their text."""
 
 import base64
 import binascii
@@ -26,7 +26,7 @@ class Opened(NamedTuple):
 
 
 def list_of(data: bytes) -> list[bytes] | None:
-    """The elements of a JSON array, each as the text it came as. None for what is no array."""
+    """The elements of a JSON array, each with its text unchanged. None if `data` is no array."""
     try:
         return [bytes(element) for element in _LIST.decode(data)]
     except (msgspec.DecodeError, RecursionError):
@@ -34,7 +34,7 @@ def list_of(data: bytes) -> list[bytes] | None:
 
 
 def opened(data: bytes) -> Opened | None:
-    """What the envelope `data` holds, or None where `data` is no envelope, but perhaps the record itself.
+    """The content of the envelope `data`, or None if `data` is no envelope, but perhaps the record itself.
 
     Raises UndecodablePayload for an envelope without readable content.
     """
@@ -86,7 +86,7 @@ def _text(value: Any) -> str | None:
     if value is None:
         return None
     try:
-        found = jsonio.loads(bytes(value))
+        text = jsonio.loads(bytes(value))
     except ValueError:
         return None
-    return found if isinstance(found, str) else None
+    return text if isinstance(text, str) else None

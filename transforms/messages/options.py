@@ -12,8 +12,8 @@ from beam_talonone.transforms.mapping.result import Mapping
 class MessageOptions:
     """`kinds` names the kind of the records of each subscription.
 
-    `avro_schema` is the text of the schema of messages that carry none of their own. `mapping` makes records of
-    documents of another shape, whatever kind the subscription has.
+    `avro_schema` is the text of the schema of messages without a schema of their own. `mapping` makes records of
+    documents of another shape. The kind of a record is then that of the mapping, and not that of the subscription.
     """
 
     kinds: Table[str, str]

@@ -18,9 +18,9 @@ _NOT_THERE = (exceptions.NotFound, exceptions.InvalidArgument, exceptions.Permis
 
 
 class WriterSchemas:
-    """Schemas by name and revision; a revision never changes, so each is fetched once for the life of the process.
+    """Schemas by name and revision. A revision never changes, so the process fetches it once.
 
-    Any thread may call it. What the service refuses is remembered too, as the messages that name it keep coming.
+    Any thread may call it. A refusal is remembered too, because more messages with the same schema follow.
     """
 
     def __init__(self, client: Any | None = None) -> None:
@@ -31,8 +31,8 @@ class WriterSchemas:
     def __call__(self, name: str, revision: str) -> Any:
         """The parsed schema `projects/P/schemas/S` of `revision` ("" for the newest).
 
-        Raises UnusableSchema for one that does not exist, may not be read or is no Avro, and
-        google.api_core.exceptions.GoogleAPIError where the service does not answer.
+        Raises UnusableSchema if the schema does not exist, cannot be read without a permission, or is no Avro schema.
+        Raises google.api_core.exceptions.GoogleAPIError if the service does not answer.
         """
         with self._lock:
             key = (name, revision)

@@ -1,4 +1,4 @@
-"""From the bytes and attributes of a message to the records in it, each as if a source had handed it on."""
+"""From the bytes and attributes of a message to its records, each in the form in which sources emit records."""
 
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -29,16 +29,16 @@ _CONFLUENT_HEADER = 5
 _SCHEMA, _REVISION, _ENCODING = "googclient_schemaname", "googclient_schemarevisionid", "googclient_schemaencoding"
 
 SchemaSource = Callable[[str, str], Any]
-"""(name, revision) -> the parsed writer's schema. Raises UnusableSchema; anything else it raises is no fault of the
-message, and passes through `unpack`."""
+"""(name, revision) -> the parsed writer's schema. Raises UnusableSchema for a fault of the message. Other errors pass
+through `unpack`."""
 
 
 @dataclass(frozen=True)
 class MessageReader:
-    """How the messages of one subscription are taken apart.
+    """Takes the messages of one subscription apart.
 
-    `schema` (`--avro-schema`) decodes what carries no schema of its own: bare Avro and Confluent's framing. `writer`
-    finds the schema that Pub/Sub has validated a message with.
+    `schema` (`--avro-schema`) decodes messages without a schema of their own: bare Avro, and Confluent's framing.
+    `writer` looks up the schema by which Pub/Sub has validated a message.
 
     >>> from beam_talonone.transforms.messages.unpack import MessageReader
     >>> [raw.line for raw in MessageReader().unpack("orders", "sub", b'[{"order_id": "1"}, {"order_id": "2"}]', {})]
@@ -49,28 +49,28 @@ class MessageReader:
     writer: SchemaSource | None = None
 
     def unpack(self, kind: str, subscription: str, data: bytes, attributes: Mapping[str, str]) -> list[Raw]:
-        """The records in a message of `kind`, in its order; none where it tells of a deleted row only.
+        """The records of a message of `kind`, in their order; none for a change event of a deleted row.
 
-        What cannot be decoded is a Raw with `broken`, and keeps the bytes of the whole message. Raises only what
-        `writer` raises besides UnusableSchema.
+        A record that cannot be decoded is a Raw with `broken` and the bytes of the whole message. Raises only the
+        errors of `writer`, except UnusableSchema.
         """
         if _is_plain(data, attributes):
             return [Raw(kind, subscription, 0, "jsonl", data, None, None)]
-        found: list[Raw] = []
+        raws: list[Raw] = []
         try:
             for content in self._contents(kind, data, attributes, MAX_LAYERS):
-                position = len(found) + 1
+                position = len(raws) + 1
                 if position > MAX_RECORDS:
                     raise UndecodablePayload(f"a message holds more than {MAX_RECORDS:,} records")
                 if isinstance(content, bytes):
-                    found.append(Raw(kind, subscription, position, "jsonl", content, None, None))
+                    raws.append(Raw(kind, subscription, position, "jsonl", content, None, None))
                 elif isinstance(content, dict):
-                    found.append(Raw(kind, subscription, position, "avro", None, content, None))
+                    raws.append(Raw(kind, subscription, position, "avro", None, content, None))
                 else:
-                    found.append(_broken(kind, subscription, position, data, str(content)))
+                    raws.append(_broken(kind, subscription, position, data, str(content)))
         except (UndecodablePayload, UnusableSchema) as error:
-            found.append(_broken(kind, subscription, len(found) + 1, data, str(error)))
-        return [_alone(found[0])] if len(found) == 1 else found
+            raws.append(_broken(kind, subscription, len(raws) + 1, data, str(error)))
+        return [_alone(raws[0])] if len(raws) == 1 else raws
 
     def _contents(
         self, kind: str, data: bytes, attributes: Mapping[str, str], layers: int
@@ -124,7 +124,7 @@ class MessageReader:
 
 
 def gunzipped(data: bytes) -> bytes:
-    """What is packed in `data`. Raises UndecodablePayload for damaged data and for more than MAX_UNPACKED."""
+    """The unpacked bytes of gzip data. Raises UndecodablePayload for damaged data, and above MAX_UNPACKED."""
     plain = b""
     while data:
         unpack = zlib.decompressobj(zlib.MAX_WBITS | 16)

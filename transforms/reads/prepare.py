@@ -96,12 +96,12 @@ def _not_misspelt(row: Operation, column: str, flat: Mapping[str, Any], reading:
     if reading.unknown_fields == "ignore":
         return
     plain = _plain(column)
-    known = (*row.path, *row.query, "lookup_id", "body")
-    meant = next((name for name in known if _plain(name) == plain), column)
-    if meant not in flat:
+    parameters = (*row.path, *row.query, "lookup_id", "body")
+    nearest = next((name for name in parameters if _plain(name) == plain), column)
+    if nearest not in flat:
         raise InvalidRecord(
             Reason.MISNAMED_FIELD,
-            f"the column {column!r} is not known: did you mean {meant}?",
+            f"the column {column!r} is not known: did you mean {nearest}?",
             "/" + escape(column),
         )
 

@@ -26,14 +26,14 @@ from beam_talonone.transforms.sources.prepare import Prepared, prepare_all, prep
 log = logging.getLogger(__name__)
 
 DELETED_ROW = "deleted row"
-"""Why a change event without a new row is filtered: what it deletes is no record of ours."""
+"""The rule that filters a change event without a new row: no record means that a row is deleted."""
 
 
 Pair = tuple[Received, Prepared]
 
 
 class MessagePreparer:
-    """Makes records of messages. `split` makes a message for each record of one that holds several."""
+    """Makes records of messages. `split` makes a message for each record of a message that has several."""
 
     def __init__(
         self, options: MessageOptions, split: Callable[[Received, Sequence[tuple[str, bytes]]], list[Received]]
@@ -46,9 +46,9 @@ class MessagePreparer:
     def prepare(self, message: Received) -> list[Pair]:
         """The records in a message, decoded, mapped, validated and built.
 
-        Whatever is wrong with the message is in the result: a message that fails the step would be delivered again
-        for ever, together with its bundle. Raises only what says that the schema service does not answer
-        (google.api_core.exceptions.GoogleAPIError).
+        Problems of the message are in the result, because a message that fails the step is delivered again without
+        end, together with its bundle. Raises only google.api_core.exceptions.GoogleAPIError, if the schema service
+        does not answer.
         """
         kind = self._options.kinds[message.subscription]
         raws = self._reader.unpack(kind, message.subscription, message.data, message.attributes)
@@ -77,7 +77,7 @@ class MessagePreparer:
 
 
 def _shown(raw: Raw) -> bytes:
-    """What a dead letter shows of the record."""
+    """The bytes of the record in a dead letter."""
     if raw.line is not None:
         return raw.line
     try:
@@ -114,7 +114,10 @@ class PrepareTogether(beam.DoFn):  # type: ignore[misc]
         self._preparer = MessagePreparer(self._options, parts_of)
 
     def process(self, messages: list[Received]) -> Iterator[list[Pair]]:
-        """Prepare the records of a list of messages. What cannot be read without the schema service is given back."""
+        """Prepare the records of a list of messages.
+
+        A message is given back if it needs the schema service, and the service does not answer.
+        """
         pairs: list[Pair] = []
         for message in messages:
             try:

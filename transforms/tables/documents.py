@@ -33,8 +33,8 @@ def read_documents(
     """The documents of `inputs` as Raw of the format `rows`, in the order of their first rows.
 
     `joined` has the files of each join by its name. `path` is a file for the rows, removed at the end. A row that
-    cannot be read or has no key is a Raw with `broken`, and so are the documents that may lack it, and joined rows
-    that no document has. Raises CannotReadNow if a file system does not answer, or if `unwanted` returns True.
+    cannot be read or has no key is a Raw with `broken`. So is a document that may lack such a row, and a joined row
+    without a document. Raises CannotReadNow if a file system does not answer, or if `unwanted` returns True.
     """
     try:
         with row_store(path, unwanted) as store:

@@ -25,7 +25,7 @@ def type_of(value: Any) -> str:
 
 
 def brief(value: Any) -> str:
-    """A value in a message: its type, and what it is if that is short."""
+    """A value in a message: its type, and the value itself if it is short."""
     kind = type(value)
     if kind in (list, dict):
         return f"an {type_of(value)} of {len(value)}"

@@ -16,7 +16,9 @@ INDEX = "index"
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A compiled expression with its place in the file. `label` says what it is for, `path` what it reads first."""
+    """A compiled expression with its place in the file. `label` is its name in messages, and `path` the
+    path that it reads first.
+    """
 
     evaluate: Evaluate
     label: str
