@@ -1,7 +1,7 @@
 """Check the prose of the Markdown pages against docs/prose.toml: `make lint`.
 
-A checker of our own, as `make lint` needs nothing but Python: vale has to be built with Go and a C compiler, and
-proselint knows neither the length of a sentence nor word lists of a project.
+This is a checker of our own, as `make lint` needs nothing but Python. The checker vale has to be built with Go and
+a C compiler, and proselint checks neither the length of sentences nor the word list of a project.
 """
 
 import re
@@ -111,7 +111,7 @@ def sentences(text: str) -> list[str]:
 
 
 def length(sentence: str) -> int:
-    """Words, which are what has a letter or a digit between blanks."""
+    """Count words: strings between blanks that contain an alphanumeric character."""
     return sum(1 for word in sentence.split() if re.search(r"\w", word))
 
 

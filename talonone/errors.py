@@ -1,5 +1,6 @@
-"""What ends a run, by how one recovers from it.
+"""The errors that end a run, grouped by how you recover from them.
 
+```
     TalonOneError
     +-- ConfigurationError       the settings are wrong: correct them (usage)
     +-- StopRun                  the run stopped, nothing is lost: it can be resumed
@@ -8,13 +9,14 @@
         +-- Unreachable          no answer for --give-up-after seconds, or from Pub/Sub for a minute
         +-- TooManyDeadLetters   more than --max-dead-letters
         +-- Interrupted          SIGTERM, Ctrl-C, or another part of the run failed
+```
 
-What concerns one record never is an exception: it is an outcome (see talonone.requests.outcome).
+A failure of one record is never an exception. It is an outcome (see talonone.requests.outcome).
 """
 
 
 class TalonOneError(Exception):
-    """Root of everything this package raises on purpose. `str()` is one line for the person who reads it.
+    """Base class of all errors that this package raises on purpose. `str()` is one line for the user.
 
     >>> try:
     ...     raise StopRun("the API did not answer for 300 s")
@@ -35,7 +37,7 @@ class ConfigurationError(TalonOneError):
 
 
 class StopRun(TalonOneError):
-    """The run cannot go on; what was not sent stays unsent and can be resumed.
+    """The run cannot go on. Records that were not sent stay unsent, and the run can be resumed.
 
     >>> sorted(error.__name__ for error in StopRun.__subclasses__())
     ['Interrupted', 'KeyRefused', 'TooManyDeadLetters', 'Unreachable', 'WrongAddress']
@@ -43,7 +45,7 @@ class StopRun(TalonOneError):
 
 
 class KeyRefused(StopRun):
-    """The API answered 401 or 403, and still does with the key that is in the settings now."""
+    """The API answered 401 or 403, also with the key that the settings contain now."""
 
 
 class WrongAddress(StopRun):

@@ -1,4 +1,4 @@
-"""Who wants to know of each request: told after its answer, on the sending thread. Without hooks it costs nothing."""
+"""Hooks: functions that are called after the answer to each request, on the sending thread."""
 
 import logging
 from collections.abc import Callable
@@ -11,11 +11,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A request that was sent, and what came of it.
+    """One try of a request, and its result.
 
-    `status` is None where no answer came, `failure` then says of what kind that was. `retries` counts the times it
-    had gone before. `began` is in seconds since 1970. `kind` and `record` name the record that it was sent for. Of a
-    bulk `record` is None, and `records` counts what it began with. `kind` is empty where it is for no record of ours.
+    `status` is None if no answer came; `failure` is then the name of the error. `retries` counts the tries before
+    this one. `began` is in seconds since 1970, and `seconds` is the time until the answer. `kind` and `record` name
+    the record of the request. For a bulk, `record` is None, and `records` counts the records it began with. `kind` is
+    empty for a request without a record, such as a probe.
 
     >>> sent = Sent("track_event_v2", "POST", 201, None, 0, 1_777_636_800.0, 0.042, "events", "e-1", 1)
     >>> f"{sent.kind} {sent.record}: {sent.status} after {sent.seconds * 1000:.0f} ms"
@@ -40,9 +41,9 @@ _hooks: tuple[Hook, ...] = ()
 
 
 def on_request(hook: Hook) -> Callable[[], None]:
-    """Call `hook` for each request of this process from now on, until what is returned is called.
+    """Call `hook` for each request of this process from now on. Returns a function that removes the hook.
 
-    It must be quick, as nothing is sent meanwhile; what it raises is logged and does no harm.
+    The hook must be quick, as nothing is sent meanwhile. Its exceptions are logged and ignored.
 
     >>> remove = on_request(lambda sent: print(sent.operation, sent.status, sent.seconds))
     >>> remove()  # no more calls from here on
@@ -58,12 +59,12 @@ def on_request(hook: Hook) -> Callable[[], None]:
 
 
 def wanted() -> bool:
-    """Whether there is anybody to tell."""
+    """Whether any hook is registered."""
     return bool(_hooks)
 
 
 def tell(sent: Sent) -> None:
-    """Tell all hooks."""
+    """Call all hooks with `sent`."""
     for hook in _hooks:
         try:
             hook(sent)

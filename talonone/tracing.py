@@ -1,6 +1,6 @@
-"""OpenTelemetry: a span for each request, where there is somebody who collects spans.
+"""OpenTelemetry: a span for each request, if the process collects spans.
 
-Nothing of OpenTelemetry is imported here until it is known to be in use.
+OpenTelemetry is imported only once it is in use.
 """
 
 import sys
@@ -16,8 +16,9 @@ _followed: set[int] = set()
 
 
 def trace_requests(provider: Any = None) -> Callable[[], None]:
-    """Make a span of each request of this process, with `provider` (else the global one), until what is returned is
-    called. Raises ConfigurationError where opentelemetry-api is not installed.
+    """Make a span of each request of this process, with `provider` or else the global one.
+
+    Returns a function that ends this. Raises ConfigurationError if opentelemetry-api is not installed.
 
     >>> stop = trace_requests()
     >>> stop()  # no more spans from here on

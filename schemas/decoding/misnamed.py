@@ -210,8 +210,8 @@ def _is_absent(field: str, level: _Level, fields: Mapping[Any, Any]) -> bool:
 def near_miss(model: Model, name: str) -> tuple[str, bool] | None:
     """The field of `model` of which `name` is a near miss, and whether it is certain; None if there is none.
 
-    It is certain for the same letters, singular for plural, and synonyms. It is uncertain for a typing error, and for
-    a name that often means the field.
+    It is certain for another case or separator, singular for plural, and synonyms. It is uncertain for a typing
+    error, and for a name that often means the field.
     """
     if len(name) > LONGEST:
         return None

@@ -26,7 +26,7 @@ def near_name(name: str, known: Iterable[str], present: Collection[str] = ()) ->
 
 
 def normalised(name: str) -> str:
-    """The letters and digits of `name`, in lower case."""
+    """`name` in lower case, without any character that is not alphanumeric."""
     return "".join(filter(str.isalnum, name)).lower()
 
 

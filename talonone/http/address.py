@@ -1,4 +1,4 @@
-"""The address of a deployment: what can be one, and whether the key would travel to it unencrypted."""
+"""Checks of the address of a deployment: its form, and whether the key would travel to it unencrypted."""
 
 import ipaddress
 
@@ -8,7 +8,7 @@ from beam_talonone.talonone.errors import ConfigurationError
 
 
 def check_base_url(base_url: str) -> str:
-    """`base_url` without a trailing slash; raises ConfigurationError when no request could be sent to it."""
+    """Return `base_url` without a trailing slash. Raises ConfigurationError if no request could be sent to it."""
     try:
         url = yarl.URL(base_url)
         (url.raw_host or "").encode("idna")  # what resolving a name does first

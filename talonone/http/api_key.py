@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from beam_talonone.talonone.errors import ConfigurationError, KeyRefused, TalonOneError
 
 READ_EVERY = 5.0
-"""Seconds from a reading that gave nothing new to the next one."""
+"""Seconds from a reading that returned the same key to the next one."""
 
 _SECRET = re.compile(r"projects/[a-z0-9.:-]+/secrets/[A-Za-z0-9_-]{1,255}(/versions/[A-Za-z0-9_-]{1,63})?", re.ASCII)
 
 
 def check_secret_name(name: str, option: str = "--api-key-secret") -> str:
-    """`name`, if it can be that of a secret. Raises ConfigurationError that names `option`."""
+    """Return `name` if it can be the name of a secret. Raises ConfigurationError, which names `option`."""
     if _SECRET.fullmatch(name):
         return name
-    # whoever mistakes the option for the key itself must not find it in a log
+    # a user may pass the key itself by mistake: the message must not write it to a log
     found = f", not {name!r}" if name.startswith("projects/") else ": the name of a secret, not a key"
     raise ConfigurationError(
         f"{option} takes projects/P/secrets/S or projects/P/secrets/S/versions/V{found}; P is the project's number,"
@@ -29,8 +29,8 @@ def check_secret_name(name: str, option: str = "--api-key-secret") -> str:
 class KeySource:
     """Where the API key comes from. `name` stands for it in messages.
 
-    `read` gives the key that is there now; it may take seconds, and raises TalonOneError. None: the key cannot change
-    under a process.
+    `read` returns the current key; it may take seconds, and raises TalonOneError. It is None if the key cannot change
+    while the process runs.
     """
 
     name: str = "TALONONE_API_KEY"
@@ -38,7 +38,7 @@ class KeySource:
 
 
 class ApiKey:
-    """The key that requests leave with. `number` counts its changes. Used on the event loop only."""
+    """The API key of requests. `number` counts its changes. Used on the event loop only."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class ApiKey:
         use: Callable[[str], None] = lambda value: None,
         apart: Callable[[Callable[[], str]], Awaitable[str]] = asyncio.to_thread,
     ) -> None:
-        """`use` is told each other key before requests leave with it; `apart` runs the reading off the loop."""
+        """`use` is called with each new key before requests carry it; `apart` runs the reading off the loop."""
         self.number = 0
         self._value = value
         self._source = source or KeySource()
@@ -58,18 +58,18 @@ class ApiKey:
 
     @property
     def being_read(self) -> bool:
-        """True while it may be about to change."""
+        """True while the key is being read, so that it may change."""
         return self._reading.locked()
 
     async def settled(self) -> None:
-        """Wait until it is not being read."""
+        """Wait until the key is not being read."""
         async with self._reading:
             pass
 
     async def changed(self, number: int) -> bool:
-        """Whether there is another key than the one of `number`, which the API has refused.
+        """Whether the key differs now from the key of `number`, which the API has refused.
 
-        Reads it once for all who ask at a time, and not again within READ_EVERY seconds of a reading in vain.
+        Reads the key once for all concurrent callers, and at most every READ_EVERY seconds while it stays the same.
         """
         read = self._source.read
         if read is None or self.number != number:
@@ -93,7 +93,7 @@ class ApiKey:
             return True
 
     def refused(self, api: str, status: int | None) -> KeyRefused:
-        """What to say of a key that `api` refuses with `status`."""
+        """Return the error for a key that `api` refuses with `status`; it says where to correct it."""
         says = f"{api} refuses the API key (status {status})"
         if self._source.read is None:
             return KeyRefused(f"{says}; check {self._source.name} and that the key belongs to this deployment")

@@ -1,8 +1,8 @@
-"""What stands between httpx and the network: connections on which nothing left over becomes the next answer.
+"""Connections for httpx that never take leftover bytes for the next answer.
 
-httpx reads what came after an answer as the beginning of the next one. So the bytes are followed here: where
-something came after an answer, or the answer is not what HTTP/1.1 allows, the connection passes for one that the
-other side closed. httpx does not use that again.
+httpx reads bytes that follow an answer as the beginning of the next one. So this module parses the bytes as well. If
+bytes follow an answer, or an answer breaks HTTP/1.1, the connection reports that the other side closed it. httpx then
+does not use it again.
 """
 
 # ruff: noqa: ASYNC109 - the signatures are those of httpcore

@@ -34,11 +34,11 @@ from beam_talonone.talonone.http.tls import Tls
 from beam_talonone.talonone.telemetry.redact import Redactor
 
 _BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
-"""What goes wrong before a request can leave."""
+"""Errors of httpx that are raised before any part of a request is sent."""
 
 
 class HttpxClient:
-    """Keeps connections to one deployment, as `Client` says, through a proxy where one is given."""
+    """A `Client` that keeps connections to one deployment, through a proxy if it gets one."""
 
     def __init__(
         self, base_url: str, api_key: str, timeout: float, tls: Tls = Tls(), proxy: Proxy | None = None  # noqa: B008

@@ -1,4 +1,4 @@
-"""What an answer means: one table from status and title to what to do."""
+"""The meaning of answers: a table from the status and title of an answer to the sender's next step."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,8 +14,10 @@ from beam_talonone.schemas.reasons import Reason
 
 
 class Verdict(Enum):
-    """What the sender does about an answer. The sources are the responses of each operation in Talon.One's OpenAPI
-    document, and RFC 9110 for the statuses that it does not name.
+    """The sender's next step after an answer.
+
+    The sources are the responses of each operation in Talon.One's OpenAPI document, and RFC 9110 for the statuses
+    that the document does not name.
     """
 
     APPLIED = "the API did it"
@@ -27,7 +29,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Rule:
-    """One row: the first that fits decides. `acted` says whether the API may have acted before it answered so."""
+    """One row of the table; the first that fits decides. `acted`: the API may have acted before it answered."""
 
     statuses: range | tuple[int, ...]
     verdict: Verdict
@@ -57,7 +59,7 @@ LONGEST_MESSAGE = 2000
 """Characters of an error that are kept: it stands in dead letters, of which there may be many."""
 
 GATEWAY = frozenset({502, 503, 504})
-"""Statuses from in front of the API: they say that it is not reachable, not that it looked at the request."""
+"""Statuses from a gateway in front of the API: the API was not reachable, and did not see the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the API answered to a request, or None as status when nothing came back (`message` then says why).
+    """The answer to a request. `status` is None if no answer came; `message` then holds the reason.
 
-    `acted` tells whether it may have acted; `unclear_before` whether an earlier try of the same request may have.
+    `acted`: the API may have acted. `unclear_before`: an earlier try of the same request may have acted.
+    `retry_after` is in seconds.
     """
 
     status: int | None
@@ -88,26 +91,29 @@ class Answer:
     unclear_before: bool = False
     tries: int = 1
     already: bool = False
-    """Applied, but not by this request: it found the work done."""
+    """True if the API had done the work before this request."""
     unreadable: str | None = None
-    """Why its body could not be read; the status says what it means all the same."""
+    """Why the body could not be read; the status counts all the same."""
     refused_at: int | None = None
-    """Of a refusal that may be about the API key: how many requests had left when it was known."""
+    """For a refusal that may be about the API key: the number of requests sent before the refusal was known.
+
+    The next three fields also belong to such a refusal.
+    """
     api_key: int = 0
-    """And the number of that key."""
+    """Number of the API key that was refused."""
     accepted_since: bool = False
-    """And whether another request with the same key was accepted after what was sent had been refused."""
+    """Whether another request with the same key was accepted after the refusal."""
     confirmed: bool = False
-    """And whether it was refused once more after that."""
+    """Whether the request was refused once more after that."""
 
     @property
     def ok(self) -> bool:
-        """True for an answer that says that the work is done."""
+        """True if the work is done, by this request or before it."""
         return self.verdict is Verdict.APPLIED
 
     @property
     def definite(self) -> bool:
-        """True for a refusal after which it is known that the API did not act."""
+        """True for a refusal after which the API has certainly not acted."""
         return self.verdict is Verdict.REFUSED and self.reason is not None and self.reason.definite
 
     @property
@@ -117,7 +123,7 @@ class Answer:
 
 
 def classify(row: Operation, status: int, body: bytes, retry_after: str | None, now: datetime) -> Answer:
-    """The meaning of an answer to the operation `row`. `retry_after` is the header's text, `now` is in UTC."""
+    """Classify an answer to the operation `row`. `retry_after` is the header's text, `now` is in UTC."""
     if 200 <= status < 300:
         odd = _not_the_apis(row, body)
         if odd is None:
@@ -138,9 +144,10 @@ def classify(row: Operation, status: int, body: bytes, retry_after: str | None, 
 
 
 def with_unreadable_body(row: Operation, answer: Answer, why: str) -> Answer:
-    """`answer`, to the operation `row`, whose body could not be read.
+    """Return `answer`, to the operation `row`, marked as having a body that could not be read.
 
-    A write is judged by the status alone; of a read nothing is left."""
+    A write is resolved by the status alone. A read ends as refused, as it has no result.
+    """
     if answer.ok and row.is_read:
         message = f"the answer (status {answer.status}) cannot be read: {why}"
         return replace(answer, verdict=Verdict.REFUSED, reason=Reason.REFUSED, message=message, unreadable=why)
@@ -152,10 +159,10 @@ _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def _not_the_apis(row: Operation, body: bytes) -> str | None:
-    """What a 2xx carries instead of the API's answer, which is a JSON object or nothing; None when it is that.
+    """Describe the body of a 2xx that is not the API's: neither empty nor a JSON object. None if it is the API's.
 
-    Something on the way made it up or broke it off: the API may have done what was asked. What was read is left to
-    whoever reads, but for a page.
+    A gateway wrote or cut such a body, so the API may have acted. Of an answer to a read only a web page counts: the
+    caller checks the rest.
     """
     if not body.strip():
         return None
@@ -171,8 +178,10 @@ def _not_the_apis(row: Operation, body: bytes) -> str | None:
 
 
 def proves_the_key(row: Operation, answer: Answer) -> bool:
-    """True for an answer that only the API gives, and only to a key that it accepts: a success, or its own words
-    about what was sent."""
+    """Whether only the API answers like this, and only to an accepted key.
+
+    Such answers are a success, and an error in the API's own format about the content of the request.
+    """
     if answer.verdict is Verdict.APPLIED:
         return not row.is_read or answer.body.lstrip()[:1] in (b"", b"{")
     if answer.status not in (400, 404, 409, 422) or (answer.status == 404 and row.creates):
@@ -183,12 +192,12 @@ def proves_the_key(row: Operation, answer: Answer) -> bool:
 
 
 def is_web_page(body: bytes) -> bool:
-    """True for what no API answers: it comes from something in front of it, or from another server."""
+    """Whether `body` is a web page: it comes from a gateway or from another server, not from the API."""
     return body.lstrip()[:1] == b"<"
 
 
 def read_error(body: bytes) -> tuple[str, tuple[Problem, ...]]:
-    """Message and problems of an error body; an empty message when it has no such shape."""
+    """Return message and problems of an error body; an empty message if the body has another format."""
     try:
         value = jsonio.loads(body)
     except ValueError:
@@ -214,7 +223,7 @@ def _problem(entry: dict[str, Any]) -> Problem:
 
 
 def seconds_to_wait(retry_after: str | None, now: datetime) -> float | None:
-    """Seconds from a Retry-After header (a number or an HTTP date); None when there is none that can be read."""
+    """Seconds from a Retry-After header, a number or an HTTP date; None if it is missing or malformed."""
     if retry_after is None:
         return None
     text = retry_after.strip()

@@ -1,6 +1,6 @@
-"""How one part of a record is carried out, from its request to its outcome: what the API's answers lead to.
+"""Carries out one part of a record, from its request to its outcome.
 
-Each protocol is a coroutine of a request sender and the part; it returns the part's Outcome. For bulks, see
+Each protocol is a coroutine that takes a request sender and the part, and returns the part's Outcome. For bulks, see
 talonone.engine.bulk.
 """
 
@@ -25,7 +25,10 @@ Carrier = Callable[[RequestSender, Work, Part, SessionFacts], Awaitable[Outcome]
 
 
 async def carry_out(sender: RequestSender, work: Work, part: Part, known: SessionFacts) -> Outcome:
-    """The outcome of `part`, by its protocol. A session that cannot be read back ends as `outcome_unknown`."""
+    """Carry out `part` by its protocol. Raises StopRun.
+
+    If its session cannot be read back, the part ends as `outcome_unknown`, unless it certainly has not acted.
+    """
     try:
         outcome = await PROTOCOLS[part.protocol](sender, work, part, known)
     except CannotRead as error:
@@ -47,7 +50,7 @@ def _unread(sender: RequestSender, part: Part, error: CannotRead) -> Outcome:
 
 
 async def read(sender: RequestSender, work: Work, part: Part, known: SessionFacts) -> Outcome:
-    """Look something up; its line goes where the options say."""
+    """Carry out a lookup; its line goes to the `lines` of the options. Raises StopRun."""
     if sender.options.lines is None:
         raise RuntimeError("a lookup has nowhere to put its line")
     return await look_up(sender, part.request, work.given, sender.options.lines)

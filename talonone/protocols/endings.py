@@ -1,4 +1,4 @@
-"""What the final answer to a part makes of it: its outcome, as all protocols write it."""
+"""The outcomes of parts, made from final answers, for all protocols."""
 
 import msgspec
 
@@ -18,7 +18,7 @@ def settled(sender: RequestSender, part: Part, answer: Answer) -> Outcome:
 
 
 def settled_as(sender: RequestSender, part: Part, answer: Answer, operation: str) -> Outcome:
-    """As `settled`, where `operation` and not the part's own was answered."""
+    """As `settled`, if `answer` is to `operation` instead of the part's own operation."""
     if answer.ok:
         if answer.already:
             return Outcome(End.ALREADY_APPLIED, operation=operation, status=answer.status)
@@ -37,7 +37,7 @@ def already(part: Part) -> Outcome:
 
 
 def unknown(sender: RequestSender, part: Part, detail: str) -> Outcome:
-    """The outcome of a part that may have acted; `detail` says why nobody can tell."""
+    """The dead letter of a part with an ambiguous outcome; `detail` says why it cannot be resolved."""
     first = sender.first_sent or (sender.was_in_flight.first_sent if sender.was_in_flight else None)
     bulk, pointer = OPERATIONS[part.request.operation].bulk, None
     if bulk is not None and part.holds is not None:  # one of several requests: say which

@@ -1,4 +1,4 @@
-"""A lookup: what is read of one input, put together as one line of JSON without holding all of it in memory."""
+"""Lookups: all that the API holds for one input, written as one line of JSON that is never whole in memory."""
 
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from beam_talonone.talonone.protocols.paging import BadPage, Paged, read_pages
 from beam_talonone.talonone.requests.outcome import End, Outcome, refused
 
 IN_MEMORY = 1 << 20
-"""Bytes of rows that are held in memory for one lookup; more of them wait on disk."""
+"""Bytes of rows of one lookup that stay in memory; beyond that, all of them go to a file."""
 
 PIECE = 1 << 20
 
@@ -43,9 +43,9 @@ class SpooledRows:
 
 
 async def look_up(sender: RequestSender, request: Request, given: bytes, lines: Lines) -> Outcome:
-    """Read `request`, all its pages, and put the line of it: `given` (a JSON object), and status, pages, response.
+    """Read all pages of `request` and put one line: the fields of `given` (a JSON object), status, pages, response.
 
-    A 404 is an answer; what else the API refuses is a dead letter.
+    A 404 is a result. Any other refusal is a dead letter. Raises StopRun, and the errors of `lines`.
     """
     paging = OPERATIONS[request.operation].paging
     rows = SpooledRows()
@@ -78,7 +78,7 @@ def _line(head: bytes, response: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _merged(paged: Paged, name: str, rows: SpooledRows) -> Iterator[bytes]:
-    """The answer with the rows of all pages in the place of those of the last."""
+    """Yield the last answer with the rows of all pages in place of its own."""
     rest = jsonio.dumps(paged.rest)[:-1]
     yield rest + (b"," if paged.rest else b"") + jsonio.dumps(name) + b":["
     yield from rows.pieces()
@@ -86,11 +86,11 @@ def _merged(paged: Paged, name: str, rows: SpooledRows) -> Iterator[bytes]:
 
 
 LISTS = frozenset({"best_prior_price"})
-"""Operations without pages that answer with a list."""
+"""Operations without pages whose answer is a list."""
 
 
 def _whole(operation: str, answer: Answer) -> bytes:
-    """The body as one line of JSON. Raises BadPage for what is no JSON object, or list where one is due."""
+    """The body as one line of JSON. Raises BadPage unless it is an object, or a list for an operation in LISTS."""
     try:
         line = jsonio.one_line(answer.body)
     except ValueError as error:
@@ -101,7 +101,7 @@ def _whole(operation: str, answer: Answer) -> bytes:
 
 
 def _text(answer: Answer) -> bytes:
-    """The body of an answer that says no: as one line of JSON, as text where it is none."""
+    """The body of an error answer: as one line of JSON, or as a JSON string if it is not JSON."""
     try:
         return jsonio.one_line(answer.body) if answer.body else b"null"
     except ValueError:

@@ -1,4 +1,4 @@
-"""All pages of a read, row after row, with memory for a page at a time."""
+"""Reads all pages of a list, row after row, with one page in memory at a time."""
 
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -13,20 +13,20 @@ from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.http.responses import Answer
 
 REMEMBERED = 10_000
-"""Rows that are known again. Rows that are added while a read goes on push others to the next page: as many as are
-added between two pages come twice, and are left out the second time."""
+"""Rows whose keys are remembered. A row that is added during a read pushes another row to the next page, and that one
+comes twice. The second time it is left out."""
 
 LONGEST_STAND = 100
-"""Pages without anything new after which a read is given up: it would never end."""
+"""Pages without a new row after which a read fails: it would never end."""
 
 MOST_PAGES, MOST_BYTES = 100_000, 1 << 30
-"""Of one read: nothing that the API has is as long, but an API that always says "more" is."""
+"""Limits of one read. No list of the API is as long, but an API that always reports more pages never ends."""
 
 Read = Callable[[Request], Awaitable[Answer]]
 
 
 class Rows(Protocol):
-    """Where rows go: each is JSON, as the API sent it."""
+    """Takes the rows of a read: each is JSON, as the API sent it."""
 
     def add(self, rows: list[bytes]) -> None:
         """Take the rows of one page, in their order."""
@@ -38,7 +38,7 @@ class BadPage(Exception):
 
 @dataclass(frozen=True)
 class Page:
-    """One page: its rows, what else stood in the answer, and whether there are more."""
+    """One page: its rows, the other fields of the answer, and whether more pages follow."""
 
     rows: list[bytes]
     rest: dict[str, object]
@@ -47,7 +47,7 @@ class Page:
 
 @dataclass
 class Paged:
-    """The end of a read: the last answer, the number of pages, and what stood in the last one beside its rows."""
+    """The end of a read: the last answer, the number of pages, and the other fields of the last page."""
 
     answer: Answer
     pages: int
@@ -55,9 +55,10 @@ class Paged:
 
 
 async def read_pages(request: Request, paging: Paging, read: Read, rows: Rows) -> Paged:
-    """Read page after page until there are no more, or an answer says no. Each row goes to `rows` once.
+    """Read page after page until the last one, or until an answer is an error. Each row goes to `rows` once.
 
-    `pageSize` and `skip` of the request are heeded where it has them. Raises BadPage, and what `read` raises.
+    The query of the request may set `pageSize`, and `skip` for the first page. Raises BadPage, and the errors of
+    `read`.
     """
     query = {"pageSize": str(paging.most), **request.query}
     skip = int(str(query.pop("skip", "0")))
@@ -89,7 +90,7 @@ async def read_pages(request: Request, paging: Paging, read: Read, rows: Rows) -
 
 
 def page_of(body: bytes, paging: Paging, skip: int) -> Page:
-    """The page in an answer; `skip` rows stand before it. Raises BadPage."""
+    """Return the page that `body` holds; `skip` rows come before it. Raises BadPage."""
     try:
         fields = msgspec.json.decode(body.decode(), type=dict[str, msgspec.Raw])
         if paging.rows not in fields:
@@ -119,7 +120,7 @@ class _Known:
     _keys: set[bytes] = field(default_factory=set)
 
     def new(self, rows: list[bytes]) -> list[bytes]:
-        """Those of `rows` that have not come before."""
+        """Return the rows that have not come before."""
         if self.key is None:
             return rows
         found = []

@@ -1,4 +1,4 @@
-"""A part that is just sent, and goes again after a crash only where that is safe."""
+"""The protocol of parts that are one request: sent once, and again after a crash only if that is safe."""
 
 import msgspec
 
@@ -12,7 +12,10 @@ from beam_talonone.talonone.requests.work import Part, Work
 
 
 async def plain(sender: RequestSender, work: Work, part: Part, known: SessionFacts) -> Outcome:
-    """Send it; what was in flight when a run died goes again only while its key protects it."""
+    """Send the part. Raises StopRun.
+
+    A part that was in flight when a run died goes again only if its key still protects it, or a repeat is harmless.
+    """
     row = OPERATIONS[part.request.operation]
     if sender.was_in_flight is not None:
         if row.repeats(part.request) is SafeToRepeat.NO:

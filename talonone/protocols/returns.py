@@ -1,4 +1,4 @@
-"""The protocol of returns: items are returned once, whatever happened to an earlier try."""
+"""The protocol of returns: items are returned once, also if the outcome of an earlier try is ambiguous."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from beam_talonone.talonone.requests.work import Part, Work
 
 
 async def returned(sender: RequestSender, work: Work, part: Part, known: SessionFacts) -> Outcome:
-    """Return items, never twice: what may have been returned already is looked up in the session."""
+    """Return items, never twice: the session shows whether an earlier try acted. Raises CannotRead and StopRun."""
     items = jsonio.loads(part.request.body or b"{}")["return"]["returnedCartItems"]
     if sender.was_in_flight is not None:
         shown = await _shows(sender, work, items, known)
@@ -38,8 +38,10 @@ async def returned(sender: RequestSender, work: Work, part: Part, known: Session
 
 
 async def _too_early(sender: RequestSender, work: Work, part: Part, known: SessionFacts) -> Outcome | None:
-    """The outcome of a return whose order the API does not have, or has not closed. It was not sent: the API would
-    store its refusal, and give it again when the order has come."""
+    """Return the outcome of a return whose order the API does not have, or has not closed; None if it may be sent.
+
+    Such a return is not sent: the API would store its refusal under the key, and repeat it once the order is there.
+    """
     existing = await read_session(sender, work.sessions[0])
     operation = part.request.operation
     if existing is None:
@@ -69,8 +71,10 @@ async def _shows(sender: RequestSender, work: Work, items: list[dict[str, Any]],
 async def _is_repeated(
     sender: RequestSender, work: Work, items: list[dict[str, Any]], known: SessionFacts, repeat: Repeat
 ) -> bool:
-    """Whether the session shows the return from before this job: its key may have expired, and it must not go twice.
-    The session is read once, and again after each return that was sent."""
+    """Whether the session shows that the return was applied before this job, under a key that may have expired.
+
+    The session is read once, and again after each return that was sent.
+    """
     try:
         if repeat.cart is None:
             existing = await read_session(sender, work.sessions[0])

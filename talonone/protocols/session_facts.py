@@ -8,12 +8,12 @@ from beam_talonone.talonone.compare.repeated_returns import Repeat
 
 @dataclass(frozen=True)
 class SessionFacts:
-    """What this job has done to a session so far.
+    """The changes that this job has made to a session so far.
 
-    `session_sent`: it applied an earlier version of the order. `session_closed`: that version closed it.
-    `order_dead`: the order's record is a dead letter, and no version was applied. `returned`: the items that it
-    returned earlier. `repeat`: set where the API had the order before, as for an export that is sent again. Then it
-    may have the returns too.
+    `session_sent`: the job applied an earlier version of the order. `session_closed`: that version closed it.
+    `order_dead`: the order's record is a dead letter, and no version was applied. `returned`: the items that the job
+    returned earlier. `repeat`: set if the API had the order before, for example because an export is sent again. The
+    API may then have the returns too.
     """
 
     session_sent: bool = False

@@ -8,10 +8,10 @@ from beam_talonone.talonone.delivery.request_sender import RequestSender
 from beam_talonone.talonone.http.responses import Answer, Verdict
 
 TRIES = 3
-"""Answers that say yes and are none, after which a session counts as one that cannot be read."""
+"""Successful answers without a session after which the session counts as unreadable."""
 
 NOT_THERE = frozenset({400, 404})
-"""No session endpoint declares 404: both are taken as "there is no such session"."""
+"""No session endpoint of the API documents 404: both statuses mean that the session does not exist."""
 
 
 class CannotRead(Exception):
@@ -23,9 +23,9 @@ class CannotRead(Exception):
 
 
 async def read_session(sender: RequestSender, session_id: str) -> dict[str, Any] | None:
-    """The session as the API has it (`customerSession` of the answer), or None when it has none.
+    """Read a session with get_customer_session. Returns its `customerSession`, or None if it does not exist.
 
-    Raises CannotRead when the API fails for it without an end, StopRun as sending does.
+    Raises CannotRead if the API keeps failing for it or refuses the read, and StopRun.
     """
     for tries_left in reversed(range(TRIES)):
         answer = await sender.read(get_customer_session(session_id))
@@ -44,7 +44,7 @@ async def read_session(sender: RequestSender, session_id: str) -> dict[str, Any]
 
 
 def profile_of(answer: Answer) -> str | None:
-    """The customer of the session that an answer of get_customer_session shows, or None."""
+    """The `profileId` in an answer to get_customer_session, or None."""
     if not answer.ok:
         return None
     try:

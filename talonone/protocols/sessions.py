@@ -1,4 +1,4 @@
-"""The protocol of orders: a session is updated with its states in mind, and reopened to edit it where asked to."""
+"""The protocol of orders: updates a session according to its state, and reopens it if the options ask for that."""
 
 from typing import Any
 
@@ -19,7 +19,8 @@ from beam_talonone.talonone.requests.work import Part, Work
 
 
 async def order(sender: RequestSender, work: Work, part: Part, known: SessionFacts) -> Outcome:
-    """Update a session, knowing its states: cancelled alone, closed already, edited after closing."""
+    """Update a session: also one that is cancelled without an update, already closed, or edited after closing. Raises
+    CannotRead and StopRun."""
     lone_cancel = work.status == "cancelled" and not known.session_sent
     if sender.was_in_flight is not None or lone_cancel:
         existing = await read_session(sender, work.id)
@@ -34,7 +35,7 @@ async def order(sender: RequestSender, work: Work, part: Part, known: SessionFac
 
 
 def _expected(part: Part) -> dict[str, Any]:
-    """The session as the part's request sets it. Most orders never need it, so it is not read in advance."""
+    """The session that the part's request sets. Most orders never need it, so it is not decoded in advance."""
     session: dict[str, Any] = jsonio.loads(part.request.body or b"{}")["customerSession"]
     return session
 

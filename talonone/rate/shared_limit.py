@@ -1,8 +1,8 @@
-"""Tokens of a limit that several processes share: drawn in small blocks from a service, one for each departure.
+"""Tokens of a limit that several processes share: drawn in small blocks from a service, one for each request.
 
-It stands behind the pacer of this process. When a token may be used `shared_slots` says. It fails closed: without
-a token nothing leaves, also while the service is down. Everything here runs on one event loop and takes its clock
-from it.
+A request needs a time of the pacer first, and then a token. `slots` decides when a token may be used. The limit fails
+closed: without a token nothing is sent, also while the service is down. Everything here runs on one event loop and
+takes its clock from it.
 """
 
 import asyncio
@@ -18,19 +18,19 @@ from beam_talonone.talonone.rate.slots import AHEAD, Slots
 from beam_talonone.talonone.telemetry.logs import say
 
 BEFORE = 0.03
-"""Seconds before a departure in which its token is drawn, where none is in hand."""
+"""Seconds before a request is due at which a token is drawn for it, if none is left."""
 
 FAILED_AGAIN = 0.5
 """Seconds after a failure until the next draw."""
 
 SAY_EVERY = 30.0
-"""Seconds after which it is said again that the service is down."""
+"""Seconds after which the log repeats that the service is down."""
 
 log = logging.getLogger(__name__)
 
 
 class Drawn(NamedTuple):
-    """The answer to a draw. `remaining` are the tokens left for all in this window, of the `limit` of a second."""
+    """The answer to a draw. Of the `limit` tokens of this second, `remaining` are left for all processes."""
 
     granted: bool
     remaining: int
@@ -38,27 +38,29 @@ class Drawn(NamedTuple):
 
 
 class NoAnswer(Exception):
-    """The service gave no answer that can be used; the message says which, or why there was none."""
+    """The service gave no usable answer; the message quotes it, or says why there was none."""
 
 
 class RateService(Protocol):
-    """Whoever grants tokens. `limit` are those of a second for all together, as it said last; `among` is how many
-    processes share them, None if nobody knows."""
+    """A service that grants tokens. `limit` is the last known number of tokens per second for all processes together.
+
+    `among` is the number of processes that share them, or None if it is not known.
+    """
 
     name: str
-    """How a person is told of it."""
+    """The name of the service in messages."""
     limit: float
     among: int | None
 
     def draw(self, hits: int) -> Drawn:
-        """Ask for so many tokens, and wait for the answer. Called on a thread of its own. Raises NoAnswer."""
+        """Request `hits` tokens, and wait for the answer. Called on a thread of its own. Raises NoAnswer."""
 
     def close(self) -> None:
-        """End it; a draw that waits ends with NoAnswer."""
+        """Close the connection; a draw that waits raises NoAnswer."""
 
 
 class Watched:
-    """A service, and since when it has not answered: asked on any thread, while it is drawn from on another."""
+    """A service that records since when it has not answered. Call `outage` from any thread."""
 
     def __init__(self, service: RateService) -> None:
         self._service = service
@@ -67,7 +69,7 @@ class Watched:
         """Since when, and why."""
 
     def draw(self, hits: int) -> Drawn:
-        """As the service's own."""
+        """See RateService."""
         since = time.monotonic() if self._down is None else self._down[0]
         try:
             drawn = self._service.draw(hits)
@@ -82,16 +84,17 @@ class Watched:
         self._service.close()
 
     def outage(self) -> tuple[float, str] | None:
-        """For how many seconds no draw has had an answer, and why; None while it answers, or is not asked."""
+        """(seconds without an answer to any draw, reason); None while the service answers, or is not used."""
         down = self._down
         return None if down is None else (time.monotonic() - down[0], down[1])
 
 
 class SharedRate:
-    """Gives out tokens, each when its time has come. `draw` may raise NoAnswer.
+    """Hands out tokens, each at its time. `draw` may raise NoAnswer.
 
-    `pacer` comes with the most of this process a second; it goes no faster than that, nor than the service's limit.
-    `give_up_after` are the seconds without an answer after which `take` raises Unreachable; None waits for ever.
+    The rate of `pacer` is the most that this process sends per second. It is lowered to the service's limit.
+    `give_up_after` is the time in seconds without an answer after which `take` raises Unreachable; None waits for
+    ever.
     """
 
     def __init__(
@@ -109,7 +112,7 @@ class SharedRate:
         pacer.rate = min(self._rate, slots.limit)
 
     async def take(self, due: float) -> None:
-        """Wait until `due`, the pacer's time, and for a token whose time has come.
+        """Wait until `due`, the time of the pacer, and for a token that may be used.
 
         Raises Unreachable when the service has not answered for too long.
         """
@@ -122,7 +125,7 @@ class SharedRate:
             if self._failed is not None:
                 raise self._failed
         self._slots.use()
-        if at >= due - AHEAD:  # tokens are what is waited for
+        if at >= due - AHEAD:  # the request waits for tokens, not for the pacer
             self._draw_more()
         wait = max(at, due) - clock()
         if wait > 0:
@@ -139,7 +142,7 @@ class SharedRate:
             granted = False
             while not granted or self._slots.first(clock()) is None:
                 granted = await self._granted()
-        except Exception as error:  # told to whoever waits for a token
+        except Exception as error:  # `take` raises it
             self._failed = error
         self._came.set()
 
@@ -184,8 +187,10 @@ class SharedRate:
 
 
 def shared_rate(service: RateService, pacer: Pacer, rate: float, give_up_after: float | None) -> SharedRate:
-    """This process's part of the limit of `service`: at most `rate` requests a second. Called on the event loop that
-    sends; `give_up_after` is in seconds, None waits for ever."""
+    """Return this process's part of the limit of `service`: at most `rate` requests per second.
+
+    Call it on the event loop that sends. `give_up_after` is in seconds, None waits for ever.
+    """
     loop = asyncio.get_running_loop()
     # draws one after the other, on a thread of their own: the default one may be busy with other things
     thread = concurrent.futures.ThreadPoolExecutor(1, "talonone-rate")

@@ -1,67 +1,74 @@
-"""When each token of a shared limit may be used, told by its number: one even schedule that nobody has to hand out.
+"""The schedule of the tokens of a shared limit: the number of a token decides when it may be used.
 
-A service that counts in fixed windows of a second lets the whole limit through at a window's begin, if it is asked
-to. But its answers tell which of the window's tokens were drawn: the k-th of 200 leaves k/200 of a second after the
-window's begin, whoever drew it. So all processes together leave as evenly as one would, without a word between them;
-what one does not draw is drawn by the others; and all have the same part, as each draws when its own tokens run out.
+A service that counts in fixed windows of a second may grant the whole limit at the beginning of a window. But its
+answers show which tokens of the window were drawn. The k-th of 200 tokens is used k/200 of a second after the window
+begins, by any process. So all processes together send as evenly as one, without talking to each other. Tokens that
+one process does not draw are left for the others. All have the same part, as each draws when its own tokens run out.
 
-Tokens whose time has passed before they were drawn are thrown away, by drawing them: after a pause nothing is made
-up for in a burst. Where a window begins on this process's clock is taken from its wall clock, and corrected by what
-the answers show: who takes it to be earlier than the others would have a larger part.
+Tokens that are late when they are drawn are thrown away, so a pause does not end in a burst. The beginning of a
+window is taken from the wall clock of the process, and corrected by the answers. Without that, a process whose clock
+is ahead would get a larger part.
 
-Time is passed in, in seconds of any monotonic clock, so that everything here is tested without waiting.
+Times are passed in, in seconds of any monotonic clock, so tests need not wait.
 """
 
 import math
 from collections import deque
 
 BLOCK, MARGIN = 0.01, 1.5
-"""Seconds of the limit that are drawn at a time, or half as many more as a draw takes. The same for all, as their
-parts follow it."""
+"""A draw takes the tokens of BLOCK seconds, or of MARGIN times the seconds that a draw takes, if that is more.
+
+All processes use the same values, as their parts depend on them.
+"""
 
 LEFT_OUT = 0.01
-"""Of the limit: each window's first tokens, which are not used. An API that allows no more than the limit needs that:
-what came too close together for it once would else stay so."""
+"""The share of the limit that is not used, at the beginning of each window. Without this gap, requests that once came
+too close together for the API would stay that close."""
 
 DELAY = 0.015
-"""Seconds, beside those of a draw, from a window's begin to the departure of its first token."""
+"""Seconds from the beginning of a window until its first token is used, in addition to the time of a draw."""
 
 AHEAD = 0.025
-"""Seconds, beside those of a draw, before the last token in hand leaves when the next ones are drawn. More than
-DELAY: the last tokens of a window leave after its end, and must be drawn before it."""
+"""Seconds before the last token is used at which the next ones are drawn, in addition to the time of a draw. It is
+more than DELAY: the last tokens of a window are used after its end, and must be drawn before it."""
 
 LATE = 0.02
-"""Seconds after its time in which a token may be used, or until the next one's time if that is later. At 200 a second
-4 requests may so leave together."""
+"""Seconds for which a token may be used late, or until the time of the next token if that is later. At 200 per
+second, 4 requests may leave together."""
 
 KEPT = 0.25
-"""The same for the last one in hand: a process that is slow itself would else draw and never send."""
+"""The same for the last token: otherwise a slow process would draw tokens and never send."""
 
 NEAR, PROBE, AGAIN, SINCE = 0.05, 0.005, 0.0025, 0.008
-"""Seconds: so soon after what is taken for a window's begin a refusal means that it has not begun yet. Who was
-refused in the last window asks so much before the next one, and again so much later; others ask so much after it."""
+"""Seconds around the presumed beginning of a window.
+
+* NEAR: a refusal this soon after it shows that the window has not begun yet.
+* PROBE, AGAIN: a process that was refused in the last window draws PROBE before the next one, and AGAIN later.
+* SINCE: other processes draw SINCE after the beginning.
+"""
 
 UNSURE = 0.02
-"""Seconds by which the begin of a window may be other than it is taken for."""
+"""The error of the presumed beginning of a window, in seconds."""
 
 PULLED = 0.0005
-"""Seconds by which each window is taken to begin a little earlier than the last one, until an answer contradicts:
-too early costs a second question, too late costs tokens."""
+"""Seconds by which the presumed beginning moves earlier in each window, until an answer contradicts. Too early costs
+a second draw, and too late costs tokens."""
 
 SHOWN, SHOWN_AGAIN, LOOK = 0.1, 60.0, 0.03
-"""A window's begin is known when two answers have shown it to so many seconds, and is looked for when that was so
-long ago: by drawing every so many seconds, whatever is in hand."""
+"""Seconds: two answers at most SHOWN apart show the beginning of a window. If that was more than SHOWN_AGAIN ago, the
+process draws every LOOK seconds until they show it again."""
 
 WEIGHT, MOST = 0.25, 0.1
-"""Of the last draw in the running means of what draws take and bring. Longer than so many seconds is an exception."""
+"""WEIGHT is the share of the last draw in the running means of the time and the tokens of draws. Times count as MOST
+seconds at most."""
 
 
 class Slots:
-    """The tokens in hand, and when to draw how many more.
+    """The tokens that this process has drawn, and when to draw how many more.
 
-    `limit` is what the service grants to all together in a second, `rate` the most that this process needs of it.
-    `begins` is any time at which a window is thought to begin. `among` is how many share the limit, None if nobody
-    knows. `part` is, of what all draw, what this process draws.
+    `limit` is the number of tokens per second for all processes, `rate` the most that this process needs. `begins` is
+    the presumed beginning of any window. `among` is the number of processes that share the limit, or None if it is
+    not known. `part` is the share of all tokens that this process draws.
     """
 
     def __init__(self, rate: float, limit: float, begins: float, among: int | None = None) -> None:
@@ -69,27 +76,28 @@ class Slots:
         self._rate, self._begins = rate, begins
         self.part = 1.0 / (among or 1)
         self._takes = 0.0
-        """Seconds that a draw takes."""
+        """Running mean of the seconds that a draw takes."""
         self._tokens: deque[float] = deque()
-        """The times of the tokens in hand, in seconds after `_begins`, without DELAY."""
+        """The times of the tokens that are left, in seconds after `_begins`, without DELAY."""
         self._last: tuple[float, float, int] | None = None
-        """Of the last answer: when it was asked for, how many of the window's tokens were gone then, and the window.
-        Refused: infinitely many."""
+        """(time of the draw, tokens of the window that were gone, window) of the last answer.
+
+        After a refusal, infinitely many tokens are gone.
+        """
         self._left = limit
-        """What is left of that window, as far as is known here."""
+        """Tokens that are left of that window, as far as the last answer shows."""
         self._behind = 0.0
-        """Tokens of that window whose time had passed when the last ones were drawn."""
+        """Tokens of that window that were late when the last ones were drawn."""
         self._until = float("-inf")
-        """The time of the last token that was drawn, in seconds after `_begins` as well."""
+        """The time of the last token that was drawn, in seconds after `_begins`."""
         self._not_before = float("-inf")
-        """Nothing is left until then."""
+        """No tokens can be drawn before this time."""
         self._hungry = False
         """Whether the last answer was a refusal."""
         self._shown_at = float("-inf")
 
     def first(self, now: float) -> float | None:
-        """When the first token in hand may be used, maybe in the past; None if there is none. Old ones are thrown
-        away."""
+        """Return the time of the first token, which may be in the past; None without tokens. Drops late tokens."""
         late = self._late()
         while len(self._tokens) > 1 and self._at(self._tokens[0]) < now - late:
             self._tokens.popleft()
@@ -106,7 +114,7 @@ class Slots:
         self._until = float("-inf")
 
     def draw_at(self, now: float) -> float:
-        """When to draw more, maybe in the past: before the last token leaves, and when there may be some."""
+        """Return the time of the next draw, which may be in the past: before the last token is used."""
         due = self._at(self._until) - AHEAD - self._takes
         if self._last is not None:
             requested = self._last[0]
@@ -116,14 +124,14 @@ class Slots:
         return max(due, self._not_before)
 
     def hits(self, now: float) -> int:
-        """How many tokens to draw: a block, and this process's part of those whose time has passed."""
+        """Return how many tokens to draw: a block, and this process's part of the late tokens."""
         block = max(1, round(max(BLOCK, MARGIN * self._takes) * min(self._rate, self.limit)))
         if self._last is None or now - self._begins >= self._last[2] + 1:  # by now it is another window
             return block
         return max(1, min(block + round(self.part * self._behind), int(self._left)))
 
     def granted(self, requested: float, answered: float, hits: int, remaining: int, limit: float) -> None:
-        """So many were granted, and so many are left for all in this window, of so many."""
+        """Take `hits` tokens that were granted. `remaining` of `limit` tokens are left for all in this window."""
         if limit != self.limit:
             self.limit, self._last = limit, None
             self._throw_away()
@@ -147,7 +155,7 @@ class Slots:
         self._not_before = float("-inf") if remaining else self._next(window)
 
     def refused(self, requested: float, answered: float) -> None:
-        """Nothing more is granted in this window."""
+        """Take note of a refusal: the service grants no more tokens in this window."""
         window = math.floor(answered - self._begins)
         self._last, self._left, self._behind, self._hungry = (requested, math.inf, window), 0, 0.0, True
         again = answered + AGAIN
@@ -164,17 +172,17 @@ class Slots:
         return self._begins + token + DELAY + self._takes
 
     def _next(self, window: int) -> float:
-        """When to ask for tokens of the window after this one."""
+        """When to draw tokens of the window after this one."""
         return self._begins + window + 1 + (-PROBE if self._hungry else SINCE)
 
     def _window(self, requested: float, answered: float, new: bool) -> int:
-        """Which one tokens are of. Asked for around the end of one they are the last of it, or of the next one."""
+        """The window of granted tokens. Around the end of a window, `new` tokens belong to the next one."""
         if new:
             return math.floor(answered - self._begins + UNSURE)
         return math.floor(requested - self._begins - UNSURE)
 
     def _see_begin(self, requested: float, answered: float) -> None:
-        """A window has begun since the last answer was asked for: fewer tokens are gone than then."""
+        """Correct `_begins`: a window has begun since the last draw, as fewer tokens are gone now."""
         earliest = self._last[0] if self._last is not None else requested
         if answered - earliest >= 1.0:
             return
@@ -183,5 +191,5 @@ class Slots:
         thought = self._begins + round((earliest + answered) / 2 - self._begins)
         moved = min(answered, max(earliest, thought - PULLED)) - thought
         self._begins += moved
-        if abs(moved) > NEAR:  # what is in hand had its time by another clock
+        if abs(moved) > NEAR:  # the times of these tokens come from another clock
             self._throw_away()

@@ -22,11 +22,16 @@ STATES = {"open": "open", "completed": "closed", "cancelled": "cancelled"}
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What changes requests: `dry` asks the API to change nothing, `effects` to answer with effects where it is
-    silent by default, `profile_mode` "rules" runs the rule engine for each profile change, `events_api` "v3" sends
-    events under ids of their own. `allow_unknown_api_fields` lets names and enum values of calls and lookups pass
-    that the operation table does not have. With `in_code` messages name these settings as arguments, else as options
-    of the command line."""
+    """The options that change requests.
+
+    * `dry` asks the API to change nothing.
+    * `effects` asks the API for effects where it returns none by default.
+    * `profile_mode` "rules" runs the rule engine for each profile change.
+    * `events_api` "v3" sends events under ids of their own.
+    * `allow_unknown_api_fields` accepts names and enum values of calls and lookups that the operation table lacks.
+
+    With `in_code` messages name these options as arguments, else as options of the command line.
+    """
 
     dry: bool = False
     effects: bool = False
@@ -36,16 +41,16 @@ class BuildOptions:
     in_code: bool = False
 
     def setting(self, name: str) -> str:
-        """A setting as the user of these options writes it."""
+        """The option `name` as the user writes it, such as `--profile-mode`."""
         return name if self.in_code else "--" + name.replace("_", "-")
 
     def beyond(self) -> Beyond:
-        """What becomes of names that the operation table does not have."""
+        """How names that the operation table lacks are handled."""
         return Beyond(self.allow_unknown_api_fields, self.setting("allow_unknown_api_fields"))
 
 
 def unknown_api_fields(record: Record, options: BuildOptions) -> tuple[str, ...]:
-    """The names and enum values of a valid call that passed although the operation table does not have them."""
+    """The names and enum values of a valid call that passed although the operation table lacks them."""
     if not options.allow_unknown_api_fields or not isinstance(record, Call):
         return ()
     called = check_call(record.operation, record, dry=options.dry, beyond=options.beyond())
@@ -53,8 +58,10 @@ def unknown_api_fields(record: Record, options: BuildOptions) -> tuple[str, ...]
 
 
 def build(kind: str, record: Record, options: BuildOptions) -> Work:
-    """The work for `record`. Raises InvalidRecord for a call that the operation table refuses, and for what JSON
-    cannot carry."""
+    """Build the work for `record`.
+
+    Raises InvalidRecord for a call that the operation table refuses, and for a value that JSON cannot carry.
+    """
     try:
         return _build(kind, record, options)
     except InvalidRecord:

@@ -29,7 +29,7 @@ def call_work(call: Call, *, dry: bool, effects: bool, beyond: Beyond) -> Work:
 
 
 def _own(call: Call, row: Operation | None, parts: list[Part]) -> list[Key]:
-    """What must not go twice holds its own id, so that a second copy of it waits until the first has ended."""
+    """The key of an unsafe call: it holds its own id, so a second copy waits until the first one has ended."""
     unsafe = row is not None and any(row.repeats(part.request) is SafeToRepeat.NO for part in parts)
     return [("call", call.call_id)] if unsafe else []
 
@@ -38,7 +38,7 @@ def _call_part(call: Call, called: Called, *, alone: bool) -> Part:
     request = called.request
     row = OPERATIONS[request.operation]
     if alone:
-        # what is beyond the table is not known to go together with the like of it
+        # a call with unknown names may not be safe to put in a bulk
         packs = row.bulk is not None and row.bulk.packs and 0 < called.entries < row.bulk.limit and not called.beyond
         return Part(request, "pack" if packs else "plain", called.entries)
     profiles = called.profiles if call.ordering_key is None else [*called.profiles, call.ordering_key]

@@ -1,4 +1,4 @@
-"""What of a record cannot be tried without effect."""
+"""The parts of a record that the API cannot try without effect."""
 
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.reasons import Skip
@@ -7,7 +7,7 @@ from beam_talonone.talonone.requests.work import Part, Work
 
 
 def not_dry(work: Work) -> dict[int, Outcome]:
-    """The parts that would act in a dry run: they are skipped, and this is their outcome."""
+    """Return the outcomes, by part index, of the parts that a dry run skips because they would act."""
     return {
         index: skipped(Skip.NOT_DRY, part.request.operation)
         for index, part in enumerate(work.parts)
@@ -17,5 +17,5 @@ def not_dry(work: Work) -> dict[int, Outcome]:
 
 def _can_be_dry(part: Part) -> bool:
     row = OPERATIONS[part.request.operation]
-    needed = row.needs.get("dry")  # a profile's update heeds it only where the rule engine runs
+    needed = row.needs.get("dry")  # a profile update honours it only with the rule engine
     return row.can_be_dry and (needed is None or part.request.query.get(needed) == "true")

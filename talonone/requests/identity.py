@@ -1,7 +1,7 @@
-"""A record's identity and the idempotency keys that follow from it.
+"""A record's identity, and the idempotency keys that are derived from it.
 
-Whatever is retried, replayed or read again within 24 hours must reach the API under the same key; a dry run, or a
-replay after a definite refusal, must not (the API stores refusals and dry answers too).
+A request that is retried, replayed or read again within 24 hours must reach the API under the same key. A dry run, or
+a replay after a definite refusal, needs another key: the API also stores refusals and dry answers.
 """
 
 from hashlib import blake2b, sha1
@@ -15,15 +15,15 @@ _VERSIONED = frozenset({"orders", "profiles"})
 
 
 def digest(value: Any) -> bytes:
-    """16 bytes that stand for a JSON value; equal values give equal digests whatever the order of their names."""
+    """Hash a JSON value to 16 bytes. Equal values have equal digests; the order of names does not matter."""
     return blake2b(jsonio.canonical(value), digest_size=16).digest()
 
 
 def identity(kind: str, record_id: str, event_us: int, version: int, content: bytes) -> bytes:
-    """16 bytes: two records with the same are one record that came twice.
+    """Return 16 bytes that identify a record. Two records with the same identity are one record that came twice.
 
-    Orders and profile changes are updated under one id, so time, version and content (a digest) belong to theirs; a
-    return, event or call is its kind and id.
+    Orders and profile changes are updated under one id, so their identity includes time (`event_us`, microseconds
+    since 1970), version and `content`, a digest. The identity of other records is their kind and id.
     """
     if kind in _VERSIONED:
         return digest([kind, record_id, event_us, version, content.hex()])
@@ -31,16 +31,16 @@ def identity(kind: str, record_id: str, event_us: int, version: int, content: by
 
 
 def idempotency_key(identities: list[bytes], step: str, *, dry: bool = False, attempt: str = "") -> str:
-    """The key of one request (a UUIDv5): of a record's `step`, or of a bulk that holds several records.
+    """Return the `Idempotency-Key` of one request (a UUIDv5): a `step` of a record, or a bulk of several records.
 
-    `attempt` names a replay after a definite refusal; the first sending has none.
+    `attempt` names a replay after a definite refusal, and is empty otherwise.
     """
     parts = [b"".join(identities).hex(), step, "dry" if dry else "real", attempt]
     return _uuid5("/".join(parts))
 
 
 def _uuid5(name: str) -> str:
-    """What uuid.uuid5 gives, in a third of its time."""
+    """As uuid.uuid5, in a third of its time."""
     hashed = bytearray(sha1(_NAMESPACE + name.encode(), usedforsecurity=False).digest()[:16])
     hashed[6] = hashed[6] & 0x0F | 0x50
     hashed[8] = hashed[8] & 0x3F | 0x80
@@ -52,8 +52,8 @@ KEY_HOLDS = 23 * 3600.0
 """Seconds after its first try for which a request may go again under its key: the API keeps answers for 24 hours."""
 
 CLOCK_OFF = 60.0
-"""Seconds that two clocks may differ by. What was sent further in the future than that was sent before the clock was
-set back, and nobody knows how long ago."""
+"""Seconds that two clocks may differ by. A time that is further in the future shows that the clock was set back, so
+the age of the request is unknown."""
 
 
 def key_holds(first_sent: float, now: float) -> bool:

@@ -15,7 +15,7 @@ from beam_talonone.talonone.telemetry.redact import without_keys
 log = logging.getLogger(__name__)
 
 _FEW = Few(100, 60.0)
-"""Of a flood of dead letters a hundred a minute are logged: all of them are written where they belong."""
+"""At most a hundred dead letters per minute are logged. All of them are written to their file or topic."""
 
 
 _PLACES = ("file", "position", "subscription", "message_id", "step")
@@ -24,7 +24,7 @@ _PLACES = ("file", "position", "subscription", "message_id", "step")
 def dead_letter(
     kind: str,
     record_id: str | None,
-    came: Shown,
+    shown: Shown,
     source: dict[str, Any],
     outcome: Outcome,
     job: str,
@@ -32,15 +32,15 @@ def dead_letter(
     attempt: str = "",
     done: list[str] | None = None,
 ) -> dict[str, Any]:
-    """What is written of a record that could not be applied. `at` is in seconds since 1970.
+    """Return the dead letter of a record that could not be applied. `at` is in seconds since 1970.
 
-    Where the record was sent, `first_sent_at` and `key` tell a replay under which key it may go again, and
-    `parts_done` (`done`, see talonone.engine.applied_parts) which of a call's requests must not go again at all.
+    If the record was sent, `first_sent_at` and `key` show a replay which idempotency key it may go under.
+    `parts_done` names the requests of a call that must not go again (`done`, see talonone.engine.applied_parts).
     """
-    letter = {
+    line = {
         "kind": kind,
         "id": record_id,
-        "record": came.record,
+        "record": shown.record,
         "source": source,
         "stage": outcome.stage.value,
         "reason": outcome.reason,
@@ -51,33 +51,36 @@ def dead_letter(
         "attempts": outcome.attempts,
         "failed_at": rfc3339(at),
         "job": job,
-        **came.marks(),
+        **shown.marks(),
     }
     if outcome.first_sent is not None:
-        letter["first_sent_at"] = rfc3339(outcome.first_sent)
-        letter["key"] = {"attempt": attempt, "generation": outcome.generation}
+        line["first_sent_at"] = rfc3339(outcome.first_sent)
+        line["key"] = {"attempt": attempt, "generation": outcome.generation}
     if done:
-        letter["parts_done"] = done
+        line["parts_done"] = done
     if log.isEnabledFor(logging.INFO):
-        _log(letter, source)
-    return letter
+        _log(line, source)
+    return line
 
 
 BEFORE = "before"
-"""In a letter that a replay refused: what it said of the record's end before."""
+"""The field of a dead letter that a replay refused: it holds the fields of _END from before the replay."""
 
 _END = ("stage", "reason", "detail", "pointer", "operation", "status", "attempts", "failed_at", "job")
 
 
-def refused_again(letter: bytes, outcome: Outcome, job: str, at: float) -> dict[str, Any]:
-    """A dead letter (JSON) of which a replay sends nothing, as it is but for the reason: the next replay finds all
-    that this one found. Logged as any other."""
-    found = jsonio.parts(letter)
-    before, code = found.pop(BEFORE, b""), found.get("reason")
-    parts = {name: msgspec.Raw(part) for name, part in found.items()}
-    told: Any = msgspec.Raw(before)
+def refused_again(line: bytes, outcome: Outcome, job: str, at: float) -> dict[str, Any]:
+    """Return the dead letter `line` (JSON) with another reason, for a record that a replay does not send.
+
+    The other fields stay, so the next replay has the same data. It is logged like any other dead letter. `at` is in
+    seconds since 1970. Raises ValueError for a line that is not a JSON object.
+    """
+    existing = jsonio.parts(line)
+    before, code = existing.pop(BEFORE, b""), existing.get("reason")
+    parts = {name: msgspec.Raw(part) for name, part in existing.items()}
+    previous: Any = msgspec.Raw(before)
     if not before.startswith(b"{") or code != jsonio.dumps(outcome.reason):
-        told = {name: parts[name] for name in _END if name in parts}
+        previous = {name: parts[name] for name in _END if name in parts}
     end = {
         "stage": outcome.stage.value,
         "reason": outcome.reason,
@@ -89,26 +92,27 @@ def refused_again(letter: bytes, outcome: Outcome, job: str, at: float) -> dict[
         "failed_at": rfc3339(at),
         "job": job,
     }
-    again = {**parts, **end, BEFORE: told}
     if log.isEnabledFor(logging.INFO):
         _log({"kind": None, "id": None, **end}, {})
-    return again
+    return {**parts, **end, BEFORE: previous}
 
 
-def _log(letter: dict[str, Any], source: dict[str, Any]) -> None:
+def _log(line: dict[str, Any], source: dict[str, Any]) -> None:
     passes, kept_back = _FEW.passes()
     if kept_back:
-        say(log, logging.INFO, f"{kept_back} dead letters more", job=letter["job"])
+        say(log, logging.INFO, f"{kept_back} dead letters more", job=line["job"])
     if passes:
-        named = {name: letter[name] for name in ("kind", "id", "stage", "reason", "operation", "status", "job")}
+        named = {name: line[name] for name in ("kind", "id", "stage", "reason", "operation", "status", "job")}
         where = {name: source[name] for name in _PLACES if name in source}
         say(log, logging.INFO, "dead letter", **named, **where)
 
 
 def result(kind: str, record_id: str, outcome: Outcome) -> dict[str, Any]:
-    """What is written of a record that was applied. `response` is there where a call was answered with something
-    else than effects: the code or the card that was made. Where the answer could not be read, `unreadable` says why,
-    and `effects` is null."""
+    """Return the result line of a record that was applied.
+
+    `response` is present if the answer to a call holds more than effects, such as a new code or card. If the answer
+    could not be read, `unreadable` holds the reason, and `effects` is null.
+    """
     line = {
         "kind": kind,
         "id": record_id,
@@ -124,5 +128,5 @@ def result(kind: str, record_id: str, outcome: Outcome) -> dict[str, Any]:
 
 
 def rfc3339(at: float) -> str:
-    """Seconds since 1970 as text, to the millisecond."""
+    """Seconds since 1970 as RFC 3339 in UTC, to the millisecond."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""What is to be done for one record: the unit that is ordered, sent, journalled and accounted for."""
+"""The work for one record: the unit that is ordered, sent, journalled and counted."""
 
 from collections.abc import Iterable
 from typing import Any, Literal, TypeVar
@@ -14,15 +14,15 @@ T = TypeVar("T")
 
 Protocol = Literal["order", "return", "plain", "pack", "read"]
 Key = tuple[str, str]
-"""("session" | "profile" | ..., id): what a request holds while it is pending or in flight."""
+"""("session" | "profile" | ..., id): an object that a request holds while it is pending or in flight."""
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One request of a record and how it is carried out.
 
-    `protocol`: "order" and "return" know session states, "pack" travels in a bulk with others, "plain" is just
-    sent, "read" is a lookup. `entries` counts the entries of a bulk's list, and `first` says which one of the
-    record's own list is its first. `holds` is what this part occupies where that is not all that its record does.
+    `protocol`: "order" and "return" depend on session states, "pack" travels in a bulk with others, "plain" is one
+    request alone, "read" is a lookup. `entries` counts the entries of a bulk's list, and `first` is the index of its
+    first entry in the list of the record. `holds` are the keys of this part, if they are not all keys of the record.
     """
 
     request: Request
@@ -33,11 +33,13 @@ class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Work(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A valid record, ready to be ordered and sent. (Tens of thousands may wait, in no cycle: looking through them
-    for garbage would cost a tenth of the processor.)
+    """A valid record, ready to be ordered and sent.
 
-    `sessions`, `profiles` and `others` (of what kind, which) are what it holds; `content` is a digest of what it
-    would send, `identity` that of the record. `event_us` is in microseconds since 1970 (UTC), `status` an order's.
+    It holds `sessions`, `profiles` and `others` (kind, id). `content` is a digest of its requests, `identity` that
+    of the record. `event_us` is in microseconds since 1970 (UTC). `status` is that of an order, else empty.
+
+    Tens of thousands may wait at a time. They form no cycles, so the garbage collector does not track them (`gc`): it
+    would cost a tenth of the processor.
     """
 
     kind: str
@@ -53,11 +55,11 @@ class Work(msgspec.Struct, frozen=True, array_like=True, gc=False):
     status: str = ""
     others: list[Key] = []
     given: bytes = b""
-    """Of a lookup: what its line says of the input, a JSON object."""
+    """The fields about the input in the line of a lookup, a JSON object; empty for other kinds."""
 
     def keys(self) -> tuple[Key, ...]:
-        """All that the record holds: its sessions, profiles and other objects."""
-        # asked several times for each record: the plain loops take a third of the time of one expression
+        """The keys that the record holds: its sessions, profiles and other objects."""
+        # called several times for each record: the plain loops take a third of the time of one expression
         keys = [("session", session) for session in self.sessions]
         if self.profiles:
             keys += [("profile", profile) for profile in self.profiles]
@@ -66,11 +68,11 @@ class Work(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return tuple(keys)
 
     def keys_of(self, part: Part) -> tuple[Key, ...]:
-        """What one of its parts holds."""
+        """The keys that one of its parts holds."""
         return self.keys() if part.holds is None else tuple(part.holds)
 
     def order(self) -> tuple[int, int, int]:
-        """Sorts records as the contract has it; the place in the input breaks what ties remain."""
+        """The sort key of records: (event_us, rank, version). The position in the input breaks ties."""
         return (self.event_us, self.rank, self.version)
 
     def to_bytes(self) -> bytes:
@@ -99,7 +101,7 @@ def work_of(
     status: str = "",
     others: list[Key] | None = None,
 ) -> Work:
-    """The work for a record; its digest and its identity come of `content`, its time of the record's event time."""
+    """Return the work for a record. `content` gives its digest and identity, the record's event time its time."""
     event_us, digested = micros(record.event_time), digest(content)
     return Work(
         kind, record_id, identity(kind, record_id, event_us, version, digested), digested, event_us,

@@ -1,1 +1,1 @@
-"""What the process tells of itself: logs, counts, threads, and texts without API keys."""
+"""What the process reports about itself: logs, counts, threads, and texts without API keys."""

@@ -1,6 +1,6 @@
-"""What is logged: a sentence and fields, ids among them, and nothing else of a record.
+"""Log records: a sentence and fields. Ids are the only content of a record that is logged.
 
-Never logged are bodies, details of dead letters, and the texts of exceptions: all of them may quote a record.
+Bodies, details of dead letters and the texts of exceptions are never logged: all of them may quote a record.
 """
 
 import contextlib
@@ -15,22 +15,22 @@ from collections.abc import Callable
 from typing import Any
 
 WORKER = "LOGGING_API_SERVICE_DESCRIPTOR"
-"""Set where Beam runs us on a worker of its own (Dataflow). Its logging carries a text and no fields: the text is
-then JSON."""
+"""An environment variable that Beam sets on its workers (Dataflow). Their logging carries only text, so the text is
+JSON there."""
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
-"""What makes a terminal do something else than show text: control characters, and those that turn its direction."""
+"""Characters that a terminal does not show as text: control characters, and those that change its direction."""
 
 _PLAIN = re.compile(r"[\w./:+@-]+", re.ASCII)
 FRAMES = 5
-"""Of a traceback, the innermost."""
+"""The innermost frames of a traceback that are logged."""
 
 
 def say(log: logging.Logger, level: int, what: str, *, error: BaseException | None = None, **fields: object) -> None:
-    """Log `what` with the fields that are not None. Of an `error` its type is said, and where it came from.
+    """Log `what` with the fields that are not None. For an `error`, log its type and its innermost frames.
 
-    Whoever formats the record finds `what` and `json_fields` on it. Else its text has both: as JSON on a worker.
-    Never raises: a handler that fails must not end the thread that says something.
+    The log record has the attributes `what` and `json_fields` for formatters. Its text has both, too: as JSON on a
+    worker. Never raises, as a failing handler must not end the thread that logs.
     """
     if not log.isEnabledFor(level):
         return
@@ -46,12 +46,12 @@ def say(log: logging.Logger, level: int, what: str, *, error: BaseException | No
 
 
 def printable(text: str) -> str:
-    """`text` as a terminal may have it: control characters are escaped, but line ends and tabs."""
+    """Escape the control characters of `text` for a terminal, except line ends and tabs."""
     return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def error_fields(error: BaseException) -> dict[str, Any]:
-    """The type of an exception and the lines it came through, innermost last; not its text."""
+    """Return the type of an exception and its FRAMES innermost frames, innermost last; never its text."""
     frames = traceback.extract_tb(error.__traceback__)[-FRAMES:]
     at = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
     return {"error": type(error).__name__, "at": at}
@@ -63,7 +63,7 @@ def _shown(value: object) -> str:
 
 
 class Few:
-    """Lets `most` lines through in `seconds`, and counts the others. May be used by several threads."""
+    """Passes at most `most` lines in `seconds`, and counts the others. Several threads may use it."""
 
     def __init__(self, most: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._most, self._seconds, self._clock = most, seconds, clock
@@ -71,7 +71,7 @@ class Few:
         self._lock = threading.Lock()
 
     def passes(self) -> tuple[bool, int]:
-        """Whether a line may be written now, and how many were not since this was last told."""
+        """(whether a line may be written now, lines held back in the last period). The count is reported once."""
         with self._lock:
             now, kept_back = self._clock(), 0
             if now - self._since >= self._seconds:

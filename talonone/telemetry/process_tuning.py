@@ -1,21 +1,21 @@
-"""What a process that sends evenly asks of the interpreter it runs in."""
+"""Settings of the Python interpreter that help a process to send evenly."""
 
 import gc
 import sys
 
 YOUNG, MIDDLE, OLD = 20_000, 20, 20
-"""Thresholds of the garbage collector. Thousands of records wait at a time, and its defaults look through them all
-again and again: a fifth of the processor's time."""
+"""Thresholds of the garbage collector. Thousands of records wait at a time. With the default thresholds, the
+collector scans them again and again, which takes a fifth of the processor's time."""
 
 SWITCH = 0.0005
-"""Seconds until a busy thread must make room: with the default of 5 ms the sending thread would be late for its
-departures whenever another one reads or checks records."""
+"""Seconds until a busy thread must yield. With the default of 5 ms the sending thread would send late whenever
+another thread reads or checks records."""
 
 _quiet = False
 
 
 def quiet_process() -> None:
-    """Make this process's pauses short and rare: once, and only where nobody has chosen otherwise."""
+    """Make the pauses of this process short and rare. Settings that the user has changed stay as they are."""
     global _quiet
     if _quiet:
         return

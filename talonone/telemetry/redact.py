@@ -1,4 +1,4 @@
-"""Takes API keys out of what is about to be written, however they are spelled there."""
+"""Removes API keys from texts and bytes before they are written, in any encoding of the key."""
 
 import base64
 import re
@@ -47,8 +47,9 @@ class Redactor:
 class _Spellings:
     """All spellings of one key.
 
-    Every answer is searched, and nearly none has it: what is cheap to find is looked for first, and the
-    pattern of all spellings only where a character of the key is escaped."""
+    Every answer is searched, and nearly none contains the key. So the search begins with the cheap spellings, and
+    uses the pattern of all spellings only if a character of the key is escaped.
+    """
 
     def __init__(self, key: str) -> None:
         self._plain = [key.encode(), *_base64(key)]
@@ -87,7 +88,7 @@ def _either_case(digits: str) -> str:
 
 
 def _base64(key: str) -> list[bytes]:
-    """What stands in Base64 of any text with `key` in it: that depends on where in a group of three it begins."""
+    """The Base64 of any text that contains `key`: one spelling for each position in a group of three bytes."""
     spellings = set()
     for before in range(3):
         data = b"\0" * before + key.encode()

@@ -1,4 +1,4 @@
-"""Counts of what was sent and answered, which add up over threads of time: runs, resumes, slices."""
+"""Counts of requests and answers, which add up over runs, resumes and slices."""
 
 import math
 from dataclasses import dataclass, field
@@ -45,7 +45,7 @@ class OperationStats:
     latencies: Latencies = field(default_factory=Latencies)
 
     def report(self) -> dict[str, Any]:
-        """As it stands in report.json, with percentiles 50, 95 and 99 of the latency in milliseconds."""
+        """The entry of report.json, with percentiles 50, 95 and 99 of the latency in milliseconds."""
         percentiles = {f"p{p}": self.latencies.percentile(p / 100) for p in (50, 95, 99)}
         return {
             "requests": self.requests,
@@ -87,12 +87,12 @@ class Stats:
 
 
 def snapshot(stats: Stats) -> Stats:
-    """A copy, which does not count on."""
+    """Return a copy with the current counts."""
     return msgspec.json.decode(msgspec.json.encode(stats), type=Stats, strict=False)
 
 
 def since(stats: Stats, before: Stats) -> Stats:
-    """What was counted after `before`."""
+    """Return the difference between `stats` and an earlier snapshot."""
     now = snapshot(stats)
     for name, old in before.operations.items():
         entry = now.operations[name]

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 def start_thread(
     name: str, run: Callable[[], object], failed: Callable[[StopRun], object] = lambda why: None
 ) -> threading.Thread:
-    """Start a daemon thread that runs `run`. When that raises, whatever it is, `failed` is told on that thread."""
+    """Start a daemon thread that runs `run`. If `run` raises anything, `failed` is called on that thread."""
 
     def guarded() -> None:
         try:
