@@ -160,7 +160,7 @@ class MessageBuffer:
             waiting = list(self._queue)
             self._queue.clear()
         for message in waiting:
-            message.give_back()
+            self.release(message.ack_id, done=False)
 
     def give_back_all(self) -> None:
         """Give back every message that is still held."""
