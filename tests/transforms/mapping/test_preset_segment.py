@@ -4,9 +4,9 @@ import json
 from decimal import Decimal
 
 import pytest
+from support.presets.mapped import mapped_by
 from support.segment import identify, order, refund, track
 
-from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.transforms.mapping.resolve import resolve_mapping
 from beam_talonone.transforms.mapping.result import Filtered
 
@@ -14,11 +14,7 @@ MAPPING = resolve_mapping("segment")
 
 
 def mapped(document):
-    result = MAPPING(json.loads(json.dumps(document), parse_float=Decimal))
-    assert result.failure is None
-    for record in result.records:
-        parse(record.kind, record.fields)
-    return result
+    return mapped_by(MAPPING, json.loads(json.dumps(document), parse_float=Decimal))
 
 
 def only_record(document):

@@ -3,9 +3,9 @@
 from decimal import Decimal
 
 import pytest
+from support.presets.mapped import mapped_by
 from support.woocommerce import line, order, refund
 
-from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.transforms.mapping.resolve import resolve_mapping
 from beam_talonone.transforms.mapping.result import Filtered
@@ -14,11 +14,7 @@ MAPPING = resolve_mapping("woocommerce")
 
 
 def mapped(document):
-    result = MAPPING(document)
-    assert result.failure is None
-    for record in result.records:
-        parse(record.kind, record.fields)
-    return result
+    return mapped_by(MAPPING, document)
 
 
 def test_an_order_with_its_customer():

@@ -1,0 +1,1 @@
+"""Documents of foreign systems, and what the presets make of them."""

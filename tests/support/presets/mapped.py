@@ -1,0 +1,15 @@
+"""What the tests of all presets do: map a document, and validate its records."""
+
+from typing import Any
+
+from beam_talonone.schemas.decoding.parse import parse
+from beam_talonone.transforms.mapping.result import Mapping, MappingResult
+
+
+def mapped_by(mapping: Mapping, document: Any) -> MappingResult:
+    """The result of a document that `mapping` must accept. Each of its records must be valid."""
+    result = mapping(document)
+    assert result.failure is None
+    for record in result.records:
+        parse(record.kind, record.fields)
+    return result
