@@ -37,7 +37,7 @@ from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_outcome, 
 from beam_talonone.transforms.sink.send import Sending
 from beam_talonone.transforms.sink.write_steps import DEAD, Line
 from beam_talonone.transforms.sources.elements import check_records, in_python, plain
-from beam_talonone.transforms.sources.prepare import Prepared
+from beam_talonone.transforms.sources.prepare import Prepared, invalid_outcome
 
 Asks = Callable[[Any], Mapping[str, Any]]
 
@@ -193,7 +193,7 @@ class LookUp(beam.DoFn):  # type: ignore[misc]
         prepared = self._prepared(element)
         count_read(LOOKUPS, prepared.unknown_fields, len(prepared.unknown_api))
         if prepared.work is None:
-            yield self._invalid(prepared, place)
+            yield self._dead(prepared.id_or_none(), place, invalid_outcome(prepared, self._operation))
             return
         self._number += 1
         lines = InMemory()
@@ -221,14 +221,6 @@ class LookUp(beam.DoFn):  # type: ignore[misc]
         fields = dict(parameters)
         raw = Raw(LOOKUPS, "", 0, "dict", None, fields, None)
         return prepare_lookup(raw, self._operation, self._build, self._reading)
-
-    def _invalid(self, prepared: Prepared, place: Place) -> TaggedOutput:
-        problem = prepared.problem
-        if problem is None:
-            raise RuntimeError("a lookup without work has no problem either")
-        reason = problem.reason.value
-        outcome = Outcome(End.DEAD, reason, problem.detail, problem.pointer, self._operation, stage=prepared.stage)
-        return self._dead(prepared.id_or_none(), place, outcome)
 
     def _output(self, job: Job, outcome: Outcome) -> Any:
         place, lines = self._open.pop(job.number)

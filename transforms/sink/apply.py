@@ -6,13 +6,11 @@ from typing import Any
 
 import apache_beam as beam
 
-from beam_talonone.schemas.reasons import Stage
-from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.streaming.processor import StreamProcessor
 from beam_talonone.transforms.pubsub.message import Received
 from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_records, count_requests
 from beam_talonone.transforms.runtime.process_registry import PROCESS, Kind
-from beam_talonone.transforms.sources.prepare import Prepared
+from beam_talonone.transforms.sources.prepare import Prepared, invalid_outcome
 
 STREAMS = Kind[str, StreamProcessor]("stream")
 """By name: a graph carries the name. A run enters its processor in its scope, and closes it itself."""
@@ -42,7 +40,7 @@ class ApplyRecords(beam.DoFn):  # type: ignore[misc]
             elif prepared.work is not None:
                 streaming.arrived(prepared.work, message)
             else:
-                streaming.invalid(prepared.raw.kind, prepared.id_or_none(), invalid(prepared), message)
+                streaming.invalid(prepared.raw.kind, prepared.id_or_none(), invalid_outcome(prepared), message)
         # outcomes arrive on another thread, outside bundles; only /metrics shows those after the last bundle
         now = time.monotonic()
         if now >= self._count_at:
@@ -50,11 +48,3 @@ class ApplyRecords(beam.DoFn):  # type: ignore[misc]
             count_records(streaming.engine, streaming.counters)
             count_requests(streaming.engine)
         return iter(())
-
-
-def invalid(prepared: Prepared) -> Outcome:
-    """The outcome of a record without work."""
-    problem = prepared.problem
-    if problem is None:
-        return Outcome(End.DEAD, "defect", "a record without work has no problem either", stage=Stage.VALIDATE)
-    return Outcome(End.DEAD, problem.reason.value, problem.detail, problem.pointer, stage=prepared.stage)

@@ -28,11 +28,10 @@ from beam_talonone.talonone.telemetry.process_tuning import quiet_process
 from beam_talonone.transforms.pubsub.message import Received
 from beam_talonone.transforms.runtime.engines import EngineConfig, engine_for
 from beam_talonone.transforms.runtime.metrics import count_outcome, count_read, count_requests
-from beam_talonone.transforms.sink.apply import invalid
 from beam_talonone.transforms.sink.keyed_send import SendLane, dead_letter_of, emptied, instant
 from beam_talonone.transforms.sink.write import Written
 from beam_talonone.transforms.sink.write_steps import DEAD, OTHERS
-from beam_talonone.transforms.sources.prepare import Prepared
+from beam_talonone.transforms.sources.prepare import Prepared, invalid_outcome
 
 BY_ORDER = "by_order"
 
@@ -99,7 +98,7 @@ class ByKey(beam.DoFn):  # type: ignore[misc]
         kind, record_id = prepared.raw.kind, prepared.id_or_none()
         if kind == "orders" and record_id is not None:  # its returns become dead letters too, for this reason
             engine_for(self._config).memory.note_order(record_id, "", End.DEAD)
-        outcome = invalid(prepared)
+        outcome = invalid_outcome(prepared)
         count_outcome(kind, outcome)
         return dead_letter_of(kind, record_id, source, outcome, self._job, [])
 

@@ -32,8 +32,8 @@ from beam_talonone.talonone.engine.applied_parts import applied_parts
 from beam_talonone.talonone.engine.job import Ended, Job
 from beam_talonone.talonone.ordering.sequencer import Order, Settled
 from beam_talonone.talonone.protocols.session_facts import SessionFacts
-from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
-from beam_talonone.talonone.requests.output_lines import dead_letter, result
+from beam_talonone.talonone.requests.outcome import End, Outcome
+from beam_talonone.talonone.requests.output_lines import dead_letter
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.streaming.keyed_processor import Came, KeyedProcessor, OutboxEntry, Rules, Source
 from beam_talonone.talonone.streaming.message_source import source_of
@@ -41,7 +41,7 @@ from beam_talonone.talonone.telemetry.process_tuning import quiet_process
 from beam_talonone.transforms.runtime.engines import EngineConfig, deduplication_cache_for, engine_for
 from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_outcome, count_requests
 from beam_talonone.transforms.sink.send import Sending
-from beam_talonone.transforms.sink.write_steps import DEAD, OTHERS
+from beam_talonone.transforms.sink.write_steps import DEAD, line_of
 
 AT_ONCE = 100
 """Records that one bundle sends at most. If the bundle is lost, they are sent again."""
@@ -152,10 +152,7 @@ class SendLane(beam.DoFn):  # type: ignore[misc]
         if outcome.end is End.DEAD:
             done = applied_parts(work, outcome)
             return TaggedOutput(DEAD, dead_letter_of(work.kind, work.id, settled.token, outcome, self._job, done))
-        if outcome.end in DONE:
-            return result(work.kind, work.id, outcome)
-        line = {"kind": work.kind, "id": work.id, "outcome": outcome.end.value, "reason": outcome.reason}
-        return TaggedOutput(OTHERS, line)
+        return line_of(work, outcome)
 
 
 def _set(note: Any, wake: Any, noted: Note) -> None:

@@ -31,7 +31,7 @@ from beam_talonone.transforms.runtime.engines import (
 from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_outcome, count_read, count_requests
 from beam_talonone.transforms.sink.send import Sending, in_window
 from beam_talonone.transforms.sources.elements import as_record, in_python, packed, unpacked
-from beam_talonone.transforms.sources.prepare import Prepared, prepare
+from beam_talonone.transforms.sources.prepare import Prepared, invalid_outcome, prepare
 
 DEAD, OTHERS = "dead_letters", "others"
 CALLS = "calls"
@@ -67,10 +67,7 @@ class ValidateRecords(beam.DoFn):  # type: ignore[misc]
         yield key, (work.to_bytes(), packed(in_python(record)))
 
     def _dead(self, prepared: Prepared, record: Any) -> dict[str, Any]:
-        problem = prepared.problem
-        if problem is None:
-            raise RuntimeError("a record without work has no problem either")
-        outcome = Outcome(End.DEAD, problem.reason.value, problem.detail, problem.pointer, stage=prepared.stage)
+        outcome = invalid_outcome(prepared)
         count_outcome(self._kind, outcome)
         source = {"step": self._label}
         shown = in_python(record)
@@ -185,7 +182,12 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
                 done=applied_parts(work, outcome),
             )  # fmt: skip
             return TaggedOutput(DEAD, line)
-        if outcome.end in DONE:
-            return result(work.kind, work.id, outcome)
-        line = {"kind": work.kind, "id": work.id, "outcome": outcome.end.value, "reason": outcome.reason}
-        return TaggedOutput(OTHERS, line)
+        return line_of(work, outcome)
+
+
+def line_of(work: Work, outcome: Outcome) -> Any:
+    """The output of a record that is no dead letter: a result line, or a line tagged OTHERS."""
+    if outcome.end in DONE:
+        return result(work.kind, work.id, outcome)
+    line = {"kind": work.kind, "id": work.id, "outcome": outcome.end.value, "reason": outcome.reason}
+    return TaggedOutput(OTHERS, line)

@@ -15,6 +15,7 @@ from beam_talonone.schemas.decoding.settings import AS_USUAL, Reading
 from beam_talonone.schemas.reasons import Reason, Stage
 from beam_talonone.schemas.records import ID_FIELDS
 from beam_talonone.talonone.requests.build import BuildOptions, build, unknown_api_fields
+from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.transforms.mapping.result import Mapping
 
@@ -135,6 +136,14 @@ def _validated(raw: Raw, fields: dict[str, Any], options: BuildOptions, reading:
         return Prepared(raw, work, parsed.unknown_fields, parsed.unknown_names, beyond)
     except InvalidRecord as problem:
         return Prepared(raw, None, problem=problem, fields=fields)
+
+
+def invalid_outcome(prepared: Prepared, operation: str | None = None) -> Outcome:
+    """The outcome of a record without work: a dead letter, with the reason of its problem."""
+    problem, stage = prepared.problem, prepared.stage
+    if problem is None:
+        return Outcome(End.DEAD, Reason.DEFECT.value, "a record without work has no problem either", stage=stage)
+    return Outcome(End.DEAD, problem.reason.value, problem.detail, problem.pointer, operation, stage=stage)
 
 
 Prepares = Callable[[Raw, BuildOptions, Reading], Prepared | Iterator[Prepared]]
