@@ -82,13 +82,13 @@ class Running:
     """A command under way. Its output goes to files, so that no full pipe can block it."""
 
     process: Process
-    said: tuple[Path, Path]
+    output_files: tuple[Path, Path]
     output: Path | None
     began: float = field(default_factory=time.monotonic)
 
     @property
     def err(self) -> str:
-        return self.said[1].read_text()
+        return self.output_files[1].read_text()
 
     def end(self, timeout: float = 90.0) -> Ended:
         """Wait for its end. No key and no traceback in what it says and leaves."""
@@ -98,7 +98,7 @@ class Running:
             self.signal(signal.SIGKILL)
             self.process.wait(10)
             raise AssertionError(f"still running after {timeout} s: {self.err}") from None
-        ended = Ended(code, self.said[0].read_text(), self.err, time.monotonic() - self.began)
+        ended = Ended(code, self.output_files[0].read_text(), self.err, time.monotonic() - self.began)
         assert "Traceback" not in ended.err, ended.err
         assert KEY not in ended.out + ended.err, ended.err
         if self.output is not None:
@@ -120,8 +120,8 @@ class Forked:
     It runs what the command runs, `main` of the command line, with arguments and environment of its own.
     """
 
-    def __init__(self, words: list[str], environment: dict[str, str], said: tuple[Path, Path]) -> None:
-        self._process = _FORKS.Process(target=_run_command, args=(words, environment, *map(str, said)))
+    def __init__(self, words: list[str], environment: dict[str, str], output_files: tuple[Path, Path]) -> None:
+        self._process = _FORKS.Process(target=_run_command, args=(words, environment, *map(str, output_files)))
         self._process.start()
         self.pid = self._process.pid or 0
 
@@ -170,20 +170,20 @@ def start(
     output = Path(command[command.index("--output") + 1]) if "--output" in command else None
     begun = output is not None and (output / "job.json").exists()
     command = [word for given in command for word in (_resuming(begun) if given == RESUME_IF_BEGUN else [given])]
-    folder = Path(tempfile.mkdtemp(prefix="said-", dir=_SAID.name))
-    said = (folder / "out", folder / "err")
-    for path in said:
+    folder = Path(tempfile.mkdtemp(prefix="output-", dir=_OUTPUT_FOLDER.name))
+    output_files = (folder / "out", folder / "err")
+    for path in output_files:
         path.touch()
     if not installed:
-        return Running(Forked(command, surroundings, said), said, output)
-    with said[0].open("w") as out, said[1].open("w") as err:
+        return Running(Forked(command, surroundings, output_files), output_files, output)
+    with output_files[0].open("w") as out, output_files[1].open("w") as err:
         process = subprocess.Popen(
             [*COMMAND, *command], stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=surroundings
         )
-    return Running(process, said, output)
+    return Running(process, output_files, output)
 
 
-_SAID = tempfile.TemporaryDirectory(prefix="beam-talonone-e2e-")
+_OUTPUT_FOLDER = tempfile.TemporaryDirectory(prefix="beam-talonone-e2e-")
 
 
 def cli(*words: object, timeout: float = 90.0, **more: Any) -> Ended:
@@ -359,7 +359,7 @@ def lines(folder: Path, pattern: str) -> list[Json]:
     return [loads(line) for path in sorted(folder.glob(pattern)) for line in path.read_bytes().splitlines()]
 
 
-def letters(output: Path) -> list[Json]:
+def dead_letters(output: Path) -> list[Json]:
     return lines(output, "dead-letters/*.jsonl")
 
 

@@ -15,7 +15,7 @@ from e2e.harness import (
     backfill,
     call,
     cli,
-    letters,
+    dead_letters,
     lines,
     loads,
     simulator,
@@ -74,7 +74,7 @@ def written(account: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Pat
     folder = tmp_path_factory.mktemp("writes")
     source = write(folder / "calls.jsonl", records)
     ended = cli(*backfill(account.url, {"calls": source}, folder / "out", "--results"))
-    assert ended.code == FINISHED, ended.err + json.dumps(letters(folder / "out"), default=str)[:2000]
+    assert ended.code == FINISHED, ended.err + json.dumps(dead_letters(folder / "out"), default=str)[:2000]
     return folder / "out"
 
 
@@ -120,8 +120,8 @@ def test_what_is_bad_is_a_dead_letter_and_nothing_is_sent(account: Simulator, tm
     assert len(account.rows("requests")) == before
     counts = assert_balanced(tmp_path / "out")["kinds"]["calls"]
     assert counts["invalid"] == counts["dead_lettered"] == len(wrong)
-    dead = {letter["record"]["call_id"]: letter for letter in letters(tmp_path / "out")}
-    found = {id: (letter["reason"], letter["pointer"]) for id, letter in dead.items()}
+    dead = {dead_letter["record"]["call_id"]: dead_letter for dead_letter in dead_letters(tmp_path / "out")}
+    found = {id: (dead_letter["reason"], dead_letter["pointer"]) for id, dead_letter in dead.items()}
     assert found == {id: ("invalid_call", pointer) for id, (_, pointer) in wrong.items()}
 
 
@@ -139,16 +139,16 @@ def test_each_read_by_lookup(name: str, filled: Simulator, document_if_there: Do
     """Once with the table's whole query, once with none: that finds rows."""
     case, row = CASE[name], OPERATIONS[name]
     body = {} if case.bodies == (None,) else {"body": case.bodies[0]}
-    asked: list[Json] = [
+    lookups: list[Json] = [
         {"lookup_id": "whole/1 ü", "path": case.path, "query": case.query, **body},
         {"lookup_id": "bare", "path": case.path, **body},
     ]
-    source = write(tmp_path / "ids.jsonl", asked)
+    source = write(tmp_path / "ids.jsonl", lookups)
     before = len(filled.rows("requests"))
     ended = cli("lookup", name, "--input", source, "--output", tmp_path / "out", "--base-url", filled.url)
     assert ended.code == FINISHED, ended.err
     found = lines(tmp_path / "out", "lookups/*.jsonl")
-    for line, one in zip(found, asked, strict=True):
+    for line, one in zip(found, lookups, strict=True):
         assert (line["lookup_id"], line["operation"], line["status"]) == (one["lookup_id"], name, 200)
         assert (line["path"], line["query"]) == (case.path, one.get("query", {}))
         assert line["pages"] >= 1
@@ -156,7 +156,7 @@ def test_each_read_by_lookup(name: str, filled: Simulator, document_if_there: Do
             answer = document_if_there.answer(row, 200)
             assert answer is not None
             assert document_if_there.problems(answer, json.loads(json.dumps(line["response"], default=float))) == []
-    wanted = [our_wire(case_record(case, case.bodies[0]) | {"query": one.get("query", {})}) for one in asked]
+    wanted = [our_wire(case_record(case, case.bodies[0]) | {"query": one.get("query", {})}) for one in lookups]
     sent = [wire(row.method, request["target"], None) for request in filled.rows("requests")[before:]]
     assert sorted(map(_unpaged, sent)) == sorted(map(_unpaged, wanted))  # both at once, in any order
     if row.paging is not None:

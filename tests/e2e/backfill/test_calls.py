@@ -17,8 +17,8 @@ from e2e.harness import (
     backfill,
     call,
     cli,
+    dead_letters,
     free_port,
-    letters,
     replay,
     simulator,
     simulator_at,
@@ -32,14 +32,14 @@ SYNC, RESERVE, RELEASE = "sync_catalog", "create_coupon_reservation", "delete_co
 FAULTS = ("5xx:share=0.03", "cut-after:share=0.06", "cut-before:share=0.03")
 
 
-def catalog_actions(count: int, dice: random.Random) -> list[Json]:
+def catalog_actions(count: int, rng: random.Random) -> list[Json]:
     """Runs of one type, of very different lengths, in which SKUs come again."""
     actions: list[Json] = []
     while len(actions) < count:
-        kind = dice.choice(("ADD", "ADD", "PATCH", "REMOVE", "ADD_PRICE_ADJUSTMENT", "PATCH_MANY"))
-        length = 1 if kind == "PATCH_MANY" else dice.choice((1, 700, 1000, 1001, 2600))
-        most = dice.choice((600, 999, 1000, 5000))
-        first = dice.randrange(100)
+        kind = rng.choice(("ADD", "ADD", "PATCH", "REMOVE", "ADD_PRICE_ADJUSTMENT", "PATCH_MANY"))
+        length = 1 if kind == "PATCH_MANY" else rng.choice((1, 700, 1000, 1001, 2600))
+        most = rng.choice((600, 999, 1000, 5000))
+        first = rng.randrange(100)
         actions += [_action(kind, f"sku {(first + at) % most}", len(actions) + at) for at in range(length)]
     return actions[:count]
 
@@ -214,9 +214,12 @@ def test_bad_calls_are_dead_letters_and_nothing_is_sent(tmp_path: Path) -> None:
         ended = cli(*backfill(sim.url, {"calls": source}, tmp_path / "out"))
         assert ended.code == DEAD_LETTERS, ended.err
         assert sim.rows("requests") == []
-    found = {letter["id"]: (letter["reason"], letter["pointer"]) for letter in letters(tmp_path / "out")}
+    found = {
+        dead_letter["id"]: (dead_letter["reason"], dead_letter["pointer"])
+        for dead_letter in dead_letters(tmp_path / "out")
+    }
     assert found == {name: (reason, pointer) for name, (_, reason, pointer) in bad.items()}
-    assert {letter["stage"] for letter in letters(tmp_path / "out")} == {"validate"}
+    assert {dead_letter["stage"] for dead_letter in dead_letters(tmp_path / "out")} == {"validate"}
     assert assert_balanced(tmp_path / "out")["kinds"]["calls"]["dead_lettered"] == len(bad)
 
 
@@ -236,10 +239,10 @@ def test_a_poisoned_entry_costs_its_own_call_only(tmp_path: Path) -> None:
         requests = sim.rows("requests")
         (audience,) = (row for row in sim.rows("audiences") if row["id"] == 1)
     assert len(requests) <= 2 + 12 * len(poisoned)
-    dead = letters(tmp_path / "out")
-    assert {letter["id"] for letter in dead} == {f"k{number}" for number in poisoned}
+    dead = dead_letters(tmp_path / "out")
+    assert {dead_letter["id"] for dead_letter in dead} == {f"k{number}" for number in poisoned}
     # into the call's own list, not into the bulk that it travelled in
-    assert {letter["pointer"] for letter in dead} == {"/data/2/audienceId"}
+    assert {dead_letter["pointer"] for dead_letter in dead} == {"/data/2/audienceId"}
     assert len(audience["members"]) == 4 * (500 - len(poisoned))
 
 
@@ -255,10 +258,14 @@ def test_a_refused_portion_of_a_catalog(tmp_path: Path) -> None:
         assert ended.code == DEAD_LETTERS, ended.err
         assert [row["body"]["actions"] for row in sim.acted()] == [actions[:1000], actions[1000:2000]]
         assert len(sim.rows("requests")) == 3
-    (letter,) = letters(tmp_path / "out")
-    assert (letter["reason"], letter["status"], letter["operation"]) == ("unknown_attribute", 400, SYNC)
-    assert letter["pointer"] == "/actions/2700/payload/attributes/unheard"
-    assert letter["record"] == record
+    (dead_letter,) = dead_letters(tmp_path / "out")
+    assert (dead_letter["reason"], dead_letter["status"], dead_letter["operation"]) == (
+        "unknown_attribute",
+        400,
+        SYNC,
+    )
+    assert dead_letter["pointer"] == "/actions/2700/payload/attributes/unheard"
+    assert dead_letter["record"] == record
     with simulator_at(port) as sim:
         ended = cli(*replay(sim.url, tmp_path / "out", tmp_path / "again"))
         assert ended.code == FINISHED, ended.err
@@ -279,8 +286,8 @@ def test_a_refused_portion_of_customers(tmp_path: Path) -> None:
     with simulator_at(port, unknown_audiences=(13,)) as sim:
         assert cli(*backfill(sim.url, {"calls": source}, tmp_path / "out")).code == DEAD_LETTERS
         assert [row["body"]["data"] for row in sim.acted()] == [changes[:1000], changes[2000:]]
-    (letter,) = letters(tmp_path / "out")
-    assert (letter["pointer"], len(letter["parts_done"])) == ("/data/1700/audienceId", 2)
+    (dead_letter,) = dead_letters(tmp_path / "out")
+    assert (dead_letter["pointer"], len(dead_letter["parts_done"])) == ("/data/1700/audienceId", 2)
     with simulator_at(port) as sim:
         assert cli(*replay(sim.url, tmp_path / "out", tmp_path / "again")).code == FINISHED
         assert [row["body"]["data"] for row in sim.acted()] == [changes[1000:2000]]

@@ -16,7 +16,7 @@ from e2e.harness import (
     backfill,
     call,
     cli,
-    letters,
+    dead_letters,
     lines,
     replay,
     simulator,
@@ -36,9 +36,9 @@ def sim() -> Iterator[Simulator]:
 def corrected(job: Path, change: Callable[[Json], None]) -> None:
     """Correct the record in the one dead letter of a job."""
     (path,) = (path for path in (job / "dead-letters").glob("*.jsonl") if path.stat().st_size)
-    letter = json.loads(path.read_text())
-    change(letter["record"]["body"])
-    write(path, [letter])
+    dead_letter = json.loads(path.read_text())
+    change(dead_letter["record"]["body"])
+    write(path, [dead_letter])
 
 
 def test_an_advocate_is_left_out(sim: Simulator, tmp_path: Path) -> None:
@@ -47,8 +47,8 @@ def test_an_advocate_is_left_out(sim: Simulator, tmp_path: Path) -> None:
     body |= {"referralPattern": "R-###", "validCharacters": list("ABCDEFGHIJKL")}  # enough for 1,728
     inputs = write_kinds(tmp_path, {"calls": [call("k", REFERRALS, body=body)]})
     assert cli(*backfill(sim.url, inputs, tmp_path / "out")).code == DEAD_LETTERS
-    (letter,) = letters(tmp_path / "out")
-    assert (letter["reason"], len(letter["parts_done"])) == ("refused", 2)
+    (dead_letter,) = dead_letters(tmp_path / "out")
+    assert (dead_letter["reason"], len(dead_letter["parts_done"])) == ("refused", 2)
 
     def leave_out(body: Json) -> None:
         body["referralPattern"] = "S-#####"
@@ -86,5 +86,5 @@ def test_a_version_that_our_own_first_try_used_up(sim: Simulator, tmp_path: Path
     sim.faults("cut-after:to-request=10")
     cli(*backfill(sim.url, write_kinds(tmp_path, {"calls": records}), tmp_path / "out", "--results"))
     assert len(sim.acted()) == 10
-    assert {letter["reason"] for letter in letters(tmp_path / "out")} <= {"outcome_unknown"}
-    assert len(letters(tmp_path / "out")) + len(lines(tmp_path / "out", "results/*.jsonl")) == 10
+    assert {dead_letter["reason"] for dead_letter in dead_letters(tmp_path / "out")} <= {"outcome_unknown"}
+    assert len(dead_letters(tmp_path / "out")) + len(lines(tmp_path / "out", "results/*.jsonl")) == 10

@@ -21,8 +21,8 @@ from e2e.harness import (
     assert_balanced,
     backfill,
     cli,
+    dead_letters,
     event,
-    letters,
     lines,
     replay,
     simulator,
@@ -142,13 +142,15 @@ def test_ids_that_are_there_already(sim: Simulator, tmp_path: Path) -> None:
     ended = cli(*v3(sim, records, tmp_path))
     assert ended.code == DEAD_LETTERS, ended.err
     assert outcomes(tmp_path / "out") == {"same": "already_applied", "new": "applied"}
-    dead = letters(tmp_path / "out")
-    assert {letter["id"]: letter["reason"] for letter in dead} == dict.fromkeys(
+    dead = dead_letters(tmp_path / "out")
+    assert {dead_letter["id"]: dead_letter["reason"] for dead_letter in dead} == dict.fromkeys(
         ("attributes", "type", "customer"), "id_reused"
     )
-    assert {(letter["operation"], letter["status"], letter["stage"]) for letter in dead} == {(V3, 409, "send")}
+    assert {(dead_letter["operation"], dead_letter["status"], dead_letter["stage"]) for dead_letter in dead} == {
+        (V3, 409, "send")
+    }
     ended = cli(*replay(sim.url, tmp_path / "out", tmp_path / "again", "--events-api", "v3"))
-    assert {letter["reason"] for letter in letters(tmp_path / "again")} == {"id_reused"}
+    assert {dead_letter["reason"] for dead_letter in dead_letters(tmp_path / "again")} == {"id_reused"}
     assert len(sim.rows("events")) == 5
 
 
@@ -196,17 +198,17 @@ def test_a_letter_by_v2_goes_by_v2(sim: Simulator, tmp_path: Path) -> None:
     refused = event("refused", "refused", 1, attributes={"unheard": 1})
     inputs = write_kinds(tmp_path, {"events": [*records, refused]})
     assert cli(*backfill(sim.url, inputs, tmp_path / "out")).code == DEAD_LETTERS
-    (letter,) = letters(tmp_path / "out")
-    assert (letter["id"], letter["operation"]) == ("refused", V2)
+    (dead_letter,) = dead_letters(tmp_path / "out")
+    assert (dead_letter["id"], dead_letter["operation"]) == ("refused", V2)
     now = datetime.now(UTC)
     unclear = [
-        _unclear(letter, records[0], "outcome_unknown", now),
-        _unclear(letter, records[1], "outcome_unknown", now - timedelta(days=2)),
-        _unclear(letter, records[2], "retries_exhausted", now),
+        _unclear(dead_letter, records[0], "outcome_unknown", now),
+        _unclear(dead_letter, records[1], "outcome_unknown", now - timedelta(days=2)),
+        _unclear(dead_letter, records[2], "retries_exhausted", now),
     ]
-    del letter["record"]["attributes"]
+    del dead_letter["record"]["attributes"]
     # beside no job: nothing else says that they were applied
-    source = write(tmp_path / "alone" / "letters.jsonl", [letter, *unclear])
+    source = write(tmp_path / "alone" / "letters.jsonl", [dead_letter, *unclear])
     words = ["replay", source, "--output", tmp_path / "again", "--base-url", sim.url, "--yes", "--results"]
     ended = cli(*words, "--events-api", "v3")
     assert ended.code == DEAD_LETTERS, ended.err
@@ -215,7 +217,7 @@ def test_a_letter_by_v2_goes_by_v2(sim: Simulator, tmp_path: Path) -> None:
     assert {row["id"]: row["events"] for row in sim.rows("profiles")} == dict.fromkeys(
         ("fresh", "old", "exhausted", "refused"), 1
     )
-    assert [(one["id"], one["reason"], one["operation"]) for one in letters(tmp_path / "again")] == [
+    assert [(one["id"], one["reason"], one["operation"]) for one in dead_letters(tmp_path / "again")] == [
         ("old", "outcome_unknown", V2)
     ]
 

@@ -11,7 +11,7 @@ from e2e.harness import (
     assert_balanced,
     backfill,
     cli,
-    letters,
+    dead_letters,
     profile,
     simulator,
     write,
@@ -36,14 +36,18 @@ def test_poison_costs_its_own_dead_letters_and_few_requests(tmp_path: Path, erro
     report = assert_balanced(tmp_path / "out")
     counts = report["kinds"]["profiles"]
     assert (counts["applied"], counts["dead_lettered"]) == (PROFILES_READ - POISON, POISON)
-    dead = letters(tmp_path / "out")
-    assert {letter["id"] for letter in dead} == {f"c{number}" for number in poisoned}
-    for letter in dead:
-        assert (letter["reason"], letter["status"], letter["stage"]) == ("unknown_attribute", 400, "send")
-        assert letter["operation"] == PROFILES
+    dead = dead_letters(tmp_path / "out")
+    assert {dead_letter["id"] for dead_letter in dead} == {f"c{number}" for number in poisoned}
+    for dead_letter in dead:
+        assert (dead_letter["reason"], dead_letter["status"], dead_letter["stage"]) == (
+            "unknown_attribute",
+            400,
+            "send",
+        )
+        assert dead_letter["operation"] == PROFILES
         # the pointer is into the record's own request, not into the bulk that it travelled in
         wanted = None if errors == "none" else "/customerProfiles/0/attributes/shoe_szie"
-        assert letter["pointer"] == wanted
+        assert dead_letter["pointer"] == wanted
     assert set(known) == {f"c{number}" for number in range(PROFILES_READ)} - {f"c{number}" for number in poisoned}
     assert all(row["attributes"] == {"tier": "gold"} for row in known.values())
     needed = PROFILES_READ // 1000

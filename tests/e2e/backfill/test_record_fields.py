@@ -13,8 +13,8 @@ from e2e.harness import (
     assert_balanced,
     backfill,
     cli,
+    dead_letters,
     event,
-    letters,
     lines,
     order,
     returned,
@@ -80,7 +80,9 @@ def test_a_later_export_of_a_closed_order_is_held_against_what_the_api_keeps(sim
     assert [(line["id"], line["outcome"]) for line in lines(tmp_path / "2", "results/*.jsonl")] == [
         ("o", "already_applied")
     ]
-    assert [(letter["id"], letter["reason"]) for letter in letters(tmp_path / "2")] == [("p", "session_closed")]
+    assert [(dead_letter["id"], dead_letter["reason"]) for dead_letter in dead_letters(tmp_path / "2")] == [
+        ("p", "session_closed")
+    ]
 
 
 def test_what_is_edited_after_closing_keeps_its_response_content(sim: Simulator, tmp_path: Path) -> None:
@@ -98,9 +100,9 @@ def test_a_connected_session_without_v3_is_a_dead_letter(sim: Simulator, tmp_pat
     inputs = write_kinds(tmp_path, {"events": [event("e", "c", connected_session_id="o"), event("f", "c")]})
     ended = cli(*backfill(sim.url, inputs, tmp_path / "out"))
     assert ended.code == DEAD_LETTERS, ended.err
-    [letter] = letters(tmp_path / "out")
-    assert (letter["reason"], letter["pointer"]) == ("invalid_field", "/connected_session_id")
-    assert "--events-api v3" in letter["detail"]
+    [dead_letter] = dead_letters(tmp_path / "out")
+    assert (dead_letter["reason"], dead_letter["pointer"]) == ("invalid_field", "/connected_session_id")
+    assert "--events-api v3" in dead_letter["detail"]
     assert [row["body"]["type"] for row in sim.acted("track_event_v2")] == ["visit"]
 
 

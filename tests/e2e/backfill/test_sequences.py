@@ -22,8 +22,8 @@ from e2e.harness import (
     backfill,
     call,
     cli,
+    dead_letters,
     event,
-    letters,
     lines,
     order,
     profile,
@@ -168,7 +168,7 @@ class Run:
     sim: Simulator
     code: int
     report: Json
-    letters: list[Json]
+    dead_letters: list[Json]
     results: list[Json]
     ledger: list[Json]
     requests: list[Json]
@@ -192,12 +192,12 @@ class Run:
         """What acted for a customer: sessions by their id, the rest by operation."""
         return [row["session"] or row["operation"] for row in self.acted(profile=profile)]
 
-    def letter(self, kind: str, record_id: str | None) -> Json:
-        (found,) = (one for one in self.letters if (one["kind"], one["id"]) == (kind, record_id))
+    def dead_letter(self, kind: str, record_id: str | None) -> Json:
+        (found,) = (one for one in self.dead_letters if (one["kind"], one["id"]) == (kind, record_id))
         return found
 
     def reason(self, kind: str, record_id: str | None) -> str:
-        reason: str = self.letter(kind, record_id)["reason"]
+        reason: str = self.dead_letter(kind, record_id)["reason"]
         return reason
 
     def outcomes(self, kind: str, record_id: str) -> list[str]:
@@ -209,15 +209,15 @@ def _run(sim: Simulator, folder: Path, kinds: dict[str, list[Any]], *more: objec
     for session, customer in KNOWN_TO_THE_API.items():
         item = {"sku": "shirt", "quantity": 2, "price": 19.99}
         sim.put_session(session, profileId=customer, state="closed", cartItems=[item])
-    before, asked = len(sim.rows("ledger")), len(sim.rows("requests"))
+    before, requests_before = len(sim.rows("ledger")), len(sim.rows("requests"))
     inputs = write_kinds(folder / "in", kinds)
     output = folder / "out"
     ended = cli(*backfill(sim.url, inputs, output, "--results", "--max-dead-letters", "100%", *more))
     assert ended.code in (FINISHED, DEAD_LETTERS), ended.err
     ledger = sorted(sim.rows("ledger")[before:], key=lambda row: float(row["applied"]))
     return Run(
-        sim, ended.code, assert_balanced(output), letters(output), lines(output, "results/*.jsonl"), ledger,
-        sim.rows("requests")[asked:], sim.sessions(), sim.profiles(),
+        sim, ended.code, assert_balanced(output), dead_letters(output), lines(output, "results/*.jsonl"), ledger,
+        sim.rows("requests")[requests_before:], sim.sessions(), sim.profiles(),
     )  # fmt: skip
 
 
@@ -275,10 +275,14 @@ def test_a_cancellation_of_a_session_that_only_the_api_knows_is_sent(run: Run) -
 
 
 def test_other_content_for_a_closed_session_is_a_dead_letter(run: Run) -> None:
-    letter = run.letter("orders", "edited")
-    assert (letter["reason"], letter["status"], letter["operation"]) == ("session_closed", 400, SESSION)
-    assert letter["stage"] == "send"
-    assert letter["record"]["coupon_codes"] == ["LATE"]
+    dead_letter = run.dead_letter("orders", "edited")
+    assert (dead_letter["reason"], dead_letter["status"], dead_letter["operation"]) == (
+        "session_closed",
+        400,
+        SESSION,
+    )
+    assert dead_letter["stage"] == "send"
+    assert dead_letter["record"]["coupon_codes"] == ["LATE"]
     assert run.states("edited") == ["closed"]
     assert run.sessions["edited"]["couponCodes"] == []
 
@@ -320,8 +324,8 @@ def test_the_customer_of_an_anonymous_return_is_read_back(run: Run) -> None:
 
 
 def test_a_return_of_an_order_that_nobody_knows_is_refused(run: Run) -> None:
-    letter = run.letter("returns", "unknown-r")
-    assert (letter["operation"], letter["status"]) == ("return_cart_items", 400)
+    dead_letter = run.dead_letter("returns", "unknown-r")
+    assert (dead_letter["operation"], dead_letter["status"]) == ("return_cart_items", 400)
 
 
 def test_a_profile_change_between_two_orders(run: Run) -> None:
@@ -353,8 +357,12 @@ def test_audiences(run: Run) -> None:
 
 
 def test_an_unknown_audience_costs_its_own_record_only(run: Run) -> None:
-    letter = run.letter("profiles", "wrong-audience")
-    assert (letter["reason"], letter["status"], letter["pointer"]) == ("not_found", 404, "/data/0/audienceId")
+    dead_letter = run.dead_letter("profiles", "wrong-audience")
+    assert (dead_letter["reason"], dead_letter["status"], dead_letter["pointer"]) == (
+        "not_found",
+        404,
+        "/data/0/audienceId",
+    )
     assert run.profiles["wrong-audience"]["attributes"] == {"tier": "gold"}
 
 
@@ -373,8 +381,12 @@ def test_later_versions_of_a_refused_order_still_go(run: Run) -> None:
 
 def test_an_id_reused_with_other_content_is_a_dead_letter(run: Run) -> None:
     for kind, record_id in (("returns", "reused-r"), ("events", "reused-e")):
-        letter = run.letter(kind, record_id)
-        assert (letter["reason"], letter["stage"], letter["operation"]) == ("id_reused", "validate", None)
+        dead_letter = run.dead_letter(kind, record_id)
+        assert (dead_letter["reason"], dead_letter["stage"], dead_letter["operation"]) == (
+            "id_reused",
+            "validate",
+            None,
+        )
         assert run.outcomes(kind, record_id) == ["applied"]
     assert run.sessions["late"]["cartItems"][0]["returnedQuantity"] == 2
     assert run.profiles["ivan"]["events"] == 1
@@ -415,9 +427,9 @@ def test_calls(run: Run) -> None:
 def test_bad_calls_are_dead_letters_before_anything_is_sent(
     run: Run, record_id: str, reason: str, pointer: str
 ) -> None:
-    letter = run.letter("calls", record_id)
-    assert (letter["reason"], letter["stage"], letter["pointer"]) == (reason, "validate", pointer)
-    assert (letter["attempts"], letter["status"]) == (0, None)
+    dead_letter = run.dead_letter("calls", record_id)
+    assert (dead_letter["reason"], dead_letter["stage"], dead_letter["pointer"]) == (reason, "validate", pointer)
+    assert (dead_letter["attempts"], dead_letter["status"]) == (0, None)
 
 
 def test_unknown_fields_are_ignored_and_counted(run: Run) -> None:
@@ -437,8 +449,8 @@ def test_null_and_absent(run: Run) -> None:
     assert empty["body"]["customerSession"] == {
         "profileId": "nell", "state": "closed", "couponCodes": [], "cartItems": [],
     }  # fmt: skip
-    assert run.letter("orders", "no-customer")["reason"] == "missing_field"
-    assert run.letter("profiles", None)["reason"] == "missing_field"
+    assert run.dead_letter("orders", "no-customer")["reason"] == "missing_field"
+    assert run.dead_letter("profiles", None)["reason"] == "missing_field"
     assert run.profiles["wiper"]["attributes"] == {"tier": "gold"}
 
 
@@ -474,20 +486,20 @@ def test_amounts_arrive_as_they_were(run: Run) -> None:
 
 
 def test_a_refused_event_is_a_dead_letter_with_its_pointer(run: Run) -> None:
-    letter = run.letter("events", "bad-e")
-    assert (letter["reason"], letter["status"]) == ("unknown_attribute", 400)
-    assert letter["pointer"] == "/attributes/unheard"
+    dead_letter = run.dead_letter("events", "bad-e")
+    assert (dead_letter["reason"], dead_letter["status"]) == ("unknown_attribute", 400)
+    assert dead_letter["pointer"] == "/attributes/unheard"
 
 
 def test_every_dead_letter_says_where_it_came_from(run: Run) -> None:
-    for letter in run.letters:
-        assert set(letter) >= {
+    for dead_letter in run.dead_letters:
+        assert set(dead_letter) >= {
             "kind", "record", "source", "stage", "reason", "detail", "pointer", "operation", "status", "attempts",
             "failed_at", "job",
         }  # fmt: skip
-        source = letter["source"]
-        assert KINDS[letter["kind"]][source["position"] - 1] == letter["record"]
-        assert source["file"].endswith(f"{letter['kind']}.jsonl")
+        source = dead_letter["source"]
+        assert KINDS[dead_letter["kind"]][source["position"] - 1] == dead_letter["record"]
+        assert source["file"].endswith(f"{dead_letter['kind']}.jsonl")
 
 
 def test_results_have_a_line_for_each_record_applied(run: Run) -> None:
@@ -535,4 +547,4 @@ def test_a_cancelled_session_is_not_reopened(reopened: Run) -> None:
 def test_a_refused_edit_leaves_the_session_as_it_was(reopened: Run) -> None:
     assert reopened.reason("orders", "spoilt") == "unknown_attribute"
     assert reopened.sessions["spoilt"]["state"] == "closed"
-    assert {letter["id"] for letter in reopened.letters} == {"off", "spoilt"}
+    assert {dead_letter["id"] for dead_letter in reopened.dead_letters} == {"off", "spoilt"}

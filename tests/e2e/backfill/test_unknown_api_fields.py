@@ -19,7 +19,7 @@ from e2e.harness import (
     backfill,
     call,
     cli,
-    letters,
+    dead_letters,
     replay,
     report,
     simulator,
@@ -55,8 +55,8 @@ def test_without_the_option_each_is_a_dead_letter_that_names_it(sim: Simulator, 
     inputs = write_kinds(tmp_path, {"calls": [*NEW, NEAR]})
     ended = cli(*backfill(sim.url, inputs, tmp_path / "out"))
     assert ended.code == DEAD_LETTERS, ended.err
-    found = {letter["id"]: letter for letter in letters(tmp_path / "out")}
-    assert {letter["reason"] for letter in found.values()} == {"invalid_call"}
+    found = {dead_letter["id"]: dead_letter for dead_letter in dead_letters(tmp_path / "out")}
+    assert {dead_letter["reason"] for dead_letter in found.values()} == {"invalid_call"}
     assert (found["k1"]["pointer"], found["k2"]["pointer"]) == ("/query/preview", "/body/customerSession/channel")
     assert ALLOW in found["k1"]["detail"]
     assert ALLOW in found["k2"]["detail"]
@@ -67,9 +67,9 @@ def test_with_it_they_are_sent_as_they_stand_and_named_in_report_and_summary(sim
     inputs = write_kinds(tmp_path, {"calls": [*NEW, NEAR]})
     ended = cli(*backfill(sim.url, inputs, tmp_path / "out", ALLOW))
     assert ended.code == DEAD_LETTERS, ended.err
-    [letter] = letters(tmp_path / "out")
-    assert letter["id"] == "k3"
-    assert "profile_id" in letter["detail"]
+    [dead_letter] = dead_letters(tmp_path / "out")
+    assert dead_letter["id"] == "k3"
+    assert "profile_id" in dead_letter["detail"]
     assert assert_balanced(tmp_path / "out")["unknown_api_fields"] == {SESSION: NAMES}
     assert "body/customerSession/channel in 2" in ended.err
     sent = {row["session"]: row["body"] for row in sim.acted(SESSION)}
@@ -99,12 +99,12 @@ def test_it_must_be_the_same_on_resume(sim: Simulator, tmp_path: Path) -> None:
 
 def test_a_lookup_passes_them_too(sim: Simulator, tmp_path: Path) -> None:
     path = {"loyaltyProgramId": 1, "integrationId": "c"}
-    asked = [{"path": path, "query": {"includeForecast": "yes"}, "lookup_id": "a"}]
-    wanted = write(tmp_path / "asked.jsonl", asked)
+    lookups = [{"path": path, "query": {"includeForecast": "yes"}, "lookup_id": "a"}]
+    wanted = write(tmp_path / "asked.jsonl", lookups)
     words = ["lookup", "get_loyalty_balances", "--input", wanted, "--base-url", sim.url, "--output"]
     refused = cli(*words, tmp_path / "1")
     assert refused.code == DEAD_LETTERS, refused.err
-    assert ALLOW in letters(tmp_path / "1")[0]["detail"]
+    assert ALLOW in dead_letters(tmp_path / "1")[0]["detail"]
     cli(*words, tmp_path / "2", ALLOW)
     assert report(tmp_path / "2")["unknown_api_fields"] == {"get_loyalty_balances": {"query/includeForecast": 1}}
 
@@ -113,9 +113,9 @@ def test_in_code_it_is_an_argument(sim: Simulator, tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("TALONONE_API_KEY", KEY)
     path = {"loyaltyProgramId": 1, "integrationId": "c"}
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
-        asked = pipeline | beam.Create(NEW)
-        refused = asked | "refused" >> WriteToTalonOne("calls", base_url=sim.url)
-        written = asked | "written" >> WriteToTalonOne("calls", base_url=sim.url, allow_unknown_api_fields=True)
+        calls = pipeline | beam.Create(NEW)
+        refused = calls | "refused" >> WriteToTalonOne("calls", base_url=sim.url)
+        written = calls | "written" >> WriteToTalonOne("calls", base_url=sim.url, allow_unknown_api_fields=True)
         wanted = pipeline | "ask" >> beam.Create([{"path": path, "query": {"includeForecast": "yes"}}])
         looked = wanted | LookupTalonOne("get_loyalty_balances", base_url=sim.url)
         for name, lines in (("refused", refused.dead_letters), ("written", written.applied),
@@ -125,13 +125,13 @@ def test_in_code_it_is_an_argument(sim: Simulator, tmp_path: Path, monkeypatch: 
                 | f"{name} as JSON" >> beam.Map(json.dumps)
                 | f"{name} into files" >> beam.io.WriteToText(str(tmp_path / name))
             )
-    told = {
+    by_step = {
         name: [json.loads(line) for file in tmp_path.glob(f"{name}-*") for line in file.read_text().splitlines()]
         for name in ("refused", "written", "looked")
     }
-    assert {line["id"] for line in told["written"]} == {"k1", "k2"}
-    for line in (*told["refused"], *told["looked"]):
+    assert {line["id"] for line in by_step["written"]} == {"k1", "k2"}
+    for line in (*by_step["refused"], *by_step["looked"]):
         assert "allow_unknown_api_fields" in line["detail"]
         assert "--" not in line["detail"]
-    assert len(told["refused"]) == 2
-    assert len(told["looked"]) == 1
+    assert len(by_step["refused"]) == 2
+    assert len(by_step["looked"]) == 1

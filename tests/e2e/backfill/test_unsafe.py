@@ -21,8 +21,8 @@ from e2e.harness import (
     backfill,
     call,
     cli,
+    dead_letters,
     free_port,
-    letters,
     lines,
     replay,
     report,
@@ -126,13 +126,13 @@ def applied(output: Path) -> set[str]:
     return {line["id"] for line in lines(output, "results/*.jsonl") if line["kind"] == "calls"}
 
 
-def assert_told_apart(sim: Simulator, records: list[Json], output: Path) -> list[Json]:
+def assert_acted_once_or_unknown(sim: Simulator, records: list[Json], output: Path) -> list[Json]:
     """Assert that each call acted once, or is a dead letter of unknown outcome; return these dead letters."""
     acted = acted_once(sim)
     assert acted <= portions(records)
-    done, dead = applied(output), letters(output)
-    assert {letter["reason"] for letter in dead} <= {"outcome_unknown"}
-    assert done | {letter["id"] for letter in dead} == {record["call_id"] for record in records}
+    done, dead = applied(output), dead_letters(output)
+    assert {dead_letter["reason"] for dead_letter in dead} <= {"outcome_unknown"}
+    assert done | {dead_letter["id"] for dead_letter in dead} == {record["call_id"] for record in records}
     assert len(done) + len(dead) == len(records)
     for record in records:
         if record["call_id"] in done:
@@ -160,7 +160,7 @@ def test_cut_after_acting(sim: Simulator, tmp_path: Path) -> None:
     words = backfill(sim.url, write_kinds(tmp_path, {"calls": records}), tmp_path / "out", "--results")
     ended = cli(*words)
     assert ended.code == DEAD_LETTERS, ended.err
-    dead = assert_told_apart(sim, records, tmp_path / "out")
+    dead = assert_acted_once_or_unknown(sim, records, tmp_path / "out")
     cut = [row for row in sim.rows("requests") if row["fault"] == "cut-after"]
     assert len(sim.rows("requests")) == len(portions(records)), "each left once"
     assert len(cut) - 2 <= len(dead) <= len(cut), "two may be portions of one call"
@@ -171,10 +171,12 @@ def test_cut_after_acting(sim: Simulator, tmp_path: Path) -> None:
     for again in ("again", "twice"):
         ended = cli(*replay(sim.url, tmp_path / "out", tmp_path / again, "--max-dead-letters", "100%"))
         assert ended.code == DEAD_LETTERS, ended.err
-        assert {letter["id"] for letter in letters(tmp_path / again)} == {letter["id"] for letter in dead}
-        assert {letter["reason"] for letter in letters(tmp_path / again)} == {"outcome_unknown"}
+        assert {dead_letter["id"] for dead_letter in dead_letters(tmp_path / again)} == {
+            dead_letter["id"] for dead_letter in dead
+        }
+        assert {dead_letter["reason"] for dead_letter in dead_letters(tmp_path / again)} == {"outcome_unknown"}
     ended = cli(*replay(sim.url, tmp_path / "again", tmp_path / "third", "--max-dead-letters", "100%"))
-    assert {letter["reason"] for letter in letters(tmp_path / "third")} == {"outcome_unknown"}
+    assert {dead_letter["reason"] for dead_letter in dead_letters(tmp_path / "third")} == {"outcome_unknown"}
     assert len(sim.rows("requests")) == before, "nothing is sent again"
 
 
@@ -190,14 +192,14 @@ def test_killed_again_and_again(sim: Simulator, tmp_path: Path) -> None:
         running.kill()
     ended = cli(*words)
     assert ended.code == DEAD_LETTERS, ended.err
-    dead = assert_told_apart(sim, records, tmp_path / "out")
+    dead = assert_acted_once_or_unknown(sim, records, tmp_path / "out")
     assert 0 < len(dead) <= 0.1 * len(records) + 3 * 20, "at this rate and latency few are in flight at a kill"
-    unsure = {letter["id"] for letter in dead}
+    unsure = {dead_letter["id"] for dead_letter in dead}
     assert all("named" not in name for name in unsure), "what has a name is looked for, or goes again"
     before = len(sim.rows("requests"))
     assert cli(*replay(sim.url, tmp_path / "out", tmp_path / "again")).code == DEAD_LETTERS
     assert len(sim.rows("requests")) == before
-    assert {letter["id"] for letter in letters(tmp_path / "again")} == unsure
+    assert {dead_letter["id"] for dead_letter in dead_letters(tmp_path / "again")} == unsure
 
 
 def test_what_is_known_not_to_have_acted_is_tried_again(sim: Simulator, tmp_path: Path) -> None:
@@ -207,7 +209,7 @@ def test_what_is_known_not_to_have_acted_is_tried_again(sim: Simulator, tmp_path
     words = backfill(sim.url, write_kinds(tmp_path, {"calls": records}), tmp_path / "out", "--results")
     ended = cli(*words)
     assert ended.code == FINISHED, ended.err
-    assert assert_told_apart(sim, records, tmp_path / "out") == []
+    assert assert_acted_once_or_unknown(sim, records, tmp_path / "out") == []
     assert sum(row["status"] == 429 for row in sim.rows("requests")) > 5
 
 
@@ -227,7 +229,7 @@ def test_refused_connections_are_tried_again(tmp_path: Path) -> None:
     with simulator_at(port) as sim:
         ended = running.end()
         assert ended.code == FINISHED, ended.err
-        assert assert_told_apart(sim, records, tmp_path / "out") == []
+        assert assert_acted_once_or_unknown(sim, records, tmp_path / "out") == []
         assert acted_once(sim) == portions(records)
     counts = report(tmp_path / "out")["operations"]
     assert sum(row["retries"] for row in counts.values()) > 0
@@ -255,7 +257,10 @@ def test_a_name_that_is_taken_by_somebody_else_is_no_success(sim: Simulator, tmp
     inputs = write_kinds(tmp_path, {"calls": others})
     ended = cli(*backfill(sim.url, inputs, tmp_path / "out"))
     assert ended.code == DEAD_LETTERS, ended.err
-    found = {letter["id"]: (letter["reason"], letter["status"]) for letter in letters(tmp_path / "out")}
+    found = {
+        dead_letter["id"]: (dead_letter["reason"], dead_letter["status"])
+        for dead_letter in dead_letters(tmp_path / "out")
+    }
     assert found == {"other card1": ("refused", 400), "other aud1": ("refused", 409)}
 
 
@@ -317,7 +322,7 @@ def test_outages_cost_few_referrals(tmp_path: Path) -> None:
         for name, sim in sims.items():
             ended = under_way[name].end()
             assert ended.code == DEAD_LETTERS, ended.err
-            assert 1 <= len(assert_told_apart(sim, records, tmp_path / name)) <= 10
+            assert 1 <= len(assert_acted_once_or_unknown(sim, records, tmp_path / name)) <= 10
 
 
 def test_names_need_no_care(sim: Simulator, tmp_path: Path) -> None:
@@ -342,13 +347,13 @@ def test_points_are_activated_once(sim: Simulator, tmp_path: Path) -> None:
     ended = cli(*backfill(sim.url, write_kinds(tmp_path, {"calls": records}), tmp_path / "out", "--results"))
     assert ended.code == DEAD_LETTERS, ended.err
     assert len(sim.acted(ACTIVATE)) == count
-    dead = letters(tmp_path / "out")
-    assert {letter["reason"] for letter in dead} == {"outcome_unknown"}
-    assert {letter["id"] for letter in dead}.isdisjoint(applied(tmp_path / "out"))
+    dead = dead_letters(tmp_path / "out")
+    assert {dead_letter["reason"] for dead_letter in dead} == {"outcome_unknown"}
+    assert {dead_letter["id"] for dead_letter in dead}.isdisjoint(applied(tmp_path / "out"))
     assert len(dead) + len(applied(tmp_path / "out")) == count
     before = len(sim.acted())
     assert cli(*replay(sim.url, tmp_path / "out", tmp_path / "again")).code == DEAD_LETTERS
-    assert {letter["reason"] for letter in letters(tmp_path / "again")} == {"outcome_unknown"}
+    assert {dead_letter["reason"] for dead_letter in dead_letters(tmp_path / "again")} == {"outcome_unknown"}
     assert len(sim.acted()) == before
 
 

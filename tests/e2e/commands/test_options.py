@@ -22,9 +22,9 @@ from e2e.harness import (
     backfill,
     call,
     cli,
+    dead_letters,
     event,
     free_port,
-    letters,
     lines,
     loads,
     order,
@@ -74,17 +74,17 @@ def test_limit_sends_the_first_of_each_kind_and_resume_goes_on(sim: Simulator, t
         assert "go on with --resume" in ended.err
         assert sorted(sim.sessions()) == sorted(f"o{number}" for number in range(sent))
         assert sorted(sim.profiles()) == sorted(f"c{number}" for number in range(sent))
-        told = report(tmp_path / "out")
-        assert (told["remaining"], told["unaccounted"]) == (60 - 2 * sent, 0)
-        assert told["kinds"]["orders"]["applied"] == told["kinds"]["profiles"]["applied"] == sent
-    asked = sim.summary()["requests"]
+        figures = report(tmp_path / "out")
+        assert (figures["remaining"], figures["unaccounted"]) == (60 - 2 * sent, 0)
+        assert figures["kinds"]["orders"]["applied"] == figures["kinds"]["profiles"]["applied"] == sent
+    requests_before = sim.summary()["requests"]
     assert cli(*words).code == FINISHED
-    assert sim.summary()["requests"] > asked
+    assert sim.summary()["requests"] > requests_before
     assert [row["session"] for row in sim.acted(SESSION, profile="c0")] == ["o0", "o20"]
     assert len(sim.acted(SESSION)) == 40
-    told = assert_balanced(tmp_path / "out")
-    assert (told["kinds"]["orders"]["applied"], told["kinds"]["profiles"]["applied"]) == (40, 20)
-    assert told["remaining"] == 0
+    figures = assert_balanced(tmp_path / "out")
+    assert (figures["kinds"]["orders"]["applied"], figures["kinds"]["profiles"]["applied"]) == (40, 20)
+    assert figures["remaining"] == 0
     assert "finished" in cli(*words, "--limit", 5).err
 
 
@@ -98,7 +98,10 @@ def test_limit_lets_nobody_overtake(sim: Simulator, tmp_path: Path) -> None:
     words = backfill(sim.url, write_kinds(tmp_path, kinds), tmp_path / "out", RESUME_IF_BEGUN)
     assert cli(*words, "--limit", 1).code == DEAD_LETTERS
     assert report(tmp_path / "out")["remaining"] == 20
-    assert [letter["reason"] for letter in letters(tmp_path / "out")] == ["unknown_attribute", "order_dead_lettered"]
+    assert [dead_letter["reason"] for dead_letter in dead_letters(tmp_path / "out")] == [
+        "unknown_attribute",
+        "order_dead_lettered",
+    ]
     assert cli(*words).code == DEAD_LETTERS
     assert assert_balanced(tmp_path / "out")["kinds"]["orders"]["applied"] == 19
 
@@ -193,11 +196,11 @@ def test_report_and_results(sim: Simulator, tmp_path: Path) -> None:
     sent = found["operations"][SESSION]
     assert set(sent) == {"requests", "retries", "statuses", "latency_ms"}
     answered = sim.summary()["operations"]
-    for operation, told in found["operations"].items():
-        assert told["statuses"] == answered[operation]
-        assert told["requests"] == sum(answered[operation].values())
-        assert 0 < told["latency_ms"]["p50"] <= told["latency_ms"]["p95"] <= told["latency_ms"]["p99"]
-    assert sum(told["retries"] for told in found["operations"].values()) == 5
+    for operation, figures in found["operations"].items():
+        assert figures["statuses"] == answered[operation]
+        assert figures["requests"] == sum(answered[operation].values())
+        assert 0 < figures["latency_ms"]["p50"] <= figures["latency_ms"]["p95"] <= figures["latency_ms"]["p99"]
+    assert sum(figures["retries"] for figures in found["operations"].values()) == 5
     assert found["rate"] == 50
     assert found["started"] < found["ended"]
     for name in ("started", "ended"):
@@ -258,4 +261,4 @@ def test_the_demo_finishes_and_accounts_for_all(tmp_path: Path) -> None:
     assert "unaccounted 0" in ended.err
     assert_balanced(tmp_path / "demo" / "backfill")
     assert report(tmp_path / "demo" / "backfill")["kinds"]["orders"]["applied"] > 100
-    assert json.dumps(letters(tmp_path / "demo" / "backfill"), default=str)
+    assert json.dumps(dead_letters(tmp_path / "demo" / "backfill"), default=str)

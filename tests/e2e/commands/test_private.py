@@ -73,7 +73,7 @@ def test_a_reader_that_goes_away_fails_nothing(sim: Simulator, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("option", "typed", "told"),
+    ("option", "typed", "expected"),
     [
         ("--rate", "fast", "such as 100, 100/s or 6000/min"),
         ("--concurrency", "x", "a whole number from 1 up"),
@@ -82,6 +82,6 @@ def test_a_reader_that_goes_away_fails_nothing(sim: Simulator, tmp_path: Path) -
         ("--since", "2026-04-01", "write 2026-04-01T00:00:00Z"),
     ],
 )
-def test_what_is_no_number(sim: Simulator, tmp_path: Path, option: str, typed: str, told: str) -> None:
+def test_what_is_no_number(sim: Simulator, tmp_path: Path, option: str, typed: str, expected: str) -> None:
     source = write(tmp_path / "orders.jsonl", [order("o", "c")])
-    cli(*backfill(sim.url, {"orders": source}, tmp_path / "out"), option, typed).says(USAGE, option, told)
+    cli(*backfill(sim.url, {"orders": source}, tmp_path / "out"), option, typed).says(USAGE, option, expected)

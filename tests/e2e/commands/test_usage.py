@@ -108,12 +108,12 @@ def test_a_wrong_command_is_told_in_one_line(
     folder: Path, capsys: pytest.CaptureFixture[str], words: str, named: str
 ) -> None:
     code = run(words.replace("{}", str(folder)).split())
-    told = capsys.readouterr()
-    (line,) = told.err.strip().splitlines()
+    captured = capsys.readouterr()
+    (line,) = captured.err.strip().splitlines()
     assert code == USAGE, line
     assert line.startswith(("beam-talonone: ", "simulate: "))
     assert named in line
-    assert told.out == ""
+    assert captured.out == ""
     assert not (folder / "out" / "job.json").exists(), "a job was begun"
 
 
@@ -139,9 +139,9 @@ def test_a_used_folder_is_refused(folder: Path, capsys: pytest.CaptureFixture[st
     (folder / "out").mkdir()
     (folder / "out" / "report.json").write_text(json.dumps({}))
     assert run(words) == USAGE
-    told = capsys.readouterr().err
-    assert "--resume" in told
-    assert str(folder / "out") in told
+    captured = capsys.readouterr().err
+    assert "--resume" in captured
+    assert str(folder / "out") in captured
 
 
 def test_an_output_that_cannot_be_made(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,9 +154,9 @@ def test_the_command_itself_gives_the_code(folder: Path) -> None:
     """As above, but by the installed command, as a process: no key, and no terminal to ask at."""
     words = GOOD.replace("{}", str(folder)).split()
     keyless = start(*words, key=None, installed=True)
-    unasked = start(*(word for word in words if word != "--yes"), installed=True)
+    unattended = start(*(word for word in words if word != "--yes"), installed=True)
     keyless.end().says(USAGE, "TALONONE_API_KEY")
-    unasked.end().says(USAGE, "--yes")
+    unattended.end().says(USAGE, "--yes")
 
 
 def test_at_a_terminal_it_asks(folder: Path) -> None:

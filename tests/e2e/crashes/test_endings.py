@@ -23,7 +23,7 @@ from e2e.harness import (
     assert_no_key,
     backfill,
     cli,
-    letters,
+    dead_letters,
     order,
     profile,
     report,
@@ -74,11 +74,11 @@ def test_a_finished_job_is_left_alone(sim: Simulator, tmp_path: Path) -> None:
     words = backfill(sim.url, source, tmp_path / "out", RESUME_IF_BEGUN)
     ended = cli(*words)
     assert (ended.code, ended.out) == (DEAD_LETTERS, "")
-    before, asked = _files(tmp_path / "out"), sim.summary()["requests"]
+    before, requests = _files(tmp_path / "out"), sim.summary()["requests"]
     again = cli(*words)
     assert again.code == DEAD_LETTERS, again.err
     assert _files(tmp_path / "out") == before
-    assert sim.summary()["requests"] == asked == 20
+    assert sim.summary()["requests"] == requests == 20
     assert "finished" in again.err
     assert assert_balanced(tmp_path / "out")["kinds"]["orders"]["dead_lettered"] == 2
 
@@ -130,7 +130,7 @@ def test_a_wrong_key_ends_the_run_at_once(sim: Simulator, tmp_path: Path) -> Non
     ended.says(STOPPED, "401", "TALONONE_API_KEY", sim.url)
     assert sim.summary()["requests"] < 300, "it ended long before all was tried"
     assert wrong not in ended.err + ended.out
-    assert letters(tmp_path / "out") == []
+    assert dead_letters(tmp_path / "out") == []
     assert not (tmp_path / "out" / "report.json").exists()
     assert sim.summary()["acted"] == 1, "that was somebody else"
     assert cli(*words, "--resume").code == FINISHED
@@ -146,7 +146,7 @@ def test_a_key_revoked_under_way_loses_nothing(sim: Simulator, tmp_path: Path) -
     words = backfill(sim.url, _source(tmp_path, 900), tmp_path / "out", "--rate", 600)
     sim.faults("revoke:after=300")
     cli(*words).says(STOPPED, "401", "TALONONE_API_KEY")
-    assert letters(tmp_path / "out") == []
+    assert dead_letters(tmp_path / "out") == []
     assert sim.summary()["acted"] == 300
     sim.faults()
     ended = cli(*words, "--resume")
@@ -166,7 +166,7 @@ def test_an_api_that_cannot_be_reached(sim: Simulator, tmp_path: Path) -> None:
     no_host.end().says(STOPPED, "--base-url", "no-such-host.invalid")
     no_tls.end().says(STOPPED, "--base-url", "https://")
     for name in ("nobody", "no-host", "no-tls"):
-        assert letters(tmp_path / name) == []
+        assert dead_letters(tmp_path / name) == []
         assert not (tmp_path / name / "report.json").exists()
 
 
@@ -179,12 +179,12 @@ def test_too_many_dead_letters_end_the_run(sim: Simulator, tmp_path: Path) -> No
     share.end().says(STOPPED, "--max-dead-letters", "50%", "unknown_attribute")
     at_once.end().says(STOPPED, "--max-dead-letters", "50%", "dead-letters")
     number.end().says(STOPPED, "--max-dead-letters", "20")
-    assert 750 < len(letters(tmp_path / "share")) < 1100
-    assert 20 < len(letters(tmp_path / "number")) < 200
+    assert 750 < len(dead_letters(tmp_path / "share")) < 1100
+    assert 20 < len(dead_letters(tmp_path / "number")) < 200
     assert sim.summary()["acted"] == 0
     words = backfill(sim.url, refused, tmp_path / "share", RESUME_IF_BEGUN, "--max-dead-letters", "100%")
     assert cli(*words).code == DEAD_LETTERS
-    assert len(letters(tmp_path / "share")) == 1500
+    assert len(dead_letters(tmp_path / "share")) == 1500
 
 
 def test_dead_letters_of_reading_and_of_sending_count_together(sim: Simulator, tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_signals_stop_in_order_and_the_job_can_be_resumed(sim: Simulator, tmp_pa
     for name, (number, _, running) in runs.items():
         ended = running.end(20)
         ended.says(STOPPED, signal.Signals(number).name, "--resume")
-        assert letters(tmp_path / name / "out") == []
+        assert dead_letters(tmp_path / name / "out") == []
     again = [start(*words, "--resume", "--rate", 2000) for _, words, _ in runs.values()]
     assert [one.end().code for one in again] == [FINISHED, FINISHED]
     sent = Counter((row["session"], row["body"]["customerSession"]["state"]) for row in sim.acted(SESSION))
@@ -271,7 +271,7 @@ def test_an_outage_is_waited_out(tmp_path: Path) -> None:
             assert ended.code == FINISHED, ended.err
             _acted_once_of_orders(sim, 1200)
             assert [row for row in sim.rows("requests") if row["fault"]], "the outage was not met"
-    assert letters(tmp_path / "cut") == letters(tmp_path / "503") == []
+    assert dead_letters(tmp_path / "cut") == dead_letters(tmp_path / "503") == []
 
 
 def _acted_once_of_orders(sim: Simulator, count: int) -> None:
@@ -294,7 +294,7 @@ def test_a_record_that_always_fails_holds_up_nobody_else(sim: Simulator, tmp_pat
     sim.faults()
     assert cli(*words, "--resume").code == FINISHED
     assert [row["session"] for row in sim.acted(SESSION)][-2:] == ["o3", "behind"]
-    assert letters(tmp_path / "out") == []
+    assert dead_letters(tmp_path / "out") == []
 
 
 def test_a_signal_while_reading_leaves_a_job_that_can_be_resumed(sim: Simulator, tmp_path: Path) -> None:

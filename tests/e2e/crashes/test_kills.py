@@ -21,8 +21,8 @@ from e2e.harness import (
     backfill,
     call,
     cli,
+    dead_letters,
     event,
-    letters,
     order,
     profile,
     returned,
@@ -43,17 +43,17 @@ def shop(customers: int, *, only: tuple[str, ...] = ALL) -> dict[str, list[Any]]
 
     Every fiftieth customer has a record that is refused.
     """
-    dice = random.Random(customers)
+    rng = random.Random(customers)
     kinds: dict[str, list[Any]] = {"orders": [], "returns": [], "profiles": [], "events": [], "calls": []}
     for number in range(customers):
-        customer, hour = f"c{number}", dice.randrange(400)
+        customer, hour = f"c{number}", rng.randrange(400)
         kinds["profiles"].append(profile(customer, hour, {"tier": "gold", "number": number}))
         for at in range(2):
             order_id, when = f"o{number}-{at}", hour + 20 * at
-            price = f"{dice.randrange(1, 9999)}.{dice.randrange(100):02d}"
+            price = f"{rng.randrange(1, 9999)}.{rng.randrange(100):02d}"
             items = [{"sku": "shirt", "quantity": 3, "unit_price": price}, {"sku": "sock", "quantity": 1}]
             guest = at == 0 and number % 11 == 0
-            statuses = dice.choice((("completed",), ("open", "completed"), ("completed", "cancelled"), ("open",)))
+            statuses = rng.choice((("completed",), ("open", "completed"), ("completed", "cancelled"), ("open",)))
             for step, status in enumerate(statuses):
                 named = None if guest and step == 0 else customer
                 kinds["orders"].append(order(order_id, named, status, when + step, items=items))
@@ -74,7 +74,7 @@ def shop(customers: int, *, only: tuple[str, ...] = ALL) -> dict[str, list[Any]]
             kinds["orders"].append(order(f"bad{number}", customer, "completed", hour + 12, attributes={"unheard": 1}))
             kinds["returns"].append(returned(f"bad{number}", f"bad{number}", hour + 14))
     for records in kinds.values():
-        dice.shuffle(records)
+        rng.shuffle(records)
     return {kind: kinds[kind] for kind in only}
 
 
@@ -114,7 +114,7 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
             {kind: [path] for kind, path in inputs.items()}, tmp_path / "out", fetch(sim.url), Options(rate=500)
         )
         found.assert_clean()
-    reasons = Counter((letter["kind"], letter["reason"]) for letter in letters(tmp_path / "out"))
+    reasons = Counter((dead_letter["kind"], dead_letter["reason"]) for dead_letter in dead_letters(tmp_path / "out"))
     assert reasons == {
         ("orders", "unknown_attribute"): 8,
         ("events", "unknown_attribute"): 8,
@@ -207,7 +207,7 @@ def test_killed_in_a_later_slice(tmp_path: Path) -> None:
         files = {kind: [path] for kind, path in inputs.items()}
         audit(files, tmp_path / "out", fetch(sim.url), Options(rate=500)).assert_clean()
         assert sum(row["operation"] == "get_customer_session" for row in sim.rows("requests")) <= IN_FLIGHT
-    reasons = Counter((letter["kind"], letter["reason"]) for letter in letters(tmp_path / "out"))
+    reasons = Counter((dead_letter["kind"], dead_letter["reason"]) for dead_letter in dead_letters(tmp_path / "out"))
     assert reasons == {("orders", "unknown_attribute"): 20, ("returns", "order_dead_lettered"): 20}
     assert_balanced(tmp_path / "out")
 

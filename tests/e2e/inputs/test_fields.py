@@ -53,37 +53,39 @@ def check(folder: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple
 
 
 def test_check_names_what_is_wrong(records: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, said = check(records, capsys)
+    code, output = check(records, capsys)
     assert code == DEAD_LETTERS
-    assert "orders.jsonl:2: items/price: did you mean unit_price?" in said
-    assert "orders.jsonl:3: missing: event_time, items" in said
-    assert "orders.jsonl:4: event_time: 2025-10-26T02:30:00 occurs twice in Europe/Berlin" in said
-    assert "1 time_in_future\n" in said
-    assert "orders: 5 read, 1 to send, 4 invalid; ignored, as not known: items/colour in 1, note in 1" in said
-    assert "events: 2 read, 1 to send, 1 invalid" in said
-    assert "profiles: 2 read, 1 to send, 1 invalid" in said
-    assert "profiles.csv:2: attribute.city: did you mean attributes.city?" in said
+    assert "orders.jsonl:2: items/price: did you mean unit_price?" in output
+    assert "orders.jsonl:3: missing: event_time, items" in output
+    assert "orders.jsonl:4: event_time: 2025-10-26T02:30:00 occurs twice in Europe/Berlin" in output
+    assert "1 time_in_future\n" in output
+    assert "orders: 5 read, 1 to send, 4 invalid; ignored, as not known: items/colour in 1, note in 1" in output
+    assert "events: 2 read, 1 to send, 1 invalid" in output
+    assert "profiles: 2 read, 1 to send, 1 invalid" in output
+    assert "profiles.csv:2: attribute.city: did you mean attributes.city?" in output
 
 
 def test_the_options_let_them_pass(records: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, said = check(
+    code, output = check(
         records, capsys, "--unknown-fields=ignore", "--ambiguous-time=later", "--max-future=4d", "--show=9"
     )
     assert code == DEAD_LETTERS
-    assert "orders: 5 read, 4 to send, 1 invalid; ignored, as not known: items/colour in 1, items/price in 1" in said
-    assert "events: 2 read, 2 to send" in said
+    assert (
+        "orders: 5 read, 4 to send, 1 invalid; ignored, as not known: items/colour in 1, items/price in 1" in output
+    )
+    assert "events: 2 read, 2 to send" in output
 
 
 def test_all_unknown_fields_can_be_refused(records: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    _, said = check(records, capsys, "--unknown-fields=refuse")
-    assert "orders.jsonl:1: note, items/colour: not known, and refused with --unknown-fields refuse" in said
+    _, output = check(records, capsys, "--unknown-fields=refuse")
+    assert "orders.jsonl:1: note, items/colour: not known, and refused with --unknown-fields refuse" in output
 
 
 def test_since_with_an_ambiguous_time(records: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, said = check(records, capsys, "--since=2025-10-26T02:30:00")
+    code, output = check(records, capsys, "--since=2025-10-26T02:30:00")
     assert code == 2
-    assert "--since '2025-10-26T02:30:00': 2025-10-26T02:30:00 occurs twice in Europe/Berlin" in said
-    assert "--ambiguous-time" in said
+    assert "--since '2025-10-26T02:30:00': 2025-10-26T02:30:00 occurs twice in Europe/Berlin" in output
+    assert "--ambiguous-time" in output
     code, _ = check(records, capsys, "--since=2025-10-26T02:30:00", "--ambiguous-time=earlier")
     assert code == DEAD_LETTERS
 
@@ -112,8 +114,12 @@ def test_in_the_library_the_settings_are_named_as_arguments() -> None:
     reading = replace(arguments.reading("Europe/Berlin", None, "1d", None), now=lambda: NOW)
     records = [AHEAD, {**AHEAD, "customerId": 1}, {**AHEAD, "event_time": "2025-10-26T02:30:00"}]
     validate = ValidateRecords("events", BuildOptions(), reading, "step", "job")
-    letters = [tagged.value for record in records for tagged in validate.process(record)]
-    assert [letter["reason"] for letter in letters] == ["time_in_future", "misnamed_field", "ambiguous_time"]
-    for letter, name in zip(letters, ("max_future", "unknown_fields", "ambiguous_time"), strict=True):
-        assert name in letter["detail"]
-        assert "--" not in letter["detail"]
+    dead_letters = [tagged.value for record in records for tagged in validate.process(record)]
+    assert [dead_letter["reason"] for dead_letter in dead_letters] == [
+        "time_in_future",
+        "misnamed_field",
+        "ambiguous_time",
+    ]
+    for dead_letter, name in zip(dead_letters, ("max_future", "unknown_fields", "ambiguous_time"), strict=True):
+        assert name in dead_letter["detail"]
+        assert "--" not in dead_letter["detail"]

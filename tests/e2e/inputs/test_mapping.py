@@ -14,7 +14,7 @@ from e2e.harness import (
     assert_balanced,
     backfill,
     cli,
-    letters,
+    dead_letters,
     replay,
     report,
     simulator,
@@ -105,7 +105,7 @@ def test_dead_letters_of_a_mapping(tmp_path):
     with simulator(known_attributes={"profile": ("Name",)}) as talonone:
         run = cli(*backfill(talonone.url, {"orders": files}, tmp_path / "out", "--mapping", "shopify"))
     assert run.code == DEAD_LETTERS, run.err
-    found = {letter["source"]["position"]: letter for letter in letters(tmp_path / "out")}
+    found = {dead_letter["source"]["position"]: dead_letter for dead_letter in dead_letters(tmp_path / "out")}
     failed = found[1]
     assert (failed["kind"], failed["stage"], failed["reason"]) == ("orders", "map", "unmapped_value")
     assert failed["pointer"] == "/financial_status"
@@ -133,7 +133,7 @@ def test_dead_letters_of_a_mapping_are_replayed_with_a_mapping(tmp_path):
     with simulator() as talonone:
         run = cli(*replay(talonone.url, tmp_path / "out", tmp_path / "again"))
         assert run.code == DEAD_LETTERS, run.err
-        assert {letter["detail"] for letter in letters(tmp_path / "again")} == {
+        assert {dead_letter["detail"] for dead_letter in dead_letters(tmp_path / "again")} == {
             "a mapping made this record: replay it with the same --mapping"
         }
         assert talonone.sessions() == talonone.profiles() == {}

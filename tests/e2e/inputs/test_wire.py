@@ -26,8 +26,8 @@ from e2e.harness import (
     backfill,
     call,
     cli,
+    dead_letters,
     event,
-    letters,
     order,
     profile,
     returned,
@@ -224,7 +224,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Sent]]:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_all_is_applied(sent: dict[str, Sent], name: str) -> None:
-    assert letters(sent[name].output) == []
+    assert dead_letters(sent[name].output) == []
     assert sent[name].code == FINISHED, sent[name].err
     report = assert_balanced(sent[name].output)
     assert {kind: counts["applied"] for kind, counts in report["kinds"].items()} == {
@@ -234,7 +234,7 @@ def test_all_is_applied(sent: dict[str, Sent], name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in FORMATS if name != "jsonl"])
 def test_every_format_gives_the_same_ledger(sent: dict[str, Sent], name: str) -> None:
-    def said(one: Sent) -> list[str]:
+    def requests_of(one: Sent) -> list[str]:
         wanted = ("operation", "session", "profiles", "key", "path", "query", "body")
         # decimals by value: equal ones have equal hashes, but not equal texts
         return sorted(
@@ -242,7 +242,7 @@ def test_every_format_gives_the_same_ledger(sent: dict[str, Sent], name: str) ->
             for row in one.ledger
         )
 
-    assert said(sent[name]) == said(sent["jsonl"])
+    assert requests_of(sent[name]) == requests_of(sent["jsonl"])
 
 
 @pytest.mark.parametrize("id_", IDS, ids=lambda id_: ascii(id_[:12]))
@@ -325,16 +325,22 @@ def test_files_that_break_off_cost_themselves_only(tmp_path: Path) -> None:
         ended = cli(*backfill(sim.url, inputs, tmp_path / "out"))
         assert ended.code == DEAD_LETTERS, ended.err
         report = assert_balanced(tmp_path / "out")
-        dead = letters(tmp_path / "out")
+        dead = dead_letters(tmp_path / "out")
         sessions, customers = sim.sessions(), sim.profiles()
     by_file = {
-        (letter["reason"], Path(letter["source"]["file"]).name): letter["source"]["position"] for letter in dead
+        (dead_letter["reason"], Path(dead_letter["source"]["file"]).name): dead_letter["source"]["position"]
+        for dead_letter in dead
     }
     broke_off = by_file.pop(("unreadable_file", "b.jsonl.gz"))
     damaged_at = by_file.pop(("unreadable_file", "bad.avro"))
     assert by_file.pop(("unreadable_file", "c.jsonl.gz")) == 1
-    assert {letter["record"] for letter in dead if letter["reason"] == "not_json"} == {"{broken", "\ufffd\ufffd"}
-    assert {letter["source"]["position"] for letter in dead if letter["reason"] == "not_an_object"} == {503}
+    assert {dead_letter["record"] for dead_letter in dead if dead_letter["reason"] == "not_json"} == {
+        "{broken",
+        "\ufffd\ufffd",
+    }
+    assert {
+        dead_letter["source"]["position"] for dead_letter in dead if dead_letter["reason"] == "not_an_object"
+    } == {503}
     assert len(dead) == 6
     assert set(sessions) == {record["order_id"] for record in good + orders[1000 : 1000 + broke_off - 1]}
     assert broke_off > 100

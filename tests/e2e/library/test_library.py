@@ -92,10 +92,10 @@ def test_records_in_and_outcomes_out(tmp_path: Path) -> None:
         assert states == ["open", "closed"]
         assert {row["status"] for row in sim.rows("requests")} <= {200, 204, 400, 404}
         assert len(sim.profiles()) == 1500 + 50 + 1
-    letters = "".join(path.read_text() for path in tmp_path.glob("*dead_letters*"))
+    dead_letters = "".join(path.read_text() for path in tmp_path.glob("*dead_letters*"))
     for word in ("unknown_attribute", "missing_field", "id_reused", "'record': {'order_id': 'invalid'}"):
-        assert word in letters
-    assert KEY not in letters
+        assert word in dead_letters
+    assert KEY not in dead_letters
 
 
 def test_the_outcomes_have_the_shapes_of_the_files(tmp_path: Path) -> None:
@@ -111,9 +111,13 @@ def test_the_outcomes_have_the_shapes_of_the_files(tmp_path: Path) -> None:
     (applied,) = lines(tmp_path, "applied")
     assert (applied["kind"], applied["id"], applied["outcome"], applied["status"]) == ("returns", "r", "applied", 200)
     assert set(applied) == {"kind", "id", "operation", "status", "outcome", "effects", "attempts"}
-    (letter,) = lines(tmp_path, "dead_letters")
-    assert letter["record"] == records[1]
-    assert (letter["operation"], letter["status"], letter["stage"]) == ("return_cart_items", 400, "send")
+    (dead_letter,) = lines(tmp_path, "dead_letters")
+    assert dead_letter["record"] == records[1]
+    assert (dead_letter["operation"], dead_letter["status"], dead_letter["stage"]) == (
+        "return_cart_items",
+        400,
+        "send",
+    )
 
 
 def test_what_json_cannot_carry_is_a_dead_letter_with_its_id(tmp_path: Path) -> None:
@@ -132,9 +136,11 @@ def test_what_json_cannot_carry_is_a_dead_letter_with_its_id(tmp_path: Path) -> 
                 | "Write" >> beam.Map(lambda found, path: write(Path(path), found) and None, str(tmp_path / "d"))
             )
         assert sim.rows("requests") == []
-    letters = lines(tmp_path, "d")
-    assert {letter["id"]: letter["record"]["order_id"] for letter in letters} == {name: name for name in odd}
-    assert {letter["reason"] for letter in letters} == {"invalid_field"}
+    dead_letters = lines(tmp_path, "d")
+    assert {dead_letter["id"]: dead_letter["record"]["order_id"] for dead_letter in dead_letters} == {
+        name: name for name in odd
+    }
+    assert {dead_letter["reason"] for dead_letter in dead_letters} == {"invalid_field"}
 
 
 def test_windows_of_the_input_break_no_order(tmp_path: Path) -> None:

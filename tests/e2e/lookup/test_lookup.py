@@ -18,7 +18,7 @@ from e2e.harness import (
     Simulator,
     assert_balanced,
     cli,
-    letters,
+    dead_letters,
     lines,
     report,
     simulator,
@@ -49,7 +49,7 @@ def lookup(sim: Simulator, operation: str, source: Path, output: Path, *more: ob
     return [*words, *more] if "--rate" in more else [*words, "--rate", 3000, *more]
 
 
-def asked(customer: str, program: int = 1, **more: Any) -> Json:
+def lookup_of(customer: str, program: int = 1, **more: Any) -> Json:
     """A line of the input."""
     return {"path": {"loyaltyProgramId": program, "integrationId": customer}, **more}
 
@@ -68,11 +68,11 @@ def test_all_pages_of_a_customer(sim: Simulator, tmp_path: Path) -> None:
     source = write(
         tmp_path / "in.jsonl",
         [
-            asked("many", lookup_id="a"),
-            asked("thousand"),
-            asked("more"),
-            asked("one", lookup_id=7),
-            asked("many", query={"pageSize": 100, "skip": 2000}, lookup_id="a"),
+            lookup_of("many", lookup_id="a"),
+            lookup_of("thousand"),
+            lookup_of("more"),
+            lookup_of("one", lookup_id=7),
+            lookup_of("many", query={"pageSize": 100, "skip": 2000}, lookup_id="a"),
         ],
     )
     ended = cli(*lookup(sim, TRANSACTIONS, source, tmp_path / "out"))
@@ -95,7 +95,7 @@ def test_all_pages_of_a_customer(sim: Simulator, tmp_path: Path) -> None:
 
 def test_a_page_that_fails_is_tried_again(sim: Simulator, tmp_path: Path) -> None:
     sim.put_rows(500, profile="p")
-    source = write(tmp_path / "in.jsonl", [asked("p", query={"pageSize": 100})])
+    source = write(tmp_path / "in.jsonl", [lookup_of("p", query={"pageSize": 100})])
     sim.faults(
         "5xx:target=skip=100,to-request=3", "cut-before:target=skip=200,to-request=5",
         "cut-after:target=skip=300,to-request=8", f"storm:operation={TRANSACTIONS},to-request=1",
@@ -113,7 +113,7 @@ def test_rows_that_are_added_meanwhile(sim: Simulator, tmp_path: Path) -> None:
     """They push others to the next page. Each that was there at the start comes, and none comes twice."""
     for customer in ("p", "q"):
         sim.put_rows(1500, profile=customer)
-    source = write(tmp_path / "in.jsonl", [asked(name, query={"pageSize": 30}) for name in ("p", "q")])
+    source = write(tmp_path / "in.jsonl", [lookup_of(name, query={"pageSize": 30}) for name in ("p", "q")])
     sim.faults("latency:ms=20")
     running = start(*lookup(sim, TRANSACTIONS, source, tmp_path / "out"))
     wait_until(lambda: sim.summary()["requests"] >= 4, "it began", running)
@@ -148,12 +148,16 @@ def test_what_csv_says(sim: Simulator, tmp_path: Path) -> None:
     )
     ended = cli(*lookup(sim, TRANSACTIONS, source, tmp_path / "out"))
     assert ended.code == DEAD_LETTERS, ended.err
-    told = [(line["lookup_id"], len(ids(line)), line["pages"]) for line in found(tmp_path / "out")]
-    assert told == [("x", 50, 5), ('y "z"', 30, 1), (None, 2, 1), ("w", 0, 1)]
-    (letter,) = letters(tmp_path / "out")
-    assert (letter["id"], letter["reason"], letter["pointer"]) == ("v", "invalid_lookup", "/query/awaitsActivation")
-    assert letter["source"]["position"] == 7  # the line that an editor shows
-    assert letter["record"]["awaitsActivation"] == "false"
+    results = [(line["lookup_id"], len(ids(line)), line["pages"]) for line in found(tmp_path / "out")]
+    assert results == [("x", 50, 5), ('y "z"', 30, 1), (None, 2, 1), ("w", 0, 1)]
+    (dead_letter,) = dead_letters(tmp_path / "out")
+    assert (dead_letter["id"], dead_letter["reason"], dead_letter["pointer"]) == (
+        "v",
+        "invalid_lookup",
+        "/query/awaitsActivation",
+    )
+    assert dead_letter["source"]["position"] == 7  # the line that an editor shows
+    assert dead_letter["record"]["awaitsActivation"] == "false"
 
 
 def test_query_parameters(sim: Simulator, tmp_path: Path) -> None:
@@ -179,7 +183,7 @@ def test_query_parameters(sim: Simulator, tmp_path: Path) -> None:
 
 def test_a_404_is_an_answer(sim: Simulator, tmp_path: Path) -> None:
     sim.put_rows(3, profile="known")
-    source = write(tmp_path / "in.jsonl", [asked("nobody"), asked("known"), asked("a/../b?c")])
+    source = write(tmp_path / "in.jsonl", [lookup_of("nobody"), lookup_of("known"), lookup_of("a/../b?c")])
     for operation in (TRANSACTIONS, BALANCES):
         ended = cli(*lookup(sim, operation, source, tmp_path / operation))
         assert ended.code == FINISHED, ended.err
@@ -195,30 +199,32 @@ def test_bad_lines_are_dead_letters(sim: Simulator, tmp_path: Path) -> None:
         ("{", "not_json", None),
         ("[]", "not_an_object", None),
         ({"lookup_id": "n", "path": {"integrationId": "p"}}, "invalid_lookup", "/path"),
-        (asked("p", "x"), "invalid_lookup", "/path/loyaltyProgramId"),  # type: ignore[arg-type]
-        (asked("p", query={"pageSize": 1001}), "invalid_lookup", "/query/pageSize"),
-        (asked("p", query={"pagesize": 10}), "invalid_lookup", "/query/pagesize"),
-        (asked("p", query={"startDate": "yesterday"}), "invalid_lookup", "/query/startDate"),
-        (asked("p", query={"startDate": "2026-01-32"}), "invalid_lookup", "/query/startDate"),
-        (asked("p", query={"loyaltyTransactionType": "gift"}), "invalid_lookup", "/query/loyaltyTransactionType"),
-        (asked("p", body={}), "invalid_lookup", "/body"),
-        (asked(""), "invalid_field", "/path/integrationId"),
+        (lookup_of("p", "x"), "invalid_lookup", "/path/loyaltyProgramId"),  # type: ignore[arg-type]
+        (lookup_of("p", query={"pageSize": 1001}), "invalid_lookup", "/query/pageSize"),
+        (lookup_of("p", query={"pagesize": 10}), "invalid_lookup", "/query/pagesize"),
+        (lookup_of("p", query={"startDate": "yesterday"}), "invalid_lookup", "/query/startDate"),
+        (lookup_of("p", query={"startDate": "2026-01-32"}), "invalid_lookup", "/query/startDate"),
+        (lookup_of("p", query={"loyaltyTransactionType": "gift"}), "invalid_lookup", "/query/loyaltyTransactionType"),
+        (lookup_of("p", body={}), "invalid_lookup", "/body"),
+        (lookup_of(""), "invalid_field", "/path/integrationId"),
         ({"path": []}, "invalid_field", "/path"),
     ]
-    source = write(tmp_path / "in.jsonl", [*(line for line, _, _ in bad), asked("p")])
+    source = write(tmp_path / "in.jsonl", [*(line for line, _, _ in bad), lookup_of("p")])
     ended = cli(*lookup(sim, TRANSACTIONS, source, tmp_path / "out"))
     assert ended.code == DEAD_LETTERS, ended.err
-    dead = letters(tmp_path / "out")
-    assert [(letter["reason"], letter["pointer"]) for letter in dead] == [(why, where) for _, why, where in bad]
-    assert [letter["source"]["position"] for letter in dead] == list(range(1, len(bad) + 1))
-    assert {letter["kind"] for letter in dead} == {"lookups"}
+    dead = dead_letters(tmp_path / "out")
+    assert [(dead_letter["reason"], dead_letter["pointer"]) for dead_letter in dead] == [
+        (why, where) for _, why, where in bad
+    ]
+    assert [dead_letter["source"]["position"] for dead_letter in dead] == list(range(1, len(bad) + 1))
+    assert {dead_letter["kind"] for dead_letter in dead} == {"lookups"}
     assert len(found(tmp_path / "out")) == len(sim.rows("requests")) == 1
     assert_balanced(tmp_path / "out")
 
 
 @pytest.mark.parametrize("operation", ["get_everything", "create_referral", "GET_LOYALTY_BALANCES"])
 def test_what_is_no_read_is_refused(sim: Simulator, tmp_path: Path, operation: str) -> None:
-    source = write(tmp_path / "in.jsonl", [asked("p")])
+    source = write(tmp_path / "in.jsonl", [lookup_of("p")])
     ended = cli(*lookup(sim, operation, source, tmp_path / "out"))
     ended.says(USAGE, operation, "get_customer_session", "best_prior_price", "get_event_v3")
     assert not (tmp_path / "out").exists()
@@ -226,7 +232,7 @@ def test_what_is_no_read_is_refused(sim: Simulator, tmp_path: Path, operation: s
 
 def test_a_used_folder_is_refused(sim: Simulator, tmp_path: Path) -> None:
     sim.put_rows(3, profile="p")
-    source = write(tmp_path / "in.jsonl", [asked("p")])
+    source = write(tmp_path / "in.jsonl", [lookup_of("p")])
     words = lookup(sim, TRANSACTIONS, source, tmp_path / "out")
     assert cli(*words).code == FINISHED
     before = (tmp_path / "out" / "lookups" / "slice-000001.jsonl").read_bytes()
@@ -245,7 +251,7 @@ def test_killed_and_resumed(sim: Simulator, tmp_path: Path) -> None:
     order = [(number * 77) % 200 for number in range(200)]
     source = write(
         tmp_path / "in.jsonl",
-        [asked(f"c{number}", lookup_id=f"l{number}", query={"pageSize": 2}) for number in order],
+        [lookup_of(f"c{number}", lookup_id=f"l{number}", query={"pageSize": 2}) for number in order],
     )
     sim.faults("latency:ms=20,jitter=40", "5xx:share=0.02", "cut-after:share=0.02")
     words = lookup(sim, TRANSACTIONS, source, tmp_path / "out", RESUME_IF_BEGUN, "--rate", 400)
@@ -269,7 +275,7 @@ def test_killed_and_resumed(sim: Simulator, tmp_path: Path) -> None:
 def test_the_rate_is_kept(sim: Simulator, tmp_path: Path) -> None:
     """Pages count as requests too."""
     sim.put_rows(400, profile="p")
-    source = write(tmp_path / "in.jsonl", [asked("p", query={"pageSize": 10}) for _ in range(3)])
+    source = write(tmp_path / "in.jsonl", [lookup_of("p", query={"pageSize": 10}) for _ in range(3)])
     ended = cli(*lookup(sim, TRANSACTIONS, source, tmp_path / "out", "--rate", 50))
     assert ended.code == FINISHED, ended.err
     arrived = sorted(float(row["arrived"]) for row in sim.rows("requests"))
@@ -293,12 +299,14 @@ def test_thousands_of_customers(sim: Simulator, tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     for part in range(5):
-        write(tmp_path / f"in-{part}.jsonl", [asked(name, lookup_id=name) for name in names[part * 1000 :][:1000]])
+        write(
+            tmp_path / f"in-{part}.jsonl", [lookup_of(name, lookup_id=name) for name in names[part * 1000 :][:1000]]
+        )
     ended = cli(*lookup(sim, POINTS, tmp_path / "in-*.jsonl", tmp_path / "out"))
     assert ended.code == FINISHED, ended.err
-    told = found(tmp_path / "out")
-    assert [line["lookup_id"] for line in told] == names
-    assert all(len(ids(line)) == 2 for line in told)
+    results = found(tmp_path / "out")
+    assert [line["lookup_id"] for line in results] == names
+    assert all(len(ids(line)) == 2 for line in results)
     assert len(sim.rows("requests")) == count
 
 
@@ -316,8 +324,8 @@ def test_reads_that_have_no_pages(sim: Simulator, tmp_path: Path) -> None:
     }  # fmt: skip
     answers = {}
     under_way = []
-    for operation, asked_ in by_id.items():
-        source = write(tmp_path / f"{operation}.jsonl", asked_)
+    for operation, lookups in by_id.items():
+        source = write(tmp_path / f"{operation}.jsonl", lookups)
         under_way.append(start(*lookup(sim, operation, source, tmp_path / operation)))
     for running in under_way:
         assert running.end().code == FINISHED, running.err

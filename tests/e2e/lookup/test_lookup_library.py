@@ -199,7 +199,7 @@ def referral(number: int, **more: Any) -> Json:
     return call(f"r{number}", "create_referral", number, body=body)
 
 
-def told(found: list[Json]) -> dict[str, str]:
+def outcomes_by_id(found: list[Json]) -> dict[str, str]:
     return {one["id"]: one.get("reason") or one["outcome"] for one in found}
 
 
@@ -219,8 +219,8 @@ def bundles() -> Iterator[Bundles]:
 def test_a_bundle_that_is_tried_again_sends_nothing_twice(bundles: Bundles) -> None:
     sim, records = bundles.sim, [referral(number) for number in range(40)]
     sim.faults("cut-after:share=0.2", "storm:share=0.1")
-    first = told(bundles.run(records))
-    again = told(bundles.run(records))
+    first = outcomes_by_id(bundles.run(records))
+    again = outcomes_by_id(bundles.run(records))
     assert set(sent(sim).values()) == {1}
     assert len(sent(sim)) == 40
     assert again == first
@@ -233,7 +233,7 @@ def test_a_bundle_that_is_lost_after_it_was_sent(bundles: Bundles) -> None:
     sim.faults("latency:ms=40")
     bundles.run(records, until=8)
     wait_until(lambda: sim.summary()["requests"] >= 8, "all have left")
-    found = told(bundles.run(records))
+    found = outcomes_by_id(bundles.run(records))
     assert set(sent(sim).values()) == {1}
     assert len(sent(sim)) == 40
     assert set(found) == {f"r{number}" for number in range(40)}
@@ -249,7 +249,7 @@ def test_a_bundle_that_is_lost_while_records_wait(bundles: Bundles) -> None:
     sim.faults("latency:ms=150")
     bundles.run(records, until=25)
     wait_until(lambda: sim.summary()["acted"] >= 8, "some were sent")
-    found = told(bundles.run(records))
+    found = outcomes_by_id(bundles.run(records))
     assert {name for name, number in sent(sim).items() if number > 1} == set(), "sent twice"
     assert set(found) == {f"r{number}" for number in range(40)}
 
@@ -276,8 +276,8 @@ def test_a_refused_call_may_go_later(bundles: Bundles) -> None:
     """A definite refusal is no danger: in a later pipeline of the same process it is sent again."""
     card = call("k", "generate_loyalty_card", path={"loyaltyProgramId": 1}, body={"customerProfileIds": ["c"]})
     wrong = referral(1) | {"body": referral(1)["body"] | {"campaignId": 99}}
-    assert told(bundles.run([wrong, card])) == {"r1": "refused", "k": "applied"}
-    assert told(bundles.run([wrong])) == {"r1": "refused"}
+    assert outcomes_by_id(bundles.run([wrong, card])) == {"r1": "refused", "k": "applied"}
+    assert outcomes_by_id(bundles.run([wrong])) == {"r1": "refused"}
     assert sum(row["operation"] == "create_referral" for row in bundles.sim.rows("requests")) == 2
 
 
@@ -291,7 +291,7 @@ def test_a_bundle_that_failed_with_its_engine(sim: Simulator) -> None:
     done = set(sent(sim))
     assert len(done) >= 20
     sim.faults()
-    found = told(bundles.run(records))
+    found = outcomes_by_id(bundles.run(records))
     close_engine(bundles.config)
     assert {name for name, number in sent(sim).items() if number > 1} == set(), "sent twice"
     assert set(found.values()) <= {"applied", "outcome_unknown"}
@@ -299,5 +299,5 @@ def test_a_bundle_that_failed_with_its_engine(sim: Simulator) -> None:
 
 def test_a_reused_id_in_a_later_bundle(bundles: Bundles) -> None:
     """The same id with other content is reported, and does not count as applied, because nothing was sent."""
-    assert told(bundles.run([referral(1)])) == {"r1": "applied"}
-    assert told(bundles.run([referral(1, usageLimit=5)])) == {"r1": "id_reused"}
+    assert outcomes_by_id(bundles.run([referral(1)])) == {"r1": "applied"}
+    assert outcomes_by_id(bundles.run([referral(1, usageLimit=5)])) == {"r1": "id_reused"}

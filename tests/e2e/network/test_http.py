@@ -22,7 +22,7 @@ from e2e.harness import (
     assert_no_key,
     backfill,
     cli,
-    letters,
+    dead_letters,
     lines,
     order,
     write,
@@ -94,9 +94,9 @@ def test_what_a_hostile_api_says_stays_harmless(hostile: str, tmp_path: Path, cl
     source = orders(tmp_path, "echo", "packed", "good")
     ended = cli(*backfill(hostile, source, tmp_path / "out", "--results", "--http-client", client))
     assert ended.code == DEAD_LETTERS, ended.err
-    [letter] = letters(tmp_path / "out")
-    assert letter["id"] == "echo"
-    assert letter["detail"].count("[key]") == 2
+    [dead_letter] = dead_letters(tmp_path / "out")
+    assert dead_letter["id"] == "echo"
+    assert dead_letter["detail"].count("[key]") == 2
     assert_no_key(tmp_path / "out")
     effects = {line["id"]: (line["effects"], line.get("unreadable")) for line in lines(tmp_path / "out", "results/*")}
     assert effects == {

@@ -15,7 +15,7 @@ from e2e.harness import (
     assert_balanced,
     backfill,
     cli,
-    letters,
+    dead_letters,
     order,
     profile,
     replay,
@@ -54,8 +54,8 @@ def test_one_order_that_a_firewall_refuses_is_a_dead_letter(status: int, api: Si
     with gateway(api.url, firewall(status)) as front:
         inputs = {"orders": write(tmp_path / "orders.jsonl", orders(12, 4))}
         assert cli(*backfill(front.url, inputs, tmp_path / "job")).code == DEAD_LETTERS
-        (letter,) = letters(tmp_path / "job")
-        assert (letter["id"], letter["reason"], letter["status"]) == ("o4", "refused", status)
+        (dead_letter,) = dead_letters(tmp_path / "job")
+        assert (dead_letter["id"], dead_letter["reason"], dead_letter["status"]) == ("o4", "refused", status)
         assert assert_balanced(tmp_path / "job")["kinds"]["orders"]["applied"] == 11
         assert set(api.sessions()) == {f"o{number}" for number in range(12)} - {"o4"}
         assert cli(*replay(front.url, tmp_path / "job", tmp_path / "again")).code == DEAD_LETTERS
@@ -70,10 +70,10 @@ def test_a_job_that_is_resumed_at_such_an_order_gets_past_it(api: Simulator, tmp
     inputs = {"orders": write(tmp_path / "orders.jsonl", orders(5, 3, 4))}
     with gateway(api.url, down) as front:
         cli(*backfill(front.url, inputs, tmp_path / "job")).says(STOPPED, "refuses the API key (status 401)")
-        assert letters(tmp_path / "job") == []
+        assert dead_letters(tmp_path / "job") == []
         front.answers = firewall(403)
         assert cli(*backfill(front.url, inputs, tmp_path / "job", "--resume")).code == DEAD_LETTERS
-    assert {letter["id"] for letter in letters(tmp_path / "job")} == {"o3", "o4"}
+    assert {dead_letter["id"] for dead_letter in dead_letters(tmp_path / "job")} == {"o3", "o4"}
 
 
 def test_the_only_order_that_is_refused_tells_of_the_key(api: Simulator, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_the_only_order_that_is_refused_tells_of_the_key(api: Simulator, tmp_pat
     with gateway(api.url, firewall(403)) as front:
         cli(*backfill(front.url, inputs, tmp_path / "job")).says(STOPPED, "refuses the API key (status 403)")
         assert len(front.seen) == 1
-    assert letters(tmp_path / "job") == []
+    assert dead_letters(tmp_path / "job") == []
     assert cli(*backfill(api.url, inputs, tmp_path / "other")).code == FINISHED
 
 
@@ -93,7 +93,7 @@ def test_one_profile_of_a_bulk_costs_itself(api: Simulator, tmp_path: Path) -> N
             == DEAD_LETTERS
         )
         assert len(front.seen) <= 22
-    assert [letter["id"] for letter in letters(tmp_path / "job")] == ["c77"]
+    assert [dead_letter["id"] for dead_letter in dead_letters(tmp_path / "job")] == ["c77"]
     assert len(api.profiles()) == 199
 
 
@@ -113,8 +113,8 @@ def test_a_page_that_says_too_large_halves_a_bulk(api: Simulator, tmp_path: Path
             cli(*backfill(front.url, {"profiles": write(tmp_path / "p.jsonl", records)}, tmp_path / "job")).code
             == DEAD_LETTERS
         )
-    (letter,) = letters(tmp_path / "job")
-    assert (letter["id"], letter["reason"], letter["status"]) == ("c5", "refused", 413)
+    (dead_letter,) = dead_letters(tmp_path / "job")
+    assert (dead_letter["id"], dead_letter["reason"], dead_letter["status"]) == ("c5", "refused", 413)
     assert len(api.profiles()) == 39
 
 
@@ -123,4 +123,4 @@ def test_pages_for_all_tell_of_the_address(status: int, api: Simulator, tmp_path
     inputs = {"orders": write(tmp_path / "orders.jsonl", orders(5))}
     with gateway(api.url, lambda method, path, body: (status, PAGE)) as front:
         cli(*backfill(front.url, inputs, tmp_path / "job")).says(STOPPED, "base-url")
-    assert letters(tmp_path / "job") == []
+    assert dead_letters(tmp_path / "job") == []

@@ -62,7 +62,7 @@ def _words(sim: Simulator, folder: Path, count: int, *more: object) -> list[obje
 
 def _shows_no_key(running: Running, folder: Path) -> None:
     assert_no_key(folder)
-    for path in (*folder.rglob("*"), *running.said):
+    for path in (*folder.rglob("*"), *running.output_files):
         if path.is_file():
             assert NEW.encode() not in path.read_bytes(), f"the new API key is in {path}"
 
@@ -118,8 +118,8 @@ def test_the_other_commands_read_it_too(sim: Simulator, secret: SecretManager, t
     assert cli(*backfill(sim.url, source, tmp_path / "out", *named), **given).code == DEAD_LETTERS
     assert cli(*replay(sim.url, tmp_path / "out", tmp_path / "again", *named), **given).code == DEAD_LETTERS
     ids = write(tmp_path / "ids.jsonl", [{"path": {"customerSessionId": "o1"}}])
-    asked = ("lookup", "get_customer_session", "--input", ids, "--output", tmp_path / "found")
-    assert cli(*asked, "--base-url", sim.url, *named, **given).code == FINISHED
+    command_words = ("lookup", "get_customer_session", "--input", ids, "--output", tmp_path / "found")
+    assert cli(*command_words, "--base-url", sim.url, *named, **given).code == FINISHED
     held = ("verify", "--orders", write(tmp_path / "one.jsonl", records[:1]), "--output", tmp_path / "held")
     assert cli(*held, "--base-url", sim.url, *named, **given).code == FINISHED
     for row in sim.rows("requests"):
@@ -137,11 +137,11 @@ def test_a_name_that_cannot_be_is_a_usage_error_before_anything_is_read(
         "verify": ("--orders", "none.jsonl", "--output", tmp_path / "out"),
         "replay": ("none.jsonl", "--output", tmp_path / "out", "--yes"),
     }[command]
-    asked = (command, *words, "--base-url", sim.url, "--api-key-secret")
-    cli(*asked, "projects/p/secret/s", **_given(secret)).says(
+    command_words = (command, *words, "--base-url", sim.url, "--api-key-secret")
+    cli(*command_words, "projects/p/secret/s", **_given(secret)).says(
         USAGE, "--api-key-secret takes projects/P/secrets/S", "not 'projects/p/secret/s'"
     )
-    cli(*asked, KEY, **_given(secret)).says(USAGE, "the name of a secret, not a key")
+    cli(*command_words, KEY, **_given(secret)).says(USAGE, "the name of a secret, not a key")
     assert secret.reads == []
     assert not (tmp_path / "out").exists()
 

@@ -20,8 +20,8 @@ from e2e.harness import (
     assert_balanced,
     backfill,
     cli,
+    dead_letters,
     event,
-    letters,
     lines,
     order,
     profile,
@@ -48,12 +48,12 @@ def edit(output: Path, changes: dict[str, Any]) -> None:
     for path in (output / "dead-letters").glob("*.jsonl"):
         edited = []
         for line in path.read_text().splitlines():
-            letter = json.loads(line)
-            name = letter["id"] or str(letter["record"])
+            dead_letter = json.loads(line)
+            name = dead_letter["id"] or str(dead_letter["record"])
             if name in changes:
                 left.discard(name)
-                letter["record"] = changes[name]
-            edited.append(letter)
+                dead_letter["record"] = changes[name]
+            edited.append(dead_letter)
         write(path, edited)
     assert not left, f"no dead letters of {left}"
 
@@ -87,7 +87,9 @@ def test_letters_go_again(sim: Simulator, tmp_path: Path) -> None:
     (tmp_path / "orders-2.jsonl.gz").write_bytes(b"\x1f\x8bno gzip after these two")
     inputs["orders"] = tmp_path / "orders*.jsonl*"
     assert cli(*backfill(sim.url, inputs, first)).code == DEAD_LETTERS
-    dead = {letter["id"] or str(letter["record"]): letter["reason"] for letter in letters(first)}
+    dead = {
+        dead_letter["id"] or str(dead_letter["record"]): dead_letter["reason"] for dead_letter in dead_letters(first)
+    }
     assert dead == {
         "old": "unknown_attribute", "mended": "unknown_attribute", "again": "unknown_attribute",
         "closed": "session_closed", "{broken": "not_json", "None": "unreadable_file",
@@ -107,7 +109,7 @@ def test_letters_go_again(sim: Simulator, tmp_path: Path) -> None:
         },
     )
     sim.put_session("not-yet-there", profileId="nora", state="closed", cartItems=[{"sku": "shirt", "quantity": 2}])
-    before, asked = len(sim.acted()), len(sim.rows("requests"))
+    before, requests_before = len(sim.acted()), len(sim.rows("requests"))
     ended = cli(*replay(sim, first / "dead-letters" / "*.jsonl", second, "--edit-closed", "reopen", "--results"))
     assert ended.code == DEAD_LETTERS, ended.err
     acted = sim.acted()[before:]
@@ -118,14 +120,16 @@ def test_letters_go_again(sim: Simulator, tmp_path: Path) -> None:
     assert sim.sessions()["written-by-hand"]["state"] == "open"
     assert sim.sessions()["not-yet-there"]["returns"] == 1, "a refusal is sent again under a new key"
     assert sim.sessions()["closed"]["couponCodes"] == ["LATE"]
-    assert not [row for row in sim.rows("requests")[asked:] if "/old" in row["target"]], "it is superseded"
+    assert not [row for row in sim.rows("requests")[requests_before:] if "/old" in row["target"]], "it is superseded"
     (changed,) = (row for row in acted if row["operation"] == PROFILES)
     assert changed["body"] == {"customerProfiles": [{"integrationId": "pia", "attributes": {"b": 1}}]}
     assert sim.profiles()["pia"]["attributes"] == {"a": 2, "b": 1}
     assert sim.profiles()["quinn"]["attributes"] == {"a": 2}
-    again = {letter["id"]: letter["reason"] for letter in letters(second)}
+    again = {dead_letter["id"]: dead_letter["reason"] for dead_letter in dead_letters(second)}
     assert again == {"again": "unknown_attribute", "reused": "id_reused"}
-    assert all(Path(letter["source"]["file"]).parent == tmp_path for letter in letters(second)), "their first source"
+    assert all(Path(dead_letter["source"]["file"]).parent == tmp_path for dead_letter in dead_letters(second)), (
+        "their first source"
+    )
     counts = assert_balanced(second)["kinds"]
     assert {name: counts["orders"][name] for name in ("applied", "superseded", "skipped", "dead_lettered")} == {
         "applied": 3, "superseded": 1, "skipped": 1, "dead_lettered": 1,
@@ -150,13 +154,13 @@ def test_letters_go_again(sim: Simulator, tmp_path: Path) -> None:
 def _unclear(record: Json, since: datetime, **more: Any) -> Json:
     moment = since.isoformat().replace("+00:00", "Z")
     kind = "events" if "event_id" in record else "orders" if "status" in record else "returns"
-    letter = {
+    dead_letter = {
         "kind": kind, "record": record, "source": {"file": "x.jsonl", "position": 1}, "stage": "send",
         "reason": "retries_exhausted", "detail": "", "pointer": None, "operation": None, "status": 500,
         "attempts": 9, "failed_at": moment, "job": "gone", "first_sent_at": moment,
         "key": {"attempt": "", "generation": 0},
     }  # fmt: skip
-    return letter | more
+    return dead_letter | more
 
 
 def test_unclear_outcomes_go_again_under_their_own_key(sim: Simulator, tmp_path: Path) -> None:
@@ -182,11 +186,11 @@ def test_unclear_outcomes_go_again_under_their_own_key(sim: Simulator, tmp_path:
             _unclear(event("new", "c", 6), now, reason="outcome_unknown"),
         ],
     )
-    asked, before = len(sim.rows("requests")), len(sim.acted())
+    requests_before, before = len(sim.rows("requests")), len(sim.acted())
     ended = cli(*replay(sim, source, tmp_path / "again", "--results"))
     assert ended.code == DEAD_LETTERS, ended.err
     assert str(source) in ended.err.replace("\n", ""), "nobody is beside these letters to say what was applied since"
-    sent = sim.rows("requests")[asked:]
+    sent = sim.rows("requests")[requests_before:]
     events = [row for row in sent if row["operation"] == "track_event_v2"]
     assert sorted(row["key"] in keys for row in events) == [False, False, True]
     assert sum(row["replayed"] for row in events) == 1, "the first went under its key, and did not act again"
@@ -194,7 +198,7 @@ def test_unclear_outcomes_go_again_under_their_own_key(sim: Simulator, tmp_path:
     acted = [(row["operation"], row["profiles"]) for row in sim.acted()[before:]]
     assert acted == [("track_event_v2", ["c"])] * 2
     assert sim.sessions()["o"]["returns"] == sim.sessions()["p"]["returns"] == 1
-    (left,) = letters(tmp_path / "again")
+    (left,) = dead_letters(tmp_path / "again")
     assert (left["id"], left["reason"], left["attempts"]) == ("f", "outcome_unknown", 0)
     outcomes = {(one["kind"], one["id"]): one["outcome"] for one in lines(tmp_path / "again", "results/*.jsonl")}
     assert outcomes["orders", "o"] == outcomes["returns", "r"] == outcomes["returns", "s"] == "already_applied"
@@ -212,7 +216,7 @@ def test_letters_without_their_job(sim: Simulator, tmp_path: Path) -> None:
     ended = cli(*replay(sim, moved / "*.jsonl", tmp_path / "again"))
     assert ended.code == DEAD_LETTERS
     assert "is not beside" in ended.err.replace("\n", " ")
-    assert len(letters(tmp_path / "again")) == 5
+    assert len(dead_letters(tmp_path / "again")) == 5
     assert_balanced(tmp_path / "again")
     assert KEY not in (tmp_path / "again" / "report.json").read_text()
 
@@ -227,8 +231,8 @@ def test_letters_of_csv_rows_come_back_as_rows(sim: Simulator, tmp_path: Path) -
     assert cli(*backfill(sim.url, {"profiles": path}, tmp_path / "out")).code == DEAD_LETTERS
     assert sim.profiles()["0018"]["attributes"] == {"number": "007"}
     assert sim.profiles()["0018"]["audiences"] == [5]
-    (letter,) = letters(tmp_path / "out")
-    mended = {name: value for name, value in letter["record"].items() if name != "attributes.unheard"}
+    (dead_letter,) = dead_letters(tmp_path / "out")
+    mended = {name: value for name, value in dead_letter["record"].items() if name != "attributes.unheard"}
     edit(tmp_path / "out", {"0017": mended})
     assert cli(*replay(sim, tmp_path / "out/dead-letters/*", tmp_path / "again")).code == FINISHED
     assert sim.profiles()["0017"]["attributes"] == {"number": "0042"}

@@ -17,8 +17,8 @@ from e2e.harness import (
     assert_balanced,
     backfill,
     cli,
+    dead_letters,
     event,
-    letters,
     order,
     replay,
     simulator,
@@ -47,28 +47,28 @@ def test_altered_letters_wait_for_an_editor(sim: Simulator, tmp_path: Path) -> N
     }
     first, second, third, fourth = (tmp_path / name for name in ("first", "second", "third", "fourth"))
     assert cli(*backfill(sim.url, inputs, first)).code == DEAD_LETTERS
-    known = letters(first)
-    assert [letter.get("altered") for letter in known if letter["kind"] != "events"] == [True] * 3
-    assert {b64decode(letter["record_base64"]) for letter in known if letter["kind"] == "orders"} == {
+    known = dead_letters(first)
+    assert [dead_letter.get("altered") for dead_letter in known if dead_letter["kind"] != "events"] == [True] * 3
+    assert {b64decode(dead_letter["record_base64"]) for dead_letter in known if dead_letter["kind"] == "orders"} == {
         line.encode("latin-1") for line in latin
     }
-    [row] = [letter for letter in known if letter["kind"] == "events"]
+    [row] = [dead_letter for dead_letter in known if dead_letter["kind"] == "events"]
     assert (row["record"].rstrip("\r"), row["header"]) == (rows[0], head.split(","))
 
     ended = cli(*replay(sim.url, first, second))
     assert ended.code == DEAD_LETTERS, ended.err
     assert "3 dead letters do not hold the record as it came and are not sent" in ended.err
     assert not sim.acted()
-    refused = letters(second)
-    assert sorted(letter["reason"] for letter in refused) == ["altered_record"] * 3 + ["bad_row"]
+    refused = dead_letters(second)
+    assert sorted(dead_letter["reason"] for dead_letter in refused) == ["altered_record"] * 3 + ["bad_row"]
 
-    for letter in refused:
-        if letter["kind"] == "orders":
-            letter["record"] = json.loads(b64decode(letter["record_base64"]).decode("latin-1"))
-        elif letter["kind"] == "profiles":
-            letter["record"]["customer_id"] = b64decode(letter["record"]["customer_id"]["base64"]).decode()
+    for dead_letter in refused:
+        if dead_letter["kind"] == "orders":
+            dead_letter["record"] = json.loads(b64decode(dead_letter["record_base64"]).decode("latin-1"))
+        elif dead_letter["kind"] == "profiles":
+            dead_letter["record"]["customer_id"] = b64decode(dead_letter["record"]["customer_id"]["base64"]).decode()
         else:
-            letter["record"] = letter["record"].strip().removesuffix(",one cell more")
+            dead_letter["record"] = dead_letter["record"].strip().removesuffix(",one cell more")
     (second / "dead-letters" / "input.jsonl").unlink()
     write(second / "dead-letters" / "edited.jsonl", refused)
     ended = cli(*replay(sim.url, second, third))
@@ -82,7 +82,7 @@ def test_altered_letters_wait_for_an_editor(sim: Simulator, tmp_path: Path) -> N
 
 
 def test_whatever_became_of_letters_a_replay_sends_the_others(sim: Simulator, tmp_path: Path) -> None:
-    def letter(number: int, **changes: object) -> Json:
+    def dead_letter(number: int, **changes: object) -> Json:
         made = {
             "kind": "events", "id": f"e-{number}", "record": event(f"e-{number}", f"c-{number}", 1),
             "source": {"file": "e.jsonl", "position": number}, "stage": "send", "reason": "refused", "detail": "no",
@@ -91,13 +91,14 @@ def test_whatever_became_of_letters_a_replay_sends_the_others(sim: Simulator, tm
         }  # fmt: skip
         return {**made, **changes}
 
-    good = [letter(number) for number in range(3)]
+    good = [dead_letter(number) for number in range(3)]
     bad: list[Json | str] = [
-        letter(10, reason="no such reason"), letter(11, kind=["events"]), letter(12, source="e.jsonl"),
-        letter(13, record=None), letter(14, record="text"), letter(15, record=[]), letter(16, reason=None),
-        letter(17, source={"file": {"a": 1}}), letter(18, reason="outcome_unknown", key={"generation": 10**30}),
-        letter(19, parts_done={}), letter(20, kind="orders"), letter(21, operation={"a": 1}, job=[], record=1),
-        json.dumps(letter(22))[:80], "null", "[]", "1e999", '{"kind":' + "[" * 5000, "{}",
+        dead_letter(10, reason="no such reason"), dead_letter(11, kind=["events"]),
+        dead_letter(12, source="e.jsonl"), dead_letter(13, record=None), dead_letter(14, record="text"),
+        dead_letter(15, record=[]), dead_letter(16, reason=None), dead_letter(17, source={"file": {"a": 1}}),
+        dead_letter(18, reason="outcome_unknown", key={"generation": 10**30}), dead_letter(19, parts_done={}),
+        dead_letter(20, kind="orders"), dead_letter(21, operation={"a": 1}, job=[], record=1),
+        json.dumps(dead_letter(22))[:80], "null", "[]", "1e999", '{"kind":' + "[" * 5000, "{}",
     ]  # fmt: skip
     path = tmp_path / "letters.jsonl"
     write(path, [good[0], *bad, *good[1:]])
@@ -108,7 +109,7 @@ def test_whatever_became_of_letters_a_replay_sends_the_others(sim: Simulator, tm
                 "--max-dead-letters", 100)  # fmt: skip
     assert ended.code == DEAD_LETTERS, ended.err
     assert sorted(row["profiles"][0] for row in sim.acted()) == ["c-0", "c-1", "c-2"]
-    left = letters(output)
+    left = dead_letters(output)
     assert len(left) == len(bad) + 1
     assert all(one["detail"] and one["reason"] != "defect" for one in left)
     assert_balanced(output)

@@ -15,9 +15,9 @@ from e2e.harness import (
     backfill,
     call,
     cli,
+    dead_letters,
     event,
     free_port,
-    letters,
     order,
     profile,
     replay,
@@ -38,8 +38,8 @@ def referral(**body: object) -> Json:
 def corrected(job: Path, change: Callable[[Json], None]) -> None:
     for path in (job / "dead-letters").glob("*.jsonl"):
         found = [json.loads(line) for line in path.read_text().splitlines()]
-        for letter in found:
-            change(letter["record"])
+        for dead_letter in found:
+            change(dead_letter["record"])
         write(path, found)
 
 
@@ -55,7 +55,7 @@ def test_a_refused_letter_after_a_replay_of_it_that_is_unclear(tmp_path: Path) -
     with simulator_at(port, campaigns=9) as sim:
         sim.faults("cut-after:to-request=1")
         assert cli(*replay(sim.url, tmp_path / "out", tmp_path / "first")).code == DEAD_LETTERS
-        assert [letter["reason"] for letter in letters(tmp_path / "first")] == ["outcome_unknown"]
+        assert [dead_letter["reason"] for dead_letter in dead_letters(tmp_path / "first")] == ["outcome_unknown"]
         for name, job in (("again", tmp_path / "out"), ("both", tmp_path / "[of][ui][tr]*")):
             assert cli(*replay(sim.url, job, tmp_path / name)).code == DEAD_LETTERS
         assert advocates(sim) == {"a": 1}
@@ -68,16 +68,16 @@ def test_an_unclear_letter_that_was_edited_wrongly_and_then_rightly(tmp_path: Pa
         assert cli(*backfill(sim.url, inputs, tmp_path / "out")).code == DEAD_LETTERS
         corrected(tmp_path / "out", lambda record: record["body"].update(usageLimit="many"))
         assert cli(*replay(sim.url, tmp_path / "out", tmp_path / "wrong")).code == DEAD_LETTERS
-        assert [letter["reason"] for letter in letters(tmp_path / "wrong")] == ["invalid_call"]
+        assert [dead_letter["reason"] for dead_letter in dead_letters(tmp_path / "wrong")] == ["invalid_call"]
         corrected(tmp_path / "wrong", lambda record: record["body"].update(usageLimit=1))
         assert cli(*replay(sim.url, tmp_path / "wrong", tmp_path / "right")).code == DEAD_LETTERS
-        assert [letter["reason"] for letter in letters(tmp_path / "right")] == ["outcome_unknown"]
+        assert [dead_letter["reason"] for dead_letter in dead_letters(tmp_path / "right")] == ["outcome_unknown"]
         assert advocates(sim) == {"a": 1}
 
 
-@pytest.mark.parametrize("from_letters_of", ["out", "changed"])
+@pytest.mark.parametrize("dead_letters_of", ["out", "changed"])
 def test_requests_that_were_applied_stay_so_however_often_it_is_replayed(
-    tmp_path: Path, from_letters_of: str
+    tmp_path: Path, dead_letters_of: str
 ) -> None:
     """A list without one of its advocates is refused; then the unchanged dead letters are replayed."""
     body: Json = {"campaignId": 1, "usageLimit": 1, "advocateProfileIntegrationIds": [f"a{n}" for n in range(1500)]}
@@ -85,14 +85,14 @@ def test_requests_that_were_applied_stay_so_however_often_it_is_replayed(
         sim.faults("5xx:status=500,to-request=1")
         inputs = write_kinds(tmp_path, {"calls": [call("k", REFERRALS, body=body)]})
         assert cli(*backfill(sim.url, inputs, tmp_path / "out")).code == DEAD_LETTERS
-        (letter,) = letters(tmp_path / "out")
-        assert len(letter["parts_done"]) == 1
-        ids = letter["record"]["body"]["advocateProfileIntegrationIds"]
+        (dead_letter,) = dead_letters(tmp_path / "out")
+        assert len(dead_letter["parts_done"]) == 1
+        ids = dead_letter["record"]["body"]["advocateProfileIntegrationIds"]
         corrected(
             tmp_path / "out", lambda record: ids.pop(3) and record["body"].update(advocateProfileIntegrationIds=ids)
         )
         assert cli(*replay(sim.url, tmp_path / "out", tmp_path / "changed")).code == DEAD_LETTERS
-        cli(*replay(sim.url, tmp_path / from_letters_of, tmp_path / "last"))
+        cli(*replay(sim.url, tmp_path / dead_letters_of, tmp_path / "last"))
         assert max(advocates(sim).values()) == 1
 
 
@@ -126,7 +126,7 @@ def test_nothing_goes_over_what_was_applied_since(tmp_path: Path) -> None:
     port, inputs = free_port(), write_kinds(tmp_path, kinds)
     with simulator_at(port, unknown_attributes=("unheard",)) as sim:
         assert cli(*backfill(sim.url, inputs, tmp_path / "out")).code == DEAD_LETTERS
-        assert len(letters(tmp_path / "out")) == 7
+        assert len(dead_letters(tmp_path / "out")) == 7
         ledger = len(sim.acted())
 
         def mended(record: Json) -> None:

@@ -17,7 +17,7 @@ from e2e.harness import (
     Simulator,
     backfill,
     cli,
-    letters,
+    dead_letters,
     lines,
     order,
     profile,
@@ -116,7 +116,9 @@ def shop() -> dict[str, list[Any]]:
 def sent(sim: Simulator, folder: Path, *more: object) -> dict[str, Path]:
     inputs = write_kinds(folder, shop())
     ended = cli(*backfill(sim.url, inputs, folder / "sent", *more))
-    assert [(one["reason"], one["id"]) for one in letters(folder / "sent")] == [("invalid_field", "wrong")], ended.err
+    assert [(one["reason"], one["id"]) for one in dead_letters(folder / "sent")] == [("invalid_field", "wrong")], (
+        ended.err
+    )
     return inputs
 
 
@@ -135,9 +137,9 @@ def test_what_was_sent_agrees(sim: Simulator, tmp_path: Path) -> None:
         "read": 14, "invalid": 1, "filtered": 1, "superseded": 2, "duplicate": 1, "agree": 9,
     }  # fmt: skip
     assert found["differences"] == {}
-    assert [one["id"] for one in letters(tmp_path / "out")] == ["wrong"]
-    asked = {name: entry["requests"] for name, entry in found["operations"].items()}
-    assert asked == {"get_customer_session": 9, "get_customer_inventory": 3}
+    assert [one["id"] for one in dead_letters(tmp_path / "out")] == ["wrong"]
+    requests = {name: entry["requests"] for name, entry in found["operations"].items()}
+    assert requests == {"get_customer_session": 9, "get_customer_inventory": 3}
     assert sim.summary()["requests"] - before == 12
     assert "agree" in ended.err
     good = {kind: [r for r in records if "unheard of" not in r.values()] for kind, records in shop().items()}
@@ -164,10 +166,10 @@ def test_each_change_behind_its_back_is_told(sim: Simulator, tmp_path: Path) -> 
     act(sim, "DELETE", "/v1/customer_data/c5")
     ended = cli(*verify(sim.url, inputs, tmp_path / "out", *SINCE))
     assert ended.code == DEAD_LETTERS, ended.err
-    told = lines(tmp_path / "out", "differences.jsonl")
-    assert [list(line)[:3] == ["kind", "id", "field"] for line in told] == [True] * len(told)
+    differences = lines(tmp_path / "out", "differences.jsonl")
+    assert [list(line)[:3] == ["kind", "id", "field"] for line in differences] == [True] * len(differences)
     short = {"kind": "orders", "id": "cart"}
-    assert json.loads(json.dumps(told, default=str)) == [
+    assert json.loads(json.dumps(differences, default=str)) == [
         {**short, "field": "customer", "expected": "c1", "found": "c9"},
         {
             **short, "field": "items", "position": 0, "expected": {"sku": "shirt", "quantity": 2},
@@ -227,15 +229,15 @@ def test_after_a_reset_all_is_missing(sim: Simulator, tmp_path: Path) -> None:
     sim.reset()
     ended = cli(*verify(sim.url, inputs, tmp_path / "out", *SINCE))
     assert ended.code == DEAD_LETTERS, ended.err
-    told = lines(tmp_path / "out", "differences.jsonl")
-    assert [(line["kind"], line["id"], line["field"]) for line in told] == [
+    differences = lines(tmp_path / "out", "differences.jsonl")
+    assert [(line["kind"], line["id"], line["field"]) for line in differences] == [
         ("orders", "cart", "session"), ("orders", "grown", "session"), ("orders", "guest", "session"),
         ("orders", "back", "session"), ("returns", "r1", "items"), ("returns", "r2", "items"),
         ("orders", "back2", "session"), ("returns", "r3", "items"), ("orders", "kept", "session"),
         ("orders", "gone", "session"), ("returns", "r4", "items"), ("orders", "o/é 1", "session"),
         ("profiles", "c1", "profile"), ("profiles", "c5", "profile"),
     ]  # fmt: skip
-    assert all(line["missing"] is True and "found" not in line for line in told)
+    assert all(line["missing"] is True and "found" not in line for line in differences)
     assert "--base-url" not in ended.err, "the cancelled order that never was agrees"
     alone = {"orders": write(tmp_path / "alone.jsonl", [order("x", "c")])}
     again = cli(*verify(sim.url, alone, tmp_path / "out2"))

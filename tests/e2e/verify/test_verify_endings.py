@@ -21,7 +21,7 @@ from e2e.harness import (
     Simulator,
     backfill,
     cli,
-    letters,
+    dead_letters,
     lines,
     order,
     profile,
@@ -77,12 +77,12 @@ def test_killed_and_stopped_and_resumed(sim: Simulator, tmp_path: Path) -> None:
     found = balanced(tmp_path / "out")
     assert found["kinds"]["orders"] == report(tmp_path / "whole")["kinds"]["orders"]
     assert found["differences"] == {"orders": {"session": 1000}}
-    asked = sim.summary()["requests"] - before
-    assert 3000 <= asked <= 3000 + 2 * 1250, "what was written down is read once"
+    requests = sim.summary()["requests"] - before
+    assert 3000 <= requests <= 3000 + 2 * 1250, "what was written down is read once"
     done = cli(*words)
     assert done.code == DEAD_LETTERS
     assert "finished" in done.err
-    assert sim.summary()["requests"] - before == asked
+    assert sim.summary()["requests"] - before == requests
 
 
 def test_the_rate_is_kept(sim: Simulator, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_wrong_key_stops_it_and_it_can_be_resumed(sim: Simulator, tmp_path: Pa
     inputs = _many(sim, tmp_path, 600)
     words = verify(sim.url, inputs, tmp_path / "out")
     cli(*words, key="no-such-key").says(STOPPED, "TALONONE_API_KEY", "401")
-    assert letters(tmp_path / "out") == []
+    assert dead_letters(tmp_path / "out") == []
     cli(*words).says(USAGE, "--resume")
     assert cli(*words, "--resume").code == DEAD_LETTERS
     assert balanced(tmp_path / "out")["kinds"]["orders"]["differ"] == 200
@@ -197,7 +197,7 @@ def test_what_cannot_be_read_is_a_dead_letter(tmp_path: Path) -> None:
         ended = cli(*verify(url, inputs, tmp_path / "out"))
         too_many = cli(*verify(url, inputs, tmp_path / "few", "--max-dead-letters", 2))
     assert ended.code == DEAD_LETTERS, ended.err
-    found = {(one["kind"], one["id"]): one for one in letters(tmp_path / "out")}
+    found = {(one["kind"], one["id"]): one for one in dead_letters(tmp_path / "out")}
     reads = {what: (one["stage"], one["reason"], one["operation"], one["status"]) for what, one in found.items()}
     session, inventory = "get_customer_session", "get_customer_inventory"
     assert reads == {

@@ -19,7 +19,7 @@ from beam_talonone.talonone.streaming.counters import StreamCounters
 
 
 class Buffer:
-    """A buffer that keeps what it was told last."""
+    """A buffer that keeps the last call of each kind."""
 
     def __init__(self) -> None:
         self.failure: StopRun | None = None

@@ -21,8 +21,8 @@ from e2e.harness import (
     assert_balanced,
     call,
     cli,
+    dead_letters,
     event,
-    letters,
     order,
     profile,
     returned,
@@ -58,7 +58,7 @@ def kind_of(record: Json) -> str:
     return next((kind for field, kind in KIND.items() if field in record), "profiles")
 
 
-def letter(record: Any, **more: Any) -> Json:
+def dead_letter(record: Any, **more: Any) -> Json:
     """A dead letter of a stream, of a definite refusal unless `more` overrides it."""
     made = {
         "kind": kind_of(record), "id": None, "record": record,
@@ -89,15 +89,17 @@ def test_what_is_in_a_subscription_goes_again(
     sim: Simulator, emulator: Emulator, pubsub: PubSub, tmp_path: Path
 ) -> None:
     topic, subscription = pubsub.subscription("letters")
-    whole = [letter(order(f"o{number}", f"c{number}")) for number in range(120)]
-    pretty = json.dumps(letter(order("pretty", "p", attributes={"note": "ö\u2028"})), indent=2, ensure_ascii=False)
+    whole = [dead_letter(order(f"o{number}", f"c{number}")) for number in range(120)]
+    pretty = json.dumps(
+        dead_letter(order("pretty", "p", attributes={"note": "ö\u2028"})), indent=2, ensure_ascii=False
+    )
     pubsub.publish(topic, [*whole, pretty.encode(), b"no\nletter", b" ", b"\xff\xfe", b'{"kind": "orders"}'])
     ended = cli(*replay(sim, subscription, tmp_path / "out"), env=emulator.environment)
     assert ended.code == DEAD_LETTERS, ended.err
     assert "125 messages were pulled" in ended.err
     assert "no --state was given" in ended.err
     assert sorted(sessions(sim)) == sorted([*(f"o{number}" for number in range(120)), "pretty"])
-    left = letters(tmp_path / "out")
+    left = dead_letters(tmp_path / "out")
     assert sorted((str(one["record"]), one["reason"]) for one in left) == sorted(
         [("no\nletter", "not_json"), (" ", "not_json"), ("\ufffd\ufffd", "not_json"),
          ("{'kind': 'orders'}", "invalid_field")]
@@ -105,11 +107,11 @@ def test_what_is_in_a_subscription_goes_again(
     assert_balanced(tmp_path / "out")
     assert pubsub.waiting(subscription) == []
     # what was pulled is the job's input from now on
-    asked = len(sim.rows("requests"))
+    requests_before = len(sim.rows("requests"))
     assert (
         cli(*replay(sim, subscription, tmp_path / "out", "--resume"), env=emulator.environment).code == DEAD_LETTERS
     )
-    assert len(sim.rows("requests")) == asked
+    assert len(sim.rows("requests")) == requests_before
     cli(*replay(sim, subscription, tmp_path / "out"), env=emulator.environment).says(USAGE, "--resume")
     other = replay(sim, subscription + "-2", tmp_path / "out", "--resume")
     cli(*other, env=emulator.environment).says(USAGE, "DEAD_LETTERS_GLOB", subscription)
@@ -143,7 +145,7 @@ def test_killed_and_resumed(moment: str, sim: Simulator, emulator: Emulator, pub
     count = 4000 if moment == "pulling" else 600
     topic, subscription = pubsub.subscription("letters")
     events = [event(f"e{number}", f"c{number}") for number in range(count)]
-    pubsub.publish(topic, [letter(one, operation="track_event_v2") for one in events])
+    pubsub.publish(topic, [dead_letter(one, operation="track_event_v2") for one in events])
     words = replay(sim, subscription, tmp_path / "out")
     words[words.index("--rate") + 1] = 2000 if moment == "pulling" else 100
     log, running = tmp_path / "out" / "input" / "pulled.jsonl", start(*words, env=emulator.environment)
@@ -165,7 +167,7 @@ def test_killed_and_resumed(moment: str, sim: Simulator, emulator: Emulator, pub
 
 def test_stopped_while_pulling(sim: Simulator, emulator: Emulator, pubsub: PubSub, tmp_path: Path) -> None:
     topic, subscription = pubsub.subscription("letters")
-    pubsub.publish(topic, [letter(order("o", "c"))])
+    pubsub.publish(topic, [dead_letter(order("o", "c"))])
     words, log = replay(sim, subscription, tmp_path / "out"), tmp_path / "out" / "input" / "pulled.jsonl"
     running = start(*words, env=emulator.environment)
     wait_until(lambda: log.exists() and b"acknowledged" in log.read_bytes(), "it is pulled", running)
@@ -256,7 +258,7 @@ def test_nothing_goes_over_what_the_stream_sent(sim: Simulator, state: State, tm
         profile("gone", 2, erase=True),
         call("newer", "update_audience_v2", 2, path={"audienceId": 7}, body={"name": "new"}),
     )  # fmt: skip
-    source = write(tmp_path / "kept" / "letters.jsonl", [letter(record) for record in refused])
+    source = write(tmp_path / "kept" / "letters.jsonl", [dead_letter(record) for record in refused])
     kinds = outcomes(sim, source, tmp_path / "out", "--state", state.folder)
     ends = ("applied", "superseded", "duplicate", "dead_lettered")
     assert {kind: [counts[end] for end in ends] for kind, counts in kinds.items()} == {
@@ -267,7 +269,7 @@ def test_nothing_goes_over_what_the_stream_sent(sim: Simulator, state: State, tm
     (changed,) = sim.acted(PROFILES)
     assert changed["body"] == {"customerProfiles": [{"integrationId": "pia", "attributes": {"b": 1}}]}
     assert sim.profiles()["pia"]["audiences"] == [1]
-    (left,) = letters(tmp_path / "out")
+    (left,) = dead_letters(tmp_path / "out")
     assert (left["id"], left["reason"], left["source"]["subscription"][:13]) == (
         "reused", "id_reused", "projects/shop",
     )  # fmt: skip
@@ -278,19 +280,22 @@ def test_nothing_goes_over_what_the_stream_sent(sim: Simulator, state: State, tm
     assert not state.knows(refused[0])
     with state.store() as store:
         assert store.last_order("last") == work_of(refused[1]).order()
-    asked = len(sim.acted())
+    requests_before = len(sim.acted())
     kinds = outcomes(sim, source, tmp_path / "again", "--state", state.folder)
     assert (kinds["orders"]["superseded"], kinds["events"]["duplicate"]) == (3, 1)
     kinds = outcomes(sim, tmp_path / "out" / "dead-letters" / "*.jsonl", tmp_path / "third")
     assert kinds["events"]["dead_lettered"] == 1
-    assert len(sim.acted()) == asked
+    assert len(sim.acted()) == requests_before
 
 
 @pytest.mark.parametrize("place", ["in the state folder", "told beside them"])
 def test_letters_know_their_stream(place: str, sim: Simulator, state: State, tmp_path: Path) -> None:
     folder = state.folder / "dead-letters" if place == "in the state folder" else tmp_path / "letters"
     state.applied(order("o", "c", "completed", 2))
-    write(folder / "dead-letters-1.jsonl", [letter(order("o", "c", "open", 1)), letter(order("p", "c", "open", 1))])
+    write(
+        folder / "dead-letters-1.jsonl",
+        [dead_letter(order("o", "c", "open", 1)), dead_letter(order("p", "c", "open", 1))],
+    )
     if place == "told beside them":
         say_whose(folder, state.folder, "job")
     kinds = outcomes(sim, folder / "*.jsonl", tmp_path / "out")
@@ -312,7 +317,9 @@ def test_what_only_the_log_of_the_stream_tells(sim: Simulator, state: State, tmp
     with (state.folder / "log.jsonl").open("ab") as torn:
         torn.write(b'["v", [[1,')
     before = (state.folder / "log.jsonl").read_bytes()
-    source = write(tmp_path / "letters.jsonl", [letter(order("o", "c", "open", 1)), letter(event("e", "d", 1))])
+    source = write(
+        tmp_path / "letters.jsonl", [dead_letter(order("o", "c", "open", 1)), dead_letter(event("e", "d", 1))]
+    )
     kinds = outcomes(sim, source, tmp_path / "out", "--state", state.folder)
     assert (kinds["orders"]["superseded"], kinds["events"]["duplicate"]) == (1, 1)
     assert sim.acted() == []
@@ -320,7 +327,7 @@ def test_what_only_the_log_of_the_stream_tells(sim: Simulator, state: State, tmp
 
 
 def test_a_stream_of_another_deployment(sim: Simulator, state: State, tmp_path: Path) -> None:
-    source = write(state.folder / "dead-letters" / "letters.jsonl", [letter(order("o", "c", "open", 1))])
+    source = write(state.folder / "dead-letters" / "letters.jsonl", [dead_letter(order("o", "c", "open", 1))])
     state.applied(order("o", "c", "completed", 2))
     with simulator() as other:
         words = replay(other, source, tmp_path / "out")
@@ -336,7 +343,7 @@ def test_state_is_asked_anew_when_a_replay_is_resumed(sim: Simulator, state: Sta
     count = 400
     refused = [order(f"o{number}", f"c{number}", "completed", 1) for number in range(count)]
     changes = [profile(f"p{number}", 2, {"a": 1, "b": 1}) for number in range(count)]
-    source = write(tmp_path / "letters.jsonl", [letter(record) for record in (*refused, *changes)])
+    source = write(tmp_path / "letters.jsonl", [dead_letter(record) for record in (*refused, *changes)])
     words = replay(sim, source, tmp_path / "out", "--state", state.folder)
     words[words.index("--rate") + 1] = 50
     running = start(*words)
@@ -373,7 +380,7 @@ def test_beside_a_stream_that_writes_all_the_time(sim: Simulator, state: State, 
     stream = threading.Thread(target=write_on)
     stream.start()
     try:
-        source = write(tmp_path / "letters.jsonl", [letter(record) for record in refused])
+        source = write(tmp_path / "letters.jsonl", [dead_letter(record) for record in refused])
         kinds = outcomes(sim, source, tmp_path / "out", "--state", state.folder)
     finally:
         over.set()
