@@ -120,8 +120,10 @@ def test_reasons_of_the_page_are_those_of_the_code():
 
 
 def test_unclear_reasons_are_named_where_replay_is_explained():
-    told = section(page("dead-letters.md"), "Replay")
-    assert {reason.value for reason in Reason if f"`{reason}`" in told} == {r.value for r in Reason if not r.definite}
+    documented = section(page("dead-letters.md"), "Replay")
+    assert {reason.value for reason in Reason if f"`{reason}`" in documented} == {
+        r.value for r in Reason if not r.definite
+    }
 
 
 def test_skips_of_the_page_are_those_of_the_code():
@@ -188,7 +190,7 @@ def test_the_tree_knows_every_folder_of_the_repository():
 
 
 @pytest.mark.parametrize(
-    ("doc", "said"),
+    ("doc", "expected"),
     [
         ('"""One. Two."""', "One."),
         ('"""A file.name\nin two lines.\n\nMore."""', "A file.name in two lines."),
@@ -196,9 +198,9 @@ def test_the_tree_knows_every_folder_of_the_repository():
         ("", ""),
     ],
 )
-def test_summary_is_the_first_sentence(tmp_path, doc, said):
+def test_summary_is_the_first_sentence(tmp_path, doc, expected):
     (tmp_path / "__init__.py").write_text(doc)
-    assert script("generate").summary(tmp_path) == said
+    assert script("generate").summary(tmp_path) == expected
 
 
 def anchors(path: Path) -> set[str]:
@@ -234,8 +236,10 @@ def test_paths_of_the_pages_exist():
 
 def test_every_make_target_of_the_docs_exists():
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    told = {target for path in PAGES for target in re.findall(r"`make ([a-z]+)", path.read_text(encoding="utf-8"))}
-    assert told <= targets
+    documented = {
+        target for path in PAGES for target in re.findall(r"`make ([a-z]+)", path.read_text(encoding="utf-8"))
+    }
+    assert documented <= targets
 
 
 def test_the_diffs_are_of_what_is_there():

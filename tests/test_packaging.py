@@ -140,8 +140,8 @@ def installed_into(python: Path, *what: object) -> dict[str, object]:
 
 
 def check_command(python: Path) -> None:
-    said = run(python.parent / "beam-talonone", "--help", cwd=python.parent, env=clean_env())
-    assert "backfill" in said
+    output = run(python.parent / "beam-talonone", "--help", cwd=python.parent, env=clean_env())
+    assert "backfill" in output
 
 
 def names_in_wheel(wheel: Path) -> set[str]:
@@ -175,12 +175,12 @@ def test_wheel_holds_the_one_package_and_nothing_else(wheel):
 def test_wheel_says_what_it_is(wheel):
     with zipfile.ZipFile(wheel) as zipped:
         [name] = [name for name in zipped.namelist() if name.endswith(".dist-info/METADATA")]
-        said = Parser().parsestr(zipped.read(name).decode())
+        metadata = Parser().parsestr(zipped.read(name).decode())
         [entry] = [name for name in zipped.namelist() if name.endswith("entry_points.txt")]
         assert "beam-talonone = beam_talonone.pipelines.cli.entry:main" in zipped.read(entry).decode()
-    assert said["Name"] == "beam-talonone"
-    assert said["License-Expression"] == "Apache-2.0"
-    assert said["Requires-Python"] == ">=3.11"
+    assert metadata["Name"] == "beam-talonone"
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["Requires-Python"] == ">=3.11"
 
 
 @needs_tools

@@ -45,9 +45,9 @@ def found(text: str) -> list[tuple[int, str]]:
     ],
 )
 def test_inverted_sentences_are_found(text):
-    [(line, said)] = found(text)
+    [(line, message)] = found(text)
     assert line == 1
-    assert said.startswith("sentence that begins with")
+    assert message.startswith("sentence that begins with")
 
 
 @pytest.mark.parametrize(
@@ -84,22 +84,22 @@ def test_plain_sentences_and_code_are_not(text):
     ],
 )
 def test_banned_words_are_found_with_their_replacement(text, word):
-    [(_, said)] = found(text)
-    assert said.startswith(f'"{word}": ')
-    assert said.split(": ", 1)[1] in TABLE["banned"].values()
+    [(_, message)] = found(text)
+    assert message.startswith(f'"{word}": ')
+    assert message.split(": ", 1)[1] in TABLE["banned"].values()
 
 
 def test_a_sentence_may_have_thirty_words():
     assert found("A b " * 14 + "the end.") == []
-    [(line, said)] = found("Title\n\n" + "A b " * 14 + "is the end.")
-    assert (line, said.split(";")[0]) == (3, "sentence of 31 words")
+    [(line, message)] = found("Title\n\n" + "A b " * 14 + "is the end.")
+    assert (line, message.split(";")[0]) == (3, "sentence of 31 words")
 
 
 @pytest.mark.parametrize(
     "text", [f"* {LONG}", f"| {LONG} |", f"Short one. {LONG}", LONG.replace(" word more", "\nword more")]
 )
 def test_long_sentences_are_found_wherever_they_stand(text):
-    assert any("sentence of 32 words" in said for _, said in found(text))
+    assert any("sentence of 32 words" in message for _, message in found(text))
 
 
 def test_a_sentence_ends_with_its_item_or_cell():
@@ -137,8 +137,8 @@ def test_pages_are_complained_of_by_name_and_line(tmp_path):
 def test_exemptions_that_are_not_needed_are_named(tmp_path):
     (tmp_path / "README.md").write_text("Fine.\n")
     rules = prose.rules_of(TABLE | {"exempt": ["README.md", "GONE.md"]})
-    said = list(prose.complaints(tmp_path, rules))
-    assert said == [
+    messages = list(prose.complaints(tmp_path, rules))
+    assert messages == [
         "docs/prose.toml: README.md passes: remove it from `exempt`",
         "docs/prose.toml: GONE.md is exempt and does not exist",
     ]

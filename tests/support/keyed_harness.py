@@ -67,8 +67,8 @@ def run_keyed(
     """Lines of each output. All messages come at once, before any timer fires; with `published` they come as they are
     published, and time goes on in between."""
     folder.mkdir(parents=True, exist_ok=True)
-    came = [received(number, message) for number, message in enumerate(messages)]
-    stamped = [TimestampedValue(message, message.publish_time) for message in came]
+    arrived = [received(number, message) for number, message in enumerate(messages)]
+    stamped = [TimestampedValue(message, message.publish_time) for message in arrived]
     with (
         engine_closed(config_of(simulator.url)) as config,
         _pipeline(published) as pipeline,
@@ -124,7 +124,7 @@ def _note(line: Json, path: str) -> Json:
 
 def ends(found: dict[str, list[Json]]) -> dict[tuple[str, str], list[str]]:
     """(kind, id) -> how its messages ended: outcomes, and reasons of dead letters."""
-    told: dict[tuple[str, str], list[str]] = {}
+    outcomes: dict[tuple[str, str], list[str]] = {}
     for line in (line for name in OUTPUTS for line in found[name]):
-        told.setdefault((line["kind"], line["id"]), []).append(line.get("outcome") or line["reason"])
-    return told
+        outcomes.setdefault((line["kind"], line["id"]), []).append(line.get("outcome") or line["reason"])
+    return outcomes

@@ -139,7 +139,7 @@ def accept_all(works, api, flushes=frozenset()):
     """The outcomes of records that are taken in one after the other, with pauses in between."""
     outcomes = {}
 
-    def told(job, outcome):
+    def on_outcome(job, outcome):
         assert job.number not in outcomes
         outcomes[job.number] = outcome
 
@@ -147,7 +147,7 @@ def accept_all(works, api, flushes=frozenset()):
         async with way(api, give_up_after=None) as w:
             batcher = Batcher(w.dispatcher, w.sender)
             for number, work in enumerate(works):
-                batcher.accept(Job(number, work, SendOptions(), lambda job: SessionFacts(), told))
+                batcher.accept(Job(number, work, SendOptions(), lambda job: SessionFacts(), on_outcome))
                 if number in flushes:
                     batcher.flush()
                     await asyncio.sleep(0.3)

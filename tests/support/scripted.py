@@ -33,11 +33,11 @@ class ScriptedApi:
 
 def sent(request, *script, found=None, noted=None):
     """The final answer to `request`, and the API. `noted` receives what a journal would receive."""
-    api, said = ScriptedApi(*script, found=found), [] if noted is None else noted
+    api, events = ScriptedApi(*script, found=found), [] if noted is None else noted
 
     async def main():
         async with way(api) as w:
-            return await w.request_sender(observer=Noting(said)).send(request)
+            return await w.request_sender(observer=Noting(events)).send(request)
 
     return run(main()), api
 

@@ -78,7 +78,7 @@ class Stream:
 
     streaming: StreamProcessor
     folder: Path
-    letters: Lines
+    dead_letters: Lines
     results: Lines | None
     build_options: BuildOptions
     messages: list[Message] = field(default_factory=list)
@@ -144,7 +144,7 @@ def stream(
     bulk_age: float = 0.1,
     wait_for_order: float = 20.0,
     hold_on: Any = None,
-    letters: Lines | None = None,
+    dead_letters: Lines | None = None,
     results: Lines | None = None,
     rate: float = 2000.0,
     concurrency: int = 64,
@@ -153,7 +153,7 @@ def stream(
 ) -> Iterator[Stream]:
     """A stream with its state in `folder`; with that of one that was killed, when `after` names it. `quiet`: seconds
     for which nothing leaves. `key_source`: where it reads its key once more when that is refused.
-    `ends` judges the dead letters."""
+    `ends` counts the dead letters among the last ends."""
     if after is not None:
         shutil.copytree(after.folder, folder)
     folder.mkdir(exist_ok=True)
@@ -166,7 +166,7 @@ def stream(
     sequencer: Sequencer[Any] = Sequencer(
         memory, settle, wait_for_order, quiet_until=time.time() + quiet if quiet else float("-inf")
     )
-    sink = letters or Lines()
+    sink = dead_letters or Lines()
     options = SendOptions(look_first=True, effects=results is not None)
     log = WriteAheadLog(folder / "log.jsonl", memory)
     output = StreamOutput(engine, store, log, sink, results, "job-1")

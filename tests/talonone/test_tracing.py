@@ -64,13 +64,13 @@ def test_each_retry_is_a_span_of_its_own(api, tmp_path, spans):
     api.faults("5xx:status=503,to-request=1", "cut-before:from-request=2,to-request=2")
     with stream(api, tmp_path / "state") as one:
         one.settled(one.feed("events", event("e", "c", 1)))
-    told = [
+    attempts = [
         (s.attributes.get("http.response.status_code"), s.attributes.get("http.request.resend_count"),
          s.attributes.get("error.type"), s.status.status_code)
         for s in spans.get_finished_spans()
     ]  # fmt: skip
-    assert told[:2] == [(503, None, "503", StatusCode.ERROR), (None, 1, "Broken", StatusCode.ERROR)]
-    assert [one[1:] for one in told[2:]] == [(2, None, StatusCode.UNSET)]
+    assert attempts[:2] == [(503, None, "503", StatusCode.ERROR), (None, 1, "Broken", StatusCode.ERROR)]
+    assert [one[1:] for one in attempts[2:]] == [(2, None, StatusCode.UNSET)]
 
 
 def test_a_refused_record(api, tmp_path, spans):

@@ -172,10 +172,10 @@ def outcomes(row):
 
 def expected(taken):
     reasons = ("naive_time", "missing_field")
-    told = {place: taken.get(place, "invalid_field") for place in PLACES}
+    by_place = {place: taken.get(place, "invalid_field") for place in PLACES}
     return {
         place: (value, PLACES[place][1]) if isinstance(value, str) and value in (*reasons, "invalid_field") else value
-        for place, value in told.items()
+        for place, value in by_place.items()
     }
 
 

@@ -69,9 +69,13 @@ def texts(folder: Path, name: str) -> list[str]:
 def test_the_example_that_writes_orders(sim: Simulator, tmp_path: Path) -> None:
     run_example("orders.yaml", orders=EXAMPLES / "shop.jsonl", output=tmp_path)
     assert texts(tmp_path, "applied") == ["2001 applied", "2002 applied", "2003 applied", "2005 applied"]
-    [letter] = [json.loads(line) for line in texts(tmp_path, "dead-letters")]
-    assert (letter["id"], letter["reason"], letter["pointer"]) == ("2004", "invalid_field", "/items/0/quantity")
-    assert letter["record"]["items"] == [{"sku": "shoes", "quantity": 0, "unit_price": 89}]
+    [dead_letter] = [json.loads(line) for line in texts(tmp_path, "dead-letters")]
+    assert (dead_letter["id"], dead_letter["reason"], dead_letter["pointer"]) == (
+        "2004",
+        "invalid_field",
+        "/items/0/quantity",
+    )
+    assert dead_letter["record"]["items"] == [{"sku": "shoes", "quantity": 0, "unit_price": 89}]
     [unreadable] = texts(tmp_path, "unreadable")
     assert unreadable.startswith('{"number": "2006"')
     sessions = {row["session"]: row["body"]["customerSession"] for row in sim.acted(SESSION)}
@@ -105,8 +109,12 @@ def test_the_pipeline_of_ten_lines(sim: Simulator, tmp_path: Path) -> None:
     assert len(code) <= 10
     python(script, EXAMPLES / "orders.jsonl", tmp_path / "letters")
     assert {row["session"] for row in sim.acted(SESSION)} == {"1001", "1002"}
-    [letter] = map(json.loads, texts(tmp_path, "letters"))
-    assert (letter["id"], letter["record"]["customer_id"], letter["stage"]) == ("1003", None, "validate")
+    [dead_letter] = map(json.loads, texts(tmp_path, "letters"))
+    assert (dead_letter["id"], dead_letter["record"]["customer_id"], dead_letter["stage"]) == (
+        "1003",
+        None,
+        "validate",
+    )
 
 
 def test_the_pipeline_of_the_docs(sim: Simulator) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .files import read_inputs
-from .final import check_profiles, check_sessions, judge_sent
+from .final import check_profiles, check_sent, check_sessions
 from .ledger import (
     ARRIVES_BEFORE_ANSWER_IS_NOTED,
     JITTER,
@@ -92,12 +92,12 @@ def audit(
     """Hold a finished run against the contract. `inputs` maps kind to files, `output` is the run's folder."""
     result = Audit()
     lines = read_inputs(inputs)
-    letters, of_files = attach_letters(output, lines, result.found)
+    dead_letters, of_files = attach_letters(output, lines, result.found)
     result.outcomes = {kind: Counter() for kind in ID_FIELD}
     for line in lines:
-        if id(line) in letters:
-            result.reasons[line.kind, str(letters[id(line)]["reason"])] += 1
-    records = _records(lines, letters, options, result)
+        if id(line) in dead_letters:
+            result.reasons[line.kind, str(dead_letters[id(line)]["reason"])] += 1
+    records = _records(lines, dead_letters, options, result)
     requests = received(ledger.requests)
     if options.dry:
         _check_dry(ledger, requests, result)
@@ -113,7 +113,7 @@ def audit(
 
 
 def _records(
-    lines: Iterable[Line], letters: Mapping[int, Mapping[str, Any]], options: Options, result: Audit
+    lines: Iterable[Line], dead_letters: Mapping[int, Mapping[str, Any]], options: Options, result: Audit
 ) -> list[Record]:
     """The valid records in their order, with copies merged. Invalid and filtered ones are counted and left out."""
     since = None if options.since is None else instant(options.since)
@@ -122,7 +122,7 @@ def _records(
     contents: dict[tuple[str, str], set[int]] = {}
     for line in lines:
         if line.problem is not None:
-            if id(line) not in letters:
+            if id(line) not in dead_letters:
                 result.found("lost", f"{line} is invalid ({line.problem}), and has no dead letter")
             result.outcomes[line.kind]["dead_lettered"] += 1
         elif (since is not None and line.micros < since) or (until is not None and line.micros >= until):
@@ -136,8 +136,8 @@ def _records(
     living: Counter[tuple[str, str]] = Counter()
     for copies in groups.values():
         line = copies[0]
-        dead = [letters[id(copy)] for copy in copies if id(copy) in letters]
-        reused = [letter for letter in dead if letter["reason"] == "id_reused"]
+        dead = [dead_letters[id(copy)] for copy in copies if id(copy) in dead_letters]
+        reused = [dead_letter for dead_letter in dead if dead_letter["reason"] == "id_reused"]
         is_reused = len(contents.get((line.kind, line.id), ())) > 1
         if (reused and not is_reused) or len(dead) > max(1, len(reused)):
             result.found("dead_letter", f"{line} came {len(copies)} times, and {len(dead)} of them are dead letters")
@@ -153,7 +153,7 @@ def _records(
             )
     first = {"profiles"} if options.profiles_first else set()
     kept.sort(key=lambda one: (one[0].kind not in first or "erase" in one[0].sends, *one[0].key))
-    return [Record(line, rank, letter) for rank, (line, letter) in enumerate(kept)]
+    return [Record(line, rank, dead_letter) for rank, (line, dead_letter) in enumerate(kept)]
 
 
 def _check_sending(
@@ -173,8 +173,8 @@ def _check_sending(
     for (what, id_), moves in matching.moves.items():
         _check_order(f"{what} {id_!r}", moves, records, result)
     for record in records:
-        if record.letter is None and record.line.kind in ("events", "calls"):
-            judge_sent(record, result.found)
+        if record.dead_letter is None and record.line.kind in ("events", "calls"):
+            check_sent(record, result.found)
     erasures = check_profiles(records, ledger, matching, result.found)
     check_sessions(records, ledger, options.edit_closed, erasures, result.found)
 

@@ -10,7 +10,7 @@ from typing import Any
 import fastavro
 import pyarrow.parquet as pq
 
-from .records import KINDS, Line, canon, judge, loads
+from .records import KINDS, Line, canon, loads, validate
 
 
 def read_inputs(inputs: Mapping[str, Sequence[Path]]) -> list[Line]:
@@ -20,7 +20,7 @@ def read_inputs(inputs: Mapping[str, Sequence[Path]]) -> list[Line]:
         for path in sorted(inputs.get(kind, ())):
             for position, raw, typed in READERS[path.suffix](path):
                 line = Line(kind, str(path), position, raw, typed)
-                judge(line, len(lines))
+                validate(line, len(lines))
                 lines.append(line)
     return lines
 

@@ -12,7 +12,7 @@ Found = Callable[[str, str], None]
 """Takes the sort of a violation and its message."""
 
 
-def judge_sent(record: Record, found: Found) -> None:
+def check_sent(record: Record, found: Found) -> None:
     record.outcome = "lost" if record.open else "applied"
     if record.open:
         found("lost", f"{record.line} was not applied ({', '.join(sorted(record.open))}), and has no dead letter")
@@ -29,7 +29,7 @@ def check_profiles(
         line = record.line
         if line.kind != "profiles":
             continue
-        if record.letter is None:
+        if record.dead_letter is None:
             moves = matching.moves.get(("customer", line.id), ())
             before = max(erasures.get(line.id, [-1]))
             never_known = "erase" in record.open and not any(before < move.low <= record.rank for move in moves)
@@ -37,7 +37,7 @@ def check_profiles(
                 record.open.discard("erase")
             if line.sends.get("attributes") == {}:
                 record.open.discard("attributes")
-            judge_sent(record, found)
+            check_sent(record, found)
             if never_known and len(line.sends) == 1:
                 record.outcome = "already_applied"
         elif record.unclear:
@@ -92,7 +92,7 @@ def check_sessions(
 def _is_simple(its: list[Record], row: Mapping[str, Any], erasures: Mapping[str, list[int]]) -> bool:
     """One order that was applied and shows exactly as sent: most sessions are so."""
     record = its[0]
-    if len(its) > 1 or record.open or record.letter is not None or record.line.customer in erasures:
+    if len(its) > 1 or record.open or record.dead_letter is not None or record.line.customer in erasures:
         return False
     if record.line.kind != "orders" or hash(as_sent(dict(row))) != record.line.sends["order"]:
         return False
@@ -142,8 +142,8 @@ def _forget(cart: Cart, customer: str | None) -> None:
 
 def _take_order(cart: Cart, record: Record, edit_closed: bool, found: Found) -> None:
     session = session_of(record.line.data())
-    if record.letter is not None:
-        reason = record.letter.get("reason")
+    if record.dead_letter is not None:
+        reason = record.dead_letter.get("reason")
         if reason == "session_closed" and (cart.state != "closed" or edit_closed or cart.has(session)):
             found("dead_letter", f"{record.line} is called session_closed, but the session is {cart.state}")
         if reason == "session_final" and cart.state not in FINAL:
@@ -161,11 +161,11 @@ def _take_order(cart: Cart, record: Record, edit_closed: bool, found: Found) -> 
     elif cart.state is not None and cart.has(session):
         record.outcome = "already_applied"
     else:
-        judge_sent(record, found)
+        check_sent(record, found)
 
 
 def _take_return(cart: Cart, record: Record, found: Found) -> None:
-    if record.letter is None:
-        judge_sent(record, found)
+    if record.dead_letter is None:
+        check_sent(record, found)
     if not record.open:
         cart.take_back(returned_items(record.line.data()))

@@ -14,21 +14,21 @@ UNCLEAR = frozenset({"outcome_unknown", "retries_exhausted"})
 class Record:
     """A record, whatever number of times it came. `rank` is its place in the order of all records.
 
-    `open` are the parts that no request has carried so far; `letter` is its dead letter, when it has one.
+    `open` are the parts that no request has carried so far; `dead_letter` is its dead letter, when it has one.
     """
 
-    __slots__ = ("letter", "line", "open", "outcome", "rank")
+    __slots__ = ("dead_letter", "line", "open", "outcome", "rank")
 
-    def __init__(self, line: Line, rank: int, letter: Mapping[str, Any] | None) -> None:
+    def __init__(self, line: Line, rank: int, dead_letter: Mapping[str, Any] | None) -> None:
         self.line = line
         self.rank = rank
-        self.letter = letter
+        self.dead_letter = dead_letter
         self.open = set(line.sends)
-        self.outcome = "dead_lettered" if letter else ""
+        self.outcome = "dead_lettered" if dead_letter else ""
 
     @property
     def unclear(self) -> bool:
-        return self.letter is not None and self.letter.get("reason") in UNCLEAR
+        return self.dead_letter is not None and self.dead_letter.get("reason") in UNCLEAR
 
 
 @dataclass(slots=True)
@@ -101,7 +101,7 @@ class Matching:
 
     def _one(self, lane: Lane, part: str, content: int, request: Acted) -> None:
         same = lane.by_content.get(content, [])
-        fresh = [record for record in same if part in record.open and record.letter is None]
+        fresh = [record for record in same if part in record.open and record.dead_letter is None]
         # the next in order if there is one; else an earlier one, which the check of the order will report
         chosen = next((record for record in fresh if record.rank > lane.last), fresh[0] if fresh else None)
         if chosen is not None:
@@ -111,7 +111,7 @@ class Matching:
             self._stands_for_none(same, part, request)
 
     def _merged(self, lane: Lane, part: str, content: dict[str, str], request: Acted, owner: str | None) -> None:
-        live = [record for record in lane.records if record.letter is None]
+        live = [record for record in lane.records if record.dead_letter is None]
         starts = [lane.at, *(start for start in range(len(live)) if start != lane.at)]
         for start in starts:
             run = _run(live, start, part, content)
@@ -122,12 +122,12 @@ class Matching:
                 return
             if content == lane.previous:
                 return  # the same again, with nothing in between: it changes nothing
-        dead = [record for record in lane.records if record.letter and record.line.sends[part] == content]
+        dead = [record for record in lane.records if record.dead_letter and record.line.sends[part] == content]
         self._stands_for_none(dead, part, request)
 
     def _stands_for_none(self, same: list[Record], part: str, request: Acted) -> None:
         """No record that waits for a request is like this one; `same` are the others that are."""
-        dead = [record for record in same if record.letter is not None and part in record.open]
+        dead = [record for record in same if record.dead_letter is not None and part in record.open]
         if dead:
             dead[0].open.discard(part)
             self._matched(request, part, [dead[0]])
@@ -141,7 +141,7 @@ class Matching:
     def _reopen(self, request: Acted) -> None:
         """A closed session is edited: the next updates of it up to its closing carry one record."""
         lane = self._lanes.get(("order", request.session))
-        waiting = [r for r in lane.records if "order" in r.open and r.letter is None] if lane else []
+        waiting = [r for r in lane.records if "order" in r.open and r.dead_letter is None] if lane else []
         if not self._edit_closed or lane is None or not waiting:
             self.problems.append(("unexpected", f"{request}: nothing asks for it"))
             return
@@ -191,14 +191,14 @@ def _owner(part: str, session: str | None, customer: str | None) -> str | None:
 
 def _run(live: list[Record], start: int, part: str, content: dict[str, str]) -> list[Record]:
     """The consecutive records from `start` on, none of them carried so far, that together say `content`."""
-    said: dict[str, str] = {}
+    merged: dict[str, str] = {}
     for end in range(start, len(live)):
         sends = live[end].line.sends[part]
         if part not in live[end].open or isinstance(sends, int):
             return []
-        said |= sends
-        if said == content:
+        merged |= sends
+        if merged == content:
             return live[start : end + 1]
-        if not said.keys() <= content.keys():
+        if not merged.keys() <= content.keys():
             return []
     return []

@@ -87,7 +87,7 @@ def canon(value: Any) -> str:
     return _ENCODE(value)
 
 
-def judge(line: Line, place: int) -> None:
+def validate(line: Line, place: int) -> None:
     """Fill in what the record is and sends, or its `problem`."""
     try:
         data = loads(line.raw)

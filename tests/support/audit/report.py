@@ -31,37 +31,43 @@ def attach_letters(
     Each must name one input line, hold that line's record, and be the only one of it.
     """
     by_place = {(line.kind, Path(line.file).name, line.position): line for line in lines}
-    letters: dict[int, Mapping[str, Any]] = {}
+    dead_letters: dict[int, Mapping[str, Any]] = {}
     of_files: Counter[str] = Counter()
-    for letter in read_jsonl(output / "dead-letters"):
-        if letter["reason"] == "unreadable_file":
-            of_files[letter["kind"]] += 1
+    for dead_letter in read_jsonl(output / "dead-letters"):
+        if dead_letter["reason"] == "unreadable_file":
+            of_files[dead_letter["kind"]] += 1
             continue
-        source = letter["source"]
-        line = by_place.get((letter["kind"], Path(str(source.get("file"))).name, source.get("position")))
+        source = dead_letter["source"]
+        line = by_place.get((dead_letter["kind"], Path(str(source.get("file"))).name, source.get("position")))
         if line is None:
-            found("dead_letter", f"a dead letter ({letter['reason']}) names {source}, where no record is")
+            found("dead_letter", f"a dead letter ({dead_letter['reason']}) names {source}, where no record is")
             continue
-        if id(line) in letters:
+        if id(line) in dead_letters:
             found("dead_letter", f"{line} has two dead letters")
-        letters[id(line)] = letter
-        if not line.typed and not _is_record(letter.get("record"), line.raw):
-            found(
-                "dead_letter", f"the dead letter of {line} holds another record: {canon(letter.get('record'))[:200]}"
-            )
-        if line.problem is None and letter["stage"] in BEFORE_SENDING and letter["reason"] not in ABOUT_OTHER_RECORDS:
+        dead_letters[id(line)] = dead_letter
+        if not line.typed and not _is_record(dead_letter.get("record"), line.raw):
             found(
                 "dead_letter",
-                f"{line} is valid, and was refused before sending: {letter['reason']}, {letter.get('detail')}",
+                f"the dead letter of {line} holds another record: {canon(dead_letter.get('record'))[:200]}",
             )
-        elif line.problem is not None and letter["stage"] not in BEFORE_SENDING:
+        if (
+            line.problem is None
+            and dead_letter["stage"] in BEFORE_SENDING
+            and dead_letter["reason"] not in ABOUT_OTHER_RECORDS
+        ):
+            found(
+                "dead_letter",
+                f"{line} is valid, and was refused before sending: {dead_letter['reason']},"
+                f" {dead_letter.get('detail')}",
+            )
+        elif line.problem is not None and dead_letter["stage"] not in BEFORE_SENDING:
             found("dead_letter", f"{line} is invalid ({line.problem}), and was refused only by the API")
-    dead_orders = {line.id for line in lines if line.kind == "orders" and id(line) in letters}
+    dead_orders = {line.id for line in lines if line.kind == "orders" and id(line) in dead_letters}
     for line in lines:
-        reason = letters.get(id(line), {}).get("reason")
+        reason = dead_letters.get(id(line), {}).get("reason")
         if reason == "order_dead_lettered" and line.session not in dead_orders:
             found("dead_letter", f"{line} is called order_dead_lettered, but no record of its order is a dead letter")
-    return letters, of_files
+    return dead_letters, of_files
 
 
 def _is_record(record: Any, raw: bytes) -> bool:
@@ -87,44 +93,46 @@ def check_report(
     report = json.loads((output / "report.json").read_bytes())
     if report.get("unaccounted") != 0:
         found("report", f"unaccounted is {report.get('unaccounted')}, not 0")
-    letters = Counter(letter["kind"] for letter in read_jsonl(output / "dead-letters"))
-    for kind in sorted({*lines, *letters, *report["kinds"]}):
-        said = report["kinds"].get(kind, dict.fromkeys(("read", *OUTCOMES), 0))
-        ended = sum(said[name] for name in OUTCOMES)
-        if said["read"] != ended:
-            found("report", f"{kind}: {said['read']} read, but {ended} ended")
-        if not lines.get(kind, 0) <= said["read"] <= lines.get(kind, 0) + of_files[kind]:
-            found("report", f"{kind}: {said['read']} read, but the input has {lines.get(kind, 0)}")
-        if said["dead_lettered"] != letters[kind]:
-            found("report", f"{kind}: {said['dead_lettered']} dead-lettered, but {letters[kind]} dead letters")
+    dead_letters = Counter(dead_letter["kind"] for dead_letter in read_jsonl(output / "dead-letters"))
+    for kind in sorted({*lines, *dead_letters, *report["kinds"]}):
+        reported = report["kinds"].get(kind, dict.fromkeys(("read", *OUTCOMES), 0))
+        ended = sum(reported[name] for name in OUTCOMES)
+        if reported["read"] != ended:
+            found("report", f"{kind}: {reported['read']} read, but {ended} ended")
+        if not lines.get(kind, 0) <= reported["read"] <= lines.get(kind, 0) + of_files[kind]:
+            found("report", f"{kind}: {reported['read']} read, but the input has {lines.get(kind, 0)}")
+        if reported["dead_lettered"] != dead_letters[kind]:
+            found(
+                "report", f"{kind}: {reported['dead_lettered']} dead-lettered, but {dead_letters[kind]} dead letters"
+            )
         if balances_only:
             continue
         counted = outcomes[kind]
         applied = counted["applied"] + counted["already_applied"]
         for name, number in (("applied", applied), ("skipped", counted["skipped"]), ("superseded", 0)):
-            if said[name] != number:
-                found("report", f"{kind}: {said[name]} {name}, but by the ledger {number}")
+            if reported[name] != number:
+                found("report", f"{kind}: {reported[name]} {name}, but by the ledger {number}")
         # a copy of a record that --since or --until leaves out is either of both
         left_out = counted["filtered"] + counted["duplicate"]
-        if said["filtered"] + said["duplicate"] != left_out or said["duplicate"] < counted["duplicate"]:
+        if reported["filtered"] + reported["duplicate"] != left_out or reported["duplicate"] < counted["duplicate"]:
             found(
                 "report",
-                f"{kind}: {said['filtered']} filtered and {said['duplicate']} duplicate, but by the input"
+                f"{kind}: {reported['filtered']} filtered and {reported['duplicate']} duplicate, but by the input"
                 f" {counted['filtered']} and {counted['duplicate']}",
             )
 
 
 def check_results(output: Path, records: Iterable[Record], found: Found) -> None:
     """results/*.jsonl must have one line for each record that was applied, or applied already."""
-    said: Counter[tuple[str, str, str]] = Counter()
+    reported: Counter[tuple[str, str, str]] = Counter()
     for row in read_jsonl(output / "results"):
-        said[row["kind"], str(row["id"]), row["outcome"]] += 1
+        reported[row["kind"], str(row["id"]), row["outcome"]] += 1
     real = Counter(
         (record.line.kind, record.line.id, record.outcome)
         for record in records
         if record.outcome in ("applied", "already_applied")
     )
-    for (kind, id, outcome), number in (said - real).items():
+    for (kind, id, outcome), number in (reported - real).items():
         found("results", f"{number} lines too many say that {kind} {id!r} was {outcome}")
-    for (kind, id, outcome), number in (real - said).items():
+    for (kind, id, outcome), number in (real - reported).items():
         found("results", f"{number} lines are missing that {kind} {id!r} was {outcome}")

@@ -60,7 +60,7 @@ class Scene:
     """A run that has ended: what went in, what came out, what the server saw. Changed by each test."""
 
     inputs: dict[str, list[Any]]
-    letters: list[Json]
+    dead_letters: list[Json]
     kinds: dict[str, Json]
     ledger: list[Json]
     sessions: list[Json]
@@ -77,7 +77,7 @@ class Scene:
             inputs[kind][0].write_text("".join(text + "\n" for text in texts))
         report = {"kinds": self.kinds, "unaccounted": self.unaccounted}
         (folder / "report.json").write_text(json.dumps(report))
-        for name, rows in (("dead-letters", self.letters), ("results", self.results)):
+        for name, rows in (("dead-letters", self.dead_letters), ("results", self.results)):
             (folder / name).mkdir()
             (folder / name / "0.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         requests = self.requests or [
@@ -124,7 +124,7 @@ def bulk(at: float, key: str, **attributes: Json) -> Json:
     return acted(at, "update_customer_profiles_v2", key, {"customerProfiles": entries}, None, *attributes)
 
 
-def letter(kind: str, position: int, record: Any, reason: str, stage: str = "validate") -> Json:
+def dead_letter(kind: str, position: int, record: Any, reason: str, stage: str = "validate") -> Json:
     source = {"file": f"/in/{kind}.jsonl", "position": position}
     return {"kind": kind, "record": record, "source": source, "stage": stage, "reason": reason, "detail": "why"}
 
@@ -164,10 +164,11 @@ def right() -> Scene:
             ],
             "events": [event("e1", "c1", 7), event("e1", "c1", 7), reused],
         },
-        letters=[
-            letter("orders", 4, poison, "missing_field"), letter("orders", 5, "{", "not_json", "decode"),
-            letter("orders", 11, edited, "session_closed", "send"),
-            letter("profiles", 4, unknown, "unknown_attribute", "send"), letter("events", 3, reused, "id_reused"),
+        dead_letters=[
+            dead_letter("orders", 4, poison, "missing_field"), dead_letter("orders", 5, "{", "not_json", "decode"),
+            dead_letter("orders", 11, edited, "session_closed", "send"),
+            dead_letter("profiles", 4, unknown, "unknown_attribute", "send"),
+            dead_letter("events", 3, reused, "id_reused"),
         ],
         kinds={
             "orders": counts(13, applied=8, duplicate=1, skipped=1, dead_lettered=3),
@@ -255,7 +256,7 @@ WRONG: dict[str, tuple[str, str, Spoil]] = {
     "an event is lost": ("lost", "events 'e1'", lose("event")),
     "a profile change is lost": ("lost", "profiles 'c1'", lose("bulk")),
     "an erasure is lost": ("lost", "profiles 'c2'", lambda s: s.ledger.pop()),
-    "an invalid line has no dead letter": ("lost", "not JSON", lambda s: s.letters.pop(1)),
+    "an invalid line has no dead letter": ("lost", "not JSON", lambda s: s.dead_letters.pop(1)),
     "a return is applied twice": ("doubled", "returns 'r2'", again("r2", 1.3, "new")),
     "an event is applied twice": ("doubled", "events 'e1'", again("event", 1.3, "new")),
     "an order is applied twice in a row": ("doubled", "orders 'o1'", again("close", 0.55, "new")),
@@ -291,30 +292,34 @@ WRONG: dict[str, tuple[str, str, Spoil]] = {
         "overlap", "session 'o5'", lambda s: s.request("o5").update(answered=0.95),
     ),
     "a dead letter names the wrong line": (
-        "dead_letter", "where no record is", lambda s: s.letters[0]["source"].update(position=99),
+        "dead_letter", "where no record is", lambda s: s.dead_letters[0]["source"].update(position=99),
     ),
     "a dead letter names another record's line": (
-        "dead_letter", "holds another record", lambda s: s.letters[0]["source"].update(position=8),
+        "dead_letter", "holds another record", lambda s: s.dead_letters[0]["source"].update(position=8),
     ),
     "a dead letter holds another text": (
-        "dead_letter", "holds another record", lambda s: s.letters[1].update(record="}"),
+        "dead_letter", "holds another record", lambda s: s.dead_letters[1].update(record="}"),
     ),
-    "a line has two dead letters": ("dead_letter", "two dead letters", lambda s: s.letters.append(s.letters[0])),
+    "a line has two dead letters": (
+        "dead_letter", "two dead letters", lambda s: s.dead_letters.append(s.dead_letters[0]),
+    ),
     "a valid record is refused before sending": (
-        "dead_letter", "is valid", lambda s: s.letters[2].update(stage="validate"),
+        "dead_letter", "is valid", lambda s: s.dead_letters[2].update(stage="validate"),
     ),
     "an invalid record is sent": (
-        "dead_letter", "refused only by the API", lambda s: s.letters[0].update(stage="send"),
+        "dead_letter", "refused only by the API", lambda s: s.dead_letters[0].update(stage="send"),
     ),
     "session_closed of an open session": (
         "dead_letter", "but the session is None",
-        lambda s: s.letters.append(letter("orders", 8, s.inputs["orders"][7], "session_closed", "send")),
+        lambda s: s.dead_letters.append(dead_letter("orders", 8, s.inputs["orders"][7], "session_closed", "send")),
     ),
     "order_dead_lettered of an order that lives": (
         "dead_letter", "no record of its order",
-        lambda s: s.letters.append(letter("returns", 1, s.inputs["returns"][0], "order_dead_lettered", "send")),
+        lambda s: s.dead_letters.append(
+            dead_letter("returns", 1, s.inputs["returns"][0], "order_dead_lettered", "send")
+        ),
     ),
-    "both contents of one id are taken": ("dead_letter", "2 were taken", lambda s: s.letters.pop()),
+    "both contents of one id are taken": ("dead_letter", "2 were taken", lambda s: s.dead_letters.pop()),
     "a session ends in the wrong state": (
         "state", "state is closed", lambda s: s.session("o5").update(state="closed"),
     ),
@@ -347,7 +352,7 @@ WRONG: dict[str, tuple[str, str, Spoil]] = {
     "the report read less than the input has": (
         "report", "the input has 2", lambda s: s.kinds.update(returns=counts(1, applied=1)),
     ),
-    "dead letters are missing": ("report", "but 0 dead letters", lambda s: s.letters.pop(3)),
+    "dead letters are missing": ("report", "but 0 dead letters", lambda s: s.dead_letters.pop(3)),
     "the report claims a skip": (
         "report", "1 skipped, but by the ledger 0", lambda s: s.kinds.update(returns=counts(2, applied=1, skipped=1)),
     ),

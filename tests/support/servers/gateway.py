@@ -44,12 +44,12 @@ def gateway(api: str, answers: Callable[[str, str, bytes], Said | None]) -> Iter
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             made.seen.append((self.command, self.path))
-            status, said = made.answers(self.command, self.path, body) or self._handed_on(body)
+            status, answer_body = made.answers(self.command, self.path, body) or self._handed_on(body)
             self.send_response(status)
             if status != 204:
-                self.send_header("Content-Length", str(len(said)))
+                self.send_header("Content-Length", str(len(answer_body)))
             self.end_headers()
-            self.wfile.write(said)
+            self.wfile.write(answer_body)
 
         do_PUT = do_POST = do_DELETE = do_GET
 

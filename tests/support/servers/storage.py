@@ -113,8 +113,8 @@ def running_storage(program: Path, folder: Path) -> Iterator[CloudStorage]:
     """Started, and ended with this, or when pytest is killed."""
     found = CloudStorage(program, folder)
     # as `gcloud auth application-default login` leaves it, with a token that lasts: nobody is asked for one
-    told = {"client_id": "one", "client_secret": "none", "refresh_token": "none", "token": "a-token"}
-    login = {"type": "authorized_user", "expiry": "2999-01-01T00:00:00Z", **told}
+    credentials = {"client_id": "one", "client_secret": "none", "refresh_token": "none", "token": "a-token"}
+    login = {"type": "authorized_user", "expiry": "2999-01-01T00:00:00Z", **credentials}
     (folder / "login.json").write_text(json.dumps(login))
     found.start()
     try:

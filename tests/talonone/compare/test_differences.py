@@ -49,7 +49,7 @@ def items(**changes):
     return {"cartItems": [{name: v for name, v in (first | changes).items() if v is not ...}, second]}
 
 
-def told(lines):
+def without_record(lines):
     """Lines without what they all have."""
     assert all((line.pop("kind"), line.pop("id")) == ("orders", "o") for line in lines)
     return lines
@@ -129,16 +129,16 @@ def test_all_agrees():
     ],
 )  # fmt: skip
 def test_one_thing_differs(change, line):
-    assert told(session_differences("o", wanted(), found(**change))) == [line]
+    assert without_record(session_differences("o", wanted(), found(**change))) == [line]
 
 
 def test_an_item_too_few_and_an_item_too_many():
     tea, cup = found()["cartItems"]
-    (few,) = told(session_differences("o", wanted(), found(cartItems=[tea])))
+    (few,) = without_record(session_differences("o", wanted(), found(cartItems=[tea])))
     shown = {**CUP, "unit_price": Decimal("4.5"), "additional_costs": {"wrapping": Decimal("1.1")}}
     assert few == {"field": "items", "position": 1, "expected": shown, "missing": True}
     more = {"position": 2, "sku": "pot", "quantity": 1, "price": 30, "name": "Pot", "returnedQuantity": 0}
-    (many,) = told(session_differences("o", wanted(), found(cartItems=[tea, cup, more])))
+    (many,) = without_record(session_differences("o", wanted(), found(cartItems=[tea, cup, more])))
     here = {"sku": "pot", "quantity": 1, "unit_price": 30}
     assert many == {"field": "items", "position": 2, "expected": None, "found": here}
 
@@ -162,7 +162,7 @@ def test_what_the_record_leaves_out_is_not_compared(field):
 
 def test_no_coupons_means_none():
     assert session_differences("o", wanted(coupon_codes=[]), found(couponCodes=...)) == []
-    (line,) = told(session_differences("o", wanted(coupon_codes=[]), found()))
+    (line,) = without_record(session_differences("o", wanted(coupon_codes=[]), found()))
     assert line == {"field": "coupons", "expected": [], "found": ["B", "A"]}
 
 

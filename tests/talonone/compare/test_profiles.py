@@ -84,6 +84,6 @@ def test_profiles_that_agree(changes, found):
     ],
 )
 def test_profiles_that_differ(changes, found, line):
-    (told,) = profile_differences("c", after(*changes), found)
-    assert (told["kind"], told["id"]) == ("profiles", "c")
-    assert (told["field"], told["expected"], told.get("found", ...)) == line
+    (difference,) = profile_differences("c", after(*changes), found)
+    assert (difference["kind"], difference["id"]) == ("profiles", "c")
+    assert (difference["field"], difference["expected"], difference.get("found", ...)) == line

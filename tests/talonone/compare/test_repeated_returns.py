@@ -28,10 +28,10 @@ one_item = st.one_of(
 many_returns = st.lists(st.lists(one_item, min_size=1, max_size=3), max_size=8)
 
 
-def carried_out(cart, asked):
+def carried_out(cart, requested):
     """The returns that an API takes, and the cart after them."""
     given_back, done = Counter(), []
-    for items in asked:
+    for items in requested:
         taken = given_back.copy()
         if all(_take(cart, taken, item) for item in items):
             given_back = taken
@@ -50,8 +50,8 @@ def _take(cart, taken, item):
 
 
 @given(carts, many_returns)
-def test_an_export_that_is_sent_again_returns_nothing(cart, asked):
-    done, after = carried_out(cart, asked)
+def test_an_export_that_is_sent_again_returns_nothing(cart, requested):
+    done, after = carried_out(cart, requested)
     for number, items in enumerate(done):
         assert covered(items, [item for earlier in done[:number] for item in earlier], after)
 

@@ -24,14 +24,14 @@ class Look:
     """Finds what it was made with, and counts how often it was asked."""
 
     def __init__(self, found):
-        self.found, self.asked = found, 0
+        self.found, self.reads = found, 0
 
     async def __call__(self):
-        self.asked += 1
+        self.reads += 1
         return self.found
 
 
-def judge(says, answer, *, ambiguous, look, status=None):
+def resolved_answer(says, answer, *, ambiguous, look, status=None):
     row = replace(ROW, says={} if says is None else {status or answer.status: says})
     return asyncio.run(resolve(row, answer, ambiguous=ambiguous, look=look))
 
@@ -75,13 +75,13 @@ TABLE = [
 @pytest.mark.parametrize(("says", "ambiguous", "expected"), TABLE)
 def test_the_table(says, ambiguous, expected, found, answer):
     look = None if found is None else Look(found)
-    judgement = judge(says, answer, ambiguous=ambiguous, look=look)
+    resolved = resolved_answer(says, answer, ambiguous=ambiguous, look=look)
     if expected[found] is REFUSED and answer is BAD:  # it was a refusal before, under its own reason
-        assert judgement == answer
+        assert resolved == answer
     else:
-        assert meaning(judgement, answer) == expected[found]
+        assert meaning(resolved, answer) == expected[found]
     looks = expected is BY_FOUND and look is not None
-    assert look is None or look.asked == looks
+    assert look is None or look.reads == looks
 
 
 ALREADY = [
@@ -103,8 +103,8 @@ ALREADY = [
 @pytest.mark.parametrize(("message", "done"), ALREADY)
 def test_the_text_is_asked_where_nothing_else_can_tell(message, done, status):
     answer = replace(BAD if status == 400 else AGAIN, message=message)
-    judgement = judge(Says.LOOK_IF_TRIED, answer, ambiguous=True, look=Look(Found.UNKNOWN))
-    assert meaning(judgement, answer) == (DONE if done else UNKNOWN)
+    resolved = resolved_answer(Says.LOOK_IF_TRIED, answer, ambiguous=True, look=Look(Found.UNKNOWN))
+    assert meaning(resolved, answer) == (DONE if done else UNKNOWN)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_the_text_is_asked_where_nothing_else_can_tell(message, done, status):
 )
 def test_elsewhere_the_text_says_nothing(says, ambiguous, found, expected):
     answer = replace(AGAIN, message="it already exists")
-    assert meaning(judge(says, answer, ambiguous=ambiguous, look=Look(found)), answer) == expected
+    assert meaning(resolved_answer(says, answer, ambiguous=ambiguous, look=Look(found)), answer) == expected
 
 
 def test_every_says_but_done_stands_in_the_table():
@@ -130,8 +130,8 @@ def test_every_says_but_done_stands_in_the_table():
 
 def test_a_refusal_keeps_its_reason_and_one_without_gets_one():
     gone = Answer(404, Verdict.REFUSED, Reason.NOT_FOUND, "no such audience")
-    assert judge(Says.DONE_IF_TRIED, gone, ambiguous=False, look=None).reason is Reason.NOT_FOUND
-    assert judge(Says.DONE_IF_TRIED, AGAIN, ambiguous=False, look=None).reason is Reason.REFUSED
+    assert resolved_answer(Says.DONE_IF_TRIED, gone, ambiguous=False, look=None).reason is Reason.NOT_FOUND
+    assert resolved_answer(Says.DONE_IF_TRIED, AGAIN, ambiguous=False, look=None).reason is Reason.REFUSED
 
 
 @pytest.mark.parametrize("ambiguous", [True, False])
@@ -147,15 +147,15 @@ def test_a_refusal_keeps_its_reason_and_one_without_gets_one():
 )
 def test_other_answers_are_left_alone(answer, says, ambiguous):
     look = Look(Found.OTHER)
-    assert judge(says, answer, ambiguous=ambiguous, look=look, status=409) is answer
-    assert look.asked == 0
+    assert resolved_answer(says, answer, ambiguous=ambiguous, look=look, status=409) is answer
+    assert look.reads == 0
 
 
 @pytest.mark.parametrize("ambiguous", [True, False])
 @pytest.mark.parametrize("says", list(Says))
 def test_a_yes_is_a_yes_whatever_the_row_says_of_it(says, ambiguous):
     yes = Answer(201, Verdict.APPLIED, None, "", acted=True)
-    assert judge(says, yes, ambiguous=ambiguous, look=Look(Found.OTHER)) is yes
+    assert resolved_answer(says, yes, ambiguous=ambiguous, look=Look(Found.OTHER)) is yes
 
 
 def test_an_operation_that_is_to_be_looked_for_has_a_way_to_look():

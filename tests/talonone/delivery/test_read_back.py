@@ -52,8 +52,8 @@ OPPOSITE = {Found.DONE: Found.NOT_DONE, Found.NOT_DONE: Found.DONE}
 
 def sent(operation, body=None):
     path, usual, *_ = ASKED[operation]
-    asked = Lookup(path=path, body=usual if body is None else body)
-    (called,) = check_request(OPERATIONS[operation], asked, Reason.INVALID_CALL)
+    lookup = Lookup(path=path, body=usual if body is None else body)
+    (called,) = check_request(OPERATIONS[operation], lookup, Reason.INVALID_CALL)
     return called.request
 
 

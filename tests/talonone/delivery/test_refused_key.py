@@ -51,7 +51,7 @@ class Firewall:
 
 def sent(api, words, *, hold_on=None, every=0.0, earlier=False, until=None, **settings):
     """The answers to events of these words, in order; the sender's refusals a second."""
-    told = []
+    refusals = []
 
     async def main():
         async with way(api, **settings) as w:
@@ -65,7 +65,7 @@ def sent(api, words, *, hold_on=None, every=0.0, earlier=False, until=None, **se
 
             async def look():
                 while True:
-                    told.append(w.sender.gate.refusal)
+                    refusals.append(w.sender.gate.refusal)
                     await asyncio.sleep(1.0)
 
             looking = asyncio.create_task(look())
@@ -74,7 +74,7 @@ def sent(api, words, *, hold_on=None, every=0.0, earlier=False, until=None, **se
             looking.cancel()
             return answers
 
-    return run(main()), told
+    return run(main()), refusals
 
 
 def ends(answers):
@@ -162,13 +162,13 @@ def test_a_refusal_of_all_that_passes_harms_nobody():
 
 def test_one_that_may_have_acted_before_is_not_taken_for_refused():
     """A firewall in front of the API refused it, which knows nothing of the first try."""
-    said = [Broken("cut"), PAGE, PAGE]
+    script = [Broken("cut"), PAGE, PAGE]
 
     async def send(request, key):
         return await firewall(request, key) if b"good" in (request.body or b"good") else tell()
 
     def tell():
-        answer = said.pop(0)
+        answer = script.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -220,25 +220,27 @@ def test_an_outage_does_not_release_what_a_refused_key_holds_back():
             return Reply(503, b"") if reply is self.refusal and len(self.log) % 5 == 0 else reply
 
     api = Api(Reply(401, b""), closed=lambda seconds, number: seconds < 600.0)
-    answers, told = sent(api, ["good"] * 40, hold_on=lambda why: True, concurrency=4, give_up_after=None)
+    answers, refusals = sent(api, ["good"] * 40, hold_on=lambda why: True, concurrency=4, give_up_after=None)
     assert all(answer.ok for answer in answers)
-    assert all(isinstance(why, KeyRefused) for why in told[10:600]), "it stays refused until something is accepted"
+    assert all(isinstance(why, KeyRefused) for why in refusals[10:600]), (
+        "it stays refused until something is accepted"
+    )
     alone = [at for at in api.times if 10.0 < at < 600.0]
     assert len(alone) < 40
 
 
 def test_a_stream_goes_on_beside_a_message_that_is_refused():
-    answers, told = sent(Firewall(), among(50, 3, 20, 49), hold_on=lambda why: True, every=0.5)
+    answers, refusals = sent(Firewall(), among(50, 3, 20, 49), hold_on=lambda why: True, every=0.5)
     assert [number for number, answer in enumerate(answers) if answer.reason is Reason.REFUSED] == [3, 20, 49]
-    assert not any(told), "the key was never suspected"
+    assert not any(refusals), "the key was never suspected"
 
 
 def test_the_first_message_of_a_stream_waits_for_another_to_compare_with():
     """Reading works, so reading goes on; and nothing is a dead letter before another message is accepted."""
     api = Firewall()
-    answers, told = sent(api, ["bad", "good"], hold_on=lambda why: True, every=600.0)
+    answers, refusals = sent(api, ["bad", "good"], hold_on=lambda why: True, every=600.0)
     assert ends(answers) == [Reason.REFUSED, None]
-    assert not any(told)
+    assert not any(refusals)
     assert api.log.count("get_customer_session") <= 2
 
 

@@ -402,12 +402,12 @@ def test_stopping_ends_the_waiting():
     [(Reply(429, b""), 1), (Reply(409, b""), 1), (NotSent("no"), 1), (Reply(503, b""), 0), (Broken("cut"), 0)],
 )
 def test_a_try_that_did_not_act_is_taken_back_from_the_journal(first, retracted):
-    said = []
+    events = []
 
     async def main():
         async def send(request, key):
-            said.append("sent")
-            if len([word for word in said if word == "sent"]) == 1:
+            events.append("sent")
+            if len([word for word in events if word == "sent"]) == 1:
                 if isinstance(first, Exception):
                     raise first
                 return first
@@ -415,12 +415,12 @@ def test_a_try_that_did_not_act_is_taken_back_from_the_journal(first, retracted)
 
         async with way(send) as w:
             attempt = w.attempt(EVENT)
-            attempt.observer = Noting(said)
+            attempt.observer = Noting(events)
             return await w.sender.final_answer(attempt)
 
     assert run(main()).ok
     again = ["retracted", "started"] if retracted else []
-    assert said == ["started", "sent", *again, "sent"]
+    assert events == ["started", "sent", *again, "sent"]
 
 
 def test_a_retry_after_pauses_all_and_is_said_once(caplog):

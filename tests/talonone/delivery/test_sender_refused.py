@@ -107,10 +107,10 @@ def test_meanwhile_one_goes_at_a_time_and_later_and_later():
 def test_what_is_refused_is_told_until_it_is_over():
     api = Api((0.0, 100.0))
     _, seen = sent(api, 3)
-    told = [at for at, why in seen if why is not None]
+    refused_at = [at for at, why in seen if why is not None]
     assert isinstance(seen[5][1], KeyRefused)
-    assert min(told) == 3.0, "two seconds without any other request tell that it is not about one of them"
-    assert max(told) == pytest.approx(130.0, abs=31.0)
+    assert min(refused_at) == 3.0, "two seconds without any other request tell that it is not about one of them"
+    assert max(refused_at) == pytest.approx(130.0, abs=31.0)
     assert sent(Api(), 3, every=1.0)[1][-1][1] is None
 
 
@@ -133,18 +133,18 @@ def test_tries_that_were_refused_are_no_failures_of_the_request():
 @pytest.mark.parametrize("request_", [EVENT, AUDIENCES, REFERRAL])
 def test_a_refusal_is_known_to_have_done_nothing(request_):
     """Also what must not go twice goes again: the API did not act on it."""
-    said = []
+    events = []
 
     async def main():
         async with way(Api((0.0, 60.0)), give_up_after=None) as w:
             w.sender.gate.hold_on = lambda why: True
             attempt = w.attempt(request_)
-            attempt.observer = Noting(said)
+            attempt.observer = Noting(events)
             return await w.sender.final_answer(attempt)
 
     assert run(main()).ok
-    assert said[-1] == "started"
-    assert said[:-1] == ["started", "retracted"] * (len(said) // 2)
+    assert events[-1] == "started"
+    assert events[:-1] == ["started", "retracted"] * (len(events) // 2)
 
 
 def test_the_key_may_be_refused_a_second_time():
@@ -157,15 +157,15 @@ def test_the_key_may_be_refused_a_second_time():
 
 
 def test_who_does_not_hold_on_stops():
-    asked = []
+    reasons = []
 
     def hold_on(why):
-        asked.append(why)
+        reasons.append(why)
         return False
 
     with pytest.raises(KeyRefused):
         sent(Api((0.0, 60.0)), 3, hold_on=hold_on)
-    assert {type(why) for why in asked} == {KeyRefused}
+    assert {type(why) for why in reasons} == {KeyRefused}
 
 
 def test_it_may_hold_on_to_some_only():

@@ -194,11 +194,11 @@ def test_one_that_fails_alone_does_not_hold_up_the_others():
     """Every twentieth is cut: it ends, and the others go at the rate."""
 
     class Flaky:
-        asked = 0
+        calls = 0
 
         async def __call__(self, request, key):
-            self.asked += 1
-            now = self.asked
+            self.calls += 1
+            now = self.calls
             await asyncio.sleep(0.01)
             if now % 20 == 0:
                 raise Broken("cut")

@@ -12,7 +12,7 @@ REQUEST = Request("track_event_v2", "POST", "/v2/events", {}, {}, b"{}")
 API = "https://api.example"
 
 
-def said(in_code):
+def messages(in_code):
     for verdict, status, body in (
         (Verdict.STOP, 307, b""),
         (Verdict.REFUSED, 404, b"<html>hello</html>"),
@@ -26,13 +26,13 @@ def said(in_code):
 
 
 def test_in_code_no_option_of_the_command_line_is_named():
-    lines = list(said(True))
+    lines = list(messages(True))
     assert [line for line in lines if "--" in line] == []
     assert sum("base_url (TALONONE_BASE_URL)" in line for line in lines) == 5
 
 
 def test_on_the_command_line_the_options_are_named():
-    lines = list(said(False))
+    lines = list(messages(False))
     assert sum("--base-url (TALONONE_BASE_URL)" in line for line in lines) == 5
     assert "--give-up-after 300" in lines[-1]
 

@@ -32,25 +32,25 @@ DEAD = Outcome(End.DEAD, "refused", parts_done=[0, 2])
 
 @pytest.mark.parametrize("make", [referrals, audiences])
 def test_what_was_applied_is_left_out(make):
-    told = tuple(applied_parts(make(NAMES), DEAD))
-    assert {index: outcome.end for index, outcome in done_before(make(NAMES), told).items()} == {
+    parts = tuple(applied_parts(make(NAMES), DEAD))
+    assert {index: outcome.end for index, outcome in done_before(make(NAMES), parts).items()} == {
         0: End.ALREADY_APPLIED, 2: End.ALREADY_APPLIED,
     }  # fmt: skip
 
 
 def test_what_stands_beside_the_list_may_change():
-    told = tuple(applied_parts(referrals(NAMES), DEAD))
-    assert sorted(done_before(referrals(NAMES, referralPattern="R-####"), told)) == [0, 2]
+    parts = tuple(applied_parts(referrals(NAMES), DEAD))
+    assert sorted(done_before(referrals(NAMES, referralPattern="R-####"), parts)) == [0, 2]
 
 
 def test_of_a_list_that_moved_all_goes_that_is_safe():
-    told = tuple(applied_parts(audiences(NAMES), DEAD))
-    assert sorted(done_before(audiences([*NAMES[:1500], "new", *NAMES[1500:]]), told)) == [0]
+    parts = tuple(applied_parts(audiences(NAMES), DEAD))
+    assert sorted(done_before(audiences([*NAMES[:1500], "new", *NAMES[1500:]]), parts)) == [0]
 
 
 def test_of_a_list_that_moved_nothing_goes_that_would_act_twice():
-    told = tuple(applied_parts(referrals(NAMES), DEAD))
-    changed = done_before(referrals([*NAMES[:1500], *NAMES[1501:]]), told)
+    parts = tuple(applied_parts(referrals(NAMES), DEAD))
+    changed = done_before(referrals([*NAMES[:1500], *NAMES[1501:]]), parts)
     assert {(index, outcome.end, outcome.reason) for index, outcome in changed.items()} == {
         (index, End.DEAD, "invalid_call") for index in range(3)
     }
@@ -58,5 +58,5 @@ def test_of_a_list_that_moved_nothing_goes_that_would_act_twice():
 
 def test_two_requests_with_the_same_entries_are_told_apart_by_number():
     twice = audiences(["c"] * 2000)
-    told = tuple(applied_parts(twice, Outcome(End.DEAD, "refused", parts_done=[0])))
-    assert sorted(done_before(twice, told)) == [0]
+    parts = tuple(applied_parts(twice, Outcome(End.DEAD, "refused", parts_done=[0])))
+    assert sorted(done_before(twice, parts)) == [0]

@@ -135,16 +135,16 @@ class Api:
         return Reply(200, b"{}")
 
 
-class Run(NoObserver):
+class JobCollector(NoObserver):
     def __init__(self):
         self.outcomes, self.recorded = {}, []
 
     def job(self, number, made, **more):
-        def told(job, outcome):
+        def on_outcome(job, outcome):
             assert number not in self.outcomes
             self.outcomes[number] = outcome
 
-        return Job(number, made, SendOptions(), lambda job: SessionFacts(session_sent=True), told, self, **more)
+        return Job(number, made, SendOptions(), lambda job: SessionFacts(session_sent=True), on_outcome, self, **more)
 
     def on_start(self, parts, generation, at, *, bulk=False):
         self.recorded.append(("packed", parts) if bulk else ("started", *parts[0]))
@@ -185,18 +185,18 @@ RECORDS = st.lists(
     st.sampled_from(["bulk", "rules"]),
 )
 def test_each_customer_in_order_and_each_record_once(records, flushes, pointers, breaks, seed, mode):
-    api, told = Api(seed, pointers, breaks), Run()
+    api, collector = Api(seed, pointers, breaks), JobCollector()
 
     async def main():
         async with way(api, give_up_after=None) as w:
             batcher = Batcher(w.dispatcher, w.sender)
             for number, (what, customer, poison) in enumerate(records):
-                batcher.accept(told.job(number, work(number, what, customer, poison, mode)))
+                batcher.accept(collector.job(number, work(number, what, customer, poison, mode)))
                 if number in flushes:
                     batcher.flush()
                     await asyncio.sleep(0.3)
             batcher.flush()
-            await told.ended(len(records), w)
+            await collector.ended(len(records), w)
             assert w.dispatcher.pending == 0
 
     run(main())
@@ -204,33 +204,33 @@ def test_each_customer_in_order_and_each_record_once(records, flushes, pointers,
     poisoned = {
         number for number, (what, _, poison) in enumerate(records) if poison and what in ("attributes", "both", "all")
     }
-    assert {number for number, outcome in told.outcomes.items() if outcome.end is End.DEAD} == poisoned
+    assert {number for number, outcome in collector.outcomes.items() if outcome.end is End.DEAD} == poisoned
     for number in poisoned:
-        outcome = told.outcomes[number]
+        outcome = collector.outcomes[number]
         assert (outcome.reason, outcome.status) == ("unknown_attribute", 400)
         assert outcome.pointer in (None, "/customerProfiles/0/attributes/bad")
 
 
 def accept_all(works, api=None):
     """Accept works, flush, and wait for their ends; return the API and the run."""
-    api, told = api or Api(0, True, False), Run()
+    api, collector = api or Api(0, True, False), JobCollector()
 
     async def main():
         async with way(api) as w:
             batcher = Batcher(w.dispatcher, w.sender)
             for number, made in enumerate(works):
-                batcher.accept(told.job(number, made))
+                batcher.accept(collector.job(number, made))
             batcher.flush()
-            await told.ended(len(works), w)
+            await collector.ended(len(works), w)
 
     run(main())
-    return api, told
+    return api, collector
 
 
 def test_bulks_hold_at_most_1000_profiles():
-    api, told = accept_all([work(number, "attributes", f"c{number}") for number in range(2500)])
+    api, collector = accept_all([work(number, "attributes", f"c{number}") for number in range(2500)])
     assert sorted(api.sizes) == [500, 1000, 1000]
-    assert all(outcome.end is End.APPLIED for outcome in told.outcomes.values())
+    assert all(outcome.end is End.APPLIED for outcome in collector.outcomes.values())
 
 
 def test_bulks_hold_at_most_1000_audience_actions():
@@ -245,10 +245,10 @@ def test_changes_of_one_customer_travel_as_one_entry():
 
 
 def test_a_bulk_is_journalled_with_all_its_members_before_it_leaves():
-    _, told = accept_all([work(0, "attributes", "a"), work(1, "both", "b"), work(2, "attributes", "a")])
-    assert told.recorded[0] == ("packed", [(0, 0), (2, 0), (1, 0)])
-    assert ("packed", [(1, 1)]) in told.recorded
-    assert told.recorded.index(("part", 1, 0)) < told.recorded.index(("done", 1))
+    _, collector = accept_all([work(0, "attributes", "a"), work(1, "both", "b"), work(2, "attributes", "a")])
+    assert collector.recorded[0] == ("packed", [(0, 0), (2, 0), (1, 0)])
+    assert ("packed", [(1, 1)]) in collector.recorded
+    assert collector.recorded.index(("part", 1, 0)) < collector.recorded.index(("done", 1))
 
 
 def test_a_bulk_in_flight_at_a_death_goes_again_under_its_key_and_its_records_are_finished():
@@ -269,65 +269,65 @@ def test_a_bulk_in_flight_at_a_death_goes_again_under_its_key_and_its_records_ar
     async def first():
         async with way(send) as w:
             batcher = Batcher(w.dispatcher, w.sender)
-            told = Run()
+            collector = JobCollector()
             for number, made in enumerate(works):
-                batcher.accept(told.job(number, made))
+                batcher.accept(collector.job(number, made))
             batcher.flush()
-            await told.ended(4, w)
-            return next(members for what, members in told.recorded if what == "packed")
+            await collector.ended(4, w)
+            return next(members for what, members in collector.recorded if what == "packed")
 
     members = run(first())
     bulk_key = next(key for operation, key in keys if operation == "update_customer_profiles_v2")
     keys.clear()
     api, send = api_noting_keys()
-    told = Run()
+    collector = JobCollector()
 
     async def resumed():
         async with way(send) as w:
             batcher = Batcher(w.dispatcher, w.sender)
-            jobs = {number: told.job(number, works[number]) for number in range(4)}
+            jobs = {number: collector.job(number, works[number]) for number in range(4)}
             batcher.accept_pack([(jobs[number], part) for number, part in members], InFlight(0, EPOCH))
             for number in set(jobs) - {number for number, _ in members}:
                 batcher.accept(jobs[number])
             batcher.flush()
-            await told.ended(4, w)
+            await collector.ended(4, w)
 
     run(resumed())
     assert keys[0] == ("update_customer_profiles_v2", bulk_key)
     assert [atom[0] for atom in api.applied["b"]] == ["attributes", "audiences", "erase"]
     assert [atom[0] for atom in api.applied["c"]] == ["attributes", "audiences"]
-    assert all(outcome.end is End.APPLIED for outcome in told.outcomes.values())
+    assert all(outcome.end is End.APPLIED for outcome in collector.outcomes.values())
 
 
 def test_parts_that_ended_in_an_earlier_run_are_not_sent_again():
-    told, api = Run(), Api(0, True, False)
+    collector, api = JobCollector(), Api(0, True, False)
 
     async def main():
         async with way(api) as w:
             batcher = Batcher(w.dispatcher, w.sender)
-            batcher.accept(told.job(0, work(0, "both", "a"), parts={0: Outcome(End.APPLIED)}))
-            batcher.accept(told.job(1, work(1, "event", "a"), parts={0: skipped(Skip.NOT_DRY)}))
+            batcher.accept(collector.job(0, work(0, "both", "a"), parts={0: Outcome(End.APPLIED)}))
+            batcher.accept(collector.job(1, work(1, "event", "a"), parts={0: skipped(Skip.NOT_DRY)}))
             batcher.flush()
-            await told.ended(2, w)
+            await collector.ended(2, w)
 
     run(main())
     assert [atom[:2] for atom in api.applied["a"]] == [("audiences", 0)]
-    assert told.outcomes[1].end is End.SKIPPED
+    assert collector.outcomes[1].end is End.SKIPPED
 
 
 def test_what_is_looked_up_when_the_turn_comes_may_end_a_record():
-    told, api = Run(), Api(0, True, False)
+    collector, api = JobCollector(), Api(0, True, False)
 
     async def main():
         async with way(api) as w:
             batcher = Batcher(w.dispatcher, w.sender)
-            job = told.job(0, work(0, "event", "a"))
+            job = collector.job(0, work(0, "event", "a"))
             job.facts_of = lambda job: Outcome(End.SUPERSEDED)
             batcher.accept(job)
-            await told.ended(1, w)
+            await collector.ended(1, w)
 
     run(main())
-    assert told.outcomes[0].end is End.SUPERSEDED
+    assert collector.outcomes[0].end is End.SUPERSEDED
     assert not api.applied
 
 

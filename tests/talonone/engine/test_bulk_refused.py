@@ -14,7 +14,7 @@ from beam_talonone.talonone.errors import KeyRefused
 from beam_talonone.talonone.http.send import Reply
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.requests.outcome import End
-from tests.talonone.engine.test_batcher import Run, T
+from tests.talonone.engine.test_batcher import JobCollector, T
 
 MOST = 22
 """Requests that one bad entry of a bulk of 1000 may cost."""
@@ -45,23 +45,23 @@ class Firewall:
 
 def outcomes(api, count, bad, hold_on=None, later=None):
     """How `count` profiles ended that came together, of which these are `bad`; and a good one that came `later`."""
-    told = Run()
+    collector = JobCollector()
 
     async def main():
         async with way(api, give_up_after=None) as w:
             w.sender.gate.hold_on = hold_on
             batcher = Batcher(w.dispatcher, w.sender)
             for number in range(count):
-                batcher.accept(told.job(number, profile(number, number in bad)))
+                batcher.accept(collector.job(number, profile(number, number in bad)))
             batcher.flush()
             if later is not None:
                 await asyncio.sleep(later)
-                batcher.accept(told.job(count, profile(count, False)))
+                batcher.accept(collector.job(count, profile(count, False)))
                 batcher.flush()
-            await told.ended(count + (later is not None), w)
+            await collector.ended(count + (later is not None), w)
 
     run(main())
-    return told.outcomes
+    return collector.outcomes
 
 
 @pytest.mark.parametrize("refusal", [Reply(401, b""), Reply(403, b"<html>blocked</html>"), Reply(307, b"")])
@@ -108,33 +108,33 @@ def test_a_key_that_is_revoked_while_a_bulk_is_taken_apart_harms_no_entry():
     ended = {}
     for revoked in range(2, 20):
         api = Firewall(Reply(401, b""), revoked=revoked)
-        told = Run()
+        collector = JobCollector()
 
-        async def main(api=api, told=told):
+        async def main(api=api, collector=collector):
             async with way(api, give_up_after=None) as w:
                 batcher = Batcher(w.dispatcher, w.sender)
                 for number in range(1000):
-                    batcher.accept(told.job(number, profile(number, number == 300)))
+                    batcher.accept(collector.job(number, profile(number, number == 300)))
                 batcher.flush()
-                await told.ended(1000, w)
+                await collector.ended(1000, w)
 
         with pytest.raises(AssertionError, match="KeyRefused"):
             run(main())
-        ended |= told.outcomes
+        ended |= collector.outcomes
     assert not any(outcome.end is End.DEAD for outcome in ended.values())
 
 
 def test_a_stream_holds_a_bulk_until_the_key_is_right():
     api = Firewall(Reply(401, b""), revoked=1)
-    asked = []
+    reasons = []
 
     def hold_on(why):
-        asked.append(why)
-        api.revoked = None if len(asked) > 5 else 1
+        reasons.append(why)
+        api.revoked = None if len(reasons) > 5 else 1
         return True
 
     found = outcomes(api, 1000, {7}, hold_on)
-    assert isinstance(asked[0], KeyRefused)
+    assert isinstance(reasons[0], KeyRefused)
     assert {number for number, outcome in found.items() if outcome.end is End.DEAD} == {7}
 
 

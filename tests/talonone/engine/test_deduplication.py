@@ -70,20 +70,20 @@ def test_what_would_act_again(work, unsafe):
 
 def test_what_left_is_remembered_until_it_ended_or_was_taken_back():
     once, work, other = DeduplicationCache(), referrals(2500), referral("other")
-    told = once.observer(work)
+    observer = once.observer(work)
     assert once.in_flight(work) == {}
-    told.on_start([(1, 0)], 0, 10.0)
-    told.on_start([(1, 1)], 0, 11.0)
-    told.on_start([(1, 1)], 1, 12.0)
+    observer.on_start([(1, 0)], 0, 10.0)
+    observer.on_start([(1, 1)], 0, 11.0)
+    observer.on_start([(1, 1)], 1, 12.0)
     once.observer(other).on_start([(2, 0)], 0, 13.0)
     assert once.in_flight(work) == {0: InFlight(0, 10.0), 1: InFlight(1, 12.0)}
-    told.on_retract(1, 1)
-    told.on_retract(1, 2)
+    observer.on_retract(1, 1)
+    observer.on_retract(1, 2)
     assert once.in_flight(work) == {0: InFlight(0, 10.0)}
     once.in_flight(work).clear()
     assert once.in_flight(work) == {0: InFlight(0, 10.0)}
     outcome = Outcome(End.APPLIED)
-    told.on_end(1, outcome)
+    observer.on_end(1, outcome)
     assert once.in_flight(work) == {}
     assert once.before(work) == outcome
     assert once.in_flight(other) == {0: InFlight(0, 13.0)}
@@ -93,11 +93,11 @@ class Api:
     """Says yes to all but what stands in `script`; counts what it acted on."""
 
     def __init__(self, *script):
-        self.script, self.asked, self.acted = list(script), 0, 0
+        self.script, self.requests, self.acted = list(script), 0, 0
 
     async def __call__(self, request, key):
         assert key is None
-        self.asked += 1
+        self.requests += 1
         answer = self.script.pop(0) if self.script else CODE
         if isinstance(answer, float):
             await asyncio.sleep(answer)
@@ -117,10 +117,10 @@ def bundle(once, api, *works, dies_after=None):
             ended = once.before(work)
             return SessionFacts() if ended is None else Ended(ended)
 
-        def told(job, outcome):
+        def on_outcome(job, outcome):
             outcomes[number] = outcome
 
-        return Job(number, work, SendOptions(), look, told, once.observer(work), once.in_flight(work))
+        return Job(number, work, SendOptions(), look, on_outcome, once.observer(work), once.in_flight(work))
 
     async def main():
         async with way(api) as w:
@@ -143,7 +143,7 @@ def test_a_bundle_that_is_tried_again_gives_the_same_outcomes_and_sends_nothing(
     assert (api.acted, {outcome.end for outcome in first.values()}) == (4, {End.APPLIED})
     assert first[1].attempts == 3
     assert bundle(once, api, *works) == first
-    assert api.asked == 4
+    assert api.requests == 4
 
 
 def test_a_refusal_is_not_remembered():
@@ -152,14 +152,14 @@ def test_a_refusal_is_not_remembered():
     first = bundle(once, api, referral())
     assert (first[0].end, first[0].reason) == (End.DEAD, "refused")
     assert bundle(once, api, referral())[0].end is End.APPLIED
-    assert api.asked == 2
+    assert api.requests == 2
 
 
 def test_what_was_in_flight_when_a_bundle_died_is_not_sent_again():
     once, api = DeduplicationCache(), Api(3600.0)
     assert bundle(once, api, referral(), dies_after=5) == {}
     (outcome,) = bundle(once, api, referral()).values()
-    assert (outcome.end, outcome.reason, api.asked) == (End.DEAD, "outcome_unknown", 1)
+    assert (outcome.end, outcome.reason, api.requests) == (End.DEAD, "outcome_unknown", 1)
     assert outcome.first_sent == pytest.approx(EPOCH + START)
     assert bundle(once, api, referral())[0] == outcome
 
@@ -179,17 +179,17 @@ def test_an_unclear_try_ends_and_is_never_repeated():
     first = bundle(once, api, referral())
     assert (first[0].reason, first[0].detail) == ("outcome_unknown", "cut")
     assert bundle(once, api, referral()) == first
-    assert api.asked == 1
+    assert api.requests == 1
 
 
 def test_of_a_call_of_several_requests_the_rest_is_still_sent():
     """The second of three is in flight when the bundle dies: nobody knows whether it acted, the third never left."""
     once, api = DeduplicationCache(), Api(CODE, 3600.0)
     assert bundle(once, api, referrals(2500), dies_after=5) == {}
-    assert (api.asked, api.acted) == (2, 1)
+    assert (api.requests, api.acted) == (2, 1)
     (outcome,) = bundle(once, api, referrals(2500)).values()
     assert (outcome.end, outcome.reason) == (End.DEAD, "outcome_unknown")
-    assert (api.asked, api.acted) == (3, 2)
+    assert (api.requests, api.acted) == (3, 2)
 
 
 def test_what_the_api_has_taken_of_a_dead_letter_stays_known():

@@ -81,7 +81,7 @@ def server():
     made.close()
 
 
-class Told:
+class JobCollector:
     """Makes jobs for an engine, and keeps their outcomes."""
 
     def __init__(self, engine):
@@ -114,7 +114,7 @@ class Told:
 def running(server, **settings):
     engine = Engine(EngineSettings(**{"base_url": server.url, "rate": 5000.0, **settings}), "sesame")
     try:
-        yield engine, Told(engine)
+        yield engine, JobCollector(engine)
     finally:
         engine.close()
 
@@ -141,16 +141,16 @@ def within(seconds, function):
 
 
 def test_jobs_end_and_are_told_once_on_the_engines_thread(server):
-    with running(server) as (engine, told):
+    with running(server) as (engine, collector):
 
         def work():
             for number in range(300):
-                engine.submit(told.event(number, f"c{number % 7}"))
-            told.all_ended(300)
+                engine.submit(collector.event(number, f"c{number % 7}"))
+            collector.all_ended(300)
 
         within(20, work)
-        assert {outcome.end for outcome in told.outcomes.values()} == {End.APPLIED}
-        assert told.threads == {"talonone-engine"}
+        assert {outcome.end for outcome in collector.outcomes.values()} == {End.APPLIED}
+        assert collector.threads == {"talonone-engine"}
         assert engine.pending == 0
         assert (engine.stats.requests, engine.stats.retries, engine.pending) == (300, 0, 0)
         assert len(server.got) == 300
@@ -158,12 +158,12 @@ def test_jobs_end_and_are_told_once_on_the_engines_thread(server):
 
 def test_at_most_so_many_in_flight(server):
     server.handler = server.slow
-    with running(server, concurrency=3) as (engine, told):
+    with running(server, concurrency=3) as (engine, collector):
 
         def work():
             for number in range(9):
-                engine.submit(told.event(number))
-            told.all_ended(9)
+                engine.submit(collector.event(number))
+            collector.all_ended(9)
 
         within(20, work)
     assert server.most == 3
@@ -171,46 +171,46 @@ def test_at_most_so_many_in_flight(server):
 
 @pytest.mark.parametrize("window", [1, 2, 10])
 def test_open_bulks_in_a_small_window_do_not_wait_for_ever(server, window):
-    with running(server, window=window) as (engine, told):
+    with running(server, window=window) as (engine, collector):
 
         def work():
             for number in range(60):
-                engine.submit(told.profile(number, audiences={"add": [1]} if number % 3 else None))
-            told.all_ended(60)
+                engine.submit(collector.profile(number, audiences={"add": [1]} if number % 3 else None))
+            collector.all_ended(60)
 
         within(30, work)
-    assert len(told.outcomes) == 60
+    assert len(collector.outcomes) == 60
 
 
 def test_back_pressure(server):
     server.handler = server.slow
-    with running(server, window=5) as (engine, told):
+    with running(server, window=5) as (engine, collector):
         most = []
 
         def work():
             for number in range(12):
-                engine.submit(told.event(number))
+                engine.submit(collector.event(number))
                 most.append(engine.pending)
-            told.all_ended(12)
+            collector.all_ended(12)
 
         within(20, work)
     assert max(most) <= 5
 
 
 def test_many_feed_one_engine(server):
-    with running(server, window=50) as (engine, told):
+    with running(server, window=50) as (engine, collector):
 
         def feed(first):
             for number in range(first, first + 200):
-                engine.submit(told.event(number) if number % 2 else told.profile(number))
+                engine.submit(collector.event(number) if number % 2 else collector.profile(number))
 
         threads = [threading.Thread(target=feed, args=(first,)) for first in (0, 200, 400)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(30)
-        within(20, lambda: told.all_ended(600))
-    assert sorted(told.outcomes) == list(range(600))
+        within(20, lambda: collector.all_ended(600))
+    assert sorted(collector.outcomes) == list(range(600))
 
 
 def test_a_refused_key_reaches_everyone_who_waits(server):
@@ -218,32 +218,36 @@ def test_a_refused_key_reaches_everyone_who_waits(server):
         return web.Response(status=401)
 
     server.handler = refuse
-    with running(server, window=3) as (engine, told):
+    with running(server, window=3) as (engine, collector):
 
         def feed():
             for number in range(1000):
-                engine.submit(told.event(number))
+                engine.submit(collector.event(number))
 
         with pytest.raises(KeyRefused):
             within(10, feed)
-        for wait in (lambda: told.all_ended(1000), lambda: engine.submit(told.event(1)), lambda: engine.answers([])):
+        for wait in (
+            lambda: collector.all_ended(1000),
+            lambda: engine.submit(collector.event(1)),
+            lambda: engine.answers([]),
+        ):
             with pytest.raises(KeyRefused):
                 within(10, wait)
-        assert not told.outcomes
+        assert not collector.outcomes
         assert len(server.got) <= 3
 
 
 def test_stopping_lets_what_is_in_flight_end(server):
     server.handler = server.slow
-    with running(server, concurrency=2) as (engine, told):
+    with running(server, concurrency=2) as (engine, collector):
         for number in range(10):
-            engine.submit(told.event(number))
+            engine.submit(collector.event(number))
         while len(server.got) < 2:
             time.sleep(0.01)
         within(10, lambda: engine.stop(Interrupted("enough")))
-        assert sorted(told.outcomes) == [0, 1]
+        assert sorted(collector.outcomes) == [0, 1]
         with pytest.raises(Interrupted, match="enough"):
-            within(10, lambda: told.all_ended(10))
+            within(10, lambda: collector.all_ended(10))
         assert len(server.got) == 2
         within(10, lambda: engine.stop(Interrupted("again")))
         assert str(engine.failure) == "enough"
@@ -256,8 +260,8 @@ def test_closing_leaves_no_thread_and_nobody_waiting(server):
     server.handler = never
     before = set(threading.enumerate())
     engine = Engine(EngineSettings(server.url, window=1), "sesame")
-    told = Told(engine)
-    engine.submit(told.event(0))
+    collector = JobCollector(engine)
+    engine.submit(collector.event(0))
     failures = []
 
     def wait(function):
@@ -267,7 +271,7 @@ def test_closing_leaves_no_thread_and_nobody_waiting(server):
             failures.append(str(why))
 
     waits = (
-        lambda: engine.submit(told.event(1)),
+        lambda: engine.submit(collector.event(1)),
         lambda: engine.wait(lambda: False),
         lambda: engine.stop(StopRun("x")),
     )
@@ -285,7 +289,7 @@ def test_closing_leaves_no_thread_and_nobody_waiting(server):
     within(5, engine.flush)
     within(5, lambda: engine.stop(StopRun("late")))
     with pytest.raises(StopRun):
-        within(5, lambda: engine.submit(told.event(2)))
+        within(5, lambda: engine.submit(collector.event(2)))
     server.handler = server.yes
 
 
@@ -295,14 +299,14 @@ def test_a_defect_stops_the_sending_at_once_and_is_told(server, caplog):
             if parts == [(5, 0)]:
                 raise OSError("no space left on device")
 
-    with running(server, concurrency=1, rate=200.0) as (engine, told):
+    with running(server, concurrency=1, rate=200.0) as (engine, collector):
 
         def hand_over_and_wait():  # on a slow machine the hand-over meets the failure already
             for number in range(200):
-                job = told.event(number)
+                job = collector.event(number)
                 job.observer = Full()
                 engine.submit(job)
-            within(10, lambda: told.all_ended(200))
+            within(10, lambda: collector.all_ended(200))
 
         with pytest.raises(OSError, match="no space"):
             hand_over_and_wait()
@@ -316,8 +320,8 @@ def test_a_defect_of_the_one_who_is_told(server, caplog):
     def broken(job, outcome):
         raise RuntimeError("defect")
 
-    with running(server) as (engine, told):
-        job = told.event(0)
+    with running(server) as (engine, collector):
+        job = collector.event(0)
         job.on_outcome = broken
         engine.submit(job)
         with pytest.raises(RuntimeError, match="defect"):
@@ -328,9 +332,9 @@ def test_a_defect_of_the_one_who_is_asked(server, caplog):
     def broken(job):
         raise RuntimeError("defect")
 
-    with running(server) as (engine, told):
-        engine.submit(told.event(0, "c"))
-        job = told.event(1, "c")
+    with running(server) as (engine, collector):
+        engine.submit(collector.event(0, "c"))
+        job = collector.event(1, "c")
         job.facts_of = broken
         engine.submit(job)
         with pytest.raises(RuntimeError, match="defect"):
@@ -349,10 +353,10 @@ def test_answers_to_reads_in_their_order(server):
 
 
 def test_a_bulk_of_an_earlier_run(server):
-    with running(server) as (engine, told):
-        jobs = [told.profile(number, audiences={"add": [1]}) for number in range(3)]
+    with running(server) as (engine, collector):
+        jobs = [collector.profile(number, audiences={"add": [1]}) for number in range(3)]
         within(5, lambda: engine.submit_pack([(job, 0) for job in jobs], InFlight(0, time.time())))
-        within(10, lambda: told.all_ended(3))
+        within(10, lambda: collector.all_ended(3))
     assert [path for _, path in server.got] == ["/v2/customer_profiles?silent=yes", "/v2/customer_audiences"]
 
 
@@ -366,7 +370,7 @@ def test_a_bulk_of_an_earlier_run(server):
 def test_an_unreachable_api(in_code, names):
     engine = Engine(EngineSettings("http://127.0.0.1:9", give_up_after=0.3, in_code=in_code), "sesame")
     try:
-        engine.submit(Told(engine).event(0))
+        engine.submit(JobCollector(engine).event(0))
         with pytest.raises(Unreachable) as caught:
             within(15, lambda: engine.wait(lambda: False))
         assert all(name in str(caught.value) for name in names)
@@ -380,7 +384,7 @@ def test_a_wrong_address():
         Engine(EngineSettings("talon.example"), "sesame")
     engine = Engine(EngineSettings("https://nowhere.invalid"), "sesame")
     try:
-        engine.submit(Told(engine).event(0))
+        engine.submit(JobCollector(engine).event(0))
         with pytest.raises(WrongAddress, match="TALONONE_BASE_URL"):
             within(15, lambda: engine.wait(lambda: False))
     finally:
@@ -388,13 +392,13 @@ def test_a_wrong_address():
 
 
 def test_the_rate_holds_on_the_real_clock(server):
-    with running(server, rate=200.0) as (engine, told):
+    with running(server, rate=200.0) as (engine, collector):
         began = time.monotonic()
 
         def work():
             for number in range(100):
-                engine.submit(told.event(number))
-            told.all_ended(100)
+                engine.submit(collector.event(number))
+            collector.all_ended(100)
 
         within(20, work)
         assert time.monotonic() - began >= 99 / 200 - 0.02

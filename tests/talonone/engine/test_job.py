@@ -46,26 +46,28 @@ REFERRALS = call(
 
 class Noting(NoObserver):
     def __init__(self):
-        self.said = []
+        self.ends = []
 
     def on_end(self, number, outcome, part=None):
-        self.said.append(("done", outcome.end) if part is None else ("part", part, outcome.end))
+        self.ends.append(("done", outcome.end) if part is None else ("part", part, outcome.end))
 
 
-def job(work, told, **more):
-    return Job(1, work, SendOptions(), lambda job: SessionFacts(), lambda job, outcome: told.append(outcome), **more)
+def job(work, outcomes, **more):
+    return Job(
+        1, work, SendOptions(), lambda job: SessionFacts(), lambda job, outcome: outcomes.append(outcome), **more
+    )
 
 
 def test_a_record_ends_with_its_last_part_and_the_journal_knows_first():
-    told, observer = [], Noting()
-    made = job(REFERRALS, told, observer=observer)
+    outcomes, observer = [], Noting()
+    made = job(REFERRALS, outcomes, observer=observer)
     assert made.missing == [0, 1, 2]
     made.part_done(2, DONE)
     made.part_done(0, DEAD)
-    assert (made.missing, told) == ([1], [])
+    assert (made.missing, outcomes) == ([1], [])
     made.part_done(1, ALREADY)
-    assert observer.said == [("part", 2, End.APPLIED), ("part", 0, End.DEAD), ("done", End.DEAD)]
-    ((outcome,), missing) = told, made.missing
+    assert observer.ends == [("part", 2, End.APPLIED), ("part", 0, End.DEAD), ("done", End.DEAD)]
+    ((outcome,), missing) = outcomes, made.missing
     assert (outcome.end, outcome.parts_done, missing) == (End.DEAD, [1, 2], [])
 
 
@@ -88,21 +90,21 @@ def test_what_builds_on_a_part_that_was_not_applied(parts, part, broken):
 
 
 def carried_out(work, *script, **more):
-    api, told = ScriptedApi(*script), []
+    api, outcomes = ScriptedApi(*script), []
 
     async def main():
         async with way(api) as w:
             batcher = Batcher(w.dispatcher, w.sender)
-            batcher.accept(job(work, told, **more))
+            batcher.accept(job(work, outcomes, **more))
             batcher.flush()
             for _ in range(600):
                 await asyncio.sleep(1.0)
-                if told or w.failures:
+                if outcomes or w.failures:
                     break
             assert (w.failures, w.dispatcher.pending) == ([], 0)
 
     run(main())
-    (outcome,) = told
+    (outcome,) = outcomes
     return outcome, api
 
 

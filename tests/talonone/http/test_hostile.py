@@ -69,13 +69,13 @@ def test_what_comes_after_an_answer_is_not_the_next_one(client, more, pause):
 
 def test_an_answer_before_the_request_is_not_its_answer(client):
     async def main():
-        asked = []
+        requests = []
 
         async def handle(reader, writer):
-            if not asked:
+            if not requests:
                 writer.write(OK + b"{}" + WRONG)
-            asked.append(await reader.readuntil(b"\r\n\r\n"))
-            if len(asked) > 1:
+            requests.append(await reader.readuntil(b"\r\n\r\n"))
+            if len(requests) > 1:
                 writer.write(OK + b"[]")
             await reader.read()
             writer.close()

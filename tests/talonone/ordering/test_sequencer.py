@@ -48,7 +48,7 @@ class Stream:
     outcome: Outcome = APPLIED
     sent: list = field(default_factory=list)
     settled: dict = field(default_factory=dict)
-    told: list = field(default_factory=list)
+    ended_tokens: list = field(default_factory=list)
     closed: dict = field(default_factory=dict)
 
     def __post_init__(self):
@@ -62,7 +62,7 @@ class Stream:
                 self.take(self.sequencer.ended(decision.work, self.outcome_of(decision.work), now), now)
             else:
                 assert isinstance(decision, Settled)
-                self.told.append(decision.token)
+                self.ended_tokens.append(decision.token)
                 self.settled[decision.token] = decision.outcome.end
 
     def outcome_of(self, work):
@@ -203,14 +203,14 @@ def test_a_return_asks_ever_more_rarely_and_is_a_dead_letter_in_the_end():
     stream = Stream(settle=0.0)
     stream.arrive(returned(30), "r", 100.0)
     stream.arrive(returned(30), "again", 110.0)
-    asked = []
+    due_times = []
     while (due := stream.sequencer.next_due()) is not None:
         assert stream.settled == {}
-        asked.append(due)
+        due_times.append(due)
         stream.take(stream.sequencer.due(due), due)
-    gaps = [later - earlier for earlier, later in pairwise(asked[:-1])]
+    gaps = [later - earlier for earlier, later in pairwise(due_times[:-1])]
     assert gaps == sorted(gaps)
-    assert asked[-1] == 700.0
+    assert due_times[-1] == 700.0
     assert max(gaps) == 60.0
     assert stream.settled == {"r": End.DEAD, "again": End.DEAD}
     assert list(stream.sequencer.drain()) == []
@@ -293,7 +293,7 @@ def test_what_arrives_within_the_settling_time_leaves_in_the_order_of_records(ar
     for token, (work, now) in enumerate(sorted(arrivals, key=lambda arrival: arrival[1])):
         stream.arrive(work, token, now)
     stream.end()
-    assert sorted(stream.told) == list(range(len(arrivals)))
+    assert sorted(stream.ended_tokens) == list(range(len(arrivals)))
     held = [(work, set(work.keys())) for work in stream.sent]
     for key in set().union(*(keys for _, keys in held)):
         places = [work.order() for work, keys in held if key in keys]
@@ -309,7 +309,7 @@ def test_whenever_it_arrives_each_has_one_end_and_nothing_old_goes_over_somethin
     for token, (work, now) in enumerate(sorted(arrivals, key=lambda arrival: arrival[1])):
         stream.arrive(work, token, now)
     stream.end()
-    assert sorted(stream.told) == list(range(len(arrivals)))
+    assert sorted(stream.ended_tokens) == list(range(len(arrivals)))
     assert stream.sequencer.held == 0
     newest: dict[str, tuple[int, int, int]] = {}
     for work in stream.sent:
@@ -358,7 +358,7 @@ def test_a_return_ends_once_and_is_given_up_only_when_it_has_waited(arrivals):
             since[work.identity] = now
         stream.arrive(work, token, now)
     stream.end()
-    assert sorted(stream.told) == list(range(len(arrivals)))
+    assert sorted(stream.ended_tokens) == list(range(len(arrivals)))
     assert (stream.sequencer.held, stream.sequencer.parked, list(stream.sequencer.drain())) == (0, 0, [])
 
 

@@ -17,14 +17,14 @@ LEASE = 10.0
 
 @dataclass
 class Sending:
-    """A sequencer whose records are in flight until `end` is called. `told` are tokens, in order."""
+    """A sequencer whose records are in flight until `end` is called. `ended_tokens` follow their order."""
 
     store: Store
     quiet_until: float = float("-inf")
     now: float = 0.0
     flying: list[Work] = field(default_factory=list)
     sent: list[Work] = field(default_factory=list)
-    told: list[int] = field(default_factory=list)
+    ended_tokens: list[int] = field(default_factory=list)
     closed: set[str] = field(default_factory=set)
 
     def __post_init__(self):
@@ -37,7 +37,7 @@ class Sending:
                 self.flying.append(decision.work)
                 self.sent.append(decision.work)
             else:
-                self.told.append(decision.token)
+                self.ended_tokens.append(decision.token)
 
     def arrive(self, work, token):
         self.take(self.sequencer.arrive(work, token, self.now))
@@ -95,9 +95,9 @@ def test_however_late_outcomes_come_each_record_ends_once(steps):
     sending = Sending(Store())
     arrived = play(sending, steps)
     left = {token for token, _ in sending.sequencer.drain()}
-    assert left == set(arrived) - set(sending.told), "what has not ended is what would be given back"
+    assert left == set(arrived) - set(sending.ended_tokens), "what has not ended is what would be given back"
     sending.finish()
-    assert sorted(sending.told) == sorted(arrived)
+    assert sorted(sending.ended_tokens) == sorted(arrived)
     assert list(sending.sequencer.drain()) == []
     assert (sending.sequencer.held, sending.sequencer.parked, sending.sequencer.next_due()) == (0, 0, None)
 
@@ -111,14 +111,14 @@ def test_what_a_killed_process_held_leaves_in_order_whatever_comes_back_first(st
     store = Store()
     killed = Sending(store)
     arrived = play(killed, steps)
-    left = [(token, work) for token, work in arrived.items() if token not in killed.told]
+    left = [(token, work) for token, work in arrived.items() if token not in killed.ended_tokens]
     again = Sending(store, quiet_until=killed.now + LEASE, now=killed.now)
     new = data.draw(st.lists(RECORDS, max_size=5))
     for token, work in data.draw(st.permutations([*left, *enumerate(new, 1000)])):
         again.pass_time(data.draw(st.floats(0.0, LEASE / 50)))
         again.arrive(work, token)
     again.finish()
-    assert sorted(again.told) == sorted([*(token for token, _ in left), *range(1000, 1000 + len(new))])
+    assert sorted(again.ended_tokens) == sorted([*(token for token, _ in left), *range(1000, 1000 + len(new))])
     held = [(work, set(work.keys())) for work in again.sent]
     for key in set().union(*(keys for _, keys in held)):
         places = [work.order() for work, keys in held if key in keys]

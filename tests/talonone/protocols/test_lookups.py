@@ -47,11 +47,11 @@ class Api:
     """Plays replies or failures; a value is a 200 with it."""
 
     def __init__(self, *script):
-        self.script, self.asked = list(script), []
+        self.script, self.requests = list(script), []
 
     async def __call__(self, request, key):
         assert key is None
-        self.asked.append(request)
+        self.requests.append(request)
         answer = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         if isinstance(answer, Exception):
             raise answer
@@ -107,7 +107,7 @@ def test_a_read_without_pages():
     found = line_of(kept)
     assert (found["status"], found["pages"]) == (200, 1)
     assert found["response"] == {"a": "1.50", "b": ["1e400", "123456789012345678901234567890", "-0.0"], "c": "é \n"}
-    assert [request.query for request in api.asked] == [{"loyalty": "true"}]
+    assert [request.query for request in api.requests] == [{"loyalty": "true"}]
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_pages_are_merged_where_their_rows_stand():
     assert (found["status"], found["pages"]) == (200, 3)
     rows = [{"id": "1", "a": "1.50"}, {"id": "2"}, {"id": "3"}, {"id": "4"}]
     assert found["response"] == {"hasMore": False, "more": ["2.50", {"data": ["5"]}], "data": rows}
-    assert [request.query.get("skip") for request in api.asked] == [None, "2", "4"]
+    assert [request.query.get("skip") for request in api.requests] == [None, "2", "4"]
     assert outcome.attempts == 3
 
 

@@ -42,9 +42,9 @@ class Api:
         self.queries.append(request.query)
         skip, size = int(request.query.get("skip", "0")), min(int(request.query["pageSize"]), self.most)
         page = self.rows[skip : skip + size]
-        said = {"hasMore": skip + len(page) < len(self.rows), "totalResultSize": len(self.rows)}
-        told = said if self.tells == "both" else {self.tells: said[self.tells]}
-        return yes({"data": page, **told})
+        totals = {"hasMore": skip + len(page) < len(self.rows), "totalResultSize": len(self.rows)}
+        reported = totals if self.tells == "both" else {self.tells: totals[self.tells]}
+        return yes({"data": page, **reported})
 
 
 class Rows:
@@ -72,8 +72,8 @@ BY_ID = Paging()
 
 def read(api, paging=BY_ID, **query):
     rows = Rows()
-    asked = get_loyalty_card_transactions(5, "card", **query)
-    return asyncio.run(read_pages(asked, paging, api, rows)), rows
+    request = get_loyalty_card_transactions(5, "card", **query)
+    return asyncio.run(read_pages(request, paging, api, rows)), rows
 
 
 SIZES = st.none() | st.integers(1, 12)
@@ -107,8 +107,8 @@ def test_of_rows_that_no_field_tells_apart_none_is_left_out(count, size, tells, 
 def test_a_page_is_asked_for_as_the_lookup_has_it():
     api = Api([row(number) for number in range(7)])
     paged, rows = read(api, page_size=3, skip=1, subledger_id="a,b")
-    asked = {"subledgerId": ["a", "b"], "pageSize": "3"}
-    assert api.queries == [{**asked, "skip": "1"}, {**asked, "skip": "4"}]
+    query = {"subledgerId": ["a", "b"], "pageSize": "3"}
+    assert api.queries == [{**query, "skip": "1"}, {**query, "skip": "4"}]
     assert (rows.ids, paged.pages) == ([1, 2, 3, 4, 5, 6], 2)
     api = Api([row(0)])
     assert read(api)[0].pages == 1
@@ -233,14 +233,14 @@ def test_as_many_rows_are_known_again_as_are_remembered(monkeypatch):
     monkeypatch.setattr(pages, "REMEMBERED", 5)
     known = pages._Known("id")
 
-    def came(*numbers):
+    def new_ids(*numbers):
         return [jsonio.loads(one)["id"] for one in known.new([jsonio.dumps(row(number)) for number in numbers])]
 
-    assert came(*range(5)) == [0, 1, 2, 3, 4]
-    assert came(*range(5)) == []
-    assert came(5) == [5]
-    assert came(1, 2, 3, 4, 5) == []
-    assert came(0) == [0]
+    assert new_ids(*range(5)) == [0, 1, 2, 3, 4]
+    assert new_ids(*range(5)) == []
+    assert new_ids(5) == [5]
+    assert new_ids(1, 2, 3, 4, 5) == []
+    assert new_ids(0) == [0]
     assert (len(known._order), len(known._keys)) == (5, 5)
 
 
@@ -280,34 +280,34 @@ def test_a_page_that_promises_more_and_has_nothing_is_no_end(body):
 
 def endless(made):
     """An API that always says that there is more; `made` gives the rows of a page by its number."""
-    asked = []
+    requests = []
 
     async def api(request):
-        asked.append(request)
-        return yes({"data": made(len(asked)), "hasMore": True})
+        requests.append(request)
+        return yes({"data": made(len(requests)), "hasMore": True})
 
-    return api, asked
+    return api, requests
 
 
 @pytest.mark.parametrize("paging", [Paging(), Paging(key=None)])
 def test_the_same_page_for_ever_is_given_up(paging):
-    api, asked = endless(lambda _: [{"amount": 1}, {"amount": 2}])
+    api, requests = endless(lambda _: [{"amount": 1}, {"amount": 2}])
     with pytest.raises(BadPage, match="the same page again and again"):
         read(api, paging)
-    assert len(asked) == pages.LONGEST_STAND + 1
+    assert len(requests) == pages.LONGEST_STAND + 1
 
 
 def test_new_rows_for_ever_are_given_up(monkeypatch):
     monkeypatch.setattr(pages, "MOST_PAGES", 300)
-    api, asked = endless(lambda number: [row(number)])
+    api, requests = endless(lambda number: [row(number)])
     with pytest.raises(BadPage, match="there is more after 300 pages"):
         read(api)
-    assert len(asked) == 300
+    assert len(requests) == 300
 
 
 def test_rows_without_end_are_given_up_by_their_size(monkeypatch):
     monkeypatch.setattr(pages, "MOST_BYTES", 10_000)
-    api, asked = endless(lambda number: [row(number, text="x" * 1000)])
+    api, requests = endless(lambda number: [row(number, text="x" * 1000)])
     with pytest.raises(BadPage, match="was not read on"):
         read(api)
-    assert len(asked) == 10
+    assert len(requests) == 10

@@ -28,7 +28,7 @@ class Service:
 
     def __init__(self, limit=LIMIT, takes=TAKES):
         self.limit, self.takes, self.down, self.draws = limit, takes, False, 0
-        self.asked, self.windows = Counter(), Counter()
+        self.requested, self.windows = Counter(), Counter()
 
     async def draw(self, hits):
         await asyncio.sleep(self.takes / 2)
@@ -36,11 +36,11 @@ class Service:
         if self.down:
             raise NoAnswer("UNAVAILABLE: refused")
         window = int(asyncio.get_running_loop().time())
-        self.asked[window] += hits
-        granted = self.asked[window] <= self.limit
+        self.requested[window] += hits
+        granted = self.requested[window] <= self.limit
         if granted:
             self.windows[window] += hits
-        left = int(max(0, self.limit - self.asked[window]))
+        left = int(max(0, self.limit - self.requested[window]))
         await asyncio.sleep(self.takes / 2)
         return Drawn(granted, left, self.limit)
 
@@ -267,10 +267,10 @@ def test_nothing_leaves_without_an_answer_and_it_goes_on_by_itself(caplog):
     assert worker.sent(20.1, 120.0) == 0, "what was in hand, at most"
     assert worker.sent(130.0, 140.0) >= 0.95 * LIMIT * 10.0
     assert worker.permits.throttled >= 99.0
-    said = [record.getMessage() for record in caplog.records]
-    assert [line.split(";")[0] for line in said[:-1]] == ["the service does not answer"] * 4
-    assert "UNAVAILABLE: refused" in said[0]
-    assert "answers again after 100" in said[-1]
+    messages = [record.getMessage() for record in caplog.records]
+    assert [line.split(";")[0] for line in messages[:-1]] == ["the service does not answer"] * 4
+    assert "UNAVAILABLE: refused" in messages[0]
+    assert "answers again after 100" in messages[-1]
 
 
 def test_a_bounded_run_gives_up_after_a_time():

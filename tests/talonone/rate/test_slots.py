@@ -27,8 +27,8 @@ def taken(made, now=0.0):
     return found
 
 
-def grant(made, asked, hits, remaining):
-    made.granted(asked, asked + TAKES, hits, remaining, LIMIT)
+def grant(made, requested_at, hits, remaining):
+    made.granted(requested_at, requested_at + TAKES, hits, remaining, LIMIT)
 
 
 def test_a_token_has_its_time_by_its_number():

@@ -81,8 +81,8 @@ def test_one_outcome_of_several_parts():
 
 def test_letters():
     outcome = Outcome(End.DEAD, "refused", "no", "/a", "track_event_v2", 400, 3, first_sent=1.0, generation=2)
-    letter = dead_letter("events", "e", Shown({"x": 1}), {"file": "f", "position": 2}, outcome, "job", 0.5)
-    assert {**letter, "key": letter["key"]["generation"]} == {
+    line = dead_letter("events", "e", Shown({"x": 1}), {"file": "f", "position": 2}, outcome, "job", 0.5)
+    assert {**line, "key": line["key"]["generation"]} == {
         "kind": "events", "id": "e", "record": {"x": 1}, "source": {"file": "f", "position": 2}, "stage": "send",
         "reason": "refused", "detail": "no", "pointer": "/a", "operation": "track_event_v2", "status": 400,
         "attempts": 3, "failed_at": "1970-01-01T00:00:00.500Z", "job": "job",

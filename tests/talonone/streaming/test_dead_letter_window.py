@@ -59,7 +59,7 @@ def test_a_process_that_follows_goes_on_where_it_was():
     assert after.counts("orders") == (1_000, 1_000)
 
 
-def judged(ends, dead):
+def record_ends(ends, dead):
     """For each end, whether it is one dead letter too many; None for an applied one."""
     return [ends.dead("orders") if one else ends.applied("orders") for one in dead]
 
@@ -68,12 +68,12 @@ def judged(ends, dead):
 def test_a_restart_changes_nothing_unless_there_were_too_many_before(dead, at):
     before, after = dead[:at], dead[at:]
     first, whole = last_ends("5"), last_ends("5")
-    expected = judged(whole, dead)
-    assert judged(first, before) == expected[:at]
+    expected = record_ends(whole, dead)
+    assert record_ends(first, before) == expected[:at]
     if sum(before) > 5:  # then what came since must be too bad as well
         shares = (sum(after[: n + 1]) / (n + 1) for n in range(len(after)))
         expected[at:] = [share > 5 / WINDOW if one else None for one, share in zip(after, shares, strict=True)]
-    assert judged(last_ends("5", first.to_keep()), after) == expected[at:]
+    assert record_ends(last_ends("5", first.to_keep()), after) == expected[at:]
 
 
 @pytest.mark.parametrize(("oldest", "dead", "too_many"), [(0, 21, True), (400, 22, False)])
@@ -98,7 +98,7 @@ def test_a_restart_at_a_topic_that_is_as_bad_writes_nothing(allowed):
 def test_a_restart_at_a_topic_that_is_good_again_is_not_stopped_by_a_few_bad_records(allowed, each):
     """The window is full of earlier dead letters, for example those of a drained topic."""
     ends = last_ends(allowed, {"orders": "1" * WINDOW})
-    assert [number for number in range(1, 5_000) if judged(ends, [number % each == 0])[0]] == []
+    assert [number for number in range(1, 5_000) if record_ends(ends, [number % each == 0])[0]] == []
 
 
 def test_a_restart_at_a_topic_that_turns_bad_again_stops():
@@ -111,16 +111,16 @@ def test_a_restart_at_a_topic_that_turns_bad_again_stops():
 @pytest.mark.parametrize("allowed", ["20", "50%"])
 def test_restarts_do_not_drain_a_bad_topic_a_few_letters_at_a_time(allowed):
     """However often it restarts, the dead letters stay within the limit of what was applied meanwhile."""
-    rng, kept, letters, ended = random.Random(1), {"orders": "1" * WINDOW}, 0, 0
+    rng, kept, dead_letters, ended = random.Random(1), {"orders": "1" * WINDOW}, 0, 0
     for _ in range(300):
         ends = last_ends(allowed, kept)
         for _ in range(rng.randrange(1, 50)):
             bad = rng.random() < 0.7
-            if judged(ends, [bad])[0]:
+            if record_ends(ends, [bad])[0]:
                 break
-            letters, ended = letters + bad, ended + 1
+            dead_letters, ended = dead_letters + bad, ended + 1
         kept = ends.to_keep()
-    assert letters <= ended * {"20": 0.02, "50%": 0.5}[allowed]
+    assert dead_letters <= ended * {"20": 0.02, "50%": 0.5}[allowed]
 
 
 def test_dead_letters_are_kept_once():

@@ -90,8 +90,8 @@ def test_an_engine_stops_when_the_secret_holds_the_same_key(api, fake):
 
 
 def test_a_stream_goes_on_with_the_new_key_and_nobody_notices(api, fake, tmp_path):
-    asked = []
-    source = {"key_source": SOURCE, "hold_on": lambda why: not asked.append(why)}
+    reasons = []
+    source = {"key_source": SOURCE, "hold_on": lambda why: not reasons.append(why)}
     with stream(api, tmp_path / "state", settle=0.0, rate=400.0, **source) as one:
         for number in range(300):
             one.feed("events", event(f"e{number}", f"c{number % 40}", number))
@@ -102,9 +102,9 @@ def test_a_stream_goes_on_with_the_new_key_and_nobody_notices(api, fake, tmp_pat
         one.feed("profiles", profile("c2", 901, {"a": 1}))
         one.settled()
         assert one.counts("events") == {"read": 300, "applied": 300}
-        assert one.letters.lines == []
+        assert one.dead_letters.lines == []
         assert one.streaming.engine.refusal is None
-    assert asked == [], "it never had to wait for anybody"
+    assert reasons == [], "it never had to wait for anybody"
     assert len(fake.reads) == 1
     assert 1 <= len(refused(api)) <= 64
     assert set(Counter(row["key"] for row in api.acted(EVENT)).values()) == {1}
@@ -130,7 +130,7 @@ def test_a_stream_waits_for_the_secret_to_get_the_key_and_then_goes_on(api, fake
         fake.add(NEW)
         one.settled()
         assert one.streaming.engine.refusal is None
-        assert one.letters.lines == []
+        assert one.dead_letters.lines == []
         for key in (KEY, NEW):
             assert [path for path in one.folder.rglob("*") if key.encode() in path.read_bytes()] == []
     assert len(api.acted(EVENT)) == 20

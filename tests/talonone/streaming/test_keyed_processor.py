@@ -77,7 +77,7 @@ def test_a_sequencer_that_is_interrupted_at_any_moment_does_the_same(arrivals):
         assert interrupted.sequencer.drain() == list(through.sequencer.drain())
     for stream in (through, interrupted):
         stream.end()
-    assert interrupted.told == through.told
+    assert interrupted.ended_tokens == through.ended_tokens
     assert interrupted.settled == through.settled
     assert interrupted.sent == through.sent
 
@@ -96,9 +96,9 @@ class Engine:
     closed: dict = field(default_factory=dict)
     fired: int = 0
 
-    def deliver(self, came):
-        self.bag.append(came)
-        due = self.rules.due(came, self.newest)
+    def deliver(self, arrived):
+        self.bag.append(arrived)
+        due = self.rules.due(arrived, self.newest)
         self.wake = due if self.wake is None else min(due, self.wake)
 
     def pass_time(self, until):
@@ -123,7 +123,7 @@ class Engine:
     outcome_of = Stream.outcome_of
 
 
-def came(work, at, number):
+def arrived(work, at, number):
     return Came(work, Source("sub", f"m{number:03d}", b"{}"), at)
 
 
@@ -131,7 +131,7 @@ def came(work, at, number):
 def test_the_order_of_arrival_changes_nothing(arrivals):
     """Each comes here between its publishing and the passing of that time: what else a watermark promises."""
     rules = Rules(5.0, 20.0, 1000.0)
-    records = [(came(work, at, number), early) for number, (work, at, early) in enumerate(arrivals)]
+    records = [(arrived(work, at, number), early) for number, (work, at, early) in enumerate(arrivals)]
     at_once = Engine(rules)
     for one, _ in records:
         at_once.deliver(one)
@@ -152,7 +152,7 @@ def test_the_order_of_arrival_changes_nothing(arrivals):
 def test_what_is_published_within_the_settling_time_leaves_in_the_order_of_records(arrivals):
     engine = Engine(Rules(5.0, 20.0, 1000.0))
     for number, (work, at) in enumerate(arrivals):
-        engine.deliver(came(work, at, number))
+        engine.deliver(arrived(work, at, number))
     engine.pass_time(1e9)
     first_tries = [work for place, work in enumerate(engine.sent) if work.identity not in _ids(engine.sent[:place])]
     for key in {key for work in first_tries for key in work.keys()}:  # noqa: SIM118
@@ -167,7 +167,7 @@ def _ids(works):
 
 def test_what_was_decided_is_sent_in_the_next_bundle():
     engine = Engine(Rules(5.0, 600.0, 8 * 86_400.0))
-    engine.deliver(came(order(1), 100.0, 1))
+    engine.deliver(arrived(order(1), 100.0, 1))
     engine.fire()
     lane = KeyedProcessor(engine.rules, engine.kept)
     assert [one.work for one in lane.leaving] == [order(1)]
@@ -179,10 +179,10 @@ def test_what_was_decided_is_sent_in_the_next_bundle():
 def test_something_older_comes_between_the_decision_and_the_sending():
     """As when the bundle that sends is lost, and tried again with more."""
     engine = Engine(Rules(5.0, 600.0, 8 * 86_400.0))
-    engine.deliver(came(order(5), 100.0, 1))
+    engine.deliver(arrived(order(5), 100.0, 1))
     engine.fire()
-    engine.deliver(came(order(4), 99.0, 2))
-    engine.deliver(came(profile(4, attributes={"a": 4}), 99.0, 3))
+    engine.deliver(arrived(order(4), 99.0, 2))
+    engine.deliver(arrived(profile(4, attributes={"a": 4}), 99.0, 3))
     engine.fire()
     assert [(work.kind, work.event_us) for work in engine.sent] == [("orders", order(5).event_us)]
     assert engine.ends == {"m001": End.APPLIED, "m002": End.SUPERSEDED}
@@ -193,15 +193,15 @@ def test_something_older_comes_between_the_decision_and_the_sending():
 def test_what_is_late_waits_for_nothing():
     rules = Rules(5.0, 600.0, 8 * 86_400.0)
     engine = Engine(rules)
-    engine.deliver(came(event(9, "new"), 100.0, 1))
+    engine.deliver(arrived(event(9, "new"), 100.0, 1))
     engine.pass_time(110.0)
-    assert rules.due(came(event(1, "old"), 200.0, 2), engine.newest) == 200.0
-    assert rules.due(came(event(10, "newer"), 200.0, 2), engine.newest) == 205.0
+    assert rules.due(arrived(event(1, "old"), 200.0, 2), engine.newest) == 200.0
+    assert rules.due(arrived(event(10, "newer"), 200.0, 2), engine.newest) == 205.0
 
 
 def test_a_return_asks_and_gives_up_in_the_time_of_events():
     engine = Engine(Rules(5.0, 600.0, 8 * 86_400.0))
-    engine.deliver(came(returned(1), 100.0, 1))
+    engine.deliver(arrived(returned(1), 100.0, 1))
     engine.pass_time(690.0)
     assert engine.ends == {}
     assert len(engine.sent) > 10
@@ -211,11 +211,11 @@ def test_a_return_asks_and_gives_up_in_the_time_of_events():
 
 def test_a_lane_is_forgotten_when_all_of_it_is_old():
     engine = Engine(Rules(5.0, 600.0, 1000.0))
-    engine.deliver(came(order(1), 100.0, 1))
+    engine.deliver(arrived(order(1), 100.0, 1))
     engine.pass_time(500.0)
     assert engine.kept is not None
     assert engine.wake == 1105.0
-    engine.deliver(came(order(1), 600.0, 2))
+    engine.deliver(arrived(order(1), 600.0, 2))
     engine.pass_time(700.0)
     assert engine.ends == {"m001": End.APPLIED, "m002": End.DUPLICATE}
     engine.pass_time(2000.0)

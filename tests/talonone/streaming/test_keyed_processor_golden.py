@@ -24,27 +24,27 @@ def record(kind, second, **fields):
     return build(kind, parse(kind, given).record, BuildOptions())
 
 
-def came(kind, second, at, **fields):
+def arrived(kind, second, at, **fields):
     return Came(record(kind, second, **fields), Source("projects/p/subscriptions/s", f"m{second}", b"{}"), at)
 
 
 def a_lane():
     """One that remembers, with a record that leaves, one that waits, and a return that waits for its order."""
     lane = KeyedProcessor(RULES)
-    order = came("orders", 1, 10.0, order_id="o", status="open")
-    change = came("profiles", 2, 10.0, attributes={"a": 1})
-    early = came("returns", 3, 10.0, return_id="r", order_id="other", items=[{"sku": "s", "quantity": 1}])
+    order = arrived("orders", 1, 10.0, order_id="o", status="open")
+    change = arrived("profiles", 2, 10.0, attributes={"a": 1})
+    early = arrived("returns", 3, 10.0, return_id="r", order_id="other", items=[{"sku": "s", "quantity": 1}])
     lane.advance([order, change, early], 16.0, BY)
     lane.ended([(order.work, Outcome(End.APPLIED))], BY)
     lane.ended([(early.work, Outcome(End.DEAD, "not_found", premature=True))], BY)
-    lane.advance([came("events", 4, 16.25, event_id="e", type="view")], 16.5, BY)
+    lane.advance([arrived("events", 4, 16.25, event_id="e", type="view")], 16.5, BY)
     return lane
 
 
 def test_the_state_of_today_is_read_and_goes_on():
     lane = KeyedProcessor(RULES, (GOLDEN / "lane.bin").read_bytes())
     assert [one.work.kind for one in lane.leaving] == ["profiles"]
-    older = came("orders", 0, 18.0, order_id="o", status="open")
+    older = arrived("orders", 0, 18.0, order_id="o", status="open")
     settled, later = lane.advance([older], 30.0, BY)
     assert [(one.work.id, one.outcome.end) for one in settled] == [("o", End.SUPERSEDED)]
     assert later == []
@@ -53,7 +53,9 @@ def test_the_state_of_today_is_read_and_goes_on():
 
 def test_what_is_under_way_between_steps_is_read():
     kept = Came.from_bytes((GOLDEN / "came.bin").read_bytes())
-    assert kept == came("calls", 5, 20.0, call_id="k", operation="create_referral", customer_id=None, body=REFERRAL)
+    assert kept == arrived(
+        "calls", 5, 20.0, call_id="k", operation="create_referral", customer_id=None, body=REFERRAL
+    )
     assert Work.from_bytes(kept.work.to_bytes()) == kept.work
 
 
@@ -68,7 +70,7 @@ REFERRAL = {"campaignId": 1, "advocateProfileIntegrationId": "c"}
 def write():
     GOLDEN.mkdir(exist_ok=True)
     (GOLDEN / "lane.bin").write_bytes(a_lane().to_bytes() or b"")
-    a_call = came("calls", 5, 20.0, call_id="k", operation="create_referral", customer_id=None, body=REFERRAL)
+    a_call = arrived("calls", 5, 20.0, call_id="k", operation="create_referral", customer_id=None, body=REFERRAL)
     (GOLDEN / "came.bin").write_bytes(a_call.to_bytes())
 
 

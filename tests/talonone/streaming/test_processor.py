@@ -55,7 +55,7 @@ def test_a_return_whose_order_never_comes_is_a_dead_letter_in_the_end(api, folde
     with stream(api, folder, wait_for_order=1.5) as one:
         one.feed("returns", returned("r", "o", 5))
         one.settled()
-        assert [letter["reason"] for letter in one.letters.lines] == ["not_found"]
+        assert [dead_letter["reason"] for dead_letter in one.dead_letters.lines] == ["not_found"]
         assert api.acted() == []
 
 
@@ -64,7 +64,7 @@ def test_a_letter_says_what_came_and_from_where(api, folder):
         one.poison(b"{no", "m7")
         one.feed("orders", order("o", "c", attributes={"bad": 1}), "m8")
         one.settled()
-        first, second = one.letters.lines
+        first, second = one.dead_letters.lines
         assert (first["kind"], first["record"], first["reason"], first["job"]) == (
             "orders",
             "{no",
@@ -74,7 +74,7 @@ def test_a_letter_says_what_came_and_from_where(api, folder):
         assert first["source"] == {"subscription": "projects/p/subscriptions/s", "message_id": "m7"}
         assert (second["id"], second["reason"], second["status"]) == ("o", "unknown_attribute", 400)
         assert second["record"]["attributes"] == {"bad": 1}
-        assert one.letters.attributes[1] == {"kind": "orders", "reason": "unknown_attribute", "job": "job-1"}
+        assert one.dead_letters.attributes[1] == {"kind": "orders", "reason": "unknown_attribute", "job": "job-1"}
         assert one.counts("orders") == {"read": 2, "dead_lettered": 2}
 
 
@@ -82,9 +82,9 @@ def test_a_binary_message_keeps_its_bytes(api, folder):
     with stream(api, folder) as one:
         one.poison(b"\x00\xfforder", "m1")
         one.settled()
-        [letter] = one.letters.lines
-        assert (letter["record"], letter["altered"]) == ("\x00\ufffdorder", True)
-        assert b64decode(letter["record_base64"]) == b"\x00\xfforder"
+        [dead_letter] = one.dead_letters.lines
+        assert (dead_letter["record"], dead_letter["altered"]) == ("\x00\ufffdorder", True)
+        assert b64decode(dead_letter["record_base64"]) == b"\x00\xfforder"
 
 
 @pytest.mark.parametrize("slow", [False, True])
@@ -97,17 +97,17 @@ def test_a_message_that_pubsub_repeats_gets_one_letter(api, folder, slow, refuse
             return one.feed("orders", order("o", "c", attributes={"bad": 1}), "m1")
         return one.poison(b"{no", "m1")
 
-    with stream(api, folder, letters=Lines(held=slow)) as one:
+    with stream(api, folder, dead_letters=Lines(held=slow)) as one:
         messages = [again(), again()]
-        wait_until(lambda: len(one.letters.lines) >= 1, "its letter is on its way")
+        wait_until(lambda: len(one.dead_letters.lines) >= 1, "its letter is on its way")
         messages.append(again())
         time.sleep(0.5)
         if slow:
             assert [message.acked for message in messages] == [0, 0, 0]
-            one.letters.let_go()
+            one.dead_letters.let_go()
         one.settled()
         one.settled(again())
-        assert len(one.letters.lines) == 1
+        assert len(one.dead_letters.lines) == 1
         assert len(api.rows("requests")) == refused
         assert one.counts("orders") == {"read": 4, "dead_lettered": 1, "duplicate": 3}
 
@@ -117,7 +117,7 @@ def test_a_bad_record_that_its_publisher_repeats_has_a_letter_for_each_message(a
         for message_id in ("m1", "m2"):
             one.feed("orders", order("o", "c", attributes={"bad": 1}), message_id)
         one.settled()
-        assert [letter["source"]["message_id"] for letter in one.letters.lines] == ["m1", "m2"]
+        assert [dead_letter["source"]["message_id"] for dead_letter in one.dead_letters.lines] == ["m1", "m2"]
 
 
 def test_a_repeat_is_acknowledged_when_the_first_has_ended(api, folder):
@@ -135,19 +135,19 @@ def test_a_repeat_is_acknowledged_when_the_first_has_ended(api, folder):
 
 
 def test_nothing_is_acknowledged_before_its_letter_is_written(api, folder):
-    with stream(api, folder, letters=Lines(held=True)) as one:
+    with stream(api, folder, dead_letters=Lines(held=True)) as one:
         bad = one.poison(b"{no")
         good = one.feed("events", event("e", "c"))
         one.settled(good)
         assert bad.acked == 0
         assert one.streaming.output.writing == 1
-        one.letters.let_go()
+        one.dead_letters.let_go()
         one.settled(bad)
         assert one.streaming.output.writing == 0
 
 
 def test_a_letter_that_cannot_be_written_stops_the_stream_and_acknowledges_nothing(api, folder):
-    with stream(api, folder, letters=Lines(broken=True)) as one:
+    with stream(api, folder, dead_letters=Lines(broken=True)) as one:
         bad = one.poison(b"{no")
         wait_until(lambda: one.streaming.engine.failure is not None, "it stops")
         assert isinstance(one.streaming.engine.failure, OSError)
@@ -174,12 +174,12 @@ def test_a_result_that_was_not_written_when_it_was_killed_is_written_after(api, 
             ("events", killed.feed("events", event("e", "d"))),
         ]
         wait_until(lambda: len(killed.results.lines) == 2, "they are applied")
-        came = ("returns", killed.feed("returns", returned("r", "o", 2)))
+        late_return = ("returns", killed.feed("returns", returned("r", "o", 2)))
         wait_until(lambda: len(killed.results.lines) == 3, "and what was returned")
         killed.streaming.engine.flush()
         killed.kill()
     with stream(api, folder.with_name("next"), after=killed, results=Lines(), quiet=0.5) as one:
-        for kind, message in [*messages, came]:
+        for kind, message in [*messages, late_return]:
             one.deliver(kind, message)
         one.settled()
         assert sorted(line["id"] for line in one.results.lines) == ["e", "o", "r"]
@@ -266,8 +266,8 @@ def test_with_a_key_that_is_refused_it_waits_and_goes_on(api, folder, monkeypatc
     monkeypatch.setattr(key_gate, "REFUSED_FIRST_WAIT", 0.05)
     monkeypatch.setattr(key_gate, "REFUSED_LONGEST_WAIT", 0.2)
     api.faults("unauthorized")
-    asked = []
-    with stream(api, folder, settle=0.0, hold_on=lambda why: not asked.append(why)) as one:
+    reasons = []
+    with stream(api, folder, settle=0.0, hold_on=lambda why: not reasons.append(why)) as one:
         for number in range(20):
             one.feed("events", event(f"e{number}", f"c{number % 5}", number))
         wait_until(lambda: one.streaming.engine.refusal is not None, "it is refused")
@@ -278,7 +278,7 @@ def test_with_a_key_that_is_refused_it_waits_and_goes_on(api, folder, monkeypatc
         api.faults()
         one.settled()
         assert one.streaming.engine.refusal is None
-        assert one.letters.lines == []
+        assert one.dead_letters.lines == []
     assert len(api.acted(EVENT)) == 20
 
 
@@ -290,7 +290,7 @@ def test_with_a_key_that_is_refused_it_stops_if_told_so(api, folder):
         wait_until(lambda: one.streaming.engine.failure is not None, "it stops")
         assert isinstance(one.streaming.engine.failure, KeyRefused)
         assert len(one.unfinished) == 17
-    assert one.letters.lines == []
+    assert one.dead_letters.lines == []
     assert all(message.given_back == 1 for message in one.unfinished)
 
 
@@ -324,7 +324,7 @@ def test_nothing_is_lost_or_done_twice_when_it_is_killed(api, folder, when):
     with stream(api, folder.with_name("next"), after=killed, quiet=0.5) as one:
         redelivered(killed, one, kind_of)
         one.settled()
-        letters = one.letters.lines
+        dead_letters = one.dead_letters.lines
         assert one.streaming.counters.unaccounted == 0
     assert Counter(row["body"]["type"] for row in api.acted(EVENT)) == dict.fromkeys([f"t{n}" for n in range(20)], 1)
     assert len(api.acted(RETURN)) == 10
@@ -333,9 +333,9 @@ def test_nothing_is_lost_or_done_twice_when_it_is_killed(api, folder, when):
     assert {api.profiles()[f"p{n}"]["attributes"]["a"] for n in range(10)} == set(range(10))
     assert {api.profiles()[f"p{n}"]["audiences"][0] for n in range(10)} == set(range(1, 11))
     made = Counter(row["body"]["advocateProfileIntegrationId"] for row in api.acted(REFERRAL))
-    unknown = {letter["record"]["body"]["advocateProfileIntegrationId"] for letter in letters}
+    unknown = {dead_letter["record"]["body"]["advocateProfileIntegrationId"] for dead_letter in dead_letters}
     assert set(made.values()) <= {1}, "a second code was made"
-    assert {letter["reason"] for letter in letters} <= {"outcome_unknown"}
+    assert {dead_letter["reason"] for dead_letter in dead_letters} <= {"outcome_unknown"}
     assert set(made) | unknown == {f"d{n}" for n in range(10)}
 
 
@@ -419,7 +419,7 @@ def test_what_was_sent_before_a_kill_is_remembered_after_it(api, folder):
         one.settled()
         assert one.counts("orders") == {"read": 1, "superseded": 1}
         assert one.counts("events") == {"read": 2, "duplicate": 1, "dead_lettered": 1}
-        assert [letter["reason"] for letter in one.letters.lines] == ["id_reused"]
+        assert [dead_letter["reason"] for dead_letter in one.dead_letters.lines] == ["id_reused"]
     assert states(api) == ["open"]
     assert len(api.acted(EVENT)) == 1
 
@@ -438,5 +438,5 @@ def test_an_id_that_is_used_again_while_the_first_is_in_flight_does_not_make_it_
     with stream(api, folder.with_name("next"), after=killed) as one:
         one.deliver("calls", Message(first.message_id, first.data))
         one.settled()
-        assert [letter["reason"] for letter in one.letters.lines] == ["outcome_unknown"]
+        assert [dead_letter["reason"] for dead_letter in one.dead_letters.lines] == ["outcome_unknown"]
     assert len(api.acted(REFERRAL)) == 1

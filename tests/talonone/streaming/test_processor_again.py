@@ -24,8 +24,8 @@ def again(message):
     return Message(message.message_id, message.data)
 
 
-def letters(one):
-    return [(letter["reason"], letter["source"]["message_id"]) for letter in one.letters.lines]
+def dead_letters(one):
+    return [(dead_letter["reason"], dead_letter["source"]["message_id"]) for dead_letter in one.dead_letters.lines]
 
 
 def killed_in_flight(api, folder, kind, record):
@@ -45,7 +45,7 @@ def test_the_letter_of_a_reused_id_does_not_make_the_first_go_twice(api, folder)
         one.deliver("calls", again(first))
         one.feed("calls", referral("k", "other"), "other")
         one.settled()
-        assert letters(one) == [("id_reused", "other"), ("outcome_unknown", first.message_id)]
+        assert dead_letters(one) == [("id_reused", "other"), ("outcome_unknown", first.message_id)]
     assert [row["body"]["advocateProfileIntegrationId"] for row in api.acted(REFERRAL)] == ["d"]
 
 
@@ -55,7 +55,7 @@ def test_a_reused_id_that_comes_first_does_not_take_over_what_is_in_flight(api, 
         one.feed("events", event("e", "c", 2, type="two"), "other")
         one.deliver("events", again(first))
         one.settled()
-        assert letters(one) == [("id_reused", "other")]
+        assert dead_letters(one) == [("id_reused", "other")]
         assert one.counts("events") == {"read": 2, "applied": 1, "dead_lettered": 1}
     assert [row["body"]["type"] for row in api.acted(EVENT)] == ["one"]
 
@@ -68,9 +68,9 @@ def test_a_return_whose_result_waits_is_not_taken_for_another_of_its_order(api, 
         first = killed.feed("returns", returned("r1", "o", 2))
         wait_until(lambda: len(results.lines) == 2, "it is applied")
         api.faults(f"cut-before:operation={RETURN}")
-        asked = len(api.rows("requests"))
+        requests_before = len(api.rows("requests"))
         second = killed.feed("returns", returned("r2", "o", 3))
-        wait_until(lambda: len(api.rows("requests")) > asked, "the second is on its way")
+        wait_until(lambda: len(api.rows("requests")) > requests_before, "the second is on its way")
         killed.kill()
     api.faults()
     with stream(api, folder.with_name("next"), after=killed, quiet=0.5, results=Lines()) as one:
@@ -106,7 +106,7 @@ def test_the_repeat_of_what_may_have_acted_does_not_go_blindly(api, folder):
         one.settled(one.feed("calls", referral("k", "d"), "one"))
         api.faults()
         one.settled(one.feed("calls", referral("k", "d"), "two"))
-        assert letters(one) == [("outcome_unknown", "one"), ("outcome_unknown", "two")]
+        assert dead_letters(one) == [("outcome_unknown", "one"), ("outcome_unknown", "two")]
     assert len(api.acted(REFERRAL)) == 1
 
 
@@ -120,7 +120,7 @@ def test_what_is_known_to_be_applied_stays_known_when_it_is_stopped_before_its_r
     with stream(api, folder.with_name("next"), after=first, results=Lines()) as one:
         one.deliver("calls", again(message))
         one.settled()
-        assert letters(one) == []
+        assert dead_letters(one) == []
         assert [(line["id"], line["outcome"], line["status"]) for line in one.results.lines] == [
             ("k", "applied", 201)
         ]
@@ -136,7 +136,7 @@ def test_that_an_order_is_a_dead_letter_is_known_after_a_restart(api, folder):
         one.end()
     with stream(api, folder, wait_for_order=0.3) as next_one:
         next_one.settled(next_one.feed("returns", returned("r", "o")))
-        assert [letter["reason"] for letter in next_one.letters.lines] == ["order_dead_lettered"]
+        assert [dead_letter["reason"] for dead_letter in next_one.dead_letters.lines] == ["order_dead_lettered"]
 
 
 class Slowly(Lines):
@@ -181,11 +181,11 @@ def test_killed_and_stopped_at_random_in_all_kinds_of_trouble(api, folder, seed,
     for (_, message), (_, record) in zip(kept, some_records(), strict=True):
         message.data = json.dumps(record).encode()
     rng.shuffle(kept)
-    before, told = None, []
+    before, written = None, []
     for life in range(5):
         last = life == 4
         api.faults(*([] if last else rng.choice(TROUBLE)))
-        sinks = {"letters": Slowly(), "results": Slowly() if with_results else None}
+        sinks = {"dead_letters": Slowly(), "results": Slowly() if with_results else None}
         if with_results and not last:
             sinks["results"].held = rng.random() < 0.5
         with stream(
@@ -209,10 +209,10 @@ def test_killed_and_stopped_at_random_in_all_kinds_of_trouble(api, folder, seed,
                 time.sleep(rng.uniform(0.4, 1.2))
                 one.kill() if rng.random() < 0.5 else one.streaming.drain(Interrupted("stopped"), 1.0)
                 one.end()
-            told += one.letters.lines
+            written += one.dead_letters.lines
         kept = [[kind, again(message)] for kind, message in kept if not message.acked]
         before = one
-    assert told == []
+    assert written == []
     assert Counter(row["body"]["type"] for row in api.acted(EVENT)) == Counter(
         f"t{number}-{version}" for number in range(5) for version in range(3)
     )

@@ -11,7 +11,7 @@ def at_most(allowed):
     return LastEnds(parse_max_dead_letters(allowed).exceeded)
 
 
-def told(one):
+def stop_reason(one):
     """Why it stopped."""
     wait_until(lambda: one.streaming.output.excess is not None, "it stops")
     return str(one.streaming.output.excess)
@@ -24,10 +24,14 @@ def test_a_topic_that_switches_to_garbage_is_not_drained(api, folder):
         good = one.feed("orders", order("o", "c", "open", 1))
         one.settled(good)
         bad = [one.poison(b"garbage %d" % number, f"bad-{number}") for number in range(50)]
-        assert told(one) == "4 of the last 5 orders read are dead letters; the last: not_json"
+        assert stop_reason(one) == "4 of the last 5 orders read are dead letters; the last: not_json"
         wait_until(lambda: sum(message.given_back for message in bad) == 47, "the rest is given back")
         assert [message.acked for message in bad] == [1] * 3 + [0] * 47
-        assert [letter["source"]["message_id"] for letter in one.letters.lines] == ["bad-0", "bad-1", "bad-2"]
+        assert [dead_letter["source"]["message_id"] for dead_letter in one.dead_letters.lines] == [
+            "bad-0",
+            "bad-1",
+            "bad-2",
+        ]
         assert one.counts("orders") == {"read": 51, "applied": 1, "dead_lettered": 3, "given_back": 47}
         assert one.streaming.counters.unaccounted == 0
     assert stopped == [one.streaming.output.excess], "it is told once"
@@ -36,9 +40,9 @@ def test_a_topic_that_switches_to_garbage_is_not_drained(api, folder):
 def test_what_the_api_refuses_counts_as_what_is_no_record(api, folder):
     with stream(api, folder, settle=0.0, ends=at_most("1")) as one:
         refused = [one.feed("orders", order(f"o{n}", f"c{n}", attributes={"bad": 1})) for n in range(6)]
-        assert "dead letters; the last: unknown_attribute" in told(one)
+        assert "dead letters; the last: unknown_attribute" in stop_reason(one)
         wait_until(lambda: sum(message.given_back for message in refused) == 5, "all but one are given back")
-        assert len(one.letters.lines) == 1
+        assert len(one.dead_letters.lines) == 1
 
 
 def test_what_is_applied_after_that_is_given_back_and_is_a_duplicate_when_it_comes_again(api, folder):
@@ -47,7 +51,7 @@ def test_what_is_applied_after_that_is_given_back_and_is_a_duplicate_when_it_com
         late = one.feed("orders", order("o", "c", "open", 1))
         wait_until(lambda: len(api.rows("requests")) >= 1, "it is on its way")
         one.poison(b"garbage")
-        told(one)
+        stop_reason(one)
         wait_until(lambda: late.given_back == 1, "it is given back")
         assert late.acked == 0
     with stream(api, folder, settle=0.0) as two:
@@ -58,16 +62,16 @@ def test_what_is_applied_after_that_is_given_back_and_is_a_duplicate_when_it_com
 
 
 def test_letters_that_were_begun_before_are_finished_and_acknowledged(api, folder):
-    letters = Lines(held=True)
-    with stream(api, folder, ends=at_most("2"), letters=letters) as one:
+    dead_letters = Lines(held=True)
+    with stream(api, folder, ends=at_most("2"), dead_letters=dead_letters) as one:
         bad = [one.poison(b"garbage", f"bad-{number}") for number in range(3)]
         again = one.poison(b"garbage", "bad-0")
-        told(one)
+        stop_reason(one)
         assert [message.acked for message in bad] == [0, 0, 0]
-        letters.let_go()
+        dead_letters.let_go()
         wait_until(lambda: bad[0].acked and bad[1].acked and again.acked, "they are acknowledged")
         assert (bad[2].acked, bad[2].given_back) == (0, 1)
-        assert len(letters.lines) == 2
+        assert len(dead_letters.lines) == 2
 
 
 def test_repeats_do_not_hide_a_bad_topic(api, folder):
@@ -76,7 +80,7 @@ def test_repeats_do_not_hide_a_bad_topic(api, folder):
             one.settled(one.feed("orders", order("o", "c", "open", 1), f"same-{number}"))
         for number in range(4):
             one.poison(b"garbage", f"bad-{number}")
-        assert told(one) == "3 of the last 4 orders read are dead letters; the last: not_json"
+        assert stop_reason(one) == "3 of the last 4 orders read are dead letters; the last: not_json"
 
 
 def test_dead_letters_are_counted_on_disk_before_the_process_ends(api, folder):

@@ -111,13 +111,13 @@ def test_how_long_a_message_is_held_at_most() -> None:
 def test_what_is_held_too_long_is_given_back_counted_and_told(
     pubsub: FakePubSub, reading: Callable[..., Subscriber]
 ) -> None:
-    told: list[str] = []
+    notices: list[str] = []
     pubsub.publish(ONE, "a", "b")
-    one = reading(ONE, flow=Flow(lease=0.3), trouble=told.append)
+    one = reading(ONE, flow=Flow(lease=0.3), trouble=notices.append)
     taken(one, 2)[0].ack()
     wait_until(lambda: one.buffer.overdue == 1, "its time is over")
     wait_until(lambda: pubsub.back == [f"{ONE}:b"], "it is given back")
-    assert told == [f"1 messages of {ONE} were held for 0.3 s and are given back: nobody has acknowledged them"]
+    assert notices == [f"1 messages of {ONE} were held for 0.3 s and are given back: nobody has acknowledged them"]
     assert one.buffer.held == 0
 
 
@@ -158,11 +158,11 @@ def test_a_message_that_cannot_be_read_is_told_and_the_others_come(
     pubsub: FakePubSub, reading: Callable[..., Subscriber], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subscriber, "FIRST_WAIT", 0.01)
-    told: list[str] = []
-    one = reading(ONE, trouble=told.append)
+    notices: list[str] = []
+    one = reading(ONE, trouble=notices.append)
     pubsub.waiting.setdefault(ONE, []).append(object())
-    wait_until(lambda: bool(told), "it is told")
-    assert told[0].startswith(f"cannot read {ONE}: AttributeError: ")
+    wait_until(lambda: bool(notices), "it is told")
+    assert notices[0].startswith(f"cannot read {ONE}: AttributeError: ")
     pubsub.publish(ONE, "a")
     taken(one, 1)
 

@@ -91,10 +91,10 @@ def test_odd_values_are_refused_by_name(
             continue
         with pytest.raises(ConfigurationError) as raised:
             transform(**given)
-        told = str(raised.value)
-        assert name in told
-        assert "\n" not in told
-        assert len(told) < 3000
+        message = str(raised.value)
+        assert name in message
+        assert "\n" not in message
+        assert len(message) < 3000
 
 
 @pytest.mark.parametrize(("transform", "settings"), [(one, settings) for one, _, settings in TRANSFORMS[:3]])

@@ -45,7 +45,7 @@ def api(api, monkeypatch):
     return api
 
 
-def told_by(result):
+def metrics_of(result):
     """(counters, distributions) of the namespace, summed over steps."""
     found = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))
     counters = Counter()
@@ -66,7 +66,7 @@ def run(build):
     build(pipeline)
     result = pipeline.run()
     result.wait_until_finish()
-    return told_by(result)
+    return metrics_of(result)
 
 
 def kinds_of(counters, kind):
@@ -131,8 +131,8 @@ def test_a_lookup(api):
     api.put_session("o1")
 
     def build(pipeline):
-        asked = [{"path": {"customerSessionId": name}} for name in ("o1", "o2")] + ["no lookup"]
-        _ = pipeline | beam.Create(asked) | LookupTalonOne("get_customer_session", base_url=api.url)
+        lookups = [{"path": {"customerSessionId": name}} for name in ("o1", "o2")] + ["no lookup"]
+        _ = pipeline | beam.Create(lookups) | LookupTalonOne("get_customer_session", base_url=api.url)
 
     counters, _ = run(build)
     assert kinds_of(counters, "lookups") == {
@@ -154,9 +154,9 @@ def test_the_keyed_graph(api):
         def build(pipeline):
             prepare = PrepareMessages(MessageOptions({kind: kind for kind in KINDS}, BuildOptions()))
             send = SendInOrder(config, SendOptions(look_first=True), RULES, "job")
-            came = [received(number, message) for number, message in enumerate(messages)]
+            arrived = [received(number, message) for number, message in enumerate(messages)]
             timed = beam.Map(lambda one: beam.window.TimestampedValue(one, one.publish_time))
-            _ = pipeline | beam.Create(came, reshuffle=False) | timed | beam.ParDo(prepare) | send
+            _ = pipeline | beam.Create(arrived, reshuffle=False) | timed | beam.ParDo(prepare) | send
 
         counters, _ = run(build)
     assert kinds_of(counters, "orders") == {
@@ -168,7 +168,7 @@ def test_the_keyed_graph(api):
     assert counters["requests"] == sum(statuses_of(api).values())
 
 
-class Told:
+class FakeEngine:
     """An engine as far as the counting looks at it."""
 
     def __init__(self):
@@ -194,7 +194,7 @@ def counters_of(container):
 
 
 def test_threads_that_share_an_engine_tell_each_request_once():
-    engine, containers, go_on = Told(), [], threading.Event()
+    engine, containers, go_on = FakeEngine(), [], threading.Event()
 
     def tell():
         with bundle() as container:
@@ -227,7 +227,7 @@ def test_threads_that_share_an_engine_tell_each_request_once():
 
 
 def test_outside_of_a_bundle_nothing_is_told_and_nothing_lost():
-    engine = Told()
+    engine = FakeEngine()
     engine.stats.tried(EVENT, 204, 1.0, retry=False)
     count_requests(engine)
     with bundle() as container:
@@ -236,7 +236,7 @@ def test_outside_of_a_bundle_nothing_is_told_and_nothing_lost():
 
 
 def test_a_bundle_that_goes_on_tells_now_and_then():
-    engine = Told()
+    engine = FakeEngine()
     with bundle() as container:
         for _ in range(5):
             engine.stats.tried(EVENT, 204, 1.0, retry=False)
@@ -272,7 +272,7 @@ def test_how_an_outcome_counts(outcome, counted):
 
 
 def test_the_account_of_a_stream():
-    engine, counters = Told(), StreamCounters()
+    engine, counters = FakeEngine(), StreamCounters()
     with bundle() as first:
         counters.read("orders")
         counters.read("orders")

@@ -39,12 +39,12 @@ def fake(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "asked"),
+    ("name", "expected"),
     [(SECRET, f"{SECRET}/versions/latest"), (f"{SECRET}/versions/1", f"{SECRET}/versions/1")],
 )
-def test_the_key_is_read_by_name(fake, name, asked):
+def test_the_key_is_read_by_name(fake, name, expected):
     assert read_key(ENV, name) == KEY
-    assert fake.reads == [asked]
+    assert fake.reads == [expected]
 
 
 def test_the_latest_version_is_read_unless_one_is_named(fake):
@@ -109,10 +109,10 @@ def test_what_is_wrong_is_told_with_the_secret_and_the_option(fake, spoil, kind,
     spoil(fake)
     with pytest.raises(kind) as raised:
         read_key(ENV, SECRET)
-    told = str(raised.value)
-    assert told.startswith(f"--api-key-secret {SECRET}/versions/latest: ")
-    assert says in told
-    assert "\n" not in told
+    message = str(raised.value)
+    assert message.startswith(f"--api-key-secret {SECRET}/versions/latest: ")
+    assert says in message
+    assert "\n" not in message
 
 
 def test_a_passing_failure_is_tried_again(fake):

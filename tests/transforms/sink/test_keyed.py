@@ -154,12 +154,12 @@ def ran(published, tmp_path_factory):
 def test_each_record_ends_as_it_must(ran, scenario):
     found, (_, wanted) = ends(ran[1]), SCENARIOS[scenario]
     assert {record: sorted(found.get(record, [])) for record in wanted} == {
-        record: sorted(told) for record, told in wanted.items()
+        record: sorted(outcomes) for record, outcomes in wanted.items()
     }
 
 
 def test_each_message_has_one_end(ran):
-    assert sum(len(told) for told in ends(ran[1]).values()) == sum(len(one) for one, _ in SCENARIOS.values())
+    assert sum(len(outcomes) for outcomes in ends(ran[1]).values()) == sum(len(one) for one, _ in SCENARIOS.values())
 
 
 def test_nothing_older_goes_over_something_newer(ran):
@@ -202,13 +202,15 @@ def test_what_nothing_protects_is_made_once(ran):
 
 def test_dead_letters_tell_where_they_came_from_and_hold_no_key(ran):
     _, found = ran
-    letters = {(letter["kind"], letter["reason"]): letter for letter in found["dead_letters"]}
-    assert letters["orders", "not_json"]["record"] == "not json"
-    assert letters["events", "id_reused"]["record"] == event("reused", "c4", 2)
-    assert {letter["job"] for letter in found["dead_letters"]} == {"the-job"}
-    for letter in found["dead_letters"]:
-        assert letter["source"]["subscription"] == letter["kind"]
-        assert letter["source"]["message_id"].startswith("m")
+    dead_letters = {
+        (dead_letter["kind"], dead_letter["reason"]): dead_letter for dead_letter in found["dead_letters"]
+    }
+    assert dead_letters["orders", "not_json"]["record"] == "not json"
+    assert dead_letters["events", "id_reused"]["record"] == event("reused", "c4", 2)
+    assert {dead_letter["job"] for dead_letter in found["dead_letters"]} == {"the-job"}
+    for dead_letter in found["dead_letters"]:
+        assert dead_letter["source"]["subscription"] == dead_letter["kind"]
+        assert dead_letter["source"]["message_id"].startswith("m")
     assert KEY not in str(found)
 
 

@@ -48,7 +48,7 @@ def ran(request, tmp_path_factory):
 
 
 def test_all_are_applied(ran):
-    assert {tuple(told) for told in ends(ran[1]).values()} == {("applied",)}
+    assert {tuple(outcomes) for outcomes in ends(ran[1]).values()} == {("applied",)}
 
 
 def test_a_call_of_a_customer_keeps_the_order_of_the_customers_records(ran):

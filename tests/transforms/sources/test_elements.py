@@ -124,9 +124,9 @@ def test_a_row_that_went_through_its_coder_is_the_same() -> None:
         order_id="o", event_time=Timestamp(0), items=[beam.Row(sku="a", quantity=1, size=None)], store_id=None
     )
     coder = RowCoder(typing_to_runner_api(type_).row_type.schema)
-    came = coder.decode(coder.encode(row))
-    assert type(came) is not beam.Row
-    assert as_record("orders", came) == {
+    decoded = coder.decode(coder.encode(row))
+    assert type(decoded) is not beam.Row
+    assert as_record("orders", decoded) == {
         "order_id": "o",
         "event_time": "1970-01-01T00:00:00Z",
         "items": [{"sku": "a", "quantity": 1}],

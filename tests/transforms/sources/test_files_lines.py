@@ -132,8 +132,8 @@ def test_gzip_is_one_shard_and_reads_several_members(folder):
 
 
 def test_of_a_truncated_gzip_file_what_came_before_counts(folder):
-    dice = random.Random(1)
-    rows = [b'{"n":%d}' % dice.getrandbits(64) for _ in range(200_000)]
+    rng = random.Random(1)
+    rows = [b'{"n":%d}' % rng.getrandbits(64) for _ in range(200_000)]
     whole = gzip.compress(b"\n".join(rows))
     path = folder / "cut.jsonl.gz"
     path.write_bytes(whole[: len(whole) // 2])
@@ -362,10 +362,10 @@ def test_text_that_is_not_utf_8_is_named(folder, name, encoding):
 )
 def test_a_header_that_cannot_be_used_is_one_broken_file(folder, header, why):
     path = write(folder, "header.csv", header)
-    [(position, said, whole_file)] = broken(read(path))
+    [(position, reason, whole_file)] = broken(read(path))
     assert (position, whole_file) == (1, True)
-    assert said.startswith(why)
-    assert broken(read(path, shard_bytes=1)) == [(1, said, True)]
+    assert reason.startswith(why)
+    assert broken(read(path, shard_bytes=1)) == [(1, reason, True)]
 
 
 def test_a_quote_that_is_never_closed_does_not_fill_the_memory(folder):
@@ -373,10 +373,10 @@ def test_a_quote_that_is_never_closed_does_not_fill_the_memory(folder):
     path = write(folder, "open.csv", data)
     tracemalloc.start()
     [shard] = shards(path)
-    said = Counter(raw.broken for raw in read_shard(shard))
+    reasons = Counter(raw.broken for raw in read_shard(shard))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert said == {None: 1, UNCLOSED: 1, "the row has 1 cells, the header 2": 9_999}
+    assert reasons == {None: 1, UNCLOSED: 1, "the row has 1 cells, the header 2": 9_999}
     assert peak < 3 * line_reader.LONGEST
 
 

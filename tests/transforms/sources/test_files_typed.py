@@ -97,12 +97,12 @@ def test_avro_values(tmp_path):
 def test_avro_values_that_python_cannot_hold_harm_no_other_record(tmp_path):
     # Written without logical types, read with them: fastavro would not write such values.
     plain = record_schema(t="long", s="bytes", n="long")
-    told = record_schema(t={"type": "long", "logicalType": "timestamp-micros"}, s="string", n="long")
+    declared = record_schema(t={"type": "long", "logicalType": "timestamp-micros"}, s="string", n="long")
     buffer = io.BytesIO()
     rows = [{"t": 0, "s": b"a", "n": 1}, {"t": 1 << 62, "s": b"b", "n": 2}, {"t": 0, "s": b"\xff", "n": 3},
             {"t": 0, "s": b"d", "n": 4}]  # fmt: skip
     fastavro.writer(buffer, plain, rows)
-    fastavro.writer(header := io.BytesIO(), told, [], sync_marker=buffer.getvalue()[-16:])
+    fastavro.writer(header := io.BytesIO(), declared, [], sync_marker=buffer.getvalue()[-16:])
     blocks = io.BytesIO(buffer.getvalue())
     start = next(iter(fastavro.block_reader(blocks))).offset
     path = tmp_path / "far.avro"

@@ -174,9 +174,9 @@ def test_a_glob_that_matches_only_markers_says_so(place, pattern):
 
 def test_a_folder_is_left_out_with_a_notice_and_is_an_error_alone(local):
     root = local("a.jsonl", "b.jsonl/c.jsonl")
-    said = []
-    assert names(root, "*.jsonl", notice=said.append) == ["a.jsonl"]
-    assert said == [f"{root}/b.jsonl is a folder and is left out: name its files to read them"]
+    notices = []
+    assert names(root, "*.jsonl", notice=notices.append) == ["a.jsonl"]
+    assert notices == [f"{root}/b.jsonl is a folder and is left out: name its files to read them"]
     with pytest.raises(NoSuchInput, match=r"only folders: name their files, for example .*/b\.jsonl/\*\.jsonl"):
         names(root, "b*")
     with pytest.raises(UnknownFormat, match="is a folder: name its files"):
@@ -184,12 +184,12 @@ def test_a_folder_is_left_out_with_a_notice_and_is_an_error_alone(local):
 
 
 def test_an_empty_file_is_mentioned(local, bucket):
-    root, said = local("a.jsonl"), []
+    root, notices = local("a.jsonl"), []
     open(f"{root}/b.jsonl", "w").close()
-    assert names(root, "*", notice=said.append) == ["a.jsonl", "b.jsonl"]
+    assert names(root, "*", notice=notices.append) == ["a.jsonl", "b.jsonl"]
     BUCKET[f"{bucket('c.jsonl')}/c.jsonl"] = 0
-    assert names("bucket://b", "c*", notice=said.append) == ["c.jsonl"]
-    assert said == [f"{root}/b.jsonl is empty", "bucket://b/c.jsonl is empty"]
+    assert names("bucket://b", "c*", notice=notices.append) == ["c.jsonl"]
+    assert notices == [f"{root}/b.jsonl is empty", "bucket://b/c.jsonl is empty"]
 
 
 def test_what_is_no_file_is_matched_and_breaks_off_at_once_with_the_reason(local):
@@ -199,11 +199,11 @@ def test_what_is_no_file_is_matched_and_breaks_off_at_once_with_the_reason(local
     os.mkfifo(f"{root}/pipe.jsonl")
     with socket.socket(socket.AF_UNIX) as bound:
         bound.bind(f"{root}/socket.jsonl")
-        said = []
-        assert names(root, "*", notice=said.append) == [
+        notices = []
+        assert names(root, "*", notice=notices.append) == [
             "a.jsonl", "device.jsonl", "link.jsonl", "pipe.jsonl", "socket.jsonl",
         ]  # fmt: skip
-        assert said == []
+        assert notices == []
         broken = {}
         for name in ("device", "link", "pipe", "socket"):
             [raw] = read_shard(Shard("events", f"{root}/{name}.jsonl", Format("jsonl")))
