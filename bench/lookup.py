@@ -16,9 +16,9 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.runs import Ended, keep, run
 from rich.console import Console
 from rich.table import Table
-from runs import Ended, keep, run
 
 from beam_talonone.simulator.server.serve import running
 from beam_talonone.simulator.server.settings import SimulatorSettings
@@ -39,25 +39,26 @@ class Looked:
 
 
 def main() -> int:
+    """Measure both lookups; returns 1 if a row is missing or the ratio is too large, else 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--few", type=int, default=1000)
     parser.add_argument("--many", type=int, default=1_000_000)
     parser.add_argument("--rate", type=float, default=5000.0)
-    given = parser.parse_args()
-    looked = {count: measure(count, given.rate) for count in (given.few, given.many)}
-    ratio = looked[given.many].ended.peak_mb / looked[given.few].ended.peak_mb
+    arguments = parser.parse_args()
+    looked = {count: measure(count, arguments.rate) for count in (arguments.few, arguments.many)}
+    ratio = looked[arguments.many].ended.peak_mb / looked[arguments.few].ended.peak_mb
     table = Table("rows", "pages", "line MB", "peak MB", "seconds", "each once", title="memory of a lookup")
-    for count, one in looked.items():
+    for count, lookup in looked.items():
         table.add_row(
-            f"{count:,}", f"{one.pages:,}", f"{one.line_mb:.1f}", f"{one.ended.peak_mb:.0f}",
-            f"{one.ended.seconds:.1f}", "yes" if one.complete else "NO",
+            f"{count:,}", f"{lookup.pages:,}", f"{lookup.line_mb:.1f}", f"{lookup.ended.peak_mb:.0f}",
+            f"{lookup.ended.seconds:.1f}", "yes" if lookup.complete else "NO",
         )  # fmt: skip
-    good = ratio <= MOST_RATIO and all(one.complete for one in looked.values())
+    good = ratio <= MOST_RATIO and all(lookup.complete for lookup in looked.values())
     Console().print(table)
     Console().print(f"ratio {ratio:.2f}, wanted at most {MOST_RATIO}: {'ok' if good else 'MISSED'}")
     figures = {
-        str(count): {"peak_mb": one.ended.peak_mb, "seconds": one.ended.seconds, "line_mb": one.line_mb}
-        for count, one in looked.items()
+        str(count): {"peak_mb": lookup.ended.peak_mb, "seconds": lookup.ended.seconds, "line_mb": lookup.line_mb}
+        for count, lookup in looked.items()
     }
     keep("lookup", {"rows": figures, "ratio": ratio, "good": good})
     return 0 if good else 1
@@ -81,17 +82,18 @@ def measure(rows: int, rate: float) -> Looked:
 
 
 def pages_of(line: Path) -> int:
+    """The number of pages that the beginning of a line of lookups/ states."""
     with line.open("rb") as file:
-        found = re.search(rb'"pages":(\d+)', file.read(10_000))
-    return int(found[1]) if found else 0
+        match = re.search(rb'"pages":(\d+)', file.read(10_000))
+    return int(match[1]) if match else 0
 
 
 def each_once(line: Path, rows: int) -> bool:
     """Whether the line holds the rows 1 to `rows`, each once."""
     seen = bytearray(rows + 1)
     with line.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-        for found in ROW.finditer(text):
-            number = int(found[1])
+        for match in ROW.finditer(text):
+            number = int(match[1])
             if number > rows or seen[number]:
                 return False
             seen[number] = 1

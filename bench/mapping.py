@@ -13,7 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from shopify_orders import orders
+from common.shopify_orders import orders
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.parse import parse
@@ -44,7 +44,7 @@ def shopify(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
         }
         for line in lines
     ]
-    found: list[tuple[str, dict[str, Any]]] = [
+    records: list[tuple[str, dict[str, Any]]] = [
         (
             "orders",
             {
@@ -58,21 +58,21 @@ def shopify(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
             },
         )
     ]
-    found += _returns(document, lines, customer) if status == "completed" else []
+    records += _returns(document, lines, customer) if status == "completed" else []
     if customer:
         name = f"{customer.get('first_name') or ''} {customer.get('last_name') or ''}".strip()
         attributes = {"Name": name, "Email": customer.get("email")}
         time_of_change = customer.get("updated_at") or customer.get("created_at") or document["created_at"]
         fields = {"customer_id": customer["id"], "event_time": time_of_change}
-        found.append(("profiles", fields | {"attributes": {key: text for key, text in attributes.items() if text}}))
-    return found
+        records.append(("profiles", fields | {"attributes": {key: text for key, text in attributes.items() if text}}))
+    return records
 
 
 def _returns(
     document: dict[str, Any], lines: list[dict[str, Any]], customer: dict[str, Any]
 ) -> list[tuple[str, dict[str, Any]]]:
     positions = {line["id"]: place for place, line in enumerate(lines)}
-    found = []
+    returns = []
     for refund in document.get("refunds") or ():
         items = [
             {"position": positions[line["line_item_id"]], "quantity": line["quantity"]}
@@ -86,8 +86,8 @@ def _returns(
             }  # fmt: skip
             if customer:
                 fields["customer_id"] = customer["id"]
-            found.append(("returns", fields))
-    return found
+            returns.append(("returns", fields))
+    return returns
 
 
 def timed(work: Callable[[Any], Any], inputs: list[Any], rounds: int) -> tuple[float, list[Any]]:

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from common.runs import Ended, backfill_of, keep
 from rich.console import Console
 from rich.table import Table
-from runs import Ended, backfill_of, keep
 
 from beam_talonone.simulator.server.serve import running
 from beam_talonone.simulator.server.settings import SimulatorSettings
@@ -26,19 +26,20 @@ UNLIMITED = 100_000.0
 
 
 def main() -> int:
+    """Measure each kind with both counts; returns 1 if a ratio is too large, else 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--few", type=int, default=15_000)
     parser.add_argument("--many", type=int, default=150_000)
     parser.add_argument("--only", choices=[*KINDS])
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     table = Table("kind", "records", "peak MB", "seconds", "ratio", title="memory of a backfill")
     figures, good = {}, True
-    for kind in [given.only] if given.only else KINDS:
-        ended = {count: measure(kind, count) for count in (given.few, given.many)}
-        ratio = ended[given.many].peak_mb / ended[given.few].peak_mb
+    for kind in [arguments.only] if arguments.only else KINDS:
+        ended = {count: measure(kind, count) for count in (arguments.few, arguments.many)}
+        ratio = ended[arguments.many].peak_mb / ended[arguments.few].peak_mb
         for count, run in ended.items():
-            told = f"{ratio:.2f}" if count == given.many else ""
-            table.add_row(kind, f"{count:,}", f"{run.peak_mb:.0f}", f"{run.seconds:.0f}", told)
+            shown = f"{ratio:.2f}" if count == arguments.many else ""
+            table.add_row(kind, f"{count:,}", f"{run.peak_mb:.0f}", f"{run.seconds:.0f}", shown)
         good = good and ratio <= MOST_RATIO
         figures[kind] = {"peak_mb": {str(count): run.peak_mb for count, run in ended.items()}, "ratio": ratio}
     Console().print(table)
@@ -70,14 +71,14 @@ def measure(kind: str, count: int) -> Ended:
     server = SimulatorSettings(keep_bodies=False)
     with tempfile.TemporaryDirectory() as folder, running(server) as url:
         inputs = {}
-        for given in ("orders", "returns") if kind == "returns" else (kind,):
-            inputs[given] = Path(folder) / f"{given}.jsonl"
-            with inputs[given].open("w") as file:
+        for name in ("orders", "returns") if kind == "returns" else (kind,):
+            inputs[name] = Path(folder) / f"{name}.jsonl"
+            with inputs[name].open("w") as file:
                 for number in range(count):
                     at = f"2026-05-{1 + number * 28 // count:02d}T{number % 24:02d}:00:00Z"
-                    if given == "returns":
+                    if name == "returns":
                         at = at.replace("2026-05", "2026-06")
-                    record = KINDS[given](number, number % max(1, count // 10))
+                    record = KINDS[name](number, number % max(1, count // 10))
                     file.write(json.dumps({**record, "event_time": at}) + "\n")
         return backfill_of(inputs, Path(folder) / "out", url, UNLIMITED)
 

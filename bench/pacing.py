@@ -12,10 +12,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from orders import write_orders
+from common.orders import write_orders
+from common.runs import KEY, account, backfill, keep
 from rich.console import Console
 from rich.table import Table
-from runs import KEY, account, backfill, keep
 
 from beam_talonone.simulator.server.serve import running
 from beam_talonone.simulator.server.settings import SimulatorSettings
@@ -26,6 +26,7 @@ CUSTOMERS = 2500
 
 
 def main() -> int:
+    """Run the backfill; returns 1 if the rate was not kept, else 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--orders", type=int, default=6000)
     count = parser.parse_args().orders
@@ -36,7 +37,7 @@ def main() -> int:
         backfill(orders, Path(folder) / "out", url, RATE)
         seen = account(url)
     refused, rate, most = seen.answers.get("429", 0), seen.rate, seen.most_within(WINDOW)
-    gaps = sorted(later - one for one, later in zip(seen.arrivals, seen.arrivals[1:], strict=False))
+    gaps = sorted(later - earlier for earlier, later in zip(seen.arrivals, seen.arrivals[1:], strict=False))
     rows = [
         ("answers 429", f"{refused}", "0", refused == 0),
         ("requests a second", f"{rate:.2f}", f"at least {LEAST_SHARE * RATE:g}", rate >= LEAST_SHARE * RATE),
@@ -44,8 +45,8 @@ def main() -> int:
         ("orders applied", f"{seen.acted}", f"{count}", seen.acted == count),
     ]
     table = Table("", "measured", "wanted", "", title=f"{len(seen.arrivals)} requests at --rate {RATE:g}")
-    for name, measured, wanted, good in rows:
-        table.add_row(name, measured, wanted, "ok" if good else "MISSED")
+    for name, measured, required, good in rows:
+        table.add_row(name, measured, required, "ok" if good else "MISSED")
     Console().print(table)
     Console().print(f"longest gaps between arrivals, ms: {', '.join(f'{gap * 1000:.0f}' for gap in gaps[:-6:-1])}")
     good = all(row[3] for row in rows)

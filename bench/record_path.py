@@ -25,7 +25,7 @@ from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any
 
-from orders import write_orders
+from common.orders import write_orders
 
 ADDED = 300
 """Records that the second run has more than the first."""

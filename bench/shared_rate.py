@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from common.runs import keep
 from rich.console import Console
 from rich.table import Table
-from runs import keep
 
 # the tests' tools are no package that is installed
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
@@ -40,6 +40,7 @@ TWO_PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers
 
 @contextmanager
 def stage(folder: Path) -> Iterator[tuple[Simulator, RateService]]:
+    """A simulator that allows RATE, and a rate limit service that grants it, inside the block."""
     with (
         simulator(rate=float(RATE), burst=BURST, latency_ms=LATENCY_MS) as api,
         running_rate_service(folder / "service", RATE) as service,
@@ -53,13 +54,13 @@ def shards(service: bool) -> Callable[[Path, int], tuple[Seen, float, float]]:
     def measure(folder: Path, count: int) -> tuple[Seen, float, float]:
         with stage(folder) as (api, rates):
             sending = {"rate": float(RATE), **({"rate_service": rates.address} if service else {})}
-            code, said = Job(
+            code, output = Job(
                 api, folder / "job", {"orders": orders_of_shards(count)}, 2, sending, beam=TWO_PROCESSES
             ).run()
             if code:
-                raise RuntimeError(said)
-            found = seen(api)
-            return found, *found.span(*found.arrivals)
+                raise RuntimeError(output)
+            arrived = seen(api)
+            return arrived, *arrived.span(*arrived.arrivals)
 
     return measure
 
@@ -77,11 +78,11 @@ def commands(service: bool, workers: str) -> Callable[[Path, int], tuple[Seen, f
                 for worker in workers
             ]
             end_all(*running, timeout=600.0)
-            found = seen(api)
-            first, last = found.span(*workers.replace("z", ""))
+            arrived = seen(api)
+            first, last = arrived.span(*workers.replace("z", ""))
             if "z" in workers:
-                first = max(first, found.arrivals["z"][-1] + SETTLES)
-            return found, first, last
+                first = max(first, arrived.arrivals["z"][-1] + SETTLES)
+            return arrived, first, last
 
     return measure
 
@@ -97,28 +98,29 @@ CASES: dict[str, tuple[Callable[[Path, int], tuple[Seen, float, float]], bool]] 
 
 
 def main() -> int:
+    """Measure the cases; returns 1 if one misses its requirement or a tool is missing, else 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--orders", type=int, default=4000, help="of each worker")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--only", default="", help="cases whose name has this")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     table = Table("", "seconds", "a second", "%", "429", "in 100 ms", "each", "", title=f"{RATE} a second, shared")
     figures, good = [], True
-    for name, (measure, wanted) in CASES.items():
-        for _ in range(given.rounds if given.only in name else 0):
+    for name, (measure, required) in CASES.items():
+        for _ in range(arguments.rounds if arguments.only in name else 0):
             with tempfile.TemporaryDirectory() as folder:
                 try:
-                    found, first, last = measure(Path(folder), given.orders)
+                    arrived, first, last = measure(Path(folder), arguments.orders)
                 except Missing as reason:
                     print(reason, file=sys.stderr)
                     return 1
-            row = figures_of(name, found, first, last)
-            row["good"] = row["refused"] == 0 and (row["share"] >= LEAST_SHARE or not wanted)
+            row = figures_of(name, arrived, first, last)
+            row["good"] = row["refused"] == 0 and (row["share"] >= LEAST_SHARE or not required)
             good = good and row["good"]
             figures.append(row)
             table.add_row(
                 name, f"{last - first:.0f}", f"{row['rate']:.1f}", f"{100 * row['share']:.1f}", f"{row['refused']}",
-                f"{row['most']}", " ".join(f"{one:.0f}" for one in row["each"].values()),
+                f"{row['most']}", " ".join(f"{rate:.0f}" for rate in row["each"].values()),
                 "ok" if row["good"] else "MISSED",
             )  # fmt: skip
     Console(width=110).print(table)
@@ -126,12 +128,13 @@ def main() -> int:
     return 0 if good else 1
 
 
-def figures_of(name: str, found: Seen, first: float, last: float) -> dict[str, Any]:
-    rate = found.rate(first, last)
+def figures_of(name: str, arrived: Seen, first: float, last: float) -> dict[str, Any]:
+    """The figures of a case between `first` and `last`, seconds on the simulator's clock."""
+    rate = arrived.rate(first, last)
     return {
-        "name": name, "seconds": last - first, "rate": rate, "share": rate / RATE, "refused": found.refused,
-        "most": found.most_within(WINDOW, first, last),
-        "each": {worker: found.of(worker, first, last) for worker in sorted(found.arrivals)},
+        "name": name, "seconds": last - first, "rate": rate, "share": rate / RATE, "refused": arrived.refused,
+        "most": arrived.most_within(WINDOW, first, last),
+        "each": {worker: arrived.of(worker, first, last) for worker in sorted(arrived.arrivals)},
     }  # fmt: skip
 
 

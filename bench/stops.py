@@ -39,19 +39,23 @@ RATE = ("--rate", 20_000)
 
 
 def records() -> list[dict[str, Any]]:
+    """The profile records of each run, RECORDS of them."""
     return [profile(f"c{number}", number % 600, {"city": "x" * 40, "a": 1}) for number in range(RECORDS)]
 
 
 def as_jsonl(folder: Path) -> Path:
+    """Write the records as JSONL; returns the file."""
     return write(folder / "profiles.jsonl", records())
 
 
 def as_csv(folder: Path) -> Path:
-    rows = [f"{one['customer_id']},{one['event_time']},{one['attributes']['city']}" for one in records()]
+    """Write the records as CSV; returns the file."""
+    rows = [f"{record['customer_id']},{record['event_time']},{record['attributes']['city']}" for record in records()]
     return write(folder / "profiles.csv", ["customer_id,event_time,attributes.city", *rows])
 
 
 def as_avro(folder: Path) -> Path:
+    """Write the records as Avro, in many blocks; returns the file."""
     attributes = {"type": "record", "name": "A", "fields": [{"name": "city", "type": "string"}]}
     fields = [{"name": name, "type": "string"} for name in ("customer_id", "event_time")]
     schema = {"type": "record", "name": "P", "fields": [*fields, {"name": "attributes", "type": attributes}]}
@@ -61,44 +65,51 @@ def as_avro(folder: Path) -> Path:
 
 
 def as_parquet(folder: Path) -> Path:
+    """Write the records as Parquet, in many row groups; returns the file."""
     parquet.write_table(pyarrow.Table.from_pylist(records()), folder / "profiles.parquet", row_group_size=100)
     return folder / "profiles.parquet"
 
 
 def sending(make: Callable[[Path], Path]) -> "Making":
+    """A backfill of the file that `make` writes."""
     return lambda folder, sim: [
         *backfill(sim.url, {"profiles": make(folder)}, folder / "out", "--profile-mode", "rules", *RATE)
     ]
 
 
 def replaying(folder: Path, sim: Simulator) -> list[object]:
-    told = {"kind": "profiles", "reason": "refused", "job": "earlier", "failed_at": "2026-05-01T00:00:00Z"}
-    letters = [
-        {**told, "record": record, "source": {"file": "a.jsonl", "position": position}}
+    """A replay of dead letters, one for each record."""
+    fields = {"kind": "profiles", "reason": "refused", "job": "earlier", "failed_at": "2026-05-01T00:00:00Z"}
+    dead_letters = [
+        {**fields, "record": record, "source": {"file": "a.jsonl", "position": position}}
         for position, record in enumerate(records(), 1)
     ]
     (folder / "earlier" / "dead-letters").mkdir(parents=True)
-    write(folder / "earlier" / "dead-letters" / "a.jsonl", letters)
+    write(folder / "earlier" / "dead-letters" / "a.jsonl", dead_letters)
     return [*replay(sim.url, folder / "earlier", folder / "out", "--profile-mode", "rules")]
 
 
 def verifying(folder: Path, sim: Simulator) -> list[object]:
+    """A verification of records that were sent before."""
     source = as_jsonl(folder)
     cli(*backfill(sim.url, {"profiles": source}, folder / "sent", *RATE))
     return ["verify", "--profiles", source, "--output", folder / "out", "--base-url", sim.url, *RATE]
 
 
 def looking_up(folder: Path, sim: Simulator) -> list[object]:
-    asked = [{"path": {"integrationId": f"c{number}"}, "query": {"profile": True}} for number in range(RECORDS)]
-    words = ["lookup", READ, "--input", write(folder / "ids.jsonl", asked), "--output", folder / "out"]
+    """A lookup of the customer of each record."""
+    lookups = [{"path": {"integrationId": f"c{number}"}, "query": {"profile": True}} for number in range(RECORDS)]
+    words = ["lookup", READ, "--input", write(folder / "ids.jsonl", lookups), "--output", folder / "out"]
     return [*words, "--base-url", sim.url, *RATE]
 
 
 def checking(folder: Path, sim: Simulator) -> list[object]:
+    """A check of the records."""
     return ["check", "--profiles", as_jsonl(folder)]
 
 
 def demonstrating(folder: Path, sim: Simulator) -> list[object]:
+    """The demo, at a high rate."""
     return ["demo", "--rate", 2000, "--output", folder / "out"]
 
 
@@ -133,6 +144,7 @@ class Figures:
 
 
 def stopped(way: str, runs: int, rng: random.Random) -> Figures:
+    """Stop a command `runs` times at random moments and resume it; returns the counts and the faults."""
     figures = Figures()
     with tempfile.TemporaryDirectory() as name, simulator(keep_bodies=False) as sim:
         folder, out = Path(name), Path(name) / "out"
@@ -149,7 +161,7 @@ def stopped(way: str, runs: int, rng: random.Random) -> Figures:
             if sends:
                 sim.reset()
                 sim.faults()
-            asked = sim.summary()["requests"]
+            requests_before = sim.summary()["requests"]
             running = start(*words)
             time.sleep(rng.uniform(0.0, whole))
             at = time.monotonic()
@@ -157,7 +169,9 @@ def stopped(way: str, runs: int, rng: random.Random) -> Figures:
                 running.signal(rng.choice(SIGNALS))
             ended = running.end(60.0)
             figures.runs += 1
-            for wrong in _judged(ended.code, usual.code, ended.err, out, sim, asked, figures, at, sends=sends):
+            for wrong in _checked(
+                ended.code, usual.code, ended.err, out, sim, requests_before, figures, at, sends=sends
+            ):
                 figures.wrong[wrong] += 1
                 print(f"{way}: {wrong}: exit {ended.code}: {ended.err[-400:]}", file=sys.stderr)
             if resumes and ended.code == 1:
@@ -167,13 +181,13 @@ def stopped(way: str, runs: int, rng: random.Random) -> Figures:
     return figures
 
 
-def _judged(
+def _checked(
     code: int,
     usual: int,
-    said: str,
+    stderr: str,
     out: Path,
     sim: Simulator,
-    asked: int,
+    requests_before: int,
     figures: Figures,
     at: float,
     *,
@@ -185,12 +199,12 @@ def _judged(
     figures.slowest = max(figures.slowest, time.monotonic() - at)
     if code < 0:
         figures.killed += 1
-        if said or out.exists():
+        if stderr or out.exists():
             yield "killed in its midst"
         return
     if code != 1:
         yield f"exit {code}"
-    if "stopped by" not in said.strip().rpartition("\n")[2]:
+    if "stopped by" not in stderr.strip().rpartition("\n")[2]:
         yield "not told"
     if (out / "report.json").exists():
         yield "a report though it was stopped"
@@ -198,7 +212,7 @@ def _judged(
         figures.sending += 1
         return
     figures.before += 1
-    if sends and sim.summary()["requests"] > asked:
+    if sends and sim.summary()["requests"] > requests_before:
         yield "sent though not all was read"
 
 
@@ -221,21 +235,22 @@ def _counts(out: Path) -> Any:
 
 
 def main() -> int:
+    """Print a row for each way; returns 1 if a run went wrong, else 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", choices=[*WAYS])
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     print(
         "| command | runs | killed at its start | before all was read | after that | had finished | slowest | wrong |"
     )
     print("|---|---|---|---|---|---|---|---|")
     wrong = 0
-    for way in [given.only] if given.only else WAYS:
-        it = stopped(way, given.runs, random.Random(given.seed))
+    for way in [arguments.only] if arguments.only else WAYS:
+        it = stopped(way, arguments.runs, random.Random(arguments.seed))
         wrong += it.wrong.total()
-        told = ", ".join(f"{what} ({count})" for what, count in it.wrong.items()) or "0"
-        row = (way, it.runs, it.killed, it.before, it.sending, it.finished, f"{it.slowest:.1f} s", told)
+        wrong_shown = ", ".join(f"{what} ({count})" for what, count in it.wrong.items()) or "0"
+        row = (way, it.runs, it.killed, it.before, it.sending, it.finished, f"{it.slowest:.1f} s", wrong_shown)
         print(f"| {' | '.join(map(str, row))} |", flush=True)
     return 1 if wrong else 0
 

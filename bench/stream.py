@@ -13,19 +13,16 @@ import argparse
 import json
 import sys
 
-import stream_drain
-import stream_latency
-import stream_memory
-import stream_throughput
+from common.runs import keep
 from rich.console import Console
-from runs import keep
-from stream_setup import Missing
+from stream_parts import drain, latency, memory, throughput
+from stream_parts.setup import Missing
 
 PARTS = {
-    "latency": stream_latency,
-    "throughput": stream_throughput,
-    "memory": stream_memory,
-    "drain": stream_drain,
+    "latency": latency,
+    "throughput": throughput,
+    "memory": memory,
+    "drain": drain,
 }
 
 
@@ -33,25 +30,28 @@ WIDTH = 110
 
 
 def main() -> int:
+    """Measure the part that the arguments name; returns 1 if a tool is missing, else 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parts = parser.add_subparsers(dest="part", required=True, metavar="PART")
     for name, part in PARTS.items():
-        one = parts.add_parser(name, description=part.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-        part.options(one)
-        one.add_argument("--json", action="store_true", help="print the figures as one line of JSON")
-    given = parser.parse_args()
+        subparser = parts.add_parser(
+            name, description=part.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        part.options(subparser)
+        subparser.add_argument("--json", action="store_true", help="print the figures as one line of JSON")
+    arguments = parser.parse_args()
     console = Console(width=WIDTH)
     try:
-        figures, tables = PARTS[given.part].measure(given, Console(stderr=True, highlight=False).print)
+        figures, tables = PARTS[arguments.part].measure(arguments, Console(stderr=True, highlight=False).print)
     except Missing as reason:
         print(reason, file=sys.stderr)
         return 1
-    if given.json:
-        print(json.dumps({"part": given.part, **figures}))
+    if arguments.json:
+        print(json.dumps({"part": arguments.part, **figures}))
     else:
         for table in tables:
             console.print(table)
-    keep(f"stream-{given.part}", figures)
+    keep(f"stream-{arguments.part}", figures)
     return 0
 
 

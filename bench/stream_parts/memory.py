@@ -13,7 +13,7 @@ from statistics import mean
 from typing import Any
 
 from rich.table import Table
-from stream_setup import KINDS, StreamSetup, make_records, stream_setup, until
+from stream_parts.setup import KINDS, StreamSetup, make_records, stream_setup, until
 
 MOST_WAITING, PORTION = 20_000, 5_000
 ROWS = 10
@@ -38,12 +38,13 @@ class Sample:
 
 
 def options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of this part."""
     parser.add_argument("--messages", type=int, default=300_000)
 
 
-def measure(given: argparse.Namespace, say: Callable[[str], None]) -> tuple[dict[str, Any], list[Table]]:
+def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> tuple[dict[str, Any], list[Table]]:
     """One run of a stream through all messages."""
-    count, samples = given.messages, []
+    count, samples = arguments.messages, []
     with stream_setup(*dict.fromkeys(KINDS), keep_bodies=False) as setup:
         began, published, done, shown = time.monotonic(), 0, 0, 0
         setup.command.start()
@@ -56,9 +57,10 @@ def measure(given: argparse.Namespace, say: Callable[[str], None]) -> tuple[dict
                 published += portion
             done = min(count, int(_answered(setup) / counted + 0.5))
             until(lambda: setup.command.prism_pid() is not None, setup.command, f"{count} messages are applied")
-            samples.append(one := _sample(setup, done, time.monotonic() - began))
+            samples.append(sample := _sample(setup, done, time.monotonic() - began))
             if done >= shown:
-                say(f"{done:8,} messages  {one.seconds:5.0f} s  Python {one.python:.0f} MB  Prism {one.prism:.0f} MB")
+                memory = f"Python {sample.python:.0f} MB  Prism {sample.prism:.0f} MB"
+                say(f"{done:8,} messages  {sample.seconds:5.0f} s  {memory}")
                 shown += count // ROWS
             time.sleep(LOOK)
         setup.settle_down(2.0)
@@ -66,7 +68,9 @@ def measure(given: argparse.Namespace, say: Callable[[str], None]) -> tuple[dict
         peaks = _status(setup.command.process.pid)["VmHWM"], _status(setup.command.prism_pid())["VmHWM"]
         setup.stop()
     figures = _figures(samples, peaks)
-    return {"messages": count, **figures, "samples": [asdict(one) for one in samples]}, _tables(samples, figures)
+    return {"messages": count, **figures, "samples": [asdict(sample) for sample in samples]}, _tables(
+        samples, figures
+    )
 
 
 def _answered(setup: StreamSetup) -> int:
@@ -91,7 +95,10 @@ def _status(pid: int | None) -> dict[str, float]:
 def _figures(samples: list[Sample], peaks: tuple[float, float]) -> dict[str, Any]:
     """Peaks as the kernel counts them, and how the last third of the messages compares with the first."""
     end = samples[-1].done
-    thirds = [one for one in samples if 0 < one.done <= end / 3], [one for one in samples if one.done > end * 2 / 3]
+    thirds = (
+        [sample for sample in samples if 0 < sample.done <= end / 3],
+        [sample for sample in samples if sample.done > end * 2 / 3],
+    )
     first, last = thirds
 
     def ratio(of: Callable[[Sample], float]) -> float:
@@ -100,10 +107,12 @@ def _figures(samples: list[Sample], peaks: tuple[float, float]) -> dict[str, Any
     return {
         "max": {"Python": peaks[0], "Prism": peaks[1]},
         "last_to_first_third": {
-            "Python": ratio(lambda one: one.python), "Python, anonymous": ratio(lambda one: one.python_anon),
-            "Prism": ratio(lambda one: one.prism), "Prism, anonymous": ratio(lambda one: one.prism_anon),
+            "Python": ratio(lambda sample: sample.python),
+            "Python, anonymous": ratio(lambda sample: sample.python_anon),
+            "Prism": ratio(lambda sample: sample.prism),
+            "Prism, anonymous": ratio(lambda sample: sample.prism_anon),
         },
-    }  # fmt: skip
+    }
 
 
 def _tables(samples: list[Sample], figures: dict[str, Any]) -> list[Table]:
@@ -111,11 +120,11 @@ def _tables(samples: list[Sample], figures: dict[str, Any]) -> list[Table]:
         "messages", "seconds", "Python", "anonymous", "Prism", "anonymous", title="resident memory, MB, along the way"
     )
     step, due = max(1, samples[-1].done // ROWS), 0
-    for one in samples:
-        if one.done >= due or one is samples[-1]:
-            cells = (one.python, one.python_anon, one.prism, one.prism_anon)
-            along.add_row(f"{one.done:,}", f"{one.seconds:.0f}", *(f"{cell:.0f}" for cell in cells))
-            due = one.done + step
+    for sample in samples:
+        if sample.done >= due or sample is samples[-1]:
+            cells = (sample.python, sample.python_anon, sample.prism, sample.prism_anon)
+            along.add_row(f"{sample.done:,}", f"{sample.seconds:.0f}", *(f"{cell:.0f}" for cell in cells))
+            due = sample.done + step
     end = Table("", "max MB", "last third to first", "anonymous", title="resident memory")
     ratios = figures["last_to_first_third"]
     for name, most in figures["max"].items():

@@ -1,6 +1,6 @@
 """A bare loop: 64 in flight on aiohttp, or on the project's own transport, and nothing else.
 
-    TALONONE_API_KEY=... python bench/stream_bare.py URL COUNT aiohttp|own
+    TALONONE_API_KEY=... python -m stream_parts.bare URL COUNT aiohttp|own
 
 No Beam, no Pub/Sub, no order, no retries, nothing written down: requests and keys are made before the first leaves.
 """
@@ -12,7 +12,7 @@ from collections import deque
 from itertools import starmap
 
 import uvloop
-from stream_setup import encode, make_records
+from stream_parts.setup import encode, make_records
 
 from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.schemas.request import Request
@@ -70,6 +70,7 @@ async def empty_by_aiohttp(url: str, key: str, waiting: deque[tuple[Request, str
 
 
 def main() -> None:
+    """Send COUNT prepared requests to URL with the client of the command line."""
     url, count, client = sys.argv[1:]
     waiting = deque(starmap(request_of, make_records(int(count))))
     send = empty_by_aiohttp if client == "aiohttp" else empty

@@ -13,7 +13,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-SCHEMAS = Path(__file__).resolve().parent.parent / "schemas" / "avro"
+SCHEMAS = Path(__file__).resolve().parents[2] / "schemas" / "avro"
 AVRO = {"orders": "order.avsc", "returns": "return.avsc", "profiles": "profile.avsc"}
 
 _TIME = pa.timestamp("us", tz="UTC")

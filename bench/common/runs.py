@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-OUT = Path(__file__).resolve().parent / "out"
+OUT = Path(__file__).resolve().parents[1] / "out"
 KEY = "bench-key"
 
 
@@ -32,11 +32,13 @@ def run(command: list[str]) -> Ended:
     if process.stdout is None:
         raise RuntimeError("the process has no output")
     with process.stdout as output:
-        said = output.read()
+        written = output.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{said.decode(errors='replace')}")
+        raise RuntimeError(
+            f"{' '.join(command)} ended with {process.returncode}:\n{written.decode(errors='replace')}"
+        )
     kilobytes = usage.ru_maxrss / 1024 if sys.platform == "darwin" else usage.ru_maxrss
     return Ended(time.perf_counter() - began, kilobytes / 1024)
 
@@ -81,6 +83,7 @@ class Account:
 
 
 def account(url: str) -> Account:
+    """Read from the simulator at `url` what it has seen since it was reset."""
     lines = [json.loads(line) for line in _ask(url, "GET", "requests").splitlines()]
     answers: dict[str, int] = {}
     for line in lines:

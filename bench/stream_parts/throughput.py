@@ -1,6 +1,6 @@
 """Requests a second of a stream, with all messages waiting, against clients written by hand.
 
-`stream_by_hand.py` pulls, sends on aiohttp and acknowledges. `stream_bare.py` has all requests ready.
+`by_hand.py` pulls, sends on aiohttp and acknowledges. `bare.py` has all requests ready.
 
 All send the same events of 2,000 customers, 64 in flight, at a rate that holds nothing up. They take turns, each with
 a fresh simulator. The figure is by the simulator's clock between the first tenth of the requests and the last, so
@@ -19,10 +19,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from common.runs import account
 from rich.table import Table
-from runs import account
-from stream_setup import KEY, make_records, processor_seconds, simulator, stream_setup, until
+from stream_parts.setup import KEY, make_records, processor_seconds, simulator, stream_setup, until
 
+BENCH = Path(__file__).resolve().parents[1]
 MESSAGES = {0: 20_000, 50: 10_000}
 """Latency in ms -> messages."""
 
@@ -52,26 +53,29 @@ class Measured:
 
 
 def options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of this part."""
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the messages; below 1 for a quick look")
     parser.add_argument("--latency", type=int, choices=MESSAGES, action="append", help="only this one, in ms")
 
 
-def measure(given: argparse.Namespace, say: Callable[[str], None]) -> tuple[dict[str, Any], list[Table]]:
+def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> tuple[dict[str, Any], list[Table]]:
     """Every peer `rounds` times, in turns, at each latency."""
-    found = []
-    for latency in given.latency or MESSAGES:
-        count = max(100, int(MESSAGES[latency] * given.scale))
-        for _ in range(given.rounds):
+    measured = []
+    for latency in arguments.latency or MESSAGES:
+        count = max(100, int(MESSAGES[latency] * arguments.scale))
+        for _ in range(arguments.rounds):
             for peer in PEERS:
-                found.append(one := _send(peer, latency, count))
-                say(f"{latency:2} ms  {peer:20}  {one.a_second:7,.0f} a second")
+                measured.append(row := _send(peer, latency, count))
+                say(f"{latency:2} ms  {peer:20}  {row.a_second:7,.0f} a second")
     ratios = {
-        latency: {span: _median(found, latency, STREAM, span) / _median(found, latency, BARE, span) for span in SPANS}
-        for latency in _latencies(found)
+        latency: {
+            span: _median(measured, latency, STREAM, span) / _median(measured, latency, BARE, span) for span in SPANS
+        }
+        for latency in _latencies(measured)
     }
-    figures = {"ratio": ratios, "measured": [asdict(one) for one in found]}
-    return figures, _tables(found, ratios)
+    figures = {"ratio": ratios, "measured": [asdict(row) for row in measured]}
+    return figures, _tables(measured, ratios)
 
 
 def _send(peer: str, latency: int, count: int) -> Measured:
@@ -82,12 +86,12 @@ def _send(peer: str, latency: int, count: int) -> Measured:
 
 def by_hand(latency: int, count: int) -> Measured:
     """The bare loop: all messages wait, and it ends when all are acknowledged."""
-    command = [sys.executable, str(Path(__file__).with_name("stream_by_hand.py"))]
+    command = [sys.executable, "-m", "stream_parts.by_hand"]
     with stream_setup("events", latency_ms=latency, keep_bodies=False) as setup:
         setup.publish(list(make_records(count)))
         words = [*command, setup.simulator.url, str(count), setup.command.subscriptions["events"]]
         environment = {**os.environ, "TALONONE_API_KEY": KEY, "PUBSUB_EMULATOR_HOST": setup.command.host}
-        return _measured(BARE, latency, count, setup.simulator, subprocess.Popen(words, env=environment))
+        return _measured(BARE, latency, count, setup.simulator, subprocess.Popen(words, env=environment, cwd=BENCH))
 
 
 def _measured(peer: str, latency: int, count: int, api: Any, process: "subprocess.Popen[bytes]") -> Measured:
@@ -102,10 +106,10 @@ def _measured(peer: str, latency: int, count: int, api: Any, process: "subproces
 
 def ready(peer: str, latency: int, count: int) -> Measured:
     """A client with all requests ready, in a process of its own."""
-    command = [sys.executable, str(Path(__file__).with_name("stream_bare.py"))]
+    command = [sys.executable, "-m", "stream_parts.bare"]
     with simulator(latency_ms=latency, keep_bodies=False) as api:
         words = [*command, api.url, str(count), "aiohttp" if peer == READY else "own"]
-        process = subprocess.Popen(words, env={**os.environ, "TALONONE_API_KEY": KEY})
+        process = subprocess.Popen(words, env={**os.environ, "TALONONE_API_KEY": KEY}, cwd=BENCH)
         return _measured(peer, latency, count, api, process)
 
 
@@ -142,31 +146,31 @@ def _rates(url: str, count: int) -> tuple[float, float]:
     return (last - first) / (seen.arrivals[last] - seen.arrivals[first]), seen.rate
 
 
-def _latencies(found: list[Measured]) -> list[int]:
-    return list(dict.fromkeys(one.latency_ms for one in found))
+def _latencies(measured: list[Measured]) -> list[int]:
+    return list(dict.fromkeys(row.latency_ms for row in measured))
 
 
-def _median(found: list[Measured], latency: int, peer: str, span: str) -> float:
-    return median(getattr(one, span) for one in found if (one.latency_ms, one.peer) == (latency, peer))
+def _median(measured: list[Measured], latency: int, peer: str, span: str) -> float:
+    return median(getattr(row, span) for row in measured if (row.latency_ms, row.peer) == (latency, peer))
 
 
-def _tables(found: list[Measured], ratios: dict[int, dict[str, float]]) -> list[Table]:
+def _tables(measured: list[Measured], ratios: dict[int, dict[str, float]]) -> list[Table]:
     rates = Table(
         "latency", "", "messages", "a second", "least", "most", "of bare", "whole", "of bare",
         title="requests a second by the simulator's clock, medians",
     )  # fmt: skip
     cores = Table("latency", "", *ROLES, "client, µs", title="processor time by wall time, and a request; medians")
-    for latency in _latencies(found):
+    for latency in _latencies(measured):
         for peer in PEERS:
-            rows = [one for one in found if (one.latency_ms, one.peer) == (latency, peer)]
-            each = [one.a_second for one in rows]
+            rows = [row for row in measured if (row.latency_ms, row.peer) == (latency, peer)]
+            each = [row.a_second for row in rows]
             of_bare = {span: f"{ratio:.2f}" if peer == STREAM else "" for span, ratio in ratios[latency].items()}
             rates.add_row(
                 f"{latency} ms", peer, f"{rows[0].messages:,}", f"{median(each):,.0f}", f"{min(each):,.0f}",
-                f"{max(each):,.0f}", of_bare["a_second"], f"{median(one.whole for one in rows):,.0f}",
+                f"{max(each):,.0f}", of_bare["a_second"], f"{median(row.whole for row in rows):,.0f}",
                 of_bare["whole"],
             )  # fmt: skip
-            shares = {role: median(one.cores.get(role, 0.0) for one in rows) for role in ROLES}
-            micros = f"{median(one.micros for one in rows):.0f}"
+            shares = {role: median(row.cores.get(role, 0.0) for row in rows) for role in ROLES}
+            micros = f"{median(row.micros for row in rows):.0f}"
             cores.add_row(f"{latency} ms", peer, *(f"{share:.2f}" for share in shares.values()), micros)
     return [rates, cores]

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 from rich.table import Table
-from stream_setup import KINDS, StreamSetup, clock_of, make_records, stream_setup, until
+from stream_parts.setup import KINDS, StreamSetup, clock_of, make_records, stream_setup, until
 
 from beam_talonone.transforms.pubsub.client import PubSub
 
@@ -32,37 +32,38 @@ MARK = "published"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of this part."""
     parser.add_argument("--seconds", type=float, default=60.0, help="of each phase: events, then a mix of kinds")
     parser.add_argument("--pace", type=float, default=100.0, help="messages a second")
 
 
-def measure(given: argparse.Namespace, say: Callable[[str], None]) -> tuple[dict[str, Any], list[Table]]:
+def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> tuple[dict[str, Any], list[Table]]:
     """Both phases in one run of a stream, then the emulator alone."""
-    count, found, paces = int(given.seconds * given.pace), {}, {}
+    count, by_phase, paces = int(arguments.seconds * arguments.pace), {}, {}
     with stream_setup("events", "orders", "profiles", words=WORDS) as setup:
         setup.command.start()
-        setup.publish([_marked(*one, 0.0) for one in make_records(WARM_UP, KINDS)])
+        setup.publish([_marked(*row, 0.0) for row in make_records(WARM_UP, KINDS)])
         until(lambda: setup.acted() > WARM_UP / 2, setup.command, "the stream is under way")
         setup.settle_down(2.0)
         first = WARM_UP
         for phase, kinds in PHASES.items():
             began = time.monotonic()
-            late = _publish(setup, make_records(count, kinds, first=first), given.pace)
+            late = _publish(setup, make_records(count, kinds, first=first), arguments.pace)
             paces[phase] = count / (time.monotonic() - began)
             setup.settle_down(2.0)
             zero, wrong = clock_of(setup.simulator)
-            taken = [one for one in _taken(setup.simulator.rows("ledger"), zero) if one[1] >= began]
+            taken = [row for row in _taken(setup.simulator.rows("ledger"), zero) if row[1] >= began]
             if len(taken) < LEAST_SEEN * count:
                 raise RuntimeError(
                     f"{phase}: {len(taken)} of {count} messages in the ledger\n{setup.command.stderr()}"
                 )
-            found[phase] = taken
+            by_phase[phase] = taken
             first += count
             say(f"{phase}: {count} published at {paces[phase]:.1f} a second, the latest {late * 1000:.0f} ms late")
         setup.stop()
-    rows = {phase: [one[2] for one in taken] for phase, taken in found.items()}
-    rows |= {f"mix: {kind}": [one[2] for one in found["mix"] if one[0] == kind] for kind in dict.fromkeys(KINDS)}
-    rows["emulator alone"] = _pulled(count, given.pace)
+    rows = {phase: [row[2] for row in taken] for phase, taken in by_phase.items()}
+    rows |= {f"mix: {kind}": [row[2] for row in by_phase["mix"] if row[0] == kind] for kind in dict.fromkeys(KINDS)}
+    rows["emulator alone"] = _pulled(count, arguments.pace)
     figures = {
         "seconds": {name: _figures(seconds) for name, seconds in rows.items()},
         "pace": paces,
@@ -84,26 +85,26 @@ def _publish(setup: StreamSetup, records: Iterable[tuple[str, dict[str, Any]]], 
 
 def _pulled(count: int, pace: float) -> list[float]:
     """The seconds from publishing to a pull of the kind that a stream makes, of events."""
-    found: list[float] = []
+    seconds: list[float] = []
     with stream_setup("events") as setup:
         os.environ["PUBSUB_EMULATOR_HOST"] = setup.command.host
         client, subscription = PubSub(), setup.command.subscriptions["events"]
 
         def pull() -> None:
-            while len(found) < count:
+            while len(seconds) < count:
                 pulled = client.pull(subscription, count).result()._pb.received_messages
                 now = time.monotonic()
-                found.extend(now - msgspec.json.decode(one.message.data)["attributes"][MARK] for one in pulled)
-                client.acknowledge(subscription, [one.ack_id for one in pulled])
+                seconds.extend(now - msgspec.json.decode(row.message.data)["attributes"][MARK] for row in pulled)
+                client.acknowledge(subscription, [row.ack_id for row in pulled])
 
         puller = threading.Thread(target=pull, daemon=True)
         puller.start()
         _publish(setup, make_records(count), pace)
         puller.join(60.0)
-        if len(found) != count:
-            raise RuntimeError(f"{len(found)} of {count} messages were pulled")
+        if len(seconds) != count:
+            raise RuntimeError(f"{len(seconds)} of {count} messages were pulled")
         client.close()
-    return found
+    return seconds
 
 
 def _marked(kind: str, record: dict[str, Any], now: float) -> tuple[str, dict[str, Any]]:
@@ -121,15 +122,15 @@ def _taken(ledger: list[dict[str, Any]], zero: float) -> Iterator[tuple[str, flo
                 bodies, kind = [body], "events"
             case "update_customer_profiles_v2":
                 bodies, kind = body["customerProfiles"], "profiles"
-        for one in bodies:
-            published = float(one["attributes"][MARK])
+        for row in bodies:
+            published = float(row["attributes"][MARK])
             yield kind, published, applied - published
 
 
 def _figures(seconds: list[float]) -> dict[str, float]:
     ordered = sorted(seconds)
-    found = {f"p{share}": ordered[math.ceil(share / 100 * len(ordered)) - 1] for share in (50, 95, 99)}
-    return {"messages": len(ordered), **found, "max": ordered[-1]}
+    shares = {f"p{share}": ordered[math.ceil(share / 100 * len(ordered)) - 1] for share in (50, 95, 99)}
+    return {"messages": len(ordered), **shares, "max": ordered[-1]}
 
 
 def _table(rows: dict[str, list[float]], wrong: float) -> Table:

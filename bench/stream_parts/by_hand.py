@@ -1,6 +1,6 @@
 """What one would write without Beam: pull, send on aiohttp with 64 in flight, acknowledge. No order, no retries.
 
-    TALONONE_API_KEY=... PUBSUB_EMULATOR_HOST=... python bench/stream_by_hand.py URL COUNT SUBSCRIPTION
+    TALONONE_API_KEY=... PUBSUB_EMULATOR_HOST=... python -m stream_parts.by_hand URL COUNT SUBSCRIPTION
 
 Ends when COUNT events were sent and acknowledged.
 """
@@ -34,6 +34,7 @@ class ByHand:
         self._done: list[str] = []
 
     async def run(self) -> None:
+        """Send and acknowledge until all messages are done. Raises RuntimeError for a status from 300 on."""
         loop, waiting = asyncio.get_running_loop(), asyncio.Queue[Any]()
         pulling = threading.Thread(target=self._pull, args=(self._left, loop, waiting), daemon=True)
         acknowledging = threading.Thread(target=self._acknowledge, args=(self._left,), daemon=True)
@@ -63,8 +64,8 @@ class ByHand:
 
     def _pull(self, count: int, loop: asyncio.AbstractEventLoop, waiting: "asyncio.Queue[Any]") -> None:
         while count > 0:
-            asked = PullRequest(subscription=self._subscription, max_messages=MOST)
-            messages = self._client.transport.pull.future(asked, timeout=10.0).result()._pb.received_messages
+            request = PullRequest(subscription=self._subscription, max_messages=MOST)
+            messages = self._client.transport.pull.future(request, timeout=10.0).result()._pb.received_messages
             count -= len(messages)
             loop.call_soon_threadsafe(_put, waiting, messages)
 
@@ -83,6 +84,7 @@ def _put(waiting: "asyncio.Queue[Any]", messages: Any) -> None:
 
 
 def main() -> None:
+    """Run the loop with the arguments of the command line."""
     url, count, subscription = sys.argv[1:]
     uvloop.run(ByHand(url, os.environ["TALONONE_API_KEY"], int(count), subscription).run())
 

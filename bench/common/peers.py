@@ -1,6 +1,6 @@
 """The ways of sending that bench/compare.py holds against each other; each runs in a process of its own.
 
-    python bench/peers.py PEER URL ORDERS.jsonl
+    cd bench && python -m common.peers PEER URL ORDERS.jsonl
 
 sends every order once as a session update and prints the seconds that it took, and the seconds of processor time.
 Starting Python and importing are left out, reading the file is not.
@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
-from runs import KEY
+from common.runs import KEY
 
 IN_FLIGHT = 64
 UNLIMITED = 100_000.0
@@ -117,6 +117,7 @@ PEERS = {"WriteToTalonOne": write_to_talon_one, "RequestResponseIO": request_res
 
 
 def main() -> None:
+    """Send the orders by the peer of the command line; print seconds and seconds of processor time."""
     peer, url, orders = sys.argv[1:]
     send = PEERS[peer](url, Path(orders))
     began, worked = time.perf_counter(), time.process_time()

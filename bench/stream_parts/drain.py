@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.table import Table
-from stream_setup import UNLIMITED, StreamSetup, clock_of, make_records, stream_setup, until
+from stream_parts.setup import UNLIMITED, StreamSetup, clock_of, make_records, stream_setup, until
 
 LATENCY_MS = 50
 ENDS_WITHIN = 60.0
@@ -41,17 +41,19 @@ class Drained:
 
 
 def options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of this part."""
     parser.add_argument("--messages", type=int, default=5_000)
     parser.add_argument("--rounds", type=int, default=3)
 
 
-def measure(given: argparse.Namespace, say: Callable[[str], None]) -> tuple[dict[str, Any], list[Table]]:
+def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> tuple[dict[str, Any], list[Table]]:
     """`rounds` times, each with everything fresh."""
-    found = []
-    for number in range(given.rounds):
-        found.append(one := drain(given.messages))
-        say(f"{number + 1}: exit code {one.code} after {one.seconds:.2f} s, {one.again} again, {one.lost} lost")
-    return {"messages": given.messages, "rounds": [asdict(one) for one in found]}, [_table(found)]
+    rounds = []
+    for number in range(arguments.rounds):
+        rounds.append(drained := drain(arguments.messages))
+        ended = f"exit code {drained.code} after {drained.seconds:.2f} s"
+        say(f"{number + 1}: {ended}, {drained.again} again, {drained.lost} lost")
+    return {"messages": arguments.messages, "rounds": [asdict(drained) for drained in rounds]}, [_table(rounds)]
 
 
 def drain(count: int) -> Drained:
@@ -61,10 +63,10 @@ def drain(count: int) -> Drained:
         setup.publish(list(make_records(count)))
         command.start()
         until(lambda: command.requests() >= count / 5, command, "a fifth is sent", look=0.01)
-        told = time.monotonic()
+        signalled = time.monotonic()
         command.process.send_signal(signal.SIGTERM)
         code = int(command.process.wait(ENDS_WITHIN))
-        seconds = time.monotonic() - told
+        seconds = time.monotonic() - signalled
         first, (zero, _) = command.requests(), clock_of(setup.simulator)
         started = time.monotonic()
         command.start()
@@ -74,14 +76,21 @@ def drain(count: int) -> Drained:
         until(lambda: setup.acted() >= count, command, f"{count} messages are applied")
         setup.settle_down(2.0)
         setup.stop()
-        return _check_drain(setup, count, code, seconds, told - zero, reads - zero, first, reads - started)
+        return _check_drain(setup, count, code, seconds, signalled - zero, reads - zero, first, reads - started)
 
 
 def _check_drain(
-    setup: StreamSetup, count: int, code: int, seconds: float, told: float, reads: float, first: int, start: float
+    setup: StreamSetup,
+    count: int,
+    code: int,
+    seconds: float,
+    signalled: float,
+    reads: float,
+    first: int,
+    start: float,
 ) -> Drained:
-    """`told` and `reads` are moments on the simulator's clock, `first` is how many requests the first stream made,
-    `start` the seconds until the second one read."""
+    """`signalled` and `reads` are moments on the simulator's clock. `first` is how many requests the first stream
+    made, `start` the seconds until the second one read."""
     rows = setup.simulator.rows("requests")
     keys = Counter(row["key"] for row in rows)
     acted = Counter(row["body"]["attributes"]["number"] for row in setup.simulator.rows("ledger"))
@@ -90,9 +99,9 @@ def _check_drain(
     return Drained(
         code,
         seconds,
-        before=sum(at < told for at in arrivals),
-        in_flight=sum(at < told < answered for at, answered in zip(arrivals, answers, strict=True)),
-        after=sum(at >= told for at in arrivals[:first]),
+        before=sum(at < signalled for at in arrivals),
+        in_flight=sum(at < signalled < answered for at, answered in zip(arrivals, answers, strict=True)),
+        after=sum(at >= signalled for at in arrivals[:first]),
         again=len(rows) - len(keys),
         twice=sum(acted.values()) - len(acted),
         lost=count - len(acted),
@@ -101,15 +110,16 @@ def _check_drain(
     )
 
 
-def _table(found: list[Drained]) -> Table:
+def _table(rounds: list[Drained]) -> Table:
     table = Table(
         "", "exit", "seconds", "before", "in flight", "after", "again", "twice", "lost", "reads", "first",
         title="SIGTERM under load, and a second start",
         caption="requests before and after the signal; seconds to the end, until a new start reads, and to its first",
     )  # fmt: skip
-    for number, one in enumerate(found, 1):
+    for number, drained in enumerate(rounds, 1):
         table.add_row(
-            str(number), str(one.code), f"{one.seconds:.2f}", f"{one.before:,}", str(one.in_flight), str(one.after),
-            str(one.again), str(one.twice), str(one.lost), f"{one.reads:.1f}", f"{one.first:.1f}",
+            str(number), str(drained.code), f"{drained.seconds:.2f}", f"{drained.before:,}", str(drained.in_flight),
+            str(drained.after), str(drained.again), str(drained.twice), str(drained.lost), f"{drained.reads:.1f}",
+            f"{drained.first:.1f}",
         )  # fmt: skip
     return table
