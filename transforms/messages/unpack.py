@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from beam_talonone.schemas.decoding.inflate import TooLong, inflate
 from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.transforms.messages import avro_payload
 from beam_talonone.transforms.messages.avro_payload import UndecodablePayload
@@ -125,19 +126,14 @@ class MessageReader:
 
 def gunzipped(data: bytes) -> bytes:
     """The unpacked bytes of gzip data. Raises UndecodablePayload for damaged data, and above MAX_UNPACKED."""
-    plain = b""
-    while data:
-        unpack = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        try:
-            plain += unpack.decompress(data, MAX_UNPACKED + 1 - len(plain))
-        except zlib.error as error:
-            raise UndecodablePayload(f"damaged gzip data: {error}") from None
-        if len(plain) > MAX_UNPACKED:
-            raise UndecodablePayload(f"the message unpacks to more than {MAX_UNPACKED >> 20} MiB")
-        if not unpack.eof:
-            raise UndecodablePayload("the gzip data is cut off")
-        data = unpack.unused_data
-    return plain
+    try:
+        return inflate(data, zlib.MAX_WBITS | 16, MAX_UNPACKED)
+    except zlib.error as error:
+        raise UndecodablePayload(f"damaged gzip data: {error}") from None
+    except TooLong:
+        raise UndecodablePayload(f"the message unpacks to more than {MAX_UNPACKED >> 20} MiB") from None
+    except EOFError:
+        raise UndecodablePayload("the gzip data is cut off") from None
 
 
 def _is_plain(data: bytes, attributes: Mapping[str, str]) -> bool:
