@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from beam_talonone.schemas.decoding.account_attributes import AccountAttributes
 from beam_talonone.schemas.decoding.settings import MAX_FUTURE, Ambiguous, Reading, UnknownFields, parse_duration
 from beam_talonone.schemas.types import AmbiguousTime, NaiveTime, parse_instant
 from beam_talonone.talonone.errors import ConfigurationError
@@ -85,14 +86,18 @@ def parse_zone(text: str | None) -> tzinfo | None:
 
 
 def reading_of(
-    zone: str | None, ambiguous: Ambiguous | None, max_future: str, unknown_fields: UnknownFields | None
+    zone: str | None,
+    ambiguous: Ambiguous | None,
+    max_future: str,
+    unknown_fields: UnknownFields | None,
+    attributes: AccountAttributes | None = None,
 ) -> Reading:
     """How records are read, of what was typed. Raises ConfigurationError."""
     try:
         ahead = parse_duration(max_future)
     except ValueError as error:
         raise ConfigurationError(f"--max-future: {error}") from None
-    return Reading(parse_zone(zone), ambiguous, ahead, unknown_fields)
+    return Reading(parse_zone(zone), ambiguous, ahead, unknown_fields, attributes=attributes)
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,8 @@ class InputOptions:
     ambiguous_time: Ambiguous | None = None
     max_future: str = MAX_FUTURE
     unknown_fields: UnknownFields | None = None
+    attributes: AccountAttributes | None = None
+    """Those that the account defines, and whether others are left out."""
     mapping: Mapping | None = None
     """Makes records of foreign documents."""
 
@@ -134,7 +141,9 @@ class InputOptions:
 
     def reading(self) -> Reading:
         """How records are read. Raises ConfigurationError."""
-        return reading_of(self.assume_timezone, self.ambiguous_time, self.max_future, self.unknown_fields)
+        return reading_of(
+            self.assume_timezone, self.ambiguous_time, self.max_future, self.unknown_fields, self.attributes
+        )
 
     def build_options(self) -> BuildOptions:
         """How the work of a record is built."""
@@ -160,9 +169,16 @@ class InputOptions:
             "--ambiguous-time": self.ambiguous_time,
             "--max-future": None if parse_duration(ahead) == parse_duration(MAX_FUTURE) else ahead,
             "--unknown-fields": self.unknown_fields,
+            **_attributes_as_json(self.attributes),
             "--mapping": None if self.mapping is None else self.mapping.fingerprint,
             **{f"--join {name}": _as_json(patterns) for name, patterns in sorted(self.joins.items())},
         }
+
+
+def _attributes_as_json(attributes: AccountAttributes | None) -> dict[str, Any]:
+    if attributes is None:
+        return {}
+    return {"--attributes": attributes.fingerprint, "--unknown-attributes": "drop" if attributes.drop else "fail"}
 
 
 def _as_json(patterns: str | tuple[str, ...]) -> str | list[str]:

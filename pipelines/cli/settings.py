@@ -15,9 +15,15 @@ from beam_talonone.pipelines.cli.numbers import positive
 from beam_talonone.pipelines.cli.parameters.api import ApiParameters, LimitParameters
 from beam_talonone.pipelines.cli.parameters.files import SelectionParameters
 from beam_talonone.pipelines.cli.parameters.program import BeamParameters
-from beam_talonone.pipelines.cli.parameters.records import EditParameters, ReadingParameters, RequestParameters
+from beam_talonone.pipelines.cli.parameters.records import (
+    AttributeParameters,
+    EditParameters,
+    ReadingParameters,
+    RequestParameters,
+)
 from beam_talonone.pipelines.runners.runner_config import runner_args
 from beam_talonone.pipelines.sinks.sinks import is_subscription
+from beam_talonone.schemas.decoding.account_attributes import AccountAttributes
 from beam_talonone.schemas.decoding.raw import LETTERS
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.http.address import check_base_url
@@ -67,6 +73,7 @@ def input_options(
     selection: SelectionParameters,
     reading: ReadingParameters,
     requests: RequestParameters,
+    attributes: AttributeParameters | None = None,
     **rest: Any,
 ) -> InputOptions:
     """InputOptions of what was typed; `rest` are its other fields. Raises ConfigurationError."""
@@ -76,6 +83,7 @@ def input_options(
         selection.format,
         **vars(reading),
         **vars(requests),
+        attributes=attributes_of(attributes),
         mapping=mapping,
         joins=joins_of(selection.join, mapping, globs),
         **rest,
@@ -86,6 +94,17 @@ def input_options(
         since=parse_time_option("--since", selection.since, settings),
         until=parse_time_option("--until", selection.until, settings),
     )
+
+
+def attributes_of(given: AttributeParameters | None) -> AccountAttributes | None:
+    """The list that --attributes names; None without one. Raises ConfigurationError."""
+    if given is None or given.attributes is None:
+        if given is not None and given.unknown_attributes is not None:
+            raise ConfigurationError("--unknown-attributes goes with --attributes, which lists those of the account")
+        return None
+    from beam_talonone.pipelines.cli.attributes_file import read_attributes
+
+    return read_attributes(given.attributes, drop=given.unknown_attributes == "drop")
 
 
 def joins_of(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from beam_talonone.pipelines.backfill.options import MaxDeadLetters, reading_of
+from beam_talonone.schemas.decoding.account_attributes import AccountAttributes
 from beam_talonone.schemas.decoding.settings import MAX_FUTURE, Ambiguous, Reading, UnknownFields
 from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.engine.engine import EngineSettings
@@ -64,6 +65,7 @@ class StreamOptions:
     ambiguous_time: Ambiguous | None = None
     max_future: str = MAX_FUTURE
     unknown_fields: UnknownFields | None = None
+    attributes: AccountAttributes | None = None
     avro_schema: str | None = None
     mapping: Mapping | None = None
     prism_location: str | None = None
@@ -84,7 +86,9 @@ class StreamOptions:
 
     def reading(self) -> Reading:
         """How the fields of records are read. Raises ConfigurationError for a wrong time zone or --max-future."""
-        return reading_of(self.assume_timezone, self.ambiguous_time, self.max_future, self.unknown_fields)
+        return reading_of(
+            self.assume_timezone, self.ambiguous_time, self.max_future, self.unknown_fields, self.attributes
+        )
 
     def message_options(self) -> MessageOptions:
         """How messages become records. Raises ConfigurationError as `reading` does."""

@@ -67,7 +67,19 @@ def parse(kind: str, fields: Mapping[str, Any], reading: Reading = AS_USUAL) -> 
     record = _validated(model, values, unknown, reading)
     _refuse_future(record, reading)
     names = tuple(dict.fromkeys(field.name for field in unknown))
+    account = reading.attributes
+    if account is not None and (lacking := list(account.lacking(kind, record))):
+        if not account.drop:
+            raise _lacking(lacking)
+        record = account.without_lacking(kind, record)
+        names += tuple(dict.fromkeys(f"{entity}.{name}" for _, entity, name in lacking))
     return Parsed(record, len(names), names)
+
+
+def _lacking(attributes: list[tuple[str, str, str]]) -> InvalidRecord:
+    names = _listed(dict.fromkeys(f"{entity}.{name}" for _, entity, name in attributes))
+    place, _, name = attributes[0]
+    return InvalidRecord(Reason.UNKNOWN_ATTRIBUTE, f"the account lacks {names}", f"{place}/{escape(name)}")
 
 
 def parse_lookup(fields: Mapping[str, Any], reading: Reading = AS_USUAL) -> tuple[Lookup, tuple[str, ...]]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Literal
 
+from beam_talonone.schemas.decoding.account_attributes import AccountAttributes
+
 UnknownFields = Literal["refuse", "ignore"]
 Ambiguous = Literal["earlier", "later"]
 
@@ -43,6 +45,7 @@ class Reading:
     * `max_future`: a record with an event time further ahead of `now` is refused.
     * `unknown_fields`: "refuse" makes records with unknown fields dead letters, "ignore" none, None those with near
       misses of a known field.
+    * `attributes`: those that the account defines; None: they are not checked.
     * `in_code`: messages name the settings as arguments, not as options of the command line.
     """
 
@@ -51,6 +54,7 @@ class Reading:
     max_future: timedelta = timedelta(days=1)
     unknown_fields: UnknownFields | None = None
     in_code: bool = False
+    attributes: AccountAttributes | None = None
     now: Callable[[], datetime] = utc_now
 
     def setting(self, name: str) -> str:

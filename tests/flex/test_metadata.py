@@ -48,6 +48,8 @@ SHARED = {
     "edit_closed": (["reopen"], ["", "true", "reopened"]),
     "assume_timezone": (["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+3"], ["", "+02:00"]),
     "ambiguous_time": (["earlier", "later"], ["", "fold", "Earlier"]),
+    "attributes": (["gs://bucket/attributes.json", "gs://bucket/a b.txt"], ["", "gs://bucket", "attributes.json"]),
+    "unknown_attributes": (["fail", "drop"], ["", "ignore"]),
     "max_future": (["1d", "90s", "30m", "12h", "0s"], ["", "1", "1w", "-1d", "1.5h", "1d12h"]),
     "unknown_fields": (["refuse", "ignore"], ["", "true", "ignored"]),
     "base_url": (

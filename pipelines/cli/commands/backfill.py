@@ -15,7 +15,12 @@ from beam_talonone.pipelines.cli.parameters.files import (
 )
 from beam_talonone.pipelines.cli.parameters.groups import with_groups
 from beam_talonone.pipelines.cli.parameters.program import BeamParameters
-from beam_talonone.pipelines.cli.parameters.records import EditParameters, ReadingParameters, RequestParameters
+from beam_talonone.pipelines.cli.parameters.records import (
+    AttributeParameters,
+    EditParameters,
+    ReadingParameters,
+    RequestParameters,
+)
 from beam_talonone.talonone.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -35,6 +40,7 @@ def backfill(
     inputs: InputParameters,
     selection: SelectionParameters,
     reading: ReadingParameters,
+    attributes: AttributeParameters,
     requests: RequestParameters,
     edit: EditParameters,
     api: ApiParameters,
@@ -53,8 +59,8 @@ def backfill(
     from beam_talonone.pipelines.terminal.confirm import confirm
 
     options = input_options(
-        globs_of(**vars(inputs)), selection, reading, requests, profiles_first=sent.profiles_first, dry=sent.dry,
-        results=results.results,
+        globs_of(**vars(inputs)), selection, reading, requests, attributes, profiles_first=sent.profiles_first,
+        dry=sent.dry, results=results.results,
     )  # fmt: skip
     sending = sending_options(api, limits, edit)
     args = beam_arguments(beam)

@@ -6,7 +6,7 @@ from beam_talonone.pipelines.cli.parameters.bounded import CheckParameters
 from beam_talonone.pipelines.cli.parameters.files import InputParameters, SelectionParameters
 from beam_talonone.pipelines.cli.parameters.groups import with_groups
 from beam_talonone.pipelines.cli.parameters.program import BeamParameters
-from beam_talonone.pipelines.cli.parameters.records import ReadingParameters, RequestParameters
+from beam_talonone.pipelines.cli.parameters.records import AttributeParameters, ReadingParameters, RequestParameters
 
 
 @with_groups
@@ -16,6 +16,7 @@ def check(
     inputs: InputParameters,
     selection: SelectionParameters,
     reading: ReadingParameters,
+    attributes: AttributeParameters,
     requests: RequestParameters,
     rate: RateParameters,
     beam: BeamParameters,
@@ -24,7 +25,7 @@ def check(
     from beam_talonone.pipelines.cli.settings import beam_arguments, globs_of, input_options
 
     globs = globs_of(**vars(inputs))
-    options = input_options(globs, selection, reading, requests, dry=shown.dry, results=shown.results)
+    options = input_options(globs, selection, reading, requests, attributes, dry=shown.dry, results=shown.results)
     from beam_talonone.pipelines.backfill.check import run_check
 
     return run_check(options, positive("--rate", rate.rate), shown.show, beam_arguments(beam))

@@ -14,7 +14,12 @@ from beam_talonone.pipelines.cli.parameters.files import (
 )
 from beam_talonone.pipelines.cli.parameters.groups import with_groups
 from beam_talonone.pipelines.cli.parameters.program import BeamParameters
-from beam_talonone.pipelines.cli.parameters.records import EditParameters, ReadingParameters, RequestParameters
+from beam_talonone.pipelines.cli.parameters.records import (
+    AttributeParameters,
+    EditParameters,
+    ReadingParameters,
+    RequestParameters,
+)
 from beam_talonone.talonone.errors import ConfigurationError
 
 
@@ -27,6 +32,7 @@ def replay(
     consent: ConsentParameters,
     mapped: MappingParameters,
     reading: ReadingParameters,
+    attributes: AttributeParameters,
     requests: RequestParameters,
     edit: EditParameters,
     api: ApiParameters,
@@ -42,7 +48,7 @@ def replay(
         {} if subscription is not None else {"dead_letters": source.dead_letters}
     )
     selection = SelectionParameters(format="jsonl", mapping=mapped.mapping)
-    inputs = input_options(globs, selection, reading, requests, results=results.results)
+    inputs = input_options(globs, selection, reading, requests, attributes, results=results.results)
     sending = sending_options(api, limits, edit)
     confirm(consent.yes, f"Closed sessions trigger live campaigns at {sending.base_url}. Go on?")
     from beam_talonone.pipelines.replay.job import ReplayOptions, replay_job

@@ -8,7 +8,12 @@ from beam_talonone.pipelines.cli.parameters.api import ApiParameters
 from beam_talonone.pipelines.cli.parameters.files import MappingParameters
 from beam_talonone.pipelines.cli.parameters.groups import with_groups
 from beam_talonone.pipelines.cli.parameters.program import BeamParameters
-from beam_talonone.pipelines.cli.parameters.records import EditParameters, ReadingParameters, RequestParameters
+from beam_talonone.pipelines.cli.parameters.records import (
+    AttributeParameters,
+    EditParameters,
+    ReadingParameters,
+    RequestParameters,
+)
 from beam_talonone.pipelines.cli.parameters.streams import (
     HealthParameters,
     MessageParameters,
@@ -33,6 +38,7 @@ def stream(
     messages: MessageParameters,
     waiting: WaitingParameters,
     reading: ReadingParameters,
+    attributes: AttributeParameters,
     requests: RequestParameters,
     edit: EditParameters,
     api: ApiParameters,
@@ -44,6 +50,7 @@ def stream(
     """Apply what arrives on Pub/Sub within seconds, until stopped. SIGTERM or Ctrl-C drains and ends with 0."""
     from beam_talonone.pipelines.backfill.options import parse_max_dead_letters, reading_of
     from beam_talonone.pipelines.cli.settings import (
+        attributes_of,
         beam_arguments,
         mapping_of,
         row_by_row,
@@ -82,6 +89,7 @@ def stream(
         edit_closed=edit.edit_closed,
         **vars(requests),
         **vars(reading),
+        attributes=attributes_of(attributes),
         mapping=row_by_row(mapping_of(mapping.mapping), "a stream"),
         avro_schema=None if messages.avro_schema is None else read_avro_schema(messages.avro_schema),
         prism_location=prism.prism_location,

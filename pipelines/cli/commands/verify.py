@@ -6,7 +6,7 @@ from beam_talonone.pipelines.cli.parameters.api import ApiParameters, LimitParam
 from beam_talonone.pipelines.cli.parameters.files import JobParameters, ReadableInputs, SelectionParameters
 from beam_talonone.pipelines.cli.parameters.groups import with_groups
 from beam_talonone.pipelines.cli.parameters.program import BeamParameters
-from beam_talonone.pipelines.cli.parameters.records import ReadingParameters, RequestParameters
+from beam_talonone.pipelines.cli.parameters.records import AttributeParameters, ReadingParameters, RequestParameters
 from beam_talonone.talonone.errors import ConfigurationError
 
 
@@ -17,6 +17,7 @@ def verify(
     inputs: ReadableInputs,
     selection: SelectionParameters,
     reading: ReadingParameters,
+    attributes: AttributeParameters,
     api: ApiParameters,
     limits: LimitParameters,
     beam: BeamParameters,
@@ -29,7 +30,7 @@ def verify(
 
     globs = globs_of(**vars(inputs))
     options = BackfillOptions(
-        input_options(globs, selection, reading, RequestParameters()),
+        input_options(globs, selection, reading, RequestParameters(), attributes),
         sending_options(api, limits),
         Path(job.output),
         job.resume,

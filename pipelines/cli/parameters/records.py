@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from beam_talonone.pipelines.cli.parameters.groups import Group, TemplateParameter
-from beam_talonone.pipelines.cli.parameters.patterns import DURATION, ZONE
+from beam_talonone.pipelines.cli.parameters.patterns import BUCKET, DURATION, ZONE
 from beam_talonone.schemas.decoding.settings import MAX_FUTURE, Ambiguous, UnknownFields
 
 
@@ -86,6 +86,42 @@ class UnknownFieldParameters(Group):
             label="Unknown fields",
             help="refuse: a record with an unknown field is a dead letter. ignore: it is not. "
             "Without it, the record is a dead letter if the field resembles a known one.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttributeParameters(Group):
+    """Which attributes the account defines."""
+
+    TITLE = "Reading"
+
+    attributes: Annotated[
+        str | None,
+        typer.Option(
+            "--attributes",
+            metavar="FILE",
+            help="List of the attributes of the account, local or gs://: the JSON of GET /v1/attributes, or a line "
+            "Entity.name each.",
+        ),
+        TemplateParameter(
+            label="Attributes of the account",
+            help="List of the attributes of the account: the JSON of GET /v1/attributes, or a line Entity.name each.",
+            pattern=rf"{BUCKET}/[^\n\r*?\[\]]+",
+            kind="GCS_READ_FILE",
+        ),
+    ] = None
+    unknown_attributes: Annotated[
+        Literal["fail", "drop"] | None,
+        typer.Option(
+            "--unknown-attributes",
+            help="With --attributes. drop: leave out attributes that are not listed. fail: such a record is a dead "
+            "letter, as without this option.",
+        ),
+        TemplateParameter(
+            label="Other attributes",
+            help="fail: a record with an attribute that is not listed is a dead letter, as without it. drop: the "
+            "attribute is left out.",
         ),
     ] = None
 
