@@ -14,6 +14,7 @@ from beam_talonone.pipelines.streaming import run as stream_run
 from beam_talonone.pipelines.streaming import watch
 from beam_talonone.pipelines.streaming.options import StreamOptions
 from beam_talonone.pipelines.streaming.pipeline import TOGETHER
+from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.transforms.pubsub import subscriber
 from beam_talonone.transforms.pubsub.registry import SUBSCRIBERS
 from beam_talonone.transforms.runtime.process_registry import PROCESS
@@ -62,6 +63,7 @@ class InProcess:
         monkeypatch.setattr(stream_run, "LOOK_EVERY", 0.01)
         monkeypatch.setattr(watch, "LOOK_EVERY", 0.01)
         monkeypatch.setattr(os, "_exit", self._exit)
+        monkeypatch.setattr(STOP, "signal", None)  # forgotten after the test, too
 
     def _start_prism(self, *given: Any) -> FakePrism:
         self.on_start()
