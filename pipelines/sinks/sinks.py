@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -116,15 +116,24 @@ class FolderSink:
     def write(self, line: dict[str, Any], attributes: dict[str, str], then: Callable[[], None]) -> None:
         """See Sink. A file has no place for `attributes`; the line says the same."""
         data = jsonio.dumps(line) + b"\n"
-        with self._lock:
+        with self._lock, self._named_in_errors():
             self._open_log().append(data)
         then()
 
     def close(self) -> int:
         """End the file, synced to disk. Returns 0: no line waits."""
-        with self._lock:
+        with self._lock, self._named_in_errors():
             self._end_file()
         return 0
+
+    @contextmanager
+    def _named_in_errors(self) -> Iterator[None]:
+        """A block whose OSErrors name the file: the system names none for a file that is open."""
+        try:
+            yield
+        except OSError as error:
+            error.filename = error.filename or str(self._path)
+            raise
 
     def _open_log(self) -> AppendLog:
         """The file to append to. A file that is large or old ends, and so does one that was moved away: its new owner

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from beam_talonone.pipelines.backfill.output_folder import DISK_ERRORS, cannot_write
+from beam_talonone.pipelines.streaming.options import StreamOptions
 from beam_talonone.pipelines.streaming.state_folder import STORE
 from beam_talonone.talonone.errors import StopRun, TooManyDeadLetters
 from beam_talonone.talonone.state.store import damaged_store, is_damage
@@ -23,10 +24,19 @@ def explain_excess(why: TooManyDeadLetters, dead_letters: str | None, limit: str
     )
 
 
-def explain_failure(failure: BaseException, state: Path | None) -> BaseException:
-    """Return `failure`, or a StopRun that names the state folder where the disk or a damaged store is the cause."""
-    if state is not None and is_damage(failure):
-        return StopRun(damaged_store(state / STORE, failure))
+def explain_failure(failure: BaseException, options: StreamOptions) -> BaseException:
+    """Return `failure`, or for a full disk or a damaged store a StopRun that names the setting and what to do."""
+    if options.state is not None and is_damage(failure):
+        return StopRun(damaged_store(options.state / STORE, failure))
     if isinstance(failure, DISK_ERRORS):
-        return cannot_write(f"--state {state}", failure, REPAIR)
+        return cannot_write(_setting_of(failure, options), failure, REPAIR)
     return failure
+
+
+def _setting_of(failure: Exception, options: StreamOptions) -> str:
+    """The option, with its value, whose folder has the file of a disk error; --state if the error names no file."""
+    file = getattr(failure, "filename", None)
+    for name, where in (("--dead-letters", options.dead_letters), ("--results", options.results)):
+        if where is not None and isinstance(file, str) and Path(file).is_relative_to(where):
+            return f"{name} {where}"
+    return f"--state {options.state}"

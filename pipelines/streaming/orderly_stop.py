@@ -70,7 +70,7 @@ class OrderlyStop:
             try:
                 self._parts.sinks.close()
             except DISK_ERRORS as error:
-                self.note_failure(explain_failure(error, self._options.state))
+                self.note_failure(explain_failure(error, self._options))
             self._drained = True
 
     def is_over(self, within: float = 0.0) -> bool:

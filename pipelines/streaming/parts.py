@@ -103,7 +103,7 @@ def open_parts(
             quiet_until = _quiet_until(state, subscriber.lease_length, notice)
             processor = make_processor(options, state, engine, sinks, quiet_until=quiet_until, on_excess=on_excess)
         except BaseException as error:
-            raise explain_failure(error, options.state) from None
+            raise explain_failure(error, options) from None
         opened.pop_all()
     return StreamParts(subscriber, sinks, processor, trouble, rates)
 

@@ -180,7 +180,7 @@ class StreamRun:
             with closing(processor):
                 processor.output.ends.keep()
         except DISK_ERRORS as error:
-            self._stop.note_failure(explain_failure(error, self.options.state))
+            self._stop.note_failure(explain_failure(error, self.options))
             return
         # until then, an earlier process that was killed may still hold messages
         if time.time() >= processor.sequencer.quiet_until:

@@ -66,7 +66,7 @@ class Watch:
         parts.subscriber.buffer.exempt(min(MOST_EXEMPT, parts.processor.sequencer.parked))
         self._summarize()
         if parts.processor.engine.failure is not None:
-            return explain_failure(parts.processor.engine.failure, self._options.state)
+            return explain_failure(parts.processor.engine.failure, self._options)
         if (failure := parts.failure()) is not None:
             return StopRun(f"{failure}; {RESTART}")
         if (ended := self._prism.ended()) is not None:

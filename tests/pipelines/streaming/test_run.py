@@ -27,6 +27,7 @@ from beam_talonone.pipelines.streaming.orderly_stop import OrderlyStop
 from beam_talonone.pipelines.streaming.parts import open_parts
 from beam_talonone.pipelines.streaming.run import StreamRun
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, KeyRefused, StopRun, TooManyDeadLetters
+from beam_talonone.talonone.state.append_log import AppendLog
 from beam_talonone.talonone.state.store import Store
 from beam_talonone.transforms.pubsub.registry import SUBSCRIBERS
 from beam_talonone.transforms.runtime.process_registry import PROCESS
@@ -301,6 +302,27 @@ def test_a_full_disk_at_the_end_closes_the_rest_and_says_so(
             run_of(api, state, stream), acknowledged(stream, done),
             lambda: monkeypatch.setattr(owner, method, full), stop,
         )  # fmt: skip
+    assert_closed(stream, state)
+
+
+@pytest.mark.parametrize("option", ["dead_letters", "results"])
+def test_a_full_disk_of_a_sink_names_its_option(
+    api: Simulator, state: Path, stream: InProcess, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, option: str
+) -> None:
+    def full(log: AppendLog, data: bytes, **more: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    where = tmp_path / option
+    record: Any = {"order_id": "o-1"} if option == "dead_letters" else order("o-1", "c-1")
+    message = stream.publish("m1", record)
+    monkeypatch.setattr(AppendLog, "append", full)
+    with pytest.raises(StopRun) as raised:
+        stream.meanwhile(run_of(api, state, stream, **{option: str(where)}))
+    assert str(raised.value) == (
+        f"--{option.replace('_', '-')} {where} cannot be written: No space left on device; nothing is lost: repair"
+        " this and start the stream again"
+    )
+    assert (stream.pubsub.done, stream.pubsub.back) == ([], [message])
     assert_closed(stream, state)
 
 
