@@ -260,6 +260,11 @@ class PubSub:
         ]
 
 
+def floor_ms(seconds: float) -> float:
+    """Cut to whole milliseconds, as the emulator cuts its times of publishing."""
+    return int(seconds * 1000) / 1000
+
+
 def _unique(kind: str) -> str:
     """A name used once: the kind and six characters; Pub/Sub requires at least three."""
     return f"{kind}-{uuid.uuid4().hex[:8]}"
