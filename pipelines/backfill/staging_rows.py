@@ -94,10 +94,10 @@ class RecordStager:
             return StagedRecord(row, (End.SKIPPED.value, None, Skip.NOTHING_TO_REPLAY.value, None))
         outcome = Outcome(End.DEAD, problem.reason.value, problem.detail, problem.pointer, stage=prepared.stage)
         source_of = _source_of(raw, prepared.origin)
-        if prepared.letter is None:
+        if prepared.dead_letter is None:
             fields = dead_letter(raw.kind, record_id, _shown_exactly(raw), source_of, outcome, self.job, time.time())
         else:
-            fields = refused_again(prepared.letter, outcome, self.job, time.time())
+            fields = refused_again(prepared.dead_letter, outcome, self.job, time.time())
         return StagedRecord(row, (End.DEAD.value, prepared.stage.value, problem.reason.value, jsonio.dumps(fields)))
 
     def _phase(self, work: Work) -> int:

@@ -127,7 +127,7 @@ def _open(raw: Raw, options: BuildOptions, table: Table | None = None) -> Prepar
                 break
             refused = refusal(dead_letter.fields, dead_letter.record)
             if refused is not None:
-                return Prepared(dead_letter.raw, None, problem=refused, letter=dead_letter.raw.line)
+                return Prepared(dead_letter.raw, None, problem=refused, dead_letter=dead_letter.raw.line)
             raw = msgspec.structs.replace(raw, line=_line(dead_letter.record), fields=None, row=None)
             dead_letter = _read(raw)
         record = _check(dead_letter)
@@ -140,7 +140,7 @@ def _open(raw: Raw, options: BuildOptions, table: Table | None = None) -> Prepar
         return Prepared(inner, None, problem=nothing, origin=origin)
     refused = refusal(dead_letter.fields, record)
     if refused is not None:
-        return Prepared(inner, None, problem=refused, origin=origin, letter=dead_letter.raw.line)
+        return Prepared(inner, None, problem=refused, origin=origin, dead_letter=dead_letter.raw.line)
     same = _same_api(dead_letter.fields, origin, options)
     stage, part = dead_letter.fields.get("stage"), dead_letter.fields["source"].get("part")
     return _Opened(inner, same, origin, dead_letter.raw, stage, part if isinstance(part, str) else None)

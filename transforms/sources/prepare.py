@@ -66,7 +66,7 @@ class Prepared:
     """True when the problem is that of a mapping, and the record is the whole document."""
     filtered_by: str | None = None
     """The name of the rule that left the record out. Then there is neither work nor a problem."""
-    letter: bytes | None = None
+    dead_letter: bytes | None = None
     """The unchanged bytes of a dead letter from which nothing is sent."""
 
     @property
