@@ -20,7 +20,7 @@ SHOWN = 20
 
 
 class Coverage:
-    """What is in the documents of a run, and which fields their records have. It is for one thread.
+    """Collects the names in the documents of a run, and the fields of their records. It is for one thread.
 
     >>> coverage = Coverage()
     >>> coverage.add({"id": 7, "note": "x"}, MappingResult())
