@@ -28,8 +28,8 @@ from beam_talonone.pipelines.distributed.local_shards import LOCAL_SHARDS
 from beam_talonone.pipelines.distributed.shard import GraphOptions, ShardRun
 from beam_talonone.pipelines.distributed.shard_report import ShardReport, merged
 from beam_talonone.talonone.errors import StopRun
-from beam_talonone.talonone.streaming.call_key import call_lane
-from beam_talonone.talonone.telemetry.process_tuning import quiet_process
+from beam_talonone.talonone.streaming.call_key import call_key
+from beam_talonone.talonone.telemetry.process_tuning import tune_process
 from beam_talonone.transforms.runtime.process_registry import PROCESS
 from beam_talonone.transforms.sources.files import ReadRecords
 from beam_talonone.transforms.sources.prepare import Prepare, Prepared, prepares_with
@@ -84,7 +84,7 @@ class StageRow(beam.DoFn):  # type: ignore[misc]
 
     def setup(self) -> None:
         """Tune the process of the worker, once."""
-        quiet_process()
+        tune_process()
 
     def process(self, prepared: Prepared) -> Iterator[tuple[str, bytes]]:
         """One key and row for each record."""
@@ -94,7 +94,7 @@ class StageRow(beam.DoFn):  # type: ignore[misc]
         if session is not None:
             key = f"order/{session}"
         elif prepared.work is not None and prepared.work.kind == "calls":
-            sort, name = call_lane(prepared.work)
+            sort, name = call_key(prepared.work)
             key = f"{'customer' if sort == 'profile' else sort}/{name}"
         else:
             key = f"{raw.file}/{raw.position}" if customer is None else f"customer/{customer}"
@@ -132,7 +132,7 @@ class SendShard(beam.DoFn):  # type: ignore[misc]
 
     def setup(self) -> None:
         """Tune the process of the worker, once."""
-        quiet_process()
+        tune_process()
 
     def process(self, group: tuple[int, Iterable[bytes]]) -> Iterator[tuple[str, bytes]]:
         """Send one shard. Raises StopRun when it cannot go on; a job in this process is stopped instead."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from beam_talonone.talonone.errors import ConfigurationError
-from beam_talonone.talonone.telemetry.process_tuning import quiet_process
+from beam_talonone.talonone.telemetry.process_tuning import tune_process
 
 IN_PROCESS = ("directrunner", "fnapirunner", "bundlebaseddirectrunner")
 
@@ -147,7 +147,7 @@ def _option_names(kind: Any) -> set[str]:
 
 def run_bounded(pipeline: Any) -> None:
     """Run to the end. Raises what Beam raises when a step failed."""
-    quiet_process()
+    tune_process()
     pipeline.run().wait_until_finish()
 
 

@@ -198,7 +198,7 @@ def make_processor(
         log = WriteAheadLog(state.log, memory)
         opened.callback(log.close)
         sequencer: Sequencer[Any] = Sequencer(
-            memory, options.settle, options.wait_for_order, quiet_until, looks_per_second=max(0.1, options.rate / 10)
+            memory, options.settle, options.wait_for_order, quiet_until, polls_per_second=max(0.1, options.rate / 10)
         )
         ends = LastEnds(dead_letter_limit(options).exceeded, state.last_ends(), state.keep_last_ends)
         output = StreamOutput(

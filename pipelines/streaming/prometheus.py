@@ -116,7 +116,7 @@ class StreamMetrics(Collector):
         for name, text, value in (
             ("records_unaccounted", "Records read that have not ended.", counters.unaccounted),
             ("records_held", "Records that wait for earlier ones of their customer.", sequencer.held),
-            ("records_parked", "Returns that wait for their order.", sequencer.parked),
+            ("records_parked", "Returns that wait for their order.", sequencer.waiting_for_order),
             ("messages_held", "Messages that are neither acknowledged nor given back.", self._of.messages()),
             ("buffers_full", "1 while nothing is read, as enough is held.", self._of.full()),
             ("requests_pending", "Requests of records that have not ended; a bulk is one.", engine.waiting),

@@ -24,7 +24,7 @@ from beam_talonone.pipelines.terminal.logs import notice, quiet_threads
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopRun, TooManyDeadLetters
 from beam_talonone.talonone.streaming.processor import StreamProcessor
-from beam_talonone.talonone.telemetry.process_tuning import quiet_process
+from beam_talonone.talonone.telemetry.process_tuning import tune_process
 from beam_talonone.talonone.telemetry.threads import start_thread
 from beam_talonone.transforms.pubsub.registry import close_subscriber
 from beam_talonone.transforms.runtime.engines import (
@@ -95,7 +95,7 @@ class StreamRun:
         return key
 
     def _run(self, state: StateFolder, key: str, prism: Prism, scope: Scope) -> None:
-        quiet_process()
+        tune_process()
         quiet_threads()
         parts = open_parts(self.options, state, key, scope, self._notice, self._on_excess)
         try:
@@ -183,7 +183,7 @@ class StreamRun:
             self._stop.note_failure(explain_failure(error, self.options))
             return
         # until then, an earlier process that was killed may still hold messages
-        if time.time() >= processor.sequencer.quiet_until:
+        if time.time() >= processor.sequencer.hold_until:
             state.ended_in_order()
 
 

@@ -36,7 +36,7 @@ class Watch:
         """The state of the stream now. `stopping` is why the stream stops, None while it runs."""
         processor, rates, now = self._parts.processor, self._parts.rates, time.monotonic()
         engine, sequencer, counters = processor.engine, processor.sequencer, processor.counters
-        moving = max(0, counters.unaccounted - sequencer.parked - sequencer.held - sequencer.repeats)
+        moving = max(0, counters.unaccounted - sequencer.waiting_for_order - sequencer.held - sequencer.repeats)
         return Signs(
             refusal=None
             if engine.refusal is None
@@ -63,7 +63,7 @@ class Watch:
         signs, parts = self.signs(None), self._parts
         self._repeated.look(ailment(signs))
         parts.subscriber.buffer.pause(signs.refusal is not None)
-        parts.subscriber.buffer.exempt(min(MOST_EXEMPT, parts.processor.sequencer.parked))
+        parts.subscriber.buffer.exempt(min(MOST_EXEMPT, parts.processor.sequencer.waiting_for_order))
         self._summarize()
         if parts.processor.engine.failure is not None:
             return explain_failure(parts.processor.engine.failure, self._options)

@@ -29,7 +29,7 @@ from beam_talonone.talonone.rate.shared_limit import RateService, SharedRate, sh
 from beam_talonone.talonone.requests.outcome import Outcome
 from beam_talonone.talonone.state.session_cache import SessionMemory
 from beam_talonone.talonone.telemetry.logs import say
-from beam_talonone.talonone.telemetry.process_tuning import quiet_process
+from beam_talonone.talonone.telemetry.process_tuning import tune_process
 from beam_talonone.talonone.telemetry.stats import Stats
 from beam_talonone.talonone.tracing import follow_provider
 
@@ -78,7 +78,7 @@ class Engine:
         closes it. `accepted_before` is True if the API has accepted records of this job before.
         """
         route_to(settings.base_url, settings.http)
-        quiet_process()
+        tune_process()
         follow_provider()
         self.settings = settings
         self.stats = Stats()

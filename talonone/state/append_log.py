@@ -1,9 +1,10 @@
-"""Files that grow by whole lines: a killed process loses nothing that it appended, and its torn line harms no other.
+"""Files that grow by whole lines. A killed process loses no line that it appended, and its torn line harms no other.
 
-One rule holds for all of them. A last line without a line feed is torn: its process ended while it wrote, so nothing
-came of that line. Readers leave it out (`whole_lines`), and a log that is opened cuts it off.
+One rule holds for all of them. A last line without a line feed is torn: its process ended while it wrote the line,
+and did not act on it. Readers leave it out (`whole_lines`), and a log that is opened cuts it off.
 
-Two files need more. The letters of a pull count only as far as the log of the pull says, so it passes `keep`. The
+Two files need more. The dead letters of a pull count only up to the length in the log of the pull, which passes
+`keep`. The
 write-ahead log is mapped into memory. A kill may leave zeros behind its last line, and holes in it, so it has a
 reader of its own (`log_entries.entries`), and each process begins a new file.
 """
@@ -14,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 STEP = 1024 * 1024
-"""Bytes by which a mapped log grows. They are written as zeros first: a full disk is an error then, and no signal
-later. Whoever reads the file finds them after the last line."""
+"""Bytes by which a mapped log grows. They are written as zeros first, so that a full disk raises an error, and not a
+signal later. A reader of the file finds the zeros after the last line."""
 
 _BLOCK = 65_536
 """Bytes that the search for the last line feed reads at a time."""
@@ -24,8 +25,8 @@ _BLOCK = 65_536
 class AppendLog:
     """An open file that takes lines, used by one thread at a time. `size` is the length of its whole lines, in bytes.
 
-    An appended line is with the operating system: it survives the end of the process, by whatever cause. After `sync`
-    it survives a loss of power.
+    The operating system has an appended line, so the line survives any end of the process. After `sync` it survives a
+    loss of power.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "log"
@@ -43,8 +44,8 @@ class AppendLog:
     def __init__(self, path: Path, *, keep: int | None = None, exclusive: bool = False, mode: int = 0o600) -> None:
         """Open the file at `path`, or create it with the permissions `mode`.
 
-        `keep` is for a file of which something else tells the length in bytes: what stands behind is cut off, whole
-        lines too. With `exclusive`, a file that exists raises FileExistsError. Raises OSError.
+        `keep` is a length in bytes that is stored elsewhere: everything after it is cut off. With
+        `exclusive`, a file that exists raises FileExistsError. Raises OSError.
         """
         flags = os.O_RDWR | os.O_CREAT | self._FLAGS | (os.O_EXCL if exclusive else 0)
         self._file = os.open(path, flags, mode)
@@ -72,12 +73,12 @@ class AppendLog:
         self.size += len(data)
 
     def cut(self, size: int) -> None:
-        """Take off what was appended since the log had `size` bytes. Raises OSError."""
+        """Cut the log back to `size` bytes. Raises OSError."""
         os.ftruncate(self._file, size)
         self.size = size
 
     def stat(self) -> os.stat_result:
-        """What the file system knows of the open file, which may have lost its name meanwhile."""
+        """Return the status of the open file, which may have lost its name meanwhile."""
         return os.fstat(self._file)
 
     def sync(self) -> None:
@@ -100,7 +101,7 @@ class MappedAppendLog(AppendLog):
     _FLAGS = 0  # with O_APPEND, the zeros could not be written to their place
 
     def __init__(self, path: Path, step: int = STEP) -> None:
-        """Begin the file anew. Raises OSError."""
+        """Create the file, or empty an existing one. Raises OSError."""
         super().__init__(path, keep=0)
         self._step = step
         self._map: mmap.mmap | None = None

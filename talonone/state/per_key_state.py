@@ -1,31 +1,32 @@
-"""What a stream remembers of the records of one lane, as plain data that fits in a state of Beam."""
+"""The memory of a stream for the records of one key, as plain data that fits in a Beam state."""
 
 from typing import Any
 
 import msgspec
 
-from beam_talonone.talonone.ordering.sequencer import Order
+from beam_talonone.talonone.ordering.state_store import Order
 from beam_talonone.talonone.requests.supersede import Change
 from beam_talonone.talonone.requests.work import Key, Work
 from beam_talonone.talonone.state.store import change_that_set, marks_of
 
 MOST = 50_000
-"""Entries of a sort, a few MB: a lane's memory is read and written as a whole, so it must not grow without end. A
-lane that comes to it, as that of one busy catalog, forgets its oldest before --remember is over (docs/runners.md)."""
+"""The most entries of each table, a few MB. The memory of a key is read and written as a whole, so it must stay
+small. At this size, as for one busy catalog, a key drops its oldest entries before --remember is over
+(docs/runners.md)."""
 
 Mark = tuple[Order, float]
-"""The order of the record that left a mark, and when it did."""
+"""(sort key of the record, time at which it was noted)."""
 
 
 class PerKeyState(msgspec.Struct, array_like=True):
-    """A StateStore in dicts that keep the order in which things happened: the oldest stands first."""
+    """A StateStore in dicts. Each dict holds the oldest entry first. Times are in seconds since 1970."""
 
     identities: dict[bytes, tuple[bytes, float]] = {}
-    """Identity of a record that has ended -> its content, and when."""
+    """Identity of a record that has ended -> (content, time)."""
     last: dict[str, Mark] = {}
-    """Of a session, customer, ..., and of an order: the latest record that was sent."""
+    """Key as KIND/ID, such as a session, customer or order -> the latest record that was sent."""
     changes: dict[str, dict[str, Mark]] = {}
-    """Customer -> what of the profile was set."""
+    """Customer -> WHAT/NAME that was set, such as attribute/city -> mark."""
 
     def recall(self, work: Work) -> tuple[bytes | None, Order | None]:
         """See StateStore."""
@@ -33,12 +34,12 @@ class PerKeyState(msgspec.Struct, array_like=True):
         return self.content(work.identity), max(orders, default=None)
 
     def content(self, identity: bytes) -> bytes | None:
-        """The digest of a record of this identity that has ended; None where none has, or it is forgotten."""
+        """The content digest of the ended record with this identity; None if there is none, or it was forgotten."""
         entry = self.identities.get(identity)
         return None if entry is None else entry[0]
 
     def ended(self, work: Work, now: float) -> None:
-        """See StateStore. `now` is in seconds since 1970, here and below."""
+        """See StateStore."""
         self.identities.pop(work.identity, None)
         self.identities[work.identity] = work.content, now
         _trim(self.identities)
@@ -48,18 +49,18 @@ class PerKeyState(msgspec.Struct, array_like=True):
         return self.last_of(("order", session))
 
     def last_of(self, key: Key) -> Order | None:
-        """The latest record of a session, customer or order that was sent; None without one."""
+        """The sort key of the latest record under `key` that was sent; None without one."""
         mark = self.last.get("/".join(key))
         return None if mark is None else mark[0]
 
     def newer_changes(self, customer: str, than: Order) -> list[Change]:
-        """See StateStore. At most one change, which sets all that the newer ones have set."""
+        """See StateStore. Returns at most one change, which sets all names of the newer changes."""
         marks = self.changes.get(customer, {})
         newer = [name.partition("/")[::2] for name, (order, _) in marks.items() if order > than]
         return [change_that_set(newer)] if newer else []
 
     def sent(self, work: Work, now: float) -> None:
-        """See StateStore. Of two records under one key, the later one of the order stays, whenever it was sent."""
+        """See StateStore. Of two records under one key, the one with the higher sort key stays."""
         marks = marks_of(work)
         for key in marks.sent:
             _note(self.last, "/".join(key), marks.order, now)
@@ -71,14 +72,14 @@ class PerKeyState(msgspec.Struct, array_like=True):
             _trim(known)
 
     def forget(self, now: float, expiry: float) -> None:
-        """Forget at `now` what is `expiry` seconds old."""
+        """Drop the entries that are `expiry` seconds old at `now`."""
         for marks in self._all():
             _forget(marks, now, expiry)
         self.changes = {customer: known for customer, known in self.changes.items() if known}
 
     @property
     def latest(self) -> float | None:
-        """When the latest of it was noted; None when nothing is remembered."""
+        """The time of the newest entry; None if there is none."""
         return max((next(reversed(marks.values()))[1] for marks in self._all() if marks), default=None)
 
     def _all(self) -> list[dict[Any, Any]]:

@@ -1,4 +1,4 @@
-"""What a job remembers of the sessions it sent, for the records that come after."""
+"""Remembers the sessions that a job has sent, for later records of the same sessions."""
 
 import threading
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from beam_talonone.talonone.requests.work import Work
 _SENT, _CLOSED, _DEAD, _REPEATED = 1, 2, 4, 8
 
 MOST = 100_000
-"""Sessions that are remembered for certain; of the older ones at most as many again."""
+"""Sessions of a generation: at least the last MOST sessions are remembered, at most twice as many."""
 
 
 @dataclass
@@ -24,8 +24,8 @@ class _Sessions:
 
 
 class SessionMemory:
-    """Per session: whether the job applied the order, closed it, or dead-lettered it, whether the API had it
-    before, and what the job returned.
+    """Per session: whether the job applied, closed or dead-lettered the order, whether the API had it before, and the
+    items that the job returned.
 
     Two generations: when the younger is full, the older is forgotten, so that a long run does not grow without end.
     A forgotten session costs a read-back.
@@ -37,7 +37,7 @@ class SessionMemory:
         self.forget()
 
     def note(self, work: Work, outcome: Outcome) -> None:
-        """Remember how a record ended."""
+        """Remember the outcome of an order or a return."""
         if work.kind == "orders":
             self.note_order(work.id, work.status, outcome.end)
         elif work.kind == "returns" and outcome.end in DONE:
@@ -66,7 +66,7 @@ class SessionMemory:
             self._age()
 
     def repeat(self, session: str) -> Repeat | None:
-        """What is known of a session whose order the API had before it was sent; None for any other."""
+        """The Repeat of a session whose order the API had before it was sent; None for any other session."""
         with self._lock:
             if not self._flags(session) & _REPEATED:
                 return None
@@ -76,7 +76,7 @@ class SessionMemory:
             return repeat
 
     def known(self, session: str) -> SessionFacts:
-        """What is known of a session, for the returns and the versions of its order that come after."""
+        """The facts of a session, for its returns and for later versions of its order."""
         with self._lock:
             flags, returned = self._flags(session), self._returned(session)
         return SessionFacts(

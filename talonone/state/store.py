@@ -1,4 +1,4 @@
-"""What a stream remembers of records that have left: in memory, or in a small store on disk that survives a crash."""
+"""The memory of a stream for the records that it has sent: in memory, or in an SQLite file that survives a crash."""
 
 import sqlite3
 import time
@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 
 from beam_talonone.talonone.errors import ConfigurationError
-from beam_talonone.talonone.ordering.sequencer import Order
+from beam_talonone.talonone.ordering.state_store import Order
 from beam_talonone.talonone.requests.supersede import Change, change_of
 from beam_talonone.talonone.requests.work import Key, Work
 from beam_talonone.talonone.state.write_behind import WriteBehind
 
 FOR_EIGHT_DAYS = 8 * 86_400.0
-"""Pub/Sub keeps a message for seven days: a repeat may come as late as that, and is a duplicate still."""
+"""Seconds. Pub/Sub keeps a message for seven days, so a repeat may come that late, and must still be a duplicate."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS ended (identity BLOB PRIMARY KEY, content BLOB NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
@@ -47,7 +47,7 @@ CREATE INDEX IF NOT EXISTS customers_by_age ON customers (at);
 
 
 MOST_AT_ONCE = 10
-"""Records that are looked up together."""
+"""The most records that `foresee` looks up together."""
 
 _FORESEE = {
     count: "SELECT identity, content, NULL, NULL, NULL, NULL, NULL FROM ended WHERE identity IN"
@@ -60,7 +60,7 @@ _FORESEE = {
 
 @dataclass(frozen=True)
 class Foreseen:
-    """What was in the file when it was looked up, for these `identities` and `keys`, after so many `writes`."""
+    """The rows of the file for `identities` and `keys`, as of a lookup after `writes` writes of the buffer."""
 
     writes: int = -1
     identities: frozenset[bytes] = frozenset()
@@ -70,7 +70,7 @@ class Foreseen:
 
 
 class Marks(msgspec.Struct, frozen=True, array_like=True):
-    """What is to be remembered of a record that leaves: under what, and what of a profile it sets."""
+    """The entries to remember for a record that is sent: its keys, and the names of a profile that it sets."""
 
     order: Order
     sent: list[Key]
@@ -80,8 +80,9 @@ class Marks(msgspec.Struct, frozen=True, array_like=True):
 
 
 def marks_of(work: Work) -> Marks:
-    """The marks of a record that leaves. Only an order is found by its session, and only a profile sets attributes,
-    audiences, or an erasure.
+    """Return the marks of a record that is sent.
+
+    Only an order is found by its session. Only a profile change sets attributes, audiences or an erasure.
     """
     if work.kind == "orders":
         return Marks(work.order(), [*work.keys(), ("order", work.id)], work.profiles[0])
@@ -91,13 +92,13 @@ def marks_of(work: Work) -> Marks:
 
 
 def is_damage(error: BaseException) -> bool:
-    """True where SQLite says that a file is damaged, or that it is no database."""
+    """Whether SQLite reports that a file is damaged or not a database."""
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def damaged_store(path: object, error: BaseException) -> str:
-    """What to say of it, and what to do."""
+    """The message for a damaged store: how to restore it, and what happens without it."""
     return (
         f"{path} is damaged ({error}): put the folder back from a backup. Without one, `sqlite3 {path} .recover`"
         " gives what can be read. To begin without it, delete it and its -wal and -shm files: then a record that was"
@@ -108,8 +109,8 @@ def damaged_store(path: object, error: BaseException) -> str:
 class Store:
     """A StateStore in SQLite: in the file `path`, or in memory without one. `expiry` is in seconds.
 
-    What is noted is known at once, and in the file when `commit` returns: a log
-    (talonone.state.write_ahead_log) has it before. Raises ConfigurationError when the file is damaged.
+    An entry is readable at once, and in the file when `commit` returns. The write-ahead log holds it until then
+    (talonone.state.write_ahead_log). Raises ConfigurationError when the file is damaged.
     """
 
     def __init__(self, path: Path | None = None, expiry: float = FOR_EIGHT_DAYS) -> None:
@@ -136,27 +137,26 @@ class Store:
         return None if row is None else str(row[0])
 
     def returned_of(self, session: str, besides: bytes = b"") -> list[dict[str, Any]]:
-        """The items that were returned of an order, by others than the return `besides`."""
+        """The returned items of an order, without those of the return with the identity `besides`."""
         rows = self._connection.execute(
             "SELECT items FROM returned WHERE session = ? AND identity != ?", (session, besides)
         ).fetchall()
         return [item for (items,) in rows for item in msgspec.json.decode(items)]
 
     def note_dead(self, session: str, now: float) -> None:
-        """An order is a dead letter."""
+        """Note that an order is a dead letter. `now` is in seconds since 1970."""
         self._connection.execute("INSERT OR REPLACE INTO dead VALUES (?, ?)", (session, now))
 
     def any_ended(self) -> bool:
-        """True when any record has ended otherwise than as a dead letter."""
+        """Whether any record has ended with another outcome than a dead letter."""
         return self._connection.execute("SELECT 1 FROM ended LIMIT 1").fetchone() is not None
 
     def is_dead(self, session: str) -> bool:
-        """True when a version of the order was a dead letter; others may have been applied."""
+        """Whether a version of the order was a dead letter; other versions may have been applied."""
         return self._connection.execute("SELECT 1 FROM dead WHERE session = ?", (session,)).fetchone() is not None
 
     def recall(self, work: Work) -> tuple[bytes | None, Order | None]:
-        """The content of a record of this identity that has ended, and the latest record that was sent of those that
-        share a session or customer with `work`."""
+        """See StateStore. Reads from the result of `foresee` if it covers `work`."""
         keys, behind, foreseen = work.keys(), self._behind, self._foreseen
         is_foreseen = work.identity in foreseen.identities and foreseen.keys.issuperset(keys)
         if not is_foreseen or foreseen.writes != behind.writes:
@@ -169,10 +169,10 @@ class Store:
         return content, max(orders, default=None)
 
     def foresee(self, works: Sequence[Work]) -> None:
-        """Look up in one statement what `recall` is about to be asked of some records, one after the other."""
+        """Look up in one statement the rows that `recall` needs for `works`, which come next."""
         keys = list({key for work in works for key in work.keys()})  # noqa: SIM118  it is no dict
         if not works or len(works) > MOST_AT_ONCE or len(keys) > 2 * MOST_AT_ONCE:
-            self._foreseen = Foreseen()  # what was seen before may be old by now: a replay writes to the file, too
+            self._foreseen = Foreseen()  # an older result may be stale: a replay writes to the file, too
             return
         identities = [work.identity for work in works]
         # what is missing is NULL, which equals nothing: two statements in all, which SQLite prepares once
@@ -188,7 +188,7 @@ class Store:
                 foreseen.orders[kind, name] = event_us, rank, version
 
     def content(self, identity: bytes) -> bytes | None:
-        """The digest of a record of this identity that has ended; None where none has, or it is forgotten."""
+        """The content digest of the ended record with this identity; None if there is none, or it was forgotten."""
         if identity in self._behind.ended:
             return self._behind.ended[identity][0]
         row = self._connection.execute("SELECT content FROM ended WHERE identity = ?", (identity,)).fetchone()
@@ -199,11 +199,11 @@ class Store:
         self.note_end(work.identity, work.content, now)
 
     def note_end(self, identity: bytes, content: bytes, now: float) -> None:
-        """As `ended`, for a record of which only identity and digest are known: the write-ahead log has no more."""
+        """As `ended`, by identity and content digest: the write-ahead log holds no more of a record."""
         self._behind.note_end(identity, content, now)
 
     def note_returned(self, identity: bytes, session: str, items: list[dict[str, Any]], now: float) -> None:
-        """A return was applied: `items` are those of its request. Written at once, not buffered."""
+        """Note a return that was applied, with the `items` of its request. Written at once, not buffered."""
         self._connection.execute(
             "INSERT OR REPLACE INTO returned VALUES (?, ?, ?, ?)",
             (identity, session, msgspec.json.encode(items).decode(), now),
@@ -214,11 +214,11 @@ class Store:
         return self._sent("order", session)
 
     def last_of(self, key: Key) -> Order | None:
-        """The latest record of a session, customer or order that was sent; None without one."""
+        """The sort key of the latest record under `key` that was sent; None without one."""
         return self._sent(*key)
 
     def newer_changes(self, customer: str, than: Order) -> list[Change]:
-        """See StateStore. At most one change, which sets all that the newer ones have set."""
+        """See StateStore. Returns at most one change, which sets all names of the newer changes."""
         rows = self._connection.execute(
             "SELECT what, name FROM changes WHERE customer = ? AND (event_us, rank, version) > (?, ?, ?)",
             (customer, *than),
@@ -232,7 +232,7 @@ class Store:
         self.note(marks_of(work), now)
 
     def note(self, marks: Marks, now: float) -> None:
-        """A record leaves that has these marks. An older record than the one that is noted changes nothing."""
+        """Note the marks of a record that is sent. An older record than the noted one changes nothing."""
         self._behind.note_sent(marks.sent, marks.order, now)
         session = next((name for kind, name in marks.sent if kind == "order"), None)
         if session is not None:
@@ -241,12 +241,12 @@ class Store:
             self._behind.note_changes(marks.customer, marks.changes, marks.order, now)
 
     def commit(self) -> None:
-        """Return when all that was noted is in the file. Raises sqlite3.Error, for example when the disk is full."""
+        """Write all entries to the file. Raises sqlite3.Error, for example when the disk is full."""
         self._behind.write()
         self._connection.commit()
 
     def forget_expired(self, now: float) -> int:
-        """Forget what is older than the expiry; returns how much that was."""
+        """Delete the entries older than the expiry; returns their number. `now` is in seconds since 1970."""
         before = now - self.expiry
         self._behind.write()
         return sum(
@@ -270,10 +270,13 @@ class Store:
             return row
         return waiting[0] if row is None else max(row, waiting[0])
 
-    def begin(self, patience: float = 60.0) -> None:
-        """Begin to write beside a process that writes all the time: between two of its commits, which SQLite's own
-        waiting hardly ever meets. Raises sqlite3.OperationalError when `patience` (seconds) is over."""
-        until = time.monotonic() + patience
+    def begin(self, timeout: float = 60.0) -> None:
+        """Begin a transaction beside a process that writes all the time, between two of its commits.
+
+        The pauses of SQLite's own busy handler hardly ever meet such a moment. Raises sqlite3.OperationalError after
+        `timeout` seconds.
+        """
+        until = time.monotonic() + timeout
         self._connection.execute("PRAGMA busy_timeout = 0")
         while True:
             try:
@@ -287,7 +290,7 @@ class Store:
 
 
 def change_that_set(what: Sequence[tuple[str, str]]) -> Change:
-    """The change that sets all of this (attribute | audience | erasure, name)."""
+    """Return the change that sets all of `what`: (attribute | audience | erasure, name)."""
     names = frozenset(name for sort, name in what if sort == "attribute")
     audiences = frozenset(int(name) for sort, name in what if sort == "audience")
     return Change(names, audiences, any(sort == "erasure" for sort, _ in what))

@@ -1,17 +1,19 @@
-"""The log of a stream: what left and how it ended, on disk before it matters, for as long as the store lacks it.
+"""The write-ahead log of a stream: requests before they are sent, and their outcomes until the store has them.
 
-One line an event, each appended whole, so that a killed process leaves at most the last line torn; after it there are
-zeros until the stream ends. Records are known by their identity and content, in hex. Lines:
+Each event is one line, appended whole. A killed process leaves at most its last line torn; after it there are zeros
+until the stream ends. Records are named by their identity and content, in hex. Lines:
 
-    ["v", marks, at]                            the first request of a record is about to leave, or a return was
-                                                applied: what the store is to remember of it
-    ["s", identity, part, generation, at, content]  the request of a part is about to leave
-    ["u", identity, part]                       it left in vain: the API did not act on it
-    ["b", [[identity, part], ...], generation, at]  a bulk of these is about to leave
-    ["p", identity, part, outcome]              a part of a record ended, others are to come
+```
+    ["v", marks, at]                            the first request of a record is sent next, or a return was applied:
+                                                the marks for the store
+    ["s", identity, part, generation, at, content]  the request of a part is sent next
+    ["u", identity, part]                       the request failed: the API did not act on it
+    ["b", [[identity, part], ...], generation, at]  a bulk of these parts is sent next
+    ["p", identity, part, outcome]              a part of a record ended, and other parts follow
     ["d", identity, content, at]                a record ended, and a repeat of it is a duplicate
-    ["r", identity, session, items, at]         a return was applied: what it took back
-    ["x", identity]                             a record is a dead letter, and nothing of it is to be remembered
+    ["r", identity, session, items, at]         a return was applied: its items
+    ["x", identity]                             a record is a dead letter, and nothing of it is remembered
+```
 """
 
 import contextlib
@@ -35,24 +37,26 @@ from beam_talonone.talonone.state.store import Marks, marks_of
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 LARGE = 16 * 1024 * 1024
-"""Bytes after which the log is written anew, with what is open alone. Where more than half of that stays, it is
-written anew when it has doubled: else the same would be written every second."""
+"""Bytes after which the log is rewritten with its open records only. If more than half of that stays, the log is
+rewritten when it has doubled. Otherwise the same lines would be rewritten every second."""
 
 BulkMembers = tuple[tuple[str, int], ...]
-"""(identity in hex, part), in the order in which they travelled."""
+"""(identity in hex, part), in the order of the bulk's entries."""
 
 
 @dataclass(slots=True)
 class Open:
-    """A record that has left and has not ended: its requests that may have acted, and its parts that have ended.
-    `content` is its digest in hex, where that is known."""
+    """A record that was sent and has not ended: its requests that may have acted, and its parts that have ended.
+
+    `content` is its digest in hex, or empty if version 0.1 wrote the log.
+    """
 
     content: str = ""
     in_flight: dict[int, InFlight] = field(default_factory=dict)
     parts: dict[int, Outcome] = field(default_factory=dict)
 
     def older_than(self, at: float) -> bool:
-        """True when all of its requests left before `at`."""
+        """Whether all its requests were first sent before `at`, in seconds since 1970."""
         return all(before.first_sent < at for before in self.in_flight.values())
 
 
@@ -63,10 +67,10 @@ class _Bulk:
 
 
 class WriteAheadLog:
-    """An Observer of requests, used by one thread.
+    """An Observer that logs requests, used by one thread.
 
-    When it is opened, the store of `memory` takes in what the log says. A record that waits in `memory` is noted in
-    the store when its first request leaves.
+    Opening it replays the log at `path` into the store of `memory`, and raises ConfigurationError for a damaged
+    log. A record that waits in `memory` is noted in the store when its first request is sent.
     """
 
     def __init__(self, path: Path, memory: PendingOverlay) -> None:
@@ -74,20 +78,20 @@ class WriteAheadLog:
         self._file: MappedAppendLog
         self._large = LARGE
         self.open: dict[str, Open] = {}
-        """Identity in hex -> what is known of it, by this process and by those that died."""
+        """Identity in hex -> the open record, of this process or of one that died."""
         self._names: dict[int, str] = {}
         """Number of a job -> identity of its record."""
         self._leaving: set[str] = set()
         """Identities of the records whose jobs have no outcome yet."""
         self._bulk_of: dict[str, _Bulk] = {}
-        """Identity -> the last bulk it travelled in."""
+        """Identity -> the last bulk that contained the record."""
         self._read()
         self.bulks = {bulk.members: bulk.before for bulk in self._unanswered()}
         """Bulks that were in flight when a process died."""
         self._cut()
 
     def sent(self, number: int, work: Work) -> Open:
-        """A record is to leave as the job `number`. Gives what an earlier process or try has left of it."""
+        """Register a record as the job `number`. Returns the state that an earlier process or try has left."""
         name = self._names[number] = work.identity.hex()
         self._leaving.add(name)
         record = self.open.setdefault(name, Open())
@@ -95,23 +99,25 @@ class WriteAheadLog:
         return record
 
     def is_of_another(self, work: Work) -> bool:
-        """True when what is known of this identity is of a record with other content: what that one has sent may
-        have acted."""
+        """Whether the open record with this identity has other content. Its requests may have acted."""
         existing = self.open.get(work.identity.hex())
         return existing is not None and existing.content not in ("", work.content.hex())
 
-    def told(self, number: int, outcome: Outcome, at: float) -> None:
-        """A job has its outcome, whatever becomes of its record. `at` is in seconds since 1970, here and below."""
+    def job_ended(self, number: int, outcome: Outcome, at: float) -> None:
+        """Note that a job has its outcome; its record may go again. `at` is in seconds since 1970, as below."""
         name = self._names.pop(number)
         self._leaving.discard(name)
-        if outcome.end is not End.DEAD:  # it may have left by an earlier process, and not now
+        if outcome.end is not End.DEAD:  # an earlier process may have sent it, and not this one
             self._write(*self._leaves(name, at))
         else:
             self._memory.dropped(bytes.fromhex(name))
 
     def applied(self, number: int, work: Work, parts: dict[int, Outcome], at: float) -> None:
-        """The API has taken a record. Of a return that is to be known at once by the others of its order; `parts` are
-        the outcomes to be kept of a record that waits for its result to be written."""
+        """Note that the API has applied a record, whose result is written next. `parts` are its outcomes by part
+        index.
+
+        The items of a return are noted at once, for the other returns of its order.
+        """
         existing = self.open[self._names[number]].parts
         for part, outcome in parts.items():
             if part not in existing:
@@ -122,20 +128,23 @@ class WriteAheadLog:
             self._write(["r", work.identity.hex(), session, items, at])
 
     def ended(self, work: Work, outcome: Outcome, at: float) -> None:
-        """A record has ended, and is not to go again."""
+        """Note that a record has ended: it is not sent again."""
         name = work.identity.hex()
         self._over(name)
         marks = [["v", marks_of(work), at]] if work.kind == "returns" and outcome.end in DONE else []
         self._write(*marks, ["d", name, work.content.hex(), at])
 
-    def start_anew(self, work: Work) -> None:
-        """What is known of the parts of a record is of no use any more: they have other numbers now."""
+    def drop_parts(self, work: Work) -> None:
+        """Drop the state of a record's parts, as its parts have other numbers now."""
         if self._over(work.identity.hex()):
             self._write(["x", work.identity.hex()])
 
     def forget(self, work: Work, outcome: Outcome) -> None:
-        """A record is a dead letter: it may come again, as a new one. Where it may have acted, or part of it has,
-        that stays known, so that it does not act again; and so does all of another one that has its identity."""
+        """Drop the state of a dead letter: the record may come again as a new one.
+
+        The state stays if the record or a part of it may have acted, so that it does not act again. It also stays if
+        it belongs to another record with the same identity.
+        """
         name = work.identity.hex()
         if outcome.reason == Reason.ID_REUSED or not outcome.definite or outcome.parts_done:
             return
@@ -143,7 +152,7 @@ class WriteAheadLog:
             self._write(["x", name])
 
     def on_start(self, parts: list[PartId], generation: int, at: float, *, bulk: bool = False) -> None:
-        """Requests are about to leave: written before they do. See Observer. Raises OSError when the disk is full."""
+        """Log requests that are sent next. See Observer. Raises OSError when the disk is full."""
         if bulk:
             named = [(self._names[number], part) for number, part in parts]
             self._note_bulk(tuple(named), generation, at)
@@ -155,13 +164,13 @@ class WriteAheadLog:
         self._write(*self._leaves(name, at), ["s", name, part, generation, at, self.open[name].content])
 
     def on_retract(self, number: int, part: int) -> None:
-        """A request left in vain: a later process must not take it for one that may have acted. Raises OSError."""
+        """Log that the API did not act on a request, so that a later process knows. Raises OSError."""
         name = self._names[number]
         self.open.setdefault(name, Open()).in_flight.pop(part, None)
         self._write(["u", name, part])
 
     def on_end(self, number: int, outcome: Outcome, part: int | None = None) -> None:
-        """A part has ended. The end of the whole record is written by `ended` or `forget`, when its letter is."""
+        """Log the outcome of a part. `ended` or `forget` log the end of the record, once its output is written."""
         if part is None:
             return
         name = self._names[number]
@@ -169,19 +178,19 @@ class WriteAheadLog:
         self._write(["p", name, part, outcome])
 
     def cut_if_large(self) -> None:
-        """Begin a new file when this one is large. The store is to be committed first."""
+        """Begin a new file if this one is large. Commit the store first. Raises OSError when the disk is full."""
         if self.size >= self._large:
             before = self._file
             try:
                 self._cut()
-            except OSError:  # the disk is full: this one goes on
+            except OSError:  # the disk is full: the old file goes on
                 self._file = before
                 raise
             before.close()
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """The length of the log in bytes."""
         return self._file.size
 
     def close(self) -> None:
@@ -192,7 +201,7 @@ class WriteAheadLog:
             self._file.close()
 
     def _leaves(self, name: str, at: float) -> list[list[Any]]:
-        """What is to be written when a request of a record leaves, besides that it does."""
+        """The lines to write before a request of a record, in addition to that of the request."""
         marks = self._memory.left(bytes.fromhex(name), at)
         return [] if marks is None else [["v", marks, at]]
 
@@ -233,7 +242,7 @@ class WriteAheadLog:
         self._store.commit()
 
     def _forget_expired(self) -> None:
-        """The message of what is as old as the expiry never comes again."""
+        """Drop records older than the expiry: their messages never come again."""
         old = time.time() - self._store.expiry
         for name in [name for name, record in self.open.items() if record.older_than(old)]:
             if name not in self._leaving:
@@ -263,7 +272,7 @@ class WriteAheadLog:
                 raise ValueError("no line of a log")
 
     def _over(self, name: str) -> bool:
-        """A record is no longer open. False when it was not."""
+        """Close a record. Returns whether it was open."""
         self._bulk_of.pop(name, None)
         return self.open.pop(name, None) is not None
 
@@ -276,7 +285,7 @@ class WriteAheadLog:
             self._bulk_of[name] = bulk
 
     def _unanswered(self) -> list[_Bulk]:
-        """The bulks that left and of which nothing has ended since, nor left in another."""
+        """The bulks in flight: no member has ended, or was sent in another bulk since."""
         bulks = {id(bulk): bulk for bulk in self._bulk_of.values()}
         return [bulk for bulk in bulks.values() if self._is_out(bulk)]
 

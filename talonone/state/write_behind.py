@@ -1,7 +1,7 @@
-"""Rows that wait to be written to SQLite, many in one statement.
+"""A buffer of rows for SQLite, which writes many rows in one statement.
 
-Each statement gives up the interpreter's lock, and gets it back when another thread that computes lets go of it: some
-of them for each record cost a busy stream more than all the rest of its work.
+Each statement releases the interpreter's lock, and waits until a busy thread yields it again. A few statements for
+each record would cost a busy stream more than the rest of its work.
 """
 
 import sqlite3
@@ -9,11 +9,11 @@ from collections.abc import Collection, Iterator
 from itertools import chain, islice
 from typing import Any
 
-from beam_talonone.talonone.ordering.sequencer import Order
+from beam_talonone.talonone.ordering.state_store import Order
 from beam_talonone.talonone.requests.work import Key
 
 MOST = 256
-"""Rows that wait at most: writing them takes a millisecond, which no departure notices."""
+"""The most rows that wait. Writing them takes a millisecond, which delays no request."""
 
 TOGETHER = 32
 """Rows in one statement."""
@@ -30,55 +30,55 @@ _INSERTS = {
     ),
     "customers": ("INSERT OR REPLACE INTO customers VALUES", "(?, ?, ?)", ""),
 }  # fmt: skip
-"""Table -> how a row is written; of what sets something, the newest stays."""
+"""Table -> (statement, row, conflict clause). Of rows with one key, the newest stays."""
 
 
 class WriteBehind:
-    """What is to be written to the tables of talonone.state.store, and what of it those who read must see before."""
+    """Rows for the tables of talonone.state.store. Readers of the store look here first."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._waiting = 0
         self.writes = 0
-        """How often all of it was written."""
+        """Number of times that the buffer was written."""
         self.ended: dict[bytes, tuple[bytes, float]] = {}
-        """Identity -> content, and when."""
+        """Identity -> (content, time)."""
         self.sent: dict[Key, tuple[Order, float]] = {}
         self.changes: dict[str, dict[tuple[str, str], tuple[Order, float]]] = {}
-        """Customer -> (attribute | audience | erasure, name) -> the newest that set it."""
+        """Customer -> (attribute | audience | erasure, name) -> (sort key of the newest change, time)."""
         self.customers: dict[str, tuple[str, float]] = {}
         """Session -> customer."""
 
     def _begin(self) -> None:
-        """Hold the file from the first row to the commit: what is read meanwhile needs no locks of its own."""
+        """Lock the file from the first row to the commit, so that reads in between need no locks of their own."""
         if not self._connection.in_transaction:
             self._connection.execute("BEGIN IMMEDIATE")
 
     def note_end(self, identity: bytes, content: bytes, now: float) -> None:
-        """A record has ended at `now`, in seconds since 1970, here and below. Each of these may write the buffer."""
+        """Note the end of a record at `now`, in seconds since 1970. Each `note_` method may write the buffer."""
         self.ended[identity] = content, now
         self._noted(1)
 
     def note_sent(self, keys: Collection[Key], order: Order, now: float) -> None:
-        """A record was sent that has this place in the order, under these keys (session, customer, order)."""
+        """Note that a record with the sort key `order` was sent under `keys` (session, customer, order)."""
         for key in keys:
             _newest(self.sent, key, order, now)
         self._noted(len(keys))
 
     def note_changes(self, customer: str, settings: Collection[tuple[str, str]], order: Order, now: float) -> None:
-        """A profile change was sent: `settings` are the (attribute | audience | erasure, name) that it sets."""
+        """Note a profile change that was sent. `settings` are its (attribute | audience | erasure, name)."""
         marks = self.changes.setdefault(customer, {})
         for setting in settings:
             _newest(marks, setting, order, now)
         self._noted(len(settings))
 
     def note_customer(self, session: str, customer: str, now: float) -> None:
-        """The order of a session was sent for this customer."""
+        """Note that the order of a session was sent for `customer`."""
         self.customers[session] = customer, now
         self._noted(1)
 
     def write(self) -> None:
-        """Write all of it; `commit` is the caller's."""
+        """Write all rows. The caller commits. Raises sqlite3.Error."""
         self._waiting = 0
         self.writes += 1
         self._insert("ended", ((key, *row) for key, row in self.ended.items()))
@@ -96,7 +96,7 @@ class WriteBehind:
             written.clear()
 
     def _noted(self, rows: int) -> None:
-        """So many rows more wait: written when they are enough."""
+        """Count `rows` more rows, and write the buffer once it has MOST."""
         self._waiting += rows
         self._begin()
         if self._waiting >= MOST:

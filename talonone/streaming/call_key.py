@@ -1,4 +1,4 @@
-"""What a call is ordered by where each record has one lane: of all that it holds, the thing that matters most."""
+"""The key by which a call is ordered, for runners on which each record has one key: its most important one."""
 
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
@@ -10,15 +10,15 @@ from beam_talonone.talonone.requests.work import Key, Work
 T = TypeVar("T")
 
 SEVERAL: Key = ("calls", "several")
-"""The lane of calls that name several customers and nothing that they have in common."""
+"""The key of calls that name several customers and no common object."""
 
 
-def call_lane(work: Work) -> Key:
-    """The customer whom a call names, if it is one; else its catalog, audience, coupon, card or program; else its
-    `ordering_key`.
+def call_key(work: Work) -> Key:
+    """Return the key by which a call is ordered.
 
-    A call that names several customers and no more shares a lane with its like. One that holds nothing has a lane of
-    its own. A session goes before all of these, and is not looked at here.
+    It is the customer that the call names, if there is exactly one. Otherwise it is its catalog, audience, coupon,
+    card or program, or else its `ordering_key`. All calls that name several customers and nothing else share SEVERAL.
+    A call that holds nothing has a key of its own. Callers check for a session first, which goes before all of these.
     """
     named = _customers(work)
     if len(named) == 1:
@@ -32,19 +32,19 @@ def call_lane(work: Work) -> Key:
 
 
 def _customers(work: Work) -> list[str]:
-    """The customers that the requests name: without the `ordering_key`, which stands last among the profiles."""
-    found: dict[str, None] = {}
+    """The customers that the requests name, without the `ordering_key`, the last one of the profiles."""
+    customers: dict[str, None] = {}
     for part in work.parts:
         request = part.request
         places = OPERATIONS[request.operation].profiles
-        found.update(dict.fromkeys(values_at(places, request.path, request.body_json() if places else None)))
-    return list(found)
+        customers.update(dict.fromkeys(values_at(places, request.path, request.body_json() if places else None)))
+    return list(customers)
 
 
 def together(works: Iterable[tuple[Work, T]]) -> Iterator[tuple[str, T]]:
-    """(lane, value) for calls in order: those that hold a thing in common, or through others, have one lane.
+    """Yield (group, value) for calls, in order. Calls that share a key, also through other calls, have one group.
 
-    Calls of one id are together, too, so that a repeat is found.
+    Calls with the same id are in one group, too, so that repeats are found.
     """
     above: dict[Key, Key] = {}
 

@@ -1,4 +1,4 @@
-"""What became of the messages of a stream, counted as it goes."""
+"""Running counts of the messages of a stream, by how they ended."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -13,8 +13,10 @@ NAMES_SHOWN, NAME_SHOWN = 20, 100
 
 @dataclass
 class StreamCounters:
-    """Per kind: messages `read`, and how they ended. Written by one thread, read by others for show: in
-    copies, as a kind or an end may come in meanwhile."""
+    """Per kind: messages `read`, and how they ended.
+
+    One thread writes the counts. Others read copies for display, as a kind or an end may be added meanwhile.
+    """
 
     kinds: dict[str, Counter[str]] = field(default_factory=dict)
     unknown: Counter[str] = field(default_factory=Counter)

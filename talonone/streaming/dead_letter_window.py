@@ -5,19 +5,19 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 WINDOW = 1_000
-"""Records of a kind that are looked at."""
+"""The number of records of a kind that count."""
 
 
 class LastEnds:
-    """The ends of the last 1,000 records of each kind. Repeats do not count: they tell nothing new.
+    """The ends of the last 1,000 records of each kind. Repeats do not count, as they add no information.
 
-    `exceeded` is told how many dead letters there are among how many records, and says whether these are too many.
-    `keep_on_disk` takes them for the next process, where they are `kept` and count as if this one had gone on.
+    `exceeded(dead letters, records)` returns whether these are too many. `keep_on_disk` stores the ends for the next
+    process, which passes them as `kept` and continues to count.
 
-    If there are too many in `kept` already, the earlier process stopped for it, and the topic may be good again. Then
-    the records of this process must be too bad as well, as if 1,000 of them were like those so far; until there are
-    no longer too many. The first record is too bad if it is a dead letter, so a process that is started again and
-    again at a bad topic writes none.
+    If `kept` holds too many dead letters, the earlier process stopped for that reason, and the topic may be good
+    again. Then the records of this process must be too bad as well, scaled up to 1,000 records, until the window
+    has no longer too many. If the first record is a dead letter, it is too bad. So a process that is restarted
+    again and again at a bad topic writes no dead letters.
     """
 
     def __init__(
@@ -36,11 +36,11 @@ class LastEnds:
         self._keeping = threading.Lock()
 
     def applied(self, kind: str) -> None:
-        """A record has ended, and is no dead letter."""
+        """Count a record that ended, but not as a dead letter."""
         self._note(kind, dead=False)
 
     def dead(self, kind: str) -> bool:
-        """A record is a dead letter. True when that is one too many."""
+        """Count a dead letter. Returns whether there are too many now."""
         self._note(kind, dead=True)
         self._unkept = True
         dead, of = self._since.get(kind, (1, 1))
@@ -49,23 +49,25 @@ class LastEnds:
         )
 
     def counts(self, kind: str) -> tuple[int, int]:
-        """How many dead letters there are among how many records."""
+        """(dead letters, records) of a kind in the window."""
         return self._dead.get(kind, 0), len(self._ends.get(kind, ()))
 
     def keep(self) -> None:
-        """Keep all on disk; may be called from any thread, while nothing ends. Raises what `keep_on_disk` raises."""
+        """Store all ends. Call it from any thread while no record ends. Raises the errors of `keep_on_disk`."""
         with self._keeping:
             self._keep_on_disk(self.to_keep())
             self._unkept = False
 
     def keep_dead_letters(self) -> None:
-        """As `keep`, where there are dead letters that are not on disk: a process that is killed and started again
-        and again must not begin to count anew each time."""
+        """As `keep`, if there are dead letters that are not stored yet.
+
+        Otherwise a process that is killed and restarted again and again would count from 0 each time.
+        """
         if self._unkept:
             self.keep()
 
     def to_keep(self) -> dict[str, str]:
-        """Of each kind a 1 for a dead letter and a 0 for any other end, the oldest first."""
+        """Return for each kind a 1 for a dead letter and a 0 for any other end, oldest first."""
         return {kind: "".join("01"[dead] for dead in ends) for kind, ends in self._ends.items()}
 
     def _note(self, kind: str, *, dead: bool) -> None:

@@ -1,7 +1,7 @@
-"""The records of one customer on an engine that keeps state by key: what waits, what leaves, and what is remembered.
+"""The per-key processor: holds, releases and remembers the records of one customer on a runner with state by key.
 
-No clocks and no engine here: times are passed in (seconds of event time, but for what says otherwise), and all of it
-goes into bytes and comes back from them.
+It has no clock and no engine. Times are passed in, in seconds of event time unless stated otherwise. Its whole
+state is encoded as bytes and restored from them.
 """
 
 from collections.abc import Iterable
@@ -12,26 +12,27 @@ import msgspec
 
 from beam_talonone.talonone.delivery.request_sender import InFlight
 from beam_talonone.talonone.engine.deduplication import is_unsafe
-from beam_talonone.talonone.ordering.sequencer import Decision, Held, Order, Send, Sequencer, Settled
+from beam_talonone.talonone.ordering.sequencer import Decision, Held, Send, Sequencer, Settled
+from beam_talonone.talonone.ordering.state_store import Order
 from beam_talonone.talonone.requests.identity import key_holds
 from beam_talonone.talonone.requests.outcome import Outcome
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.per_key_state import PerKeyState
 
 TOGETHER = 0.125
-"""Seconds. A power of two, so that its multiples are exact."""
+"""Seconds to which times of release are rounded up. A power of two, so that its multiples are exact."""
 
 
 class Source(msgspec.Struct, frozen=True, array_like=True):
-    """Where a record came from, and the record as it came."""
+    """Where a record came from, and its bytes as they were received."""
 
     subscription: str
     message_id: str
     record: bytes
 
 
-class Came(msgspec.Struct, frozen=True, array_like=True):
-    """A valid record on its way to its lane. `at` is when it was published, in seconds since 1970."""
+class Arrival(msgspec.Struct, frozen=True, array_like=True):
+    """A valid record on its way to its per-key processor. `at` is its publish time, in seconds since 1970."""
 
     work: Work
     source: Source
@@ -42,15 +43,16 @@ class Came(msgspec.Struct, frozen=True, array_like=True):
         return msgspec.msgpack.encode(self)
 
     @staticmethod
-    def from_bytes(data: bytes) -> "Came":
-        """Decode what `to_bytes` gave. Raises msgspec.DecodeError."""
-        return _CAME.decode(data)
+    def from_bytes(data: bytes) -> "Arrival":
+        """Decode the result of `to_bytes`. Raises msgspec.DecodeError."""
+        return _ARRIVAL.decode(data)
 
 
 class OutboxEntry(msgspec.Struct, frozen=True, array_like=True):
-    """A record whose turn has come. It is sent when this stands in the state for certain.
+    """A record that was released, and is sent once this entry is committed to the state.
 
-    `since` is by the clock on the wall, and `process` is a name of the process that decided.
+    `since` is the time of the release by the wall clock, in seconds since 1970. `process` names the process that
+    released it.
     """
 
     work: Work
@@ -58,10 +60,10 @@ class OutboxEntry(msgspec.Struct, frozen=True, array_like=True):
     process: bytes
 
     def in_flight(self, wall: float, process: bytes) -> dict[int, InFlight]:
-        """The parts that may have been sent before, by a bundle that was lost, and must be taken care of.
+        """Return by index the parts that a lost bundle may have sent before and that no idempotency key protects.
 
-        A bundle that is tried again cannot be told from the first try. For most that is no matter, as the key of the
-        request is the same; but for what no key protects (any more).
+        A retried bundle looks like the first try. The same idempotency key protects most requests. The others are
+        unsafe to repeat, or so old at `wall` (seconds since 1970) that the key has expired.
         """
         unprotected = not key_holds(self.since, wall)
         if unprotected or (is_unsafe(self.work) and process != self.process):
@@ -73,7 +75,7 @@ class _State(msgspec.Struct, array_like=True):
     clock: float
     newest: Order | None
     held: Held[Source]
-    leaving: list[OutboxEntry]
+    outbox: list[OutboxEntry]
     memory: PerKeyState
 
 
@@ -81,92 +83,93 @@ def _new_state() -> _State:
     return _State(float("-inf"), None, Held([], [], [], [], 0), [], PerKeyState())
 
 
-_CAME = msgspec.msgpack.Decoder(Came)
+_ARRIVAL = msgspec.msgpack.Decoder(Arrival)
 _STATE = msgspec.msgpack.Decoder(_State)
 
 
 @dataclass(frozen=True)
 class Rules:
-    """How long a record waits for earlier ones, a return for its order, and what has left is remembered: in seconds.
+    """The waits of a per-key processor, in seconds.
 
-    `looks` is how many returns a second may look for their order in one lane.
+    A record waits `reorder_delay` for earlier ones, and a return `wait_for_order` for its order. Sent records are
+    remembered for `remember`. `polls_per_second` limits the poll attempts of the waiting returns of one key.
     """
 
-    settle: float
+    reorder_delay: float
     wait_for_order: float
     remember: float
-    looks: float = 10.0
+    polls_per_second: float = 10.0
 
-    def due(self, came: Came, newest: Order | None) -> float:
-        """When a record that came is to be looked at: at once where something later of its lane has been sent."""
-        late = newest is not None and came.work.order() <= newest
-        return together(came.at if late else came.at + self.settle)
+    def due(self, arrival: Arrival, newest: Order | None) -> float:
+        """When to process a record that arrives: at once if a later record (`newest`) has been sent."""
+        late = newest is not None and arrival.work.order() <= newest
+        return together(arrival.at if late else arrival.at + self.reorder_delay)
 
 
 def together(due: float) -> float:
-    """When what is due at `due` leaves: each time costs a bundle, so what follows closely goes with it."""
+    """Round `due` up: each release costs a bundle, so records that are due closely together go in one."""
     return ceil(due / TOGETHER) * TOGETHER
 
 
 class KeyedProcessor:
-    """A sequencer, its memory, and what it let go. `kept` is what `to_bytes` gave, or None for a lane that is new."""
+    """A sequencer, its memory, and its outbox. `kept` is the result of `to_bytes`, or None for a new key."""
 
     def __init__(self, rules: Rules, kept: bytes | None = None) -> None:
         state = _STATE.decode(kept) if kept else _new_state()
         self.clock, self.newest = state.clock, state.newest
-        self.leaving = state.leaving
+        self.outbox = state.outbox
         self.memory = state.memory
         self._rules = rules
         self._sequencer: Sequencer[Source] = Sequencer(
-            self.memory, rules.settle, rules.wait_for_order, looks_per_second=rules.looks
+            self.memory, rules.reorder_delay, rules.wait_for_order, polls_per_second=rules.polls_per_second
         )
         self._sequencer.restore(state.held)
 
     def to_bytes(self) -> bytes | None:
-        """All of it, or None when there is nothing left to be kept."""
+        """Return the whole state, or None if there is nothing left to keep."""
         held = self._sequencer.snapshot()
-        if not held.open and not self.leaving and self.memory.latest is None:
+        if not held.open and not self.outbox and self.memory.latest is None:
             return None
-        return msgspec.msgpack.encode(_State(self.clock, self.newest, held, self.leaving, self.memory))
+        return msgspec.msgpack.encode(_State(self.clock, self.newest, held, self.outbox, self.memory))
 
     def ended(self, ends: list[tuple[Work, Outcome]], by: tuple[float, bytes]) -> list[Settled[Source]]:
-        """Some of `leaving` has these outcomes. Gives what has ended; what follows leaves in its turn."""
+        """Take outcomes of outbox entries. Returns the records that have ended; others may enter the outbox."""
         over = {work.identity for work, _ in ends}
-        self.leaving = [one for one in self.leaving if one.work.identity not in over]
+        self.outbox = [entry for entry in self.outbox if entry.work.identity not in over]
         settled: list[Settled[Source]] = []
         for work, outcome in ends:
             settled += self._take(self._sequencer.ended(work, outcome, self.clock), by)
         return settled
 
     def advance(
-        self, arrived: Iterable[Came], until: float, by: tuple[float, bytes]
-    ) -> tuple[list[Settled[Source]], list[Came]]:
-        """Let the time of the lane go on to `until`, before which nothing more will come.
+        self, arrived: Iterable[Arrival], until: float, by: tuple[float, bytes]
+    ) -> tuple[list[Settled[Source]], list[Arrival]]:
+        """Advance the clock of this key to `until`, before which nothing more will arrive.
 
-        What arrived is taken in when it was published, whatever the order in which it came here: so what leaves
-        depends on nothing else. Gives what has ended, and what was published later than that. `by` is the time on
-        the wall and the name of this process.
+        Records are taken in by their publish time, in whatever order they reached this key, so that only publish
+        times decide the order of release. Returns the records that have ended, and the arrivals published after
+        `until`. `by` is (seconds since 1970, name of this process).
         """
         settled: list[Settled[Source]] = []
-        later: list[Came] = []
-        for came in sorted(arrived, key=lambda came: (came.at, came.source.message_id)):
-            if came.at > until:
-                later.append(came)
+        later: list[Arrival] = []
+        for arrival in sorted(arrived, key=lambda arrival: (arrival.at, arrival.source.message_id)):
+            if arrival.at > until:
+                later.append(arrival)
                 continue
-            self.clock = max(self.clock, came.at)
+            self.clock = max(self.clock, arrival.at)
             settled += self._take(self._sequencer.due(self.clock), by)
-            settled += self._take(self._sequencer.arrive(came.work, came.source, self.clock), by)
+            settled += self._take(self._sequencer.arrive(arrival.work, arrival.source, self.clock), by)
         self.clock = max(self.clock, until)
         settled += self._take(self._sequencer.due(self.clock), by)
         self.memory.forget(self.clock, self._rules.remember)
         return settled, later
 
-    def wake(self, later: Iterable[Came] = ()) -> float | None:
-        """When it is to be looked at again; None when it is empty."""
-        if self.leaving:
+    def wake(self, later: Iterable[Arrival] = ()) -> float | None:
+        """When to call `advance` again; None if the state is empty. `later` are arrivals that `advance` returned."""
+        if self.outbox:
             return self.clock
         due, latest = self._sequencer.next_due(), self.memory.latest
-        times = [self._rules.due(came, self.newest) for came in later]
+        times = [self._rules.due(arrival, self.newest) for arrival in later]
         times += [] if due is None else [together(due)]
         times += [] if latest is None else [latest + self._rules.remember]
         return min(times, default=None)
@@ -175,7 +178,7 @@ class KeyedProcessor:
         settled: list[Settled[Source]] = []
         for decision in decisions:
             if isinstance(decision, Send):
-                self.leaving.append(OutboxEntry(decision.work, *by))
+                self.outbox.append(OutboxEntry(decision.work, *by))
                 order = decision.work.order()
                 self.newest = order if self.newest is None else max(self.newest, order)
             else:

@@ -1,6 +1,6 @@
 """A stream in one process: from messages in any order to outcomes, and from outcomes to acknowledgements.
 
-Everything here runs on the engine's thread, but for what says otherwise: no locks, and one order of things.
+Everything here runs on the engine's thread unless stated otherwise, so it needs no locks.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ from beam_talonone.talonone.streaming.stream_output import Message, StreamOutput
 
 COMMIT_EVERY = 1.0
 FORGET_EVERY = 10.0
-"""Seconds. What is forgotten at a time must take no longer than a request may be late."""
+"""Seconds between two deletions of expired entries. Each deletion must take no longer than a request may be late."""
 
 
 @dataclass
@@ -58,29 +58,29 @@ class StreamProcessor:
 
     @property
     def counters(self) -> StreamCounters:
-        """What became of the messages so far."""
+        """The counts of the messages so far."""
         return self.output.counters
 
     def start(self) -> None:
-        """Begin the rounds that write the state to disk. To be called once, from any thread."""
+        """Start the timer that writes the state to disk. Call it once, from any thread."""
         if self.store.any_ended():
             self.engine.was_accepted_before()
         self.engine.post(self._tick)
 
     def arrived(self, work: Work, message: Message) -> None:
-        """A valid record came; may be called from any thread."""
+        """Take in a valid record. Call it from any thread."""
         self._enter(lambda: self._arrived(work, message), work)
 
     def invalid(self, kind: str, record_id: str | None, outcome: Outcome, message: Message) -> None:
-        """What came is a dead letter already; may be called from any thread."""
+        """Take in a message that is a dead letter already, with its `outcome`. Call it from any thread."""
         self._enter(lambda: self._invalid(kind, record_id, outcome, message), None)
 
     def filtered(self, kind: str, message: Message) -> None:
-        """A message holds nothing to send; may be called from any thread."""
+        """Take in a message that holds nothing to send. Call it from any thread."""
         self._enter(lambda: self._filtered(kind, message), None)
 
     def drain(self, why: StopRun, grace: float) -> None:
-        """Finish what is in flight, for at most `grace` seconds, and give back the rest; from any other thread."""
+        """Finish requests in flight for at most `grace` seconds; give back the rest. Call it from another thread."""
         over, until = threading.Event(), time.monotonic() + grace
         self._draining = True
         self.engine.stop(why, grace)
@@ -101,7 +101,7 @@ class StreamProcessor:
             self.engine.post(self._take_in)
 
     def _take_in(self) -> None:
-        """Take in a portion of what came, and come again for the rest: see Mailbox._read."""
+        """Take in a portion of the arrivals, and schedule the next portion: see Mailbox._read."""
         portion = [self._arrivals.popleft() for _ in range(min(len(self._arrivals), MOST_AT_ONCE))]
         self.store.foresee([work for _, work in portion if work is not None])
         for take_in, _ in portion:
@@ -156,18 +156,18 @@ class StreamProcessor:
 
     def _carry(self, decisions: Iterable[Decision[Message]]) -> None:
         jobs: list[Job] = []
-        shortened: set[int] = set()
+        renumbered: set[int] = set()
         for decision in decisions:
             if isinstance(decision, Send):
-                if decision.shortened:
-                    self.log.start_anew(decision.work)
-                    shortened.add(self._number + 1)
+                if decision.parts_dropped:
+                    self.log.drop_parts(decision.work)
+                    renumbered.add(self._number + 1)
                 jobs.append(self._job(decision.work))
             else:
                 self.output.finish(decision.work, decision.outcome, decision.token)
         packs = any(part.protocol == "pack" for job in jobs for part in job.work.parts)
-        if self.log.bulks and jobs and time.time() >= self.sequencer.quiet_until:
-            jobs = self._as_before(jobs, shortened)
+        if self.log.bulks and jobs and time.time() >= self.sequencer.hold_until:
+            jobs = self._as_before(jobs, renumbered)
         for job in jobs:
             self.engine.take(job)
         if packs and not self._flushing:  # also what follows a bulk that goes again as it was
@@ -186,10 +186,14 @@ class StreamProcessor:
             dict(before.parts),
         )  # fmt: skip
 
-    def _as_before(self, jobs: list[Job], shortened: set[int]) -> list[Job]:
-        """Let bulks that were in flight when a process died go first, and as they were. What that process held has
-        come back by now, and leaves together; a bulk of which something is missing is packed anew."""
-        by_name = {job.work.identity.hex(): job for job in jobs if job.number not in shortened}
+    def _as_before(self, jobs: list[Job], renumbered: set[int]) -> list[Job]:
+        """Send the bulks that were in flight when a process died, unchanged, before all others. Returns the other
+        jobs.
+
+        The records that the process held have come back by now. If a member of a bulk is missing, its other members
+        are packed into new bulks.
+        """
+        by_name = {job.work.identity.hex(): job for job in jobs if job.number not in renumbered}
         taken: set[int] = set()
         for members, before in self.log.bulks.items():
             found = [(by_name[name], part) for name, part in members if name in by_name]
@@ -225,7 +229,7 @@ class StreamProcessor:
         if self._all_given_back:
             return
         now = time.time()
-        self.log.told(job.number, outcome, now)
+        self.log.job_ended(job.number, outcome, now)
         self._carry(self.sequencer.ended(job.work, outcome, now))
         self._arm()
 

@@ -49,7 +49,7 @@ class Message(Protocol):
 
 
 class Lines(Protocol):
-    """Where dead letters, or results, go."""
+    """Writes dead letters or results to a file or topic."""
 
     def write(self, line: dict[str, Any], attributes: dict[str, str], then: Callable[[], None]) -> None:
         """Write a line. `then` is called once, on any thread, when the line is safely written."""
@@ -59,11 +59,12 @@ class Lines(Protocol):
 class StreamOutput:
     """Finishes the messages of a stream: each is acknowledged, dead-lettered and acknowledged, or given back.
 
-    `dead_lettered` are messages (subscription, message id) with a dead letter, and when, in seconds since 1970: a
-    process that was killed between the dead letter and the acknowledgement gets them again. `job` names the run.
+    `dead_lettered` maps messages (subscription, message id) to the time of their dead letter, in seconds since
+    1970. A process that was killed between the dead letter and the acknowledgement gets them again. `job` names the
+    run.
 
-    `ends` decides when there are too many dead letters. From then on only messages that have their dead letter
-    already are acknowledged. All others are given back, and `on_excess` is called once, to have the reading stopped.
+    `ends` decides when there are too many dead letters. From then on, only messages that have a dead letter already
+    are acknowledged. All others are given back, and `on_excess` is called once, so that reading stops.
     """
 
     engine: Engine
@@ -77,7 +78,7 @@ class StreamOutput:
     on_excess: Callable[[TooManyDeadLetters], None] = lambda why: None
     counters: StreamCounters = field(default_factory=StreamCounters)
     excess: TooManyDeadLetters | None = None
-    """Why nothing more is acknowledged."""
+    """Why no further messages are acknowledged; None while they are."""
     writing: int = 0
     """Lines that are on their way to a topic."""
     _repeats: dict[tuple[str, str], list[Message]] = field(default_factory=dict)

@@ -11,15 +11,15 @@ SWITCH = 0.0005
 """Seconds until a busy thread must yield. With the default of 5 ms the sending thread would send late whenever
 another thread reads or checks records."""
 
-_quiet = False
+_tuned = False
 
 
-def quiet_process() -> None:
+def tune_process() -> None:
     """Make the pauses of this process short and rare. Settings that the user has changed stay as they are."""
-    global _quiet
-    if _quiet:
+    global _tuned
+    if _tuned:
         return
-    _quiet = True
+    _tuned = True
     if gc.isenabled() and gc.get_threshold()[0] < YOUNG:
         gc.collect()
         gc.freeze()  # the modules: half a million objects that live for ever, 0.2 s each time they are looked through

@@ -30,7 +30,7 @@ from beam_talonone.transforms.sources.messages import PrepareMessages
 START = 1_780_000_000.0
 """When the first message is published, in seconds since 1970."""
 
-RULES = Rules(settle=5.0, wait_for_order=600.0, remember=8 * 86_400.0)
+RULES = Rules(reorder_delay=5.0, wait_for_order=600.0, remember=8 * 86_400.0)
 OUTPUTS = ("applied", "dead_letters", "others")
 
 

@@ -164,7 +164,7 @@ def stream(
     store = Store(folder / "store.sqlite")
     memory = PendingOverlay(store)
     sequencer: Sequencer[Any] = Sequencer(
-        memory, settle, wait_for_order, quiet_until=time.time() + quiet if quiet else float("-inf")
+        memory, settle, wait_for_order, hold_until=time.time() + quiet if quiet else float("-inf")
     )
     sink = dead_letters or Lines()
     options = SendOptions(look_first=True, effects=results is not None)

@@ -22,7 +22,7 @@ from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.output_lines import dead_letter
-from beam_talonone.talonone.telemetry.process_tuning import quiet_process
+from beam_talonone.talonone.telemetry.process_tuning import tune_process
 from beam_talonone.transforms.reads.prepare import prepare_lookup, read_operation
 from beam_talonone.transforms.runtime.arguments import flag, function, reading, text
 from beam_talonone.transforms.runtime.engines import (
@@ -176,7 +176,7 @@ class LookUp(beam.DoFn):  # type: ignore[misc]
 
     def setup(self) -> None:
         """Start the engine, so that a problem with the key shows before the first element."""
-        quiet_process()
+        tune_process()
         engine_for(self._config)
 
     def start_bundle(self) -> None:

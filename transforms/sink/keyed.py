@@ -22,9 +22,9 @@ from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.protocols.session_reads import profile_of
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.work import Work
-from beam_talonone.talonone.streaming.call_key import call_lane
-from beam_talonone.talonone.streaming.keyed_processor import TOGETHER, Came, Rules, Source
-from beam_talonone.talonone.telemetry.process_tuning import quiet_process
+from beam_talonone.talonone.streaming.call_key import call_key
+from beam_talonone.talonone.streaming.keyed_processor import TOGETHER, Arrival, Rules, Source
+from beam_talonone.talonone.telemetry.process_tuning import tune_process
 from beam_talonone.transforms.pubsub.message import Received
 from beam_talonone.transforms.runtime.engines import EngineConfig, engine_for
 from beam_talonone.transforms.runtime.metrics import count_outcome, count_read, count_requests
@@ -65,7 +65,7 @@ class SendInOrder(beam.PTransform):  # type: ignore[misc]
 
 
 class ByKey(beam.DoFn):  # type: ignore[misc]
-    """(Received, Prepared) -> (key, Came), or (order, Came) tagged BY_ORDER for a record of an order, or a dead
+    """(Received, Prepared) -> (key, Arrival), or (order, Arrival) tagged BY_ORDER for a record of an order, or a dead
     letter.
     """
 
@@ -74,7 +74,7 @@ class ByKey(beam.DoFn):  # type: ignore[misc]
 
     def setup(self) -> None:
         """Tune the logs and threads of the worker process."""
-        quiet_process()
+        tune_process()
 
     def process(self, element: tuple[Received, Prepared], at: Any = beam.DoFn.TimestampParam) -> Iterator[Any]:
         """Determine the key of one record."""
@@ -88,11 +88,11 @@ class ByKey(beam.DoFn):  # type: ignore[misc]
         if prepared.work is None:
             yield TaggedOutput(DEAD, self._dead(prepared, source))
             return
-        record = Came(prepared.work, source, float(at)).to_bytes()
+        record = Arrival(prepared.work, source, float(at)).to_bytes()
         if prepared.work.sessions:
             yield TaggedOutput(BY_ORDER, (prepared.work.sessions[0], record))
         else:
-            yield "/".join(call_lane(prepared.work)) if kind == "calls" else customer_key(prepared.work), record
+            yield "/".join(call_key(prepared.work)) if kind == "calls" else customer_key(prepared.work), record
 
     def _dead(self, prepared: Prepared, source: Source) -> dict[str, Any]:
         kind, record_id = prepared.raw.kind, prepared.id_or_none()
@@ -109,7 +109,7 @@ def customer_key(work: Work) -> str:
 
 
 class FindKey(beam.DoFn):  # type: ignore[misc]
-    """(order, Came) -> (key, Came). The key is that of the first known customer of the order, while it is remembered.
+    """(order, Arrival) -> (key, Arrival). The key is the first known customer of the order, while it is remembered.
 
     A return without a customer, and a call on an order, wait for the order until their deadline. Then the customer is
     read from the API. If the API does not know the order either, the order itself is the key from then on.
@@ -127,14 +127,14 @@ class FindKey(beam.DoFn):  # type: ignore[misc]
         self, element: Keyed, key_state: Any = KEY_STATE, waiting: Any = WAITING_STATE, later: Any = LATER_TIMER
     ) -> Iterator[Keyed]:
         """Emit a record with its key, or keep it until the customer is known."""
-        record, key = Came.from_bytes(element[1]), key_state.read()
+        record, key = Arrival.from_bytes(element[1]), key_state.read()
         if key is None and not _tells_customer(record.work):
             if _refers(record.work):
                 yield customer_key(record.work), element[1]
                 return
             waiting.add(element[1])
             # a little less than a record waits with its key: so it arrives before records of its time are sent
-            later.set(instant(record.at + max(0.0, self._rules.settle - TOGETHER)))
+            later.set(instant(record.at + max(0.0, self._rules.reorder_delay - TOGETHER)))
             return
         records = [record]
         if key is None:
@@ -179,7 +179,7 @@ def _refers(work: Work) -> bool:
     return work.parts[0].request.operation == "track_event_v3"
 
 
-def _with_key(key: str, records: Iterable[Came]) -> Iterator[Keyed]:
+def _with_key(key: str, records: Iterable[Arrival]) -> Iterator[Keyed]:
     """The records with their key. A return without a customer gets the customer of the key."""
     sort, _, name = key.partition("/")
     for record in records:

@@ -30,14 +30,15 @@ from beam_talonone.schemas.decoding.shown import of_bytes
 from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.engine.applied_parts import applied_parts
 from beam_talonone.talonone.engine.job import Ended, Job
-from beam_talonone.talonone.ordering.sequencer import Order, Settled
+from beam_talonone.talonone.ordering.sequencer import Settled
+from beam_talonone.talonone.ordering.state_store import Order
 from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.output_lines import dead_letter
 from beam_talonone.talonone.requests.work import Work
-from beam_talonone.talonone.streaming.keyed_processor import Came, KeyedProcessor, OutboxEntry, Rules, Source
+from beam_talonone.talonone.streaming.keyed_processor import Arrival, KeyedProcessor, OutboxEntry, Rules, Source
 from beam_talonone.talonone.streaming.message_source import source_of
-from beam_talonone.talonone.telemetry.process_tuning import quiet_process
+from beam_talonone.talonone.telemetry.process_tuning import tune_process
 from beam_talonone.transforms.runtime.engines import EngineConfig, deduplication_cache_for, engine_for
 from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_outcome, count_requests
 from beam_talonone.transforms.sink.send import Sending
@@ -64,7 +65,7 @@ _NOTE = msgspec.msgpack.Decoder(Note)
 
 
 class SendLane(beam.DoFn):  # type: ignore[misc]
-    """(key, Came) -> result lines; dead letters and others as tagged outputs.
+    """(key, Arrival) -> result lines; dead letters and others as tagged outputs.
 
     The name of the class is a part of the step's name in the graph, and does not change.
     """
@@ -80,7 +81,7 @@ class SendLane(beam.DoFn):  # type: ignore[misc]
 
     def setup(self) -> None:
         """Start the engine, so that a problem with the API key shows before the first record."""
-        quiet_process()
+        tune_process()
         engine_for(self._config)
 
     def process(
@@ -90,7 +91,7 @@ class SendLane(beam.DoFn):  # type: ignore[misc]
         arrived.add(element[1])
         kept = note.read()
         current = Note() if kept is None else _NOTE.decode(kept)
-        due = self._rules.due(Came.from_bytes(element[1]), current.newest)
+        due = self._rules.due(Arrival.from_bytes(element[1]), current.newest)
         if current.wake is None or due < current.wake:
             _set(note, wake, Note(due, current.newest))
 
@@ -105,7 +106,7 @@ class SendLane(beam.DoFn):  # type: ignore[misc]
     ) -> Iterator[Any]:
         """Send the records that were chosen before, emit outcomes, choose the next records, and set the timer."""
         processor, by = KeyedProcessor(self._rules, kept.read()), (time.time(), process_name())
-        settled = processor.ended(self._send(processor.leaving[:AT_ONCE], by), by)
+        settled = processor.ended(self._send(processor.outbox[:AT_ONCE], by), by)
         more, later = processor.advance(emptied(arrived), float(now), by)
         for record in later:
             arrived.add(record.to_bytes())
@@ -160,12 +161,12 @@ def _set(note: Any, wake: Any, noted: Note) -> None:
     wake.set(instant(noted.wake or 0.0))
 
 
-def emptied(bag: Any) -> list[Came]:
-    """Empty a bag of Came. Returns its records, in no order."""
+def emptied(bag: Any) -> list[Arrival]:
+    """Empty a bag of Arrival. Returns its records, in no order."""
     blobs = list(bag.read())
     if blobs:
         bag.clear()
-    return [Came.from_bytes(blob) for blob in blobs]
+    return [Arrival.from_bytes(blob) for blob in blobs]
 
 
 def dead_letter_of(

@@ -22,7 +22,7 @@ from beam_talonone.talonone.requests.outcome import DONE, End, Outcome, skipped
 from beam_talonone.talonone.requests.output_lines import dead_letter, result
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.streaming.call_key import together
-from beam_talonone.talonone.telemetry.process_tuning import quiet_process
+from beam_talonone.talonone.telemetry.process_tuning import tune_process
 from beam_talonone.transforms.runtime.engines import (
     EngineConfig,
     deduplication_cache_for,
@@ -48,7 +48,7 @@ class ValidateRecords(beam.DoFn):  # type: ignore[misc]
 
     def setup(self) -> None:
         """Tune the logs and threads of the worker process."""
-        quiet_process()
+        tune_process()
 
     def process(self, element: Any) -> Iterator[Any]:
         """Validate one record, and determine its first key."""
@@ -111,7 +111,7 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
 
     def setup(self) -> None:
         """Start the engine, so that a problem with the API key shows before the first record."""
-        quiet_process()
+        tune_process()
         engine_for(self._config)
 
     def start_bundle(self) -> None:

@@ -15,7 +15,7 @@ from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.streaming.message_source import record_name
 from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.talonone.telemetry.logs import say
-from beam_talonone.talonone.telemetry.process_tuning import quiet_process
+from beam_talonone.talonone.telemetry.process_tuning import tune_process
 from beam_talonone.transforms.messages.avro_schemas import parse_avro_schema
 from beam_talonone.transforms.messages.options import MessageOptions
 from beam_talonone.transforms.messages.schema_service import WriterSchemas
@@ -94,7 +94,7 @@ class PrepareMessages(beam.DoFn):  # type: ignore[misc]
 
     def setup(self) -> None:
         """Tune the logs and threads of the worker process."""
-        quiet_process()
+        tune_process()
         self._preparer = MessagePreparer(self._options, copies_of)
 
     def process(self, message: Received) -> Iterator[Pair]:
@@ -110,7 +110,7 @@ class PrepareTogether(beam.DoFn):  # type: ignore[misc]
 
     def setup(self) -> None:
         """Tune the logs and threads of the worker process."""
-        quiet_process()
+        tune_process()
         self._preparer = MessagePreparer(self._options, parts_of)
 
     def process(self, messages: list[Received]) -> Iterator[list[Pair]]:

@@ -42,10 +42,10 @@ def test_a_store_that_is_never_free(tmp_path: Path) -> None:
     other.execute("BEGIN IMMEDIATE")
     began = time.monotonic()
     with pytest.raises(sqlite3.OperationalError, match="locked"):
-        store.begin(patience=0.2)
+        store.begin(timeout=0.2)
     assert time.monotonic() - began >= 0.2
     other.execute("COMMIT")
-    store.begin(patience=0.2)
+    store.begin(timeout=0.2)
     store.sent(order(1), 1.0)
     store.commit()
     assert other.execute("SELECT COUNT(*) FROM sent").fetchone() == (3,)

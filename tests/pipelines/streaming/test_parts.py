@@ -246,7 +246,7 @@ def test_nothing_leaves_before_the_leases_of_a_killed_stream_are_over(
     made = opened(stream_options(state.root), state, scope, notices)
     close_all(made)
     assert notices == ["the stream before this one was killed: waiting 10 s until its messages are delivered again"]
-    assert before + 11.0 <= made.processor.sequencer.quiet_until <= time.time() + 11.0
+    assert before + 11.0 <= made.processor.sequencer.hold_until <= time.time() + 11.0
 
 
 def test_a_stream_after_one_that_ended_in_order_does_not_wait(
@@ -255,7 +255,7 @@ def test_a_stream_after_one_that_ended_in_order_does_not_wait(
     notices: list[str] = []
     made = opened(stream_options(state.root), state, scope, notices)
     close_all(made)
-    assert (notices, made.processor.sequencer.quiet_until) == ([], float("-inf"))
+    assert (notices, made.processor.sequencer.hold_until) == ([], float("-inf"))
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ class Part:
         self.drained = threading.Event()
         self.stopped = threading.Event()
         self.engine = SimpleNamespace(failure=None)
-        self.sequencer = SimpleNamespace(parked=0)
+        self.sequencer = SimpleNamespace(waiting_for_order=0)
         self.counters = SimpleNamespace(lines=list)
         self.buffer = self
 

@@ -40,7 +40,7 @@ class Stream:
         self.now, self.down = 1_000.0, 0.0
         self.notices: list[str] = []
         self.engine = SimpleNamespace(refusal=None, failure=None, down_for=lambda: self.down)
-        self.sequencer = SimpleNamespace(parked=0, held=0, repeats=0)
+        self.sequencer = SimpleNamespace(waiting_for_order=0, held=0, repeats=0)
         self.counters = StreamCounters()
         self.buffer, self.trouble = Buffer(), Trouble()
         self.prism = SimpleNamespace(ended=lambda: self.exit_code)
@@ -83,7 +83,7 @@ def test_a_stream_that_is_well(stream: Stream) -> None:
 def test_only_messages_that_nothing_holds_back_are_moving(stream: Stream) -> None:
     stream.read("orders", 10)
     stream.ended("orders")
-    stream.sequencer.parked, stream.sequencer.held, stream.sequencer.repeats = 2, 3, 1
+    stream.sequencer.waiting_for_order, stream.sequencer.held, stream.sequencer.repeats = 2, 3, 1
     assert stream.watch.signs(None).moving == 3
     stream.sequencer.held = 100  # the counts are read one after the other, while the engine goes on
     assert stream.watch.signs(None).moving == 0
@@ -137,10 +137,10 @@ def test_a_stream_that_stops(stream: Stream, reason: StopRun, excess: str | None
 
 
 def test_returns_that_wait_take_no_room(stream: Stream) -> None:
-    stream.sequencer.parked = 7
+    stream.sequencer.waiting_for_order = 7
     stream.watch.look()
     assert stream.buffer.exempted == 7
-    stream.sequencer.parked = MOST_EXEMPT + 1
+    stream.sequencer.waiting_for_order = MOST_EXEMPT + 1
     stream.watch.look()
     assert stream.buffer.exempted == MOST_EXEMPT
 

@@ -189,13 +189,13 @@ def test_a_return_waits_for_its_order_and_leaves_right_after_it():
     stream.arrive(event(40, "e"), "e", 1.0)
     stream.take(stream.sequencer.due(6.0), 6.0)
     assert stream.settled == {"e": End.APPLIED}, "it holds nothing up"
-    assert stream.sequencer.parked == 1
+    assert stream.sequencer.waiting_for_order == 1
     stream.arrive(order(10, status="open"), "open", 6.5)
     stream.arrive(order(20, status="completed"), "closed", 6.5)
     stream.take(stream.sequencer.due(12.0), 12.0)
     assert [work.kind for work in stream.sent] == ["returns", "events", "orders", "orders", "returns"]
     assert stream.settled["r"] is End.APPLIED
-    assert stream.sequencer.parked == 0
+    assert stream.sequencer.waiting_for_order == 0
     assert stream.sequencer.next_due() is None
 
 
@@ -234,11 +234,11 @@ def test_a_return_without_a_customer_goes_with_that_of_its_order():
 
 
 def test_many_returns_that_wait_ask_no_more_often_than_allowed():
-    sequencer = Sequencer(Store(), 0.0, looks_per_second=2.0)
+    sequencer = Sequencer(Store(), 0.0, polls_per_second=2.0)
     for number in range(200):
         (sent,) = sequencer.arrive(returned(30, f"r{number}", f"o{number}"), number, 0.0)
         assert sequencer.ended(sent.work, TOO_EARLY, 0.0) == []
-    assert sequencer.parked == 200
+    assert sequencer.waiting_for_order == 200
     looks, now = 0, 0.0
     while now < 300.0:
         for sent in sequencer.due(now):
@@ -250,7 +250,7 @@ def test_many_returns_that_wait_ask_no_more_often_than_allowed():
 
 
 def test_after_an_unclean_end_all_wait_for_what_the_dead_process_held():
-    sequencer = Sequencer(Store(), 5.0, quiet_until=10.0)
+    sequencer = Sequencer(Store(), 5.0, hold_until=10.0)
     sequencer.arrive(event(9, "new"), 1, 0.0)
     assert sequencer.next_due() == 15.0
     sequencer.arrive(event(1, "old"), 2, 9.9)
@@ -359,7 +359,7 @@ def test_a_return_ends_once_and_is_given_up_only_when_it_has_waited(arrivals):
         stream.arrive(work, token, now)
     stream.end()
     assert sorted(stream.ended_tokens) == list(range(len(arrivals)))
-    assert (stream.sequencer.held, stream.sequencer.parked, list(stream.sequencer.drain())) == (0, 0, [])
+    assert (stream.sequencer.held, stream.sequencer.waiting_for_order, list(stream.sequencer.drain())) == (0, 0, [])
 
 
 def test_thousands_that_wait_for_one_customer_are_not_compared_with_each_other():

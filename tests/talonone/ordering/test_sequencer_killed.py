@@ -28,7 +28,7 @@ class Sending:
     closed: set[str] = field(default_factory=set)
 
     def __post_init__(self):
-        self.sequencer = Sequencer(self.store, SETTLE, quiet_until=self.quiet_until)
+        self.sequencer = Sequencer(self.store, SETTLE, hold_until=self.quiet_until)
 
     def take(self, decisions):
         for decision in decisions:
@@ -99,7 +99,7 @@ def test_however_late_outcomes_come_each_record_ends_once(steps):
     sending.finish()
     assert sorted(sending.ended_tokens) == sorted(arrived)
     assert list(sending.sequencer.drain()) == []
-    assert (sending.sequencer.held, sending.sequencer.parked, sending.sequencer.next_due()) == (0, 0, None)
+    assert (sending.sequencer.held, sending.sequencer.waiting_for_order, sending.sequencer.next_due()) == (0, 0, None)
 
 
 @given(

@@ -99,7 +99,7 @@ def test_what_ended_is_known_and_what_is_a_dead_letter_may_come_again(tmp_path):
     for number, work in enumerate([EVENT, ORDER]):
         let_go(log, number, work)
         log.on_start([(number, 0)], 0, NOW)
-        log.told(number, DONE, NOW)
+        log.job_ended(number, DONE, NOW)
     log.ended(EVENT, DONE, NOW)
     log.forget(ORDER, DEAD)
     again, store = reopened(path)
@@ -113,12 +113,12 @@ def test_a_return_that_came_before_its_order_leaves_no_mark(tmp_path):
     path = tmp_path / "log.jsonl"
     log = WriteAheadLog(path, PendingOverlay(Store()))
     let_go(log, 0, RETURN)
-    log.told(0, DONE, NOW)
+    log.job_ended(0, DONE, NOW)
     _, store = reopened(path)
     assert store.last_of(("session", "o")) is None
     log = WriteAheadLog(path, PendingOverlay(Store()))
     let_go(log, 0, RETURN)
-    log.told(0, DONE, NOW)
+    log.job_ended(0, DONE, NOW)
     log.ended(RETURN, DONE, NOW)
     _, store = reopened(path)
     assert store.last_of(("session", "o")) == store.last_of(("profile", "c")) == RETURN.order()
@@ -142,7 +142,7 @@ def test_what_may_have_acted_stays_known_though_it_is_a_dead_letter(tmp_path, pa
     log = WriteAheadLog(path, PendingOverlay(Store()))
     let_go(log, 0, EVENT)
     log.on_start([(0, 0)], 0, NOW)
-    log.told(0, UNKNOWN, NOW)
+    log.job_ended(0, UNKNOWN, NOW)
     outcome = UNKNOWN if parts_done is None else Outcome(End.DEAD, "refused", parts_done=parts_done)
     log.forget(EVENT, outcome)
     for known in (log, reopened(path)[0]):
@@ -197,7 +197,7 @@ def test_a_bulk_of_which_something_ended_is_none(tmp_path):
         elif end == "packed":
             log.on_start([(1, 0)], 0, NOW, bulk=True)
         else:
-            log.told(0, DONE, NOW)
+            log.job_ended(0, DONE, NOW)
             getattr(log, end)(ONE, *([DONE, NOW] if end == "ended" else [DEAD]))
         again, _ = reopened(path)
         assert again.bulks == ({((name(OTHER), 0),): InFlight(0, NOW)} if end == "packed" else {}), end
@@ -313,7 +313,7 @@ class Model:
         self.log.forget(work, DEAD)
 
     def end(self, place, work):
-        self.log.told(self.leaving.pop(place), DONE, NOW)
+        self.log.job_ended(self.leaving.pop(place), DONE, NOW)
         self.in_flight.pop(name(work), None)
         self.parts.pop(name(work), None)
         self.no_bulk_of({name(work)})

@@ -33,7 +33,7 @@ def leaves(log, number, outcome=None, at=NOW):
     log.sent(number, work)
     log.on_start([(number, 0)], 0, at)
     if outcome is not None:
-        log.told(number, outcome, at)
+        log.job_ended(number, outcome, at)
         log.ended(work, outcome, at) if outcome is APPLIED else log.forget(work, outcome)
 
 

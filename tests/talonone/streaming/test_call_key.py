@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.talonone.requests.build import BuildOptions, build
-from beam_talonone.talonone.streaming.call_key import SEVERAL, call_lane, together
+from beam_talonone.talonone.streaming.call_key import SEVERAL, call_key, together
 
 T = "2026-05-01T12:00:00Z"
 CARD = {"loyaltyProgramId": 5, "loyaltyCardId": "card"}
@@ -45,7 +45,7 @@ def profiles(*customers):
     ],
 )
 def test_the_lane_of_a_call(work, lane):
-    assert call_lane(work) == lane
+    assert call_key(work) == lane
 
 
 def test_the_customers_of_a_call_that_is_cut_are_all_looked_at():
@@ -54,7 +54,7 @@ def test_the_customers_of_a_call_that_is_cut_are_all_looked_at():
         "campaignId": 1, "usageLimit": 1, "advocateProfileIntegrationIds": customers,
     })  # fmt: skip
     assert len(work.parts) == 2
-    assert call_lane(work) == SEVERAL
+    assert call_key(work) == SEVERAL
 
 
 def lanes(*works):

@@ -14,7 +14,7 @@ from beam_talonone.talonone.requests.outcome import End
 from beam_talonone.talonone.state.per_key_state import PerKeyState
 from beam_talonone.talonone.streaming.keyed_processor import (
     TOGETHER,
-    Came,
+    Arrival,
     KeyedProcessor,
     OutboxEntry,
     Rules,
@@ -62,7 +62,7 @@ class Forgetful:
             self._memory = msgspec.msgpack.encode(memory)
             return found
 
-        return call() if name in ("held", "parked") else call
+        return call() if name in ("held", "waiting_for_order") else call
 
 
 @given(st.lists(st.tuples(ALL, st.floats(0.0, 60.0)), max_size=25))
@@ -73,7 +73,7 @@ def test_a_sequencer_that_is_interrupted_at_any_moment_does_the_same(arrivals):
         for stream in (through, interrupted):
             stream.arrive(work, token, now)
         assert interrupted.sequencer.held == through.sequencer.held
-        assert interrupted.sequencer.parked == through.sequencer.parked
+        assert interrupted.sequencer.waiting_for_order == through.sequencer.waiting_for_order
         assert interrupted.sequencer.drain() == list(through.sequencer.drain())
     for stream in (through, interrupted):
         stream.end()
@@ -109,7 +109,7 @@ class Engine:
         self.fired += 1
         assert self.fired < 2000, "it goes on for ever"
         lane = KeyedProcessor(self.rules, self.kept)
-        leaving = lane.leaving[:3]
+        leaving = lane.outbox[:3]
         self.sent += [one.work for one in leaving]
         settled = lane.ended([(one.work, self.outcome_of(one.work)) for one in leaving], BY)
         more, self.bag = lane.advance(self.bag, self.wake, BY)
@@ -124,7 +124,7 @@ class Engine:
 
 
 def arrived(work, at, number):
-    return Came(work, Source("sub", f"m{number:03d}", b"{}"), at)
+    return Arrival(work, Source("sub", f"m{number:03d}", b"{}"), at)
 
 
 @given(st.lists(st.tuples(ALL, st.floats(0.0, 30.0), st.floats(0.0, 1.0)), max_size=20))
@@ -170,7 +170,7 @@ def test_what_was_decided_is_sent_in_the_next_bundle():
     engine.deliver(arrived(order(1), 100.0, 1))
     engine.fire()
     lane = KeyedProcessor(engine.rules, engine.kept)
-    assert [one.work for one in lane.leaving] == [order(1)]
+    assert [one.work for one in lane.outbox] == [order(1)]
     assert (engine.sent, engine.wake) == ([], 105.0)
     engine.fire()
     assert engine.sent == [order(1)]

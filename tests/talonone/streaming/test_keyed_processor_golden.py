@@ -11,10 +11,10 @@ from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.work import Work
-from beam_talonone.talonone.streaming.keyed_processor import Came, KeyedProcessor, Rules, Source
+from beam_talonone.talonone.streaming.keyed_processor import Arrival, KeyedProcessor, Rules, Source
 
 GOLDEN = Path(__file__).with_name("golden")
-RULES = Rules(settle=5.0, wait_for_order=600.0, remember=8 * 86_400.0)
+RULES = Rules(reorder_delay=5.0, wait_for_order=600.0, remember=8 * 86_400.0)
 BY = (1000.0, b"a process")
 
 
@@ -25,7 +25,7 @@ def record(kind, second, **fields):
 
 
 def arrived(kind, second, at, **fields):
-    return Came(record(kind, second, **fields), Source("projects/p/subscriptions/s", f"m{second}", b"{}"), at)
+    return Arrival(record(kind, second, **fields), Source("projects/p/subscriptions/s", f"m{second}", b"{}"), at)
 
 
 def a_lane():
@@ -43,16 +43,16 @@ def a_lane():
 
 def test_the_state_of_today_is_read_and_goes_on():
     lane = KeyedProcessor(RULES, (GOLDEN / "lane.bin").read_bytes())
-    assert [one.work.kind for one in lane.leaving] == ["profiles"]
+    assert [one.work.kind for one in lane.outbox] == ["profiles"]
     older = arrived("orders", 0, 18.0, order_id="o", status="open")
     settled, later = lane.advance([older], 30.0, BY)
     assert [(one.work.id, one.outcome.end) for one in settled] == [("o", End.SUPERSEDED)]
     assert later == []
-    assert {one.work.kind for one in lane.leaving} == {"profiles", "returns", "events"}
+    assert {one.work.kind for one in lane.outbox} == {"profiles", "returns", "events"}
 
 
 def test_what_is_under_way_between_steps_is_read():
-    kept = Came.from_bytes((GOLDEN / "came.bin").read_bytes())
+    kept = Arrival.from_bytes((GOLDEN / "came.bin").read_bytes())
     assert kept == arrived(
         "calls", 5, 20.0, call_id="k", operation="create_referral", customer_id=None, body=REFERRAL
     )

@@ -41,7 +41,7 @@ def test_versions_in_disorder_leave_in_order(api, folder):
 def test_a_return_that_comes_before_its_order(api, folder):
     with stream(api, folder) as one:
         early = one.feed("returns", returned("r", "o", 5))
-        wait_until(lambda: one.streaming.sequencer.parked == 1, "it waits for its order")
+        wait_until(lambda: one.streaming.sequencer.waiting_for_order == 1, "it waits for its order")
         other = one.feed("events", event("e", "c", 6))
         one.settled(other)
         assert not early.acked, "nothing of it is done, and it holds nothing up"
@@ -228,7 +228,7 @@ def test_a_drain_gives_back_what_waits_for_its_time_and_for_its_order(api, folde
         assert [(message.acked, message.given_back) for message in (waits, again)] == [(0, 1)] * 2
     with stream(api, folder.with_name("other")) as one:
         parked = one.feed("returns", returned("r", "o"))
-        wait_until(lambda: one.streaming.sequencer.parked == 1, "it waits for its order")
+        wait_until(lambda: one.streaming.sequencer.waiting_for_order == 1, "it waits for its order")
         one.streaming.drain(Interrupted("stopped"), 5.0)
         assert (parked.acked, parked.given_back) == (0, 1)
 

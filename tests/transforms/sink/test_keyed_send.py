@@ -14,7 +14,7 @@ from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.engine.deduplication import DeduplicationCache
 from beam_talonone.talonone.errors import KeyRefused
 from beam_talonone.talonone.requests.build import BuildOptions, build
-from beam_talonone.talonone.streaming.keyed_processor import Came, Source
+from beam_talonone.talonone.streaming.keyed_processor import Arrival, Source
 from beam_talonone.transforms.sink import keyed_send
 from beam_talonone.transforms.sink.keyed_send import SendLane, instant
 
@@ -62,7 +62,7 @@ class Key:
         work = build(kind, parse(kind, record).record, BuildOptions())
         source = Source(kind, f"m{self._number}", json.dumps(record).encode())
         states = {name: state for name, state in self._states.items() if name != "kept"}
-        self._step.process(("customer", Came(work, source, START + at).to_bytes()), **states)
+        self._step.process(("customer", Arrival(work, source, START + at).to_bytes()), **states)
 
     def fire(self, *, lost=False):
         states = copy.deepcopy(self._states)
