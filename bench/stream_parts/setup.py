@@ -168,8 +168,8 @@ def make_records(
 
 
 ROLES = {
-    "beam-talonone": "client", "stream_parts": "client", "prism": "Prism",
-    "java": "emulator",
+    "beam-talonone": "client", "stream_parts": "client", "prism": "Prism", "java": "emulator",
+    "beam_talonone.simulator.server": "simulator",
 }  # fmt: skip
 """What a process is, by the first words of its command line, without their folders and endings."""
 
@@ -196,8 +196,6 @@ def processor_seconds() -> dict[str, float]:
 
 
 def _role(words: list[str]) -> str | None:
-    if any("multiprocessing.forkserver" in word for word in words):  # the tests' harness forks its simulators
-        return "simulator"
     names = {Path(word).stem for word in words[:3]}
     return next((role for name, role in ROLES.items() if name in names), None)
 
