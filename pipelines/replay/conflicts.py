@@ -50,7 +50,7 @@ def left_of(applied: Connection, work: Work, others: Related) -> Work | None:
     ]
     if work.kind != "returns" and not _does(work, {ERASE}) and any(_erases_all(other, work) for other in later):
         return None
-    if _does(work, {SESSION}) and any(_does(other, {SESSION}) for other in [*later, *_orders(applied, work)]):
+    if _does(work, {SESSION}) and any(_same_session(other, work) for other in [*later, *_orders(applied, work)]):
         return None
     if work.kind == "calls" and any(_overtakes(other, work) for other in later):
         return None
@@ -62,6 +62,11 @@ def left_of(applied: Connection, work: Work, others: Related) -> Work | None:
 
 def _does(work: Work, operations: Iterable[str]) -> bool:
     return any(part.request.operation in operations for part in work.parts)
+
+
+def _same_session(other: Work, work: Work) -> bool:
+    """Whether `other` updates a session of `work`: a shared customer alone is not enough."""
+    return _does(other, {SESSION}) and not set(other.sessions).isdisjoint(work.sessions)
 
 
 def _erases_all(other: Work, work: Work) -> bool:
