@@ -6,7 +6,6 @@ from contextlib import closing
 from pathlib import Path
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.pipelines.backfill.output_folder import DISK_ERRORS
 from beam_talonone.pipelines.backfill.slices import SLICE
 from beam_talonone.talonone.state.sealed_lines import damaged
 from beam_talonone.talonone.state.whole_file import write_whole_file
@@ -53,8 +52,6 @@ def cause_of(path: Path, error: Exception) -> Exception:
             problem = _problem(connection)
     except sqlite3.DatabaseError as unreadable:
         problem = str(unreadable)
-    if problem is None and isinstance(error, DISK_ERRORS):
-        return error
     return error if problem is None else damaged(path, f" ({problem})")
 
 
