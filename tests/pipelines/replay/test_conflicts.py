@@ -113,8 +113,9 @@ def test_nothing_is_left_of_what_a_later_record_replaces(
         ("calls", session_call("k", 1), {"calls": [session_call("k", 5)]}),
     ],
     ids=[
-        "earlier ones", "a call on another session", "a call on one, others on others", "a return of an erased customer", "an earlier order", "another audience",
-        "a coupon reserved for some", "the same call",
+        "earlier ones", "a call on another session", "a call on one, others on others",
+        "a return of an erased customer", "an earlier order", "another audience", "a coupon reserved for some",
+        "the same call",
     ],
 )  # fmt: skip
 def test_all_is_left_where_nothing_later_replaces_it(
