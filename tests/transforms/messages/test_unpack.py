@@ -130,8 +130,8 @@ def test_the_schema_is_asked_for_by_name_and_revision():
 
 
 def test_several_records_are_numbered():
-    found = unpack(b'[{"a":1}, {"a":2},\n{"a":3.10}]')
-    assert [(raw.position, raw.line) for raw in found] == [(1, b'{"a":1}'), (2, b'{"a":2}'), (3, b'{"a":3.10}')]
+    raws = unpack(b'[{"a":1}, {"a":2},\n{"a":3.10}]')
+    assert [(raw.position, raw.line) for raw in raws] == [(1, b'{"a":1}'), (2, b'{"a":2}'), (3, b'{"a":3.10}')]
     assert [(raw.position, raw.fields["order_id"]) for raw in unpack(container(3))] == [
         (1, "A-0"),
         (2, "A-1"),
@@ -220,9 +220,9 @@ def test_a_packed_message_is_bounded(monkeypatch):
 
 def test_the_records_of_a_message_are_bounded(monkeypatch):
     monkeypatch.setattr(unpacking, "MAX_RECORDS", 3)
-    found = unpack(b"[1,2,3,4,5]")
-    assert [raw.broken is None for raw in found] == [True, True, True, False]
-    assert "more than 3 records" in found[-1].broken
+    raws = unpack(b"[1,2,3,4,5]")
+    assert [raw.broken is None for raw in raws] == [True, True, True, False]
+    assert "more than 3 records" in raws[-1].broken
 
 
 @pytest.mark.parametrize(
@@ -280,14 +280,14 @@ def test_a_container_brings_no_schema_that_the_reader_refuses():
     ),
 )
 def test_no_bytes_raise(data, attributes):
-    found = unpack(data, attributes, MessageReader(SCHEMA))
-    assert all(raw.line is not None or isinstance(raw.fields, dict) for raw in found)
+    raws = unpack(data, attributes, MessageReader(SCHEMA))
+    assert all(raw.line is not None or isinstance(raw.fields, dict) for raw in raws)
 
 
 @given(st.integers(0, 400), st.integers(0, 255))
 def test_no_damage_raises(place, byte):
     data = bytearray(container(3))
     data[place % len(data)] = byte
-    found = unpack(bytes(data))
-    assert found
-    assert all(raw.broken is None or raw.line == bytes(data) for raw in found)
+    raws = unpack(bytes(data))
+    assert raws
+    assert all(raw.broken is None or raw.line == bytes(data) for raw in raws)

@@ -87,25 +87,25 @@ def test_acknowledging_slowly_lets_no_lease_of_the_same_subscription_end(
 
 
 def test_an_extension_that_failed_is_tried_again_before_the_lease_ends() -> None:
-    one = Leases(10.0)
-    one.hold("a", 1, 100.0)
-    assert one.to_extend(105.0) == ["a"]
-    one.not_extended(["a"], 105.5)
-    assert one.to_extend(106.4) == []
-    assert one.to_extend(106.5) == ["a"]
-    assert one.to_extend(111.5) == ["a"]
+    leases = Leases(10.0)
+    leases.hold("a", 1, 100.0)
+    assert leases.to_extend(105.0) == ["a"]
+    leases.not_extended(["a"], 105.5)
+    assert leases.to_extend(106.4) == []
+    assert leases.to_extend(106.5) == ["a"]
+    assert leases.to_extend(111.5) == ["a"]
 
 
 def test_how_long_a_message_is_held_at_most() -> None:
-    one = Leases(10.0, most=60.0)
-    one.hold("a", 1, 100.0)
-    one.hold("b", 1, 130.0)
-    one.hold("a", 2, 140.0)
-    assert one.overdue(159.9) == []
-    assert one.overdue(160.0) == ["a"]
-    one.end("a")
-    assert one.overdue(189.9) == []
-    assert one.overdue(190.0) == ["b"]
+    leases = Leases(10.0, most=60.0)
+    leases.hold("a", 1, 100.0)
+    leases.hold("b", 1, 130.0)
+    leases.hold("a", 2, 140.0)
+    assert leases.overdue(159.9) == []
+    assert leases.overdue(160.0) == ["a"]
+    leases.end("a")
+    assert leases.overdue(189.9) == []
+    assert leases.overdue(190.0) == ["b"]
 
 
 def test_what_is_held_too_long_is_given_back_counted_and_told(
