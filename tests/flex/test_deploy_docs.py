@@ -66,10 +66,10 @@ def test_machines_are_those_of_the_runner_configurations(name, tmp_path):
     given = words({"streaming": "stream", "batch": "backfill"}[name], tmp_path)
     options = yaml.safe_load((ROOT / "runner_configs" / f"dataflow-{name}.yaml").read_text())["options"]
     flags = dict(word.removeprefix("--").split("=", 1) for word in given if word.startswith("--") and "=" in word)
-    said = {**dict(parameters(given)), "machine_type": flags["worker-machine-type"]}
-    most = said.get("max_num_workers") or flags["max-workers"]
-    assert (said["machine_type"], most) == (options["machine_type"], str(options["max_num_workers"]))
-    assert said.get("disk_size_gb") == (str(options["disk_size_gb"]) if "disk_size_gb" in options else None)
+    launch_options = {**dict(parameters(given)), "machine_type": flags["worker-machine-type"]}
+    most = launch_options.get("max_num_workers") or flags["max-workers"]
+    assert (launch_options["machine_type"], most) == (options["machine_type"], str(options["max_num_workers"]))
+    assert launch_options.get("disk_size_gb") == (str(options["disk_size_gb"]) if "disk_size_gb" in options else None)
 
 
 def test_the_kinds_of_a_stream_have_their_subscriptions(tmp_path):

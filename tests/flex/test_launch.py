@@ -47,7 +47,7 @@ class Launched:
     """What a launch left: its exit code, what it said, and the files that it put into the cloud, or would have."""
 
     code: int
-    said: str
+    output: str
     files: dict[str, bytes]
 
     @property
@@ -100,26 +100,26 @@ def launched(name, request, tmp_path_factory):
     storage = request.getfixturevalue("storage")
     launched = launch(name, folder, storage.environment)
     in_bucket = {f"first/{file}": storage.get(f"jobs/first/{file}") for file in storage.names("jobs/first")}
-    assert list(in_bucket) == ["first/job.json"], launched.said
+    assert list(in_bucket) == ["first/job.json"], launched.output
     launched.files |= in_bucket
     return launched
 
 
 def test_it_writes_the_job_down(name, launched):
-    assert {"job.json", "pipeline.pb"} <= set(launched.files), launched.said
+    assert {"job.json", "pipeline.pb"} <= set(launched.files), launched.output
     assert launched.job["name"] == f"some-{name}"
     assert launched.job["type"] == {"backfill": "JOB_TYPE_BATCH", "stream": "JOB_TYPE_STREAMING"}[name]
     assert launched.job["labels"] == {"goog-dataflow-provided-template-type": "flex"}
 
 
 def test_the_launcher_is_told_that_it_went_well(name, launched):
-    assert launched.code == 0, launched.said
+    assert launched.code == 0, launched.output
 
 
 def test_no_key_is_in_anything_that_it_leaves(launched):
     assert [file for file, data in launched.files.items() if holds_key(data)] == []
     assert found_in(launched.graph) == []
-    assert KEY not in launched.said
+    assert KEY not in launched.output
 
 
 def test_the_secrets_name_is_found_where_the_key_would_be(launched):

@@ -190,11 +190,13 @@ def test_choices_are_those_of_the_expression(template, name):
 
 @pytest.mark.parametrize(("template", "name"), CASES)
 def test_a_default_in_the_help_is_that_of_the_command_line(template, name):
-    said = re.search(r"Default: ([\w.%]*\w%?)", PARAMETERS[template][name]["helpText"])
-    if said is None or name == "shards" or name in TEMPLATES[template].beam:  # that of shards depends on the rate
+    documented = re.search(r"Default: ([\w.%]*\w%?)", PARAMETERS[template][name]["helpText"])
+    if (
+        documented is None or name == "shards" or name in TEMPLATES[template].beam
+    ):  # that of shards depends on the rate
         return
     default = inspect.signature(function_of(template)).parameters[name].default
-    assert said[1] == str(default).removesuffix(".0")
+    assert documented[1] == str(default).removesuffix(".0")
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,6 @@ def test_what_is_staged_has_files_where_the_repository_has_links(staged):
 
 
 def test_whoever_installs_us_has_the_setuptools_that_builds_us():
-    said = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    [needed] = said["build-system"]["requires"]
-    assert needed in said["project"]["dependencies"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    [needed] = project["build-system"]["requires"]
+    assert needed in project["project"]["dependencies"]

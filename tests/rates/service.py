@@ -71,9 +71,9 @@ class RateService:
             )  # fmt: skip
         until = time.monotonic() + STARTS_WITHIN
         while not self._healthy():
-            said = (self.folder / "service.log").read_text()[-2000:]
-            assert self.process.poll() is None, f"the service has ended: {said}"
-            assert time.monotonic() < until, f"the service does not start: {said}"
+            log_end = (self.folder / "service.log").read_text()[-2000:]
+            assert self.process.poll() is None, f"the service has ended: {log_end}"
+            assert time.monotonic() < until, f"the service does not start: {log_end}"
             time.sleep(0.05)
 
     def _healthy(self) -> bool:

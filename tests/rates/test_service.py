@@ -59,29 +59,29 @@ def test_in_shadow_mode_it_is_refused_all_the_same(service):
 
 
 def test_a_change_of_the_configuration_is_followed_and_its_loss_is_none(service):
-    asked = EnvoyService(service.address, URL)
+    client = EnvoyService(service.address, URL)
     service.configure(**{"requests_per_unit: 200": "requests_per_unit: 70"})
-    wait_until(lambda: asked.draw(1).limit == 70.0, "the new limit holds")
+    wait_until(lambda: client.draw(1).limit == 70.0, "the new limit holds")
     service.configure(**{"value: 127.0.0.1": "value: elsewhere"})
 
     def lost():
         try:
-            asked.draw(1)
+            client.draw(1)
         except NoAnswer as why:
             return "it no longer has a limit by the second for domain talonone, descriptor deployment=127" in str(why)
         return False
 
     wait_until(lost, "the limit is gone")
-    asked.close()
+    client.close()
 
 
 def test_without_its_redis_it_gives_no_answer(service):
-    asked = EnvoyService(service.address, URL)
+    client = EnvoyService(service.address, URL)
     service.redis.kill()
     service.redis.wait(10)
     with pytest.raises(NoAnswer, match=r"UNKNOWN: |nothing within 2 s"):
-        asked.draw(1)
-    asked.close()
+        client.draw(1)
+    client.close()
 
 
 CASES = {
@@ -95,14 +95,14 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_what_it_does_not_limit_is_refused_before_anything_is_sent(service, api, tmp_path, case):
-    changes, said = CASES[case]
+    changes, expected = CASES[case]
     service.kill()
     service.configure(**changes)
     service.start()
     orders = write(tmp_path / "orders.jsonl", [order("o", "c")])
     words = backfill(api.url, {"orders": orders}, tmp_path / "out", "--rate-service", service.address)
     ended = cli(*words)
-    ended.says(USAGE, f"--rate-service {service.address}", said, "deployment=127.0.0.1")
+    ended.says(USAGE, f"--rate-service {service.address}", expected, "deployment=127.0.0.1")
     if case != "nothing":
         assert (
             "{domain: talonone, descriptors: [{key: deployment, value: 127.0.0.1, rate_limit:"
@@ -159,10 +159,10 @@ def test_a_launcher_elsewhere_only_says_that_it_cannot_reach_it():
     config = EngineConfig(EngineSettings(URL), rate_service=NOWHERE)
     with pytest.raises(NotReached):
         check_rate_service(config)
-    said = []
-    check_rate_service(config, said.append)
-    assert said[0].startswith(f"not from here: --rate-service {NOWHERE}")
-    assert said[0].endswith("the workers ask again")
+    notices = []
+    check_rate_service(config, notices.append)
+    assert notices[0].startswith(f"not from here: --rate-service {NOWHERE}")
+    assert notices[0].endswith("the workers ask again")
 
 
 def test_a_launcher_that_reaches_it_refuses_what_it_does_not_limit(service):
@@ -211,14 +211,14 @@ def test_a_bounded_run_does_not_wait_for_ever_and_can_be_resumed(service, api, t
 
 def test_a_backfill_as_one_pipeline_takes_its_tokens(service, api, tmp_path):
     job = Job(api, tmp_path, {"orders": orders_of("a", 60)}, 2, {"rate_service": service.address, "rate": 100.0})
-    code, said = job.run()
-    assert code == FINISHED, said
-    job.judge()
+    code, output = job.run()
+    assert code == FINISHED, output
+    job.assert_accounted()
     service.kill()
     late = Job(api, tmp_path / "late", {"orders": orders_of("b", 5)}, 2, {"rate_service": service.address})
-    code, said = late.run()
-    assert code == USAGE, said
-    assert "does not answer" in said
+    code, output = late.run()
+    assert code == USAGE, output
+    assert "does not answer" in output
 
 
 def test_steps_of_a_pipeline_take_it_by_name(service, api, monkeypatch):

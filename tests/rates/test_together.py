@@ -24,7 +24,7 @@ def strict():
         yield running
 
 
-def judge(api: Simulator, what: str) -> Seen:
+def assert_rate_kept(api: Simulator, what: str) -> Seen:
     found = seen(api)
     first, last = found.span(*found.arrivals)
     rate, most = found.rate(first, last), found.most_within(0.1, first, last)
@@ -45,10 +45,10 @@ def judge(api: Simulator, what: str) -> Seen:
 def test_two_shards_of_a_backfill_keep_the_rate(strict, service, tmp_path, mechanism):
     sending = {"rate": RATE, **({"rate_service": service.address} if mechanism == "the service" else {})}
     job = Job(strict, tmp_path / "job", {"orders": orders_of_shards(ORDERS)}, 2, sending, beam=TWO_PROCESSES)
-    code, said = job.run()
-    assert code == 0, said
-    judge(strict, f"two shards by {mechanism}")
-    job.judge()
+    code, output = job.run()
+    assert code == 0, output
+    assert_rate_kept(strict, f"two shards by {mechanism}")
+    job.assert_rate_kept()
     assert job.report()["kinds"]["orders"]["applied"] == 2 * ORDERS
     assert job.report()["requests_per_second"] <= 1.02 * RATE
 
@@ -56,7 +56,7 @@ def test_two_shards_of_a_backfill_keep_the_rate(strict, service, tmp_path, mecha
 def test_two_commands_that_know_nothing_of_each_other_keep_the_rate(strict, service, tmp_path):
     words = ("--rate", RATE, "--rate-service", service.address)
     end_all(*[start_worker(strict, tmp_path, worker, ORDERS, *words) for worker in "ab"])
-    judge(strict, "two commands")
+    assert_rate_kept(strict, "two commands")
     assert len(strict.acted()) == 2 * ORDERS
 
 

@@ -55,9 +55,9 @@ class BucketJob(Job):
             *(["--resume"] if resume else []), "--runner-config", str(CONFIG), *self.words,
             "--", f"--prism_location={self.prism}",
         ]  # fmt: skip
-        with self.said.open("wb") as said:
+        with self.output_file.open("wb") as file:
             return subprocess.Popen(
-                command, stderr=said, stdout=said, stdin=subprocess.DEVNULL,
+                command, stderr=file, stdout=file, stdin=subprocess.DEVNULL,
                 env={**self.storage.environment, "TALONONE_API_KEY": KEY},
             )  # fmt: skip
 
@@ -70,13 +70,13 @@ class BucketJob(Job):
             code = process.wait(timeout)
         except subprocess.TimeoutExpired:
             process.kill()
-            raise AssertionError(f"still running: {self.said.read_text()}") from None
-        said = self.said.read_text()
-        assert "Traceback" not in said, said
-        assert KEY not in said
+            raise AssertionError(f"still running: {self.output_file.read_text()}") from None
+        output = self.output_file.read_text()
+        assert "Traceback" not in output, output
+        assert KEY not in output
         for name in self.storage.names(self.job):
             assert KEY.encode() not in self.storage.get(f"{self.job}/{name}"), f"the API key is in {name}"
-        return code, said
+        return code, output
 
     def left(self, ending: str) -> list[str]:
         """The files of its output whose names end so."""

@@ -53,24 +53,24 @@ class Job:
         }  # fmt: skip
         path = self.folder / "options.json"
         path.write_text(json.dumps(options))
-        with self.said.open("wb") as said:
+        with self.output_file.open("wb") as file:
             return subprocess.Popen(
-                [sys.executable, str(SCRIPT), str(path)], stderr=said, stdout=said, stdin=subprocess.DEVNULL,
+                [sys.executable, str(SCRIPT), str(path)], stderr=file, stdout=file, stdin=subprocess.DEVNULL,
                 env={**os.environ, "TALONONE_API_KEY": KEY},
             )  # fmt: skip
 
     @property
-    def said(self) -> Path:
-        return self.folder / f"said-{self.starts}"
+    def output_file(self) -> Path:
+        return self.folder / f"output-{self.starts}"
 
     def run(self, *, resume: bool = False, timeout: float = 240.0) -> tuple[int, str]:
-        """Its exit code and what it said."""
+        """Run it to its end; return its exit code and output."""
         code = self.start(resume=resume).wait(timeout)
         assert_no_key(self.output) if self.output.exists() else None
-        said = self.said.read_text()
-        assert KEY not in said
-        assert "Traceback" not in said
-        return code, said
+        output = self.output_file.read_text()
+        assert KEY not in output
+        assert "Traceback" not in output
+        return code, output
 
     def kill_after(self, requests: int, *, resume: bool = False) -> None:
         """Start it, and kill -9 it when the API has got so many requests."""
@@ -80,7 +80,7 @@ class Job:
             lambda: len(self.api.rows("requests")) >= before + requests or process.poll() is not None,
             "it is at work", timeout=120,
         )  # fmt: skip
-        assert process.poll() is None, self.said.read_text()
+        assert process.poll() is None, self.output_file.read_text()
         process.kill()
         process.wait(10)
 
@@ -90,8 +90,8 @@ class Job:
     def lines(self, what: str) -> list[Json]:
         return [json.loads(line) for path in self.output.glob(f"{what}/*.jsonl") for line in path.open()]
 
-    def judge(self) -> None:
-        """Every record has one end; nothing was done twice; for each session and customer, in order."""
+    def assert_accounted(self) -> None:
+        """Assert that the report accounts for every record, and that no request acted twice."""
         report = self.report()
         assert report["unaccounted"] == 0
         ledger = self.api.acted()

@@ -20,9 +20,9 @@ def test_all_is_sent_once_and_in_order_and_accounted_for(api, tmp_path, shards):
     records = traffic(40)
     records["orders"] += ["no json", order("x", "c1", attributes={"bad": 1}), records["orders"][0]]
     job = Job(api, tmp_path, records, shards, input={"results": True})
-    code, said = job.run()
-    assert code == 3, said
-    job.judge()
+    code, output = job.run()
+    assert code == 3, output
+    job.assert_accounted()
     report = job.report()
     assert report["kinds"]["orders"]["applied"] == 80
     assert report["kinds"]["orders"]["duplicate"] == 1
@@ -34,9 +34,9 @@ def test_all_is_sent_once_and_in_order_and_accounted_for(api, tmp_path, shards):
     for number in range(40):
         states = [row["body"]["customerSession"]["state"] for row in api.acted(SESSION, session=f"o{number}")]
         assert states == ["open", "closed"]
-    letters = job.lines("dead-letters")
-    assert sorted(letter["reason"] for letter in letters) == ["not_json", "unknown_attribute"]
-    assert {letter["job"] for letter in letters} == {report["job"]}
+    dead_letters = job.lines("dead-letters")
+    assert sorted(dead_letter["reason"] for dead_letter in dead_letters) == ["not_json", "unknown_attribute"]
+    assert {dead_letter["job"] for dead_letter in dead_letters} == {report["job"]}
     assert len(job.lines("results")) == 80 + 8 + 10 + 14
     shown = {path.name for path in job.state.iterdir()}
     assert shown == {"lock", *(f"shard-{number:04d}" for number in range(shards))}
@@ -47,9 +47,9 @@ def test_all_is_sent_once_and_in_order_and_accounted_for(api, tmp_path, shards):
 def test_workers_that_are_processes_of_their_own_do_the_same(api, tmp_path):
     beam = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
     job = Job(api, tmp_path, {"orders": [order(f"o{n}", f"c{n}", "completed", 1) for n in range(40)]}, 2, beam=beam)
-    code, said = job.run()
-    assert code == 0, said
-    job.judge()
+    code, output = job.run()
+    assert code == 0, output
+    job.assert_accounted()
     assert job.report()["kinds"]["orders"]["applied"] == 40
 
 
@@ -60,7 +60,7 @@ def test_an_anonymous_return_goes_with_its_order_and_what_is_filtered_is_not_sen
     }
     job = Job(api, tmp_path, records, 3, input={})
     assert job.run()[0] == 0
-    job.judge()
+    job.assert_accounted()
     assert [row["operation"] for row in api.acted(session="o")] == [SESSION, RETURN]
 
 
@@ -75,9 +75,9 @@ def test_killed_and_resumed_nothing_is_lost_or_done_twice(api, tmp_path, shards,
             for shard in job.state.iterdir():
                 for last in sorted(shard.glob("*.part"))[-1:]:
                     last.unlink()
-    code, said = job.run(resume=True)
-    assert code == 0, said
-    job.judge()
+    code, output = job.run(resume=True)
+    assert code == 0, output
+    job.assert_accounted()
     counts = job.report()["kinds"]
     assert [counts[kind]["applied"] for kind in ("orders", "returns", "profiles", "events")] == [200, 20, 25, 34]
     assert api.summary()["keys_misused"] == 0
@@ -89,73 +89,73 @@ def test_what_failed_goes_on_where_it_was(api, tmp_path):
     job = Job(api, tmp_path, traffic(40), 2, {"give_up_after": 1.0, "rate": 200.0})
     job.kill_after(20)
     api.faults("outage:kind=cut")
-    code, said = job.run(resume=True)
+    code, output = job.run(resume=True)
     assert code == 1
-    assert "has not answered any request" in said.splitlines()[-1]
+    assert "has not answered any request" in output.splitlines()[-1]
     api.faults()
     assert job.run(resume=True)[0] == 0
-    job.judge()
+    job.assert_accounted()
 
 
 def test_a_wrong_key_stops_it_and_makes_no_dead_letters(api, tmp_path, monkeypatch):
     job = Job(api, tmp_path, traffic(5))
     api.faults("revoke:after=0")
-    code, said = job.run()
+    code, output = job.run()
     assert code == 1
-    assert "refuses the API key" in said.splitlines()[-1]
+    assert "refuses the API key" in output.splitlines()[-1]
     assert job.lines("dead-letters") == []
     api.faults()
     assert job.run(resume=True)[0] == 0
-    job.judge()
+    job.assert_accounted()
 
 
 def test_a_used_folder_other_options_and_other_files(api, tmp_path):
     job = Job(api, tmp_path, traffic(5))
     assert job.run()[0] == 0
-    asked = len(api.rows("requests"))
-    code, said = job.run()
+    requests_before = len(api.rows("requests"))
+    code, output = job.run()
     assert code == 2
-    assert "holds a job already" in said
-    code, said = job.run(resume=True)
+    assert "holds a job already" in output
+    code, output = job.run(resume=True)
     assert code == 0
-    assert "finished" in said
-    assert len(api.rows("requests")) == asked
+    assert "finished" in output
+    assert len(api.rows("requests")) == requests_before
     (job.output / "report.json").unlink()
     events = tmp_path / "events.jsonl"
     before = events.read_text()
     events.write_text(before.replace('"type": "', '"type": "other-', 1))
     assert events.read_text() != before
-    code, said = job.run(resume=True)
-    assert (code, "the input has changed" in said.splitlines()[-1]) == (2, True), "the ids are the same"
+    code, output = job.run(resume=True)
+    assert (code, "the input has changed" in output.splitlines()[-1]) == (2, True), "the ids are the same"
     events.write_text(before)
     job.shards = 2
-    code, said = job.run(resume=True)
+    code, output = job.run(resume=True)
     assert code == 2
-    assert "--shards was 1" in said
+    assert "--shards was 1" in output
     job.shards = 1
     with (tmp_path / "orders.jsonl").open("a") as file:
         file.write(json.dumps(order("another", "c")) + "\n")
-    code, said = job.run(resume=True)
+    code, output = job.run(resume=True)
     assert code == 2
-    assert "the input has changed" in said.splitlines()[-1]
-    assert len(api.rows("requests")) == asked
+    assert "the input has changed" in output.splitlines()[-1]
+    assert len(api.rows("requests")) == requests_before
 
 
 def test_too_many_dead_letters_end_it(api, tmp_path):
     records = {"orders": ["no json"] * 3 + [order("o", "c")]}
     job = Job(api, tmp_path, records, sending={"max_dead_letters": "2"})
-    code, said = job.run()
+    code, output = job.run()
     assert code == 1
-    assert "dead letters" in said.splitlines()[-1]
+    assert "dead letters" in output.splitlines()[-1]
     assert api.acted() == []
 
 
 def test_no_file_matches(api, tmp_path):
     job = Job(api, tmp_path, {"orders": []})
     (tmp_path / "orders.jsonl").unlink()
-    code, said = job.run()
+    code, output = job.run()
     assert code == 2
-    assert "no file matches" in said.splitlines()[-1]
+    assert "no file matches" in output.splitlines()[-1]
     assert not job.output.exists()
 
 
@@ -168,11 +168,11 @@ def test_a_damaged_file_of_the_state_is_named(api, tmp_path):
         path = job.state / "shard-0000" / name
         whole = path.read_bytes()
         path.write_bytes(whole[:-1])
-        code, said = job.run(resume=True)
-        assert (code, f"{path} is damaged" in said.splitlines()[-1]) == (2, True), said
+        code, output = job.run(resume=True)
+        assert (code, f"{path} is damaged" in output.splitlines()[-1]) == (2, True), output
         path.write_bytes(whole)
     assert job.run(resume=True)[0] == 0
-    job.judge()
+    job.assert_accounted()
 
 
 def test_empty_files_make_a_report_of_nothing(api, tmp_path):
@@ -188,13 +188,13 @@ def test_what_nothing_protects_is_not_sent_again_when_it_may_have_been(api, tmp_
     api.faults("latency:ms=50")
     job = Job(api, tmp_path, {"calls": calls}, sending={"rate": 60.0})
     job.kill_after(40)
-    code, said = job.run(resume=True)
+    code, output = job.run(resume=True)
     api.faults()
-    assert code in (0, 3), said
-    job.judge()
-    unknown = [letter for letter in job.lines("dead-letters") if letter["reason"] == "outcome_unknown"]
+    assert code in (0, 3), output
+    job.assert_accounted()
+    unknown = [dead_letter for dead_letter in job.lines("dead-letters") if dead_letter["reason"] == "outcome_unknown"]
     assert len(unknown) == job.report()["kinds"]["calls"]["dead_lettered"]
     acted = {row["body"][who] for row in api.acted("create_referral")}
     assert len(acted) == len(api.acted("create_referral")), "none twice"
-    told = {letter["record"]["body"][who] for letter in unknown}
-    assert acted | told == {f"c{n}" for n in range(120)}, "what was not applied is told"
+    reported = {dead_letter["record"]["body"][who] for dead_letter in unknown}
+    assert acted | reported == {f"c{n}" for n in range(120)}, "what was not applied is told"

@@ -40,27 +40,29 @@ def test_all_is_sent_once_and_told_in_the_bucket(api, bucket_job, storage):
     records = traffic(60)
     records["orders"] += ["no json", order("x", "c1", attributes={"bad": 1}), records["orders"][0]]
     job = bucket_job(records)
-    code, said = job.run()
-    assert code == 3, said
-    job.judge()
-    assert said.splitlines()[-1].endswith(f"the full report: gs://{BUCKET}/{job.job}/report.json")
+    code, output = job.run()
+    assert code == 3, output
+    job.assert_accounted()
+    assert output.splitlines()[-1].endswith(f"the full report: gs://{BUCKET}/{job.job}/report.json")
     assert job.applied() == [120, 12, 15, 20]
     for number in range(60):
         states = [row["body"]["customerSession"]["state"] for row in api.acted(SESSION, session=f"o{number}")]
         assert states == ["open", "closed"]
-    letters = job.lines("dead-letters")
-    assert sorted(letter["reason"] for letter in letters) == ["not_json", "unknown_attribute"]
-    assert {letter["source"]["file"].rpartition("/")[0] for letter in letters} == {f"gs://{BUCKET}/{job.name}/in"}
+    dead_letters = job.lines("dead-letters")
+    assert sorted(dead_letter["reason"] for dead_letter in dead_letters) == ["not_json", "unknown_attribute"]
+    assert {dead_letter["source"]["file"].rpartition("/")[0] for dead_letter in dead_letters} == {
+        f"gs://{BUCKET}/{job.name}/in"
+    }
     assert len(job.lines("results")) == 120 + 12 + 15 + 20
     assert (job.left(".part"), job.left(".let-go")) == ([], [])
-    asked = len(api.rows("requests"))
-    code, said = job.run()
-    assert (code, "holds a job already" in said.splitlines()[-1]) == (2, True), said
+    requests_before = len(api.rows("requests"))
+    code, output = job.run()
+    assert (code, "holds a job already" in output.splitlines()[-1]) == (2, True), output
     before = {name: storage.get(f"{job.job}/{name}") for name in storage.names(job.job)}
-    code, said = job.run(resume=True)
-    assert (code, "is finished: nothing was changed" in said) == (3, True), said
+    code, output = job.run(resume=True)
+    assert (code, "is finished: nothing was changed" in output) == (3, True), output
     assert {name: storage.get(f"{job.job}/{name}") for name in storage.names(job.job)} == before
-    assert len(api.rows("requests")) == asked
+    assert len(api.rows("requests")) == requests_before
 
 
 def test_killed_and_resumed_nothing_is_lost_or_done_twice(api, bucket_job):
@@ -69,9 +71,9 @@ def test_killed_and_resumed_nothing_is_lost_or_done_twice(api, bucket_job):
     for number in range(2):
         job.kill_after(90, resume=number > 0)
     assert job.left(".let-go"), "something is in doubt"
-    code, said = job.run(resume=True)
-    assert code == 0, said
-    job.judge()
+    code, output = job.run(resume=True)
+    assert code == 0, output
+    job.assert_accounted()
     assert job.applied() == [300, 30, 38, 50]
     assert api.summary()["keys_misused"] == 0
 
@@ -82,19 +84,19 @@ def test_stopped_in_order_and_resumed_nothing_is_sent_again(api, bucket_job):
     process = job.start()
     wait_until(lambda: len(api.rows("requests")) > 60, "it is at work", timeout=120)
     process.send_signal(signal.SIGTERM)
-    code, said = job.ended(process)
-    assert (code, said.splitlines()[-1]) == (1, "beam-talonone: stopped by SIGTERM; go on with --resume")
+    code, output = job.ended(process)
+    assert (code, output.splitlines()[-1]) == (1, "beam-talonone: stopped by SIGTERM; go on with --resume")
     assert job.left(".part")
     assert job.left(".let-go") == [], "nothing is in doubt"
     assert len(api.acted()) < 500
     job.sending = {"rate": 2000}
     assert job.run(resume=True)[0] == 0
-    job.judge()
+    job.assert_accounted()
     assert len(api.rows("requests")) == len(api.acted()) == 500, "none was sent again, or asked for"
 
 
-def stands(api):
-    """Tells whether no request has come within three seconds."""
+def nothing_arrives(api):
+    """Return a function that returns whether no request has arrived within three seconds."""
     last = [0, time.monotonic()]
 
     def found():
@@ -114,15 +116,15 @@ def test_while_the_bucket_cannot_be_reached_it_waits(api, bucket_job, storage):
     wait_until(lambda: len(api.rows("requests")) > 200, "it is at work", timeout=120)
     storage.stop()
     try:
-        wait_until(stands(api), "nothing is sent any more", timeout=60)
+        wait_until(nothing_arrives(api), "nothing is sent any more", timeout=60)
         sent = len(api.rows("requests"))
-        assert process.poll() is None, job.said.read_text()
+        assert process.poll() is None, job.output_file.read_text()
     finally:
         storage.start()
     assert sent < len(orders), "more than was let go"
-    code, said = job.ended(process)
-    assert code == 0, said
-    job.judge()
+    code, output = job.ended(process)
+    assert code == 0, output
+    job.assert_accounted()
     assert len(api.rows("requests")) == len(api.acted()) == len(orders), "none was sent again"
 
 
@@ -139,9 +141,9 @@ def test_a_bucket_that_goes_away_may_be_the_end_and_is_gone_on_with(api, bucket_
         process.wait(10)
     finally:
         storage.start()
-    code, said = job.run(resume=True)
-    assert code == 0, said
-    job.judge()
+    code, output = job.run(resume=True)
+    assert code == 0, output
+    job.assert_accounted()
     assert job.applied() == [300, 30, 38, 50]
 
 
@@ -152,13 +154,13 @@ def test_a_damaged_file_of_the_state_is_named(api, bucket_job, storage):
     for name in ("job.json", "state/shard-0000/slice-000001.let-go"):
         whole = storage.get(f"{job.job}/{name}")
         storage.put(f"{job.job}/{name}", whole[:-1])
-        code, said = job.run(resume=True)
+        code, output = job.run(resume=True)
         expected = f"gs://{BUCKET}/{job.job}/{name} is damaged"
-        assert (code, expected in said.splitlines()[-1]) == (2, True), said
+        assert (code, expected in output.splitlines()[-1]) == (2, True), output
         storage.put(f"{job.job}/{name}", whole)
     job.sending = {"rate": 2000}
     assert job.run(resume=True)[0] == 0
-    job.judge()
+    job.assert_accounted()
 
 
 def test_what_is_wrong_is_one_line(api, bucket_job):
@@ -168,9 +170,9 @@ def test_what_is_wrong_is_one_line(api, bucket_job):
         ("gs://no-such-bucket/orders-*.jsonl", "cannot be listed: NotFound: "),
     ):
         job.globs["orders"] = glob
-        code, said = job.run()
-        assert (code, len(said.splitlines())) == (2, 1), said
-        assert f"{glob}: {why}" in said
+        code, output = job.run()
+        assert (code, len(output.splitlines())) == (2, 1), output
+        assert f"{glob}: {why}" in output
     assert job.left("") == []
     assert api.rows("requests") == []
 
@@ -204,9 +206,9 @@ def test_a_backfill_in_this_process_reads_it(api, storage, env, tmp_path, name):
     report = json.loads((tmp_path / "out/report.json").read_text())
     assert (report["kinds"]["orders"]["applied"], report["unaccounted"]) == (300, 0)
     assert {row["session"] for row in api.acted()} == {f"o{n}" for n in range(300)}
-    asked = len(api.rows("requests"))
+    requests_before = len(api.rows("requests"))
     assert cli(*words, "--yes", "--resume", env=env).code == 0
-    assert len(api.rows("requests")) == asked
+    assert len(api.rows("requests")) == requests_before
 
 
 def test_a_changed_input_is_noticed(api, storage, env, tmp_path):

@@ -61,10 +61,10 @@ REFUSED: Final = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("operation", "asked", "reason", "pointer", "words"), REFUSED)
-def test_refusals(operation: str, asked: Asked, reason: Reason, pointer: str, words: str):
+@pytest.mark.parametrize(("operation", "requested", "reason", "pointer", "words"), REFUSED)
+def test_refusals(operation: str, requested: Asked, reason: Reason, pointer: str, words: str):
     with pytest.raises(InvalidRecord) as refused:
-        check_call(operation, asked)
+        check_call(operation, requested)
     assert (refused.value.reason, refused.value.pointer) == (reason, pointer), refused.value.detail
     assert words in refused.value.detail
 
@@ -84,8 +84,8 @@ def test_a_lookup_has_its_own_reason():
     assert (refused.value.reason, refused.value.pointer) == (Reason.INVALID_LOOKUP, "/path")
 
 
-def request(operation: str, asked: Asked, more: dict[str, Any] | None = None):
-    (called,) = check_call(operation, asked, more=more)
+def request(operation: str, requested: Asked, more: dict[str, Any] | None = None):
+    (called,) = check_call(operation, requested, more=more)
     return called.request
 
 
@@ -192,9 +192,9 @@ HELD: Final = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("operation", "asked", "sessions", "profiles", "others"), HELD)
-def test_what_a_request_holds(operation: str, asked: Asked, sessions: Any, profiles: Any, others: Any):
-    (called,) = check_call(operation, asked)
+@pytest.mark.parametrize(("operation", "requested", "sessions", "profiles", "others"), HELD)
+def test_what_a_request_holds(operation: str, requested: Asked, sessions: Any, profiles: Any, others: Any):
+    (called,) = check_call(operation, requested)
     assert (called.sessions, called.profiles, called.others) == (sessions, profiles, others)
 
 
@@ -225,15 +225,15 @@ def test_25000_actions_of_a_catalog_with_one_that_is_bad():
         {"type": ("ADD", "REMOVE")[number // 5000 % 2], "payload": {"sku": f"s{number % 3000}"}}
         for number in range(25_000)
     ]
-    asked = Asked({"catalogId": "4"}, {}, {"actions": actions})
-    found = check_call("sync_catalog", asked)
+    requested = Asked({"catalogId": "4"}, {}, {"actions": actions})
+    found = check_call("sync_catalog", requested)
     assert all(called.entries <= 1000 for called in found)
     assert [called.first for called in found] == [sum(one.entries for one in found[:at]) for at in range(len(found))]
     sent = [action for called in found for action in called.request.body_json()["actions"]]
     assert sent == actions
     actions[17_321]["payload"]["price"] = "ten"
     with pytest.raises(InvalidRecord) as refused:
-        check_call("sync_catalog", asked)
+        check_call("sync_catalog", requested)
     assert refused.value.pointer == "/body/actions/17321/payload/price"
 
 
@@ -264,9 +264,9 @@ def test_every_lookup_that_takes_dates_is_tried():
 @pytest.mark.parametrize("given", ["2026-05-32", "2026-5-1", "01.05.2026", "2026-05-01T9:30", 20260501])
 def test_what_is_no_date_is_refused(given):
     row = OPERATIONS["get_loyalty_balances"]
-    asked = Asked(path={"loyaltyProgramId": "1", "integrationId": "c"}, query={"endDate": given})
+    requested = Asked(path={"loyaltyProgramId": "1", "integrationId": "c"}, query={"endDate": given})
     with pytest.raises(InvalidRecord) as problem:
-        check_request(row, asked, Reason.INVALID_LOOKUP)
+        check_request(row, requested, Reason.INVALID_LOOKUP)
     assert problem.value.pointer == "/query/endDate"
     assert "--" not in problem.value.detail
     assert "offset" not in problem.value.detail
@@ -282,8 +282,8 @@ ALLOW = Beyond(True, "--allow-it")
 
 
 def test_what_is_beyond_the_table_passes_where_it_is_allowed():
-    asked = Asked(SESSION, {"preview": True, "tags": ["a", 2]}, {**CART, "traceId": "t"})
-    [called] = check_call("update_customer_session_v2", asked, beyond=ALLOW)
+    requested = Asked(SESSION, {"preview": True, "tags": ["a", 2]}, {**CART, "traceId": "t"})
+    [called] = check_call("update_customer_session_v2", requested, beyond=ALLOW)
     assert called.request.query == {"preview": "true", "tags": ["a", "2"]}
     assert called.request.body_json() == {**CART, "traceId": "t"}
     assert called.beyond == ("query/preview", "query/tags", "body/traceId")
@@ -306,7 +306,7 @@ T_NOW: Final = "2026-05-01T12:00:00Z"
 
 
 @pytest.mark.parametrize(
-    ("operation", "asked", "pointer", "words"),
+    ("operation", "requested", "pointer", "words"),
     [
         ("update_customer_session_v2", Asked(SESSION, {"Dry": True}, CART), "/query/Dry", "is 'dry' meant?"),
         ("update_customer_session_v2", Asked({**SESSION, "more": "x"}, {}, CART), "/path/more", "unknown path name"),
@@ -318,19 +318,19 @@ T_NOW: Final = "2026-05-01T12:00:00Z"
         ("no_such_operation", Asked(), "/operation", "there is no operation"),
     ],
 )  # fmt: skip
-def test_what_never_passes(operation, asked, pointer, words):
+def test_what_never_passes(operation, requested, pointer, words):
     with pytest.raises(InvalidRecord) as problem:
-        check_call(operation, asked, beyond=ALLOW)
+        check_call(operation, requested, beyond=ALLOW)
     assert problem.value.pointer == pointer
     assert words in problem.value.detail
     assert "--allow-it" not in problem.value.detail
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "requested",
     [Asked(SESSION, {"preview": 1}, CART), Asked(SESSION, {}, {**CART, "traceId": 1}),
      Asked(SESSION, {}, {**CART, "responseContent": ["wishlists"]})],
 )  # fmt: skip
-def test_without_leave_the_refusal_names_the_option(asked):
+def test_without_leave_the_refusal_names_the_option(requested):
     with pytest.raises(InvalidRecord, match="--allow-it sends it all the same"):
-        check_call("update_customer_session_v2", asked, beyond=Beyond(False, "--allow-it"))
+        check_call("update_customer_session_v2", requested, beyond=Beyond(False, "--allow-it"))

@@ -94,7 +94,7 @@ def test_a_row_is_whole(row: Operation):
     assert list(row.path) == re.findall(r"\{(\w+)\}", row.template)
     assert row.body is None or issubclass(row.body, BaseModel)
     assert row.paging is None or {"pageSize", "skip"} <= set(row.query)
-    assert all(isinstance(said, Says) and 400 <= status < 500 for status, said in row.says.items())
+    assert all(isinstance(says, Says) and 400 <= status < 500 for status, says in row.says.items())
     assert not (row.is_read and (row.sessions or row.profiles or row.others or row.says or row.bulk))
 
 

@@ -145,21 +145,21 @@ def document():
 
 
 @pytest.fixture(scope="session")
-def judge(document):
-    """The vendor's document as a judge of answers."""
+def vendor_document(document):
+    """The vendor's document as a checker of answers."""
     from tests.simulator.vendor_document import Document
 
     return Document(document)
 
 
 @pytest.fixture(scope="session")
-def held(judge):
+def held(vendor_document):
     """Calls an Api and holds the answer against the document."""
     from tests.simulator.vendor_document import target_of
 
     def call(api, method, template, body=None, *, query="", key=None, **names):
         reply = api.call(method, target_of(template, names) + query, body, key=key)
-        judge.hold(method, template, reply)
+        vendor_document.hold(method, template, reply)
         return reply
 
     return call

@@ -117,56 +117,59 @@ ANSWERED = [(case, errors) for case in CASES for errors in ("all", "first", "non
 @pytest.mark.parametrize(
     ("case", "errors"), ANSWERED, ids=[f"{case.operation} {case.status} {errors}" for case, errors in ANSWERED]
 )
-def test_answers_by_operation(simulated, judge, case, errors):
+def test_answers_by_operation(simulated, vendor_document, case, errors):
     reply = answered(simulated(**UNKNOWN, errors=errors), case)
     assert reply.status == case.status, reply.text
     row = OPERATIONS[case.operation]
-    judge.hold(row.method, row.template, reply)
+    vendor_document.hold(row.method, row.template, reply)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_all_declared_statuses_are_answered(judge, name):
+def test_all_declared_statuses_are_answered(vendor_document, name):
     answered = {case.status for case in CASES if case.operation == name}
     elsewhere = {401} | ({409} if name in BY_PARALLEL_USE else set())
     never = {status for operation, status in NOT_ANSWERED if operation == name}
-    assert judge.statuses(name) - elsewhere - never == answered - elsewhere - never
+    assert vendor_document.statuses(name) - elsewhere - never == answered - elsewhere - never
     assert not never & answered
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_a_wrong_key(simulated, judge, name):
+def test_a_wrong_key(simulated, vendor_document, name):
     row = OPERATIONS[name]
     reply = simulated(key="another").call(row.method, target_of(row.template, dict.fromkeys(row.path, "1")))
     assert reply.status == 401
     if name in ("get_event_v3", "best_prior_price"):
-        assert 401 not in judge.statuses(name)  # nobody can mean that they need no key
+        assert 401 not in vendor_document.statuses(name)  # nobody can mean that they need no key
     else:
-        judge.hold(row.method, row.template, reply)
+        vendor_document.hold(row.method, row.template, reply)
 
 
 @pytest.mark.parametrize("name", BY_PARALLEL_USE)
-def test_parallel_use_is_declared_where_it_is_answered(simulated, judge, name):
+def test_parallel_use_is_declared_where_it_is_answered(simulated, vendor_document, name):
     row = OPERATIONS[name]
     target = target_of(row.template, dict.fromkeys(row.path, "p"))
     replies = simulated(latency_ms=5).together(*[(row.method, target, BY_PARALLEL_USE[name])] * 4)
     assert replies[3].status == 409
     assert "too many" in replies[3].json["message"].lower()
-    judge.hold(row.method, row.template, replies[3])
+    vendor_document.hold(row.method, row.template, replies[3])
 
 
-def test_a_silent_advanced_event_is_answered_as_its_parameter_says(api, judge):
+def test_a_silent_advanced_event_is_answered_as_its_parameter_says(api, vendor_document):
     """The document describes a 204 at `silent` and forgets it among the answers."""
     event = {"profileId": "p", "type": "viewed", "integrationId": "e"}
-    assert (api.call("POST", "/v3/events", event).status, 204 in judge.statuses("track_event_v3")) == (204, False)
+    assert (api.call("POST", "/v3/events", event).status, 204 in vendor_document.statuses("track_event_v3")) == (
+        204,
+        False,
+    )
 
 
 @pytest.mark.parametrize("status", [400, 404])
-def test_reading_a_session_that_is_not_there(simulated, judge, status):
+def test_reading_a_session_that_is_not_there(simulated, vendor_document, status):
     """400 is what the document declares; 404 it does not, and callers must take it all the same."""
     reply = simulated(unknown_session_status=status).call("GET", "/v2/customer_sessions/none")
     assert reply.status == status
     if status == 400:
-        judge.hold("GET", SESSIONS, reply)
+        vendor_document.hold("GET", SESSIONS, reply)
 
 
 def test_there_is_a_handler_for_every_operation():
@@ -175,10 +178,10 @@ def test_there_is_a_handler_for_every_operation():
 
 
 @pytest.mark.parametrize("name", HANDLERS)
-def test_every_handler_is_an_operation_of_the_document(judge, name):
-    handler, declared = HANDLERS[name], judge.operation(name)
+def test_every_handler_is_an_operation_of_the_document(vendor_document, name):
+    handler, declared = HANDLERS[name], vendor_document.operation(name)
     assert declared["operationId"].lower() == name.replace("_", "").lower()
-    queries = judge.queries(name)
+    queries = vendor_document.queries(name)
     assert set(handler.query) == set(queries)
     for parameter, parse in handler.query.items():
         schema = queries[parameter]["schema"]

@@ -236,9 +236,9 @@ def test_the_sdk_does_it_and_reads_the_answer(prepared, name):
     assert call(prepared) == expected
 
 
-def by_client(api, name, judge, path, query, body, answered):
+def by_client(api, name, vendor_document, path, query, body, answered):
     """Send an operation by the SDK's client to where the document says; the answer is made a model of `answered`."""
-    client, (method, template) = api.api_client, judge.call_of(name)
+    client, (method, template) = api.api_client, vendor_document.call_of(name)
     names = dict(zip(re.findall(r"\{(\w+)\}", template), path, strict=True))
     request = client.param_serialize(
         method, template, names, list(query.items()), {"Accept": "application/json"}, body,
@@ -250,14 +250,14 @@ def by_client(api, name, judge, path, query, body, answered):
 
 
 @pytest.mark.parametrize("name", BY_CLIENT)
-def test_the_client_of_the_sdk_does_the_others(prepared, judge, name):
+def test_the_client_of_the_sdk_does_the_others(prepared, vendor_document, name):
     path, query, body, answered, part, expected = BY_CLIENT[name]
     if sdk_can(name):
         spelt = {"".join(f"_{c.lower()}" if c.isupper() else c for c in key): value for key, value in query.items()}
         answer = getattr(prepared, name)(*path, *([body] if body else []), **spelt)
         found = answer.to_dict() if answered == "object" else answer
     else:
-        found = by_client(prepared, name, judge, path, query, body, answered)
+        found = by_client(prepared, name, vendor_document, path, query, body, answered)
     assert part(found) == expected
 
 

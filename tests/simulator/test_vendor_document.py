@@ -1,4 +1,4 @@
-"""The judge of answers passes what is right and finds what is wrong."""
+"""The checker of answers passes what is right and finds what is wrong."""
 
 import json
 from dataclasses import dataclass
@@ -42,9 +42,9 @@ class Made:
 
 
 @pytest.mark.parametrize(("method", "template", "value"), [row[1:] for row in WRONG], ids=[row[0] for row in WRONG])
-def test_the_checker_finds_what_is_wrong(judge, method, template, value):
+def test_the_checker_finds_what_is_wrong(vendor_document, method, template, value):
     with pytest.raises((jsonschema_rs.ValidationError, AssertionError)):
-        judge.hold(method, template, Made(value))
+        vendor_document.hold(method, template, Made(value))
 
 
 @pytest.mark.parametrize(
@@ -56,11 +56,11 @@ def test_the_checker_finds_what_is_wrong(judge, method, template, value):
         ("DELETE", "/v2/audiences/{audienceId}", Made(None, 204)),
     ],
 )
-def test_the_checker_passes_what_is_right(judge, method, template, reply):
-    judge.hold(method, template, reply)
+def test_the_checker_passes_what_is_right(vendor_document, method, template, reply):
+    vendor_document.hold(method, template, reply)
 
 
 @pytest.mark.parametrize("reply", [Made(None), Made(AUDIENCE_SEEN, 201), Made({}, 204)])
-def test_the_checker_knows_statuses_and_whether_they_have_a_body(judge, reply):
+def test_the_checker_knows_statuses_and_whether_they_have_a_body(vendor_document, reply):
     with pytest.raises(AssertionError):
-        judge.hold("PUT" if reply.status < 204 else "DELETE", "/v2/audiences/{audienceId}", reply)
+        vendor_document.hold("PUT" if reply.status < 204 else "DELETE", "/v2/audiences/{audienceId}", reply)

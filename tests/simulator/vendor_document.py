@@ -1,4 +1,4 @@
-"""The vendor's document as a judge of answers: OpenAPI 3.1, whose schemas are JSON Schema of 2020-12."""
+"""The vendor's document as a checker of answers: OpenAPI 3.1, whose schemas are JSON Schema of 2020-12."""
 
 import json
 from urllib.parse import quote

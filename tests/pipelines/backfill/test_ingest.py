@@ -65,8 +65,8 @@ def test_of_records_with_one_id_the_earliest_is_sent(tmp_path: Path) -> None:
             "SELECT position, end, reason, letter FROM fates JOIN records USING (rec) ORDER BY position"
         ).fetchall()
         assert [row[:3] for row in rows] == [(2, "dead_lettered", "id_reused"), (4, "duplicate", None)]
-        letter = json.loads(rows[0][3])
-        assert (letter["source"]["position"], letter["record"]["type"]) == (2, "bought")
+        dead_letter = json.loads(rows[0][3])
+        assert (dead_letter["source"]["position"], dead_letter["record"]["type"]) == (2, "bought")
 
 
 def test_records_outside_of_the_window_are_filtered_and_no_duplicates(tmp_path: Path) -> None:
@@ -81,9 +81,9 @@ def test_what_is_no_record_is_a_dead_letter_with_its_line(tmp_path: Path) -> Non
     path = tmp_path / "events.jsonl"
     with staged_job(tmp_path, {"events": [event(1), {"event_id": "bad"}, event(2)]}) as job:
         (blob,) = job.connection.execute("SELECT letter FROM fates").fetchone()
-        letter = json.loads(blob)
-        assert (letter["stage"], letter["source"]) == ("validate", {"file": str(path), "position": 2})
-        assert letter["record"] == {"event_id": "bad"}
+        dead_letter = json.loads(blob)
+        assert (dead_letter["stage"], dead_letter["source"]) == ("validate", {"file": str(path), "position": 2})
+        assert dead_letter["record"] == {"event_id": "bad"}
         assert queue(job) == ["e1", "e2"]
         assert staging.count_read_and_dead(job.connection) == (3, 1)
 

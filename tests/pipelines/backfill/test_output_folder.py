@@ -41,7 +41,7 @@ def test_resume_of_nothing_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "expected"),
     [
         ({"fixed": {**FIXED, "--base-url": "http://b"}}, "--base-url was 'http://a'"),
         ({"fixed": {**FIXED, "--edit-closed": "reopen"}}, "--edit-closed was not given"),
@@ -51,20 +51,20 @@ def test_resume_of_nothing_is_refused(tmp_path: Path) -> None:
         ({"command": "replay"}, "holds a backfill"),
     ],
 )
-def test_a_job_is_resumed_only_with_the_same(tmp_path: Path, changed: Any, told: str) -> None:
+def test_a_job_is_resumed_only_with_the_same(tmp_path: Path, changed: Any, expected: str) -> None:
     start(tmp_path / "out")
-    with pytest.raises(ConfigurationError, match=told):
+    with pytest.raises(ConfigurationError, match=expected):
         start(tmp_path / "out", resume=True, **changed)
 
 
 @pytest.mark.parametrize(
-    ("content", "told"), [("", "is damaged"), ('{"job": ', "is damaged"), ("[]", "is not the manifest")]
+    ("content", "expected"), [("", "is damaged"), ('{"job": ', "is damaged"), ("[]", "is not the manifest")]
 )
-def test_a_damaged_manifest_is_named(tmp_path: Path, content: str, told: str) -> None:
+def test_a_damaged_manifest_is_named(tmp_path: Path, content: str, expected: str) -> None:
     start(tmp_path / "out")
     (tmp_path / "out/job.json").write_text(content)
     for _ in range(2):  # the lock is given back
-        with pytest.raises(ConfigurationError, match=f"out/job.json {told}"):
+        with pytest.raises(ConfigurationError, match=f"out/job.json {expected}"):
             start(tmp_path / "out", resume=True)
 
 
@@ -90,8 +90,8 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_a_disk_that_cannot_be_written_is_told_in_words(error: Exception, why: str) -> None:
-    told = cannot_write("--output out", error, "make room, and go on with --resume")
-    assert str(told) == f"--output out cannot be written: {why}; make room, and go on with --resume"
+    error_text = cannot_write("--output out", error, "make room, and go on with --resume")
+    assert str(error_text) == f"--output out cannot be written: {why}; make room, and go on with --resume"
 
 
 def test_a_folder_whose_manifest_cannot_be_written_is_not_kept_locked(

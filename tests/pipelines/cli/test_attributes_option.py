@@ -35,16 +35,16 @@ def test_without_a_list_nothing_is_checked(check):
 
 
 def test_an_attribute_that_the_account_lacks_is_a_dead_letter(check):
-    code, shown, said = check("--attributes", "LIST")
+    code, shown, output = check("--attributes", "LIST")
     assert (code, shown) == (3, "")
-    assert "profiles.jsonl:1: the account lacks CustomerProfile.Town" in said
+    assert "profiles.jsonl:1: the account lacks CustomerProfile.Town" in output
 
 
 def test_or_is_left_out(check):
-    code, shown, said = check("--attributes", "LIST", "--unknown-attributes", "drop")
+    code, shown, output = check("--attributes", "LIST", "--unknown-attributes", "drop")
     assert code == 0
     assert attributes_in(shown) == {"City": "Bern"}
-    assert "CustomerProfile.Town" in said
+    assert "CustomerProfile.Town" in output
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,6 @@ def test_or_is_left_out(check):
     ],
 )
 def test_what_cannot_be_used_is_one_line(check, words, why):
-    code, shown, said = check(*words)
+    code, shown, output = check(*words)
     assert (code, shown) == (2, "")
-    assert said == f"beam-talonone: {why}{', which lists those of the account' if words[0][2] == 'u' else ''}\n"
+    assert output == f"beam-talonone: {why}{', which lists those of the account' if words[0][2] == 'u' else ''}\n"

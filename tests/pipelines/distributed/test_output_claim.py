@@ -54,12 +54,12 @@ def test_records_that_a_killed_process_left_are_removed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"), [(b"", "is damaged"), (b'{"job": "a"', "is damaged"), (b"{}", "is not the manifest")]
+    ("content", "expected"), [(b"", "is damaged"), (b'{"job": "a"', "is damaged"), (b"{}", "is not the manifest")]
 )
-def test_a_damaged_manifest_is_named(tmp_path, content, told):
+def test_a_damaged_manifest_is_named(tmp_path, content, expected):
     place = Place(str(tmp_path / "out"))
     place.write(content, "job.json")
-    with pytest.raises(ConfigurationError, match=f"out/job.json {told}"):
+    with pytest.raises(ConfigurationError, match=f"out/job.json {expected}"):
         claim(place, graph(place.root, resume=True))
 
 

@@ -38,7 +38,7 @@ def test_what_is_invalid_ends_with_3(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "expected"),
     [
         (["show"], "usage: beam-talonone mappings show NAME"),
         (["show", "shopfy"], "did you mean shopify?"),
@@ -48,6 +48,6 @@ def test_what_is_invalid_ends_with_3(tmp_path, capsys):
         (["make"], "'make' is not one of 'show', 'draft', 'try'"),
     ],
 )
-def test_wrong_words_are_a_usage_error(words, said, capsys):
+def test_wrong_words_are_a_usage_error(words, expected, capsys):
     assert run(["mappings", *words]) == 2
-    assert said in capsys.readouterr().err
+    assert expected in capsys.readouterr().err

@@ -24,10 +24,10 @@ EVENT = {"event_id": "e-1", "type": "bought", "customer_id": "c-1", "event_time"
 STAGER = RecordStager(-(2**63), 2**63 - 1, False, "replay")
 
 
-def dead_letter_of(came, reason=Reason.REFUSED, stage=Stage.SEND, kind="events", source=None, **more):
+def dead_letter_of(shown_record, reason=Reason.REFUSED, stage=Stage.SEND, kind="events", source=None, **more):
     outcome = Outcome(End.DEAD, reason.value, "why", stage=stage, first_sent=None)
     where = source or {"file": "f.jsonl", "position": 7}
-    return {**dead_letter(kind, "e-1", came, where, outcome, "job", 1.0), **more}
+    return {**dead_letter(kind, "e-1", shown_record, where, outcome, "job", 1.0), **more}
 
 
 def opened(letter):
@@ -55,8 +55,8 @@ def is_sent(letter):
 )
 def test_the_digits_of_a_record_stay_through_letter_and_replay(record):
     raw = Raw("events", "f", 1, "jsonl", record, None, None)
-    came = Shown(msgspec.Raw(record))
-    prepared, _ = opened(dead_letter_of(came))
+    shown_record = Shown(msgspec.Raw(record))
+    prepared, _ = opened(dead_letter_of(shown_record))
     assert prepared.raw.line == record
     assert prepared.work is not None
     again, _ = opened(dead_letter_of(shown(raw)))
@@ -71,9 +71,9 @@ ALTERED = [
 ]
 
 
-@pytest.mark.parametrize("came", ALTERED)
-def test_an_altered_record_is_not_sent_before_somebody_edited_it(came):
-    letter = dead_letter_of(came)
+@pytest.mark.parametrize("shown_record", ALTERED)
+def test_an_altered_record_is_not_sent_before_somebody_edited_it(shown_record):
+    letter = dead_letter_of(shown_record)
     prepared, again = opened(letter)
     assert prepared.work is None
     assert (again["reason"], again["stage"]) == ("altered_record", "decode")

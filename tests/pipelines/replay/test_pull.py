@@ -42,21 +42,21 @@ class Service:
         self.refusing: Exception | None = None
         self.transport = SimpleNamespace(close=lambda: None)
 
-    def pull(self, **asked: Any) -> PullResponse:
-        assert asked["subscription"] == SUBSCRIPTION
-        assert asked["timeout"] <= 3.0
+    def pull(self, **options: Any) -> PullResponse:
+        assert options["subscription"] == SUBSCRIPTION
+        assert options["timeout"] <= 3.0
         self.pulls += 1
         answer = self.answers.pop(0) if self.answers else exceptions.DeadlineExceeded("nothing")
         if isinstance(answer, Exception):
             raise answer
         return PullResponse(received_messages=answer)
 
-    def acknowledge(self, *, ack_ids: list[str], **asked: Any) -> None:
+    def acknowledge(self, *, ack_ids: list[str], **options: Any) -> None:
         if self.refusing is not None:
             raise self.refusing
         self.acknowledged += ack_ids
 
-    def get_subscription(self, **asked: Any) -> Any:
+    def get_subscription(self, **options: Any) -> Any:
         return SimpleNamespace(ack_deadline_seconds=0)
 
 
@@ -118,7 +118,7 @@ def test_a_passing_failure(
 
 
 @pytest.mark.parametrize(
-    ("refusal", "said"),
+    ("refusal", "expected"),
     [
         (exceptions.NotFound("x"), f"there is no subscription {SUBSCRIPTION}"),
         (exceptions.PermissionDenied("not yours"), f"{SUBSCRIPTION} cannot be read: PermissionDenied: not yours"),
@@ -127,12 +127,12 @@ def test_a_passing_failure(
     ],
 )
 def test_what_cannot_be_read(
-    refusal: Exception, said: str, tmp_path: Path, serve: Callable[[Service], Service]
+    refusal: Exception, expected: str, tmp_path: Path, serve: Callable[[Service], Service]
 ) -> None:
     serve(Service(refusal))
     with pytest.raises(ConfigurationError) as raised:
         pulled(tmp_path)
-    assert str(raised.value) == said
+    assert str(raised.value) == expected
 
 
 def test_a_lease_that_is_over(tmp_path: Path, serve: Callable[[Service], Service]) -> None:
@@ -148,16 +148,20 @@ def test_a_kill_at_any_moment(tmp_path: Path, serve: Callable[[Service], Service
     service = serve(Service([message(1), message(2)], [message(3), message(4)]))
     assert pulled(tmp_path / "whole") == [1, 2, 3, 4]
     assert service.acknowledged == ["1/1", "2/1", "3/1", "4/1"]
-    letters, log = ((tmp_path / "whole" / name).read_bytes() for name in ("letters-000001.jsonl", "pulled.jsonl"))
+    dead_letters, log = (
+        (tmp_path / "whole" / name).read_bytes() for name in ("letters-000001.jsonl", "pulled.jsonl")
+    )
     lines = log.splitlines(keepends=True)
     assert len(lines) == 4 + 2 + 1
     # while the log was written, and while the dead letters of the second pull were
-    moments = [(len(letters), end) for end in range(len(log) - len(lines[-1]) + 1)]
-    moments += [(size, len(b"".join(lines[:3]))) for size in range(letters.index(b'{"n": 3}'), len(letters))]
+    moments = [(len(dead_letters), end) for end in range(len(log) - len(lines[-1]) + 1)]
+    moments += [
+        (size, len(b"".join(lines[:3]))) for size in range(dead_letters.index(b'{"n": 3}'), len(dead_letters))
+    ]
     for number, (size, end) in enumerate(moments):
         folder = tmp_path / str(number)
         folder.mkdir()
-        (folder / "letters-000001.jsonl").write_bytes(letters[:size])
+        (folder / "letters-000001.jsonl").write_bytes(dead_letters[:size])
         (folder / "pulled.jsonl").write_bytes(log[:end])
         again = serve(Service([message(one, delivery=2) for one in (1, 2, 3, 4)]))
         assert sorted(pulled(folder, resumed=True)) == [1, 2, 3, 4], (size, end)
@@ -249,13 +253,13 @@ def test_a_message_as_a_line(data: bytes, line: bytes) -> None:
 def test_what_is_no_line_stands_whole_in_a_letter(data: bytes) -> None:
     line = as_line(data, "m1")
     assert b"\n" not in line
-    letter = json.loads(line)
-    assert (letter["kind"], letter["source"]) == (LETTERS, {"message_id": "m1"})
-    kept = b64decode(letter["record_base64"]) if letter.get("altered") else letter["record"].encode()
+    dead_letter = json.loads(line)
+    assert (dead_letter["kind"], dead_letter["source"]) == (LETTERS, {"message_id": "m1"})
+    kept = b64decode(dead_letter["record_base64"]) if dead_letter.get("altered") else dead_letter["record"].encode()
     assert kept == data
     prepared = open_dead_letter(Raw(LETTERS, "f", 1, "jsonl", line, None, None), BuildOptions())
     assert prepared.problem is not None
-    assert prepared.problem.reason == ("altered_record" if letter.get("altered") else "not_json")
+    assert prepared.problem.reason == ("altered_record" if dead_letter.get("altered") else "not_json")
 
 
 def test_without_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def lives(pid):
 
 
 @pytest.mark.parametrize(
-    ("script", "said"),
+    ("script", "expected"),
     [
         ("echo first; echo 'flag provided but not defined: -x' >&2; exit 2", "flag provided but not defined: -x"),
         ("exit 1", "it wrote no output"),
@@ -139,10 +139,10 @@ def lives(pid):
         ("head -c 5000 /dev/zero | tr '\\0' x; exit 1", "x" * 300),
     ],
 )
-def test_one_that_ends_at_once_is_said_in_its_own_words(tmp_path, script, said):
+def test_one_that_ends_at_once_is_said_in_its_own_words(tmp_path, script, expected):
     with pytest.raises(StopRun) as raised:
         started(program(tmp_path / "prism", f"#!/bin/sh\n{script}\n"), tmp_path)
-    assert str(raised.value) == f"Prism did not start: {said}"
+    assert str(raised.value) == f"Prism did not start: {expected}"
 
 
 def test_one_that_never_listens_is_not_left_behind(tmp_path, monkeypatch):

@@ -41,11 +41,11 @@ def test_a_launch_without_our_code_is_refused_before_anything_is_done(command, c
     given = [word for word in ON_DATAFLOW if not word.startswith(("--staging_location", "--dry_run"))]
     monkeypatch.setattr("apache_beam.Pipeline", None)
     code = cli.run([command, *COMMANDS[command], "--", *given])
-    said = capsys.readouterr().err
-    assert code == cli.USAGE, said
+    output = capsys.readouterr().err
+    assert code == cli.USAGE, output
     for way in ("--sdk_container_image", "--setup_file=./setup.py", "--extra_packages"):
-        assert way in said
-    assert "Traceback" not in said
+        assert way in output
+    assert "Traceback" not in output
 
 
 def test_a_requirements_file_alone_is_not_enough(folder):
@@ -61,9 +61,9 @@ def test_each_way_alone_is_enough(folder, way):
     check(way)
 
 
-@pytest.mark.parametrize("said", ["setup.py", "./setup.py"])
-def test_a_setup_file_is_given_to_beam_with_its_folder(folder, said):
-    assert check(f"--setup_file={said}").view_as(SetupOptions).setup_file == str(folder / "setup.py")
+@pytest.mark.parametrize("setup_file", ["setup.py", "./setup.py"])
+def test_a_setup_file_is_given_to_beam_with_its_folder(folder, setup_file):
+    assert check(f"--setup_file={setup_file}").view_as(SetupOptions).setup_file == str(folder / "setup.py")
 
 
 NO_SETUP = "is not an existing setup.py or pyproject.toml"

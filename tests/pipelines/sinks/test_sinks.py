@@ -28,7 +28,7 @@ from beam_talonone.talonone.state.append_log import AppendLog
 SUBSCRIPTION = "projects/shop-1/subscriptions/orders"
 
 
-def letter(number: int, **more: Any) -> dict[str, Any]:
+def dead_letter(number: int, **more: Any) -> dict[str, Any]:
     source = {"subscription": SUBSCRIPTION, "message_id": str(number)}
     return {"kind": "orders", "id": str(number), "record": {"n": number}, "source": source, "detail": "no", **more}
 
@@ -69,7 +69,7 @@ def test_names(path: str, topic: bool, subscription: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "said"),
+    ("where", "expected"),
     [
         ("projects/shop-1/subscriptions/letters", "is a subscription"),
         ("projects/shop-1/topics/goog-letters", "is not a topic"),
@@ -77,8 +77,8 @@ def test_names(path: str, topic: bool, subscription: bool) -> None:
         ("gs://bucket/letters", "neither a topic nor a folder"),
     ],
 )
-def test_what_is_no_sink(where: str, said: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"^--dead-letters {where} .*{said}"):
+def test_what_is_no_sink(where: str, expected: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^--dead-letters {where} .*{expected}"):
         sink_for(where, "dead-letters", print)
 
 
@@ -93,10 +93,12 @@ def test_lines_of_a_folder(tmp_path: Path) -> None:
     assert isinstance(sink, FolderSink)
     assert list((tmp_path / "new" / "letters").iterdir()) == [], "there is no file before there is a line"
     seen: list[int] = []
-    sink.write(letter(1, detail="a\nb \u2028 ö"), {"kind": "orders"}, lambda: seen.append(len(lines(sink._folder))))
-    sink.write(letter(2), {}, lambda: seen.append(len(lines(sink._folder))))
+    sink.write(
+        dead_letter(1, detail="a\nb \u2028 ö"), {"kind": "orders"}, lambda: seen.append(len(lines(sink._folder)))
+    )
+    sink.write(dead_letter(2), {}, lambda: seen.append(len(lines(sink._folder))))
     assert seen == [1, 2], "a line can be read when it is said to be written"
-    assert lines(sink._folder) == [letter(1, detail="a\nb \u2028 ö"), letter(2)]
+    assert lines(sink._folder) == [dead_letter(1, detail="a\nb \u2028 ö"), dead_letter(2)]
     (path,) = sink._folder.iterdir()
     name, began, pid = path.stem.rsplit("-", 2)
     assert (name, pid) == ("dead-letters", str(os.getpid()))
@@ -105,12 +107,12 @@ def test_lines_of_a_folder(tmp_path: Path) -> None:
 
 
 def test_files_follow_one_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sinks, "LARGEST", 3 * len(json.dumps(letter(1), separators=(",", ":"))))
+    monkeypatch.setattr(sinks, "LARGEST", 3 * len(json.dumps(dead_letter(1), separators=(",", ":"))))
     now = [1000.0]
     sink = FolderSink(tmp_path, "dead-letters", clock=lambda: now[0])
 
     def files_after(number: int) -> int:
-        sink.write(letter(number), {}, nothing)
+        sink.write(dead_letter(number), {}, nothing)
         return len(list(tmp_path.iterdir()))
 
     assert [files_after(number) for number in (1, 2, 3, 4)] == [1, 1, 1, 2], "the first was large enough"
@@ -128,16 +130,16 @@ def test_a_file_that_was_taken_away_gets_nothing_more(tmp_path: Path, gone: Call
     folder, elsewhere = tmp_path / "letters", tmp_path / "elsewhere"
     elsewhere.mkdir()
     sink = FolderSink(folder, "dead-letters")
-    sink.write(letter(1), {}, nothing)
+    sink.write(dead_letter(1), {}, nothing)
     gone(next(folder.iterdir()), elsewhere)
-    sink.write(letter(2), {}, nothing)
+    sink.write(dead_letter(2), {}, nothing)
     assert [line["id"] for line in lines(folder)] == ["2"]
     assert [line["id"] for line in lines(elsewhere)] in (["1"], [])
 
 
 def test_a_full_disk_leaves_nothing_of_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sink = FolderSink(tmp_path, "dead-letters")
-    sink.write(letter(1), {}, nothing)
+    sink.write(dead_letter(1), {}, nothing)
     write = os.write
 
     def full(file: int, data: bytes) -> int:
@@ -147,9 +149,9 @@ def test_a_full_disk_leaves_nothing_of_a_line(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(sinks.os, "write", full)
     with pytest.raises(OSError, match="No space"):
-        sink.write(letter(2), {}, lambda: pytest.fail("it was not written"))
+        sink.write(dead_letter(2), {}, lambda: pytest.fail("it was not written"))
     monkeypatch.undo()
-    sink.write(letter(3), {}, nothing)
+    sink.write(dead_letter(3), {}, nothing)
     assert [line["id"] for line in lines(tmp_path)] == ["1", "3"]
 
 
@@ -159,7 +161,7 @@ def _write_many(folder: str, first: int, count: int, begin: Any) -> None:
     sink = FolderSink(Path(folder), "dead-letters")
     begin.wait()
     for number in range(first, first + count):
-        sink.write(letter(number), {}, nothing)
+        sink.write(dead_letter(number), {}, nothing)
     os.kill(os.getppid(), 0)
 
 
@@ -187,7 +189,7 @@ def _write_for_ever(folder: str) -> None:
     number = 0
     while True:
         number += 1
-        sink.write(letter(number, record="x" * (number % 5000)), {}, nothing)
+        sink.write(dead_letter(number, record="x" * (number % 5000)), {}, nothing)
 
 
 def test_a_kill_tears_no_line_but_the_last(tmp_path: Path) -> None:
@@ -213,7 +215,7 @@ def test_messages_that_have_their_letter(tmp_path: Path, monkeypatch: pytest.Mon
         return path
 
     def line(number: int, **more: Any) -> bytes:
-        return json.dumps(letter(number, **more)).encode() + b"\n"
+        return json.dumps(dead_letter(number, **more)).encode() + b"\n"
 
     file(
         "dead-letters-a.jsonl",
@@ -241,19 +243,19 @@ def test_messages_that_have_their_letter(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_whose_letters_they_are(tmp_path: Path) -> None:
-    state, letters = tmp_path / "state", tmp_path / "letters"
+    state, dead_letters = tmp_path / "state", tmp_path / "letters"
     state.mkdir()
-    letters.mkdir()
-    assert whose(letters) is None
-    say_whose(letters, state, "job")
-    assert whose(letters) == state
-    assert json.loads((letters / "stream.json").read_text()) == {"state": str(state), "job": "job"}
+    dead_letters.mkdir()
+    assert whose(dead_letters) is None
+    say_whose(dead_letters, state, "job")
+    assert whose(dead_letters) == state
+    assert json.loads((dead_letters / "stream.json").read_text()) == {"state": str(state), "job": "job"}
     state.rmdir()
-    assert whose(letters) is None, "it is gone"
-    say_whose(letters, None, "job")
-    assert whose(letters) is None
-    (letters / "stream.json").write_text("[")
-    assert whose(letters) is None
+    assert whose(dead_letters) is None, "it is gone"
+    say_whose(dead_letters, None, "job")
+    assert whose(dead_letters) is None
+    (dead_letters / "stream.json").write_text("[")
+    assert whose(dead_letters) is None
 
 
 def test_a_file_that_cannot_be_synced_is_closed_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,7 +263,7 @@ def test_a_file_that_cannot_be_synced_is_closed_all_the_same(tmp_path: Path, mon
         raise OSError(28, "No space left on device")
 
     sink = FolderSink(tmp_path, "dead-letters")
-    sink.write(letter(1), {}, nothing)
+    sink.write(dead_letter(1), {}, nothing)
     with monkeypatch.context() as patch:
         patch.setattr(AppendLog, "sync", full)
         with pytest.raises(OSError, match="No space left"):

@@ -14,7 +14,7 @@ from beam_talonone.pipelines.sinks.topic import MOST_BYTES, TopicSink, fitting
 from beam_talonone.schemas.decoding.shown import digest
 
 
-def letter(number: int, **more: Any) -> dict[str, Any]:
+def dead_letter(number: int, **more: Any) -> dict[str, Any]:
     return {"kind": "orders", "id": str(number), "record": {"n": number}, "detail": "no", **more}
 
 
@@ -57,7 +57,7 @@ def test_lines_are_gathered_into_requests() -> None:
     sink = topic_sink(topic)
     for number in range(2500):
         sink.write(
-            letter(number), {"kind": "orders", "reason": "refused"}, lambda number=number: written.append(number)
+            dead_letter(number), {"kind": "orders", "reason": "refused"}, lambda number=number: written.append(number)
         )
     assert sink.close() == 0
     assert written == list(range(2500))
@@ -66,7 +66,7 @@ def test_lines_are_gathered_into_requests() -> None:
     assert len(topic.requests) < 300
     assert dict(topic.requests[0][0].attributes) == {"kind": "orders", "reason": "refused"}
     with pytest.raises(RuntimeError, match="closed"):
-        sink.write(letter(1), {}, nothing)
+        sink.write(dead_letter(1), {}, nothing)
 
 
 def test_requests_are_small_enough(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ def test_requests_are_small_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sink_topic, "MOST_BYTES", 5_000)
     sink = topic_sink(topic)
     for number in range(10):
-        sink.write(letter(number, record="x" * 1500), {"long": "ö" * 2000}, nothing)
+        sink.write(dead_letter(number, record="x" * 1500), {"long": "ö" * 2000}, nothing)
     assert sink.close() == 0
     assert len(topic.ids) == 10
     assert all(sum(len(message.data) for message in messages) <= 5_000 for messages in topic.requests)
@@ -85,16 +85,16 @@ def test_requests_are_small_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_cannot_be_published_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sink_topic, "FIRST_WAIT", 0.01)
-    topic, said, written = Topic(), [], []
+    topic, notices, written = Topic(), [], []
     topic.failing = NotFound("Topic not found\nmore")
-    sink = topic_sink(topic, said.append)
+    sink = topic_sink(topic, notices.append)
     for number in range(3):
-        sink.write(letter(number), {}, lambda number=number: written.append(number))
+        sink.write(dead_letter(number), {}, lambda number=number: written.append(number))
     assert (sink.waiting, written) == (3, []), "nobody is held up until it is published"
     wait_until(lambda: topic.tries >= 4, "it is tried again")
     assert sink.waiting == 3
     assert written == []
-    (line,) = said
+    (line,) = notices
     assert line.startswith(
         "cannot publish dead letters to projects/shop-1/topics/letters: NotFound: Topic not found; "
     )
@@ -102,7 +102,7 @@ def test_what_cannot_be_published_waits(monkeypatch: pytest.MonkeyPatch) -> None
     wait_until(lambda: sink.waiting == 0, "all are published")
     assert sorted(written) == [0, 1, 2]
     assert sorted(topic.ids) == ["0", "1", "2"]
-    assert said[1:] == ["dead letters go to projects/shop-1/topics/letters again"]
+    assert notices[1:] == ["dead letters go to projects/shop-1/topics/letters again"]
     assert sink.close() == 0
 
 
@@ -119,7 +119,7 @@ def test_a_line_that_is_refused_stops_no_other(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(sink_topic, "CLOSE_WITHIN", 0.1)
     sink = TopicSink("projects/shop-1/topics/letters", "results", print, publish)
     for number in range(5):
-        sink.write(letter(number), {}, nothing)
+        sink.write(dead_letter(number), {}, nothing)
     wait_until(lambda: sorted(taken) == ["1", "2", "3", "4"], "the others are published")
     assert sink.close() == 1
 
@@ -129,7 +129,7 @@ def test_closing_gives_up_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None
     topic = Topic()
     topic.failing = NotFound("Topic not found")
     sink = topic_sink(topic)
-    sink.write(letter(1), {}, lambda: pytest.fail("it was not written"))
+    sink.write(dead_letter(1), {}, lambda: pytest.fail("it was not written"))
     wait_until(lambda: topic.tries > 0, "it is tried")
     assert sink.close() == 1
     before = threading.active_count()
@@ -142,9 +142,9 @@ def test_closing_gives_up_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     ("line", "cut"),
     [
-        (letter(1, record={"note": 'a"\\\u0001ö\U0001f600' * 100}), "record"),
-        (letter(1, record="ö" * 900), "record"),
-        (letter(1, record={"a": 1}, response=["x"] * 500), "response"),
+        (dead_letter(1, record={"note": 'a"\\\u0001ö\U0001f600' * 100}), "record"),
+        (dead_letter(1, record="ö" * 900), "record"),
+        (dead_letter(1, record={"a": 1}, response=["x"] * 500), "response"),
         ({"kind": "orders", "effects": ["x"] * 500}, "effects"),
     ],
 )
@@ -167,12 +167,12 @@ def test_a_long_line_is_cut_and_says_so(line: dict[str, Any], cut: str) -> None:
 
 
 def test_bytes_of_a_record_are_left_out_of_a_line_that_is_too_long_with_them() -> None:
-    line = letter(1, record="m\ufffdller", altered=True, record_sha256="0" * 64, record_base64="A" * 2000)
+    line = dead_letter(1, record="m\ufffdller", altered=True, record_sha256="0" * 64, record_base64="A" * 2000)
     found = json.loads(fitting(line, 800))
     assert "`record_base64` is left out" in found.pop("detail")
     assert found == {name: value for name, value in line.items() if name not in ("record_base64", "detail")}
 
 
 def test_a_line_that_fits_is_as_it_was() -> None:
-    line = letter(1)
+    line = dead_letter(1)
     assert json.loads(fitting(line, len(fitting(line, MOST_BYTES)))) == line

@@ -83,16 +83,16 @@ def test_what_dataflow_cannot_do_is_refused(given: dict[str, Any], says: str) ->
 
 
 def test_a_line_becomes_a_message() -> None:
-    letter = {"kind": "orders", "id": "o", "reason": "refused", "record": {"order_id": "o"}, "detail": None}
-    message = as_message(letter, "the-job")
-    assert json.loads(message.data) == letter
+    dead_letter = {"kind": "orders", "id": "o", "reason": "refused", "record": {"order_id": "o"}, "detail": None}
+    message = as_message(dead_letter, "the-job")
+    assert json.loads(message.data) == dead_letter
     assert message.attributes == {"kind": "orders", "reason": "refused", "job": "the-job"}
     assert as_message({"kind": "orders", "outcome": "applied"}, "j").attributes == {"kind": "orders", "job": "j"}
 
 
 def test_a_line_that_is_too_long_for_a_message_is_cut() -> None:
-    letter = {"kind": "orders", "reason": "refused", "record": "\x01" * 5_000_000, "detail": "no"}
-    data = as_message(letter, "the-job").data
+    dead_letter = {"kind": "orders", "reason": "refused", "record": "\x01" * 5_000_000, "detail": "no"}
+    data = as_message(dead_letter, "the-job").data
     assert len(data) <= MOST_BYTES
     assert "is cut" in json.loads(data)["detail"]
 

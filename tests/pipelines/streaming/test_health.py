@@ -34,7 +34,7 @@ def signs(**some):
 
 
 @pytest.mark.parametrize(
-    ("seen", "said"),
+    ("seen", "expected"),
     [
         (WELL, None),
         (signs(moving=5), None),
@@ -76,46 +76,46 @@ def signs(**some):
         (signs(excess="too many dead letters", failure="a defect", stopping=True), "too many dead letters"),
     ],
 )
-def test_what_ails_it(seen, said):
-    assert ailment(seen) == said
+def test_what_ails_it(seen, expected):
+    assert ailment(seen) == expected
 
 
 def test_what_lasts_is_said_at_once_and_then_now_and_again():
     lines = []
-    said = RepeatedNotice(lines.append, every=30.0)
+    notice = RepeatedNotice(lines.append, every=30.0)
     for now in range(1000, 1100):
-        said.look("down", float(now))
+        notice.look("down", float(now))
     assert lines == ["down"] * 4
 
 
 def test_what_changes_is_said_in_its_new_words_when_its_time_comes():
     lines = []
-    said = RepeatedNotice(lines.append, every=30.0)
+    notice = RepeatedNotice(lines.append, every=30.0)
     for now in range(1000, 1061):
-        said.look(f"down for {now - 1000} s", float(now))
+        notice.look(f"down for {now - 1000} s", float(now))
     assert lines == ["down for 0 s", "down for 30 s", "down for 60 s"]
 
 
 def test_the_end_of_it_is_said_once():
     lines = []
-    said = RepeatedNotice(lines.append, every=30.0)
-    said.look(None, 0.0)
-    said.look("down", 1.0)
+    notice = RepeatedNotice(lines.append, every=30.0)
+    notice.look(None, 0.0)
+    notice.look("down", 1.0)
     for now in (2.0, 3.0, 4.0):
-        said.look(None, now)
-    said.look("down", 5.0)
+        notice.look(None, now)
+    notice.look("down", 5.0)
     assert lines == ["down", "the stream continues", "down"]
 
 
 def test_with_its_own_clock():
     lines = []
-    said = RepeatedNotice(lines.append)
+    notice = RepeatedNotice(lines.append)
     for why in ("down", "down", None):
-        said.look(why)
+        notice.look(why)
     assert lines == ["down", "the stream continues"]
 
 
-def asked(server, path="/healthz"):
+def answer_of(server, path="/healthz"):
     """Status and text."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=10) as answer:
@@ -129,18 +129,18 @@ def test_who_asks_is_told():
     now = [WELL]
     server = HealthServer("127.0.0.1", 0, lambda: now[0], metrics)
     try:
-        assert asked(server) == (200, "ok\n")
-        assert asked(server, "/healthz?verbose=1") == (200, "ok\n")
+        assert answer_of(server) == (200, "ok\n")
+        assert answer_of(server, "/healthz?verbose=1") == (200, "ok\n")
         now[0] = signs(refusal="the key is refused – wait")
-        assert asked(server) == (503, "the key is refused – wait\n")
+        assert answer_of(server) == (503, "the key is refused – wait\n")
         now[0] = WELL
-        assert asked(server) == (200, "ok\n")
-        assert asked(server, "/")[0] == 404
-        assert asked(server, "/healthzz")[0] == 404
+        assert answer_of(server) == (200, "ok\n")
+        assert answer_of(server, "/")[0] == 404
+        assert answer_of(server, "/healthzz")[0] == 404
     finally:
         server.close()
     with pytest.raises(OSError, match="refused"):
-        asked(server)
+        answer_of(server)
 
 
 def test_metrics_come_as_they_are_made():
@@ -160,8 +160,11 @@ def test_metrics_that_fail_are_said_and_harm_no_health(capfd):
 
     server = HealthServer("127.0.0.1", 0, lambda: WELL, broken)
     try:
-        assert asked(server, "/metrics") == (500, "the metrics cannot be read: ZeroDivisionError: division by zero\n")
-        assert asked(server) == (200, "ok\n")
+        assert answer_of(server, "/metrics") == (
+            500,
+            "the metrics cannot be read: ZeroDivisionError: division by zero\n",
+        )
+        assert answer_of(server) == (200, "ok\n")
     finally:
         server.close()
     assert capfd.readouterr().err == ""
@@ -187,8 +190,8 @@ def test_a_look_that_fails_is_no_health(capfd):
 
     server = HealthServer("127.0.0.1", 0, look, metrics)
     try:
-        assert asked(server) == (503, "the state of the stream is unknown: ZeroDivisionError\n")
-        assert asked(server) == (200, "ok\n")
+        assert answer_of(server) == (503, "the state of the stream is unknown: ZeroDivisionError\n")
+        assert answer_of(server) == (200, "ok\n")
     finally:
         server.close()
     assert capfd.readouterr().err == ""
@@ -207,7 +210,7 @@ def test_who_goes_away_before_the_answer_leaves_no_traceback(capfd):
             asking.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
             asking.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, when it closes
         may_answer.set()
-        assert asked(server) == (200, "ok\n")
+        assert answer_of(server) == (200, "ok\n")
     finally:
         server.close()
     assert capfd.readouterr().err == ""
@@ -274,7 +277,7 @@ def test_many_open_connections_keep_nobody_out(capfd):
     server, most = HealthServer("127.0.0.1", 0, lambda: WELL, metrics), health_server.MOST_CONNECTIONS
     idle = [socket.create_connection(("127.0.0.1", server.port), 10.0) for _ in range(2 * most)]
     try:
-        assert asked(server) == (200, "ok\n")
+        assert answer_of(server) == (200, "ok\n")
         assert len(server._server._open) <= most
         idle[0].settimeout(10.0)
         assert idle[0].recv(1) == b"", "the oldest is closed"

@@ -137,9 +137,9 @@ def test_nothing_of_a_record_is_in_it(api, tmp_path):
         one.feed("events", event("event-of-anna", "anna@example.com", 4, attributes={"bad": "anna"}))
         one.poison(b'{"order_id": "order-of-anna"}')
         one.settled()
-        said = text(metrics_of(one))
-        assert "anna" not in said
-        assert 'talonone_records_ended_total{end="applied",kind="orders"} 1.0' in said
+        page = text(metrics_of(one))
+        assert "anna" not in page
+        assert 'talonone_records_ended_total{end="applied",kind="orders"} 1.0' in page
 
 
 def test_both_formats_are_well_formed(api, tmp_path):
@@ -167,11 +167,11 @@ def test_the_page_lists_what_there_is(api, tmp_path):
             family.name: {label for sample in family.samples for label in sample.labels} - {"le"}
             for family in metrics.collect()
         }
-    told = {}
+    documented = {}
     for line in PAGE.read_text(encoding="utf-8").splitlines():
         if row := re.match(r"\| `(talonone_\w+?)(_total)?` \| (\w+) \| (.*?) \|", line):
-            told[row[1]] = (row[3], bool(row[2]), set(re.findall(r"`(\w+)`", row[4])))
-    assert told == {name: (kind, kind == "counter", labels[name]) for name, kind in kinds.items()}
+            documented[row[1]] = (row[3], bool(row[2]), set(re.findall(r"`(\w+)`", row[4])))
+    assert documented == {name: (kind, kind == "counter", labels[name]) for name, kind in kinds.items()}
 
 
 def test_a_histogram_counts_all_and_grows():

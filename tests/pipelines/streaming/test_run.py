@@ -118,8 +118,12 @@ def test_a_dead_letter_is_written_before_its_message_is_acknowledged(
     bad = stream.publish("m1", {"order_id": "o-1"})
     stream.meanwhile(run_of(api, state, stream), acknowledged(stream, bad), stop)
     (path,) = (state / "dead-letters").glob("*.jsonl")
-    (letter,) = [json.loads(line) for line in path.read_text().splitlines()]
-    assert (letter["job"], letter["source"]["message_id"], letter["stage"]) == ("job-1", "m1", "validate")
+    (dead_letter,) = [json.loads(line) for line in path.read_text().splitlines()]
+    assert (dead_letter["job"], dead_letter["source"]["message_id"], dead_letter["stage"]) == (
+        "job-1",
+        "m1",
+        "validate",
+    )
     assert open_files(state) == set()
 
 
@@ -335,7 +339,7 @@ def test_a_port_that_is_taken_leaves_nothing_open(api: Simulator, state: Path, s
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "code", "expected"),
     [
         ([], 0, f"reading {SUBSCRIPTION}"),
         (["--", "--runner=FlinkRunner"], 2, "a stream runs on PrismRunner (the default) or DataflowRunner"),
@@ -345,7 +349,7 @@ def test_a_port_that_is_taken_leaves_nothing_open(api: Simulator, state: Path, s
 )
 def test_exit_codes(
     api: Simulator, state: Path, stream: InProcess, capsys: pytest.CaptureFixture[str], words: list[str], code: int,
-    said: str,
+    expected: str,
 ) -> None:  # fmt: skip
     taken = api.url.rsplit(":", 1)[1]
     command = ["stream", "--orders", SUBSCRIPTION, "--state", str(state), "--base-url", api.url, "--settle", "0"]
@@ -353,7 +357,7 @@ def test_exit_codes(
     message = stream.publish("m1", order("o-1", "c-1"))
     steps = [acknowledged(stream, message), stop] if code == 0 else []
     assert stream.meanwhile(lambda: run_command(command), *steps) == code
-    assert said in capsys.readouterr().err
+    assert expected in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("failure", [RuntimeError("a step failed"), None], ids=["failure", "end"])

@@ -79,21 +79,21 @@ def test_a_handler_that_raises_harms_nobody(error):
     ],
 )
 def test_whatever_ends_a_thread_is_told(error, line):
-    told = []
+    failures = []
 
     def run():
         raise error
 
-    start_thread("pulling", run, told.append).join(10.0)
-    (why,) = told
+    start_thread("pulling", run, failures.append).join(10.0)
+    (why,) = failures
     assert isinstance(why, StopRun)
     assert str(why) == f"the thread pulling ended by a defect ({line})"
 
 
 def test_a_thread_that_ends_well_tells_nothing():
-    told = []
-    start_thread("pulling", lambda: None, told.append).join(10.0)
-    assert told == []
+    failures = []
+    start_thread("pulling", lambda: None, failures.append).join(10.0)
+    assert failures == []
 
 
 def test_lines_are_published_though_nobody_can_be_told_of_the_trouble(monkeypatch):

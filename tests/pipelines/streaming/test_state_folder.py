@@ -112,13 +112,13 @@ def test_a_process_that_died_while_it_wrote_the_manifest_leaves_none(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "expected"),
     [("gs://bucket/state", "is not a folder of this machine"), ("{file}/state", "cannot be used: Not a directory")],
 )
-def test_a_folder_that_cannot_be(tmp_path, path, said):
+def test_a_folder_that_cannot_be(tmp_path, path, expected):
     file = tmp_path / "file"
     file.touch()
-    with pytest.raises(ConfigurationError, match=f"--state .*{said}"):
+    with pytest.raises(ConfigurationError, match=f"--state .*{expected}"):
         open_state(type(tmp_path)(path.format(file=file)), URL)
 
 

@@ -13,22 +13,22 @@ def failing() -> None:
 
 
 def test_result_and_error_are_those_of_the_work() -> None:
-    said: list[str] = []
-    assert interruptible(lambda: 7, "counting", said.append) == 7
+    notices: list[str] = []
+    assert interruptible(lambda: 7, "counting", notices.append) == 7
     with pytest.raises(TimeoutError, match="the network's own"):
-        interruptible(failing, "failing", said.append)
-    assert said == []
+        interruptible(failing, "failing", notices.append)
+    assert notices == []
 
 
 def test_it_is_told_once_when_it_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LOOK_EVERY", 0.01)
     monkeypatch.setattr(module, "SAY_AFTER", 0.03)
-    told, said = threading.Event(), []
+    noticed, notices = threading.Event(), []
 
     def say(text: str) -> None:
-        said.append(text)
-        told.set()
+        notices.append(text)
+        noticed.set()
 
-    assert interruptible(lambda: told.wait(30.0), "looking for gs://b/*", say)
-    assert len(said) == 1
-    assert said[0].startswith("still looking for gs://b/*: no answer yet")
+    assert interruptible(lambda: noticed.wait(30.0), "looking for gs://b/*", say)
+    assert len(notices) == 1
+    assert notices[0].startswith("still looking for gs://b/*: no answer yet")

@@ -35,7 +35,7 @@ def api():
 
 
 @pytest.fixture
-def every_letter(monkeypatch):
+def every_dead_letter(monkeypatch):
     """Dead letters of other tests do not keep one out of the log."""
     monkeypatch.setattr("beam_talonone.talonone.requests.output_lines._FEW", Few(1_000_000, 60.0))
 
@@ -68,9 +68,9 @@ def test_an_id_cannot_forge_a_line(caplog):
 def test_as_json_lines(caplog):
     caplog.set_level(logging.INFO)
     say(log, logging.WARNING, "dead letter", kind="orders", id='o"1', message="not this")
-    told = json.loads(logs.JsonLines().format(caplog.records[0]))
-    assert told.pop("time").endswith("Z")
-    assert told == {
+    entries = json.loads(logs.JsonLines().format(caplog.records[0]))
+    assert entries.pop("time").endswith("Z")
+    assert entries == {
         "severity": "WARNING", "logger": log.name, "message": "dead letter", "kind": "orders", "id": 'o"1',
     }  # fmt: skip
 
@@ -89,9 +89,9 @@ def test_of_an_exception_its_type_and_place_are_said_and_not_its_text(caplog):
     caplog.set_level(logging.INFO)
     say(log, logging.INFO, "a defect", error=broken(ValueError(f"bad value {EMAIL}")))
     log.info("somebody else's", exc_info=broken(ValueError(f"bad value {EMAIL}")))
-    told = [json.loads(logs.JsonLines().format(record)) for record in caplog.records]
-    assert [(one["error"], "test_logs.py" in one["at"][-1]) for one in told] == [("ValueError", True)] * 2
-    assert EMAIL not in json.dumps(told) + caplog.records[0].getMessage()
+    entries = [json.loads(logs.JsonLines().format(record)) for record in caplog.records]
+    assert [(one["error"], "test_logs.py" in one["at"][-1]) for one in entries] == [("ValueError", True)] * 2
+    assert EMAIL not in json.dumps(entries) + caplog.records[0].getMessage()
 
 
 def test_a_flood_is_cut_and_counted():
@@ -104,7 +104,7 @@ def test_a_flood_is_cut_and_counted():
     assert few.passes() == (True, 0)
 
 
-def test_a_dead_letter_is_logged_by_its_fields(caplog, every_letter):
+def test_a_dead_letter_is_logged_by_its_fields(caplog, every_dead_letter):
     caplog.set_level(logging.INFO)
     outcome = Outcome(
         End.DEAD, Reason.REFUSED.value, f"{EMAIL} is not known", "/attributes/anna", "track_event_v2", 400
@@ -118,7 +118,7 @@ def test_a_dead_letter_is_logged_by_its_fields(caplog, every_letter):
     assert "anna" not in "".join(texts(caplog))
 
 
-def test_bad_records_leave_nothing_personal_in_the_log(api, caplog, monkeypatch, every_letter):
+def test_bad_records_leave_nothing_personal_in_the_log(api, caplog, monkeypatch, every_dead_letter):
     monkeypatch.setenv("TALONONE_API_KEY", KEY)
     caplog.set_level(logging.DEBUG)
     records = [
@@ -158,11 +158,11 @@ def test_a_command_whose_stderr_is_json(api, tmp_path):
     words += ["--output", tmp_path / "out", "--yes", "--max-dead-letters", "99"]
     ended = cli(*words, env={logs.FORMAT: "json"})
     assert ended.code == 3, ended.err
-    told = [json.loads(line) for line in ended.err.splitlines()]
-    assert all({"time", "severity", "logger", "message"} <= set(line) for line in told)
-    letters = {(line["id"], line["reason"]) for line in told if line["message"] == "dead letter"}
-    assert letters == {("e-2", "unknown_attribute"), ("e-3", "missing_field")}
-    assert any(line["message"].startswith("the full report: ") for line in told)
+    entries = [json.loads(line) for line in ended.err.splitlines()]
+    assert all({"time", "severity", "logger", "message"} <= set(line) for line in entries)
+    dead_letters = {(line["id"], line["reason"]) for line in entries if line["message"] == "dead letter"}
+    assert dead_letters == {("e-2", "unknown_attribute"), ("e-3", "missing_field")}
+    assert any(line["message"].startswith("the full report: ") for line in entries)
     assert EMAIL not in ended.err
     assert KEY not in ended.err
 

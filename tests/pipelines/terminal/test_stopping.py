@@ -50,13 +50,13 @@ def test_nohup_is_heeded() -> None:
 
 
 def test_a_listener_is_told_whenever_it_came() -> None:
-    stop, told = Stop(), threading.Semaphore(0)
+    stop, notified = Stop(), threading.Semaphore(0)
     with stop.taking_signals():
-        with stop.telling(lambda name: told.release()):
+        with stop.telling(lambda name: notified.release()):
             os.kill(os.getpid(), signal.SIGTERM)
-            assert told.acquire(timeout=10.0)
-        with stop.telling(lambda name: told.release()):
-            assert told.acquire(timeout=10.0)
+            assert notified.acquire(timeout=10.0)
+        with stop.telling(lambda name: notified.release()):
+            assert notified.acquire(timeout=10.0)
 
 
 def test_what_swallows_it_does_not_swallow_the_flag() -> None:

@@ -66,8 +66,8 @@ def test_each_once_in_the_order_of_the_input(listed):
     ids = [next(iter(target.request.path.values())) for target in found]
     assert (count, ids) == (5, ["b", "a", "elsewhere", "z", "y"])
     assert [target.number for target in found] == [1, 2, 3, 4, 5]
-    told = [sorted(target.records.values()) for target in found]
-    assert told == [
+    records = [sorted(target.records.values()) for target in found]
+    assert records == [
         [("orders", "b"), ("returns", "r1"), ("returns", "r2")],
         [("orders", "a")],
         [("returns", "r3")],

@@ -32,13 +32,13 @@ def reach(api, state):
         ("cancelled", {}),
     ],
 )
-@pytest.mark.parametrize("asked", [None, "open", "closed", "partially_returned", "cancelled"])
-def test_update_follows_the_state_machine(api, before, allowed, asked):
+@pytest.mark.parametrize("requested", [None, "open", "closed", "partially_returned", "cancelled"])
+def test_update_follows_the_state_machine(api, before, allowed, requested):
     reach(api, before)
-    reply = api.session(**({} if asked is None else {"state": asked}))
-    if asked in allowed:
+    reply = api.session(**({} if requested is None else {"state": requested}))
+    if requested in allowed:
         assert reply.status == 200
-        assert api.read()["state"] == allowed[asked]
+        assert api.read()["state"] == allowed[requested]
     else:
         assert (reply.status, reply.pointers) == (400, ["/customerSession/state"])
         assert before is None or api.read()["state"] == before

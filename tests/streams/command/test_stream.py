@@ -75,18 +75,20 @@ def test_an_outage_is_waited_out_and_told(stream_command):
         status, why = health(port)
         assert status == 503
         assert "has not answered any request" in why
-        told = metrics(port)
-        assert (told["talonone_healthy"], told["talonone_key_refused"]) == (0.0, 0.0)
-        assert told["talonone_api_down_seconds"] >= OUTAGE
-        assert told["talonone_records_unaccounted"] > 0
+        figures = metrics(port)
+        assert (figures["talonone_healthy"], figures["talonone_key_refused"]) == (0.0, 0.0)
+        assert figures["talonone_api_down_seconds"] >= OUTAGE
+        assert figures["talonone_records_unaccounted"] > 0
         api.faults()
         stream.wait_until_quiet(25)
         assert health(port) == (200, "ok")
-        told = metrics(port)
-        assert (told["talonone_healthy"], told["talonone_api_down_seconds"]) == (1.0, 0.0)
-        assert told["talonone_records_unaccounted"] == 0.0
-        assert told["talonone_records_ended_total"] == told["talonone_records_read_total"] >= len(traffic.records)
-        assert told["talonone_requests_total"] >= stream.requests()
+        figures = metrics(port)
+        assert (figures["talonone_healthy"], figures["talonone_api_down_seconds"]) == (1.0, 0.0)
+        assert figures["talonone_records_unaccounted"] == 0.0
+        assert (
+            figures["talonone_records_ended_total"] == figures["talonone_records_read_total"] >= len(traffic.records)
+        )
+        assert figures["talonone_requests_total"] >= stream.requests()
         assert stream.stop() == 0
         assert check_traffic(traffic, stream.ledger(), stream.dead_letters(), by_customer=False).wrong() == {}
         assert stream.dead_letters() == []
@@ -104,11 +106,11 @@ def health(port: int) -> tuple[int, str]:
 def metrics(port: int) -> Counter[str]:
     """Each metric, summed over its labels."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
-        told: Counter[str] = Counter()
+        figures: Counter[str] = Counter()
         for family in text_string_to_metric_families(answer.read().decode()):
             for sample in family.samples:
-                told[sample.name] += sample.value
-        return told
+                figures[sample.name] += sample.value
+        return figures
 
 
 def test_a_wrong_key_stops_reading_and_is_tried_again_until_it_works(stream_command):

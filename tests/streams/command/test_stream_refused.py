@@ -27,8 +27,13 @@ def test_a_firewall_costs_the_order_it_refuses_and_nothing_else(stream_command):
         wait_until(lambda: health(port) == (200, "ok"), "it is well", timeout=30)
         assert stream.stop() == 0, stream.stderr()
         (dead_letter,) = stream.dead_letters()
-        told = (dead_letter["record"]["order_id"], dead_letter["stage"], dead_letter["reason"], dead_letter["status"])
-        assert told == ("o-7", "send", "refused", 403)
+        refusal = (
+            dead_letter["record"]["order_id"],
+            dead_letter["stage"],
+            dead_letter["reason"],
+            dead_letter["status"],
+        )
+        assert refusal == ("o-7", "send", "refused", 403)
         applied = {row["path"]["customerSessionId"] for row in stream.ledger()}
         assert applied == {one["order_id"] for one in orders} - {"o-7"}
         assert "orders: read 20, applied 19, dead_lettered 1" in stream.stderr()

@@ -179,8 +179,8 @@ class PubSub:
     def give_back(self, subscription: str, messages: Iterable[Message]) -> None:
         """Have these delivered again at once; with an ordering key after all that waits of it."""
         for ids in _in_portions([message.ack_id for message in messages]):
-            asked = {"subscription": subscription, "ack_ids": ids, "ack_deadline_seconds": 0}
-            self._subscriber.modify_ack_deadline(request=asked, retry=None, timeout=CALL)
+            request = {"subscription": subscription, "ack_ids": ids, "ack_deadline_seconds": 0}
+            self._subscriber.modify_ack_deadline(request=request, retry=None, timeout=CALL)
 
     def pull_all(self, subscription: str, *, least: int = 0, seconds: float = 75.0) -> list[Message]:
         """Take and acknowledge all that is there, after waiting up to `seconds` for `least` messages: dead letters.
@@ -246,8 +246,8 @@ class PubSub:
 
     def _pull(self, subscription: str, most: int) -> list[Message]:
         # Not by the client's own method, which warns each time that the real service wants it otherwise.
-        asked = PullRequest(subscription=subscription, max_messages=most, return_immediately=True)
-        answer = self._subscriber.transport.pull(asked, timeout=CALL)
+        request = PullRequest(subscription=subscription, max_messages=most, return_immediately=True)
+        answer = self._subscriber.transport.pull(request, timeout=CALL)
         return [
             Message(
                 message_id=one.message.message_id,

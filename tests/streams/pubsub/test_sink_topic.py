@@ -18,7 +18,7 @@ def _on_emulator(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator.host)
 
 
-def letter(number: int, **more: Any) -> dict[str, Any]:
+def dead_letter(number: int, **more: Any) -> dict[str, Any]:
     return {"kind": "orders", "id": str(number), "record": {"n": number}, "detail": "no", **more}
 
 
@@ -29,7 +29,7 @@ def test_lines_become_messages(pubsub: PubSub) -> None:
     written: list[int] = []
     for number in range(1500):
         attributes = {"kind": "orders", "reason": "refused", "job": "j"}
-        sink.write(letter(number), attributes, lambda number=number: written.append(number))
+        sink.write(dead_letter(number), attributes, lambda number=number: written.append(number))
     assert sink.close() == 0
     assert written == list(range(1500))
     found = pubsub.pull_all(subscription, least=1500)
@@ -41,14 +41,14 @@ def test_a_line_that_is_too_large_for_a_message(pubsub: PubSub) -> None:
     topic, subscription = pubsub.subscription("letters")
     sink = sink_for(topic, "dead-letters", pytest.fail)
     written: list[str] = []
-    sink.write(letter(1, record={"text": "x" * 10_500_000}), {"kind": "orders"}, lambda: written.append("large"))
-    sink.write(letter(2), {"kind": "orders"}, lambda: written.append("small"))
+    sink.write(dead_letter(1, record={"text": "x" * 10_500_000}), {"kind": "orders"}, lambda: written.append("large"))
+    sink.write(dead_letter(2), {"kind": "orders"}, lambda: written.append("small"))
     assert sink.close() == 0
     assert written == ["large", "small"]
     first, second = sorted(
         (message.json() for message in pubsub.pull_all(subscription, least=2)), key=lambda m: m["id"]
     )
-    assert second == letter(2)
+    assert second == dead_letter(2)
     assert first["record"].startswith('{"text":"xxx')
     assert "`record` is cut: it has 10500011 bytes" in first["detail"]
     assert 9_000_000 < len(json.dumps(first)) < 10_000_000
@@ -61,7 +61,7 @@ def test_a_topic_that_is_made_later(pubsub: PubSub, monkeypatch: pytest.MonkeyPa
     notices: list[str] = []
     sink = sink_for(later, "dead-letters", notices.append)
     written: list[int] = []
-    sink.write(letter(1), {}, lambda: written.append(1))
+    sink.write(dead_letter(1), {}, lambda: written.append(1))
     wait_until(lambda: bool(notices), "it is said")
     assert notices[0] == f"cannot publish dead letters to {later}: NotFound: Topic not found; 1 waiting"
     assert written == []

@@ -63,7 +63,7 @@ def test_a_dead_letter_counts_once_over_all_runs(tmp_path: Path) -> None:
         folded(job)
         record(job, {1: APPLIED, 4: REFUSED}, requests=2)
         folded(job)
-        assert [letter["id"] for letter in dead_letters(job)] == ["e2", "e4"]
+        assert [dead_letter["id"] for dead_letter in dead_letters(job)] == ["e2", "e4"]
         assert ends(job) == {"e1": "applied", "e2": "dead_lettered", "e4": "dead_lettered"}
         report = make_report(job.connection, "job-1", 100.0, 0.0, 1.0)
         assert report["kinds"]["events"]["dead_lettered"] == 2
@@ -76,11 +76,11 @@ def test_a_dead_letter_holds_the_record_its_place_and_why(tmp_path: Path) -> Non
     with staged_job(tmp_path, EVENTS) as job:
         record(job, {3: REFUSED})
         folded(job)
-        (letter,) = dead_letters(job)
-        assert letter["record"] == EVENTS["events"][2]
-        assert letter["source"] == {"file": str(tmp_path / "events.jsonl"), "position": 3}
-        assert (letter["kind"], letter["job"], letter["stage"]) == ("events", "job-1", "send")
-        assert (letter["reason"], letter["pointer"], letter["status"]) == ("refused", "/type", 400)
+        (dead_letter,) = dead_letters(job)
+        assert dead_letter["record"] == EVENTS["events"][2]
+        assert dead_letter["source"] == {"file": str(tmp_path / "events.jsonl"), "position": 3}
+        assert (dead_letter["kind"], dead_letter["job"], dead_letter["stage"]) == ("events", "job-1", "send")
+        assert (dead_letter["reason"], dead_letter["pointer"], dead_letter["status"]) == ("refused", "/type", 400)
 
 
 def test_results_have_a_line_for_what_was_applied_only(tmp_path: Path) -> None:

@@ -31,9 +31,9 @@ def test_what_ended_is_done_and_what_only_started_is_in_flight(tmp_path: Path) -
     written.on_end(1, APPLIED)
     written.on_end(3, DEAD)
     written.close()
-    told = read_journal(path)
-    assert {number: outcome for number, (outcome, _) in told.done.items()} == {1: APPLIED, 3: DEAD}
-    assert told.in_flight[2] == {0: InFlight(0, 101.0)}
+    content = read_journal(path)
+    assert {number: outcome for number, (outcome, _) in content.done.items()} == {1: APPLIED, 3: DEAD}
+    assert content.in_flight[2] == {0: InFlight(0, 101.0)}
 
 
 def test_a_fresh_key_keeps_the_time_of_the_first_try(tmp_path: Path) -> None:
@@ -53,9 +53,9 @@ def test_what_is_known_not_to_have_acted_is_not_in_flight(tmp_path: Path) -> Non
         written.on_retract(number, 0)
     written.on_start([(2, 0)], 0, 160.0)
     written.close()
-    told = read_journal(path).in_flight
-    assert told[1] == {}
-    assert told[2] == {0: InFlight(0, 160.0)}
+    content = read_journal(path).in_flight
+    assert content[1] == {}
+    assert content[2] == {0: InFlight(0, 160.0)}
 
 
 def test_parts_of_a_record_are_kept_apart(tmp_path: Path) -> None:
@@ -63,9 +63,9 @@ def test_parts_of_a_record_are_kept_apart(tmp_path: Path) -> None:
     written = journal(path)
     written.on_end(4, APPLIED, 0)
     written.close()
-    told = read_journal(path)
-    assert told.parts == {4: {0: APPLIED}}
-    assert 4 not in told.done
+    content = read_journal(path)
+    assert content.parts == {4: {0: APPLIED}}
+    assert 4 not in content.done
 
 
 def test_a_bulk_goes_again_as_it_was_only_while_none_of_it_has_ended(tmp_path: Path) -> None:
@@ -87,8 +87,8 @@ def test_statistics_of_several_processes_are_kept_apart(tmp_path: Path) -> None:
             stats.tried("track_event_v2", 204, 10.0, retry=False)
             written.write_stats()
         written.close()
-    told = [entry["operations"]["track_event_v2"]["requests"] for entry, _ in read_journal(path).stats]
-    assert told == [3, 5, 2]
+    content = [entry["operations"]["track_event_v2"]["requests"] for entry, _ in read_journal(path).stats]
+    assert content == [3, 5, 2]
 
 
 @given(cut=st.integers(min_value=0, max_value=400))
@@ -103,11 +103,11 @@ def test_a_torn_journal_loses_its_last_line_and_no_other(tmp_path_factory, cut: 
     whole = data.count(b"\n")
     again = journal(path)
     again.on_end(9, DEAD)
-    told = read_journal(path)
+    content = read_journal(path)
     # opened, then started, done, started, done, ...; a last line that is whole but for its newline counts, too
     ended = max(0, whole - 1) // 2
-    assert ended <= len(told.done) - 1 <= ended + 1
-    assert told.done[9][0] == DEAD
+    assert ended <= len(content.done) - 1 <= ended + 1
+    assert content.done[9][0] == DEAD
 
 
 def _three(path: Path) -> None:
@@ -149,9 +149,9 @@ def test_the_journal_of_version_0_1_goes_on(tmp_path: Path) -> None:
     again = journal(path)
     again.on_end(4, DEAD)
     again.close()
-    told = read_journal(path)
-    assert set(told.done) == {1, 4}
-    assert told.in_flight[2] == {0: InFlight(0, 100.0)}
+    content = read_journal(path)
+    assert set(content.done) == {1, 4}
+    assert content.in_flight[2] == {0: InFlight(0, 100.0)}
     path.write_bytes(path.read_bytes().replace(b'["d",1,', b'["d",1;'))
     with pytest.raises(ConfigurationError, match="line 2"):
         read_journal(path)
