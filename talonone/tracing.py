@@ -47,10 +47,11 @@ def _spans(tracer: Any) -> Hook:
 
     def span(sent: Sent) -> None:
         start = round(sent.began * 1e9)
-        one = tracer.start_span(sent.operation, kind=SpanKind.CLIENT, attributes=_attributes(sent), start_time=start)
+        attributes = _attributes(sent)
+        current = tracer.start_span(sent.operation, kind=SpanKind.CLIENT, attributes=attributes, start_time=start)
         if sent.status is None or sent.status >= 400:
-            one.set_status(StatusCode.ERROR)
-        one.end(end_time=start + round(sent.seconds * 1e9))
+            current.set_status(StatusCode.ERROR)
+        current.end(end_time=start + round(sent.seconds * 1e9))
 
     return span
 

@@ -63,14 +63,14 @@ def session_differences(
         for position, expected, here in _items(wanted["cartItems"], cart_of(found)):
             lines.append(line("orders", order_id, "items", expected, here, position=position))
     if not returned and found.get("state") != "partially_returned":
-        lines += _told(order_id, "totals", _totals(wanted, found))
+        lines += _field_lines(order_id, "totals", _totals(wanted, found))
     for field, (name, differing) in FIELDS.items():
         if name in wanted:
-            lines += _told(order_id, field, differing(wanted[name], found.get(name)))
+            lines += _field_lines(order_id, field, differing(wanted[name], found.get(name)))
     return sorted(lines, key=lambda entry: ORDER.index(entry["field"]))
 
 
-def _told(order_id: str, field: str, pair: Pair | None) -> list[Line]:
+def _field_lines(order_id: str, field: str, pair: Pair | None) -> list[Line]:
     return [] if pair is None else [line("orders", order_id, field, *pair)]
 
 
@@ -116,8 +116,9 @@ def _costs(wanted: dict[str, Any], found: Any) -> Pair | None:
 
 def _allocations(wanted: list[dict[str, Any]], found: Any) -> Pair | None:
     """Allocations are a set: their order means nothing."""
-    here = [(one.get("experimentID"), one.get("variantID")) for one in _objects(found)]
-    return None if {(one["experimentID"], one["variantID"]) for one in wanted} == set(here) else (wanted, found)
+    actual = {(item.get("experimentID"), item.get("variantID")) for item in _objects(found)}
+    expected = {(item["experimentID"], item["variantID"]) for item in wanted}
+    return None if expected == actual else (wanted, found)
 
 
 def _named(names: list[str], wanted: dict[str, Any], found: dict[str, Any]) -> Pair:
@@ -239,16 +240,16 @@ def return_differences(returns: list[tuple[str, list[dict[str, Any]]]], found: d
             left = trial
         else:
             uncovered[number] = items
-    told = {number: _shortfall(items, left, cart) for number, items in uncovered.items()}
+    pairs = {number: _shortfall(items, left, cart) for number, items in uncovered.items()}
     extra = [
         {"position": at, "sku": entry.get("sku"), "quantity": beyond}
         for at, entry in enumerate(cart)
         if (beyond := left[at, True] + left[at, False])
     ]
     if extra and returns:
-        expected, here = told.get(len(returns) - 1, ([], []))
-        told[len(returns) - 1] = expected, [*(here or ()), *extra]
-    return [line("returns", returns[number][0], "items", *pair) for number, pair in sorted(told.items())]
+        expected, here = pairs.get(len(returns) - 1, ([], []))
+        pairs[len(returns) - 1] = expected, [*(here or ()), *extra]
+    return [line("returns", returns[number][0], "items", *pair) for number, pair in sorted(pairs.items())]
 
 
 Left = dict[tuple[int, bool], int]

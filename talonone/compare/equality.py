@@ -42,8 +42,8 @@ def same(wanted: Any, found: Any) -> bool:
             same(value, found.get(name) if isinstance(found, dict) else None) for name, value in wanted.items()
         )
     if isinstance(wanted, list):
-        given = found if isinstance(found, list) else []
-        return len(given) == len(wanted) and all(same(w, f) for w, f in zip(wanted, given, strict=True))
+        actual = found if isinstance(found, list) else []
+        return len(actual) == len(wanted) and all(same(w, f) for w, f in zip(wanted, actual, strict=True))
     if wanted is None or wanted == "":
         return found is None or found == ""
     if isinstance(wanted, bool) or isinstance(found, bool):
@@ -80,13 +80,13 @@ def covered(items: list[dict[str, Any]], before: list[dict[str, Any]], cart: lis
     An item named by position counts against its own line, an item named by SKU against any line of the SKU. So each
     line must cover the items at its position, and the lines of a SKU together must cover all items of the SKU.
     """
-    asked = [*before, *items]
-    if not all(_lines(item, cart) for item in asked):
+    returns = [*before, *items]
+    if not all(_lines(item, cart) for item in returns):
         return False
     there = [_quantity(entry.get("returnedQuantity")) for entry in cart]
     by_line: Counter[int] = Counter()
     by_sku: Counter[str] = Counter()
-    for item in asked:
+    for item in returns:
         by_sku[cart[min(_lines(item, cart))]["sku"]] += item["quantity"]
         if "position" in item:
             by_line[item["position"]] += item["quantity"]

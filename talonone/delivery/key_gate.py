@@ -74,7 +74,7 @@ class KeyGate:
             if self.refusal is not None:
                 self.evidence.put_right()
             self.refusal, self._refused = None, 0
-        self._suspects.look()
+        self._suspects.wake()
 
     async def judge(self, attempt: RequestAttempt, answer: Answer) -> Answer | None:
         """Return `answer`, resolved, if it is about the request alone; None if the request must be tried again.
@@ -88,7 +88,7 @@ class KeyGate:
         refused_at = answer.refused_at
         if refused_at is None:
             refused_at = self.evidence.refuses(attempt.api_key, attempt.number, again=attempt.confirmed)
-            self._suspects.look()
+            self._suspects.wake()
         if self.refusal is not None:
             return self._close(attempt, answer)
         given_back = attempt.takes_refusal and answer.verdict is Verdict.STOP

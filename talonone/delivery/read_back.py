@@ -20,47 +20,47 @@ LookBack = Callable[[Request, Read], Awaitable[Found]]
 async def event_is_there(request: Request, read: Read) -> Found:
     """Look for an advanced event by its id. An event with less or other content is another event."""
     sent = request.body_json()
-    found = _object(await read(get_event_v3(sent["integrationId"])))
-    if not isinstance(found, dict):
-        return found
+    existing = _object(await read(get_event_v3(sent["integrationId"])))
+    if not isinstance(existing, dict):
+        return existing
     names = ["profileId", "type", "attributes", "connectedSessionId"]
-    if "storeIntegrationId" in found:  # the document does not promise that it comes back
+    if "storeIntegrationId" in existing:  # the document does not promise that it comes back
         names.append("storeIntegrationId")
     named = {name: sent[name] for name in names if name in sent}
-    return Found.DONE if same(named, found) else Found.OTHER
+    return Found.DONE if same(named, existing) else Found.OTHER
 
 
 async def card_is_there(request: Request, read: Read) -> Found:
     """Look for a loyalty card by its identifier."""
     card = request.body_json()["cardIdentifier"]
-    found = _object(await read(get_loyalty_card_balances(_program(request), card)))
-    return Found.DONE if isinstance(found, dict) else found
+    existing = _object(await read(get_loyalty_card_balances(_program(request), card)))
+    return Found.DONE if isinstance(existing, dict) else existing
 
 
 async def card_is_linked(request: Request, read: Read) -> Found:
     """Look for the card in the customer's inventory, which lists the linked cards."""
-    found = await _loyalty(request.body_json()["integrationId"], read)
-    if not isinstance(found, dict):
-        return found
-    if "cards" not in found:
+    existing = await _loyalty(request.body_json()["integrationId"], read)
+    if not isinstance(existing, dict):
+        return existing
+    if "cards" not in existing:
         return Found.UNKNOWN
-    cards = [(card.get("programID"), card.get("identifier")) for card in _objects(found.get("cards"))]
+    cards = [(card.get("programID"), card.get("identifier")) for card in _objects(existing.get("cards"))]
     return Found.DONE if (_program(request), request.path["loyaltyCardId"]) in cards else Found.NOT_DONE
 
 
 async def card_is_unlinked(request: Request, read: Read) -> Found:
     """A card is unlinked when the customer's inventory no longer lists it."""
     opposite = {Found.DONE: Found.NOT_DONE, Found.NOT_DONE: Found.DONE}
-    found = await card_is_linked(request, read)
-    return opposite.get(found, found)
+    result = await card_is_linked(request, read)
+    return opposite.get(result, result)
 
 
 async def has_joined(request: Request, read: Read) -> Found:
     """Look for the program in the customer's inventory, which lists the joined programs."""
-    found = await _loyalty(request.path["integrationId"], read)
-    if not isinstance(found, dict):
-        return found
-    programs = found.get("programs")
+    existing = await _loyalty(request.path["integrationId"], read)
+    if not isinstance(existing, dict):
+        return existing
+    programs = existing.get("programs")
     listed = _objects(list(programs.values())) if isinstance(programs, dict) else []
     return Found.DONE if _program(request) in [program.get("id") for program in listed] else Found.NOT_DONE
 
@@ -75,10 +75,10 @@ LOOKS: dict[str, LookBack] = {
 
 
 async def _loyalty(customer: str, read: Read) -> dict[str, Any] | Found:
-    found = _object(await read(get_customer_inventory(customer, loyalty=True)))
-    if not isinstance(found, dict):
+    existing = _object(await read(get_customer_inventory(customer, loyalty=True)))
+    if not isinstance(existing, dict):
         return Found.UNKNOWN  # a card may be linked to a customer without a profile
-    loyalty = found.get("loyalty")
+    loyalty = existing.get("loyalty")
     return loyalty if isinstance(loyalty, dict) else Found.UNKNOWN
 
 

@@ -128,7 +128,7 @@ class RefusedRequests:
         self._changed = asyncio.Event()
         self._probing = asyncio.Lock()
 
-    def look(self) -> None:
+    def wake(self) -> None:
         """Wake the waiting requests after the API accepted or refused something."""
         if self._count:
             self._changed.set()
@@ -149,35 +149,35 @@ class RefusedRequests:
         clock = asyncio.get_running_loop().time
         idle_since: float | None = None
         reads = False
-        while (known := self._known(key, refused_at)) is None:
+        while (fault := self._fault_so_far(key, refused_at)) is None:
             if self._busy(self._count) or reads:
                 idle_since = None
             elif idle_since is None:
                 idle_since = clock()
             if self._evidence.too_many or (idle_since is not None and clock() - idle_since >= IDLE):
-                found = await self._ask(key, refused_at)
-                if found is False:
+                accepted_probe = await self._send_probe(key, refused_at)
+                if accepted_probe is False:
                     return Fault.COMMON
                 # a key that may read and not write passes the probe too: only an accepted request clears it
-                reads = found is True
+                reads = accepted_probe is True
                 idle_since = None
                 continue
             try:
                 await asyncio.wait_for(self._changed.wait(), LOOK_EVERY)
             except TimeoutError:
                 continue
-        return known
+        return fault
 
-    def _known(self, key: int, refused_at: int) -> Fault | None:
+    def _fault_so_far(self, key: int, refused_at: int) -> Fault | None:
         if self._open_again(key) or refused_at <= self._evidence.put_right_at:
             return Fault.OPEN
         if self._evidence.accepted > refused_at:
             return Fault.OWN
         return Fault.COMMON if self._evidence.too_many and not self._evidence.worked else None
 
-    async def _ask(self, key: int, refused_at: int) -> bool | None:
+    async def _send_probe(self, key: int, refused_at: int) -> bool | None:
         """Send a probe, as nothing else shows the fault; returns False if the key is to blame."""
         if not (self._evidence.worked or self._may_hold()):
             return False
         async with self._probing:
-            return None if self._known(key, refused_at) is not None else await self._probe()
+            return None if self._fault_so_far(key, refused_at) is not None else await self._probe()

@@ -52,12 +52,12 @@ def accusation(api: str, api_key: ApiKey, request: Request, answer: Answer, *, i
         return WrongAddress(
             f"{api} answered with a redirect (status {answer.status}); {address} must be the deployment's own address"
         )
-    says = f"{api} answers status {answer.status} to {request.operation}"
+    problem = f"{api} answers status {answer.status} to {request.operation}"
     if is_web_page(answer.body):
-        return WrongAddress(f"{says} with a web page: is {address} right?")
+        return WrongAddress(f"{problem} with a web page: is {address} right?")
     if _is_foreign(answer):
-        return WrongAddress(f"{says}, but not in its words: is the path in {address} right?")
-    return WrongAddress(f"{says}, which creates what it does not find: is the path in {address} right?")
+        return WrongAddress(f"{problem}, but not in its words: is the path in {address} right?")
+    return WrongAddress(f"{problem}, which creates what it does not find: is the path in {address} right?")
 
 
 def unreached(api: str, failure: Exception, *, in_code: bool) -> WrongAddress:
@@ -85,9 +85,9 @@ def own_fault(answer: Answer, *, ambiguous: bool, row: Operation) -> Answer:
 
     A gateway may have answered, so the answer says nothing about an earlier try that may have acted (`ambiguous`).
     """
-    said = "" if answer.message == f"status {answer.status}" else f": {answer.message}"
+    quoted = "" if answer.message == f"status {answer.status}" else f": {answer.message}"
     page = " with a web page" if is_web_page(answer.body) else ""
-    detail = f"refused with status {answer.status}{page}, while other requests with the same key are accepted{said}"
+    detail = f"refused with status {answer.status}{page}, while other requests with the same key are accepted{quoted}"
     acts_again = row.repeat is not SafeToRepeat.BY_NATURE and not row.harmless
     if (ambiguous or answer.acted) and acts_again:
         return replace(answer, verdict=Verdict.UNKNOWN, message=detail)

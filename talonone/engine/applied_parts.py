@@ -16,14 +16,14 @@ from beam_talonone.talonone.requests.work import Part, Work
 
 def applied_parts(work: Work, outcome: Outcome) -> list[str]:
     """Return the digests of the applied requests of the call `work`, for its dead letter; nothing for other kinds."""
-    return [_known_by(work.parts[index]) for index in outcome.parts_done or () if work.kind == "calls"]
+    return [_digest_of(work.parts[index]) for index in outcome.parts_done or () if work.kind == "calls"]
 
 
-def union(one: Iterable[str], other: Iterable[str]) -> list[str]:
+def union(first: Iterable[str], second: Iterable[str]) -> list[str]:
     """Merge two lists of digests. Each digest occurs as often as in the list that has more of it."""
-    counts = Counter(one)
-    for known_by, number in Counter(other).items():
-        counts[known_by] = max(counts[known_by], number)
+    counts = Counter(first)
+    for key, number in Counter(second).items():
+        counts[key] = max(counts[key], number)
     return sorted(counts.elements())
 
 
@@ -33,13 +33,13 @@ def done_before(work: Work, applied: tuple[str, ...]) -> dict[int, Outcome]:
     If a call that is unsafe to repeat no longer contains an applied request, all its parts end as dead letters.
     """
     left = Counter(applied)
-    found = {}
+    outcomes = {}
     for index, part in enumerate(work.parts):
-        known_by = _known_by(part)
-        if left[known_by]:
-            left[known_by] -= 1
-            found[index] = Outcome(End.ALREADY_APPLIED, operation=part.request.operation, status=200)
-    return _changed(work) if left.total() and is_unsafe(work) else found
+        key = _digest_of(part)
+        if left[key]:
+            left[key] -= 1
+            outcomes[index] = Outcome(End.ALREADY_APPLIED, operation=part.request.operation, status=200)
+    return _changed(work) if left.total() and is_unsafe(work) else outcomes
 
 
 def _changed(work: Work) -> dict[int, Outcome]:
@@ -51,7 +51,7 @@ def _changed(work: Work) -> dict[int, Outcome]:
     return dict.fromkeys(range(len(work.parts)), outcome)
 
 
-def _known_by(part: Part) -> str:
+def _digest_of(part: Part) -> str:
     bulk = OPERATIONS[part.request.operation].bulk
     body = part.request.body_json()
     return digest(body.get(bulk.field) if bulk is not None and isinstance(body, dict) else body).hex()

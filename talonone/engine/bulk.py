@@ -77,10 +77,10 @@ class Pack(Generic[T]):
     def add(self, member: T, request: Request, size: int, keys: Iterable[Key]) -> None:
         """Add a request. If `merges`, it joins the entry of the same customer."""
         self.bytes += len(request.body or b"")
-        known = next((self.held[key] for key in keys if key in self.held), None) if self.merges else None
-        if known is not None:
-            known.members.append(member)
-            known.requests.append(request)
+        existing = next((self.held[key] for key in keys if key in self.held), None) if self.merges else None
+        if existing is not None:
+            existing.members.append(member)
+            existing.requests.append(request)
             return
         entry = Entry([member], [request], size)
         self.entries.append(entry)
@@ -143,10 +143,10 @@ async def isolate(
     answers: dict[int, Answer] = {}
     waiting: list[tuple[list[int], bool, Answer | None]] = [(list(range(count)), True, None)]
     while waiting:
-        numbers, trust, known = waiting.pop()
-        answer = known or await send(numbers)
+        numbers, trust, sent_before = waiting.pop()
+        answer = sent_before or await send(numbers)
         if len(numbers) > 1 and answer.verdict is Verdict.STOP:
-            waiting += [(half, trust, said) for half, said in await _both_halves(numbers, answer, send)]
+            waiting += [(half, trust, half_answer) for half, half_answer in await _both_halves(numbers, answer, send)]
             continue
         if answer.ok or len(numbers) == 1 or answer.status in whole or not _concerns_entries(answer):
             answers.update((number, answer) for number in numbers)
@@ -208,10 +208,10 @@ def pointed_entries(field_name: str, answer: Answer, sizes: dict[int, int]) -> l
     `sizes` holds, in the order of sending, how many places of the bulk's list each entry takes.
     """
     owners = [number for number, size in sizes.items() for _ in range(size)]
-    found = []
+    pointed: list[int] = []
     for problem in answer.problems:
         parts = (problem.pointer or "").lstrip("#").strip("/").split("/")
         if len(parts) >= 2 and parts[0] == field_name and parts[1].isdecimal() and len(parts[1]) < 10:
             place = int(parts[1])
-            found += [owners[place]] if place < len(owners) else []
-    return found
+            pointed += [owners[place]] if place < len(owners) else []
+    return pointed

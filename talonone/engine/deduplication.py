@@ -55,21 +55,21 @@ def is_unsafe(work: Work) -> bool:
 
 
 class _Remembering(NoObserver):
-    def __init__(self, once: DeduplicationCache, work: Work) -> None:
-        self._once = once
+    def __init__(self, cache: DeduplicationCache, work: Work) -> None:
+        self._cache = cache
         self._work = work
 
     def on_start(self, parts: list[PartId], generation: int, at: float, *, bulk: bool = False) -> None:
         for _, part in parts if not bulk else ():  # a bulk may go again
-            self._once.left.setdefault(self._work.identity, {})[part] = InFlight(generation, at)
+            self._cache.left.setdefault(self._work.identity, {})[part] = InFlight(generation, at)
 
     def on_retract(self, number: int, part: int) -> None:
-        self._once.left.get(self._work.identity, {}).pop(part, None)
+        self._cache.left.get(self._work.identity, {}).pop(part, None)
 
     def on_end(self, number: int, outcome: Outcome, part: int | None = None) -> None:
         if part is not None:
             return
-        self._once.left.pop(self._work.identity, None)
+        self._cache.left.pop(self._work.identity, None)
         # a definite refusal is not remembered: the API created nothing, and the record may come again
         if outcome.end in DONE or (outcome.end is End.DEAD and (not outcome.definite or outcome.parts_done)):
-            self._once.remember(self._work, outcome)
+            self._cache.remember(self._work, outcome)

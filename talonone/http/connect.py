@@ -43,7 +43,7 @@ def in_turn(addresses: Iterable[Address]) -> list[Address]:
     families: dict[int, list[Address]] = {}
     for address in dict.fromkeys(addresses):
         families.setdefault(address[0], []).append(address)
-    return [one for one in chain.from_iterable(zip_longest(*families.values())) if one is not None]
+    return [address for address in chain.from_iterable(zip_longest(*families.values())) if address is not None]
 
 
 async def _connected(address: Address) -> socket.socket:

@@ -24,13 +24,13 @@ from beam_talonone.talonone.requests.work import Part, Protocol, Work
 Carrier = Callable[[RequestSender, Work, Part, SessionFacts], Awaitable[Outcome]]
 
 
-async def carry_out(sender: RequestSender, work: Work, part: Part, known: SessionFacts) -> Outcome:
+async def carry_out(sender: RequestSender, work: Work, part: Part, facts: SessionFacts) -> Outcome:
     """Carry out `part` by its protocol. Raises StopRun.
 
     If its session cannot be read back, the part ends as `outcome_unknown`, unless it certainly has not acted.
     """
     try:
-        outcome = await PROTOCOLS[part.protocol](sender, work, part, known)
+        outcome = await PROTOCOLS[part.protocol](sender, work, part, facts)
     except CannotRead as error:
         outcome = _unread(sender, part, error)
     first_sent = sender.first_sent or outcome.first_sent
@@ -49,7 +49,7 @@ def _unread(sender: RequestSender, part: Part, error: CannotRead) -> Outcome:
     return msgspec.structs.replace(refused("get_customer_session", error.answer, 0), detail=str(error))
 
 
-async def read(sender: RequestSender, work: Work, part: Part, known: SessionFacts) -> Outcome:
+async def read(sender: RequestSender, work: Work, part: Part, facts: SessionFacts) -> Outcome:
     """Carry out a lookup; its line goes to the `lines` of the options. Raises StopRun."""
     if sender.options.lines is None:
         raise RuntimeError("a lookup has nowhere to put its line")

@@ -62,17 +62,17 @@ async def read_pages(request: Request, paging: Paging, read: Read, rows: Rows) -
     """
     query = {"pageSize": str(paging.most), **request.query}
     skip = int(str(query.pop("skip", "0")))
-    known = _Known(paging.key)
+    recent = _RecentRows(paging.key)
     pages = standing = size = 0
     last: list[bytes] = []
     while True:
-        asked = {**query, "skip": str(skip)} if skip else query
-        answer = await read(msgspec.structs.replace(request, query=asked))
+        page_query = {**query, "skip": str(skip)} if skip else query
+        answer = await read(msgspec.structs.replace(request, query=page_query))
         pages += 1
         if not answer.ok:
             return Paged(answer, pages, {})
         page = page_of(answer.body, paging, skip)
-        new = known.new(page.rows)
+        new = recent.new(page.rows)
         rows.add(new)
         if not page.more:
             return Paged(answer, pages, page.rest)
@@ -112,8 +112,8 @@ def _one_line(row: bytes) -> bytes:
 
 
 @dataclass
-class _Known:
-    """The rows that came last, by their keys."""
+class _RecentRows:
+    """The keys of the last REMEMBERED rows."""
 
     key: str | None
     _order: deque[bytes] = field(default_factory=deque)
@@ -123,15 +123,15 @@ class _Known:
         """Return the rows that have not come before."""
         if self.key is None:
             return rows
-        found = []
+        new = []
         for row in rows:
             key = _value(row, self.key)
             if key is not None and key in self._keys:
                 continue
-            found.append(row)
+            new.append(row)
             if key is not None:
                 self._remember(key)
-        return found
+        return new
 
     def _remember(self, key: bytes) -> None:
         self._order.append(key)

@@ -11,7 +11,7 @@ from beam_talonone.talonone.requests.outcome import End, Outcome, response_of
 from beam_talonone.talonone.requests.work import Part, Work
 
 
-async def plain(sender: RequestSender, work: Work, part: Part, known: SessionFacts) -> Outcome:
+async def plain(sender: RequestSender, work: Work, part: Part, facts: SessionFacts) -> Outcome:
     """Send the part. Raises StopRun.
 
     A part that was in flight when a run died goes again only if its key still protects it, or a repeat is harmless.

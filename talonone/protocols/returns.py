@@ -14,30 +14,30 @@ from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.work import Part, Work
 
 
-async def returned(sender: RequestSender, work: Work, part: Part, known: SessionFacts) -> Outcome:
+async def returned(sender: RequestSender, work: Work, part: Part, facts: SessionFacts) -> Outcome:
     """Return items, never twice: the session shows whether an earlier try acted. Raises CannotRead and StopRun."""
     items = jsonio.loads(part.request.body or b"{}")["return"]["returnedCartItems"]
     if sender.was_in_flight is not None:
-        shown = await _shows(sender, work, items, known)
+        shown = await _shows(sender, work, items, facts)
         if shown:
             return already(part)
         if shown is None and not sender.still_protected():
             return unknown(sender, part, "in flight when a run ended, and the session does not tell")
-    elif sender.options.look_first and not (known.session_closed and work.profiles):
-        early = await _too_early(sender, work, part, known)
+    elif sender.options.look_first and not (facts.session_closed and work.profiles):
+        early = await _too_early(sender, work, part, facts)
         if early is not None:
             return early
-    if known.repeat is not None:
-        if sender.was_in_flight is None and await _is_repeated(sender, work, items, known, known.repeat):
+    if facts.repeat is not None:
+        if sender.was_in_flight is None and await _is_repeated(sender, work, items, facts, facts.repeat):
             return already(part)
-        known.repeat.cart = None  # it is about to change
+        facts.repeat.cart = None  # it is about to change
     answer = await sender.send(part.request)
-    if answer.unclear_before and not answer.ok and await _shows(sender, work, items, known):
+    if answer.unclear_before and not answer.ok and await _shows(sender, work, items, facts):
         return already(part)
     return settled(sender, part, answer)
 
 
-async def _too_early(sender: RequestSender, work: Work, part: Part, known: SessionFacts) -> Outcome | None:
+async def _too_early(sender: RequestSender, work: Work, part: Part, facts: SessionFacts) -> Outcome | None:
     """Return the outcome of a return whose order the API does not have, or has not closed; None if it may be sent.
 
     Such a return is not sent: the API would store its refusal under the key, and repeat it once the order is there.
@@ -45,7 +45,7 @@ async def _too_early(sender: RequestSender, work: Work, part: Part, known: Sessi
     existing = await read_session(sender, work.sessions[0])
     operation = part.request.operation
     if existing is None:
-        reason = Reason.ORDER_DEAD_LETTERED if known.order_dead else Reason.NOT_FOUND
+        reason = Reason.ORDER_DEAD_LETTERED if facts.order_dead else Reason.NOT_FOUND
         detail = f"the API does not have the order {work.sessions[0]}"
     elif existing.get("state") == "open":
         reason, detail = Reason.ORDER_NOT_CLOSED, f"the order {work.sessions[0]} is open"
@@ -60,16 +60,16 @@ async def _too_early(sender: RequestSender, work: Work, part: Part, known: Sessi
     return Outcome(End.DEAD, reason.value, detail, operation=operation, premature=True)
 
 
-async def _shows(sender: RequestSender, work: Work, items: list[dict[str, Any]], known: SessionFacts) -> bool | None:
+async def _shows(sender: RequestSender, work: Work, items: list[dict[str, Any]], facts: SessionFacts) -> bool | None:
     existing = await read_session(sender, work.sessions[0])
     try:
-        return False if existing is None else was_returned(items, known.returned, existing)
+        return False if existing is None else was_returned(items, facts.returned, existing)
     except (TypeError, KeyError, AttributeError) as error:
         raise CannotRead(f"the session that was read back has an odd shape: {error}") from None
 
 
 async def _is_repeated(
-    sender: RequestSender, work: Work, items: list[dict[str, Any]], known: SessionFacts, repeat: Repeat
+    sender: RequestSender, work: Work, items: list[dict[str, Any]], facts: SessionFacts, repeat: Repeat
 ) -> bool:
     """Whether the session shows that the return was applied before this job, under a key that may have expired.
 
@@ -81,6 +81,6 @@ async def _is_repeated(
             if existing is None:
                 return False
             repeat.read(existing)
-        return repeat.shows(items, known.returned, work.event_us)
+        return repeat.shows(items, facts.returned, work.event_us)
     except (TypeError, KeyError, AttributeError) as error:
         raise CannotRead(f"the session that was read back has an odd shape: {error}") from None

@@ -32,12 +32,12 @@ async def read_session(sender: RequestSender, session_id: str) -> dict[str, Any]
         if not answer.ok:
             break
         try:
-            found = jsonio.loads(answer.body)["customerSession"]
+            session = jsonio.loads(answer.body)["customerSession"]
         except (ValueError, KeyError, TypeError) as error:  # it may have broken off on the way
             if not tries_left:
                 raise CannotRead(f"the answer of get_customer_session has no customerSession: {error}") from None
         else:
-            return found if isinstance(found, dict) else None
+            return session if isinstance(session, dict) else None
     if answer.verdict is Verdict.REFUSED and answer.status in NOT_THERE:
         return None
     raise CannotRead(f"the session could not be read back: {answer.message}", answer)

@@ -18,10 +18,10 @@ from beam_talonone.talonone.requests.outcome import Outcome, refused, skipped
 from beam_talonone.talonone.requests.work import Part, Work
 
 
-async def order(sender: RequestSender, work: Work, part: Part, known: SessionFacts) -> Outcome:
+async def order(sender: RequestSender, work: Work, part: Part, facts: SessionFacts) -> Outcome:
     """Update a session: also one that is cancelled without an update, already closed, or edited after closing. Raises
     CannotRead and StopRun."""
-    lone_cancel = work.status == "cancelled" and not known.session_sent
+    lone_cancel = work.status == "cancelled" and not facts.session_sent
     if sender.was_in_flight is not None or lone_cancel:
         existing = await read_session(sender, work.id)
         if existing is None and lone_cancel:

@@ -54,7 +54,7 @@ def unknown_api_fields(record: Record, options: BuildOptions) -> tuple[str, ...]
     if not options.allow_unknown_api_fields or not isinstance(record, Call):
         return ()
     called = check_call(record.operation, record, dry=options.dry, beyond=options.beyond())
-    return tuple(each_once(name for one in called for name in one.beyond))
+    return tuple(each_once(name for item in called for name in item.beyond))
 
 
 def build(kind: str, record: Record, options: BuildOptions) -> Work:
@@ -128,8 +128,8 @@ def _allocations(order: Order) -> list[dict[str, Any]] | None:
     if order.experiment_variant_allocations is None:
         return None
     return [
-        {"experimentID": one.experiment_id, "variantID": one.variant_id}
-        for one in order.experiment_variant_allocations
+        {"experimentID": item.experiment_id, "variantID": item.variant_id}
+        for item in order.experiment_variant_allocations
     ]
 
 
@@ -154,14 +154,14 @@ def _item(item: OrderItem) -> dict[str, Any]:
 
 def _return(record: Return, options: BuildOptions) -> Work:
     items = [_present({"sku": i.sku, "position": i.position, "quantity": i.quantity}) for i in record.items]
-    asked = _present({"responseContent": record.response_content})
+    content_options = _present({"responseContent": record.response_content})
     query: dict[str, object] = _present({"runRuleEngine": record.run_rule_engine})
-    body = {"return": {"returnedCartItems": items}, **asked}
+    body = {"return": {"returnedCartItems": items}, **content_options}
     request = _request("return_cart_items", {"customerSessionId": record.order_id}, body, options, query)
     profiles = [] if record.customer_id is None else [record.customer_id]
     content: list[Any] = [record.order_id, record.customer_id, micros(record.event_time), items]
-    if asked or query:
-        content.append({**query, **asked})
+    if content_options or query:
+        content.append({**query, **content_options})
     return work_of(
         "returns", record.return_id, record, [Part(request, "return")], [record.order_id], profiles, content
     )
@@ -244,13 +244,13 @@ def _request(
 ) -> Request:
     """The request that the operation's row makes of it, with the options' query parameters where the row has them."""
     row = OPERATIONS[operation]
-    asked: dict[str, object] = dict(query or {})
+    parameters: dict[str, object] = dict(query or {})
     if "silent" in row.query:
-        asked["silent"] = "no" if options.effects else "yes"
+        parameters["silent"] = "no" if options.effects else "yes"
     if options.dry and row.can_be_dry:
-        asked["dry"] = True
+        parameters["dry"] = True
     encoded = None if body is None else jsonio.dumps(body)
-    return Request(operation, row.method, row.template, path, render_query(asked), encoded)
+    return Request(operation, row.method, row.template, path, render_query(parameters), encoded)
 
 
 def _costs(costs: dict[str, Any] | None) -> dict[str, Any] | None:

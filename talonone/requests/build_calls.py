@@ -15,16 +15,16 @@ def call_work(call: Call, *, dry: bool, effects: bool, beyond: Beyond) -> Work:
     row = OPERATIONS.get(call.operation)
     more = {"silent": "no"} if effects and row is not None and "silent" in row.query else {}
     called = check_call(call.operation, call, more=more, dry=dry, beyond=beyond)
-    parts = [_call_part(call, one, alone=len(called) == 1) for one in called]
-    asked = called[0].request
-    given = {name: value for name, value in asked.query.items() if name in call.query}  # not what options add
-    bodies = [one.request.body_json() for one in called]
-    content = [micros(call.event_time), call.operation, asked.path, given, bodies]
-    profiles = [profile for one in called for profile in one.profiles]
+    parts = [_call_part(call, item, alone=len(called) == 1) for item in called]
+    first = called[0].request
+    query = {name: value for name, value in first.query.items() if name in call.query}  # not what options add
+    bodies = [item.request.body_json() for item in called]
+    content = [micros(call.event_time), call.operation, first.path, query, bodies]
+    profiles = [profile for item in called for profile in item.profiles]
     return work_of(
-        "calls", call.call_id, call, parts, each_once(session for one in called for session in one.sessions),
+        "calls", call.call_id, call, parts, each_once(session for item in called for session in item.sessions),
         profiles if call.ordering_key is None else [*profiles, call.ordering_key], content,
-        others=[*each_once(other for one in called for other in one.others), *_own(call, row, parts)],
+        others=[*each_once(other for item in called for other in item.others), *_own(call, row, parts)],
     )  # fmt: skip
 
 

@@ -102,8 +102,8 @@ def _effects(body: bytes) -> list[Any]:
         value = jsonio.loads(body) if body else {}
     except ValueError:
         return []
-    found = value.get("effects") if isinstance(value, dict) else None
-    return found if isinstance(found, list) else []
+    effects = value.get("effects") if isinstance(value, dict) else None
+    return effects if isinstance(effects, list) else []
 
 
 def combined(parts: list[Outcome]) -> Outcome:

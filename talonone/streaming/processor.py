@@ -182,7 +182,7 @@ class StreamProcessor:
         self._number += 1
         before = self.log.sent(self._number, work)
         return Job(
-            self._number, work, self.options, self._read_known, self._on_outcome, self.log, dict(before.in_flight),
+            self._number, work, self.options, self._read_facts, self._on_outcome, self.log, dict(before.in_flight),
             dict(before.parts),
         )  # fmt: skip
 
@@ -204,16 +204,16 @@ class StreamProcessor:
         self.log.bulks.clear()
         return [job for job in jobs if job.number not in taken]
 
-    def _read_known(self, job: Job) -> SessionFacts:
+    def _read_facts(self, job: Job) -> SessionFacts:
         if not job.work.sessions:
             return SessionFacts()
-        known = self.engine.memory.known(job.work.sessions[0])
+        facts = self.engine.memory.known(job.work.sessions[0])
         if job.work.kind != "returns":
-            return known
+            return facts
         # a session shows how much was returned, not by whom: what earlier returns took must be known, days later too
         returned = self.store.returned_of(job.work.sessions[0], besides=job.work.identity)
-        dead = known.order_dead or (not known.session_sent and self.store.is_dead(job.work.sessions[0]))
-        return dataclasses.replace(known, returned=returned, order_dead=dead)
+        dead = facts.order_dead or (not facts.session_sent and self.store.is_dead(job.work.sessions[0]))
+        return dataclasses.replace(facts, returned=returned, order_dead=dead)
 
     def _on_outcome(self, job: Job, outcome: Outcome) -> None:
         remember(self.engine, job, outcome)

@@ -54,7 +54,7 @@ class _Spellings:
     def __init__(self, key: str) -> None:
         self._plain = [key.encode(), *_base64(key)]
         self._escaped = re.compile(_escapes("".join(sorted(set(key)))).encode())
-        self._any = re.compile("\\x00*".join(_spelled(one) for one in key).encode())
+        self._any = re.compile("\\x00*".join(_spelled(character) for character in key).encode())
 
     def taken_out(self, data: bytes) -> bytes:
         for plain in self._plain:
@@ -74,11 +74,12 @@ def _spelled(character: str) -> str:
 
 def _escapes(characters: str) -> str:
     """A pattern of what stands for one of `characters`, and is not that character itself."""
-    codes = "|".join(sorted({_either_case(f"{ord(one):02x}") for one in characters}))
+    codes = "|".join(sorted({_either_case(f"{ord(character):02x}") for character in characters}))
     named = "|".join(
-        [f"#0*{ord(one)}" for one in characters] + [_ENTITIES[one] for one in characters if one in _ENTITIES]
+        [f"#0*{ord(character)}" for character in characters]
+        + [_ENTITIES[character] for character in characters if character in _ENTITIES]
     )
-    slashed = "".join(f"|{re.escape(one)}" for one in characters if one in _BACKSLASHED)
+    slashed = "".join(f"|{re.escape(character)}" for character in characters if character in _BACKSLASHED)
     # each way begins with one literal: this lets the search skip to the few places that can match
     return rf"\\\\*(?:(?:u00|x)(?:{codes}){slashed})|%(?:25)*(?:{codes})|&(?:amp;)*(?:{named}|#[xX]0*(?:{codes}));"
 

@@ -231,7 +231,7 @@ def test_digits_of_rows_are_the_apis_own():
 
 def test_as_many_rows_are_known_again_as_are_remembered(monkeypatch):
     monkeypatch.setattr(pages, "REMEMBERED", 5)
-    known = pages._Known("id")
+    known = pages._RecentRows("id")
 
     def new_ids(*numbers):
         return [jsonio.loads(one)["id"] for one in known.new([jsonio.dumps(row(number)) for number in numbers])]
