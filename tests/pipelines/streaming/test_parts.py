@@ -43,6 +43,13 @@ class RateService:
         self.closed += 1
 
 
+@pytest.fixture(autouse=True)
+def no_engine_is_left() -> Iterator[None]:
+    before = engine_threads()
+    yield
+    assert engine_threads() <= before
+
+
 @pytest.fixture
 def pubsub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePubSub]:
     fake = FakePubSub()
@@ -91,7 +98,6 @@ def test_all_parts_are_there(pubsub: FakePubSub, state: StateFolder, scope: Scop
 
 def assert_nothing_is_open(pubsub: FakePubSub, state: StateFolder) -> None:
     assert open_files(state.root) == {"lock"}
-    assert engine_threads() == 0
     assert PROCESS.find(SUBSCRIBERS, (SUBSCRIPTION,)) is None
     assert pubsub.closed
 
@@ -141,7 +147,6 @@ def test_a_full_disk_leaves_nothing_open_and_names_the_setting(
         " stream again"
     )
     assert open_files(state.root) == {"lock"}
-    assert engine_threads() == 0
     assert PROCESS.find(SUBSCRIBERS, (SUBSCRIPTION,)) is None
     assert pubsub.closed == (where == "log"), "it reads only when its state can be written"
 

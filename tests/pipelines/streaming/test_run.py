@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,13 @@ from beam_talonone.transforms.sink.apply import STREAMS
 RESTART = "nothing is lost: start the stream again"
 
 
+@pytest.fixture(autouse=True)
+def no_engine_is_left() -> Iterator[None]:
+    before = engine_threads()
+    yield
+    assert engine_threads() <= before
+
+
 @pytest.fixture
 def stream(monkeypatch: pytest.MonkeyPatch) -> InProcess:
     monkeypatch.setenv("TALONONE_API_KEY", KEY)
@@ -62,7 +69,6 @@ def assert_closed(stream: InProcess, state: Path) -> None:
     """Nothing of the run is left in this process."""
     assert stream.pubsub.closed
     assert open_files(state) == set()
-    assert engine_threads() == 0
     assert PROCESS.find(SUBSCRIBERS, (SUBSCRIPTION,)) is None
     assert PROCESS.find(STREAMS, "job-1") is None
     assert stream.prism.stops >= 1

@@ -11,6 +11,6 @@ def open_files(folder: Path) -> set[str]:
     return {os.path.relpath(link, folder) for link in links if link.startswith(f"{folder}/")}
 
 
-def engine_threads() -> int:
-    """How many engines run."""
-    return sum(thread.name == "talonone-engine" for thread in threading.enumerate())
+def engine_threads() -> set[threading.Thread]:
+    """The threads of all engines that run; compare them with those from before a test."""
+    return {thread for thread in threading.enumerate() if thread.name == "talonone-engine"}
