@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.pipelines.backfill.slices import SLICE
+from beam_talonone.pipelines.backfill.sending.slices import SLICE
 from beam_talonone.talonone.state.sealed_lines import damaged
 from beam_talonone.talonone.state.whole_file import write_whole_file
 

@@ -20,7 +20,7 @@ from beam_talonone.pipelines.backfill.reading import check_dead_letters, read_in
 from beam_talonone.pipelines.backfill.report import check_summary, read_report
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
 from beam_talonone.pipelines.backfill.sending.limit import sent_anything
-from beam_talonone.pipelines.backfill.slices import Tally
+from beam_talonone.pipelines.backfill.sending.slices import Tally
 from beam_talonone.pipelines.runners.runner import bounded_runner
 from beam_talonone.pipelines.terminal.stopping import RESUME, STOP
 from beam_talonone.talonone.engine.engine import EngineSettings

@@ -17,7 +17,7 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
-from beam_talonone.pipelines.backfill import slices, staging
+from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.file_watch import vanished_from
 from beam_talonone.pipelines.backfill.ingest import BATCH, complete, stage_records
 from beam_talonone.pipelines.backfill.job import engine_config
@@ -25,6 +25,7 @@ from beam_talonone.pipelines.backfill.options import BackfillOptions, InputOptio
 from beam_talonone.pipelines.backfill.output_folder import MANIFEST, JobFolder, decoded
 from beam_talonone.pipelines.backfill.reading import check_dead_letters, write_input_dead_letters
 from beam_talonone.pipelines.backfill.report import all_stats, check_summary, make_report
+from beam_talonone.pipelines.backfill.sending import slices
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.journal import JournalContent, read_journal
 from beam_talonone.pipelines.backfill.sending.send_slices import SliceSteps, send_slices

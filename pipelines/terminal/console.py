@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from beam_talonone.pipelines.backfill.options import BackfillOptions
 from beam_talonone.pipelines.backfill.report import summary_lines
-from beam_talonone.pipelines.backfill.slices import Tally
+from beam_talonone.pipelines.backfill.sending.slices import Tally
 from beam_talonone.pipelines.terminal.logs import notice
 from beam_talonone.pipelines.terminal.stderr import stderr_console
 

@@ -4,9 +4,9 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from beam_talonone.pipelines.backfill import slices
 from beam_talonone.pipelines.backfill.options import BackfillOptions
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
+from beam_talonone.pipelines.backfill.sending import slices
 from beam_talonone.talonone.engine.engine import Engine
 
 

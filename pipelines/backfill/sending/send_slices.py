@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from beam_talonone.pipelines.backfill import slices, staging
-from beam_talonone.pipelines.backfill.sending import limit
+from beam_talonone.pipelines.backfill import staging
+from beam_talonone.pipelines.backfill.sending import limit, slices
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.fold import fold
 from beam_talonone.pipelines.backfill.sending.journal import Journal, JournalContent, read_journal

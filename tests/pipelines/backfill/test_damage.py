@@ -9,7 +9,7 @@ from support.staged_job import event, staged_job
 
 from beam_talonone.pipelines.backfill import damage, staging
 from beam_talonone.pipelines.backfill.damage import cause_of, check_report, check_staging, mark_report
-from beam_talonone.pipelines.backfill.slices import SLICE
+from beam_talonone.pipelines.backfill.sending.slices import SLICE
 from beam_talonone.talonone.state.sealed_lines import Damaged
 
 COUNT = "SELECT COUNT(*) FROM queue"

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from support.staged_job import APPLIED, IdleEngine, ends, event, order, queue, returned, staged_job
 
-from beam_talonone.pipelines.backfill import slices, staging
+from beam_talonone.pipelines.backfill import staging
+from beam_talonone.pipelines.backfill.sending import slices
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.journal import Journal
 from beam_talonone.pipelines.backfill.sending.send_slices import SliceSteps, send_slices
-from beam_talonone.pipelines.backfill.slices import PackItem, ReadSlice, SliceRun
+from beam_talonone.pipelines.backfill.sending.slices import PackItem, ReadSlice, SliceRun
 from beam_talonone.talonone.delivery.request_sender import InFlight
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopRun
 from beam_talonone.talonone.telemetry.stats import Stats

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 
-from beam_talonone.pipelines.backfill import slices
+from beam_talonone.pipelines.backfill.sending import slices
 from beam_talonone.transforms.runtime.process_registry import PROCESS
 
 
