@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat, get_customer_session
+from beam_talonone.schemas.operations import OPERATIONS, Operation, SafeToRepeat, get_customer_session
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone import hooks
 from beam_talonone.talonone.delivery.ambiguity import resolve
@@ -125,34 +125,42 @@ class Sender:
             answer = judgement
             if answer.verdict is Verdict.STOP:
                 return replace(answer, tries=attempt.tries)
-            now = asyncio.get_running_loop().time()
             if answer.verdict is not Verdict.RETRY:
-                self.circuit.works(now)
+                self.circuit.works(asyncio.get_running_loop().time())
                 if attempt.tries == 1 and not attempt.ambiguous:
                     return answer
                 return replace(answer, unclear_before=attempt.ambiguous, tries=attempt.tries)
-            attempt.ambiguous = attempt.ambiguous or answer.acted
-            reachable = answer.status is not None and answer.status not in GATEWAY
-            its_own = budget.failed(now, self.circuit, reachable=reachable)
-            if answer.slows:
-                self.pacer.slow_down(now)
-                self._pause_all(now, answer)
-            if budget.exhausted:
-                self.circuit.gave_up_on(id(attempt))
-                return replace(
-                    answer, verdict=Verdict.REFUSED, reason=Reason.RETRIES_EXHAUSTED,
-                    unclear_before=attempt.ambiguous,
-                    tries=attempt.tries, message=f"{answer.message} ({attempt.tries} tries)",
-                )  # fmt: skip
-            if not its_own:
-                self.outages.check(now, answer)
-            if not no_longer_protected(attempt, self.wall):
-                maybe_fresh_key(attempt, answer)
-                await self._wait_out(self._wait(attempt, answer), answer, its_own)
-            if no_longer_protected(attempt, self.wall):
-                if not unsafe:  # an unsafe request has one try: its failure may be the API's
-                    self.circuit.gave_up_on(id(attempt))
-                return replace(answer, verdict=Verdict.UNKNOWN, unclear_before=True, tries=attempt.tries)
+            last = await self._after_failure(attempt, answer, budget, unsafe)
+            if last is not None:
+                return last
+
+    async def _after_failure(
+        self, attempt: RequestAttempt, answer: Answer, budget: RetryBudget, unsafe: bool
+    ) -> Answer | None:
+        """Wait until the next try after a passing failure; or return the final answer if there is no next try."""
+        now = asyncio.get_running_loop().time()
+        attempt.ambiguous = attempt.ambiguous or answer.acted
+        reachable = answer.status is not None and answer.status not in GATEWAY
+        its_own = budget.failed(now, self.circuit, reachable=reachable)
+        if answer.slows:
+            self.pacer.slow_down(now)
+            self._pause_all(now, answer)
+        if budget.exhausted:
+            self.circuit.gave_up_on(id(attempt))
+            return replace(
+                answer, verdict=Verdict.REFUSED, reason=Reason.RETRIES_EXHAUSTED, unclear_before=attempt.ambiguous,
+                tries=attempt.tries, message=f"{answer.message} ({attempt.tries} tries)",
+            )  # fmt: skip
+        if not its_own:
+            self.outages.check(now, answer)
+        if not no_longer_protected(attempt, self.wall):
+            maybe_fresh_key(attempt, answer)
+            await self._wait_out(self._wait(attempt, answer), answer, its_own)
+        if not no_longer_protected(attempt, self.wall):
+            return None
+        if not unsafe:  # an unsafe request has one try: its failure may be the API's
+            self.circuit.gave_up_on(id(attempt))
+        return replace(answer, verdict=Verdict.UNKNOWN, unclear_before=True, tries=attempt.tries)
 
     async def _next_try(self, attempt: RequestAttempt, unsafe: bool) -> Answer:
         """Send one try. While the key gate is closed, one request goes at a time, with growing waits."""
@@ -215,16 +223,9 @@ class Sender:
         attempt.report_start(self.wall())
         began = time.perf_counter()
         row = OPERATIONS[attempt.request.operation]
-        failed: TransportFailure | None = None
         attempt.api_key, attempt.number = self.gate.api_key.number, self.gate.evidence.leaves()
         try:
-            reply = await self.send(attempt.request, attempt.idempotency_key())
-            answer = classify(row, reply.status, reply.body, reply.retry_after, datetime.now(UTC))
-            if reply.unreadable is not None:
-                answer = with_unreadable_body(row, answer, reply.unreadable)
-        except TransportFailure as failure:
-            failed = failure
-            answer = Answer(None, Verdict.RETRY, None, str(failure), acted=failure.may_have_acted)
+            answer, failed = await self._exchange(row, attempt)
         finally:
             self.permits.release_of(ticket)
         ms = (time.perf_counter() - began) * 1000
@@ -238,6 +239,17 @@ class Sender:
         if failed is not None:
             self.outages.check_address(failed)
         return answer
+
+    async def _exchange(self, row: Operation, attempt: RequestAttempt) -> tuple[Answer, TransportFailure | None]:
+        """Send the request once. Returns its answer, and the failure if no answer came."""
+        try:
+            reply = await self.send(attempt.request, attempt.idempotency_key())
+        except TransportFailure as failure:
+            return Answer(None, Verdict.RETRY, None, str(failure), acted=failure.may_have_acted), failure
+        answer = classify(row, reply.status, reply.body, reply.retry_after, datetime.now(UTC))
+        if reply.unreadable is not None:
+            answer = with_unreadable_body(row, answer, reply.unreadable)
+        return answer, None
 
     def _pause_all(self, now: float, answer: Answer) -> None:
         """Send nothing for as long as the API asks for, and log each pause once."""
