@@ -41,12 +41,6 @@ def shared() -> Iterator[Simulator]:
         yield sim
 
 
-@pytest.fixture
-def sim(shared: Simulator) -> Simulator:
-    shared.reset()
-    return shared
-
-
 def visits(count: int, customers: int) -> list[Json]:
     return [
         event(f"e/{number}", f"c{number % customers}", number % 300, attributes={"n": number, "price": 19.5})

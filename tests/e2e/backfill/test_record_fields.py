@@ -1,9 +1,6 @@
 """What records carry for the API beside what they are about, from the file to the account and to the result lines."""
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from e2e.harness import (
     DEAD_LETTERS,
@@ -18,7 +15,6 @@ from e2e.harness import (
     lines,
     order,
     returned,
-    simulator,
     write,
     write_kinds,
 )
@@ -28,18 +24,6 @@ ASKED = {
     "evaluable_campaign_ids": [10],
     "response_content": ["customerSession"],
 }
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Simulator]:
-    with simulator() as sim:
-        yield sim
-
-
-@pytest.fixture
-def sim(shared: Simulator) -> Simulator:
-    shared.reset()
-    return shared
 
 
 def test_each_kind_carries_them_and_its_line_has_what_was_asked_for(sim: Simulator, tmp_path: Path) -> None:

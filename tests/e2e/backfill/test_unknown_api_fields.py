@@ -1,7 +1,6 @@
 """Calls and lookups with names that are newer than this version: refused, or sent, counted and named."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import apache_beam as beam
@@ -22,7 +21,6 @@ from e2e.harness import (
     dead_letters,
     replay,
     report,
-    simulator,
     write,
     write_kinds,
 )
@@ -37,18 +35,6 @@ NEW = [
 ]  # fmt: skip
 NEAR = call("k3", EVENT, body={"type": "x", "profile_id": "c"})
 NAMES = {"body/customerSession/channel": 2, "body/traceId": 1, "query/preview": 1}
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Simulator]:
-    with simulator() as sim:
-        yield sim
-
-
-@pytest.fixture
-def sim(shared: Simulator) -> Simulator:
-    shared.reset()
-    return shared
 
 
 def test_without_the_option_each_is_a_dead_letter_that_names_it(sim: Simulator, tmp_path: Path) -> None:

@@ -147,12 +147,6 @@ def shared() -> Iterator[Simulator]:
         yield sim
 
 
-@pytest.fixture
-def sim(shared: Simulator) -> Simulator:
-    shared.reset()
-    return shared
-
-
 def test_cut_after_acting(sim: Simulator, tmp_path: Path) -> None:
     """A third of all is cut after it acted: those are unknown, the others applied, and no replay sends one again."""
     records = unsafe(40)

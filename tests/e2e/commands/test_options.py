@@ -42,12 +42,6 @@ def shared() -> Iterator[Simulator]:
         yield sim
 
 
-@pytest.fixture
-def sim(shared: Simulator) -> Simulator:
-    shared.reset()
-    return shared
-
-
 def test_since_is_inclusive_and_until_exclusive(sim: Simulator, tmp_path: Path) -> None:
     kinds = {
         "orders": [order(f"o{hour}", "c", "completed", hour) for hour in range(10)] + ["{"],

@@ -42,12 +42,6 @@ def shared() -> Iterator[Simulator]:
         yield sim
 
 
-@pytest.fixture
-def sim(shared: Simulator) -> Simulator:
-    shared.reset()
-    return shared
-
-
 def _orders(count: int, **more: object) -> list[Json]:
     return [order(f"o{number}", f"c{number}", "completed", number % 600, **more) for number in range(count)]
 

@@ -19,12 +19,6 @@ def shared() -> Iterator[Simulator]:
         yield made
 
 
-@pytest.fixture
-def sim(shared: Simulator) -> Simulator:
-    shared.reset()
-    return shared
-
-
 def _spoiled(sim: Simulator, folder: Path, spoil: Callable[[Path], Any]) -> list[object]:
     """The words of a backfill in whose midst `spoil` was called with its folder; it ends with 1 soon, in one line."""
     source = write(folder / "orders.jsonl", [*(order(f"o{n}", f"c{n}") for n in range(COUNT)), "{"])

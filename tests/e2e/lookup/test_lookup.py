@@ -38,12 +38,6 @@ def shared() -> Iterator[Simulator]:
         yield sim
 
 
-@pytest.fixture
-def sim(shared: Simulator) -> Simulator:
-    shared.reset()
-    return shared
-
-
 def lookup(sim: Simulator, operation: str, source: Path, output: Path, *more: object) -> list[object]:
     words = ["lookup", operation, "--input", source, "--output", output, "--base-url", sim.url]
     return [*words, *more] if "--rate" in more else [*words, "--rate", 3000, *more]

@@ -33,12 +33,6 @@ def shared() -> Iterator[Simulator]:
         yield sim
 
 
-@pytest.fixture
-def sim(shared: Simulator) -> Simulator:
-    shared.reset()
-    return shared
-
-
 class Tell(beam.DoFn):  # type: ignore[misc]
     """Appends what comes to a file, with its window and timestamp."""
 

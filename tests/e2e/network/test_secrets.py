@@ -38,12 +38,6 @@ def shared() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def sim(shared: Simulator) -> Simulator:
-    shared.reset()
-    return shared
-
-
-@pytest.fixture
 def secret() -> Iterator[SecretManager]:
     with secret_manager(KEY) as fake:
         yield fake

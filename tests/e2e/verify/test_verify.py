@@ -37,12 +37,6 @@ def shared() -> Iterator[Simulator]:
         yield sim
 
 
-@pytest.fixture
-def sim(shared: Simulator) -> Simulator:
-    shared.reset()
-    return shared
-
-
 def verify(url: str, inputs: dict[str, Any], output: Path, *more: object) -> list[object]:
     words: list[object] = ["verify"]
     for kind, pattern in inputs.items():

@@ -27,7 +27,6 @@ from e2e.harness import (
     profile,
     report,
     returned,
-    simulator,
     start,
     wait_until,
     write,
@@ -35,18 +34,6 @@ from e2e.harness import (
 )  # fmt: skip
 
 from .test_verify import balanced, verify
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Simulator]:
-    with simulator() as sim:
-        yield sim
-
-
-@pytest.fixture
-def sim(shared: Simulator) -> Simulator:
-    shared.reset()
-    return shared
 
 
 def _many(sim: Simulator, folder: Path, count: int) -> dict[str, Path]:
