@@ -1,5 +1,7 @@
 """What the tests of all presets do: map a document, and validate its records."""
 
+import json
+from decimal import Decimal
 from typing import Any
 
 from beam_talonone.schemas.decoding.parse import parse
@@ -13,3 +15,8 @@ def mapped_by(mapping: Mapping, document: Any) -> MappingResult:
     for record in result.records:
         parse(record.kind, record.fields)
     return result
+
+
+def as_read(document: Any) -> Any:
+    """A document as a source reads it: numbers with a fraction are exact."""
+    return json.loads(json.dumps(document), parse_float=Decimal)

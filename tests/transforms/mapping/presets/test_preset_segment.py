@@ -1,10 +1,7 @@
 """The preset segment on messages written after the vendor's e-commerce specification."""
 
-import json
-from decimal import Decimal
-
 import pytest
-from support.presets.mapped import mapped_by
+from support.presets.mapped import as_read, mapped_by
 from support.segment import identify, order, refund, track
 
 from beam_talonone.transforms.mapping.resolve import resolve_mapping
@@ -14,7 +11,7 @@ MAPPING = resolve_mapping("segment")
 
 
 def mapped(document):
-    return mapped_by(MAPPING, json.loads(json.dumps(document), parse_float=Decimal))
+    return mapped_by(MAPPING, as_read(document))
 
 
 def only_record(document):
