@@ -39,14 +39,20 @@ def resolve_mapping(given: str) -> Mapping:
     >>> resolve_mapping("shopify").name
     'shopify'
     """
-    path = Path(given)
-    if path.is_file():
-        return _loaded(given, _text(path))
+    if _is_file(given):
+        return _loaded(given, _text(Path(given)))
     if _FUNCTION.fullmatch(given):
         return _function(given)
     if "/" in given or given.endswith((".yaml", ".yml")):
         raise MappingFileError(f"{given}: no such mapping file")
     return _loaded(given, preset_text(given))
+
+
+def _is_file(given: str) -> bool:
+    try:
+        return Path(given).is_file()
+    except OSError:  # longer than a file name may be
+        return False
 
 
 def _loaded(name: str, text: str) -> Mapping:

@@ -48,6 +48,7 @@ def test_a_function(tmp_path, monkeypatch):
         ("no_such_module_here:f", "no_such_module_here cannot be imported"),
         ("json:no_such", "json has no function no_such"),
         ("json:__name__", "json has no function __name__"),
+        ("a" * 300, f"no preset is called {'a' * 300}"),
     ],
 )
 def test_what_cannot_be_resolved(given, message):
