@@ -6,11 +6,13 @@ Each check returns the value, and raises ConfigurationError with a line that nam
 import re
 from collections.abc import Collection
 from numbers import Integral
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from beam_talonone.schemas.decoding.settings import Reading, parse_duration
 from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.transforms.mapping.result import Mapping
 
 MOST = 1_000_000
 """A rate, a number of requests or a time in seconds above it is a mistake."""
@@ -45,6 +47,38 @@ def function(name: str, value: Any) -> Any:
     if not callable(value):
         raise ConfigurationError(f"{name} is a function, not {shown(value)}")
     return value
+
+
+def mapping(name: str, value: Any) -> Mapping | None:
+    """What turns an element, a document, into records: of what `--mapping` takes, of a path, or of a function that
+    gets the document and returns (kind, record) pairs. None for None.
+    """
+    if value is None:
+        return None
+    from beam_talonone.transforms.mapping.errors import MappingFileError
+    from beam_talonone.transforms.mapping.mapping import FunctionMapping
+    from beam_talonone.transforms.mapping.resolve import resolve_mapping
+
+    if callable(value):
+        return FunctionMapping(_name_of(value), value)
+    if not isinstance(value, str | Path) or not str(value).strip() or not str(value).isprintable():
+        raise ConfigurationError(f"{name} is a preset, a file, pkg.mod:func or a function, not {shown(value)}")
+    try:
+        resolved = resolve_mapping(str(value))
+    except MappingFileError as error:
+        raise ConfigurationError(f"{name}: {error}") from None
+    if resolved.table.makes_documents_of_rows:
+        raise ConfigurationError(
+            f"{name} {resolved.name} makes documents of several rows (group_by, fill_down or join in `table`):"
+            " elements are documents already; use it with backfill, check or verify on one machine"
+        )
+    return resolved
+
+
+def _name_of(function: Any) -> str:
+    """`pkg.mod:func` of a function, or of the type of another callable such as a partial."""
+    named = function if hasattr(function, "__qualname__") else type(function)
+    return f"{named.__module__}:{named.__qualname__}"
 
 
 def one_of(name: str, value: Any, allowed: Collection[str | None]) -> Any:

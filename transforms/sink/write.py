@@ -1,6 +1,8 @@
 """WriteToTalonOne: the sink for a pipeline of your own."""
 
 import uuid
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import apache_beam as beam
@@ -12,18 +14,21 @@ from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.transforms.runtime.arguments import flag, one_of, reading
+from beam_talonone.transforms.runtime.arguments import mapping as mapping_of
 from beam_talonone.transforms.runtime.engines import (
     DEFAULT_KEY_ENV,
     display_data,
     engine_config,
     http_settings,
 )
+from beam_talonone.transforms.sink.mapped_keys import FindMappedKeys
 from beam_talonone.transforms.sink.write_steps import DEAD, OTHERS, FindKeys, Line, SendLanes, ValidateRecords
 from beam_talonone.transforms.sources.elements import check_records
 
 
 class Written(NamedTuple):
-    """The three outputs of WriteToTalonOne, PCollections of dicts. Every record is in exactly one of them.
+    """The three outputs of WriteToTalonOne, PCollections of dicts. Every record is in exactly one of them. What a
+    mapping filters is in none, and counted by the metric `orders_filtered` (or of another kind).
 
     `applied` has the fields of results/*.jsonl, and `dead_letters` those of dead-letters/*.jsonl. `others`
     (superseded, duplicate, skipped) has `kind`, `id`, `outcome` and `reason`.
@@ -43,7 +48,9 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
     """Send a bounded PCollection of records of one kind, and output what became of each: Written.
 
     A record is a dict or a row with the fields of docs/records.md. `kind` is orders, returns, profiles, events or
-    calls. The settings have the names and defaults of the options of the command line:
+    calls. With a `mapping`, the elements are documents of another shape, and may become records of several kinds.
+    Then `kind` is that of the dead letters of documents that cannot be mapped. The settings have the names and
+    defaults of the options of the command line:
 
     * `base_url`: the deployment. The default is TALONONE_BASE_URL where the pipeline is built.
     * `api_key_env`: the environment variable of the worker that holds the key.
@@ -52,9 +59,11 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
     * `rate_service`: HOST:PORT of Envoy's rate limit service, by which several processes share one (docs/rate.md).
     * `concurrency`: requests in flight.
     * `give_up_after`: seconds without an answer until the pipeline fails.
+    * `mapping`: a preset, a mapping file, "pkg.mod:func", or a function (docs/mappings.md).
 
     Order: records of one order and of one customer are sent one at a time, in order. Calls that hold no id in common
-    are sent side by side. The step holds back records that arrive faster than the rate.
+    are sent side by side. With a mapping, a call is sent in order with the records of its order or its customer.
+    The step holds back records that arrive faster than the rate.
 
     Retries of a bundle: a request that would act twice (docs/operations.md) is not sent again as long as the worker
     lives. To survive a kill takes the journal of `beam-talonone backfill`.
@@ -93,6 +102,7 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         ambiguous_time: Literal["earlier", "later"] | None = None,
         max_future: str = MAX_FUTURE,
         unknown_fields: Literal["refuse", "ignore"] | None = None,
+        mapping: str | Path | Callable[..., Any] | None = None,
     ) -> None:
         super().__init__()
         one_of("kind", kind, MODELS)
@@ -102,6 +112,7 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         flag("results", results)
         flag("dry", dry)
         flag("allow_unknown_api_fields", allow_unknown_api_fields)
+        self._mapping = mapping_of("mapping", mapping)
         self._reading = reading(assume_timezone, ambiguous_time, max_future, unknown_fields)
         self._kind = kind
         self._config = engine_config(
@@ -130,14 +141,19 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         """The settings that Beam shows of the step, without those of the API key."""
         settings = {
             "dry": self._options.dry or None,
-            "profile_mode": self._build.profile_mode if self._kind == "profiles" else None,
-            "events_api": self._build.events_api if self._kind == "events" else None,
+            "mapping": None if self._mapping is None else self._mapping.name,
+            "profile_mode": self._build.profile_mode if self._sends("profiles") else None,
+            "events_api": self._build.events_api if self._sends("events") else None,
             "allow_unknown_api_fields": self._build.allow_unknown_api_fields or None,
             "edit_closed": self._options.edit_closed,
             **self._shown,
         }
         changed = {name: value for name, value in settings.items() if value is not None}
         return {"kind": self._kind, **display_data(self._config), **changed}
+
+    def _sends(self, kind: str) -> bool:
+        """Whether records of `kind` may be sent. A mapping may make any."""
+        return self._kind == kind or self._mapping is not None
 
     def expand(self, records: beam.PCollection[Any]) -> Any:  # Beam warns of the type Written
         """Add the steps. Called by Beam; raises ConfigurationError for an unbounded PCollection."""
@@ -147,12 +163,12 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         together = records | "One window" >> beam.WindowInto(GlobalWindows())
         # Any, because --runtime_type_check compares the dead letters with the main type
         prepared = together | "Validate" >> beam.ParDo(
-            ValidateRecords(self._kind, self._build, self._reading, self.label, self._job)
+            ValidateRecords(self._kind, self._build, self._reading, self.label, self._job, self._mapping)
         ).with_output_types(Any, **{DEAD: Line}).with_outputs(DEAD, main="ready")
         sent = (
             prepared.ready
             | "By order" >> beam.GroupByKey()
-            | "Find lanes" >> beam.ParDo(FindKeys())
+            | "Find lanes" >> beam.ParDo(FindKeys() if self._mapping is None else FindMappedKeys())
             | "By customer" >> beam.GroupByKey()
             | "Send"
             >> beam.ParDo(SendLanes(self._config, self._options, self.label, self._job))

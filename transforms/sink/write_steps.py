@@ -11,6 +11,7 @@ from apache_beam.transforms.window import GlobalWindow
 
 from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.schemas.decoding.settings import Reading
+from beam_talonone.schemas.decoding.shown import Shown
 from beam_talonone.schemas.reasons import Reason, Skip, Stage
 from beam_talonone.talonone.delivery.request_sender import SendOptions
 from beam_talonone.talonone.engine.applied_parts import applied_parts
@@ -23,55 +24,82 @@ from beam_talonone.talonone.requests.output_lines import dead_letter, result
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.streaming.call_key import together
 from beam_talonone.talonone.telemetry.process_tuning import tune_process
+from beam_talonone.transforms.mapping.result import Mapping as DocumentMapping
 from beam_talonone.transforms.runtime.engines import (
     EngineConfig,
     deduplication_cache_for,
     engine_for,
 )
 from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_outcome, count_read, count_requests
+from beam_talonone.transforms.sink.mapped_keys import first_key
+from beam_talonone.transforms.sink.packed_record import Packed, in_order, pack_record, unpack_record
 from beam_talonone.transforms.sink.send import Sending, in_window
-from beam_talonone.transforms.sources.elements import as_record, in_python, packed, unpacked
-from beam_talonone.transforms.sources.prepare import Prepared, invalid_outcome, prepare
+from beam_talonone.transforms.sources.elements import as_record, in_python, plain
+from beam_talonone.transforms.sources.prepare import Prepared, invalid_outcome, prepare_all, prepares_with
 
 DEAD, OTHERS = "dead_letters", "others"
 CALLS = "calls"
 Line = dict[str, Any]
-Packed = tuple[bytes, bytes]
 
 
 class ValidateRecords(beam.DoFn):  # type: ignore[misc]
-    """dict or row -> (order or customer, (work, record) as bytes), or a dead letter."""
+    """dict or row -> (order or customer, (work, record) as bytes), or a dead letter.
 
-    def __init__(self, kind: str, options: BuildOptions, reading: Reading, label: str, job: str) -> None:
+    With a mapping, the element is a document. Each of its records comes out, and what the mapping filters is counted.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        options: BuildOptions,
+        reading: Reading,
+        label: str,
+        job: str,
+        mapping: DocumentMapping | None = None,
+    ) -> None:
         self._kind, self._options, self._reading = kind, options, reading
         self._label, self._job = label, job
+        self._is_mapped, self._prepares = mapping is not None, prepares_with(mapping)
 
     def setup(self) -> None:
         """Tune the logs and threads of the worker process."""
         tune_process()
 
     def process(self, element: Any) -> Iterator[Any]:
-        """Validate one record, and determine its first key."""
-        record = as_record(self._kind, element)
+        """Validate one record, or those of one document, and determine the first key of each."""
+        record = plain(element) if self._is_mapped else as_record(self._kind, element)
         fields = dict(record) if isinstance(record, Mapping) else None
         raw = Raw(self._kind, "", 0, "dict", None, fields, None)
-        prepared = prepare(raw, self._options, self._reading)
-        count_read(self._kind, prepared.unknown_fields, len(prepared.unknown_api))
-        if prepared.work is None:
-            yield TaggedOutput(DEAD, self._dead(prepared, record))
-            return
-        work = prepared.work
-        # a call may hold many customers, so calls can be grouped only when all are known
-        first = work.sessions if self._kind in ("orders", "returns") else work.profiles
-        key = CALLS if self._kind == "calls" else f"{self._kind}/{(first or [work.id])[0]}"
-        yield key, (work.to_bytes(), packed(in_python(record)))
-
-    def _dead(self, prepared: Prepared, record: Any) -> dict[str, Any]:
-        outcome = invalid_outcome(prepared)
-        count_outcome(self._kind, outcome)
-        source = {"step": self._label}
         shown = in_python(record)
-        return dead_letter(self._kind, prepared.id_or_none(), shown, source, outcome, self._job, time.time())
+        for prepared in prepare_all(raw, self._options, self._reading, self._prepares):
+            kind, work = prepared.raw.kind, prepared.work
+            count_read(kind, prepared.unknown_fields, len(prepared.unknown_api))
+            if prepared.filtered_by is not None:
+                count_outcome(kind, Outcome(End.FILTERED))
+            elif work is None:
+                yield TaggedOutput(DEAD, self._dead(prepared, shown))
+            else:
+                key = first_key(work) if self._is_mapped else _first_key_of_kind(work)
+                yield key, (work.to_bytes(), pack_record(shown, prepared.raw.part))
+
+    def _dead(self, prepared: Prepared, record: Shown) -> dict[str, Any]:
+        outcome = invalid_outcome(prepared)
+        kind, source = prepared.raw.kind, _source(self._label, prepared.raw.part)
+        count_outcome(kind, outcome)
+        return dead_letter(kind, prepared.id_or_none(), record, source, outcome, self._job, time.time())
+
+
+def _first_key_of_kind(work: Work) -> str:
+    # a call may hold many customers, so calls can be grouped only when all are known
+    if work.kind == "calls":
+        return CALLS
+    first = work.sessions if work.kind in ("orders", "returns") else work.profiles
+    return f"{work.kind}/{(first or [work.id])[0]}"
+
+
+def _source(label: str, part: str | None) -> dict[str, Any]:
+    """The `source` of a dead letter."""
+    return {"step": label} if part is None else {"step": label, "part": part}
 
 
 class FindKeys(beam.DoFn):  # type: ignore[misc]
@@ -83,20 +111,15 @@ class FindKeys(beam.DoFn):  # type: ignore[misc]
 
     def process(self, group: tuple[str, Iterable[Packed]]) -> Iterator[tuple[str, Packed]]:
         """Emit the records of a group in order, with their second key."""
-        key, packed = group
-        works = sorted(((Work.from_bytes(work), work, record) for work, record in packed), key=_in_order)
+        key, entries = group
+        records = in_order(entries)
         if key == CALLS:
-            yield from together((work, (blob, record)) for work, blob, record in works)
+            yield from together(records)
             return
-        customers = [work.profiles[0] for work, _, _ in works if work.profiles]
+        customers = [work.profiles[0] for work, _ in records if work.profiles]
         second_key = customers[-1] if customers else key
-        for _, blob, record in works:
-            yield second_key, (blob, record)
-
-
-def _in_order(entry: tuple[Work, bytes, bytes]) -> tuple[tuple[int, int, int], bytes]:
-    # elements of a PCollection have no positions, so their content breaks ties, always in the same way
-    return entry[0].order(), entry[0].content
+        for _, entry in records:
+            yield second_key, entry
 
 
 class SendLanes(beam.DoFn):  # type: ignore[misc]
@@ -124,7 +147,7 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
     def process(self, group: tuple[str, Iterable[Packed]]) -> Iterator[Any]:
         """Submit the works of a customer in order, and emit the outcomes that have arrived."""
         seen: dict[bytes, bytes] = {}
-        for work, record in self._sorted(group[1]):
+        for work, (_, record) in in_order(group[1]):
             content = seen.get(work.identity)
             if content is not None:
                 yield from self._repeated(work, record, content)
@@ -151,10 +174,6 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
             self._cache.in_flight(work), not_dry(work) if self._options.dry else {},
         )  # fmt: skip
 
-    def _sorted(self, packed: Iterable[Packed]) -> list[tuple[Work, bytes]]:
-        works = sorted(((Work.from_bytes(work), work, record) for work, record in packed), key=_in_order)
-        return [(work, record) for work, _, record in works]
-
     def _facts_of(self, job: Job) -> SessionFacts | Outcome | Ended:
         ended = self._cache.before(job.work)
         if ended is not None:  # sent by an earlier try of this bundle
@@ -176,9 +195,10 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
     def _output(self, work: Work, record: bytes, outcome: Outcome) -> Any:
         count_outcome(work.kind, outcome)
         if outcome.end is End.DEAD:
-            source = {"step": self._label}
+            shown, part = unpack_record(record)
+            source = _source(self._label, part)
             line = dead_letter(
-                work.kind, work.id, unpacked(record), source, outcome, self._job, time.time(),
+                work.kind, work.id, shown, source, outcome, self._job, time.time(),
                 done=applied_parts(work, outcome),
             )  # fmt: skip
             return TaggedOutput(DEAD, line)

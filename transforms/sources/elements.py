@@ -1,6 +1,5 @@
 """Elements of a user's PCollection as records: dicts, and Beam's rows as Beam YAML and SQL create them."""
 
-import json
 import math
 from collections.abc import Mapping
 from contextlib import suppress
@@ -91,16 +90,6 @@ def in_python(record: Any) -> Shown:
     lost: list[Decimal] = []
     value = _with_floats(shown.record, lost)
     return Shown(value, shown.altered or bool(lost))
-
-
-def packed(record: Shown) -> bytes:
-    """The result of `in_python` as bytes, for another step."""
-    return json.dumps([record.record, record.altered]).encode()
-
-
-def unpacked(data: bytes) -> Shown:
-    """The inverse of `packed`."""
-    return Shown(*json.loads(data))
 
 
 def _with_floats(value: Any, lost: list[Decimal]) -> Any:

@@ -38,7 +38,7 @@ SETTINGS: dict[str, tuple[Any, ...]] = {
 WRITE = {
     "kind": WORD, **SETTINGS, "profile_mode": WORD, "events_api": WORD, "edit_closed": (None,),
     "results": (True, False), "dry": (True, False), "assume_timezone": (None,), "ambiguous_time": (None,),
-    "max_future": ("1d",), "unknown_fields": (None,),
+    "max_future": ("1d",), "unknown_fields": (None,), "mapping": (None, object),
 }  # fmt: skip
 LOOKUP = {"operation": WORD, "lookup": (None, object), **SETTINGS, "unknown_fields": (None,)}
 READ = {

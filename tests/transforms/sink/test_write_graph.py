@@ -36,7 +36,8 @@ def test_steps_and_coders_are_stable(monkeypatch, kind):
     components = pipeline.to_runner_api().components
     steps = {
         step.unique_name.partition("/")[2]: {
-            tag: coder_of(components, components.pcollections[output].coder_id) for tag, output in step.outputs.items()
+            tag: coder_of(components, components.pcollections[output].coder_id)
+            for tag, output in step.outputs.items()
         }
         for step in components.transforms.values()
         if step.unique_name.startswith(f"WriteToTalonOne({kind})/")
