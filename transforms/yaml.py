@@ -51,6 +51,7 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
 
     The output has a row for each record that is not an error; see docs/library.md. The settings have the names of the
     library's WriteToTalonOne: base_url, api_key_env, api_key_secret, rate, concurrency, give_up_after and so on.
+    With the setting mapping (a preset, a file, or pkg.mod:func), rows are documents that become records of any kinds.
 
     Args:
         kind: orders, returns, profiles, events or calls.

@@ -13,7 +13,8 @@ from typing import Any
 import apache_beam as beam
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-from e2e.harness import KEY, SESSION, Simulator, simulator
+from e2e.harness import KEY, SESSION, Simulator, simulator, write
+from support import shopify
 
 from beam_talonone import ConfigurationError
 from beam_talonone.transforms.yaml import LookupTalonOne, WriteToTalonOne
@@ -119,11 +120,98 @@ def test_the_pipeline_of_ten_lines(sim: Simulator, tmp_path: Path) -> None:
 
 def test_the_pipeline_of_the_docs(sim: Simulator) -> None:
     text = (EXAMPLES.parent / "docs" / "library.md").read_text()
-    [example] = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    example, _ = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         expand_pipeline(pipeline, example)
     assert [row["session"] for row in sim.acted(SESSION)] == ["3001"]
     assert PROVIDERS.split("\n", 1)[1] in textwrap.dedent(example.split("providers:\n")[1].split("\npipeline:")[0])
+
+
+DOCUMENTS = """
+    - {type: ReadFromText, name: Read, config: {path: %s}}
+    - type: PyTransform
+      name: Documents
+      input: Read
+      config:
+        constructor: __callable__
+        kwargs:
+          source: |
+            import json
+            import apache_beam as beam
+            def documents(lines):
+                return lines | beam.Map(lambda row: json.loads(row.line))
+"""
+
+
+def test_the_mapping_of_the_docs(sim: Simulator, tmp_path: Path) -> None:
+    text = (EXAMPLES.parent / "docs" / "library.md").read_text()
+    _, example = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    refunded = shopify.order(financial_status="partially_refunded", refunds=[shopify.refund(91, (2, 1))])
+    files = write(tmp_path / "orders.jsonl", [refunded, shopify.order(id=2, test=True)])
+    run(DOCUMENTS % files + textwrap.indent(example, "    "))
+    session = sim.sessions()["5600000000001"]
+    assert (session["state"], session["profileId"]) == ("partially_returned", "7100000000002")
+    assert sim.profiles()["7100000000002"]["attributes"] == {"Name": "Ann", "Email": "ann@example.com"}
+    assert len(sim.sessions()) == 1
+
+
+def test_rows_are_documents_of_a_mapping_file(sim: Simulator, tmp_path: Path) -> None:
+    """Nested rows, records of two kinds, and a document that cannot be mapped as a row of the errors."""
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("""
+version: 1
+orders:
+  fields:
+    order_id: number
+    customer_id: client.id
+    status: "translate(state, {paid: 'completed'})"
+    event_time: at
+    items: {each: lines, fields: {sku: article, quantity: count, unit_price: decimal(price)}}
+profiles:
+  fields: {customer_id: client.id, event_time: at, attributes: {city: client.city}}
+""")
+    document = '{number: "%s", client: {id: c, city: Kiel}, state: %s, at: "2026-05-01T12:00:00Z", lines: [%s]}'
+    line = '{article: a, count: 2, price: "1.10"}'
+    run(f"""
+    - type: Create
+      config:
+        elements:
+          - {document % (7, "paid", line)}
+          - {document % (8, "lost", line)}
+    - type: WriteToTalonOne
+      input: Create
+      config: {{kind: orders, mapping: {mine}, error_handling: {{output: errors}}}}
+    - type: MapToFields
+      name: Done
+      input: WriteToTalonOne
+      config: {{fields: {{kind: kind, id: id, outcome: outcome}}}}
+    - type: AssertEqual
+      input: Done
+      config:
+        elements: [{{kind: orders, id: "7", outcome: applied}}, {{kind: profiles, id: c, outcome: applied}}]
+    - type: MapToFields
+      name: Errors
+      input: WriteToTalonOne.errors
+      config:
+        language: python
+        fields:
+          kind: kind
+          stage: stage
+          reason: reason
+          number:
+            callable: |
+              import json
+              def number(row):
+                  return json.loads(row.element)["number"]
+    - type: AssertEqual
+      name: No others
+      input: Errors
+      config: {{elements: [{{kind: orders, stage: map, reason: unmapped_value, number: "8"}}]}}
+""")
+    [row] = sim.acted(SESSION)
+    assert [(item["sku"], str(item["price"])) for item in row["body"]["customerSession"]["cartItems"]] == [
+        ("a", "1.1")
+    ]
 
 
 def run(transforms: str) -> None:
@@ -275,6 +363,11 @@ ROWS = "- {type: Create, config: {elements: [{%s}]}}"
             "a: 1",
             "WriteToTalonOne, config: {kind: orders, rate: 0}",
             "rate is a number above 0",
+        ),
+        (
+            "a: 1",
+            "WriteToTalonOne, config: {kind: orders, mapping: shopfy}",
+            r"mapping: no preset is called shopfy: did you mean shopify\?",
         ),
         ("a: 1", "LookupTalonOne, config: {operation: get_coupon}", "is no operation"),
         (

@@ -3,6 +3,7 @@ out."""
 
 import json
 import random
+import re
 import sys
 from collections import Counter
 from decimal import Decimal
@@ -12,13 +13,16 @@ import apache_beam as beam
 import pytest
 from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.testing.util import assert_that, is_empty
 from apache_beam.transforms.display import DisplayData
-from e2e.harness import KEY, SESSION, at, call, event, lines, order, profile, returned
+from e2e.harness import FINISHED, KEY, SESSION, at, call, cli, event, lines, order, profile, replay, returned, write
 from support import shopify
 
 from beam_talonone import ConfigurationError, WriteToTalonOne
+from beam_talonone.transforms.mapping.resolve import preset_text
 from beam_talonone.transforms.runtime.metrics import NAMESPACE
 
+DOCS = Path(__file__).parents[3] / "docs"
 URL = "https://yourcompany.europe-west1.talon.one"
 REFUNDED = shopify.order(financial_status="partially_refunded", refunds=[shopify.refund(91, (2, 1))])
 GUEST = shopify.order(id=5_600_000_000_002, customer=None, financial_status="pending")
@@ -261,3 +265,56 @@ def test_the_step_shows_its_mapping(mapping, shown):
     items = {item.key: item.value for item in DisplayData.create_from(step).items}
     assert (items["kind"], items["mapping"]) == ("orders", shown)
     assert (items["profile_mode"], items["events_api"]) == ("rules", "v3")
+
+
+def example(page, title):
+    """The Python of a section of a page."""
+    text = (DOCS / page).read_text(encoding="utf-8").split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
+    [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    return code
+
+
+def test_the_example_of_the_library_page(api, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TALONONE_BASE_URL", api.url)
+    write(tmp_path / "export" / "orders.jsonl", [REFUNDED, TEST_ORDER])
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+        names = {"beam": beam, "json": json, "pipeline": pipeline, "WriteToTalonOne": WriteToTalonOne}
+        exec(example("library.md", "Documents of another shape"), names)
+        assert_that(names["written"].dead_letters, is_empty())
+    assert {name: session["state"] for name, session in api.sessions().items()} == {
+        "5600000000001": "partially_returned"
+    }
+    assert set(api.profiles()) == {"7100000000002"}
+
+
+def test_the_example_of_the_mappings_page(api, monkeypatch):
+    monkeypatch.setenv("TALONONE_BASE_URL", api.url)
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+        documents = pipeline | beam.Create([{"number": "A-1", "at": at(0)}])
+        names = {"documents": documents, "WriteToTalonOne": WriteToTalonOne}
+        exec(example("mappings.md", "Python functions"), names)
+        exec(example("mappings.md", "In your own pipeline"), names)
+        assert_that(names["written"].dead_letters, is_empty())
+    assert {name: session["profileId"] for name, session in api.sessions().items()} == {"A-1": "guest-A-1"}
+
+
+def test_dead_letters_are_replayed_with_the_mapping(api, tmp_path):
+    """The command reads the dead letters of the library, and sends the part that failed."""
+    run(api, tmp_path / "a", [shopify.order(id=1, customer=None, financial_status="paid_in_shells")], "shopify")
+    [unmapped] = lines(tmp_path / "a", "dead_letters*")
+    late = shopify.order(id=2, line_items=[shopify.line(1, quantity=20_000)])
+    ends = run(api, tmp_path / "b", [late], "shopify")
+    [invalid] = ends.dead_letters
+    assert [line["kind"] for line in ends.applied] == ["profiles"]
+    mine = tmp_path / "mine.yaml"
+    states = "paid: completed\n      paid_in_shells: completed"
+    mine.write_text(preset_text("shopify").replace("paid: completed", states, 1))
+    invalid["record"]["line_items"][0]["quantity"] = 2
+    before = len(api.rows("ledger"))
+    dead_letters = [json.dumps(letter, default=float) for letter in (unmapped, invalid)]
+    write(tmp_path / "dead-letters" / "1.jsonl", dead_letters)
+    done = cli(*replay(api.url, tmp_path, tmp_path / "again", "--mapping", mine))
+    assert done.code == FINISHED, done.err
+    assert {name: session["state"] for name, session in api.sessions().items()} == {"1": "closed", "2": "closed"}
+    assert [row["operation"] for row in api.rows("ledger")[before:]] == [SESSION, SESSION]
