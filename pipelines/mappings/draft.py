@@ -20,6 +20,7 @@ _PATTERNS = (
 )
 _MAIL_TIME = re.compile(r"(\w{3}, )?\d{1,2} \w{3} \d{4} \d\d:\d\d:\d\d .+")
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_BIRTH = re.compile("birth|geburt|dob$")
 _COMMA_DECIMAL = re.compile(r"-?[\d.]*\d,\d{1,4}")
 
 
@@ -50,7 +51,9 @@ class _Sample:
         """The first path whose values are times."""
         for path, values in self.values.items():
             filled = [value for value in values if value is not None]
-            if path not in taken and filled and all(map(_is_time, filled)):
+            if path in taken or _BIRTH.search(path.lower()):
+                continue
+            if filled and all(map(_is_time, filled)):
                 return path
         return None
 
@@ -238,13 +241,17 @@ def _unread(prefix: str, sample: _Sample, taken: set[str], lists: Iterable[str] 
 
 
 def _step(name: str) -> str:
-    return json.dumps(name) if not name or _SEPARATOR in name or '"' in name else name
+    return _quoted(name) if not name or _SEPARATOR in name or '"' in name else name
+
+
+def _quoted(name: str) -> str:
+    return json.dumps(name, ensure_ascii=not name.isprintable())
 
 
 def _path(path: str) -> str:
     """The path as an expression."""
     steps = _STEP.findall(path)
-    return ".".join(step if _PLAIN_NAME.fullmatch(step) or step[0] == '"' else json.dumps(step) for step in steps)
+    return ".".join(step if _PLAIN_NAME.fullmatch(step) or step[0] == '"' else _quoted(step) for step in steps)
 
 
 def _comment(text: str) -> str:
@@ -252,7 +259,7 @@ def _comment(text: str) -> str:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9.]", "", name)
+    return "".join(character for character in name if character.isalnum() or character == _SEPARATOR)
 
 
 def _written(guess: Guess, indent: str) -> Iterator[str]:

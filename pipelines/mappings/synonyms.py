@@ -18,9 +18,14 @@ SYNONYMS: dict[str, Mapping[str, tuple[str, ...]]] = {
         "store_id": ("store_id", "storeid", "shop_id", "store"),
     },
     "profiles": {
-        "customer_id": ("customer_id", "customerid", "kundennummer", "user_id", "userid", "client_id", "id", "email"),
-        "event_time": ("event_time", "updated_at", "updatedat", "modified", "last_modified", "created_at", "created",
-                       "timestamp", "date", "since"),
+        "customer_id": (
+            "customer_id", "customerid", "customer_no", "customer_number", "kundennummer", "kundennr", "kunden_id",
+            "user_id", "userid", "client_id", "id", "email",
+        ),
+        "event_time": (
+            "event_time", "updated_at", "updatedat", "modified", "last_modified", "geändert", "created_at", "created",
+            "timestamp", "date", "since",
+        ),
     },
     "events": {
         "event_id": ("event_id", "eventid", "message_id", "messageid", "id"),
