@@ -28,11 +28,19 @@ def coder_of(components, coder_id):
     return f"{name}({inner})" if inner else name
 
 
-@pytest.mark.parametrize("kind", ["orders", "returns", "profiles", "events", "calls"])
-def test_steps_and_coders_are_stable(monkeypatch, kind):
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        *((kind, {}) for kind in ("orders", "returns", "profiles", "events", "calls")),
+        ("orders", {"mapping": "shopify"}),
+    ],
+    ids=["orders", "returns", "profiles", "events", "calls", "mapping"],
+)
+def test_steps_and_coders_are_stable(monkeypatch, kind, settings):
     monkeypatch.setenv("TALONONE_API_KEY", "graph-key-3c1")
     pipeline = beam.Pipeline(runner=FnApiRunner())
-    _ = pipeline | beam.Create([{}]) | WriteToTalonOne(kind, base_url="https://shop.europe-west1.talon.one")
+    step = WriteToTalonOne(kind, base_url="https://shop.europe-west1.talon.one", **settings)
+    _ = pipeline | beam.Create([{}]) | step
     components = pipeline.to_runner_api().components
     steps = {
         step.unique_name.partition("/")[2]: {
