@@ -69,6 +69,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/python docs/check_prose.py
+	$(BIN)/python docs/check_comments.py
 
 types: $(VENV)/.dev
 	$(BIN)/mypy

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from check_prose import FENCE, ROOT, Block, Finding, Rules, block_findings, blocks, rules_of
 
-FOLDERS = ("schemas", "talonone", "transforms", "pipelines", "simulator", "docs")
+FOLDERS = ("schemas", "talonone", "transforms", "pipelines", "simulator", "docs", "bench", "tests")
 NOT_PROSE = re.compile(r"^(noqa|type:|fmt:|pragma|mypy:|ruff:|!)")
 
 

@@ -15,15 +15,16 @@ from beam_talonone.pipelines.cli.main import app
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-def load():
-    spec = importlib.util.spec_from_file_location("check_prose", DOCS / "check_prose.py")
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
 
 
-prose = load()
+prose = load("check_prose")
+code = load("check_comments")
 TABLE = tomllib.loads((DOCS / "prose.toml").read_text(encoding="utf-8"))
 RULES = prose.rules_of(TABLE)
 LONG = "One " + "word " * 30 + "more."
@@ -168,3 +169,45 @@ def test_help_texts_pass():
 
 def test_our_pages_pass():
     assert list(prose.complaints(DOCS.parent, RULES)) == []
+
+
+CODE_RULES = prose.rules_of({**TABLE, "banned": {**TABLE["banned"], **TABLE["banned_in_code"]}})
+
+
+def found_in_code(source: str) -> list[tuple[int, str]]:
+    return [(finding.line, finding.text.split(":")[0]) for finding in code.findings(source, CODE_RULES)]
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ('"""A courier."""', 1),
+        ('"""Fine.\n\nA courier.\n"""', 3),
+        ('def f():\n    """Fine."""\n    # a courier\n', 3),
+        ('class A:\n    b = 1\n    """A courier."""\n', 3),
+        ("a = 1  # a courier\n", 1),
+        ("# words of\n# a courier\n", 1),
+    ],
+    ids=["module", "paragraph", "comment", "attribute", "at the end of a line", "second line"],
+)
+def test_docstrings_and_comments_are_prose(source, line):
+    assert found_in_code(source) == [(line, '"courier"')]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'courier = "a courier"',
+        '"""Fine.\n\n>>> courier = 1\n>>> courier\n1\n\nAlso fine.\n"""',
+        '"""Fine.\n\n```\na courier\n```\n"""',
+        "a = 1  # noqa: courier\n",
+    ],
+    ids=["code", "doctest", "block", "for a tool"],
+)
+def test_code_is_not(source):
+    assert found_in_code(source) == []
+
+
+def test_words_that_are_banned_in_code_only():
+    assert found_in_code("# the caller is told\n") == [(1, '"is told"')]
+    assert found("The caller is told.") == []

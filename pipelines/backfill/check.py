@@ -22,7 +22,7 @@ from beam_talonone.pipelines.terminal.interruptible import interruptible
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.schemas import jsonio
 from beam_talonone.talonone.delivery.dispatcher import Dispatcher, Ticket
-from beam_talonone.talonone.delivery.request_sender import SendOptions
+from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.engine.batcher import Batcher
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.protocols.session_facts import SessionFacts

@@ -23,7 +23,7 @@ from beam_talonone.pipelines.backfill.sending.limit import sent_anything
 from beam_talonone.pipelines.backfill.sending.slices import Tally
 from beam_talonone.pipelines.runners.runner import bounded_runner
 from beam_talonone.pipelines.terminal.stopping import RESUME, STOP
-from beam_talonone.talonone.engine.engine import EngineSettings
+from beam_talonone.talonone.engine.settings import EngineSettings
 from beam_talonone.talonone.errors import Interrupted
 from beam_talonone.talonone.http.address import check_base_url
 from beam_talonone.talonone.state.sealed_lines import Damaged

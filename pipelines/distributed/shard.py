@@ -33,8 +33,9 @@ from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
 from beam_talonone.pipelines.distributed.journal_backup import JournalBackup, Place
 from beam_talonone.pipelines.distributed.shard_report import ShardReport
 from beam_talonone.schemas.reasons import Stage
-from beam_talonone.talonone.delivery.request_sender import InFlight
-from beam_talonone.talonone.engine.engine import WINDOW, Engine
+from beam_talonone.talonone.delivery.send_options import InFlight
+from beam_talonone.talonone.engine.engine import Engine
+from beam_talonone.talonone.engine.settings import WINDOW
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.work import Work

@@ -13,7 +13,7 @@ from beam_talonone.pipelines.backfill.output_folder import JobFolder
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.journal import JournalContent
 from beam_talonone.pipelines.backfill.sending.send_slices import SliceSteps, send_slices
-from beam_talonone.talonone.delivery.request_sender import SendOptions
+from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.requests.outcome import DONE
 from beam_talonone.talonone.state.append_log import AppendLog
 from beam_talonone.talonone.state.whole_file import write_whole_file

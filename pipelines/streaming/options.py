@@ -7,8 +7,8 @@ from typing import Literal
 from beam_talonone.pipelines.backfill.options import MaxDeadLetters, reading_of
 from beam_talonone.schemas.decoding.account_attributes import AccountAttributes
 from beam_talonone.schemas.decoding.settings import MAX_FUTURE, Ambiguous, Reading, UnknownFields
-from beam_talonone.talonone.delivery.request_sender import SendOptions
-from beam_talonone.talonone.engine.engine import EngineSettings
+from beam_talonone.talonone.delivery.send_options import SendOptions
+from beam_talonone.talonone.engine.settings import EngineSettings
 from beam_talonone.talonone.http.address import check_base_url
 from beam_talonone.talonone.http.client_choice import DEFAULT, HttpSettings
 from beam_talonone.talonone.requests.build import BuildOptions

@@ -1,8 +1,6 @@
 """Sends the requests of one part of a record, or of one bulk, under their keys, and counts the tries."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.delivery.ambiguity import Found
@@ -10,45 +8,10 @@ from beam_talonone.talonone.delivery.attempt import RequestAttempt
 from beam_talonone.talonone.delivery.dispatcher import Ticket
 from beam_talonone.talonone.delivery.observer import NO_OBSERVER, Observer, PartId
 from beam_talonone.talonone.delivery.read_back import LOOKS
+from beam_talonone.talonone.delivery.send_options import InFlight, SendOptions
 from beam_talonone.talonone.delivery.sender import Sender
 from beam_talonone.talonone.http.responses import Answer
 from beam_talonone.talonone.requests.identity import key_holds
-
-
-@dataclass(frozen=True, slots=True)
-class InFlight:
-    """What the journal knows of a part that was in flight when an earlier run died.
-
-    `generation` is that of its last key, `first_sent` is in seconds since 1970.
-    """
-
-    generation: int
-    first_sent: float
-
-
-class Lines(Protocol):
-    """Takes the line of a lookup in pieces, and says where it lies, if that is of use to anybody."""
-
-    async def put(self, pieces: Iterator[bytes]) -> tuple[int, int] | None:
-        """Take the pieces of one line; returns its offset and length in bytes, where it lies in a file."""
-
-
-@dataclass(frozen=True)
-class SendOptions:
-    """What changes how a record is carried out.
-
-    `dry`: keys of their own, and nothing is expected to change. `attempt`: name of a replay after a definite
-    refusal. `edit_closed`: "reopen" edits sessions that are closed. `effects`: outcomes carry effects.
-    """
-
-    dry: bool = False
-    attempt: str = ""
-    edit_closed: str | None = None
-    effects: bool = False
-    look_first: bool = False
-    """Returns are sent when their order is known to be closed, and are premature before that."""
-    lines: Lines | None = None
-    """Where lookups put what they read."""
 
 
 @dataclass(eq=False, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """From jobs in order to request senders: bulks are packed on the way, without breaking a customer's order."""
 
 from beam_talonone.talonone.delivery.dispatcher import Dispatcher
-from beam_talonone.talonone.delivery.request_sender import InFlight
+from beam_talonone.talonone.delivery.send_options import InFlight
 from beam_talonone.talonone.delivery.sender import Sender
 from beam_talonone.talonone.engine.bulk import Entry, Pack, Variant, variant_of
 from beam_talonone.talonone.engine.bulk_sender import Member, bulk_sender, part_of

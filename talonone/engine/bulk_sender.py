@@ -7,7 +7,8 @@ import msgspec
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.request import Request
-from beam_talonone.talonone.delivery.request_sender import InFlight, RequestSender
+from beam_talonone.talonone.delivery.request_sender import RequestSender
+from beam_talonone.talonone.delivery.send_options import InFlight
 from beam_talonone.talonone.delivery.sender import Sender
 from beam_talonone.talonone.engine.bulk import Entry, bulk_request, isolate, merged, pointed_entries
 from beam_talonone.talonone.engine.job import Job

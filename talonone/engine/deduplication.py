@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
 from beam_talonone.schemas.reasons import Reason, Stage
 from beam_talonone.talonone.delivery.observer import NO_OBSERVER, NoObserver, Observer, PartId
-from beam_talonone.talonone.delivery.request_sender import InFlight
+from beam_talonone.talonone.delivery.send_options import InFlight
 from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
 from beam_talonone.talonone.requests.work import Work
 

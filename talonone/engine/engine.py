@@ -6,23 +6,24 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 import uvloop
 
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.delivery.dispatcher import Dispatcher, RatePermits
 from beam_talonone.talonone.delivery.refused_key import Evidence
-from beam_talonone.talonone.delivery.request_sender import InFlight, RequestSender, SendOptions
+from beam_talonone.talonone.delivery.request_sender import RequestSender
+from beam_talonone.talonone.delivery.send_options import InFlight, SendOptions
 from beam_talonone.talonone.delivery.sender import Sender
 from beam_talonone.talonone.engine.batcher import Batcher
 from beam_talonone.talonone.engine.bulk_sender import Member
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.engine.mailbox import Mailbox
+from beam_talonone.talonone.engine.settings import EngineSettings
 from beam_talonone.talonone.engine.window import Window
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.http.api_key import ApiKey, KeySource
-from beam_talonone.talonone.http.client_choice import DEFAULT, HttpSettings, client_for, route_to
+from beam_talonone.talonone.http.client_choice import client_for, route_to
 from beam_talonone.talonone.http.responses import Answer
 from beam_talonone.talonone.rate.pacer import Pacer
 from beam_talonone.talonone.rate.shared_limit import RateService, SharedRate, shared_rate
@@ -33,29 +34,10 @@ from beam_talonone.talonone.telemetry.process_tuning import tune_process
 from beam_talonone.talonone.telemetry.stats import Stats
 from beam_talonone.talonone.tracing import follow_provider
 
-WINDOW = 10_000
-"""Jobs taken in and not yet done. A slice of a backfill fits in it: then every customer's first record may start."""
-
 GRACE = 30.0
 """Seconds for what is in flight to end after a failure."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class EngineSettings:
-    """Where and how to send. `rate` in requests a second for the whole engine, `concurrency` requests in flight,
-    `give_up_after` and `timeout` in seconds (None: never give up)."""
-
-    base_url: str
-    rate: float = 100.0
-    concurrency: int = 64
-    give_up_after: float | None = 300.0
-    timeout: float = 30.0
-    window: int = WINDOW
-    http: HttpSettings = DEFAULT
-    in_code: bool = field(default=False, compare=False)
-    """The settings are arguments of a step, not options of the command line: messages name them so."""
 
 
 class Engine:
@@ -267,8 +249,8 @@ class Engine:
                 evidence=Evidence(earlier=self._accepted_before), in_code=settings.in_code,
             )  # fmt: skip
             self._batcher = Batcher(self._dispatcher, self._sender)
-            departing = asyncio.create_task(self._permits.run())
-            departing.add_done_callback(lambda task: None if task.cancelled() else self._failed(_end_of(task)))
+            permits = asyncio.create_task(self._permits.run())
+            permits.add_done_callback(lambda task: None if task.cancelled() else self._failed(_end_of(task)))
             self._ready.set()
             await self._closing.wait()
             tasks = asyncio.all_tasks() - {asyncio.current_task()}
@@ -312,7 +294,7 @@ class Engine:
 
 
 def _end_of(task: asyncio.Task[None]) -> BaseException:
-    return task.exception() or RuntimeError("the departures ended")
+    return task.exception() or RuntimeError("the rate permits ended")
 
 
 def remember(engine: Engine, job: Job, outcome: Outcome) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.talonone.delivery.observer import NO_OBSERVER, Observer
-from beam_talonone.talonone.delivery.request_sender import InFlight, SendOptions
+from beam_talonone.talonone.delivery.send_options import InFlight, SendOptions
 from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.outcome import DONE, Outcome, combined
 from beam_talonone.talonone.requests.work import Work

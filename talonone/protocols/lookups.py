@@ -7,7 +7,8 @@ from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.request import Request
-from beam_talonone.talonone.delivery.request_sender import Lines, RequestSender
+from beam_talonone.talonone.delivery.request_sender import RequestSender
+from beam_talonone.talonone.delivery.send_options import Lines
 from beam_talonone.talonone.http.responses import Answer
 from beam_talonone.talonone.protocols.paging import BadPage, Paged, read_pages
 from beam_talonone.talonone.requests.outcome import End, Outcome, refused

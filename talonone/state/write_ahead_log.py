@@ -26,7 +26,7 @@ import msgspec
 
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.delivery.observer import PartId
-from beam_talonone.talonone.delivery.request_sender import InFlight
+from beam_talonone.talonone.delivery.send_options import InFlight
 from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.append_log import MappedAppendLog

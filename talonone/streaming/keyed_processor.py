@@ -10,7 +10,7 @@ from math import ceil
 
 import msgspec
 
-from beam_talonone.talonone.delivery.request_sender import InFlight
+from beam_talonone.talonone.delivery.send_options import InFlight
 from beam_talonone.talonone.engine.deduplication import is_unsafe
 from beam_talonone.talonone.ordering.sequencer import Decision, Held, Send, Sequencer, Settled
 from beam_talonone.talonone.ordering.state_store import Order

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from beam_talonone.talonone.delivery.request_sender import SendOptions
+from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.engine.engine import Engine, remember
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.errors import StopRun

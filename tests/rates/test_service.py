@@ -9,7 +9,7 @@ from e2e.harness import FINISHED, KEY, STOPPED, USAGE, assert_balanced, backfill
 from remote.job import Job
 
 from beam_talonone import LookupTalonOne, WriteToTalonOne
-from beam_talonone.talonone.engine.engine import EngineSettings
+from beam_talonone.talonone.engine.settings import EngineSettings
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.rate.shared_limit import NoAnswer
 from beam_talonone.transforms.runtime.engines import EngineConfig, check_rate_service

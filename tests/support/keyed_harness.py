@@ -17,8 +17,8 @@ from e2e.harness import Json, Simulator, lines
 
 from beam_talonone.pipelines.backfill.options import KINDS
 from beam_talonone.schemas import jsonio
-from beam_talonone.talonone.delivery.request_sender import SendOptions
-from beam_talonone.talonone.engine.engine import EngineSettings
+from beam_talonone.talonone.delivery.send_options import SendOptions
+from beam_talonone.talonone.engine.settings import EngineSettings
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.talonone.streaming.keyed_processor import Rules
 from beam_talonone.transforms.messages.options import MessageOptions

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.parse import parse
-from beam_talonone.talonone.delivery.request_sender import SendOptions
+from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.engine.batcher import Batcher
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.http.send import NotSent, Reply

@@ -9,7 +9,8 @@ from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.delivery.attempt import RequestAttempt
 from beam_talonone.talonone.delivery.dispatcher import Dispatcher, RatePermits, Ticket
 from beam_talonone.talonone.delivery.observer import NO_OBSERVER, NoObserver
-from beam_talonone.talonone.delivery.request_sender import InFlight, RequestSender, SendOptions
+from beam_talonone.talonone.delivery.request_sender import RequestSender
+from beam_talonone.talonone.delivery.send_options import InFlight, SendOptions
 from beam_talonone.talonone.delivery.sender import Sender
 from beam_talonone.talonone.http.send import Reply
 from beam_talonone.talonone.rate.pacer import Pacer

@@ -12,8 +12,9 @@ from e2e.harness import KEY, Simulator, wait_until
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.parse import parse
-from beam_talonone.talonone.delivery.request_sender import SendOptions
-from beam_talonone.talonone.engine.engine import Engine, EngineSettings
+from beam_talonone.talonone.delivery.send_options import SendOptions
+from beam_talonone.talonone.engine.engine import Engine
+from beam_talonone.talonone.engine.settings import EngineSettings
 from beam_talonone.talonone.errors import Interrupted
 from beam_talonone.talonone.http.api_key import KeySource
 from beam_talonone.talonone.ordering.sequencer import Sequencer

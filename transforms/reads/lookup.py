@@ -16,7 +16,7 @@ from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.schemas.decoding.settings import MAX_FUTURE, Reading
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.records import LOOKUPS
-from beam_talonone.talonone.delivery.request_sender import SendOptions
+from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.build import BuildOptions

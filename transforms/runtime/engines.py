@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any
 
 from beam_talonone.talonone.engine.deduplication import DeduplicationCache
-from beam_talonone.talonone.engine.engine import Engine, EngineSettings
+from beam_talonone.talonone.engine.engine import Engine
+from beam_talonone.talonone.engine.settings import EngineSettings
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.http.address import check_base_url, in_clear
 from beam_talonone.talonone.http.api_key import KeySource, check_secret_name

@@ -18,7 +18,7 @@ from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
 
 from beam_talonone.schemas.operations import get_customer_session
-from beam_talonone.talonone.delivery.request_sender import SendOptions
+from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.protocols.session_reads import profile_of
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.work import Work

@@ -27,7 +27,7 @@ from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateS
 from apache_beam.utils.timestamp import Timestamp
 
 from beam_talonone.schemas.decoding.shown import of_bytes
-from beam_talonone.talonone.delivery.request_sender import SendOptions
+from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.engine.applied_parts import applied_parts
 from beam_talonone.talonone.engine.job import Ended, Job
 from beam_talonone.talonone.ordering.sequencer import Settled

@@ -10,7 +10,7 @@ from apache_beam.transforms.window import GlobalWindows
 
 from beam_talonone.schemas.decoding.settings import MAX_FUTURE
 from beam_talonone.schemas.records import MODELS
-from beam_talonone.talonone.delivery.request_sender import SendOptions
+from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.transforms.runtime.arguments import flag, one_of, reading

@@ -13,7 +13,7 @@ from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.schemas.decoding.settings import Reading
 from beam_talonone.schemas.decoding.shown import Shown
 from beam_talonone.schemas.reasons import Reason, Skip, Stage
-from beam_talonone.talonone.delivery.request_sender import SendOptions
+from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.engine.applied_parts import applied_parts
 from beam_talonone.talonone.engine.job import Ended, Job
 from beam_talonone.talonone.protocols.session_facts import SessionFacts

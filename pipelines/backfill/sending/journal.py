@@ -24,7 +24,7 @@ import msgspec
 
 from beam_talonone.pipelines.backfill.file_watch import check_written, written
 from beam_talonone.talonone.delivery.observer import PartId
-from beam_talonone.talonone.delivery.request_sender import InFlight
+from beam_talonone.talonone.delivery.send_options import InFlight
 from beam_talonone.talonone.requests.outcome import Outcome
 from beam_talonone.talonone.state.append_log import AppendLog, whole_lines
 from beam_talonone.talonone.state.sealed_lines import damaged, sealed, unsealed

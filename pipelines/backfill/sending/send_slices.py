@@ -13,7 +13,7 @@ from beam_talonone.pipelines.backfill.sending.journal import Journal, JournalCon
 from beam_talonone.pipelines.runners.runner import bounded_runner, run_bounded
 from beam_talonone.pipelines.terminal.stopping import RESUME, STOP
 from beam_talonone.schemas.operations import get_customer_session
-from beam_talonone.talonone.delivery.request_sender import SendOptions
+from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.errors import Interrupted, StopRun
 from beam_talonone.talonone.protocols.session_reads import profile_of
 from beam_talonone.talonone.state.sealed_lines import damaged

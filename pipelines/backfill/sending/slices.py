@@ -16,7 +16,7 @@ from beam_talonone.pipelines.backfill.sending.journal import Journal, JournalCon
 from beam_talonone.pipelines.backfill.staging_rows import read_origin
 from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
 from beam_talonone.schemas.reasons import Reason, Skip
-from beam_talonone.talonone.delivery.request_sender import InFlight, SendOptions
+from beam_talonone.talonone.delivery.send_options import InFlight, SendOptions
 from beam_talonone.talonone.engine.applied_parts import done_before
 from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.engine.job import Job

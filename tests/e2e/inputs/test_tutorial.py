@@ -1,4 +1,4 @@
-"""docs/import-an-export.md, followed to the letter: its files, and its commands in their order."""
+"""A tutorial followed exactly: docs/import-an-export.md, its files, and its commands in their order."""
 
 import os
 import re

@@ -8,7 +8,7 @@ import pytest
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.parse import parse
-from beam_talonone.talonone.delivery.request_sender import SendOptions
+from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.errors import Unreachable
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.transforms.runtime.engines import EngineConfig, close_engine, engine_config, engine_for

@@ -13,7 +13,7 @@ from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
 from beam_talonone import ConfigurationError, LookupTalonOne, TalonOneError, WriteToTalonOne
 from beam_talonone.schemas.decoding.settings import AS_USUAL
-from beam_talonone.talonone.delivery.request_sender import SendOptions
+from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.transforms.runtime.engines import EngineConfig, close_engine, engine_config
 from beam_talonone.transforms.sink.write_steps import SendLanes, ValidateRecords
 from e2e.harness import KEY, Json, Simulator, call, lines, simulator, wait_until

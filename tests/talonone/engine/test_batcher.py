@@ -14,7 +14,7 @@ from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.schemas.reasons import Skip
 from beam_talonone.talonone.delivery.observer import NoObserver
-from beam_talonone.talonone.delivery.request_sender import InFlight, SendOptions
+from beam_talonone.talonone.delivery.send_options import InFlight, SendOptions
 from beam_talonone.talonone.engine.batcher import Batcher
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.http.send import Broken, Reply

@@ -15,7 +15,7 @@ from support.packing import AUDIENCES, LISTS, REFERRALS, RESERVE, UNRESERVE, Api
 from support.sender_fixture import way
 
 from beam_talonone.schemas.operations import OPERATIONS
-from beam_talonone.talonone.delivery.request_sender import SendOptions
+from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.engine.batcher import MOST_OPEN, Batcher
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.protocols.session_facts import SessionFacts

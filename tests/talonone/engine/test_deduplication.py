@@ -8,7 +8,7 @@ from support.sender_fixture import EPOCH, way
 
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.talonone.delivery.observer import NoObserver
-from beam_talonone.talonone.delivery.request_sender import InFlight, SendOptions
+from beam_talonone.talonone.delivery.send_options import InFlight, SendOptions
 from beam_talonone.talonone.engine.batcher import Batcher
 from beam_talonone.talonone.engine.deduplication import DeduplicationCache, is_unsafe
 from beam_talonone.talonone.engine.job import Ended, Job

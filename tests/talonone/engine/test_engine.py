@@ -11,9 +11,10 @@ from aiohttp import web
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.schemas.operations import get_customer_session
 from beam_talonone.talonone.delivery.observer import NoObserver
-from beam_talonone.talonone.delivery.request_sender import InFlight, SendOptions
-from beam_talonone.talonone.engine.engine import Engine, EngineSettings, remember
+from beam_talonone.talonone.delivery.send_options import InFlight, SendOptions
+from beam_talonone.talonone.engine.engine import Engine, remember
 from beam_talonone.talonone.engine.job import Job
+from beam_talonone.talonone.engine.settings import EngineSettings
 from beam_talonone.talonone.errors import (
     ConfigurationError,
     Interrupted,

@@ -9,7 +9,7 @@ from support.sender_fixture import EPOCH, Noting, way
 
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.talonone.delivery.observer import NO_OBSERVER
-from beam_talonone.talonone.delivery.request_sender import InFlight, SendOptions
+from beam_talonone.talonone.delivery.send_options import InFlight, SendOptions
 from beam_talonone.talonone.http.send import Reply
 from beam_talonone.talonone.protocols.carry_out import carry_out
 from beam_talonone.talonone.protocols.session_facts import SessionFacts

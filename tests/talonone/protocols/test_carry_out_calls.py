@@ -11,7 +11,7 @@ from support.sender_fixture import EPOCH, way
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.schemas.reasons import Reason
-from beam_talonone.talonone.delivery.request_sender import InFlight, SendOptions
+from beam_talonone.talonone.delivery.send_options import InFlight, SendOptions
 from beam_talonone.talonone.http.send import Reply
 from beam_talonone.talonone.protocols.carry_out import carry_out
 from beam_talonone.talonone.protocols.session_facts import SessionFacts

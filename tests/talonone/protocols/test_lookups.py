@@ -12,7 +12,7 @@ from support.sender_fixture import way
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.operations.cards import get_loyalty_card_transactions
 from beam_talonone.schemas.operations.profiles import get_customer_inventory
-from beam_talonone.talonone.delivery.request_sender import SendOptions
+from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.errors import WrongAddress
 from beam_talonone.talonone.http.send import Broken, Reply
 from beam_talonone.talonone.protocols import lookups

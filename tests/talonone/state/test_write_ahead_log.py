@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.process.left_open import open_files
 
 from beam_talonone.schemas.decoding.parse import parse
-from beam_talonone.talonone.delivery.request_sender import InFlight
+from beam_talonone.talonone.delivery.send_options import InFlight
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.state import append_log, write_ahead_log

@@ -12,7 +12,8 @@ from support.stream_harness import stream
 
 from beam_talonone.schemas.operations import get_customer_session
 from beam_talonone.talonone.delivery import key_gate
-from beam_talonone.talonone.engine.engine import Engine, EngineSettings
+from beam_talonone.talonone.engine.engine import Engine
+from beam_talonone.talonone.engine.settings import EngineSettings
 from beam_talonone.talonone.errors import KeyRefused
 from beam_talonone.talonone.http import api_key
 from beam_talonone.transforms.runtime import secrets

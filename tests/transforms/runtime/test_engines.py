@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from beam_talonone.talonone.engine.engine import EngineSettings
+from beam_talonone.talonone.engine.settings import EngineSettings
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.transforms.runtime import engines
 from beam_talonone.transforms.runtime.engines import EngineConfig, close_engine, deduplication_cache_for, engine_for

@@ -18,7 +18,7 @@ from support.keyed_harness import RULES, Message, config_of, engine_closed, rece
 from beam_talonone import LookupTalonOne, WriteToTalonOne
 from beam_talonone.pipelines.backfill.options import KINDS
 from beam_talonone.schemas.reasons import Reason, Skip, Stage
-from beam_talonone.talonone.delivery.request_sender import SendOptions
+from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.streaming.counters import StreamCounters

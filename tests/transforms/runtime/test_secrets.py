@@ -10,7 +10,7 @@ from google.auth.exceptions import DefaultCredentialsError
 from support.servers.secretmanager import SECRET, secret_manager
 
 from beam_talonone.schemas.decoding.settings import AS_USUAL
-from beam_talonone.talonone.engine.engine import EngineSettings
+from beam_talonone.talonone.engine.settings import EngineSettings
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.transforms.reads.lookup import LookUp, LookupTalonOne

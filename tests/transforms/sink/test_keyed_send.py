@@ -10,7 +10,7 @@ from e2e.harness import KEY, SESSION, call, event, order, profile, returned, sim
 from support.keyed_harness import RULES, START, config_of, engine_closed
 
 from beam_talonone.schemas.decoding.parse import parse
-from beam_talonone.talonone.delivery.request_sender import SendOptions
+from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.engine.deduplication import DeduplicationCache
 from beam_talonone.talonone.errors import KeyRefused
 from beam_talonone.talonone.requests.build import BuildOptions, build

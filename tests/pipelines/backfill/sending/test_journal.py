@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from beam_talonone.pipelines.backfill.sending.journal import Journal, read_journal
 from beam_talonone.schemas.reasons import Reason
-from beam_talonone.talonone.delivery.request_sender import InFlight
+from beam_talonone.talonone.delivery.send_options import InFlight
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.telemetry.stats import Stats

@@ -12,7 +12,7 @@ from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.journal import Journal
 from beam_talonone.pipelines.backfill.sending.send_slices import SliceSteps, send_slices
 from beam_talonone.pipelines.backfill.sending.slices import PackItem, ReadSlice, SliceRun
-from beam_talonone.talonone.delivery.request_sender import InFlight
+from beam_talonone.talonone.delivery.send_options import InFlight
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopRun
 from beam_talonone.talonone.telemetry.stats import Stats
 

@@ -1,0 +1,24 @@
+"""The settings of an engine."""
+
+from dataclasses import dataclass, field
+
+from beam_talonone.talonone.http.client_choice import DEFAULT, HttpSettings
+
+WINDOW = 10_000
+"""Jobs taken in and not yet done. A slice of a backfill fits in it: then every customer's first record may start."""
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """Where and how to send. `rate` in requests a second for the whole engine, `concurrency` requests in flight,
+    `give_up_after` and `timeout` in seconds (None: never give up)."""
+
+    base_url: str
+    rate: float = 100.0
+    concurrency: int = 64
+    give_up_after: float | None = 300.0
+    timeout: float = 30.0
+    window: int = WINDOW
+    http: HttpSettings = DEFAULT
+    in_code: bool = field(default=False, compare=False)
+    """The settings are arguments of a step, not options of the command line: messages name them so."""
