@@ -109,6 +109,13 @@ def test_a_refund_of_an_unknown_line_is_a_failure():
     assert (failure.reason, failure.pointer) == (Reason.UNKNOWN_LINE, "/refunds/0/items/0/item_id")
 
 
+def test_quantities_as_text():
+    products = [product(1, quantity="2"), product(2, quantity="0")]
+    document = order(products=products, refunds=[refund(91, (1, "1"))])
+    assert [item["quantity"] for item in mapped(document).records[0].fields["items"]] == [2]
+    assert returns_of(document)[0]["items"] == [{"position": 0, "quantity": 1}]
+
+
 def test_a_guest_and_lines_without_sku():
     link = {"url": "https://example.com", "resource": "/orders/118/coupons"}
     products = [product(1, sku=""), product(2, sku="", variant_id=0), product(3, sku=None, variant_id=None)]

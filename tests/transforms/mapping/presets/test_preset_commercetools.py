@@ -192,6 +192,11 @@ def test_a_customer():
         assert (record.kind, record.fields) == ("profiles", expected)
 
 
+def test_an_order_without_lines_is_filtered():
+    result = mapped(order(lineItems=[line(1, quantity=0)], customLineItems=[]))
+    assert (result.records, result.filtered) == ((), (Filtered("orders", "order with lines", "orders/0/0"),))
+
+
 def test_a_deleted_customer_is_filtered():
     resource = {"typeId": "customer", "id": "c-1"}
     result = mapped(message("CustomerDeleted", resource=resource, customer=customer()))

@@ -131,6 +131,11 @@ def test_a_quantity_with_a_fraction_is_a_failure():
     assert item["quantity"] == 2
 
 
+def test_an_order_without_lines_is_filtered():
+    result = mapped(order(customer_id=None, items=[line(1, qty_ordered=0)]))
+    assert (result.records, result.filtered) == ((), (Filtered("orders", "order with lines", "orders/0/0"),))
+
+
 def test_the_answer_of_a_search_is_a_failure():
     failure = MAPPING({"items": [as_read(order())], "search_criteria": {}, "total_count": 1}).failure
     assert (failure.reason, failure.pointer) == (Reason.MISSING_FIELD, "/entity_id")

@@ -120,6 +120,11 @@ def test_the_version_grows_with_the_order(only_order):
     assert versions == [1777636800000, 1777636805000, 1777705200000, 1777788000000]
 
 
+def test_an_order_without_lines_is_filtered(results):
+    [result] = results(order(line(**{"Lineitem quantity": ""})))
+    assert (result.records, result.filtered) == ((), (Filtered("orders", "order with lines", "orders/0/0"),))
+
+
 def test_orders_of_the_bogus_gateway_are_filtered(results):
     [result] = results(order(**{"Payment Method": "Bogus Gateway"}))
     assert (result.records, result.filtered) == ((), (Filtered("orders", "no test order", "orders/0/0"),))
