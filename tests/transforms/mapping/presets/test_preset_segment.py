@@ -64,6 +64,13 @@ def test_a_refund_with_lines():
     )  # fmt: skip
 
 
+def test_quantities_as_text():
+    products = [{"sku": "TEA-100", "quantity": "2", "price": "19.90"}, {"sku": "p-2", "quantity": "0"}]
+    _, fields = only_record(order(products=products))
+    assert [(item["sku"], item["quantity"]) for item in fields["items"]] == [("TEA-100", 2)]
+    assert only_record(refund(("TEA-100", "1"), ("p-2", "0")))[1]["items"] == [{"sku": "TEA-100", "quantity": 1}]
+
+
 def test_a_refund_without_lines_is_filtered():
     for document in (refund(), track("Order Refunded", properties={"order_id": "R-1", "total": 5})):
         result = mapped(document)

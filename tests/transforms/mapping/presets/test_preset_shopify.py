@@ -106,6 +106,19 @@ def test_a_refund_of_an_unknown_line_is_a_failure():
     assert (failure.reason, failure.pointer) == (Reason.UNKNOWN_LINE, "/refunds/0/refund_line_items/0/line_item_id")
 
 
+def test_quantities_as_text():
+    document = order(line_items=[line(1, quantity="2"), line(2, quantity="0")])
+    document["refunds"] = [refund(91, (1, "1"))]
+    kept, returned, _ = (record.fields for record in mapped(document).records)
+    assert [item["quantity"] for item in kept["items"]] == [2]
+    assert returned["items"] == [{"position": 0, "quantity": 1}]
+
+
+def test_an_order_without_lines_is_filtered():
+    result = mapped(order(customer=None, line_items=[line(1, quantity=0)]))
+    assert (result.records, result.filtered) == ((), (Filtered("orders", "order with lines", "orders/0/0"),))
+
+
 def test_a_guest_and_lines_without_sku():
     result = mapped(order(customer=None, line_items=[line(1, sku=""), line(2, sku=None, variant_id=None)]))
     [record] = result.records

@@ -86,6 +86,19 @@ def test_refunds_as_the_order_shows_them_have_no_lines_and_are_filtered():
     assert result.filtered == (Filtered("returns", "refund with lines", "returns/0/0"),)
 
 
+def test_quantities_as_text():
+    document = order(line_items=[line(315, quantity="3"), line(316, quantity="0")])
+    document["refunds"] = [refund(901, (315, "-2"))]
+    kept, returned, _ = (record.fields for record in mapped(document).records)
+    assert [item["quantity"] for item in kept["items"]] == [3]
+    assert returned["items"] == [{"position": 0, "quantity": 2}]
+
+
+def test_an_order_without_lines_is_filtered():
+    result = mapped(order(customer_id=0, line_items=[line(315, quantity=0)]))
+    assert (result.records, result.filtered) == ((), (Filtered("orders", "order with lines", "orders/0/0"),))
+
+
 def test_a_guest_without_sku():
     [record] = mapped(order(customer_id=0, line_items=[line(315, sku="")])).records
     assert record.fields["customer_id"] is None
