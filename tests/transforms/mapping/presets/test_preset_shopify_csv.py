@@ -125,6 +125,12 @@ def test_an_order_without_lines_is_filtered(results):
     assert (result.records, result.filtered) == ((), (Filtered("orders", "order with lines", "orders/0/0"),))
 
 
+def test_ids_that_a_spreadsheet_rounded_are_filtered(results):
+    [result] = results(order(Id="5.6E+12"))
+    assert result.records == ()
+    assert result.filtered == (Filtered("orders", "id not rounded by a spreadsheet", "orders/0/0"),)
+
+
 def test_orders_of_the_bogus_gateway_are_filtered(results):
     [result] = results(order(**{"Payment Method": "Bogus Gateway"}))
     assert (result.records, result.filtered) == ((), (Filtered("orders", "no test order", "orders/0/0"),))
