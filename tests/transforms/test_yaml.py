@@ -14,7 +14,7 @@ import apache_beam as beam
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from e2e.harness import KEY, SESSION, Simulator, simulator, write
-from support import shopify
+from support.presets import shopify
 
 from beam_talonone import ConfigurationError
 from beam_talonone.transforms.yaml import LookupTalonOne, WriteToTalonOne

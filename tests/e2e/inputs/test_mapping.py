@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from support import segment, shopify, woocommerce
+from support.presets import segment, shopify, woocommerce
 
 from beam_talonone.transforms.mapping.resolve import preset_text
 from e2e.harness import (

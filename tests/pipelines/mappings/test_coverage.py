@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from support import shopify
+from support.presets import shopify
 
 from beam_talonone.pipelines.cli.main import run
 from beam_talonone.pipelines.mappings.coverage import COVERAGE, Coverage, ObservedMapping

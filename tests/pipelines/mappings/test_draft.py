@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import shopify, woocommerce
+from support.presets import shopify, woocommerce
 
 from beam_talonone.pipelines.mappings.draft import draft
 from beam_talonone.pipelines.mappings.sample import documents, guessed_table

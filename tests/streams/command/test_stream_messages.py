@@ -11,7 +11,7 @@ from e2e.harness import DEAD_LETTERS, cli, order, simulator
 from google.pubsub_v1 import SchemaServiceClient
 from google.pubsub_v1.services.schema_service.transports import SchemaServiceGrpcTransport
 from google.pubsub_v1.types import Encoding, Schema
-from support import shopify
+from support.presets import shopify
 
 from beam_talonone.transforms.pubsub.client import emulator_channel
 

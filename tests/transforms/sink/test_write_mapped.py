@@ -16,7 +16,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, is_empty
 from apache_beam.transforms.display import DisplayData
 from e2e.harness import FINISHED, KEY, SESSION, at, call, cli, event, lines, order, profile, replay, returned, write
-from support import shopify
+from support.presets import shopify
 
 from beam_talonone import ConfigurationError, WriteToTalonOne
 from beam_talonone.transforms.mapping.resolve import preset_text

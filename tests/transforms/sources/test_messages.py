@@ -4,7 +4,7 @@ import gzip
 import json
 
 import pytest
-from support import shopify
+from support.presets import shopify
 
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.talonone.streaming.message_source import source_of

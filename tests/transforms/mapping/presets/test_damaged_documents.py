@@ -5,8 +5,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import segment, shopify, woocommerce
-from support.presets import bigcommerce, bigquery, commercetools, magento, shopify_csv
+from support.presets import bigcommerce, bigquery, commercetools, magento, segment, shopify, shopify_csv, woocommerce
 from support.presets.mapped import as_read
 
 from beam_talonone.schemas.decoding.parse import InvalidRecord, parse

@@ -2,7 +2,7 @@
 
 import pytest
 from support.presets.mapped import as_read, mapped_by
-from support.segment import identify, order, refund, track
+from support.presets.segment import identify, order, refund, track
 
 from beam_talonone.transforms.mapping.resolve import resolve_mapping
 from beam_talonone.transforms.mapping.result import Filtered

@@ -4,7 +4,7 @@ import hashlib
 from decimal import Decimal
 
 import pytest
-from support import shopify
+from support.presets import shopify
 from support.presets.mapped import mapped_by
 from support.presets.shopify_csv import line, order, write
 

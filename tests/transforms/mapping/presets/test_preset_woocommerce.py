@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 from support.presets.mapped import mapped_by
-from support.woocommerce import line, order, refund
+from support.presets.woocommerce import line, order, refund
 
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.transforms.mapping.resolve import resolve_mapping
