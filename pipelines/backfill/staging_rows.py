@@ -18,6 +18,7 @@ from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.output_lines import dead_letter, refused_again
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.transforms.sources.prepare import Origin, Prepared
+from beam_talonone.transforms.tables.table import JOINED
 
 UNKNOWN_NAME = 100
 """Characters kept of the name of a field that is not known."""
@@ -132,6 +133,8 @@ def source(file: str, position: int, format_name: str) -> dict[str, Any]:
     place: dict[str, Any] = {"file": file, "position": position}
     numbered, _, part = format_name.partition("@")
     name, _, number = numbered.partition("#")
+    if name == JOINED:
+        place |= {"format": JOINED}
     if name == "csv":
         place |= {"format": "csv", **({"row": int(number)} if number else {})}
     return {**place, "part": part} if part else place

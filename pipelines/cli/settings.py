@@ -127,8 +127,10 @@ def joins_of(
     for name in required:
         if name not in patterns:
             raise ConfigurationError(f"the --mapping joins `{name}`: give its files with --join '{name}=GLOB'")
-    if required and len(inputs) > 1:
-        raise ConfigurationError(f"the --mapping joins rows: give one input option, not --{', --'.join(inputs)}")
+    if mapping is not None and (required or mapping.table.group_by) and len(inputs) > 1:
+        raise ConfigurationError(
+            f"the --mapping groups or joins rows: give one input option, not --{', --'.join(inputs)}"
+        )
     return {name: one_or_several(several) for name, several in patterns.items()}
 
 

@@ -24,7 +24,7 @@ class Coverage:
 
     >>> coverage = Coverage()
     >>> coverage.add({"id": 7, "note": "x"}, MappingResult())
-    >>> list(coverage.lines(Mentions({"id": 3, "mail": 4}, frozenset()), Table()))
+    >>> list(coverage.lines(Mentions({"id": 3, "mail": 4}, frozenset(), frozenset()), Table()))
     ['no rule reads 1 source field: note', 'no document has mail (line 4)']
     """
 
@@ -53,7 +53,9 @@ class Coverage:
             if unread:
                 yield f"no rule reads {_counted(len(unread), 'source field')}: {_listed(unread)}"
             absent = [
-                f"{name} (line {line})" for name, line in mentions.names.items() if line and name not in self._names
+                f"{name} ({f'line {line}' if line else 'table'})"
+                for name, line in mentions.names.items()
+                if name not in self._names and name not in mentions.made
             ]
             if absent:
                 yield f"no document has {_listed(absent)}"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from beam_talonone.pipelines.mappings.synonyms import ITEM_SYNONYMS, ITEMS, REQUIRED, STATES, SYNONYMS
+from beam_talonone.pipelines.mappings.synonyms import ITEM_SYNONYMS, ITEMS, REQUIRED, ROW_GROUPS, STATES, SYNONYMS
 from beam_talonone.transforms.tables.table import PLAIN, Table
 
 _PATTERNS = (
@@ -140,7 +140,7 @@ def _table_lines(table: Table) -> Iterator[str]:
 
 
 def _kind(sample: _Sample, items: Any) -> str:
-    if items is not None or sample.find(("order_id", "orderid", "order_number"), set()):
+    if items is not None or sample.find(ROW_GROUPS[:-1], set()):
         return "orders"
     if sample.find(("event", "event_type", "event_id", "eventid"), set()):
         return "events"

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 SYNONYMS: dict[str, Mapping[str, tuple[str, ...]]] = {
     "orders": {
-        "order_id": ("order_id", "bestellnummer", "orderid", "order_number", "ordernumber", "id", "number", "name"),
+        "order_id": ("order_id", "bestellnummer", "orderid", "order_number", "ordernumber", "order_no", "order",
+                     "bestellung", "invoice_no", "id", "number", "name"),
         "customer_id": (
             "customer_id", "customerid", "user_id", "userid", "client_id", "customer.id", "user.id", "client.id",
             "kundennummer", "email", "customer.email", "customer_email", "customer",

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from beam_talonone.pipelines.replay.altered import refusal
-from beam_talonone.pipelines.replay.row_letters import row_of
+from beam_talonone.pipelines.replay.row_letters import one_row_of_several, row_of
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.decode import decode
 from beam_talonone.schemas.decoding.parse import InvalidRecord
@@ -26,7 +26,7 @@ from beam_talonone.talonone.requests.output_lines import BEFORE
 from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.transforms.mapping.result import Mapping
 from beam_talonone.transforms.sources.prepare import Origin, Prepared, prepare, prepare_mapped
-from beam_talonone.transforms.tables.table import Table
+from beam_talonone.transforms.tables.table import JOINED, Table
 
 MOST_WRAPPED = 100
 """Dead letters within dead letters: a replay that cannot open one puts it into a new one."""
@@ -256,6 +256,8 @@ def _same_api(dead_letter: dict[str, Any], origin: Origin, options: BuildOptions
 def _inner(dead_letter: _DeadLetter, record: bytes, table: Table | None) -> Raw:
     """The record inside the dead letter, as its source gave it. With a table, a row may be a foreign document."""
     fields, place = dead_letter.fields, (dead_letter.raw.file, dead_letter.raw.position)
+    if fields["source"].get("format") == JOINED:
+        raise one_row_of_several()
     if fields["source"].get("format") == "csv":
         foreign = fields["source"].get("part") is not None or fields.get("stage") in (Stage.MAP, Stage.DECODE)
         row = row_of(fields, record, place, table if foreign else None)

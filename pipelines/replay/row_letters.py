@@ -22,11 +22,7 @@ def row_of(dead_letter: dict[str, Any], record: bytes, place: tuple[str, int], t
     except ValueError as error:
         raise InvalidRecord(Reason.INVALID_FIELD, f"record cannot be read: {error}", "/record") from None
     if table is not None and table.makes_documents_of_rows and isinstance(value, dict | str):
-        raise InvalidRecord(
-            Reason.BAD_ROW,
-            "one row of a document of several rows: correct the file, and bring its rows in with a new job",
-            "/record",
-        )
+        raise one_row_of_several()
     dialect = None if table is None else table.dialect
     kind = dead_letter["kind"]
     if isinstance(value, dict):
@@ -35,6 +31,15 @@ def row_of(dead_letter: dict[str, Any], record: bytes, place: tuple[str, int], t
     if isinstance(value, str) and not _is_object(value):
         return raw_row(kind, *place, value.encode(), _header(dead_letter), dialect=dialect)
     return None
+
+
+def one_row_of_several() -> InvalidRecord:
+    """The error about a row that is no document, and that only a new job can group or join."""
+    return InvalidRecord(
+        Reason.BAD_ROW,
+        "one row of a document of several rows: correct the file, and bring its rows in with a new job",
+        "/record",
+    )
 
 
 def _typed(row: dict[str, Any], dialect: Dialect) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def of_value(value: Any) -> Shown:
         form = _readable(value)
         jsonio.dumps(form)
     except (ValueError, TypeError, RecursionError):
-        form = _in_words(value)
+        form = in_words(value)
     return Shown(form, True)
 
 
@@ -160,7 +160,7 @@ def _readable(value: Any) -> Any:
         return {"integer": hex(value)}
     if value is None or isinstance(value, bool | int | float | Decimal | date | time):
         return plain_json(value)
-    return _in_words(value)
+    return in_words(value)
 
 
 def _name(name: Any) -> str | None:
@@ -192,7 +192,8 @@ def _number(value: float | Decimal) -> str:
     return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}.get(str(number), str(number))
 
 
-def _in_words(value: Any) -> dict[str, str]:
+def in_words(value: Any) -> dict[str, str]:
+    """The type of a value and the beginning of its text, of a value that has no other form."""
     try:
         text = repr(value)[:READABLE].encode("utf-8", "replace").decode()
     except Exception:  # the repr of a user's type may raise anything

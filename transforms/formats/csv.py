@@ -52,7 +52,7 @@ def cuts(handle: IO[bytes], shard_bytes: int, dialect: Dialect | None = None) ->
             start = offset
             yield Cut(start, row.line, number)
         offset += row.size + 1
-        number += not _is_blank(row.text)
+        number += not _is_blank(row.text, dialect)
 
 
 def read(handle: IO[bytes], shard: Shard, cursor: Cursor) -> Iterator[Raw]:
@@ -70,7 +70,7 @@ def read(handle: IO[bytes], shard: Shard, cursor: Cursor) -> Iterator[Raw]:
     for row in body:
         # If the file is unreadable from here on, the error is after this row.
         cursor.position = row.line
-        if not _is_blank(row.text):
+        if not _is_blank(row.text, dialect):
             yield raw_row(shard.kind, shard.file, row.line, row.text, header, row.kind, number, dialect)
             number += 1
         cursor.position += 1 + row.text.count(b"\n")
@@ -130,7 +130,7 @@ def _header(body: Iterator[Row], dialect: Dialect | None = None) -> list[str]:
         raise BadFile("no header: the file is empty")
     check_utf8(row.text)
     try:
-        names = _cells(row.text if isinstance(row.text, TooLong) else row.text.removeprefix(BOM), row.kind, dialect)
+        names = cells_of(row.text if isinstance(row.text, TooLong) else row.text.removeprefix(BOM), row.kind, dialect)
     except BadRow as error:
         raise BadFile(f"the header cannot be read: {error}") from error
     _check_delimiter(names, dialect)
@@ -159,11 +159,13 @@ def _check_delimiter(names: list[str], dialect: Dialect | None) -> None:
     )
 
 
-def _is_blank(row: bytes) -> bool:
-    return not row or row.isspace()
+def _is_blank(row: bytes, dialect: Dialect | None = None) -> bool:
+    """Whether a row is an empty line. A row of tabs is one of empty cells where tabs part them."""
+    return not row or (row.isspace() and (dialect is None or dialect.delimiter.encode() not in row))
 
 
-def _cells(row: bytes, kind: Kind = Kind.WHOLE, dialect: Dialect | None = None) -> list[str]:
+def cells_of(row: bytes, kind: Kind = Kind.WHOLE, dialect: Dialect | None = None) -> list[str]:
+    """The cells of one row. Raises BadRow."""
     if isinstance(row, TooLong):
         raise BadRow(TOO_LARGE)
     if kind is Kind.UNCLOSED:
@@ -182,9 +184,16 @@ def _cells(row: bytes, kind: Kind = Kind.WHOLE, dialect: Dialect | None = None) 
         else:
             [cells] = csv.reader([text], delimiter=dialect.delimiter, quotechar=dialect.quote, strict=True)
     except (csv.Error, ValueError) as error:
-        why = "a quote is never closed" if "unexpected end" in str(error) else str(error)
-        raise BadRow(f"not a CSV row: {why}") from None
+        raise BadRow(f"not a CSV row: {_in_words(error)}") from None
     return cells
+
+
+def _in_words(error: Exception) -> str:
+    if "unexpected end" in str(error):
+        return "a quote is never closed"
+    if "new-line character" in str(error):
+        return "a carriage return within the row; lines end with a line feed"
+    return str(error)
 
 
 def _not_text(error: UnicodeDecodeError, dialect: Dialect | None) -> str:
@@ -197,7 +206,7 @@ def _not_text(error: UnicodeDecodeError, dialect: Dialect | None) -> str:
 
 
 def _flat(row: bytes, header: list[str], kind: Kind, dialect: Dialect | None = None) -> dict[str, str]:
-    cells = _cells(row, kind, dialect)
+    cells = cells_of(row, kind, dialect)
     if len(cells) != len(header):
         raise BadRow(f"the row has {len(cells)} cells, the header {len(header)}")
     return dict(zip(header, cells, strict=True))

@@ -11,7 +11,7 @@ from apache_beam.typehints.decorators import TypeCheckError
 from apache_beam.utils.timestamp import Timestamp
 
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.decoding.shown import Shown, of_value
+from beam_talonone.schemas.decoding.shown import Shown, in_words, of_value
 from beam_talonone.transforms.formats.values import plain_decimal
 
 _PLAIN = (str, bytes, int, float, bool, type(None))
@@ -40,7 +40,14 @@ def as_record(kind: str, element: Any) -> Any:
 
 def is_row(value: Any) -> bool:
     """Whether `value` is a row of Beam: `beam.Row`, a NamedTuple, or an element of a schema."""
-    return hasattr(value, "_asdict") and not isinstance(value, type)
+    return _has(value, "_asdict") and not isinstance(value, type)
+
+
+def _has(value: Any, name: str) -> bool:
+    try:
+        return hasattr(value, name)
+    except Exception:  # whatever somebody's own __getattr__ raises
+        return False
 
 
 def plain(value: Any) -> Any:
@@ -66,7 +73,7 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, Timestamp):
         return _rfc3339(value)
-    return value.tolist() if hasattr(value, "tolist") else value
+    return value.tolist() if _has(value, "tolist") else value
 
 
 def _of_row(value: Any) -> Any:
@@ -88,7 +95,10 @@ def in_python(record: Any) -> Shown:
     """
     shown = of_value(record)
     lost: list[Decimal] = []
-    value = _with_floats(shown.record, lost)
+    try:
+        value = _with_floats(shown.record, lost)
+    except RecursionError:
+        return Shown(in_words(record), True)
     return Shown(value, shown.altered or bool(lost))
 
 

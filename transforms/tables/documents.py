@@ -6,7 +6,6 @@ All files are read before the first document is made, as its rows may stand anyw
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from msgspec.structs import replace
 
@@ -14,13 +13,13 @@ from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.decode import decode
 from beam_talonone.schemas.decoding.parse import InvalidRecord
 from beam_talonone.schemas.decoding.raw import Raw
-from beam_talonone.transforms.formats.dialect import typed
-from beam_talonone.transforms.formats.errors import BadRow, CannotReadNow
+from beam_talonone.transforms.formats.errors import CannotReadNow
 from beam_talonone.transforms.formats.lines import LONGEST, TOO_LARGE
 from beam_talonone.transforms.formats.shard import Input, Shard
 from beam_talonone.transforms.sources.shards import read_shard
+from beam_talonone.transforms.tables.keys import NoKey, RowKeys, key_of
 from beam_talonone.transforms.tables.row_store import DOCUMENTS, RowStore, StoredRow, row_store
-from beam_talonone.transforms.tables.table import ROWS, Join, Table
+from beam_talonone.transforms.tables.table import JOINED, ROWS, Join, Table
 
 
 def read_documents(
@@ -56,109 +55,82 @@ def read_documents(
 def _stored(
     store: RowStore, inputs: Iterable[Input], source: int, columns: tuple[str, ...], table: Table
 ) -> Iterator[Raw]:
-    """Store the rows of files; yields those that cannot be."""
+    """Store the rows of files; yields those that cannot be, and marks the documents that may lack them."""
+    last, gap = None, None
     for file in inputs:
-        keys = _Keys(columns, table)
-        last, gap = None, None
+        keys = RowKeys(columns, table)
+        is_begun = False
         for raw in read_shard(Shard(file.kind, file.info.path, file.format)):
             try:
                 row = decode(raw)
-            except InvalidRecord as problem:
-                yield raw
-                missing = f"{raw.file}:{raw.position} cannot be read ({problem.detail}), so rows may be missing here"
-                own = keys.of_unreadable(raw)
-                gap = missing if own is None else gap
-                doubted = last if own is None else own
-                if doubted is not None:
-                    store.doubt(source, doubted, missing)
+                key, is_known = keys.of(row, raw)
+            except (InvalidRecord, NoKey) as problem:
+                unread, own, is_certain = raw, None, False
+                if isinstance(problem, NoKey):
+                    unread = replace(raw, broken=str(problem), whole_file=False)
+                else:
+                    own, is_certain = keys.of_unreadable(raw)
+                yield unread
+                reason = f"rows may be missing, as {raw.file}:{raw.position} cannot be read ({unread.broken})"
+                if columns and not is_certain:  # without columns, each row is a document of its own
+                    gap = gap or reason
+                    store.gap(source, reason, whole=_concerns_all(unread, problem, source, is_begun=is_begun))
+                    if last is not None:
+                        store.doubt(source, last, reason)
+                if own is not None:
+                    store.doubt(source, own, reason, occurs=True)
+                    last = own
                 continue
-            key = keys.of(row, raw)
-            if isinstance(key, str):
-                yield replace(raw, broken=key, whole_file=False)
-                continue
-            last = key
             if gap is not None:
                 store.doubt(source, key, gap)
-                gap = None
+            if not is_known:
+                store.doubt(source, key, f"{raw.file}:{raw.position}: the cell above a blank one cannot be read")
+            last, gap, is_begun = key, None, True
             store.add(source, key, StoredRow(raw.file, raw.position, jsonio.dumps(row)))
 
 
-class _Keys:
-    """The keys of the rows of one file, whose blank cells are filled from the row above."""
-
-    def __init__(self, columns: tuple[str, ...], table: Table) -> None:
-        self._columns = columns
-        self._fill_down = table.fill_down
-        self._dialect = table.dialect
-        self._above: dict[str, Any] = {}
-
-    def of(self, row: dict[str, Any], raw: Raw) -> bytes | str:
-        """The key of a row, whose blank cells are filled in place. A text says why there is none."""
-        for column in self._above if self._fill_down is None else self._fill_down:
-            if row.get(column) is None and column in self._above:
-                row[column] = self._above[column]
-        self._above = row
-        if not self._columns:
-            return f"{raw.file}:{raw.position}".encode("utf-8", "surrogateescape")
-        return key_of(row, self._columns)
-
-    def of_unreadable(self, raw: Raw) -> bytes | None:
-        """The key of a row of which only a cell of another column is not of its type; else None."""
-        if raw.row is None or not self._columns or not set(self._columns) <= raw.row.keys():
-            return None
-        try:
-            cells = typed({column: raw.row[column] for column in self._columns}, self._dialect)
-        except BadRow:
-            return None
-        above = self._above
-        key = self.of(cells, raw)
-        self._above = {**above, **cells}
-        return None if isinstance(key, str) else key
-
-
-def key_of(row: dict[str, Any], columns: tuple[str, ...]) -> bytes | str:
-    """The values of the columns. A text says why there is no key.
-
-    >>> key_of({"id": 17, "sku": None}, ("id",))
-    b'["17"]'
-    >>> key_of({"id": 17, "sku": None}, ("sku",))
-    "no value in the column 'sku', by which rows are grouped or joined"
-    """
-    values = []
-    for column in columns:
-        if column not in row:
-            return f"no column {column!r}: the columns are {', '.join(map(repr, row))[:300]}"
-        value = row[column]
-        if value is None or isinstance(value, dict | list):
-            return f"no value in the column {column!r}, by which rows are grouped or joined"
-        values.append(str(value))
-    return jsonio.dumps(values)
+def _concerns_all(unread: Raw, problem: Exception, source: int, *, is_begun: bool) -> bool:
+    """Whether the rows that are missing may be those of any document: of a whole file, or of the end of a join's."""
+    if isinstance(problem, NoKey):
+        return not problem.column
+    return unread.broken is not None and unread.whole_file and (source != DOCUMENTS or not is_begun)
 
 
 def _documents(store: RowStore, kind: str, table: Table) -> Iterator[Raw]:
     for key, size in store.groups():
         first = next(store.rows(DOCUMENTS, key, 1))
         document = jsonio.loads(first.document)
-        doubt = store.doubt_about(DOCUMENTS, key)
+        hidden = next((name for name in _made(table) if name in document), None)
+        doubt = None if hidden is None else f"the column {hidden!r} has the name of what the table makes: rename it"
+        doubt = doubt or store.doubt_about(DOCUMENTS, key)
         if table.group_by:
             if size <= LONGEST:
                 document[ROWS] = [jsonio.loads(row.document) for row in store.rows(DOCUMENTS, key)]
             else:
                 doubt = TOO_LARGE
         for number, join in enumerate(table.joins, 1):
-            document[join.name] = []
-            join_key = key_of(document, (join.on,))
-            if isinstance(join_key, str):  # no value: no row belongs to it
+            try:
+                join_key = key_of(document, (join.on,))
+            except NoKey:  # no value: no row belongs to it
+                document[join.name] = []
                 continue
             store.join(number, join_key)
-            size += store.bytes_of(number, join_key)
-            if size <= LONGEST:
-                document[join.name] = [jsonio.loads(row.document) for row in store.rows(number, join_key)]
-            doubt = doubt or store.doubt_about(number, join_key) or (TOO_LARGE if size > LONGEST else None)
+            joined = store.bytes_of(number, join_key)
+            size += joined
+            document[join.name] = (
+                [jsonio.loads(row.document) for row in store.rows(number, join_key)] if size <= LONGEST else []
+            )
+            doubt = doubt or store.doubt_about(number, join_key) or (None if joined else store.gap_in(number))
+            doubt = doubt or (TOO_LARGE if size > LONGEST else None)
         yield Raw(kind, first.file, first.position, "rows", None, document, doubt, whole_file=False)
+
+
+def _made(table: Table) -> list[str]:
+    """The fields of a document that are not columns."""
+    return [*((ROWS,) if table.group_by else ()), *(join.name for join in table.joins)]
 
 
 def _left_over(kind: str, row: StoredRow, join: Join) -> Raw:
     document = jsonio.loads(row.document)
     why = f"--join {join.name}: no document has {document.get(join.key)!r} in {join.on!r}"
-    return Raw(kind, row.file, row.position, "rows", None, document, why, whole_file=False)
+    return Raw(kind, row.file, row.position, JOINED, None, document, why, whole_file=False)

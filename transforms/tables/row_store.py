@@ -37,21 +37,59 @@ class RowStore:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._batch: list[tuple[Any, ...]] = []
+        self._last: dict[int, bytes] = {}
+        self._runs: dict[int, int] = {}
+        """How often the key of a source has changed from one row to the next."""
+        self._gaps: dict[int, str] = {}
+        self._doubted: dict[int, str] = {}
+        """Why every document may lack rows of a source."""
 
     def add(self, source: int, key: bytes, row: StoredRow) -> None:
         """Add a row at the end of its source."""
+        self._note(source, key)
         self._batch.append((source, key, *row))
         if len(self._batch) >= _BATCH:
             self._flush()
 
-    def doubt(self, source: int, key: bytes, reason: str) -> None:
-        """Remember why the rows of this key may be incomplete. The first reason stays."""
+    def doubt(self, source: int, key: bytes, reason: str, *, occurs: bool = False) -> None:
+        """Remember why the rows of this key may be incomplete. The first reason stays.
+
+        `occurs` says that a row of this key stands here, although it cannot be read.
+        """
+        if occurs:
+            self._note(source, key)
         self._connection.execute("INSERT OR IGNORE INTO doubted VALUES (?, ?, ?)", (source, key, reason))
 
+    def gap(self, source: int, reason: str, *, whole: bool = False) -> None:
+        """Remember that a row of an unknown key is missing here: its neighbours have to be doubted.
+
+        With `whole`, any number of rows of any keys is missing.
+        """
+        self._gaps.setdefault(source, reason)
+        if whole:
+            self._doubted.setdefault(source, reason)
+
     def end(self) -> None:
-        """All rows were added."""
+        """All rows were added. Where rows of one key stand apart, a gap concerns every key of its source."""
         self._flush()
         self._connection.execute("CREATE INDEX by_key ON rows (source, key)")
+        for source, reason in self._gaps.items():
+            query = (
+                "SELECT COUNT(*) FROM"
+                " (SELECT key FROM rows WHERE source = ? UNION SELECT key FROM doubted WHERE source = ?)"
+            )
+            (keys,) = self._connection.execute(query, (source, source)).fetchone()
+            if keys != self._runs.get(source, 0):
+                self._doubted.setdefault(source, reason)
+
+    def gap_in(self, source: int) -> str | None:
+        """Why rows of unknown keys are missing in a source; None if none is."""
+        return self._gaps.get(source)
+
+    def _note(self, source: int, key: bytes) -> None:
+        if self._last.get(source) != key:
+            self._last[source] = key
+            self._runs[source] = self._runs.get(source, 0) + 1
 
     def groups(self) -> Iterator[tuple[bytes, int]]:
         """The key of each group of DOCUMENTS and the bytes of its rows, by the first row of each."""
@@ -72,6 +110,8 @@ class RowStore:
 
     def doubt_about(self, source: int, key: bytes) -> str | None:
         """Why the rows of this key may be incomplete; None if they are not."""
+        if source in self._doubted:
+            return self._doubted[source]
         found = self._connection.execute(
             "SELECT reason FROM doubted WHERE source = ? AND key = ?", (source, key)
         ).fetchone()

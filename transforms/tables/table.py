@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 from beam_talonone.transforms.formats.dialect import Dialect
 
+JOINED = "joined"
+"""The format of a row of a join that no document has."""
+
 ROWS = "rows"
 """The field of a grouped document that holds its rows."""
 

@@ -77,6 +77,21 @@ def test_names_that_an_expression_makes_itself_are_no_source_fields():
     assert findings(mapping(fields), DOCUMENT) == ["m.yaml: profiles never have version, audiences, erase"]
 
 
+def test_a_variable_that_is_taken_whole_is_read_with_all_that_it_contains():
+    text = (
+        "version: 1\nlet: {more: extra}\nprofiles:\n  fields: {customer_id: id, event_time: at, attributes: $more}\n"
+    )
+    document = {"id": "7", "at": "2026-05-01T12:00:00Z", "extra": {"a": 1}}
+    assert findings(FileMapping("m.yaml", text), document) == [
+        "m.yaml: profiles never have version, audiences, erase"
+    ]
+
+
+def test_a_misspelt_column_of_the_table_is_found():
+    [absent, _] = findings(mapping(table="table: {fill_down: custmer}\n"), DOCUMENT)
+    assert absent == "m.yaml: no document has custmer (table)"
+
+
 def test_columns_of_grouped_rows_are_named_once():
     table = "table: {group_by: id}\n"
     rows = [{"id": "1", "sku": "A", "n": 1}]

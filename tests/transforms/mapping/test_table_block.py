@@ -68,6 +68,8 @@ def test_short_forms_and_defaults(block, expected):
         ("table: {types: {price: float}}", "types: price: unknown type `float`"),
         ("table: {group_by: {a: b}}", "group_by: expected a text"),
         ("table: {join: {rows: id}}", "`rows` cannot be a field"),
+        ("table: {join: {items: rows}}", "`rows` is made by the table"),
+        ("table: {join: {items: {on: items, key: id}}}", "`items` is made by the table"),
         ("table: {join: {a-b: id}}", "`a-b` cannot be a field"),
         ("table: {join: {items: {key: id}}}", "items: `on` is missing"),
         ("table: {join: {items: {on: id, by: id}}}", "unknown key `by`"),

@@ -1,5 +1,6 @@
 """Rows and dicts of anybody's pipeline as records."""
 
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, Optional, Union
@@ -196,3 +197,26 @@ def test_a_lookup_keeps_its_id_too() -> None:
         Raw("lookups", "", 0, "dict", None, fields, None), "get_customer_session", BuildOptions()
     )
     assert (prepared.work, prepared.id_or_none()) == (None, "a")
+
+
+@pytest.mark.parametrize("depth", [90, 300, 450, 600, 900, 5000])
+def test_a_deep_record_can_be_shown_whatever_its_depth(depth: int) -> None:
+    record: dict[str, Any] = {}
+    for _ in range(depth):
+        record = {"a": record}
+    found = in_python(plain(record))
+    assert json.loads(json.dumps(found.record))
+    assert found.altered or found.record == record
+
+
+class Odd:
+    """A value whose attributes cannot even be asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+def test_a_value_that_raises_when_it_is_looked_at_is_shown_in_words() -> None:
+    found = in_python(plain({"a": Odd()}))
+    assert found.altered
+    assert json.dumps(found.record)

@@ -173,7 +173,8 @@ def test_joined_rows_that_no_document_has_are_not_lost(folder):
 def test_an_unreadable_joined_row_makes_its_document_doubtful(folder):
     table = Table(joins=(Join("items", "id", "order"),))
     raws = read(folder, "id\n1\n2\n", table, items="order,sku\n1,A\n1,B,C\n")
-    assert [raw.broken is None for raw in raws] == [False, False, True]
+    assert [raw.broken is None for raw in raws] == [False, False, False]
+    assert "items.csv:3 cannot be read" in raws[2].broken, "the row may be the only one of document 2"
 
 
 def test_a_document_without_a_value_to_join_by_has_no_joined_rows(folder):
@@ -194,3 +195,85 @@ def test_reading_ends_when_the_rows_are_not_wanted(folder, monkeypatch):
     with pytest.raises(CannotReadNow):
         list(read_documents(sources, {}, Table(group_by=("id",)), folder / "rows.sqlite", lambda: True))
     assert not (folder / "rows.sqlite").exists()
+
+
+ITEMS = "id\n1\n2\n3\n"
+JOIN = Table(joins=(Join("items", "id", "order"),))
+
+
+def sound(raws):
+    """The ids of the documents that are sent."""
+    return [decode(raw)["id"] for raw in raws if raw.broken is None]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    ["", "order,sku,sku\n1,A,A\n", "no,sku\n1,A\n", "order,sku\n1,A\n2,B\n1,\0\n3,C\n2,D\n"],
+    ids=["empty", "unusable header", "no such column", "rows of one document apart"],
+)
+def test_no_document_is_sent_when_any_may_lack_joined_rows(folder, rows):
+    assert sound(read(folder, ITEMS, JOIN, items=rows)) == []
+
+
+def test_a_bad_joined_row_among_rows_that_stand_together_costs_its_neighbours(folder):
+    assert sound(read(folder, ITEMS, JOIN, items="order,sku\n1,A\n1,B\n2,\0\n2,B\n3,C\n3,D\n")) == ["3"]
+
+
+def test_documents_without_joined_rows_are_doubted_where_one_is_unreadable(folder):
+    assert sound(read(folder, ITEMS, JOIN, items="order,sku\n1,A\n\0,B\n3,C\n")) == []
+    assert sound(read(folder, "id\n1\n2\n3\n4\n", JOIN, items="order,sku\n1,A\n,B\n3,C\n4,D\n")) == ["4"]
+
+
+def test_the_key_of_a_row_with_a_cell_too_few_is_doubted_too(folder):
+    text = "id,sku\n1,A\n1,B\n5\n2,B\n3,C\n3,C\n"
+    assert sound(read(folder, text, Table(group_by=("id",)))) == ["3"]
+    apart = "id,sku\n1,A\n2,B\n1\n3,C\n4,D\n"
+    assert sound(read(folder, apart, Table(group_by=("id",)))) == []
+
+
+def test_rows_of_a_file_that_cannot_be_read_may_belong_to_any_document(folder):
+    (folder / "q-2.csv").write_text("id;sku\n1;B\n")
+    inputs(folder / "q-1.csv", "id,sku\n1,A\n2,B\n", Dialect())
+    table = Table(group_by=("id",))
+    both = list(inputs_of("orders", match_files(str(folder / "q-*.csv")), None, table.dialect))
+    assert sound(read_documents(both, {}, table, folder / "rows.sqlite")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        (
+            "id,customer,n\n1,anna,1\n2,bob\n3,,3\n4,,4\n5,carl,5\n6,,6\n",
+            [("1", "anna"), ("5", "carl"), ("6", "carl")],
+        ),
+        ("id,customer,n\n1,anna,1\n2,bob,x\n3,,3\n", [("1", "anna"), ("3", "bob")]),
+        ("id,customer,n\n1,anna,1\n2,,x\n3,,3\n", [("1", "anna"), ("3", "anna")]),
+    ],
+    ids=["row", "cell of another column", "blank in such a row"],
+)
+def test_nothing_is_filled_from_what_cannot_be_read(folder, text, sent):
+    table = Table(Dialect(types={"n": "integer"}), fill_down=("customer",))
+    found = [decode(raw) for raw in read(folder, text, table) if raw.broken is None]
+    assert [(row["id"], row["customer"]) for row in found] == sent
+
+
+def test_nor_is_a_document_grouped_by_it(folder):
+    table = Table(group_by=("id",), fill_down=("id", "email"))
+    raws = read(folder, "id,email,sku\n1,anna,A\n2,bob,B,!\n,,C\n3,,D\n4,,E\n5,eve,F\n", table)
+    assert sound(raws) == ["5"]
+    assert any("blank, and the row above it cannot be read" in str(raw.broken) for raw in raws)
+
+
+@pytest.mark.parametrize("table", [Table(group_by=("id",)), JOIN])
+def test_a_column_with_the_name_of_what_the_table_makes_is_refused(folder, table):
+    name = "rows" if table.group_by else "items"
+    joined = {} if table.group_by else {"items": "order\n1\n"}
+    [raw] = read(folder, f"id,{name}\n1,x\n", table, **joined)
+    assert f"the column {name!r} has the name of what the table makes" in raw.broken
+
+
+def test_rows_of_empty_cells_are_rows_where_tabs_part_them(folder):
+    raws = read(folder, "id\tsku\n1\tA\n\t\n2\tB\n", Table(Dialect("\t"), fill_down=None))
+    assert [decode(raw) for raw in raws] == [
+        {"id": "1", "sku": "A"}, {"id": "1", "sku": "A"}, {"id": "2", "sku": "B"},
+    ]  # fmt: skip

@@ -38,6 +38,12 @@ def table_of(node: Node | None) -> Table:
         if "join" in parts
         else ()
     )
+    made = (ROWS, *(join.name for join in joins))
+    for join in joins:
+        if join.on in made:
+            raise MappingFileError(
+                f"table: join: {join.name}: `{join.on}` is made by the table", line_of(parts["join"])
+            )
     return Table(dialect, group_by, fill_down, joins)
 
 
