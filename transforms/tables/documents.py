@@ -90,9 +90,12 @@ def _stored(
 
 
 def _concerns_all(unread: Raw, problem: Exception, source: int, *, is_begun: bool) -> bool:
-    """Whether the rows that are missing may be those of any document: of a whole file, or of the end of a join's."""
+    """Whether the rows that are missing may be those of any document: of a whole file, or of the end of a join's.
+
+    A column that a CSV file lacks is lacking in all of its rows. In other formats, a null may be left out.
+    """
     if isinstance(problem, NoKey):
-        return not problem.column
+        return not problem.column and unread.row is not None
     return unread.broken is not None and unread.whole_file and (source != DOCUMENTS or not is_begun)
 
 
@@ -111,8 +114,9 @@ def _documents(store: RowStore, kind: str, table: Table) -> Iterator[Raw]:
         for number, join in enumerate(table.joins, 1):
             try:
                 join_key = key_of(document, (join.on,))
-            except NoKey:  # no value: no row belongs to it
+            except NoKey as problem:  # a document with a null has no rows; one without the column is not understood
                 document[join.name] = []
+                doubt = doubt or (None if problem.column else str(problem))
                 continue
             store.join(number, join_key)
             joined = store.bytes_of(number, join_key)

@@ -277,3 +277,15 @@ def test_rows_of_empty_cells_are_rows_where_tabs_part_them(folder):
     assert [decode(raw) for raw in raws] == [
         {"id": "1", "sku": "A"}, {"id": "1", "sku": "A"}, {"id": "2", "sku": "B"},
     ]  # fmt: skip
+
+
+def test_a_document_without_the_column_to_join_by_is_not_sent_without_its_rows(folder):
+    [raw, left_over] = read(folder, "no,n\n1,1\n", JOIN, items="order,sku\n1,A\n")
+    assert raw.broken == "no column 'id': the columns are 'no', 'n'"
+    assert "no document has '1'" in left_over.broken
+
+
+def test_a_json_row_without_a_key_costs_its_neighbours_only(folder):
+    text = "\n".join(json.dumps(row) for row in [{"id": 1}, {"id": 1}, {"n": 1}, {"id": 2}, {"id": 3}])
+    sources = inputs(folder / "rows.jsonl", text, Dialect())
+    assert sound(read_documents(sources, {}, Table(group_by=("id",)), folder / "rows.sqlite")) == [3]
