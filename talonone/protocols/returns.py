@@ -41,6 +41,7 @@ async def _too_early(sender: RequestSender, work: Work, part: Part, facts: Sessi
     """Return the outcome of a return whose order the API does not have, or has not closed; None if it may be sent.
 
     Such a return is not sent: the API would store its refusal under the key, and repeat it once the order is there.
+    The outcome is `premature`, so the sequencer of a stream waits, and tries the return again.
     """
     existing = await read_session(sender, work.sessions[0])
     operation = part.request.operation
