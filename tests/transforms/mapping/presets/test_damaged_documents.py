@@ -29,6 +29,9 @@ DOCUMENTS = {
     "woocommerce": [woocommerce.order(refunds=[woocommerce.refund(901, (316, -1))])],
 }
 
+MAPPINGS = {name: resolve_mapping(name) for name in presets()}
+"""Loading a preset takes longer than mapping a document."""
+
 OTHERS = (
     st.none() | st.booleans() | st.integers() | st.decimals(allow_nan=False, allow_infinity=False)
     | st.text(max_size=8) | st.sampled_from([[], {}, [None], [[]], ["x"], {"x": None}, 10**200, "2026-05-01"])
@@ -49,7 +52,7 @@ def damaged(draw, value):
 
 @pytest.mark.parametrize("name", presets())
 def test_the_documents_become_records(name):
-    mapping = resolve_mapping(name)
+    mapping = MAPPINGS[name]
     for document in DOCUMENTS[name]:
         result = mapping(as_read(document))
         assert result.records, result
@@ -60,7 +63,7 @@ def test_the_documents_become_records(name):
 @given(data=st.data())
 def test_a_damaged_document_is_explained(name, data):
     document = data.draw(damaged(as_read(data.draw(st.sampled_from(DOCUMENTS[name])))))
-    result = resolve_mapping(name)(document)
+    result = MAPPINGS[name](document)
     if result.failure is not None:
         assert result.failure.reason is not Reason.DEFECT, result.failure.detail
         assert result.failure.line is not None
