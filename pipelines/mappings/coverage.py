@@ -1,8 +1,9 @@
 """What a mapping leaves aside: source fields that no rule reads, names that no document has, fields never set."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
+from beam_talonone.schemas.decoding.parse import listed
 from beam_talonone.schemas.records import MODELS
 from beam_talonone.transforms.mapping.files.mentions import Mentions
 from beam_talonone.transforms.mapping.mapping import FileMapping
@@ -14,9 +15,6 @@ MOST_PATHS = 5000
 """Different paths that are remembered: some documents have ids as names."""
 
 _LIST, _VALUE = "[]", object()
-
-SHOWN = 20
-"""Names in one line; of the others, their number is shown."""
 
 
 class Coverage:
@@ -51,18 +49,18 @@ class Coverage:
         if mentions is not None:
             unread = list(dict.fromkeys(self._unread(mentions, table)))
             if unread:
-                yield f"no rule reads {_counted(len(unread), 'source field')}: {_listed(unread)}"
+                yield f"no rule reads {_counted(len(unread), 'source field')}: {listed(unread)}"
             absent = [
                 f"{name} ({f'line {line}' if line else 'table'})"
                 for name, line in mentions.names.items()
                 if name not in self._names and name not in mentions.made
             ]
             if absent:
-                yield f"no document has {_listed(absent)}"
+                yield f"no document has {listed(absent)}"
         for kind, names in self._set.items():
             never = [name for name in MODELS[kind].model_fields if name not in names]
             if never:
-                yield f"{kind} never have {_listed(never)}"
+                yield f"{kind} never have {listed(never)}"
 
     def _look(self, value: dict[str, Any] | list[Any], place: dict[Any, Any]) -> None:
         """Note the names and places below a value. It runs for every value of every document, so it is terse."""
@@ -98,12 +96,6 @@ class Coverage:
 
 def _counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def _listed(names: Iterable[str]) -> str:
-    names = list(names)
-    more = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
 
 
 COVERAGE = Kind[str, Coverage]("coverage of a mapping")

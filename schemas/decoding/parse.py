@@ -77,7 +77,7 @@ def parse(kind: str, fields: Mapping[str, Any], reading: Reading = AS_USUAL) -> 
 
 
 def _lacking(attributes: list[tuple[str, str, str]]) -> InvalidRecord:
-    names = _listed(dict.fromkeys(f"{entity}.{name}" for _, entity, name in attributes))
+    names = listed(dict.fromkeys(f"{entity}.{name}" for _, entity, name in attributes))
     place, _, name = attributes[0]
     return InvalidRecord(Reason.UNKNOWN_ATTRIBUTE, f"the account lacks {names}", f"{place}/{escape(name)}")
 
@@ -97,14 +97,14 @@ def _refused(unknown: list[Unknown], reading: Reading) -> InvalidRecord | None:
     option = reading.setting("unknown_fields")
     near = [field for field in unknown if field.meant is not None]
     if near:
-        names = _listed(f"{field.name}: did you mean {field.meant}?" for field in near)
+        names = listed(f"{field.name}: did you mean {field.meant}?" for field in near)
         return InvalidRecord(
             Reason.MISNAMED_FIELD,
             f"{names} (not known, and ignored only with {option} ignore)",
             _pointer(near[0].place),
         )
     if reading.unknown_fields == "refuse":
-        names = _listed(field.name for field in unknown)
+        names = listed(field.name for field in unknown)
         return InvalidRecord(
             Reason.UNKNOWN_FIELD, f"{names}: not known, and refused with {option} refuse", _pointer(unknown[0].place)
         )
@@ -162,8 +162,8 @@ def invalid(
     ]
     if missing:  # a missing field is often a misspelt one
         also = f" (and not known: {', '.join(unknown[:5])})" if unknown else ""
-        also = also or (f" (and invalid: {_listed(map(_field, others))})" if others else "")
-        return InvalidRecord(Reason.MISSING_FIELD, f"missing: {_listed(shown)}{also}", missing[0])
+        also = also or (f" (and invalid: {listed(map(_field, others))})" if others else "")
+        return InvalidRecord(Reason.MISSING_FIELD, f"missing: {listed(shown)}{also}", missing[0])
     first = errors[0]
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     if unknown and first["type"] != "extra_forbidden":
@@ -172,10 +172,10 @@ def invalid(
     return InvalidRecord(_reason(first), f"{_field(pointers[0])}: {message}{_shown(first)}{more}", pointers[0])
 
 
-def _listed(names: Iterable[str]) -> str:
-    """The names, each once, and no more than NAMED."""
+def listed(names: Iterable[str]) -> str:
+    """The names, each once, and no more than NAMED; then the number of the others."""
     every = list(dict.fromkeys(names))
-    more = f" and {len(every) - NAMED} more" if len(every) > NAMED else ""
+    more = f" and {len(every) - NAMED:,} more" if len(every) > NAMED else ""
     return ", ".join(every[:NAMED]) + more
 
 

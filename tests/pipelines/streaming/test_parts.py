@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from e2e.harness import KEY
-from support.process.left_open import engine_threads, open_files
+from support.process.left_open import open_files
 from support.pubsub_harness import FakePubSub
 
 from beam_talonone.pipelines.backfill.options import parse_max_dead_letters
@@ -22,6 +22,8 @@ from beam_talonone.talonone.state import append_log
 from beam_talonone.transforms.pubsub import subscriber
 from beam_talonone.transforms.pubsub.registry import SUBSCRIBERS, close_subscriber
 from beam_talonone.transforms.runtime.process_registry import PROCESS, Scope
+
+pytestmark = pytest.mark.usefixtures("no_engine_is_left")
 
 SUBSCRIPTION = "projects/p/subscriptions/s"
 URL = "http://127.0.0.1:1"
@@ -41,13 +43,6 @@ class RateService:
 
     def close(self) -> None:
         self.closed += 1
-
-
-@pytest.fixture(autouse=True)
-def no_engine_is_left() -> Iterator[None]:
-    before = engine_threads()
-    yield
-    assert engine_threads() <= before
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ import sqlite3
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from e2e.harness import KEY, Simulator, free_port, order, wait_until
-from support.process.left_open import engine_threads, open_files
+from support.process.left_open import open_files
 from support.process.stream_run import SUBSCRIPTION, InProcess, marked_unclean, stop
 
 from beam_talonone.pipelines.backfill.options import parse_max_dead_letters
@@ -33,14 +33,9 @@ from beam_talonone.transforms.pubsub.registry import SUBSCRIBERS
 from beam_talonone.transforms.runtime.process_registry import PROCESS
 from beam_talonone.transforms.sink.apply import STREAMS
 
+pytestmark = pytest.mark.usefixtures("no_engine_is_left")
+
 RESTART = "nothing is lost: start the stream again"
-
-
-@pytest.fixture(autouse=True)
-def no_engine_is_left() -> Iterator[None]:
-    before = engine_threads()
-    yield
-    assert engine_threads() <= before
 
 
 @pytest.fixture
