@@ -74,10 +74,16 @@ def input_options(
     reading: ReadingParameters,
     requests: RequestParameters,
     attributes: AttributeParameters | None = None,
+    runner: str | None = None,
     **rest: Any,
 ) -> InputOptions:
-    """InputOptions of what was typed; `rest` are its other fields. Raises ConfigurationError."""
+    """InputOptions of what was typed; `rest` are its other fields. Raises ConfigurationError.
+
+    `runner` is another runner that is to read the input: it takes only mappings whose documents are single rows.
+    """
     mapping = mapping_of(selection.mapping)
+    if runner is not None:
+        row_by_row(mapping, f"--runner={runner}")
     options = InputOptions(
         globs,
         selection.format,
@@ -139,7 +145,8 @@ def row_by_row(mapping: Converts | None, where: str) -> Converts | None:
     if mapping is not None and mapping.table.makes_documents_of_rows:
         raise ConfigurationError(
             f"--mapping {mapping.name} makes documents of several rows (group_by, fill_down or join in `table`):"
-            f" {where} cannot; use it with backfill, check or verify on one machine"
+            f" {where} cannot group or join rows. Run backfill, check or verify on one machine, without --runner,"
+            " or group the rows before, for example in BigQuery, so that each document is one JSON object"
         )
     return mapping
 

@@ -109,6 +109,17 @@ def runner_name(options: Any) -> str:
     return str(options.view_as(StandardOptions).runner or "DirectRunner").rsplit(".", 1)[-1]
 
 
+def other_runner(beam_args: tuple[str, ...]) -> str | None:
+    """The runner that was typed after `--`, None if it runs the steps in this process. Does not import Beam.
+
+    >>> other_runner(("--region=europe-west3", "--runner=DataflowRunner"))
+    'DataflowRunner'
+    """
+    names = [argument.partition("=")[2] for argument in beam_args if argument.startswith("--runner=")]
+    name = names[-1].rsplit(".", 1)[-1] if names else ""
+    return name if name and name.lower() not in IN_PROCESS else None
+
+
 def is_in_process(options: Any) -> bool:
     """Whether Beam's options name a runner that runs the steps in this process."""
     return runner_name(options).lower() in IN_PROCESS

@@ -53,27 +53,24 @@ def backfill(
         beam_arguments,
         globs_of,
         input_options,
-        row_by_row,
         sending_options,
     )
+    from beam_talonone.pipelines.runners.runner import beam_options, is_in_process, other_runner
     from beam_talonone.pipelines.terminal.confirm import confirm
 
+    args = beam_arguments(beam)
     options = input_options(
-        globs_of(**vars(inputs)), selection, reading, requests, attributes, profiles_first=sent.profiles_first,
-        dry=sent.dry, results=results.results,
+        globs_of(**vars(inputs)), selection, reading, requests, attributes, other_runner(args),
+        profiles_first=sent.profiles_first, dry=sent.dry, results=results.results,
     )  # fmt: skip
     sending = sending_options(api, limits, edit)
-    args = beam_arguments(beam)
     if not job.output.strip():
         raise ConfigurationError("--output is empty: name a folder")
     if not sent.dry:
         confirm(consent.yes, f"Closed sessions trigger live campaigns at {sending.base_url}. Go on?")
-    from beam_talonone.pipelines.runners.runner import beam_options, is_in_process
-
     if not is_in_process(beam_options(args)):
         if sent.limit is not None:
             raise ConfigurationError("--limit is for backfills in this process: try a part with --since and --until")
-        row_by_row(options.mapping, "another runner")
         return _remote(options, sending, job, distribution, args)
     if distribution.shards is not None or distribution.no_wait:
         raise ConfigurationError("--shards and --no-wait are for another runner, such as DataflowRunner")

@@ -90,13 +90,8 @@ def test_no_order_is_sent_that_may_lack_an_item_and_the_printed_replay_sends_non
              "--state", "state", "--base-url", "http://127.0.0.1:9", "--mapping", "grouped.yaml"),
             "makes documents of several rows",
         ),
-        (
-            ("backfill", "--orders", "orders.csv", "--output", "out", "--yes", "--base-url", "http://127.0.0.1:9",
-             "--mapping", "grouped.yaml", "--", "--runner=PrismRunner"),
-            "another runner cannot",
-        ),
     ],
-    ids=["two inputs", "no join", "another join", "no mapping", "no pattern", "stream", "another runner"],
+    ids=["two inputs", "no join", "another join", "no mapping", "no pattern", "stream"],
 )  # fmt: skip
 def test_what_cannot_be_grouped_is_refused_at_once(folder, words, why):
     run = cli(*(folder / word if str(word).endswith(".yaml") else word for word in words))
