@@ -7,6 +7,7 @@
 #                 emulator and redis-server; needs Go
 #   make lint     ruff, codespell, prose         make types    mypy --strict
 #   make bench    the benchmarks                make docs     write the generated pages of docs/ and templates/*.json
+#   make site     the pages of docs/ as a site, in site/; fails for a link or an anchor that leads nowhere
 #   make lock     renew constraints.txt         make clean    remove everything that make made
 # PYTHON=/path/to/python chooses the interpreter that .venv is made with.
 
@@ -19,7 +20,7 @@ export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt
 
-.PHONY: demo demo-stream test test-all tools lint types bench lock docs clean venv
+.PHONY: demo demo-stream test test-all tools lint types bench lock docs site clean venv
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.runtime
@@ -81,15 +82,19 @@ docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py
 	$(BIN)/python docs/generate_options.py
 
+site: $(VENV)/.site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html"
+
 # --upgrade: without it, uv keeps the versions that it finds in the file.
 lock: $(VENV)/.uv
-	$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 --upgrade --quiet \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra site --python-version 3.11 --upgrade --quiet \
 	  --no-annotate --no-header --strip-extras --output-file constraints.txt
 
 venv: $(VENV)/.dev
 
 clean:
-	rm -rf $(VENV) .tools .coverage* build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis demo-output demo-stream-output bench/out
+	rm -rf $(VENV) .tools .coverage* build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis demo-output demo-stream-output bench/out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp says what is installed; it is older than its inputs when something has to be installed again.
@@ -114,3 +119,7 @@ $(VENV)/.runtime: $(VENV)/.uv $(INPUTS)
 $(VENV)/.dev: $(VENV)/.uv $(INPUTS)
 	$(INSTALL) --editable '.[dev]'
 	@touch $@ $(VENV)/.runtime
+
+$(VENV)/.site: $(VENV)/.dev
+	$(INSTALL) --editable '.[dev,site]'
+	@touch $@

@@ -184,7 +184,7 @@ def test_every_package_folder_says_in_one_sentence_what_belongs_there():
 def test_the_tree_knows_every_folder_of_the_repository():
     generate = script("generate")
     there = {path.name for path in ROOT.iterdir() if path.is_dir() and any(path.glob("*.*"))}
-    built = {"build", "dist", "demo-output", "demo-stream-output"}
+    built = {"build", "dist", "demo-output", "demo-stream-output", "site"}
     plain = {name for name in there if not name.startswith(".") and not name.endswith(".egg-info")} - built
     assert plain == {*generate.PACKAGES, *generate.OTHERS}
 
