@@ -22,7 +22,6 @@ from beam_talonone.pipelines.cli.parameters.records import (
     RequestParameters,
 )
 from beam_talonone.pipelines.runners.runner_config import runner_args
-from beam_talonone.pipelines.sinks.sinks import is_subscription
 from beam_talonone.schemas.decoding.account_attributes import AccountAttributes
 from beam_talonone.schemas.decoding.raw import LETTERS
 from beam_talonone.talonone.errors import ConfigurationError
@@ -31,6 +30,7 @@ from beam_talonone.talonone.http.api_key import check_secret_name
 from beam_talonone.talonone.http.client_choice import HttpSettings, route_to
 from beam_talonone.talonone.http.tls import Tls
 from beam_talonone.transforms.mapping.result import Mapping as Converts
+from beam_talonone.transforms.outputs.sinks import is_subscription
 
 
 def globs_of(**globs: list[str] | None) -> dict[str, str | tuple[str, ...]]:

@@ -13,10 +13,10 @@ from beam_talonone.pipelines.backfill.output_folder import MANIFEST, started_wit
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.journal import Journal, JournalContent, read_journal
 from beam_talonone.pipelines.replay.stream_conflicts import REPLAYS, no_stream_in, note_applied, sent_by
-from beam_talonone.pipelines.sinks.sinks import whose
 from beam_talonone.talonone.requests.outcome import DONE, Outcome
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.telemetry.stats import Stats
+from beam_talonone.transforms.outputs.sinks import whose
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from pathlib import Path
 import msgspec
 
 from beam_talonone.pipelines.replay.conflicts import ERASE, OWN, PROFILE, SESSION
-from beam_talonone.pipelines.streaming.state_folder import LOG, MANIFEST, STORE
 from beam_talonone.schemas.reasons import Reason, Stage
 from beam_talonone.talonone.ordering.state_store import Order
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.supersede import Change, without
 from beam_talonone.talonone.requests.work import Key, Work
 from beam_talonone.talonone.state.log_entries import entries
+from beam_talonone.talonone.state.state_folder import LOG, MANIFEST, STORE
 from beam_talonone.talonone.state.store import Marks, Store
 
 REPLAYS = "replays.sqlite"

@@ -7,11 +7,11 @@ import apache_beam as beam
 from apache_beam.io.gcp.pubsub import PubsubMessage
 
 from beam_talonone.pipelines.backfill.options import KINDS
-from beam_talonone.pipelines.sinks.sinks import is_topic
-from beam_talonone.pipelines.sinks.topic import MOST_BYTES, fitting
 from beam_talonone.pipelines.streaming.options import StreamOptions
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.streaming.keyed_processor import Rules
+from beam_talonone.transforms.outputs.sinks import is_topic
+from beam_talonone.transforms.outputs.topic import MOST_BYTES, fitting
 from beam_talonone.transforms.pubsub.message import Received
 from beam_talonone.transforms.sink.keyed import SendInOrder
 from beam_talonone.transforms.sources.messages import PrepareMessages

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from beam_talonone.pipelines.backfill.output_folder import DISK_ERRORS, cannot_write
 from beam_talonone.pipelines.streaming.options import StreamOptions
-from beam_talonone.pipelines.streaming.state_folder import STORE
 from beam_talonone.talonone.errors import StopRun, TooManyDeadLetters
+from beam_talonone.talonone.state.state_folder import STORE
 from beam_talonone.talonone.state.store import damaged_store, is_damage
 
 RESTART = "nothing is lost: start the stream again"

@@ -9,23 +9,23 @@ from typing import Any
 
 from beam_talonone.pipelines.backfill.options import MaxDeadLetters, parse_max_dead_letters
 from beam_talonone.pipelines.backfill.output_folder import cannot_write
-from beam_talonone.pipelines.sinks.sinks import FolderSink, Sink, message_ids, say_whose, sink_for
 from beam_talonone.pipelines.streaming.failures import REPAIR, explain_failure
 from beam_talonone.pipelines.streaming.health import Trouble
 from beam_talonone.pipelines.streaming.health_server import HealthServer
 from beam_talonone.pipelines.streaming.options import StreamOptions
-from beam_talonone.pipelines.streaming.state_folder import StateFolder
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.errors import ConfigurationError, KeyRefused, StopRun, TooManyDeadLetters
 from beam_talonone.talonone.ordering.sequencer import Sequencer
 from beam_talonone.talonone.rate.shared_limit import Watched
 from beam_talonone.talonone.state.pending_overlay import PendingOverlay
+from beam_talonone.talonone.state.state_folder import StateFolder
 from beam_talonone.talonone.state.store import Store
 from beam_talonone.talonone.state.write_ahead_log import WriteAheadLog
 from beam_talonone.talonone.streaming.dead_letter_window import LastEnds
 from beam_talonone.talonone.streaming.processor import StreamProcessor
 from beam_talonone.talonone.streaming.stream_output import StreamOutput
+from beam_talonone.transforms.outputs.sinks import FolderSink, Sink, message_ids, say_whose, sink_for
 from beam_talonone.transforms.pubsub.message_buffer import Flow
 from beam_talonone.transforms.pubsub.registry import SUBSCRIBERS, close_subscriber
 from beam_talonone.transforms.pubsub.subscriber import Subscriber

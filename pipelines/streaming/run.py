@@ -17,12 +17,12 @@ from beam_talonone.pipelines.streaming.orderly_stop import OrderlyStop
 from beam_talonone.pipelines.streaming.parts import StreamParts, dead_letter_limit, open_parts
 from beam_talonone.pipelines.streaming.pipeline import check_local_runner, create_pipeline, on_dataflow
 from beam_talonone.pipelines.streaming.prometheus import Sources, StreamMetrics
-from beam_talonone.pipelines.streaming.state_folder import StateFolder, open_state
 from beam_talonone.pipelines.streaming.submit import submit_stream
 from beam_talonone.pipelines.streaming.watch import LOOK_EVERY, Watch
 from beam_talonone.pipelines.terminal.logs import notice, quiet_threads
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopRun, TooManyDeadLetters
+from beam_talonone.talonone.state.state_folder import StateFolder, open_state
 from beam_talonone.talonone.streaming.processor import StreamProcessor
 from beam_talonone.talonone.telemetry.process_tuning import tune_process
 from beam_talonone.talonone.telemetry.threads import start_thread

@@ -63,7 +63,7 @@ def replay(
 
 def dead_letters_subscription(name: str) -> str | None:
     """The subscription that `name` is, None for files. Raises ConfigurationError for what is neither."""
-    from beam_talonone.pipelines.sinks.sinks import is_subscription, is_topic
+    from beam_talonone.transforms.outputs.sinks import is_subscription, is_topic
 
     if is_subscription(name):
         return name

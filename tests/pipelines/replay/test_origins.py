@@ -15,13 +15,13 @@ from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.journal import JournalContent, read_journal
 from beam_talonone.pipelines.replay.origins import Origins, origin_of
 from beam_talonone.pipelines.replay.stream_conflicts import REPLAYS, note_applied, sent_by
-from beam_talonone.pipelines.sinks.sinks import say_whose
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.store import Store
+from beam_talonone.transforms.outputs.sinks import say_whose
 
 URL = "https://shop.talon.one"
 REFUSED = Outcome(End.DEAD, "refused", "no", "", "update_customer_session_v2", 400, 1)

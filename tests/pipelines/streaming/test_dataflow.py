@@ -10,10 +10,10 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.utils.timestamp import Timestamp
 
 from beam_talonone.pipelines.backfill.options import parse_max_dead_letters
-from beam_talonone.pipelines.sinks.topic import MOST_BYTES
 from beam_talonone.pipelines.streaming.dataflow import Receive, as_message, dataflow_graph
 from beam_talonone.pipelines.streaming.options import StreamOptions
 from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.transforms.outputs.topic import MOST_BYTES
 
 PROJECT = "projects/some-project"
 LETTERS, RESULTS = f"{PROJECT}/topics/dead-letters", f"{PROJECT}/topics/results"

@@ -11,14 +11,14 @@ from support.process.left_open import open_files
 from support.pubsub_harness import FakePubSub
 
 from beam_talonone.pipelines.backfill.options import parse_max_dead_letters
-from beam_talonone.pipelines.sinks import topic
-from beam_talonone.pipelines.sinks.sinks import FolderSink
-from beam_talonone.pipelines.streaming import parts, state_folder
+from beam_talonone.pipelines.streaming import parts
 from beam_talonone.pipelines.streaming.options import StreamOptions
 from beam_talonone.pipelines.streaming.parts import StreamParts, open_parts, open_sinks
-from beam_talonone.pipelines.streaming.state_folder import StateFolder, open_state
 from beam_talonone.talonone.errors import ConfigurationError, KeyRefused, StopRun, TooManyDeadLetters, WrongAddress
-from beam_talonone.talonone.state import append_log
+from beam_talonone.talonone.state import append_log, state_folder
+from beam_talonone.talonone.state.state_folder import StateFolder, open_state
+from beam_talonone.transforms.outputs import topic
+from beam_talonone.transforms.outputs.sinks import FolderSink
 from beam_talonone.transforms.pubsub import subscriber
 from beam_talonone.transforms.pubsub.registry import SUBSCRIBERS, close_subscriber
 from beam_talonone.transforms.runtime.process_registry import PROCESS, Scope

@@ -19,7 +19,6 @@ from support.process.stream_run import SUBSCRIPTION, InProcess, marked_unclean, 
 from beam_talonone.pipelines.backfill.options import parse_max_dead_letters
 from beam_talonone.pipelines.cli.main import run as run_command
 from beam_talonone.pipelines.runners.runner import beam_options
-from beam_talonone.pipelines.sinks.sinks import FolderSink
 from beam_talonone.pipelines.streaming import orderly_stop
 from beam_talonone.pipelines.streaming import run as stream_run
 from beam_talonone.pipelines.streaming.options import StreamOptions
@@ -29,6 +28,7 @@ from beam_talonone.pipelines.streaming.run import StreamRun
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, KeyRefused, StopRun, TooManyDeadLetters
 from beam_talonone.talonone.state.append_log import AppendLog
 from beam_talonone.talonone.state.store import Store
+from beam_talonone.transforms.outputs.sinks import FolderSink
 from beam_talonone.transforms.pubsub.registry import SUBSCRIBERS
 from beam_talonone.transforms.runtime.process_registry import PROCESS
 from beam_talonone.transforms.sink.apply import STREAMS

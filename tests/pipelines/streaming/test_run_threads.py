@@ -10,8 +10,6 @@ from types import SimpleNamespace
 import pytest
 from e2e.harness import wait_until
 
-from beam_talonone.pipelines.sinks import topic as sink_topic
-from beam_talonone.pipelines.sinks.topic import TopicSink
 from beam_talonone.pipelines.streaming import orderly_stop
 from beam_talonone.pipelines.streaming import run as stream_run
 from beam_talonone.pipelines.streaming import watch as stream_watch
@@ -25,6 +23,8 @@ from beam_talonone.pipelines.terminal.logs import notice
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopRun
 from beam_talonone.talonone.telemetry.logs import say
 from beam_talonone.talonone.telemetry.threads import start_thread
+from beam_talonone.transforms.outputs import topic as sink_topic
+from beam_talonone.transforms.outputs.topic import TopicSink
 
 WELL = Signs(None, None, None, down_for=0.0, moving=0, quiet_for=0.0, stopping=False)
 

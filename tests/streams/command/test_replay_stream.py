@@ -32,7 +32,6 @@ from e2e.harness import (
     write,
 )
 
-from beam_talonone.pipelines.sinks.sinks import say_whose
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.requests.outcome import End, Outcome
@@ -40,6 +39,7 @@ from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.pending_overlay import PendingOverlay
 from beam_talonone.talonone.state.store import Store
 from beam_talonone.talonone.state.write_ahead_log import WriteAheadLog
+from beam_talonone.transforms.outputs.sinks import say_whose
 from streams.harness.emulator import Emulator
 from streams.harness.pubsub import PubSub
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from e2e.harness import wait_until
 
-from beam_talonone.pipelines.sinks import topic as sink_topic
-from beam_talonone.pipelines.sinks.sinks import sink_for
-from beam_talonone.pipelines.sinks.topic import TopicSink
+from beam_talonone.transforms.outputs import topic as sink_topic
+from beam_talonone.transforms.outputs.sinks import sink_for
+from beam_talonone.transforms.outputs.topic import TopicSink
 from streams.harness.emulator import Emulator
 from streams.harness.pubsub import PubSub
 

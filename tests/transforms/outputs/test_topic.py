@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from google.api_core.exceptions import NotFound
 
-from beam_talonone.pipelines.sinks import topic as sink_topic
-from beam_talonone.pipelines.sinks.topic import MOST_BYTES, TopicSink, fitting
 from beam_talonone.schemas.decoding.shown import digest
+from beam_talonone.transforms.outputs import topic as sink_topic
+from beam_talonone.transforms.outputs.topic import MOST_BYTES, TopicSink, fitting
 
 
 def dead_letter(number: int, **more: Any) -> dict[str, Any]:

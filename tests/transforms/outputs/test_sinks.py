@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from support.process.left_open import open_files
 
-from beam_talonone.pipelines.sinks import sinks
-from beam_talonone.pipelines.sinks.sinks import (
+from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.state.append_log import AppendLog
+from beam_talonone.transforms.outputs import sinks
+from beam_talonone.transforms.outputs.sinks import (
     FolderSink,
     is_subscription,
     is_topic,
@@ -22,8 +24,6 @@ from beam_talonone.pipelines.sinks.sinks import (
     sink_for,
     whose,
 )  # fmt: skip
-from beam_talonone.talonone.errors import ConfigurationError
-from beam_talonone.talonone.state.append_log import AppendLog
 
 SUBSCRIPTION = "projects/shop-1/subscriptions/orders"
 

@@ -8,15 +8,15 @@ import sys
 
 import pytest
 
-from beam_talonone.pipelines.streaming.state_folder import open_state
 from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.state.state_folder import open_state
 
 URL = "https://one.example"
 
 HOLDS = """
 import sys, time
 from pathlib import Path
-from beam_talonone.pipelines.streaming.state_folder import open_state
+from beam_talonone.talonone.state.state_folder import open_state
 open_state(Path(sys.argv[1]), sys.argv[2]).begins()
 print("open", flush=True)
 time.sleep(60)

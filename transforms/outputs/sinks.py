@@ -74,7 +74,7 @@ def sink_for(where: str, name: str, notice: Notice) -> Sink:
     """
     option = f"--{name} {where}"
     if is_topic(where):
-        from beam_talonone.pipelines.sinks.topic import TopicSink  # the client of Pub/Sub takes a second to import
+        from beam_talonone.transforms.outputs.topic import TopicSink  # the client of Pub/Sub takes a second to import
 
         return TopicSink(where, name.replace("-", " "), notice)
     if is_subscription(where):

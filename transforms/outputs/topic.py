@@ -69,7 +69,7 @@ class TopicSink:
         return self._waiting
 
     def write(self, line: dict[str, Any], attributes: dict[str, str], then: Callable[[], None]) -> None:
-        """See pipelines.sinks.sinks.Sink. Never waits. Raises RuntimeError after `close`."""
+        """See transforms.outputs.sinks.Sink. Never waits. Raises RuntimeError after `close`."""
         data = fitting(line, MOST_BYTES)
         cut_attributes = {name: _cut_to(value, LONGEST_ATTRIBUTE) for name, value in attributes.items()}
         size = len(data) + sum(len(name) + len(value.encode()) + 16 for name, value in cut_attributes.items())
