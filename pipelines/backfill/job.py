@@ -1,6 +1,7 @@
 """A job on one machine: everything is read and staged in order, then sent slice by slice, resumable at any moment."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -21,6 +22,8 @@ from beam_talonone.pipelines.backfill.report import check_summary, read_report
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
 from beam_talonone.pipelines.backfill.sending.limit import sent_anything
 from beam_talonone.pipelines.backfill.sending.slices import Tally
+from beam_talonone.pipelines.report.run_settings import run_settings
+from beam_talonone.pipelines.report.sampler import Sampler
 from beam_talonone.pipelines.runners.runner import bounded_runner
 from beam_talonone.pipelines.terminal.stopping import RESUME, STOP
 from beam_talonone.talonone.engine.settings import EngineSettings
@@ -98,7 +101,7 @@ class JobRun:
             check_dead_letters(connection, options.sending.max_dead_letters, str(options.output))
             STOP.check(RESUME)
             job = ActiveJob(options, folder, connection, engine_for(self._config), self.tally, self._notice)
-            with STOP.telling(lambda signal: _end_in_order(job, signal)):
+            with STOP.telling(lambda signal: _end_in_order(job, signal)), self._sampler(job):
                 self._kind.send(job)
             STOP.check(RESUME)
             report = self._kind.report(job)
@@ -107,6 +110,10 @@ class JobRun:
         _write_report(folder, report)
         self._kind.finished(job, report)
         return report
+
+    def _sampler(self, job: ActiveJob) -> Sampler:
+        settings = run_settings(self._options, sys.argv)
+        return Sampler(job.folder.series, job.engine, self.tally.outcomes, settings)
 
 
 @contextmanager

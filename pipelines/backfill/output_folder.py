@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from beam_talonone.pipelines.backfill.file_watch import FileWatch
+from beam_talonone.pipelines.report.series_file import SERIES_FILE
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
 from beam_talonone.talonone.state.sealed_lines import damaged
 from beam_talonone.talonone.state.whole_file import write_whole_file
@@ -44,6 +45,11 @@ class JobFolder:
     def staging(self) -> Path:
         """The staging database. Its file is called `spool.sqlite`, as in version 0.1."""
         return self.root / "state" / "spool.sqlite"
+
+    @property
+    def series(self) -> Path:
+        """The database with what the job did over time, for report.html."""
+        return self.root / "state" / SERIES_FILE
 
     def journal(self, slice_name: str) -> Path:
         """The journal of one slice. After a kill, it outlives its slice; no other slice takes it for its own."""

@@ -105,6 +105,7 @@ class _ReadBack:
         job.connection.execute("COMMIT")
         job.tally.ended += len(chunk)
         job.tally.dead += len(compared.dead_letters)
+        job.tally.outcomes.update(row[1] for row in compared.outcomes)
         self._records += len(compared.outcomes)
         if compared.dead_letters:
             self._check_dead_letters(compared.dead_letters[-1])

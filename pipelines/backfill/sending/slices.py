@@ -1,6 +1,7 @@
 """The pipeline that sends one slice: read from the staging database in order, sent by the engine, journalled."""
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -45,6 +46,8 @@ class Tally:
     """How many of them were done before this run."""
     ended: int = 0
     dead: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    """Records that ended in this run, by outcome."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -237,6 +240,7 @@ class SendSlice(beam.DoFn):  # type: ignore[misc]
         with tally.lock:
             tally.ended += 1
             tally.dead += outcome.end is End.DEAD
+            tally.outcomes[outcome.end.value] += 1
             dead, sent = tally.dead, tally.ended
         if outcome.end is not End.DEAD or run.engine.failure is not None:
             return

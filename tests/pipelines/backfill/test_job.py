@@ -1,6 +1,7 @@
 """A job from its input to its report, called as a function."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from beam_talonone.pipelines.backfill.options import (
 )
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
 from beam_talonone.pipelines.backfill.sending.send_slices import send_slices
+from beam_talonone.pipelines.report.series_file import read_series
 from beam_talonone.talonone.errors import ConfigurationError, StopRun, TooManyDeadLetters
 
 if TYPE_CHECKING:
@@ -67,6 +69,17 @@ def test_every_record_is_in_the_report_once(run: Run, api: "Simulator", tmp_path
         "slice-000001.jsonl",
     ]
     assert notices[-1] == "reading and checking the input"
+
+
+def test_what_a_job_did_over_time_is_kept(run: Run, tmp_path: Path) -> None:
+    report, _ = run(RECORDS)
+    recorded = read_series(tmp_path / "out" / "state" / "series.sqlite")
+    buckets = recorded.series.buckets.values()
+    requests = sum(entry["requests"] for entry in report["operations"].values())
+    assert sum(bucket.requests for bucket in buckets) == requests == 3
+    assert sum((Counter(bucket.outcomes) for bucket in buckets), Counter()) == {"applied": 2, "dead_lettered": 1}
+    (one,) = recorded.runs
+    assert (one.settings["--rate"], one.settings["--concurrency"], one.ended) == (1000.0, 64, "")
 
 
 def test_a_finished_job_is_left_as_it_is(run: Run, api: "Simulator", tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""The page report.html of a job: its data over time, its model, and the page that shows them."""

@@ -1,0 +1,34 @@
+"""The settings of a run as its page shows them: by the names of the command line, and without secrets."""
+
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from beam_talonone.pipelines.backfill.options import BackfillOptions
+from beam_talonone.talonone.telemetry.redact import without_keys
+
+COMMAND_LINE = "command line"
+API_KEY = "API key"
+
+
+def run_settings(options: BackfillOptions, words: Sequence[str]) -> dict[str, Any]:
+    """All settings of a run. `words` is how the process was started (sys.argv): the command line is among the
+    settings where it is that of this command."""
+    sending, mapping = options.sending, options.input.mapping
+    source = sending.api_key_secret or f"the environment variable {sending.api_key_env}"
+    settings = {
+        **options.fixed(),
+        **({} if mapping is None else {"--mapping": mapping.name}),
+        "--rate": sending.rate,
+        "--rate-service": sending.rate_service,
+        "--concurrency": sending.concurrency,
+        "--give-up-after": sending.give_up_after,
+        "--max-dead-letters": sending.max_dead_letters.text,
+        "--http-client": sending.http.client,
+        "--insecure": sending.http.insecure,
+        "--limit": options.limit,
+        API_KEY: f"from {source}",
+    }
+    if options.command in words[1:]:
+        settings[COMMAND_LINE] = without_keys(shlex.join(["beam-talonone", *words[1:]]))
+    return settings

@@ -1,0 +1,39 @@
+"""The settings of a run, as its page shows them."""
+
+from pathlib import Path
+
+import pytest
+
+from beam_talonone.pipelines.backfill.options import BackfillOptions, InputOptions, SendingOptions
+from beam_talonone.pipelines.report.run_settings import API_KEY, COMMAND_LINE, run_settings
+from beam_talonone.talonone.telemetry.redact import keep_secret
+
+OPTIONS = BackfillOptions(
+    InputOptions({"orders": "o-*.jsonl"}), SendingOptions("https://x.example", rate=50.0), Path("out")
+)
+
+
+def test_settings_go_by_the_names_of_the_command_line() -> None:
+    settings = run_settings(OPTIONS, ["pytest"])
+    assert (settings["--orders"], settings["--rate"], settings["--base-url"]) == (
+        "o-*.jsonl", 50.0, "https://x.example",
+    )  # fmt: skip
+    assert settings[API_KEY] == "from the environment variable TALONONE_API_KEY"
+    assert COMMAND_LINE not in settings
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["/bin/beam-talonone", "backfill", "--orders", "o-*.jsonl"], "beam-talonone backfill --orders 'o-*.jsonl'"),
+        (["beam-talonone", "demo"], None),
+        (["backfill"], None),
+    ],
+)
+def test_the_command_line_is_shown_where_it_is_that_of_the_job(words: list[str], line: str | None) -> None:
+    assert run_settings(OPTIONS, words).get(COMMAND_LINE) == line
+
+
+def test_a_key_in_the_command_line_is_not_shown() -> None:
+    key = keep_secret("settings-key-8452")
+    assert key not in str(run_settings(OPTIONS, ["beam-talonone", "backfill", f"--orders={key}"]))
