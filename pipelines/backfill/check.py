@@ -1,7 +1,6 @@
 """check: all of a backfill but the sending. It uses no network, except to read input files that are there."""
 
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -17,6 +16,7 @@ from beam_talonone.pipelines.backfill.ingest import READ_GRACE, ingest
 from beam_talonone.pipelines.backfill.inputs import match_inputs
 from beam_talonone.pipelines.backfill.options import KINDS, InputOptions
 from beam_talonone.pipelines.backfill.report import ignored, make_report
+from beam_talonone.pipelines.backfill.temporary_folder import temporary_folder
 from beam_talonone.pipelines.mappings.coverage import COVERAGE, Coverage, ObservedMapping
 from beam_talonone.pipelines.terminal.interruptible import interruptible
 from beam_talonone.pipelines.terminal.stopping import STOP
@@ -42,12 +42,12 @@ def run_check(options: InputOptions, rate: float, show: int, beam_args: tuple[st
     STOP.check()
     files = match_inputs(options, partial(print, file=sys.stderr))
     coverage = Coverage()
-    with tempfile.TemporaryDirectory(prefix="beam-talonone-check-") as folder, PROCESS.scope() as scope:
-        path = Path(folder) / "spool.sqlite"
+    with temporary_folder() as folder, PROCESS.scope() as scope:
+        path = folder / "spool.sqlite"
         mapping = options.mapping
         if mapping is not None:
-            scope.enter(COVERAGE, folder, coverage)
-            options = replace(options, mapping=ObservedMapping(mapping, folder))
+            scope.enter(COVERAGE, str(folder), coverage)
+            options = replace(options, mapping=ObservedMapping(mapping, str(folder)))
         total = interruptible(partial(ingest, path, options, files, "check", beam_args), None, grace=READ_GRACE)
         with closing(staging.connect(path)) as connection:
             for line in _requests_in_input_order(connection, show, dry=options.dry):

@@ -119,8 +119,7 @@ def _read(kind: str, path: Path, options: InputOptions, files: dict[str, list[Fi
     joined = {
         name: list(inputs_of(kind, files[join_key(name)], options.format, table.dialect)) for name in options.joins
     }
-    rows = path.with_name(f"{path.name}.rows-{kind}")
-    return ReadDocuments(inputs, joined, table, rows)
+    return ReadDocuments(inputs, joined, table, path.parent)
 
 
 def _prepares(options: InputOptions, files: dict[str, list[FileInfo]]) -> Prepares:

@@ -30,6 +30,7 @@ from beam_talonone.talonone.engine.settings import EngineSettings
 from beam_talonone.talonone.errors import Interrupted
 from beam_talonone.talonone.http.address import check_base_url
 from beam_talonone.talonone.state.sealed_lines import Damaged
+from beam_talonone.talonone.state.temporary_files import temporary_files_in
 from beam_talonone.talonone.state.whole_file import write_whole_file
 from beam_talonone.transforms.runtime.engines import (
     EngineConfig,
@@ -63,7 +64,7 @@ class JobRun:
             files = self._check()
             folder = self._open_folder(files)
             try:
-                with _failures_explained(folder):
+                with _failures_explained(folder), temporary_files_in(folder.staging.parent):
                     report = _finished_report(folder)
                     if report is None:
                         return self._run(folder, files)

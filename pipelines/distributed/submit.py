@@ -12,7 +12,7 @@ from beam_talonone.pipelines.backfill.report import summary_lines
 from beam_talonone.pipelines.distributed.journal_backup import Place
 from beam_talonone.pipelines.distributed.local_shards import LOCAL_SHARDS, LocalShards
 from beam_talonone.pipelines.distributed.output_claim import check_output, claim, taken
-from beam_talonone.pipelines.distributed.pipeline import create_pipeline
+from beam_talonone.pipelines.distributed.pipeline import create_pipeline, working
 from beam_talonone.pipelines.distributed.shard import GraphOptions
 from beam_talonone.pipelines.runners.prism import Prism, find_prism, is_ours, prism_for
 from beam_talonone.pipelines.runners.runner import (
@@ -31,6 +31,7 @@ from beam_talonone.pipelines.terminal.logs import quiet_threads
 from beam_talonone.pipelines.terminal.stopping import RESUME, STOP
 from beam_talonone.talonone.engine.engine import GRACE
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopRun
+from beam_talonone.talonone.state.temporary_files import temporary_files_in
 from beam_talonone.transforms.runtime.engines import check_here, check_rate_service, read_key
 from beam_talonone.transforms.runtime.process_registry import PROCESS
 
@@ -115,7 +116,8 @@ def _run_here(pipeline: Any, options: GraphOptions, notice: Notice, prism: Prism
     """Run the pipeline, whose steps run in this process; returns the state in which it ended."""
     quiet_threads()
     shards = LocalShards()
-    with PROCESS.scope() as scope:
+    folder = working(options)
+    with PROCESS.scope() as scope, nullcontext() if folder is None else temporary_files_in(folder):
         scope.enter(LOCAL_SHARDS, options.output, shards)
         try:
             result = interruptible(pipeline.run, None)

@@ -35,14 +35,13 @@ def documents(path: Path, table: Table = PLAIN) -> list[Any]:
     read, with its place.
     """
     file_format = _format_of(path, table.dialect)
-    with tempfile.TemporaryDirectory(prefix="beam-talonone-sample-") as folder:
-        if table.makes_documents_of_rows:
-            source = Input("orders", FileInfo(str(path), 0), file_format)
-            joined: dict[str, list[Input]] = {join.name: [] for join in table.joins}
-            raws = read_documents([source], joined, table, Path(folder) / "rows")
-        else:
-            raws = read_shard(Shard("orders", str(path), file_format))
-        read = [_document(raw) for raw in islice(raws, MOST)]
+    if table.makes_documents_of_rows:
+        source = Input("orders", FileInfo(str(path), 0), file_format)
+        joined: dict[str, list[Input]] = {join.name: [] for join in table.joins}
+        raws = read_documents([source], joined, table, Path(tempfile.gettempdir()))
+    else:
+        raws = read_shard(Shard("orders", str(path), file_format))
+    read = [_document(raw) for raw in islice(raws, MOST)]
     if not read:
         raise ConfigurationError(f"{path} has no documents")
     return read

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,8 @@ def _option_names(kind: Any) -> set[str]:
 def run_bounded(pipeline: Any) -> None:
     """Run to the end. Raises what Beam raises when a step failed."""
     tune_process()
+    # Beam's empty folder, which only transforms of other languages use: a killed process would leave it
+    shutil.rmtree(pipeline.local_tempdir, ignore_errors=True)
     pipeline.run().wait_until_finish()
 
 

@@ -26,17 +26,17 @@ def read_documents(
     inputs: Sequence[Input],
     joined: Mapping[str, Sequence[Input]],
     table: Table,
-    path: Path,
+    folder: Path,
     unwanted: Callable[[], bool] = lambda: False,
 ) -> Iterator[Raw]:
     """The documents of `inputs` as Raw of the format `rows`, in the order of their first rows.
 
-    `joined` has the files of each join by its name. `path` is a file for the rows, removed at the end. A row that
+    `joined` has the files of each join by its name. The rows wait in a file without a name in `folder`. A row that
     cannot be read or has no key is a Raw with `broken`. So is a document that may lack such a row, and a joined row
     without a document. Raises CannotReadNow if a file system does not answer, or if `unwanted` returns True.
     """
     try:
-        with row_store(path, unwanted) as store:
+        with row_store(folder, unwanted) as store:
             yield from _stored(store, inputs, DOCUMENTS, table.group_by, table)
             for number, join in enumerate(table.joins, 1):
                 yield from _stored(store, joined[join.name], number, (join.key,), table)

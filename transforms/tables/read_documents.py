@@ -13,26 +13,27 @@ from beam_talonone.transforms.tables.table import Table
 
 
 class ReadDocuments(beam.PTransform):  # type: ignore[misc]
-    """The documents of files, by `read_documents`, as a PCollection[Raw]. `path` is a file on this machine."""
+    """The documents of files, by `read_documents`, as a PCollection[Raw]. The rows wait in `folder`, a local one."""
 
     def __init__(
-        self, inputs: Sequence[Input], joined: Mapping[str, Sequence[Input]], table: Table, path: Path
+        self, inputs: Sequence[Input], joined: Mapping[str, Sequence[Input]], table: Table, folder: Path
     ) -> None:
         super().__init__()
         self._sources = list(inputs), dict(joined)
         self._table = table
-        self._path = path
+        self._folder = folder
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection[Raw]:
         """Add the step."""
         return (
             pipeline
             | "Files" >> beam.Create([None])
-            | "Group rows" >> beam.FlatMap(_documents, *self._sources, self._table, self._path).with_output_types(Raw)
+            | "Group rows"
+            >> beam.FlatMap(_documents, *self._sources, self._table, self._folder).with_output_types(Raw)
         )
 
 
 def _documents(
-    _: None, inputs: Sequence[Input], joined: Mapping[str, Sequence[Input]], table: Table, path: Path
+    _: None, inputs: Sequence[Input], joined: Mapping[str, Sequence[Input]], table: Table, folder: Path
 ) -> Iterator[Raw]:
-    return read_documents(inputs, joined, table, path, POOL.unwanted)
+    return read_documents(inputs, joined, table, folder, POOL.unwanted)

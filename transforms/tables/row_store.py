@@ -1,6 +1,8 @@
 """Rows on disk by their keys, so that groups of any number of rows take no more memory than one group."""
 
+import os
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -137,17 +139,25 @@ class RowStore:
 
 
 @contextmanager
-def row_store(path: Path, unwanted: Callable[[], bool]) -> Iterator[RowStore]:
-    """A store in a new file at `path`, which is removed at the end.
+def row_store(folder: Path, unwanted: Callable[[], bool]) -> Iterator[RowStore]:
+    """A store in a new file in `folder`, which has no name: however the process ends, nothing of it is left.
 
     While `unwanted` returns True, its methods raise sqlite3.OperationalError.
     """
-    path.unlink(missing_ok=True)
+    with closing(_unnamed_database(folder)) as connection:
+        connection.executescript(_TABLES)
+        connection.execute("BEGIN")
+        connection.set_progress_handler(unwanted, _LOOK_EVERY)
+        yield RowStore(connection)
+
+
+def _unnamed_database(folder: Path) -> sqlite3.Connection:
+    """A database in a file of mode 0600 whose name is removed once it is open. Without a journal, SQLite never opens
+    it again."""
+    descriptor, name = tempfile.mkstemp(prefix="rows-", dir=folder)
     try:
-        with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as connection:
-            connection.executescript(_TABLES)
-            connection.execute("BEGIN")
-            connection.set_progress_handler(unwanted, _LOOK_EVERY)
-            yield RowStore(connection)
+        os.close(descriptor)
+        connection = sqlite3.connect(name, isolation_level=None, check_same_thread=False)
     finally:
-        path.unlink(missing_ok=True)
+        Path(name).unlink()
+    return connection

@@ -61,7 +61,7 @@ def test_the_examples_of_several_rows(tmp_path, example, orders, items):
         (tmp_path / f"{name}.csv").write_text(text)
         files = match_files(str(tmp_path / f"{name}.csv"))
         inputs[name] = list(inputs_of("orders", files, None, mapping.table.dialect))
-    [raw] = read_documents(inputs.pop("orders"), inputs, mapping.table, tmp_path / "rows")
+    [raw] = read_documents(inputs.pop("orders"), inputs, mapping.table, tmp_path)
     [record] = mapping(decode(raw)).records
     order = parse("orders", record.fields).record
     assert (order.order_id, [(item.sku, str(item.unit_price)) for item in order.items]) == (

@@ -33,8 +33,8 @@ def read(folder, text, table, name="orders.csv", **joined):
     """The Raw records of a file; `joined` are the texts of the files of joins."""
     sources = inputs(folder / name, text, table.dialect)
     others = {name: inputs(folder / f"{name}.csv", rows, table.dialect) for name, rows in joined.items()}
-    raws = list(read_documents(sources, others, table, folder / "rows.sqlite"))
-    assert not (folder / "rows.sqlite").exists()
+    raws = list(read_documents(sources, others, table, folder))
+    assert not list(folder.glob("rows-*"))
     return raws
 
 
@@ -97,14 +97,14 @@ def test_rows_of_one_document_may_stand_in_several_files(folder):
     assert len(raws) == 2
     table = Table(group_by=("id",))
     both = list(inputs_of("orders", match_files(str(folder / "part-*.csv")), None, table.dialect))
-    found = [decode(raw) for raw in read_documents(both, {}, table, folder / "rows.sqlite")]
+    found = [decode(raw) for raw in read_documents(both, {}, table, folder)]
     assert [[row["sku"] for row in document["rows"]] for document in found] == [["A", "B"], ["C"]]
 
 
 def test_rows_of_other_formats_are_grouped_too(folder):
     text = "\n".join(json.dumps({"id": number // 2, "price": 1.1}) for number in range(4))
     sources = inputs(folder / "rows.jsonl", text, Dialect())
-    found = [decode(raw) for raw in read_documents(sources, {}, Table(group_by=("id",)), folder / "rows.sqlite")]
+    found = [decode(raw) for raw in read_documents(sources, {}, Table(group_by=("id",)), folder)]
     assert [document["id"] for document in found] == [0, 1]
     assert found[0]["rows"] == [{"id": 0, "price": Decimal("1.1")}] * 2
 
@@ -193,8 +193,8 @@ def test_reading_ends_when_the_rows_are_not_wanted(folder, monkeypatch):
     monkeypatch.setattr("beam_talonone.transforms.tables.row_store._LOOK_EVERY", 1)
     sources = inputs(folder / "orders.csv", "id\n1\n", Dialect())
     with pytest.raises(CannotReadNow):
-        list(read_documents(sources, {}, Table(group_by=("id",)), folder / "rows.sqlite", lambda: True))
-    assert not (folder / "rows.sqlite").exists()
+        list(read_documents(sources, {}, Table(group_by=("id",)), folder, lambda: True))
+    assert not list(folder.glob("rows-*"))
 
 
 ITEMS = "id\n1\n2\n3\n"
@@ -236,7 +236,7 @@ def test_rows_of_a_file_that_cannot_be_read_may_belong_to_any_document(folder):
     inputs(folder / "q-1.csv", "id,sku\n1,A\n2,B\n", Dialect())
     table = Table(group_by=("id",))
     both = list(inputs_of("orders", match_files(str(folder / "q-*.csv")), None, table.dialect))
-    assert sound(read_documents(both, {}, table, folder / "rows.sqlite")) == []
+    assert sound(read_documents(both, {}, table, folder)) == []
 
 
 @pytest.mark.parametrize(
@@ -288,4 +288,4 @@ def test_a_document_without_the_column_to_join_by_is_not_sent_without_its_rows(f
 def test_a_json_row_without_a_key_costs_its_neighbours_only(folder):
     text = "\n".join(json.dumps(row) for row in [{"id": 1}, {"id": 1}, {"n": 1}, {"id": 2}, {"id": 3}])
     sources = inputs(folder / "rows.jsonl", text, Dialect())
-    assert sound(read_documents(sources, {}, Table(group_by=("id",)), folder / "rows.sqlite")) == [3]
+    assert sound(read_documents(sources, {}, Table(group_by=("id",)), folder)) == [3]

@@ -26,7 +26,7 @@ def results(tmp_path):
     def read_and_map(*orders):
         files = match_files(str(write(tmp_path / "orders.csv", *orders)))
         inputs = list(inputs_of("orders", files, None, MAPPING.table.dialect))
-        documents = read_documents(inputs, {}, MAPPING.table, tmp_path / "rows")
+        documents = read_documents(inputs, {}, MAPPING.table, tmp_path)
         return [MAPPING(decode(raw)) for raw in documents]
 
     return read_and_map
