@@ -25,6 +25,10 @@ COMMANDS = {
     "replay": Command(
         f"{_MODULES}.replay", "Send dead letters again: one pass, never over what the same job has applied since."
     ),
+    "dead-letters": Command(
+        f"{_MODULES}.dead_letters",
+        "Count dead letters by kind, stage, reason, field and file, with examples, or export them.",
+    ),
     "check": Command(
         f"{_MODULES}.check", "Decode, map and validate everything, and show what a backfill would send. No network."
     ),
@@ -57,7 +61,7 @@ COMMANDS = {
 
 def function_of(name: str) -> Callable[..., Any]:
     """The function of the command `name`, with the parameters that typer reads. Imports its module."""
-    function: Callable[..., Any] = getattr(import_module(COMMANDS[name].module), name)
+    function: Callable[..., Any] = getattr(import_module(COMMANDS[name].module), name.replace("-", "_"))
     return function
 
 

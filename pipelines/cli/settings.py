@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 
 from beam_talonone.pipelines.backfill.options import (
@@ -24,6 +25,8 @@ from beam_talonone.pipelines.cli.parameters.records import (
 from beam_talonone.pipelines.runners.runner_config import runner_args
 from beam_talonone.schemas.decoding.account_attributes import AccountAttributes
 from beam_talonone.schemas.decoding.raw import LETTERS
+from beam_talonone.schemas.reasons import Reason
+from beam_talonone.schemas.records import LOOKUPS
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.http.address import check_base_url
 from beam_talonone.talonone.http.api_key import check_secret_name
@@ -138,6 +141,25 @@ def joins_of(
             f"the --mapping groups or joins rows: give one input option, not --{', --'.join(inputs)}"
         )
     return {name: one_or_several(several) for name, several in patterns.items()}
+
+
+def listed_reasons(option: str, names: list[str] | None) -> tuple[str, ...]:
+    """The reasons of dead letters that `option` names. Raises ConfigurationError for one that does not exist."""
+    return _listed(option, names, [reason.value for reason in Reason], "reason")
+
+
+def listed_kinds(option: str, names: list[str] | None) -> tuple[str, ...]:
+    """The kinds of dead letters that `option` names. Raises ConfigurationError for one that does not exist."""
+    return _listed(option, names, [*KINDS, LOOKUPS, LETTERS], "kind")
+
+
+def _listed(option: str, names: list[str] | None, allowed: list[str], what: str) -> tuple[str, ...]:
+    for name in names or ():
+        if name not in allowed:
+            likely = get_close_matches(name, allowed, 1)
+            hint = f"did you mean {likely[0]}?" if likely else f"the {what}s are {', '.join(allowed)}"
+            raise ConfigurationError(f"{option} {name}: no such {what}; {hint}")
+    return tuple(dict.fromkeys(names or ()))
 
 
 def row_by_row(mapping: Converts | None, where: str) -> Converts | None:

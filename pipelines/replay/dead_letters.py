@@ -53,7 +53,7 @@ def open_dead_letter(raw: Raw, options: BuildOptions, reading: Reading = AS_USUA
     """The record of a dead letter, prepared as any other. A line that is not a dead letter comes out with its
     problem."""
     try:
-        opened = _open(raw, options)
+        opened = open_record(raw, options)
         if isinstance(opened, Prepared):
             return opened
         if opened.part is not None or opened.stage == Stage.MAP:
@@ -72,7 +72,7 @@ def open_mapped_dead_letter(
     The record that the dead letter names is prepared, or all of a document that could not be mapped or decoded.
     """
     try:
-        opened = _open(raw, options, mapping.table)
+        opened = open_record(raw, options, mapping.table)
         if isinstance(opened, Prepared):
             prepared = [opened]
         elif opened.part is None and opened.stage not in (Stage.MAP, Stage.DECODE):
@@ -88,7 +88,7 @@ def open_mapped_dead_letter(
     yield from prepared
 
 
-def _mapped(opened: "_Opened", reading: Reading, mapping: Mapping) -> list[Prepared]:
+def _mapped(opened: "Opened", reading: Reading, mapping: Mapping) -> list[Prepared]:
     records = [
         record
         for record in prepare_mapped(opened.raw, opened.options, reading, mapping)
@@ -106,7 +106,7 @@ def _defect(raw: Raw, error: Exception) -> Prepared:
 
 
 @dataclass(frozen=True)
-class _Opened:
+class Opened:
     """A record to prepare again, with its options and the dead letter that it comes from."""
 
     raw: Raw
@@ -116,9 +116,11 @@ class _Opened:
     stage: Any
     part: str | None
     """The part of its document that a mapped record is; None for other records."""
+    operation: str | None
+    """The operation that failed."""
 
 
-def _open(raw: Raw, options: BuildOptions, table: Table | None = None) -> Prepared | _Opened:
+def open_record(raw: Raw, options: BuildOptions, table: Table | None = None) -> Prepared | Opened:
     """The record of a dead letter, or why nothing of it is sent. `table` is that of the mapping."""
     try:
         dead_letter = _read(raw)
@@ -142,8 +144,11 @@ def _open(raw: Raw, options: BuildOptions, table: Table | None = None) -> Prepar
     if refused is not None:
         return Prepared(inner, None, problem=refused, origin=origin, dead_letter=dead_letter.raw.line)
     same = _same_api(dead_letter.fields, origin, options)
-    stage, part = dead_letter.fields.get("stage"), dead_letter.fields["source"].get("part")
-    return _Opened(inner, same, origin, dead_letter.raw, stage, part if isinstance(part, str) else None)
+    part, operation = dead_letter.fields["source"].get("part"), dead_letter.fields.get("operation")
+    return Opened(
+        inner, same, origin, dead_letter.raw, dead_letter.fields.get("stage"),
+        part if isinstance(part, str) else None, operation if isinstance(operation, str) else None,
+    )  # fmt: skip
 
 
 def _read(raw: Raw) -> _DeadLetter:

@@ -1,0 +1,1 @@
+"""The command `dead-letters`: dead letters read from their files, counted, shown and exported."""
