@@ -6,7 +6,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from beam_talonone.pipelines.mappings.synonyms import ITEM_SYNONYMS, ITEMS, REQUIRED, ROW_GROUPS, STATES, SYNONYMS
+from beam_talonone.pipelines.mappings.synonyms import (
+    ITEM_SYNONYMS,
+    ITEMS,
+    REQUIRED,
+    ROW_GROUPS,
+    STATES,
+    SYNONYMS,
+    plain,
+)
 from beam_talonone.transforms.tables.table import PLAIN, Table
 
 _PATTERNS = (
@@ -32,26 +40,30 @@ class Guess(NamedTuple):
     note: str = ""
 
 
+Path = tuple[str, ...]
+"""The names that lead to a value, as they are in the document."""
+
+
 @dataclass(frozen=True)
 class _Sample:
-    """The values of the documents by path, such as `customer.email`."""
+    """The values of the documents by path, such as `("customer", "email")`."""
 
-    values: dict[str, list[Any]]
+    values: dict[Path, list[Any]]
 
-    def find(self, names: tuple[str, ...], taken: set[str]) -> str | None:
-        """The path that has the likeliest of these names: the path itself, or its last step."""
+    def find(self, names: tuple[str, ...], taken: set[Path]) -> Path | None:
+        """The path that has the likeliest of these names, such as `customer.email`."""
+        paths = {path: _steps(".".join(path)) for path in self.values if path not in taken}
         for name in names:
-            for path in self.values:
-                lowered = path.lower()
-                if path not in taken and (lowered == name or _plain(lowered) == _plain(name)):
+            for path, steps in paths.items():
+                if steps == _steps(name):
                     return path
         return None
 
-    def first_time(self, taken: set[str]) -> str | None:
+    def first_time(self, taken: set[Path]) -> Path | None:
         """The first path whose values are times."""
         for path, values in self.values.items():
             filled = [value for value in values if value is not None]
-            if path in taken or _BIRTH.search(path.lower()):
+            if path in taken or _BIRTH.search(".".join(path).lower()):
                 continue
             if filled and all(map(_is_time, filled)):
                 return path
@@ -74,7 +86,7 @@ def draft(documents: list[Any], table: Table = PLAIN) -> str:
     sample = _Sample(_values(objects))
     items = _items(objects)
     kind = _kind(sample, items)
-    taken: set[str] = set()
+    taken: set[Path] = set()
     guesses = list(_guesses(kind, sample, taken))
     lines = [
         "# A draft from a sample. Check every line, then try it: beam-talonone mappings try THIS_FILE SAMPLE",
@@ -88,7 +100,7 @@ def draft(documents: list[Any], table: Table = PLAIN) -> str:
     fields = {guess.field for guess in guesses}
     if kind == "orders" and items is not None:
         path, rows = items
-        item_sample, item_taken = _Sample(_values(rows)), set[str]()
+        item_sample, item_taken = _Sample(_values(rows)), set[Path]()
         lines += ["    items:", f"      each: {_yaml(_path(path))}", "      fields:"]
         for field, names in ITEM_SYNONYMS.items():
             if (name := item_sample.find(names, item_taken)) is not None:
@@ -100,23 +112,26 @@ def draft(documents: list[Any], table: Table = PLAIN) -> str:
         if table.group_by:  # the columns of the rows are those of the document
             taken |= item_taken
         else:
-            lines += _unread(path + "[].", item_sample, item_taken)
+            lines += _unread(f"{_shown(path)}[].", item_sample, item_taken)
     for field in REQUIRED[kind]:
         if field not in fields:
             lines.append(f"    {field}: null  # not guessed, and required")
-    lists = [_step(str(name)) + "[]" for name in _lists(objects) if items is None or _step(str(name)) != items[0]]
+    lists = [f"{_shown((name,))}[]" for name in _lists(objects) if items is None or (name,) != items[0]]
     return "\n".join([*lines, *_attributes(kind, sample, taken), *_unread("", sample, taken, lists), ""])
 
 
-def _attributes(kind: str, sample: _Sample, taken: set[str]) -> Iterator[str]:
+def _attributes(kind: str, sample: _Sample, taken: set[Path]) -> Iterator[str]:
     """Comments that propose an attribute for each value of a customer that no rule reads."""
-    left = [path for path in sample.values if path not in taken]
+    left: dict[str, Path] = {}
+    for path in sample.values:
+        if path not in taken:
+            left.setdefault(".".join(path), path)  # `a.b` may be one name or two
     if kind != "profiles" or not left:
         return
     yield "    # attributes:  # those that exist in Talon.One"
-    for path in left[:60]:
-        yield _comment(f"    #   {json.dumps(path.strip(chr(34)), ensure_ascii=False)}: {_yaml(_path(path))}")
-    taken.update(left[:60])
+    for name, path in list(left.items())[:60]:
+        yield f"    #   {_text(name)}: {_yaml(_path(path))}"
+        taken.add(path)
 
 
 def _lists(objects: list[Any]) -> list[str]:
@@ -136,7 +151,7 @@ def _table_lines(table: Table) -> Iterator[str]:
             yield f"  {name}: {json.dumps(value)}"
     for name, columns in {"group_by": table.group_by, "fill_down": table.fill_down or ()}.items():
         if columns:
-            yield f"  {name}: {json.dumps(list(columns), ensure_ascii=False)}  # guessed"
+            yield f"  {name}: [{', '.join(map(_text, columns))}]  # guessed"
 
 
 def _kind(sample: _Sample, items: Any) -> str:
@@ -147,7 +162,7 @@ def _kind(sample: _Sample, items: Any) -> str:
     return "profiles"
 
 
-def _guesses(kind: str, sample: _Sample, taken: set[str]) -> Iterator[Guess]:
+def _guesses(kind: str, sample: _Sample, taken: set[Path]) -> Iterator[Guess]:
     for field, names in SYNONYMS[kind].items():
         path = sample.find(names, taken)
         if path is None and field == "event_time":
@@ -157,7 +172,7 @@ def _guesses(kind: str, sample: _Sample, taken: set[str]) -> Iterator[Guess]:
             yield _value(field, path, sample)
 
 
-def _value(field: str, path: str, sample: _Sample) -> Guess:
+def _value(field: str, path: Path, sample: _Sample) -> Guess:
     values, expression = sample.values[path], _path(path)
     if field == "status":
         return _status(expression, values)
@@ -199,7 +214,7 @@ def _time(expression: str, values: list[Any]) -> Guess:
     return Guess("event_time", expression, "the format was not guessed")
 
 
-def _items(objects: list[Any]) -> tuple[str, list[Any]] | None:
+def _items(objects: list[Any]) -> tuple[Path, list[Any]] | None:
     """The list of objects that most likely holds the items, and its elements."""
     lists: dict[str, list[Any]] = {}
     for document in objects:
@@ -207,59 +222,57 @@ def _items(objects: list[Any]) -> tuple[str, list[Any]] | None:
             if isinstance(value, list) and value and all(isinstance(element, dict) for element in value):
                 lists.setdefault(name, []).extend(value)
     ranked = sorted(lists, key=lambda name: (name.lower() not in ITEMS, list(lists).index(name)))
-    return (_step(ranked[0]), lists[ranked[0]]) if ranked else None
+    return ((ranked[0],), lists[ranked[0]]) if ranked else None
 
 
-def _values(objects: list[Any]) -> dict[str, list[Any]]:
+def _values(objects: list[Any]) -> dict[Path, list[Any]]:
     """The scalar values by path, of objects within objects too, but not within lists."""
-    values: dict[str, list[Any]] = {}
+    values: dict[Path, list[Any]] = {}
 
-    def walk(value: dict[str, Any], before: tuple[str, ...]) -> None:
+    def walk(value: dict[str, Any], before: Path) -> None:
         for name, inner in value.items():
-            steps = (*before, _step(str(name)))
-            if isinstance(inner, dict) and len(steps) < 4:
-                walk(inner, steps)
+            path = (*before, name)
+            if isinstance(inner, dict) and len(path) < 4:
+                walk(inner, path)
             elif not isinstance(inner, dict | list):
-                values.setdefault(_SEPARATOR.join(steps), []).append(inner)
+                values.setdefault(path, []).append(inner)
 
     for document in objects:
         walk(document, ())
     return values
 
 
-_SEPARATOR = "."
-_STEP = re.compile(r'"(?:[^"\\]|\\.)*"|[^.]+')
-"""A step of a path; a name with a separator is quoted."""
 _YAML_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
 """What YAML reads as a value."""
 
 
-def _unread(prefix: str, sample: _Sample, taken: set[str], lists: Iterable[str] = ()) -> Iterator[str]:
-    left = [*(prefix + path for path in sample.values if path not in taken), *lists]
+def _unread(prefix: str, sample: _Sample, taken: set[Path], lists: Iterable[str] = ()) -> Iterator[str]:
+    left = [*(prefix + _shown(path) for path in sample.values if path not in taken), *lists]
     for first in range(0, min(len(left), 60), 5):
         yield _comment(f"    # not read: {', '.join(left[first : first + 5])}")
 
 
-def _step(name: str) -> str:
-    return _quoted(name) if not name or _SEPARATOR in name or '"' in name else name
+def _shown(path: Path) -> str:
+    """The path for a comment; a name that would read like two is quoted."""
+    return ".".join(_quoted(name) if not name or "." in name or '"' in name else name for name in path)
+
+
+def _path(path: Path) -> str:
+    """The path as an expression."""
+    return ".".join(name if _PLAIN_NAME.fullmatch(name) else _quoted(name) for name in path)
 
 
 def _quoted(name: str) -> str:
     return json.dumps(name, ensure_ascii=not name.isprintable())
 
 
-def _path(path: str) -> str:
-    """The path as an expression."""
-    steps = _STEP.findall(path)
-    return ".".join(step if _PLAIN_NAME.fullmatch(step) or step[0] == '"' else _quoted(step) for step in steps)
+def _steps(name: str) -> Path:
+    """A name of another system for a comparison: without case and signs, but for its dots."""
+    return tuple(map(plain, name.split(".")))
 
 
 def _comment(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
-
-
-def _plain(name: str) -> str:
-    return "".join(character for character in name if character.isalnum() or character == _SEPARATOR)
 
 
 def _written(guess: Guess, indent: str) -> Iterator[str]:
@@ -272,3 +285,12 @@ def _yaml(expression: str) -> str:
     if plain and expression.lower() not in _YAML_WORDS:
         return expression
     return "'" + expression.replace("'", "''") + "'"
+
+
+def _text(text: str) -> str:
+    """A text of YAML in double quotes, with escapes for what YAML does not take as it is."""
+    escaped = (
+        f"\\{letter}" if letter in '"\\' else letter if letter.isprintable() else f"\\U{ord(letter):08x}"
+        for letter in text
+    )  # fmt: skip
+    return f'"{"".join(escaped)}"'

@@ -1,12 +1,13 @@
 """The documents of a sample file, for a person to look at, and a guess how its rows are to be read."""
 
+import re
 import tempfile
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from beam_talonone.pipelines.mappings.synonyms import ITEM_SYNONYMS, ROW_GROUPS
+from beam_talonone.pipelines.mappings.synonyms import ITEM_SYNONYMS, ROW_GROUPS, plain
 from beam_talonone.schemas.decoding.decode import decode
 from beam_talonone.schemas.decoding.parse import InvalidRecord
 from beam_talonone.schemas.decoding.raw import Raw
@@ -17,7 +18,7 @@ from beam_talonone.transforms.formats.shard import Input, Shard
 from beam_talonone.transforms.sources.opening import FileInfo, Format, format_of, in_words, open_file
 from beam_talonone.transforms.sources.shards import read_shard
 from beam_talonone.transforms.tables.documents import read_documents
-from beam_talonone.transforms.tables.table import PLAIN, Table
+from beam_talonone.transforms.tables.table import PLAIN, ROWS, Table
 
 MOST = 1000
 """Documents that are read of a sample."""
@@ -26,6 +27,7 @@ _START = 64 << 10
 """Bytes of a CSV file by which its delimiter and encoding are guessed."""
 
 _DELIMITERS = ",;\t|"
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
 def documents(path: Path, table: Table = PLAIN) -> list[Any]:
@@ -47,24 +49,46 @@ def documents(path: Path, table: Table = PLAIN) -> list[Any]:
     return read
 
 
-def guessed_table(path: Path) -> Table:
-    """How a CSV file is best read: its delimiter and encoding, and the column by which its rows belong together.
+def guessed_sample(path: Path) -> tuple[list[Any], Table]:
+    """The first documents in a file for which there is no mapping yet, and how it is best read.
 
-    Any other file gets the plain table. Raises ConfigurationError for a file that cannot be read.
+    Of a CSV file, that is its delimiter, its encoding, and the column by which its rows belong together. Any other
+    file gets the plain table. Raises ConfigurationError for a file that cannot be read.
     """
     if _format_of(path, PLAIN.dialect).name != "csv":
-        return PLAIN
-    dialect = _guessed_dialect(_start_of(path))
-    rows = documents(path, Table(dialect))
-    columns = {_plain(column): column for column in rows[0]}
-    if not any(_plain(name) in columns for field in ("sku", "quantity") for name in ITEM_SYNONYMS[field]):
-        return Table(dialect)
-    for name in ROW_GROUPS:
-        column = columns.get(_plain(name))
-        values = [row[column] for row in rows] if column is not None else []
-        if column is not None and values[0] is not None and len(set(values) - {None}) < len(values):
-            return Table(dialect, (column,), (column,) if None in values else ())
-    return Table(dialect)
+        return documents(path), PLAIN
+    table = Table(_guessed_dialect(_start_of(path)))
+    rows = documents(path, table)
+    column = _guessed_group(rows)
+    if column is None:
+        return rows, table
+    is_blank = any(row[column] is None for row in rows)
+    return _grouped(rows, column), Table(table.dialect, (column,), (column,) if is_blank else ())
+
+
+def _guessed_group(rows: list[dict[str, Any]]) -> str | None:
+    """The column by which the rows of one order belong together, None if each row seems to be a document."""
+    columns = {plain(column): column for column in rows[0]}
+    if ROWS in rows[0] or not any(
+        plain(name) in columns for field in ("sku", "quantity") for name in ITEM_SYNONYMS[field]
+    ):
+        return None
+    for column in (columns[plain(name)] for name in ROW_GROUPS if plain(name) in columns):
+        values = [row[column] for row in rows]
+        if values[0] is not None and len(set(values) - {None}) < len(values):
+            return column
+    return None
+
+
+def _grouped(rows: list[dict[str, Any]], column: str) -> list[Any]:
+    """The documents of rows that are read already. A blank cell has the value above it."""
+    groups: dict[Any, list[dict[str, Any]]] = {}
+    above = None
+    for row in rows:
+        above = row[column] if row[column] is not None else above
+        row[column] = above
+        groups.setdefault(above, []).append(row)
+    return [{**group[0], ROWS: group} for group in groups.values()]
 
 
 def _format_of(path: Path, dialect: Dialect) -> Format:
@@ -96,7 +120,7 @@ def _start_of(path: Path) -> bytes:
 
 def _guessed_dialect(start: bytes) -> Dialect:
     encoding = next(name for name in _encodings(start) if _decodes(start, name))
-    lines = start.decode(encoding, "replace").splitlines()
+    lines = _QUOTED.sub("cell", start.decode(encoding, "replace")).splitlines()
     header = next((line for line in lines if line.strip()), "")
     return Dialect(max(_DELIMITERS, key=header.count), encoding=encoding)
 
@@ -113,7 +137,3 @@ def _decodes(start: bytes, encoding: str) -> bool:
     except UnicodeDecodeError as error:
         return error.start > len(start) - 4 and len(start) == _START  # a character that is cut off
     return True
-
-
-def _plain(name: str) -> str:
-    return "".join(character for character in name.lower() if character.isalnum())

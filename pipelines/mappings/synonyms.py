@@ -84,3 +84,12 @@ STATES = {
     "cancelled": ("cancelled", "canceled", "voided", "void", "failed", "rejected", "storno"),
     "open": ("open", "new", "pending", "processing", "on-hold", "on_hold", "authorized", "created", "draft"),
 }
+
+
+def plain(name: str) -> str:
+    """A name for a comparison: in lower case, and without signs and blanks.
+
+    >>> plain("Order-Number")
+    'ordernumber'
+    """
+    return "".join(character for character in name.lower() if character.isalnum())

@@ -101,14 +101,16 @@ def _concerns_all(unread: Raw, problem: Exception, source: int, *, is_begun: boo
 
 def _documents(store: RowStore, kind: str, table: Table) -> Iterator[Raw]:
     for key, size in store.groups():
-        first = next(store.rows(DOCUMENTS, key, 1))
-        document = jsonio.loads(first.document)
+        rows = store.rows(DOCUMENTS, key)
+        first = next(rows)
+        row = jsonio.loads(first.document)
+        document = dict(row)
         hidden = next((name for name in _made(table) if name in document), None)
         doubt = None if hidden is None else f"the column {hidden!r} has the name of what the table makes: rename it"
         doubt = doubt or store.doubt_about(DOCUMENTS, key)
         if table.group_by:
             if size <= LONGEST:
-                document[ROWS] = [jsonio.loads(row.document) for row in store.rows(DOCUMENTS, key)]
+                document[ROWS] = [row, *(jsonio.loads(other.document) for other in rows)]
             else:
                 doubt = TOO_LARGE
         for number, join in enumerate(table.joins, 1):

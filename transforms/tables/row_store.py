@@ -100,10 +100,10 @@ class RowStore:
             (DOCUMENTS,),
         )
 
-    def rows(self, source: int, key: bytes, most: int = -1) -> Iterator[StoredRow]:
-        """The rows of a key in their order, at most `most` of them (-1: all)."""
-        query = "SELECT file, position, document FROM rows WHERE source = ? AND key = ? ORDER BY rowid LIMIT ?"
-        return map(StoredRow._make, self._connection.execute(query, (source, key, most)))
+    def rows(self, source: int, key: bytes) -> Iterator[StoredRow]:
+        """The rows of a key in their order."""
+        query = "SELECT file, position, document FROM rows WHERE source = ? AND key = ? ORDER BY rowid"
+        return map(StoredRow._make, self._connection.execute(query, (source, key)))
 
     def bytes_of(self, source: int, key: bytes) -> int:
         """The bytes of the rows of a key."""

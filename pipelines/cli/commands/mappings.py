@@ -20,13 +20,12 @@ def mappings(*, options: MappingsParameters) -> int:
         return _list()
     if action == "show":
         return _show(words[0])
-    from beam_talonone.pipelines.mappings.sample import documents, guessed_table
+    from beam_talonone.pipelines.mappings.sample import documents, guessed_sample
 
     if action == "draft":
         from beam_talonone.pipelines.mappings.draft import draft
 
-        table = guessed_table(Path(words[0]))
-        print(draft(documents(Path(words[0]), table), table), end="")
+        print(draft(*guessed_sample(Path(words[0]))), end="")
         return 0
     from beam_talonone.pipelines.cli.settings import mapping_of
     from beam_talonone.pipelines.mappings.trial import try_mapping

@@ -1,5 +1,6 @@
 """A draft loads, reads what it recognised, and names what it did not."""
 
+import csv
 import json
 
 import pytest
@@ -8,10 +9,11 @@ from hypothesis import strategies as st
 from support.presets import shopify, woocommerce
 
 from beam_talonone.pipelines.mappings.draft import draft
-from beam_talonone.pipelines.mappings.sample import documents, guessed_table
+from beam_talonone.pipelines.mappings.sample import documents, guessed_sample
 from beam_talonone.pipelines.mappings.trial import try_mapping
 from beam_talonone.schemas import jsonio
 from beam_talonone.transforms.mapping.mapping import FileMapping
+from beam_talonone.transforms.tables.table import Table
 
 
 def drafted(*documents):
@@ -103,8 +105,8 @@ def test_the_draft_of_a_table_reads_it(tmp_path):
     path = tmp_path / "orders.csv"
     rows = ["Bestellnummer;E.Mail;Datum;Artikel;Menge;Preis", "1;a@b.c;31.12.2025;x;2;1,10", ";;;y;1;5,00"]
     path.write_bytes("\n".join(rows).encode("cp1252"))
-    table = guessed_table(path)
-    text = draft(documents(path, table), table)
+    sample, table = guessed_sample(path)
+    text = draft(sample, table)
     mapping = FileMapping("draft", text)
     assert mapping.table == table
     [document] = documents(path, mapping.table)
@@ -125,6 +127,61 @@ def test_the_draft_of_customers_proposes_attributes():
     assert record.fields["attributes"] == {"Ort": "Köln"}
     assert record.fields["event_time"].startswith("2026-05-01")
     assert mapping({"Kundennummer": "7", "Seit": "1.5.2026"}).records
+
+
+def with_attributes(text):
+    """The draft of customers with the attributes that it proposes in comments."""
+    head, _, tail = text.partition("    # attributes:  # those that exist in Talon.One\n")
+    proposed = [line for line in tail.splitlines() if line.startswith("    #   ")]
+    left = [line for line in tail.splitlines() if not line.startswith("    #   ")]
+    lines = [line.replace("    #   ", "      ", 1) for line in proposed]
+    return "\n".join([head.rstrip("\n"), "    attributes:" if lines else "", *lines, *left])
+
+
+ODD = st.sampled_from(
+    ['say "hi"', "back\\slash", '\\"', "a.b", "a b", "", " ", "ä ö", "日本", "🙂", "yes", "1", "1e3", "null", "~",
+     "- a", "? a", "a: b", "#a", "&a", "*a", "!a", "%a", "@", "`", "'", "''", "{a}", "[a]", "|", ">", "=", "<<",
+     "a\nb", "a\tb", "\x85", "\u2028", "\x7f", "\ufeff", "$", "$index", "@", "rows", "sum", "true", "!!str"]
+)  # fmt: skip
+CUSTOMER = {"customer_id": "C", "updated_at": "2026-05-01T12:00:00Z"}
+
+
+@given(st.dictionaries(ODD | st.text(max_size=5), st.text("xyz", min_size=1, max_size=3), max_size=6))
+def test_the_draft_of_any_json_reads_each_of_its_names(columns):
+    document = {**columns, **CUSTOMER}
+    mapping = FileMapping("draft", with_attributes(draft([document])))
+    [record] = mapping(document).records
+    assert record.fields["customer_id"] == "C"
+    read = {**record.fields, **record.fields.get("attributes", {})}
+    assert {name: read.get(name) for name in columns} == columns
+
+
+@given(
+    st.lists(
+        ODD | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=5), max_size=5
+    ),
+    st.sampled_from([",", ";", "\t", "|"]),
+)
+def test_the_draft_of_any_table_loads_and_reads_it(tmp_path_factory, names, delimiter):
+    header = list(dict.fromkeys([*CUSTOMER, *names]))
+    path = tmp_path_factory.mktemp("table") / "sample.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        writer.writerows([header, [*CUSTOMER.values(), *(f"v{place}" for place in range(2, len(header)))]])
+    sample, table = guessed_sample(path)
+    mapping = FileMapping("draft", with_attributes(draft(sample, table)))
+    assert (mapping.table, documents(path, mapping.table)) == (table, sample)
+    [record] = mapping(sample[0]).records
+    read = {**record.fields, **record.fields.get("attributes", {})}
+    columns = {name: value for name, value in sample[0].items() if name != "updated_at"}
+    assert {name: read.get(name) for name in columns} == columns
+    assert len(columns) == len(header) - 1
+
+
+@pytest.mark.parametrize("column", ['Order "Nr"', "a\\b", "Order\nNr", "Order🙂\x85"])
+def test_a_column_to_group_by_is_written_as_it_is(column):
+    table = Table(group_by=(column,), fill_down=(column,))
+    assert FileMapping("draft", draft([{column: "1", "rows": []}], table)).table == table
 
 
 def test_lists_that_are_not_read_are_named():

@@ -5,9 +5,11 @@ from decimal import Decimal
 
 import pytest
 
-from beam_talonone.pipelines.mappings.sample import documents, guessed_table
+from beam_talonone.pipelines.mappings import sample
+from beam_talonone.pipelines.mappings.sample import documents, guessed_sample
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.transforms.formats.dialect import Dialect
+from beam_talonone.transforms.sources.shards import read_shard
 from beam_talonone.transforms.tables.table import PLAIN, Join, Table
 
 PACKED = gzip.compress(b'{"a": 1}')
@@ -106,16 +108,32 @@ def test_a_long_sample_is_cut(tmp_path):
         ("Bestellung;Artikel\n1;a\n;b\n2;c\n", "utf-8", Table(Dialect(";"), ("Bestellung",), ("Bestellung",))),
         ("order_id,sku\n1,a\n2,b\n", "utf-8", Table()),
         ("order_id,points\n1,a\n1,b\n", "utf-8", Table()),
+        ("order_id,sku,rows\n1,a,1\n1,b,2\n", "utf-8", Table()),
+        ('"a;b;c",d\n1,2\n', "utf-8", Table()),
+        ('"a\n;;",d\n1,2\n', "utf-8", Table()),
     ],
-    ids=["plain", "semicolon", "tab", "bar", "grouped", "filled", "one row each", "no items"],
-)
+    ids=["plain", "semicolon", "tab", "bar", "grouped", "filled", "one row each", "no items", "a column rows",
+         "quoted", "quoted line"],
+)  # fmt: skip
 def test_the_table_is_guessed(tmp_path, text, encoding, expected):
     path = tmp_path / "sample.csv"
     path.write_bytes(text.encode(encoding))
-    assert guessed_table(path) == expected
+    found, table = guessed_sample(path)
+    assert table == expected
+    assert found == documents(path, table)
 
 
 def test_the_table_of_any_other_file_is_the_plain_one(tmp_path):
     path = tmp_path / "sample.json"
     path.write_bytes(b'{"a;b": 1}')
-    assert guessed_table(path) == PLAIN
+    assert guessed_sample(path) == ([{"a;b": 1}], PLAIN)
+
+
+def test_a_table_is_read_once(tmp_path, monkeypatch):
+    path = tmp_path / "sample.csv"
+    path.write_text("order_id,sku\n1,a\n1,b\n")
+    read = []
+    monkeypatch.setattr(sample, "read_shard", lambda shard: read.append(shard) or read_shard(shard))
+    monkeypatch.setattr(sample, "read_documents", None)
+    assert len(guessed_sample(path)[0]) == 1
+    assert len(read) == 1
