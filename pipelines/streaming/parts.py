@@ -39,7 +39,7 @@ LEAST_HELD, MOST_HELD = 5_000, 50_000
 class StreamSinks:
     """The sinks of dead letters and results.
 
-    `dead_lettered` are the messages (subscription, message id) that have a dead letter in the folder already, with
+    `dead_lettered` are the names of the messages that have a dead letter in the folder already, with
     the time at which the folder was read, in seconds since 1970.
     """
 

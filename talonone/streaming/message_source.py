@@ -1,4 +1,4 @@
-"""The `source` of a dead letter that came from a message."""
+"""The `source` of a dead letter that came from a message, and the name by which its repeat is recognized."""
 
 
 def record_name(message_id: str, position: int, part: str | None) -> str:
@@ -22,3 +22,13 @@ def source_of(subscription: str, name: str) -> dict[str, str]:
     first, _, rest = place.partition("/")
     part = rest if first.isdecimal() else place
     return source | ({"part": part} if part else {})
+
+
+def delivery_name(subscription: str, name: str, file: str | None = None) -> tuple[str, str]:
+    """What every delivery of the record `name` has in common. For a record of a file, these are the file and the
+    place in it, because several messages may announce one file.
+
+    >>> delivery_name("projects/p/subscriptions/s", "17/2", "gs://b/orders.csv#1700000000000000")
+    ('gs://b/orders.csv#1700000000000000', '2')
+    """
+    return (subscription, name) if file is None else (file, name.partition("/")[2])

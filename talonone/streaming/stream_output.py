@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from beam_talonone.schemas.decoding.shown import of_bytes
+from beam_talonone.schemas.decoding.shown import Shown
 from beam_talonone.talonone.engine.applied_parts import applied_parts
 from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.errors import TooManyDeadLetters
@@ -19,7 +19,6 @@ from beam_talonone.talonone.state.store import Store
 from beam_talonone.talonone.state.write_ahead_log import WriteAheadLog
 from beam_talonone.talonone.streaming.counters import StreamCounters
 from beam_talonone.talonone.streaming.dead_letter_window import LastEnds
-from beam_talonone.talonone.streaming.message_source import source_of
 
 DEAD_LETTERED_FOR = 900.0
 """Seconds for which a message counts as dead-lettered: a repeat of Pub/Sub's gets no second dead letter. Longer than
@@ -30,16 +29,14 @@ class Message(Protocol):
     """A message with one record. It is acknowledged once its outcome is known and any dead letter is written."""
 
     @property
-    def data(self) -> bytes:
-        """The record as it was published."""
+    def name(self) -> tuple[str, str]:
+        """The same for each delivery of the record, and for no other record (see `delivery_name`)."""
 
-    @property
-    def subscription(self) -> str:
-        """The full name of the subscription."""
+    def shown(self) -> Shown:
+        """The record as a dead letter shows it."""
 
-    @property
-    def message_id(self) -> str:
-        """The id that Pub/Sub gave it; the same for each delivery."""
+    def source(self) -> dict[str, Any]:
+        """Where the record came from, for its dead letter."""
 
     def ack(self) -> None:
         """Acknowledge it: it is not delivered again."""
@@ -59,9 +56,8 @@ class Lines(Protocol):
 class StreamOutput:
     """Finishes the messages of a stream: each is acknowledged, dead-lettered and acknowledged, or given back.
 
-    `dead_lettered` maps messages (subscription, message id) to the time of their dead letter, in seconds since
-    1970. A process that was killed between the dead letter and the acknowledgement gets them again. `job` names the
-    run.
+    `dead_lettered` maps the names of messages to the time of their dead letter, in seconds since 1970. A process that
+    was killed between the dead letter and the acknowledgement gets them again. `job` names the run.
 
     `ends` decides when there are too many dead letters. From then on, only messages that have a dead letter already
     are acknowledged. All others are given back, and `on_excess` is called once, so that reading stops.
@@ -86,7 +82,7 @@ class StreamOutput:
 
     def is_repeat(self, kind: str, message: Message) -> bool:
         """True if the message has a dead letter, or gets one just now; it is then acknowledged after that."""
-        name = message.subscription, message.message_id
+        name = message.name
         if self.dead_lettered.get(name, float("-inf")) > time.time() - DEAD_LETTERED_FOR:
             self._finish_alive(kind, Outcome(End.DUPLICATE), message)
             return True
@@ -119,12 +115,11 @@ class StreamOutput:
             return
         if kind == "orders" and record_id is not None:
             self.store.note_dead(record_id, time.time())
-        name = message.subscription, message.message_id
+        name = message.name
         repeats = self._repeats[name] = []
-        source = source_of(message.subscription, message.message_id)
         done = [] if work is None else applied_parts(work, outcome)
         line = dead_letter(
-            kind, record_id, of_bytes(message.data), source, outcome, self.job, time.time(), done=done
+            kind, record_id, message.shown(), message.source(), outcome, self.job, time.time(), done=done
         )  # fmt: skip
 
         def written() -> None:

@@ -12,6 +12,7 @@ from e2e.harness import KEY, Simulator, wait_until
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.parse import parse
+from beam_talonone.schemas.decoding.shown import Shown, of_bytes
 from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.engine.settings import EngineSettings
@@ -24,6 +25,7 @@ from beam_talonone.talonone.state.pending_overlay import PendingOverlay
 from beam_talonone.talonone.state.store import Store
 from beam_talonone.talonone.state.write_ahead_log import WriteAheadLog
 from beam_talonone.talonone.streaming.dead_letter_window import LastEnds
+from beam_talonone.talonone.streaming.message_source import source_of
 from beam_talonone.talonone.streaming.processor import StreamProcessor
 from beam_talonone.talonone.streaming.stream_output import StreamOutput
 
@@ -39,6 +41,16 @@ class Message:
     subscription: str = SUBSCRIPTION
     acked: int = 0
     given_back: int = 0
+
+    @property
+    def name(self) -> tuple[str, str]:
+        return self.subscription, self.message_id
+
+    def shown(self) -> Shown:
+        return of_bytes(self.data)
+
+    def source(self) -> dict[str, Any]:
+        return source_of(self.subscription, self.message_id)
 
     def ack(self) -> None:
         self.acked += 1

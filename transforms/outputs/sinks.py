@@ -17,6 +17,7 @@ from beam_talonone.schemas import jsonio
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
 from beam_talonone.talonone.state.append_log import AppendLog
 from beam_talonone.talonone.state.whole_file import write_whole_file
+from beam_talonone.talonone.streaming.message_source import delivery_name
 
 _PATH = re.compile(
     r"projects/(?:[a-z0-9.-]+:)?(?:[a-z](?:[a-z0-9-]{0,28}[a-z0-9])?|[0-9]+)"
@@ -182,6 +183,7 @@ def _process_start() -> float:
 class _Source(msgspec.Struct):
     subscription: str
     message_id: str
+    file: str | None = None
 
 
 class _Line(msgspec.Struct):
@@ -189,7 +191,7 @@ class _Line(msgspec.Struct):
 
 
 def message_ids(folder: Path, name: str) -> set[tuple[str, str]]:
-    """(subscription, message id) of the messages that the lines of a FolderSink `name` in `folder` came from.
+    """The `delivery_name` of the messages that the lines of a FolderSink `name` in `folder` came from.
 
     Reads the files of the last day, at most their last 64 MiB. After a restart, the ids show which redelivered
     messages have a dead letter already. Other lines, and lines torn by a kill, are left out.
@@ -201,7 +203,7 @@ def message_ids(folder: Path, name: str) -> set[tuple[str, str]]:
             source = decoder.decode(line).source
         except (msgspec.DecodeError, UnicodeError):
             continue
-        ids.add((source.subscription, source.message_id))
+        ids.add(delivery_name(source.subscription, source.message_id, source.file))
     return ids
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from beam_talonone.schemas.decoding.shown import Shown, of_bytes
+from beam_talonone.talonone.streaming.message_source import delivery_name, source_of
 from beam_talonone.transforms.pubsub import holding
 
 
@@ -40,6 +42,19 @@ class Received(msgspec.Struct, frozen=True, gc=False):
     def size(self) -> int:
         """Bytes for the flow control: the data, and an allowance for the other fields."""
         return len(self.data) + 256
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """What all deliveries of this message have in common: the subscription and the message id."""
+        return delivery_name(self.subscription, self.message_id)
+
+    def shown(self) -> Shown:
+        """The data as a dead letter shows it: as JSON, or as text."""
+        return of_bytes(self.data)
+
+    def source(self) -> dict[str, Any]:
+        """The `source` of a dead letter of this message."""
+        return source_of(self.subscription, self.message_id)
 
 
 def received(subscription: str, pulled: object) -> Received:

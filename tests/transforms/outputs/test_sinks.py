@@ -226,13 +226,18 @@ def test_messages_that_have_their_letter(tmp_path: Path, monkeypatch: pytest.Mon
         b"\xff\n",
         line(2),
     )
+    announced = {"message_id": "8/4", "file": "gs://b/o#1", "position": 4}
+    of_a_file = {"subscription": SUBSCRIPTION, **announced}
+    file("dead-letters-e.jsonl", line(8, source=of_a_file), line(9, source=of_a_file | {"message_id": "9/4"}))
     torn = file("dead-letters-b.jsonl", line(3), line(4)[:-9])
     file("dead-letters-c.jsonl", line(5), age=sinks.RECENT + 60)
     file("results-a.jsonl", line(6))
     file("more.txt", line(7))
-    assert message_ids(tmp_path, "dead-letters") == {(SUBSCRIPTION, number) for number in ("1", "2", "3")}
+    expected = {(SUBSCRIPTION, number) for number in ("1", "2", "3")} | {("gs://b/o#1", "4")}
+    assert message_ids(tmp_path, "dead-letters") == expected
     assert message_ids(tmp_path / "none", "dead-letters") == set()
     torn.unlink()
+    (tmp_path / "dead-letters-e.jsonl").unlink()
 
     monkeypatch.setattr(sinks, "LARGEST", 3 * len(line(10)))
     file("dead-letters-d.jsonl", *(line(number) for number in range(10, 20)), age=60)
