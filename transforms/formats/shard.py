@@ -20,7 +20,7 @@ class Shard(msgspec.Struct, frozen=True):
     first.
 
     `start` and `end` are bytes, or row groups in a Parquet file. `row` is the number of the first row of a CSV file,
-    where `first` is a line.
+    where `first` is a line. `generation` is that of an object of Cloud Storage, None for the present content.
     """
 
     kind: str
@@ -30,6 +30,7 @@ class Shard(msgspec.Struct, frozen=True):
     end: int | None = None
     first: int = 1
     row: int = 1
+    generation: int | None = None
 
 
 class Cut(NamedTuple):

@@ -173,6 +173,11 @@ def _is_data(name: str, part: str) -> bool:
     return not name.startswith(".") and not name.endswith(".crc") and _MARKER.fullmatch(name) is None
 
 
+def is_data_path(path: str) -> bool:
+    """Whether no part of a path is the name of a marker or hidden file, as those that a glob skips."""
+    return all(_is_data(name, "*") for name in path.split("/") if name)
+
+
 def _info(path: str) -> FileInfo:
     """The size and time of a file. Both are unknown if it is not a regular file or cannot be examined."""
     try:

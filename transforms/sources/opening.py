@@ -102,15 +102,15 @@ _OTHER = {b"Obj\x01": "avro", b"PAR1": "parquet"}
 
 
 @contextmanager
-def open_file(path: str, format: str) -> Iterator[tuple[IO[bytes], bool]]:
-    """The file's bytes, and whether they are being unpacked.
+def open_file(path: str, format: str, generation: int | None = None) -> Iterator[tuple[IO[bytes], bool]]:
+    """The file's bytes, and whether they are being unpacked. `generation` is that of an object of Cloud Storage, None
+    for the present content.
 
     Text that begins like gzip data is unpacked, whatever the name of the file. Raises BadFile for text that begins
     like other data, and the errors of the file system.
     """
     check_readable(path)
-    # Unpacked here and not by Beam, whose reader accepts a truncated gzip file.
-    with FileSystems.open(real_name(path), compression_type=CompressionTypes.UNCOMPRESSED) as handle:
+    with _open_bytes(path, generation) as handle:
         start = handle.read(8)
         handle.seek(0)
         if format not in LINE_FORMATS:
@@ -126,6 +126,16 @@ def open_file(path: str, format: str) -> Iterator[tuple[IO[bytes], bool]]:
             return
         with gzip.GzipFile(fileobj=handle, mode="rb") as unpacked:
             yield unpacked, True  # type: ignore[misc]
+
+
+def _open_bytes(path: str, generation: int | None) -> IO[bytes]:
+    if generation is None:
+        # Unpacked here and not by Beam, whose reader accepts a truncated gzip file.
+        handle: IO[bytes] = FileSystems.open(real_name(path), compression_type=CompressionTypes.UNCOMPRESSED)
+        return handle
+    from beam_talonone.transforms.sources.generations import open_generation
+
+    return open_generation(path, generation)
 
 
 def check_readable(path: str) -> None:

@@ -1,7 +1,7 @@
 """Split files into shards and read a shard, in every format."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import IO, NamedTuple
 
 from msgspec.structs import replace
@@ -51,7 +51,7 @@ def plan_shards(source: Input, shard_bytes: int = SHARD_BYTES) -> Iterator[Shard
     yield Shard(source.kind, info.path, format, start, None, first, row)
 
 
-def read_shard(shard: Shard) -> Iterator[Raw]:
+def read_shard(shard: Shard) -> Generator[Raw, None, None]:
     """The records of a shard. If it becomes unreadable, the last Raw has the reason; nothing is raised for it.
 
     Damage costs the rest of its shard, and the other shards of the file are still read. Raises CannotReadNow if the
@@ -59,7 +59,7 @@ def read_shard(shard: Shard) -> Iterator[Raw]:
     """
     cursor = Cursor(shard.first)
     try:
-        with open_file(shard.file, shard.format.name) as (handle, packed):
+        with open_file(shard.file, shard.format.name, shard.generation) as (handle, packed):
             shard = replace(shard, format=replace(shard.format, gzip=packed))
             yield from _READERS[shard.format.name].read(handle, shard, cursor)
     except CannotReadNow:
