@@ -36,6 +36,8 @@ CREATE TABLE IF NOT EXISTS returned (
   identity BLOB PRIMARY KEY, session TEXT NOT NULL, items TEXT NOT NULL, at REAL NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS dead (session TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS files_by_age ON files (at);
 CREATE INDEX IF NOT EXISTS dead_by_age ON dead (at);
 CREATE INDEX IF NOT EXISTS returned_of ON returned (session);
 CREATE INDEX IF NOT EXISTS returned_by_age ON returned (at);
@@ -155,6 +157,14 @@ class Store:
         """Whether a version of the order was a dead letter; other versions may have been applied."""
         return self._connection.execute("SELECT 1 FROM dead WHERE session = ?", (session,)).fetchone() is not None
 
+    def note_file(self, name: str, now: float) -> None:
+        """Note that a file (gs://BUCKET/OBJECT#GENERATION) was read to its end, and its records have ended."""
+        self._connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (name, now))
+
+    def has_file(self, name: str) -> bool:
+        """Whether the file was read to its end, and that was not forgotten."""
+        return self._connection.execute("SELECT 1 FROM files WHERE name = ?", (name,)).fetchone() is not None
+
     def recall(self, work: Work) -> tuple[bytes | None, Order | None]:
         """See StateStore. Reads from the result of `foresee` if it covers `work`."""
         keys, behind, foreseen = work.keys(), self._behind, self._foreseen
@@ -251,7 +261,7 @@ class Store:
         self._behind.write()
         return sum(
             self._connection.execute(f"DELETE FROM {table} WHERE at < ?", (before,)).rowcount
-            for table in ("ended", "sent", "changes", "customers", "returned", "dead")
+            for table in ("ended", "sent", "changes", "customers", "returned", "dead", "files")
         )
 
     def close(self) -> None:

@@ -27,6 +27,11 @@ class StreamCounters:
     """(operation, name) of what was sent although the operation table does not have it."""
     dead: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(kind, reason) of dead letters."""
+    files: Counter[str] = field(default_factory=Counter)
+    """Files of a bucket: `read` and `finished`, and the notifications that did not lead to a file being read, such as
+    `filtered` or `duplicate`."""
+    files_filtered: Counter[str] = field(default_factory=Counter)
+    """Rule -> notifications that it filtered."""
     ended_at: float = 0.0
     """Monotonic seconds of the last end, 0.0 before the first."""
 
@@ -58,6 +63,12 @@ class StreamCounters:
             known = (operation, name) in self.unknown_api or len(self.unknown_api) < MOST_NAMES
             self.unknown_api[operation, name if known else "other"] += 1
 
+    def file_filtered(self, rule: str) -> None:
+        """Count a notification that the rule `rule` filtered. Of too many different rules the rest is `other`."""
+        self.files["filtered"] += 1
+        known = rule in self.files_filtered or len(self.files_filtered) < MOST_NAMES
+        self.files_filtered[rule[:NAME_SHOWN] if known else "other"] += 1
+
     def given_back(self, kind: str) -> None:
         """Count a message that Pub/Sub delivers again."""
         self._of(kind)["given_back"] += 1
@@ -77,6 +88,10 @@ class StreamCounters:
             f"{kind}: {', '.join(f'{name} {count}' for name, count in list(counts.items()))}"
             for kind, counts in sorted(self.kinds.items())
         ]
+        if self.files:
+            rules = ", ".join(f"{rule} {count}" for rule, count in sorted(self.files_filtered.copy().items()))
+            counts = ", ".join(f"{name} {count}" for name, count in list(self.files.items()))
+            lines.append(f"files: {counts}{f' ({rules})' if rules else ''}")
         for kind, names in sorted(self.unknown_names.copy().items()):
             lines.append(f"{kind}: fields that are not known were ignored: {_commonest(names)}")
         sent: dict[str, Counter[str]] = {}

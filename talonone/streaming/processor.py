@@ -79,6 +79,13 @@ class StreamProcessor:
         """Take in a message that holds nothing to send. Call it from any thread."""
         self._enter(lambda: self._filtered(kind, message), None)
 
+    def then(self, action: Callable[[], None]) -> None:
+        """Run `action` on the engine's thread, after all records before it are taken in. Call it from any thread.
+
+        It does not run once the engine is closed.
+        """
+        self._enter(action, None)
+
     def drain(self, why: StopRun, grace: float) -> None:
         """Finish requests in flight for at most `grace` seconds; give back the rest. Call it from another thread."""
         over, until = threading.Event(), time.monotonic() + grace

@@ -29,6 +29,10 @@ class Message(Protocol):
     """A message with one record. It is acknowledged once its outcome is known and any dead letter is written."""
 
     @property
+    def subscription(self) -> str:
+        """The full name of the subscription."""
+
+    @property
     def name(self) -> tuple[str, str]:
         """The same for each delivery of the record, and for no other record (see `delivery_name`)."""
 

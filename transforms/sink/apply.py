@@ -7,6 +7,7 @@ from typing import Any
 import apache_beam as beam
 
 from beam_talonone.talonone.streaming.processor import StreamProcessor
+from beam_talonone.talonone.streaming.stream_output import Message
 from beam_talonone.transforms.pubsub.message import Received
 from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_records, count_requests
 from beam_talonone.transforms.runtime.process_registry import PROCESS, Kind
@@ -14,6 +15,20 @@ from beam_talonone.transforms.sources.prepare import Prepared, invalid_outcome
 
 STREAMS = Kind[str, StreamProcessor]("stream")
 """By name: a graph carries the name. A run enters its processor in its scope, and closes it itself."""
+
+
+def apply_record(streaming: StreamProcessor, message: Message, prepared: Prepared) -> None:
+    """Hand one record to the stream, and count what was left out of it. Call it from any thread."""
+    if prepared.unknown_fields:
+        streaming.counters.left_out(prepared.raw.kind, prepared.unknown_fields, prepared.unknown_names)
+    if prepared.work is not None and prepared.unknown_api:
+        streaming.counters.sent_unknown(prepared.work.parts[0].request.operation, prepared.unknown_api)
+    if prepared.filtered_by is not None:
+        streaming.filtered(prepared.raw.kind, message)
+    elif prepared.work is not None:
+        streaming.arrived(prepared.work, message)
+    else:
+        streaming.invalid(prepared.raw.kind, prepared.id_or_none(), invalid_outcome(prepared), message)
 
 
 class ApplyRecords(beam.DoFn):  # type: ignore[misc]
@@ -31,16 +46,7 @@ class ApplyRecords(beam.DoFn):  # type: ignore[misc]
         """Hand the records to the stream, and update the metrics now and then."""
         streaming = PROCESS.get(STREAMS, self._name)
         for message, prepared in elements:
-            if prepared.unknown_fields:
-                streaming.counters.left_out(prepared.raw.kind, prepared.unknown_fields, prepared.unknown_names)
-            if prepared.work is not None and prepared.unknown_api:
-                streaming.counters.sent_unknown(prepared.work.parts[0].request.operation, prepared.unknown_api)
-            if prepared.filtered_by is not None:
-                streaming.filtered(prepared.raw.kind, message)
-            elif prepared.work is not None:
-                streaming.arrived(prepared.work, message)
-            else:
-                streaming.invalid(prepared.raw.kind, prepared.id_or_none(), invalid_outcome(prepared), message)
+            apply_record(streaming, message, prepared)
         # outcomes arrive on another thread, outside bundles; only /metrics shows those after the last bundle
         now = time.monotonic()
         if now >= self._count_at:

@@ -56,6 +56,17 @@ def test_what_was_committed_survives(tmp_path):
     assert again.content(b"?" * 16) is None
 
 
+def test_a_file_that_was_read_is_remembered_as_long_as_a_record(tmp_path):
+    path, name = tmp_path / "state.sqlite", "gs://b/in/orders.csv#7"
+    store = Store(path, expiry=10.0)
+    store.note_file(name, 5.0)
+    store.close()
+    again = Store(path, expiry=10.0)
+    assert (again.has_file(name), again.has_file("gs://b/in/orders.csv#8")) == (True, False)
+    assert (again.forget_expired(15.0), again.has_file(name)) == (0, True)
+    assert (again.forget_expired(15.1), again.has_file(name)) == (1, False)
+
+
 def test_what_is_old_is_forgotten():
     store, old, new = Store(expiry=10.0), order(1), order(2)
     store.ended(old, 0.0)

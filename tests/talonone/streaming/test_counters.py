@@ -46,3 +46,16 @@ def test_names_without_end_take_no_room_and_hide_no_common_one():
     assert len(shown) == NAMES_SHOWN
     assert shown[0] == f"late_but_common in {MOST_NAMES}"
     assert counters.unknown["orders"] == 21 * MOST_NAMES
+
+
+def test_files_and_the_rules_that_filtered_notifications_are_a_line():
+    counters = StreamCounters()
+    counters.files["read"] += 2
+    counters.files["finished"] += 1
+    for rule in ("OBJECT_DELETE", "folder", "OBJECT_DELETE"):
+        counters.file_filtered(rule)
+    assert counters.lines() == ["files: read 2, finished 1, filtered 3 (OBJECT_DELETE 2, folder 1)"]
+    for number in range(2 * MOST_NAMES):
+        counters.file_filtered(f"an event of Google's {number}")
+    assert len(counters.files_filtered) == MOST_NAMES + 1
+    assert counters.files_filtered["other"] > 1
