@@ -234,6 +234,17 @@ def test_paths_of_the_pages_exist():
     assert {pair for pair in named if not (ROOT / pair[1]).exists() and not pair[1].startswith(made)} == set()
 
 
+def test_messages_of_the_troubleshooting_page_are_those_of_the_code():
+    folders = ("schemas", "talonone", "transforms", "pipelines")
+    texts = [path.read_text(encoding="utf-8") for name in folders for path in sorted((ROOT / name).rglob("*.py"))]
+    code = " ".join(re.sub(r'"\s+f?"', "", text) for text in texts)
+    heads = re.findall(r"^\| `([^`]+)` \|", page("troubleshooting.md"), re.MULTILINE)
+    messages = [head for head in heads if " " in head]
+    assert len(messages) > 5
+    assert [message for message in messages if message not in code] == []
+    assert {head for head in heads if " " not in head} <= {reason.value for reason in Reason}
+
+
 def test_every_make_target_of_the_docs_exists():
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     documented = {
