@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from beam_talonone.transforms.pubsub.message import Received
     from beam_talonone.transforms.pubsub.source import ReadFromPubSubAtLeastOnce
     from beam_talonone.transforms.reads.lookup import LookedUp, LookupTalonOne
-    from beam_talonone.transforms.sink.write import WriteToTalonOne, Written
+    from beam_talonone.transforms.sink.write import WriteToTalonOne
+    from beam_talonone.transforms.sink.written import Written
 
 __version__ = "0.2.0"
 
@@ -27,7 +28,7 @@ __all__ = [
 
 _LAZY = {
     "WriteToTalonOne": "sink.write",
-    "Written": "sink.write",
+    "Written": "sink.written",
     "LookupTalonOne": "reads.lookup",
     "LookedUp": "reads.lookup",
     "ReadFromPubSubAtLeastOnce": "pubsub.source",

@@ -47,11 +47,12 @@ ANSWER = [("lookup_status", int), ("lookup_pages", int), ("lookup_response", str
 
 
 class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
-    """Writes the rows of a bounded collection to Talon.One as records of one kind.
+    """Writes rows to Talon.One as records of one kind.
 
     The output has a row for each record that is not an error; see docs/library.md. The settings have the names of the
     library's WriteToTalonOne: base_url, api_key_env, api_key_secret, rate, concurrency, give_up_after and so on.
     With the setting mapping (a preset, a file, or pkg.mod:func), rows are documents that become records of any kinds.
+    Unbounded rows need DataflowRunner or FlinkRunner, and error_handling.
 
     Args:
         kind: orders, returns, profiles, events or calls.
@@ -71,7 +72,11 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         self._errors = _errors_output(error_handling)
 
     def expand(self, rows: beam.PCollection[Any]) -> Any:
-        """Add the steps. Called by Beam."""
+        """Add the steps. Called by Beam; raises ConfigurationError for unbounded rows without `error_handling`."""
+        if not rows.is_bounded and self._errors is None:
+            raise ConfigurationError(
+                f"{self.label} needs error_handling for unbounded rows: without it, the first error fails the stream"
+            )
         written = rows | self._write
         done = (written.applied, written.others) | "Done" >> beam.Flatten()
         good = done | "As rows" >> beam.Map(_written).with_output_types(WRITTEN)

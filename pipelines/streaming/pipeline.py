@@ -10,6 +10,7 @@ from beam_talonone.pipelines.streaming.options import StreamOptions
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.transforms.pubsub.source import ReadFromPubSubAtLeastOnce
 from beam_talonone.transforms.sink.apply import ApplyRecords
+from beam_talonone.transforms.sink.runners import workers
 from beam_talonone.transforms.sources.messages import PrepareTogether
 
 BUNDLE = 60.0
@@ -50,14 +51,6 @@ def check_local_runner(beam_options: Any) -> None:
     name = (beam_options.view_as(StandardOptions).runner or "PrismRunner").rsplit(".", 1)[-1]
     if name.lower() not in ("prismrunner", "directrunner"):
         raise ConfigurationError(f"--runner={name}: a stream runs on PrismRunner (the default) or DataflowRunner")
-
-
-def workers(beam_options: Any) -> int:
-    """The largest number of workers that Beam's options allow on Dataflow; 1 without such an option."""
-    from apache_beam.options.pipeline_options import WorkerOptions
-
-    settings = beam_options.view_as(WorkerOptions)
-    return int(settings.max_num_workers or settings.num_workers or 1)
 
 
 def share(options: StreamOptions, among: int) -> StreamOptions:

@@ -25,6 +25,7 @@ from beam_talonone.transforms.messages.options import MessageOptions
 from beam_talonone.transforms.pubsub.message import Received
 from beam_talonone.transforms.runtime.engines import EngineConfig, close_engine
 from beam_talonone.transforms.sink.keyed import SendInOrder
+from beam_talonone.transforms.sink.written import Written
 from beam_talonone.transforms.sources.messages import PrepareMessages
 
 START = 1_780_000_000.0
@@ -81,8 +82,17 @@ def run_keyed(
             | beam.ParDo(PrepareMessages(MessageOptions({kind: kind for kind in KINDS}, BuildOptions())))
             | SendInOrder(config, SendOptions(look_first=True), rules, "the-job")
         )
-        noted = [getattr(written, name) | name >> beam.Map(_note, str(folder / name)) for name in OUTPUTS]
-        _ = noted | beam.Flatten()
+        note_lines(written, folder)
+    return read_notes(folder)
+
+
+def note_lines(written: Written, folder: Path) -> None:
+    """Adds steps that append the lines of each output to a file of its name."""
+    noted = [getattr(written, name) | name >> beam.Map(_note, str(folder / name)) for name in OUTPUTS]
+    _ = noted | beam.Flatten()
+
+
+def read_notes(folder: Path) -> dict[str, list[Json]]:
     return {name: lines(folder, name) for name in OUTPUTS}
 
 

@@ -12,7 +12,10 @@ from typing import Any
 
 import apache_beam as beam
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.flink_runner import FlinkRunner
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.transforms.periodicsequence import PeriodicImpulse
 from e2e.harness import KEY, SESSION, Simulator, simulator, write
 from support.presets import shopify
 
@@ -414,3 +417,25 @@ def test_what_beam_yaml_tells_of_them() -> None:
         assert all(fields.values())
         assert provider.description(name)
         assert provider.requires_inputs(name, {})
+
+
+def unbounded_rows(*words: str) -> Any:
+    pipeline = beam.Pipeline(runner=FlinkRunner(), options=PipelineOptions(["--checkpointing_interval=1000", *words]))
+    return pipeline | PeriodicImpulse() | beam.Map(lambda tick: beam.Row(event_id=str(tick)))
+
+
+def test_unbounded_rows_are_written_where_the_runner_keeps_state() -> None:
+    outputs = unbounded_rows() | WriteToTalonOne("events", {"output": "errors"}, settle=1)
+    assert sorted(outputs) == ["errors", "good"]
+    assert not any(output.is_bounded for output in outputs.values())
+
+
+def test_unbounded_rows_need_error_handling() -> None:
+    with pytest.raises(ConfigurationError, match="needs error_handling for unbounded rows"):
+        _ = unbounded_rows() | WriteToTalonOne("events")
+
+
+def test_unbounded_rows_are_refused_where_they_could_be_lost() -> None:
+    ticks = beam.Pipeline(runner=FnApiRunner()) | PeriodicImpulse()
+    with pytest.raises(ConfigurationError, match="cannot write an unbounded PCollection on FnApiRunner"):
+        _ = ticks | beam.Map(lambda tick: beam.Row(event_id=str(tick))) | WriteToTalonOne("events", {"output": "no"})

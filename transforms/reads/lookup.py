@@ -35,7 +35,8 @@ from beam_talonone.transforms.runtime.engines import (
 )
 from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_outcome, count_read, count_requests
 from beam_talonone.transforms.sink.send import Sending
-from beam_talonone.transforms.sink.write_steps import DEAD, Line
+from beam_talonone.transforms.sink.write_steps import DEAD
+from beam_talonone.transforms.sink.written import Line
 from beam_talonone.transforms.sources.elements import check_records, in_python, plain
 from beam_talonone.transforms.sources.prepare import Prepared, invalid_outcome
 

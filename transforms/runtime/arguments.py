@@ -108,6 +108,13 @@ def number(name: str, value: Any, most: float = MOST) -> float:
     return value
 
 
+def seconds(name: str, value: Any, most: float) -> float:
+    """An int or a float from 0 to `most`."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise ConfigurationError(f"{name} is a number of seconds from 0 to {most:,.0f}, not {shown(value)}")
+    return float(value)
+
+
 def whole(name: str, value: Any, most: int = MOST) -> int:
     """An int, or NumPy's, of at least 1 and below `most`."""
     if isinstance(value, bool) or not isinstance(value, Integral) or not 0 < int(value) < most:

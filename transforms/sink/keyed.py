@@ -28,9 +28,16 @@ from beam_talonone.talonone.telemetry.process_tuning import tune_process
 from beam_talonone.transforms.pubsub.message import Received
 from beam_talonone.transforms.runtime.engines import EngineConfig, engine_for
 from beam_talonone.transforms.runtime.metrics import count_outcome, count_read, count_requests
-from beam_talonone.transforms.sink.keyed_send import SendLane, dead_letter_of, emptied, instant
-from beam_talonone.transforms.sink.write import Written
+from beam_talonone.transforms.sink.keyed_send import (
+    SendLane,
+    Shows,
+    dead_letter_of,
+    emptied,
+    instant,
+    shown_message,
+)
 from beam_talonone.transforms.sink.write_steps import DEAD, OTHERS
+from beam_talonone.transforms.sink.written import Line, Written
 from beam_talonone.transforms.sources.prepare import Prepared, invalid_outcome
 
 BY_ORDER = "by_order"
@@ -41,24 +48,29 @@ Keyed = tuple[str, bytes]
 class SendInOrder(beam.PTransform):  # type: ignore[misc]
     """Send an unbounded PCollection of (Received, Prepared), and output the outcomes: Written.
 
-    `job` names the run in dead letters. The steps send from the engine of the process for `config`. A refused key
-    fails the bundle, and Dataflow retries it without end. The names of steps, states, tags and of the class SendLane
-    are stable, so that a running job can be updated.
+    `job` names the run in dead letters, and `shows` decodes what they show of a record. The steps send from the
+    engine of the process for `config`. A refused key fails the bundle, and Dataflow retries it without end. The names
+    of steps, states, tags and of the class SendLane are stable, so that a running job can be updated.
     """
 
-    def __init__(self, config: EngineConfig, options: SendOptions, rules: Rules, job: str) -> None:
+    def __init__(
+        self, config: EngineConfig, options: SendOptions, rules: Rules, job: str, shows: Shows = shown_message
+    ) -> None:
         super().__init__()
         self._config, self._options, self._rules, self._job = config, options, rules, job
+        self._shows = shows
 
     def expand(self, prepared: beam.PCollection[tuple[Received, Prepared]]) -> Any:  # Beam warns of the type Written
         """Add the steps. Called by Beam."""
-        by_key = beam.ParDo(ByKey(self._config, self._job)).with_output_types(
-            Keyed, **{BY_ORDER: Keyed, DEAD: dict[str, Any]}
+        by_key = beam.ParDo(ByKey(self._config, self._job, self._shows)).with_output_types(
+            Keyed, **{BY_ORDER: Keyed, DEAD: Line}
         )
         valid = prepared | "Valid" >> by_key.with_outputs(BY_ORDER, DEAD, main="lanes")
         by_order = beam.ParDo(FindKey(self._config, self._rules)).with_output_types(Keyed)
         keyed = (valid.lanes, valid[BY_ORDER] | "By order" >> by_order) | "Lanes" >> beam.Flatten()
-        send = beam.ParDo(SendLane(self._config, self._options, self._rules, self._job))
+        send = beam.ParDo(
+            SendLane(self._config, self._options, self._rules, self._job, self._shows)
+        ).with_output_types(Line, **{DEAD: Line, OTHERS: Line})
         sent = keyed | "By customer" >> send.with_outputs(DEAD, OTHERS, main="applied")
         dead = (valid[DEAD], sent[DEAD]) | "All dead letters" >> beam.Flatten()
         return Written(sent.applied, dead, sent[OTHERS])
@@ -69,8 +81,8 @@ class ByKey(beam.DoFn):  # type: ignore[misc]
     letter.
     """
 
-    def __init__(self, config: EngineConfig, job: str) -> None:
-        self._config, self._job = config, job
+    def __init__(self, config: EngineConfig, job: str, shows: Shows = shown_message) -> None:
+        self._config, self._job, self._shows = config, job, shows
 
     def setup(self) -> None:
         """Tune the logs and threads of the worker process."""
@@ -100,7 +112,7 @@ class ByKey(beam.DoFn):  # type: ignore[misc]
             engine_for(self._config).memory.note_order(record_id, "", End.DEAD)
         outcome = invalid_outcome(prepared)
         count_outcome(kind, outcome)
-        return dead_letter_of(kind, record_id, source, outcome, self._job, [])
+        return dead_letter_of(kind, record_id, self._shows(source), outcome, self._job, [])
 
 
 def customer_key(work: Work) -> str:

@@ -14,7 +14,7 @@ import itertools
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -26,7 +26,7 @@ from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
 from apache_beam.utils.timestamp import Timestamp
 
-from beam_talonone.schemas.decoding.shown import of_bytes
+from beam_talonone.schemas.decoding.shown import Shown, of_bytes
 from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.engine.applied_parts import applied_parts
 from beam_talonone.talonone.engine.job import Ended, Job
@@ -41,8 +41,10 @@ from beam_talonone.talonone.streaming.message_source import source_of
 from beam_talonone.talonone.telemetry.process_tuning import tune_process
 from beam_talonone.transforms.runtime.engines import EngineConfig, deduplication_cache_for, engine_for
 from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_outcome, count_requests
+from beam_talonone.transforms.sink.packed_record import element_source, unpack_record
 from beam_talonone.transforms.sink.send import Sending
 from beam_talonone.transforms.sink.write_steps import DEAD, line_of
+from beam_talonone.transforms.sink.written import Line
 
 AT_ONCE = 100
 """Records that one bundle sends at most. If the bundle is lost, they are sent again."""
@@ -64,6 +66,21 @@ class Note(msgspec.Struct, array_like=True):
 _NOTE = msgspec.msgpack.Decoder(Note)
 
 
+Shows = Callable[[Source], tuple[Shown, dict[str, Any]]]
+"""What a dead letter shows of a record, and its `source`."""
+
+
+def shown_message(source: Source) -> tuple[Shown, dict[str, Any]]:
+    """Of a message of a subscription."""
+    return of_bytes(source.record), source_of(source.subscription, source.message_id)
+
+
+def shown_element(source: Source) -> tuple[Shown, dict[str, Any]]:
+    """Of an element of a PCollection, as PrepareElements encodes it."""
+    shown, part = unpack_record(source.record)
+    return shown, element_source(source.subscription, part)
+
+
 class SendLane(beam.DoFn):  # type: ignore[misc]
     """(key, Arrival) -> result lines; dead letters and others as tagged outputs.
 
@@ -76,8 +93,11 @@ class SendLane(beam.DoFn):  # type: ignore[misc]
     PROCESSOR_STATE = beam.DoFn.StateParam(ReadModifyWriteStateSpec("lane", BytesCoder()))
     WAKE_TIMER = beam.DoFn.TimerParam(WAKE)
 
-    def __init__(self, config: EngineConfig, options: SendOptions, rules: Rules, job: str) -> None:
+    def __init__(
+        self, config: EngineConfig, options: SendOptions, rules: Rules, job: str, shows: Shows = shown_message
+    ) -> None:
         self._config, self._options, self._rules, self._job = config, options, rules, job
+        self._shows = shows
 
     def setup(self) -> None:
         """Start the engine, so that a problem with the API key shows before the first record."""
@@ -152,7 +172,8 @@ class SendLane(beam.DoFn):  # type: ignore[misc]
         count_outcome(work.kind, outcome)
         if outcome.end is End.DEAD:
             done = applied_parts(work, outcome)
-            return TaggedOutput(DEAD, dead_letter_of(work.kind, work.id, settled.token, outcome, self._job, done))
+            shown = self._shows(settled.token)
+            return TaggedOutput(DEAD, dead_letter_of(work.kind, work.id, shown, outcome, self._job, done))
         return line_of(work, outcome)
 
 
@@ -170,11 +191,10 @@ def emptied(bag: Any) -> list[Arrival]:
 
 
 def dead_letter_of(
-    kind: str, record_id: str | None, source: Source, outcome: Outcome, job: str, done: list[str]
-) -> dict[str, Any]:
-    """The dead letter of a record from a subscription."""
-    where = source_of(source.subscription, source.message_id)
-    return dead_letter(kind, record_id, of_bytes(source.record), where, outcome, job, time.time(), done=done)
+    kind: str, record_id: str | None, shown: tuple[Shown, dict[str, Any]], outcome: Outcome, job: str, done: list[str]
+) -> Line:
+    """The dead letter of a record."""
+    return dead_letter(kind, record_id, *shown, outcome, job, time.time(), done=done)
 
 
 def instant(seconds: float) -> Timestamp:

@@ -21,6 +21,11 @@ def unpack_record(data: bytes) -> tuple[Shown, str | None]:
     return Shown(record, altered), part[0] if part else None
 
 
+def element_source(label: str, part: str | None) -> dict[str, str]:
+    """The `source` of a dead letter of the step `label`. `part` is that of a mapped record."""
+    return {"step": label} if part is None else {"step": label, "part": part}
+
+
 def in_order(entries: Iterable[Packed]) -> list[tuple[Work, Packed]]:
     """The records in the order in which they are sent, with their decoded work."""
     works = [(Work.from_bytes(entry[0]), entry) for entry in entries]

@@ -2,18 +2,18 @@
 
 import uuid
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import apache_beam as beam
-from apache_beam.transforms.window import GlobalWindows
 
 from beam_talonone.schemas.decoding.settings import MAX_FUTURE
 from beam_talonone.schemas.records import MODELS
 from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.requests.build import BuildOptions
-from beam_talonone.transforms.runtime.arguments import flag, one_of, reading
+from beam_talonone.transforms.runtime.arguments import flag, one_of, reading, seconds
 from beam_talonone.transforms.runtime.arguments import mapping as mapping_of
 from beam_talonone.transforms.runtime.engines import (
     DEFAULT_KEY_ENV,
@@ -21,31 +21,17 @@ from beam_talonone.transforms.runtime.engines import (
     engine_config,
     http_settings,
 )
-from beam_talonone.transforms.sink.mapped_keys import FindMappedKeys
-from beam_talonone.transforms.sink.write_steps import DEAD, OTHERS, FindKeys, Line, SendLanes, ValidateRecords
+from beam_talonone.transforms.sink.runners import Way, way_to_write
+from beam_talonone.transforms.sink.step import Step, Waits
+from beam_talonone.transforms.sink.write_bounded import write_bounded
+from beam_talonone.transforms.sink.write_keyed import write_keyed
 from beam_talonone.transforms.sources.elements import check_records
 
-
-class Written(NamedTuple):
-    """The three outputs of WriteToTalonOne, PCollections of dicts. Every record is in exactly one of them. What a
-    mapping filters is in none, and counted by the metric `orders_filtered` (or of another kind).
-
-    `applied` has the fields of results/*.jsonl, and `dead_letters` those of dead-letters/*.jsonl. `others`
-    (superseded, duplicate, skipped) has `kind`, `id`, `outcome` and `reason`.
-
-    >>> records = beam.Pipeline() | beam.Create([{"event_id": "e-1"}])
-    >>> written = records | WriteToTalonOne("events", base_url="https://yourcompany.europe-west1.talon.one")
-    >>> written._fields
-    ('applied', 'dead_letters', 'others')
-    """
-
-    applied: beam.PCollection[Line]
-    dead_letters: beam.PCollection[Line]
-    others: beam.PCollection[Line]
+HOUR, MONTH = 3_600.0, 31 * 86_400.0
 
 
 class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
-    """Send a bounded PCollection of records of one kind, and output what became of each: Written.
+    """Send a PCollection of records of one kind, and output what became of each: Written.
 
     A record is a dict or a row with the fields of docs/records.md. `kind` is orders, returns, profiles, events or
     calls. With a `mapping`, the elements are documents of another shape, and may become records of several kinds.
@@ -58,8 +44,13 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
     * `rate`: requests per second. All steps of a process with the same settings share one rate.
     * `rate_service`: HOST:PORT of Envoy's rate limit service, by which several processes share one (docs/rate.md).
     * `concurrency`: requests in flight.
-    * `give_up_after`: seconds without an answer until the pipeline fails.
+    * `give_up_after`: seconds without an answer until a bounded pipeline fails. A stream waits.
     * `mapping`: a preset, a mapping file, "pkg.mod:func", or a function (docs/mappings.md).
+    * `settle`, `wait_for_order`, `remember`: seconds for which a stream waits for earlier records, a return waits for
+      its order, and a repeat is recognized. A bounded PCollection does not need them, as it is sorted as a whole.
+
+    An unbounded PCollection needs a runner that keeps state durably: Dataflow or Flink. The timestamp of an element
+    is the time of its arrival. docs/library.md lists the promises on each runner.
 
     Order: records of one order and of one customer are sent one at a time, in order. Calls that hold no id in common
     are sent side by side. With a mapping, a call is sent in order with the records of its order or its customer.
@@ -68,8 +59,9 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
     Retries of a bundle: a request that would act twice (docs/operations.md) is not sent again as long as the worker
     lives. To survive a kill takes the journal of `beam-talonone backfill`.
 
-    Raises ConfigurationError when a setting is missing or wrong, or when the PCollection is unbounded. A refused key,
-    or an API that stays unreachable, fails the pipeline: no record becomes a dead letter for it.
+    Raises ConfigurationError when a setting is missing or wrong, or when the runner could lose records of an
+    unbounded PCollection. A refused key, or an API that stays unreachable, fails the pipeline: no record becomes a
+    dead letter for it.
 
     >>> orders = beam.Pipeline() | beam.Create([{"order_id": "3001", "customer_id": "c-17", "status": "open"}])
     >>> written = orders | WriteToTalonOne("orders", base_url="https://yourcompany.europe-west1.talon.one", rate=50)
@@ -103,6 +95,9 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         max_future: str = MAX_FUTURE,
         unknown_fields: Literal["refuse", "ignore"] | None = None,
         mapping: str | Path | Callable[..., Any] | None = None,
+        settle: float = 5.0,
+        wait_for_order: float = 600.0,
+        remember: float = 8 * 86_400.0,
     ) -> None:
         super().__init__()
         one_of("kind", kind, MODELS)
@@ -121,6 +116,11 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         )  # fmt: skip
         self._build = BuildOptions(dry, results, profile_mode, events_api, allow_unknown_api_fields, in_code=True)
         self._options = SendOptions(dry=dry, edit_closed=edit_closed, effects=results)
+        self._waits = Waits(
+            seconds("settle", settle, HOUR),
+            seconds("wait_for_order", wait_for_order, MONTH),
+            seconds("remember", remember, 12 * MONTH),
+        )
         self._shown = {
             "assume_timezone": assume_timezone,
             "ambiguous_time": ambiguous_time,
@@ -147,6 +147,7 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
             "allow_unknown_api_fields": self._build.allow_unknown_api_fields or None,
             "edit_closed": self._options.edit_closed,
             **self._shown,
+            **{name: value for name, value in asdict(self._waits).items() if value != getattr(Waits, name)},
         }
         changed = {name: value for name, value in settings.items() if value is not None}
         return {"kind": self._kind, **display_data(self._config), **changed}
@@ -156,24 +157,16 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         return self._kind == kind or self._mapping is not None
 
     def expand(self, records: beam.PCollection[Any]) -> Any:  # Beam warns of the type Written
-        """Add the steps. Called by Beam; raises ConfigurationError for an unbounded PCollection."""
-        if not records.is_bounded:
-            raise ConfigurationError("WriteToTalonOne takes a bounded PCollection")
-        # order does not depend on windows: an older version in another window must not overwrite a newer one
-        together = records | "One window" >> beam.WindowInto(GlobalWindows())
-        # Any, because --runtime_type_check compares the dead letters with the main type
-        prepared = together | "Validate" >> beam.ParDo(
-            ValidateRecords(self._kind, self._build, self._reading, self.label, self._job, self._mapping)
-        ).with_output_types(Any, **{DEAD: Line}).with_outputs(DEAD, main="ready")
-        sent = (
-            prepared.ready
-            | "By order" >> beam.GroupByKey()
-            | "Find lanes" >> beam.ParDo(FindKeys() if self._mapping is None else FindMappedKeys())
-            | "By customer" >> beam.GroupByKey()
-            | "Send"
-            >> beam.ParDo(SendLanes(self._config, self._options, self.label, self._job))
-            .with_output_types(Line, **{DEAD: Line, OTHERS: Line})
-            .with_outputs(DEAD, OTHERS, main="applied")
+        """Add the steps. Called by Beam; raises ConfigurationError if the runner cannot write an unbounded
+        PCollection.
+        """
+        step = Step(
+            self.label, self._job, self._kind, self._mapping, self._build, self._reading, self._config, self._options
         )
-        dead = (prepared[DEAD], sent[DEAD]) | "Dead letters" >> beam.Flatten()
-        return Written(sent.applied, dead, sent[OTHERS])
+        if records.is_bounded:
+            return write_bounded(records, step)
+        if way_to_write(records, self.label) is not Way.KEYED_STATE:
+            raise ConfigurationError(f"{self.label} takes dicts or rows, not Received")
+        if self._options.dry:
+            raise ConfigurationError("dry is for a bounded PCollection: a stream has no dry run")
+        return write_keyed(records, step, self._waits)

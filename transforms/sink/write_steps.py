@@ -1,7 +1,7 @@
 """The steps of WriteToTalonOne: validate records, group them by customer, and send them in order."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +9,6 @@ import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindow
 
-from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.schemas.decoding.settings import Reading
 from beam_talonone.schemas.decoding.shown import Shown
 from beam_talonone.schemas.reasons import Reason, Skip, Stage
@@ -32,14 +31,19 @@ from beam_talonone.transforms.runtime.engines import (
 )
 from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_outcome, count_read, count_requests
 from beam_talonone.transforms.sink.mapped_keys import first_key
-from beam_talonone.transforms.sink.packed_record import Packed, in_order, pack_record, unpack_record
+from beam_talonone.transforms.sink.packed_record import (
+    Packed,
+    element_source,
+    in_order,
+    pack_record,
+    unpack_record,
+)
 from beam_talonone.transforms.sink.send import Sending, in_window
-from beam_talonone.transforms.sources.elements import as_record, in_python, plain
+from beam_talonone.transforms.sources.elements import raw_element
 from beam_talonone.transforms.sources.prepare import Prepared, invalid_outcome, prepare_all, prepares_with
 
 DEAD, OTHERS = "dead_letters", "others"
 CALLS = "calls"
-Line = dict[str, Any]
 
 
 class ValidateRecords(beam.DoFn):  # type: ignore[misc]
@@ -67,10 +71,7 @@ class ValidateRecords(beam.DoFn):  # type: ignore[misc]
 
     def process(self, element: Any) -> Iterator[Any]:
         """Validate one record, or those of one document, and determine the first key of each."""
-        record = plain(element) if self._is_mapped else as_record(self._kind, element)
-        fields = dict(record) if isinstance(record, Mapping) else None
-        raw = Raw(self._kind, "", 0, "dict", None, fields, None)
-        shown = in_python(record)
+        raw, shown = raw_element(self._kind, element, mapped=self._is_mapped)
         for prepared in prepare_all(raw, self._options, self._reading, self._prepares):
             kind, work = prepared.raw.kind, prepared.work
             count_read(kind, prepared.unknown_fields, len(prepared.unknown_api))
@@ -84,7 +85,7 @@ class ValidateRecords(beam.DoFn):  # type: ignore[misc]
 
     def _dead(self, prepared: Prepared, record: Shown) -> dict[str, Any]:
         outcome = invalid_outcome(prepared)
-        kind, source = prepared.raw.kind, _source(self._label, prepared.raw.part)
+        kind, source = prepared.raw.kind, element_source(self._label, prepared.raw.part)
         count_outcome(kind, outcome)
         return dead_letter(kind, prepared.id_or_none(), record, source, outcome, self._job, time.time())
 
@@ -95,11 +96,6 @@ def _first_key_of_kind(work: Work) -> str:
         return CALLS
     first = work.sessions if work.kind in ("orders", "returns") else work.profiles
     return f"{work.kind}/{(first or [work.id])[0]}"
-
-
-def _source(label: str, part: str | None) -> dict[str, Any]:
-    """The `source` of a dead letter."""
-    return {"step": label} if part is None else {"step": label, "part": part}
 
 
 class FindKeys(beam.DoFn):  # type: ignore[misc]
@@ -196,7 +192,7 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
         count_outcome(work.kind, outcome)
         if outcome.end is End.DEAD:
             shown, part = unpack_record(record)
-            source = _source(self._label, part)
+            source = element_source(self._label, part)
             line = dead_letter(
                 work.kind, work.id, shown, source, outcome, self._job, time.time(),
                 done=applied_parts(work, outcome),

@@ -11,6 +11,7 @@ from apache_beam.typehints.decorators import TypeCheckError
 from apache_beam.utils.timestamp import Timestamp
 
 from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.schemas.decoding.shown import Shown, in_words, of_value
 from beam_talonone.transforms.formats.values import plain_decimal
 
@@ -36,6 +37,13 @@ def as_record(kind: str, element: Any) -> Any:
         with suppress(ValueError):
             fields["body"] = jsonio.loads(fields["body"])
     return fields
+
+
+def raw_element(kind: str, element: Any, *, mapped: bool) -> tuple[Raw, Shown]:
+    """An element as a Raw of `kind`, and as a dead letter shows it. If it is `mapped`, it is a document."""
+    record = plain(element) if mapped else as_record(kind, element)
+    fields = dict(record) if isinstance(record, Mapping) else None
+    return Raw(kind, "", 0, "dict", None, fields, None), in_python(record)
 
 
 def is_row(value: Any) -> bool:

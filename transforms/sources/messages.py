@@ -11,9 +11,7 @@ from beam_talonone.schemas.decoding.decode import plain_json
 from beam_talonone.schemas.decoding.parse import InvalidRecord
 from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.schemas.decoding.shown import of_value
-from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.streaming.message_source import record_name
-from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.talonone.telemetry.logs import say
 from beam_talonone.talonone.telemetry.process_tuning import tune_process
 from beam_talonone.transforms.messages.avro_schemas import parse_avro_schema
@@ -21,7 +19,7 @@ from beam_talonone.transforms.messages.options import MessageOptions
 from beam_talonone.transforms.messages.schema_service import WriterSchemas
 from beam_talonone.transforms.messages.unpack import MessageReader
 from beam_talonone.transforms.pubsub.message import Received, copies_of, parts_of
-from beam_talonone.transforms.sources.prepare import Prepared, prepare_all, prepares_with
+from beam_talonone.transforms.sources.prepare import Prepared, prepare_or_defect, prepares_with
 
 log = logging.getLogger(__name__)
 
@@ -65,15 +63,10 @@ class MessagePreparer:
         return list(zip(self._split(message, named), records, strict=True))
 
     def _prepared(self, raw: Raw, message: Received) -> list[Prepared]:
-        try:
-            return list(prepare_all(raw, self._options.build, self._options.reading, self._prepares))
-        except Exception as error:
-            say(
-                log, logging.INFO, "a defect", error=error, kind=raw.kind, message_id=message.message_id,
-                subscription=message.subscription, reason=Reason.DEFECT.value,
-            )  # fmt: skip
-            why = f"beam-talonone failed on it: {error_line(error, 450)}"
-            return [Prepared(raw, None, problem=InvalidRecord(Reason.DEFECT, why))]
+        return prepare_or_defect(
+            raw, self._options.build, self._options.reading, self._prepares,
+            message_id=message.message_id, subscription=message.subscription,
+        )  # fmt: skip
 
 
 def _shown(raw: Raw) -> bytes:

@@ -1,5 +1,6 @@
 """From the output of a source to the work to send, or to the reason why there is none."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +18,11 @@ from beam_talonone.schemas.records import ID_FIELDS
 from beam_talonone.talonone.requests.build import BuildOptions, build, unknown_api_fields
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.work import Work
+from beam_talonone.talonone.telemetry.error_text import error_line
+from beam_talonone.talonone.telemetry.logs import say
 from beam_talonone.transforms.mapping.result import Mapping
+
+log = logging.getLogger(__name__)
 
 _DECODE = (
     Reason.UNREADABLE_FILE, Reason.LINE_TOO_LONG, Reason.NOT_JSON, Reason.NOT_AN_OBJECT, Reason.BAD_ROW,
@@ -153,6 +158,21 @@ def prepare_all(raw: Raw, options: BuildOptions, reading: Reading, prepares: Pre
     """The records that `prepares` makes of one Raw, whether one or several."""
     prepared = prepares(raw, options, reading)
     return [prepared] if isinstance(prepared, Prepared) else prepared
+
+
+def prepare_or_defect(
+    raw: Raw, options: BuildOptions, reading: Reading, prepares: Prepares, **place: str
+) -> list[Prepared]:
+    """As `prepare_all`, for a stream: if that raises, which is a defect, the record is a dead letter.
+
+    A bundle that fails is tried again without end. `place` says in the log where the record came from.
+    """
+    try:
+        return list(prepare_all(raw, options, reading, prepares))
+    except Exception as error:
+        say(log, logging.INFO, "a defect", error=error, kind=raw.kind, reason=Reason.DEFECT.value, **place)
+        why = f"beam-talonone failed on it: {error_line(error, 450)}"
+        return [Prepared(raw, None, problem=InvalidRecord(Reason.DEFECT, why))]
 
 
 class Prepare(beam.DoFn):  # type: ignore[misc]

@@ -182,11 +182,12 @@ def test_an_unknown_argument_is_a_type_error():
         WriteToTalonOne("orders", base_url=URL, colour="red")
 
 
-def test_an_unbounded_input_is_refused_while_the_pipeline_is_built():
+def test_an_unbounded_input_is_refused_while_the_pipeline_is_built_where_it_could_be_lost():
     ticks = beam.Pipeline() | PeriodicImpulse(fire_interval=1)
     assert not ticks.is_bounded
     records = ticks | beam.Map(lambda tick: event(f"e{tick}", "c")).with_output_types(dict[str, Any])
-    with pytest.raises(ConfigurationError, match=re.escape("WriteToTalonOne takes a bounded PCollection")):
+    refusal = "WriteToTalonOne(events) cannot write an unbounded PCollection on DirectRunner: it keeps elements only"
+    with pytest.raises(ConfigurationError, match=re.escape(refusal)):
         _ = records | WriteToTalonOne("events", base_url=URL)
 
 
