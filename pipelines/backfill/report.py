@@ -8,7 +8,7 @@ import msgspec
 from beam_talonone.pipelines.backfill.options import KINDS
 from beam_talonone.pipelines.backfill.output_folder import decoded
 from beam_talonone.pipelines.backfill.staging import get_meta
-from beam_talonone.schemas.decoding.raw import LETTERS
+from beam_talonone.schemas.decoding.raw import LETTERS, RECORDS
 from beam_talonone.schemas.records import LOOKUPS
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.requests.outcome import End
@@ -28,7 +28,7 @@ def make_report(
     (HOST:PORT) shared out the rate, it is named: `rate` was then the most of each process."""
     # of a replay, what is no dead letter has no kind of its own
     read_kinds = (get_meta(connection, "kinds") or "").split()
-    counted = {kind: _kind(connection, kind) for kind in (*KINDS, LETTERS, LOOKUPS)}
+    counted = {kind: _kind(connection, kind) for kind in (*KINDS, RECORDS, LETTERS, LOOKUPS)}
     kinds = {kind: counts for kind, counts in counted.items() if counts["read"] or kind in read_kinds}
     stats = all_stats(connection)
     outcomes = ("filtered", "applied", "superseded", "duplicate", "skipped", "dead_lettered")

@@ -24,7 +24,7 @@ from beam_talonone.pipelines.cli.parameters.records import (
 )
 from beam_talonone.pipelines.runners.runner_config import runner_args
 from beam_talonone.schemas.decoding.account_attributes import AccountAttributes
-from beam_talonone.schemas.decoding.raw import LETTERS
+from beam_talonone.schemas.decoding.raw import LETTERS, RECORDS
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.records import LOOKUPS
 from beam_talonone.talonone.errors import ConfigurationError
@@ -45,24 +45,33 @@ def globs_of(**globs: list[str] | None) -> dict[str, str | tuple[str, ...]]:
 
 
 def subscriptions_of(by_kind: Mapping[str, list[str] | None]) -> dict[str, tuple[str, ...]]:
-    """The subscriptions of each kind, in the order in which they were given.
+    """The subscriptions of each kind, and of RECORDS, in the order in which they were given.
 
     Raises ConfigurationError for none at all, for a name that is no subscription, and for one that is given twice.
     """
-    globs_of(**by_kind)
-    kinds: dict[str, str] = {}
-    for kind in KINDS:
-        for name in by_kind[kind] or ():
-            if not is_subscription(name):
-                raise ConfigurationError(f"--{kind} takes projects/P/subscriptions/S, not {name!r}")
-            if kinds.get(name) == kind:
-                raise ConfigurationError(f"--{kind} {name} was given twice: give each subscription once")
-            if name in kinds:
-                raise ConfigurationError(
-                    f"--{kinds[name]} and --{kind} are the same subscription: each kind has its own"
-                )
-            kinds[name] = kind
-    return {kind: tuple(by_kind[kind] or ()) for kind in KINDS if by_kind[kind]}
+    options = (*KINDS, RECORDS)
+    subscriptions = {option: tuple(names) for option in options if (names := by_kind.get(option))}
+    if not subscriptions:
+        raise ConfigurationError(f"no input: give at least one of {', '.join(f'--{option}' for option in options)}")
+    seen: dict[str, str] = {}
+    for option, name in ((option, name) for option, names in subscriptions.items() for name in names):
+        if not is_subscription(name):
+            raise ConfigurationError(f"--{option} takes projects/P/subscriptions/S, not {name!r}")
+        if name in seen:
+            raise ConfigurationError(_named_twice(name, seen[name], option))
+        seen[name] = option
+    return subscriptions
+
+
+def _named_twice(subscription: str, first: str, second: str) -> str:
+    if first == second:
+        return f"--{first} {subscription} was given twice: give each subscription once"
+    if second == RECORDS:
+        return (
+            f"--{first} and --{RECORDS} are the same subscription, {subscription}: give it once, as --{first} if all"
+            f" its messages are {first}, else as --{RECORDS}"
+        )
+    return f"--{first} and --{second} are the same subscription: each kind has its own"
 
 
 def one_or_several(patterns: list[str]) -> str | tuple[str, ...]:
@@ -150,7 +159,7 @@ def listed_reasons(option: str, names: list[str] | None) -> tuple[str, ...]:
 
 def listed_kinds(option: str, names: list[str] | None) -> tuple[str, ...]:
     """The kinds of dead letters that `option` names. Raises ConfigurationError for one that does not exist."""
-    return _listed(option, names, [*KINDS, LOOKUPS, LETTERS], "kind")
+    return _listed(option, names, [*KINDS, RECORDS, LOOKUPS, LETTERS], "kind")
 
 
 def _listed(option: str, names: list[str] | None, allowed: list[str], what: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from beam_talonone.pipelines.replay.row_letters import one_row_of_several, row_o
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.decode import decode
 from beam_talonone.schemas.decoding.parse import InvalidRecord
-from beam_talonone.schemas.decoding.raw import LETTERS, Raw
+from beam_talonone.schemas.decoding.raw import LETTERS, RECORDS, Raw
 from beam_talonone.schemas.decoding.settings import AS_USUAL, Reading
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.reasons import Reason, Stage
@@ -59,6 +59,10 @@ def open_dead_letter(raw: Raw, options: BuildOptions, reading: Reading = AS_USUA
         if opened.part is not None or opened.stage == Stage.MAP:
             detail = "a mapping made this record: replay it with the same --mapping"
             return Prepared(opened.dead_letter, None, problem=InvalidRecord(Reason.INVALID_FIELD, detail, "/source"))
+        if opened.raw.kind == RECORDS:
+            return Prepared(
+                opened.raw, None, problem=kind_missing(), origin=opened.origin, dead_letter=opened.dead_letter.line
+            )
         return replace(prepare(opened.raw, opened.options, reading), origin=opened.origin)
     except Exception as error:  # one letter must not end the replay of the others
         return _defect(raw, error)
@@ -75,7 +79,7 @@ def open_mapped_dead_letter(
         opened = open_record(raw, options, mapping.table)
         if isinstance(opened, Prepared):
             prepared = [opened]
-        elif opened.part is None and opened.stage not in (Stage.MAP, Stage.DECODE):
+        elif opened.part is None and opened.stage not in (Stage.MAP, Stage.DECODE) and opened.raw.kind != RECORDS:
             prepared = [prepare(opened.raw, opened.options, reading)]
         else:
             prepared = _mapped(opened, reading, mapping)
@@ -98,6 +102,15 @@ def _mapped(opened: "Opened", reading: Reading, mapping: Mapping) -> list[Prepar
         return records
     detail = f"{mapping.name} makes no record {opened.part} of the document: replay it with the same --mapping"
     return [Prepared(opened.dead_letter, None, problem=InvalidRecord(Reason.INVALID_FIELD, detail, "/source/part"))]
+
+
+def kind_missing() -> InvalidRecord:
+    """The problem of a dead letter of the kind RECORDS: without a mapping, nothing decides what its record is."""
+    detail = (
+        f"the kind of this record is not known: set `kind` to one of {', '.join(MODELS)}, and replay it, or replay it"
+        " with --mapping"
+    )
+    return InvalidRecord(Reason.MISSING_FIELD, detail, "/kind")
 
 
 def _defect(raw: Raw, error: Exception) -> Prepared:
@@ -184,7 +197,7 @@ def _check(dead_letter: _DeadLetter) -> bytes:
         raise InvalidRecord(Reason.READ_OPERATION, "lookups are not replayed: run them again", "/kind")
     if (
         not isinstance(kind, str)
-        or kind not in MODELS
+        or kind not in (*MODELS, RECORDS)
         or dead_letter.record is None
         or not _is_place(fields.get("source"))
     ):

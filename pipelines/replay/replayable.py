@@ -2,9 +2,9 @@
 
 from typing import Any, NamedTuple
 
-from beam_talonone.pipelines.replay.dead_letters import open_record
+from beam_talonone.pipelines.replay.dead_letters import kind_missing, open_record
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.decoding.raw import Raw
+from beam_talonone.schemas.decoding.raw import RECORDS, Raw
 from beam_talonone.schemas.operation import SafeToRepeat, values_at
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.reasons import Stage
@@ -32,7 +32,10 @@ def replayability(raw: Raw) -> Replayability:
         return Replayability("it has no record" if problem is None else problem.detail)
     if not opened.origin.definite and opened.origin.unknown and _acts_again(opened.operation, opened.raw):
         return Replayability(UNPROTECTED)
-    return Replayability(None, opened.part is not None or opened.stage == Stage.MAP)
+    needs_mapping = opened.part is not None or opened.stage == Stage.MAP
+    if opened.raw.kind == RECORDS and not needs_mapping:
+        return Replayability(kind_missing().detail)
+    return Replayability(None, needs_mapping)
 
 
 def _acts_again(operation: str | None, raw: Raw) -> bool:

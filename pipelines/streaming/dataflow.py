@@ -8,6 +8,7 @@ from apache_beam.io.gcp.pubsub import PubsubMessage
 
 from beam_talonone.pipelines.backfill.options import KINDS
 from beam_talonone.pipelines.streaming.options import StreamOptions
+from beam_talonone.schemas.decoding.raw import RECORDS
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.streaming.keyed_processor import Rules
 from beam_talonone.transforms.outputs.sinks import is_topic
@@ -34,7 +35,7 @@ def dataflow_graph(pipeline: beam.Pipeline, options: StreamOptions) -> None:
     config = options.engine_config()
     received = [
         _read(pipeline, kind, name, kind if number == 0 else f"{kind} from {_short(name)}")
-        for kind in KINDS
+        for kind in (*KINDS, RECORDS)
         for number, name in enumerate(options.subscriptions.get(kind, ()))
     ]
     written = (

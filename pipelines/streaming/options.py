@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from beam_talonone.pipelines.backfill.options import MaxDeadLetters, reading_of
+from beam_talonone.pipelines.backfill.options import KINDS, MaxDeadLetters, reading_of
 from beam_talonone.schemas.decoding.account_attributes import AccountAttributes
+from beam_talonone.schemas.decoding.raw import RECORDS
 from beam_talonone.schemas.decoding.settings import MAX_FUTURE, Ambiguous, Reading, UnknownFields
 from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.engine.settings import EngineSettings
@@ -22,7 +23,8 @@ class StreamOptions:
     """All settings of `stream`, for the local graph and for Dataflow.
 
     * `subscriptions`: kinds (orders, returns, ...) and their subscriptions (projects/P/subscriptions/S), in the order
-      of the command line. In Dataflow's graph, the first one of a kind is named by its kind.
+      of the command line. Under RECORDS: subscriptions whose messages say their kind. In Dataflow's graph, the first
+      one of a kind is named by its kind.
     * `dead_letters`, `results`: topics (projects/P/topics/T) or folders.
     * `settle`, `wait_for_order`, `bulk_age`, `remember`: seconds.
     * `state`, `bulk_age`, `exit_on_auth_error`, `health_port`, `health_host`, `prism_location`: only for the local
@@ -72,8 +74,12 @@ class StreamOptions:
     beam_args: tuple[str, ...] = ()
 
     def kinds(self) -> dict[str, str]:
-        """The kind of the messages of each subscription."""
+        """The kind of the messages of each subscription; RECORDS where each message says its own."""
         return {name: kind for kind, names in self.subscriptions.items() for name in names}
+
+    def counted_kinds(self) -> tuple[str, ...]:
+        """The kinds under which /metrics counts messages from the start."""
+        return (*KINDS, RECORDS) if RECORDS in self.subscriptions else tuple(self.subscriptions)
 
     def build_options(self) -> BuildOptions:
         """How records become requests. Effects are requested if there is a place for results."""

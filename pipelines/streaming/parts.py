@@ -14,6 +14,7 @@ from beam_talonone.pipelines.streaming.health import Trouble
 from beam_talonone.pipelines.streaming.health_server import HealthServer
 from beam_talonone.pipelines.streaming.options import StreamOptions
 from beam_talonone.pipelines.terminal.stopping import STOP
+from beam_talonone.schemas.decoding.raw import RECORDS
 from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.errors import ConfigurationError, KeyRefused, StopRun, TooManyDeadLetters
 from beam_talonone.talonone.ordering.sequencer import Sequencer
@@ -202,8 +203,9 @@ def make_processor(
         )
         ends = LastEnds(dead_letter_limit(options).exceeded, state.last_ends(), state.keep_last_ends)
         output = StreamOutput(
-            engine, store, log, sinks.dead_letters, sinks.results, options.job, sinks.dead_lettered, ends, on_excess
-        )
+            engine, store, log, sinks.dead_letters, sinks.results, options.job, sinks.dead_lettered, ends, on_excess,
+            of_several_kinds=frozenset(options.subscriptions.get(RECORDS, ())),
+        )  # fmt: skip
         processor = StreamProcessor(engine, sequencer, store, log, options.send_options(), output, options.bulk_age)
         opened.pop_all()
     return processor

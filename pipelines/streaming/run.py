@@ -114,7 +114,7 @@ class StreamRun:
         watch = Watch(options, parts, prism, self._notice)
         if options.health_port is not None:
             sources = Sources(
-                parts.processor, tuple(options.subscriptions), lambda: watch.signs(self._stop.reason),
+                parts.processor, options.counted_kinds(), lambda: watch.signs(self._stop.reason),
                 lambda: buffer.held, lambda: buffer.full,
             )  # fmt: skip
             metrics = StreamMetrics(sources).text

@@ -8,6 +8,10 @@ LETTERS = "dead_letters"
 """The kind of the dead letters that a replay reads."""
 
 
+RECORDS = "records"
+"""The kind of a document or message whose own kind is not known: the option `--records` names no kind."""
+
+
 class Raw(msgspec.Struct, frozen=True, array_like=True):
     """One record as read, or the position at which a file could not be read.
 
@@ -17,7 +21,8 @@ class Raw(msgspec.Struct, frozen=True, array_like=True):
     """
 
     kind: str
-    """orders, returns, profiles, events or calls: the option that named the input."""
+    """orders, returns, profiles, events or calls: that of the record, or of the option that named the input. RECORDS
+    until the kind is known."""
     file: str
     """Path of the file; empty for a message or an element."""
     position: int

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from beam_talonone.schemas.decoding.raw import RECORDS
 from beam_talonone.schemas.decoding.shown import Shown
 from beam_talonone.talonone.engine.applied_parts import applied_parts
 from beam_talonone.talonone.engine.engine import Engine
@@ -65,6 +66,9 @@ class StreamOutput:
 
     `ends` decides when there are too many dead letters. From then on, only messages that have a dead letter already
     are acknowledged. All others are given back, and `on_excess` is called once, so that reading stops.
+
+    `of_several_kinds` are the subscriptions of --records. The window of RECORDS counts all of their records, and only
+    those without a known kind as dead letters. A record of a known kind also counts in the window of its kind.
     """
 
     engine: Engine
@@ -77,6 +81,7 @@ class StreamOutput:
     ends: LastEnds = field(default_factory=lambda: LastEnds(lambda dead, of: False))
     on_excess: Callable[[TooManyDeadLetters], None] = lambda why: None
     counters: StreamCounters = field(default_factory=StreamCounters)
+    of_several_kinds: frozenset[str] = frozenset()
     excess: TooManyDeadLetters | None = None
     """Why no further messages are acknowledged; None while they are."""
     writing: int = 0
@@ -114,7 +119,7 @@ class StreamOutput:
         """Write the dead letter of a message, then acknowledge it. `work` is None for a record that is not valid."""
         if self.is_repeat(kind, message):
             return
-        if self._is_too_many(kind, outcome):
+        if self._is_too_many(kind, outcome, message):
             self.give_back(kind, message)
             return
         if kind == "orders" and record_id is not None:
@@ -160,6 +165,7 @@ class StreamOutput:
             return
         if outcome.end is not End.DUPLICATE:
             self.ends.applied(kind)
+            self._count_known(kind, message)
         self._acknowledge(kind, outcome, message)
 
     def _acknowledge(self, kind: str, outcome: Outcome, message: Message) -> None:
@@ -167,15 +173,23 @@ class StreamOutput:
         self.counters.ended_at = time.monotonic()
         message.ack()
 
-    def _is_too_many(self, kind: str, outcome: Outcome) -> bool:
+    def _is_too_many(self, kind: str, outcome: Outcome, message: Message) -> bool:
         """Count a dead letter. True when it is one too many, or comes after that."""
-        if self.excess is None and self.ends.dead(kind):
-            dead, of = self.ends.counts(kind)
-            self.excess = TooManyDeadLetters(
-                f"{dead:,} of the last {of:,} {kind} read are dead letters; the last: {outcome.reason}"
-            )
-            self.on_excess(self.excess)
+        if self.excess is None:
+            self._count_known(kind, message)
+            if self.ends.dead(kind):
+                dead, of = self.ends.counts(kind)
+                read = f"{kind} read are dead letters"
+                if kind == RECORDS:
+                    read = f"records of --{RECORDS} are dead letters without a kind"
+                self.excess = TooManyDeadLetters(f"{dead:,} of the last {of:,} {read}; the last: {outcome.reason}")
+                self.on_excess(self.excess)
         return self.excess is not None
+
+    def _count_known(self, kind: str, message: Message) -> None:
+        """Count a record of a known kind in the window of RECORDS, which else would hold dead letters only."""
+        if kind != RECORDS and message.subscription in self.of_several_kinds:
+            self.ends.applied(RECORDS)
 
     def _write(
         self, lines: Lines, line: dict[str, Any], attributes: dict[str, str], then: Callable[[], None]

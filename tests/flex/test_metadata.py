@@ -95,7 +95,7 @@ VALUES = {
         **SHARED,
     },
     "stream": {
-        **dict.fromkeys(("orders", "returns", "profiles", "events", "calls"), SUBSCRIPTIONS),
+        **dict.fromkeys(("orders", "returns", "profiles", "events", "calls", "records"), SUBSCRIPTIONS),
         "dead_letters": TOPICS,
         "results": TOPICS,
         "settle": SECONDS,

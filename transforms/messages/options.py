@@ -10,10 +10,11 @@ from beam_talonone.transforms.mapping.result import Mapping
 
 @dataclass(frozen=True)
 class MessageOptions:
-    """`kinds` names the kind of the records of each subscription.
+    """`kinds` names the kind of the records of each subscription. For RECORDS, each message says its kind.
 
     `avro_schema` is the text of the schema of messages without a schema of their own. `mapping` makes records of
-    documents of another shape. The kind of a record is then that of the mapping, and not that of the subscription.
+    documents of another shape. The kind of a record is then that of the mapping, and not that of the subscription or
+    message.
     """
 
     kinds: Table[str, str]

@@ -9,12 +9,13 @@ from google.api_core.exceptions import GoogleAPIError
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.decode import plain_json
 from beam_talonone.schemas.decoding.parse import InvalidRecord
-from beam_talonone.schemas.decoding.raw import Raw
+from beam_talonone.schemas.decoding.raw import RECORDS, Raw
 from beam_talonone.schemas.decoding.shown import of_value
 from beam_talonone.talonone.streaming.message_source import record_name
 from beam_talonone.talonone.telemetry.logs import say
 from beam_talonone.talonone.telemetry.process_tuning import tune_process
 from beam_talonone.transforms.messages.avro_schemas import parse_avro_schema
+from beam_talonone.transforms.messages.message_kind import message_kind
 from beam_talonone.transforms.messages.options import MessageOptions
 from beam_talonone.transforms.messages.schema_service import WriterSchemas
 from beam_talonone.transforms.messages.unpack import MessageReader
@@ -48,12 +49,17 @@ class MessagePreparer:
         end, together with its bundle. Raises only google.api_core.exceptions.GoogleAPIError, if the schema service
         does not answer.
         """
-        kind = self._options.kinds[message.subscription]
+        kind, problem = self._kind_of(message)
         raws = self._reader.unpack(kind, message.subscription, message.data, message.attributes)
         if not raws:
             nothing = Raw(kind, message.subscription, 0, "jsonl", message.data, None, None)
-            return [(message, Prepared(nothing, None, fields={}, filtered_by=DELETED_ROW))]
-        records = [prepared for raw in raws for prepared in self._prepared(raw, message)]
+            if problem is None:
+                return [(message, Prepared(nothing, None, fields={}, filtered_by=DELETED_ROW))]
+            raws = [nothing]
+        if problem is None:
+            records = [prepared for raw in raws for prepared in self._prepared(raw, message)]
+        else:  # each record has a dead letter of its own, to which a person can add the kind
+            records = [Prepared(raw, None, problem=problem) for raw in raws]
         if len(records) == 1 and records[0].raw.line is message.data and records[0].raw.part is None:
             return [(message, records[0])]
         named = [
@@ -61,6 +67,16 @@ class MessagePreparer:
             for record in records
         ]
         return list(zip(self._split(message, named), records, strict=True))
+
+    def _kind_of(self, message: Received) -> tuple[str, InvalidRecord | None]:
+        """The kind of the message; RECORDS if the mapping decides, or if the message names no kind: a problem."""
+        kind = self._options.kinds[message.subscription]
+        if kind != RECORDS or self._options.mapping is not None:
+            return kind, None
+        try:
+            return message_kind(message.attributes), None
+        except InvalidRecord as problem:
+            return RECORDS, problem
 
     def _prepared(self, raw: Raw, message: Received) -> list[Prepared]:
         return prepare_or_defect(

@@ -11,16 +11,19 @@ from beam_talonone.pipelines.cli.parameters.groups import Group, TemplateParamet
 from beam_talonone.pipelines.cli.parameters.patterns import BUCKET, SECONDS, SUBSCRIPTIONS, TOPIC
 
 
-def _subscription(kind: str, records: str) -> TemplateParameter:
+def _subscription(name: str, label: str, content: str, kind: str) -> TemplateParameter:
     return TemplateParameter(
-        label=records,
-        help=f"Subscription whose messages hold {records.lower()}, as JSON or Avro: "
-        f"projects/your-project/subscriptions/{kind}. Separate several subscriptions by commas. "
-        "The job needs at least one of orders, returns, profiles, events and calls. "
-        "Each subscription has one kind of record.",
+        label=label,
+        help=f"Subscription whose messages hold {content}, as JSON or Avro: "
+        f"projects/your-project/subscriptions/{name}. Separate several subscriptions by commas. "
+        f"The job needs at least one of orders, returns, profiles, events, calls and records. {kind}",
         pattern=SUBSCRIPTIONS,
         several=True,
     )
+
+
+def _of_one_kind(name: str, label: str) -> TemplateParameter:
+    return _subscription(name, label, label.lower(), "Each subscription has one kind of record.")
 
 
 _SUBSCRIPTION = typer.Option(metavar="SUB", help="projects/P/subscriptions/S with these records. Repeatable.")
@@ -28,15 +31,30 @@ _SUBSCRIPTION = typer.Option(metavar="SUB", help="projects/P/subscriptions/S wit
 
 @dataclass(frozen=True, kw_only=True)
 class SubscriptionParameters(Group):
-    """The subscriptions of each kind."""
+    """The subscriptions of each kind, and those of records of several kinds."""
 
     TITLE = "Input"
 
-    orders: Annotated[list[str] | None, _SUBSCRIPTION, _subscription("orders", "Orders")] = None
-    returns: Annotated[list[str] | None, _SUBSCRIPTION, _subscription("returns", "Returns")] = None
-    profiles: Annotated[list[str] | None, _SUBSCRIPTION, _subscription("profiles", "Profile changes")] = None
-    events: Annotated[list[str] | None, _SUBSCRIPTION, _subscription("events", "Events")] = None
-    calls: Annotated[list[str] | None, _SUBSCRIPTION, _subscription("calls", "Calls")] = None
+    orders: Annotated[list[str] | None, _SUBSCRIPTION, _of_one_kind("orders", "Orders")] = None
+    returns: Annotated[list[str] | None, _SUBSCRIPTION, _of_one_kind("returns", "Returns")] = None
+    profiles: Annotated[list[str] | None, _SUBSCRIPTION, _of_one_kind("profiles", "Profile changes")] = None
+    events: Annotated[list[str] | None, _SUBSCRIPTION, _of_one_kind("events", "Events")] = None
+    calls: Annotated[list[str] | None, _SUBSCRIPTION, _of_one_kind("calls", "Calls")] = None
+    records: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SUB",
+            help="projects/P/subscriptions/S with records of several kinds: the attribute kind of each message is "
+            "orders, returns, profiles, events or calls. With --mapping, the mapping decides. Repeatable.",
+        ),
+        _subscription(
+            "records",
+            "Records of several kinds",
+            "records of several kinds",
+            "The attribute kind of each message is orders, returns, profiles, events or calls. With a mapping, the "
+            "mapping decides.",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

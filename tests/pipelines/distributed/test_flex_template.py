@@ -86,6 +86,8 @@ def test_a_parameter_of_a_stream_names_several_subscriptions():
     one, two = "projects/shop/subscriptions/one", "projects/shop/subscriptions/two"
     ours, _ = parted("stream", f"--orders={one},{two}", f"--events={one}")
     assert ours == ["stream", f"--orders={one}", f"--orders={two}", f"--events={one}"]
+    ours, _ = parted("stream", f"--records={one},{two}")
+    assert ours == ["stream", f"--records={one}", f"--records={two}"]
     assert parted("backfill", "--orders=gs://b/{one,two}.jsonl")[0][1] == "--orders=gs://b/{one,two}.jsonl"
 
 

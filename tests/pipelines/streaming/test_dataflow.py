@@ -54,6 +54,17 @@ def test_a_further_subscription_is_named_by_itself() -> None:
     }  # fmt: skip
 
 
+def test_a_subscription_of_several_kinds_has_steps_of_its_own() -> None:
+    all_kinds, more = f"{PROJECT}/subscriptions/all", f"{PROJECT}/subscriptions/more"
+    found = steps(
+        options(subscriptions={"orders": (f"{PROJECT}/subscriptions/orders",), "records": (all_kinds, more)})
+    )
+    assert found == ALWAYS | RESULT_STEPS | {
+        "Read orders", "Receive orders", "Read records", "Receive records",
+        "Read records from more in some-project", "Receive records from more in some-project",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [

@@ -20,6 +20,15 @@ def test_subscriptions_may_be_repeated() -> None:
     assert pickle.loads(pickle.dumps(options)) == options
 
 
+def test_subscriptions_of_several_kinds_stand_beside_the_others() -> None:
+    found = subscriptions_of({**NONE, "records": [THREE, TWO], "orders": [ONE]})
+    assert found == {"orders": (ONE,), "records": (THREE, TWO)}
+    options = StreamOptions(found, "https://api.example", "job")
+    assert options.kinds() == {ONE: "orders", THREE: "records", TWO: "records"}
+    assert options.counted_kinds() == ("orders", "returns", "profiles", "events", "calls", "records")
+    assert StreamOptions({"orders": (ONE,)}, "https://api.example", "job").counted_kinds() == ("orders",)
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [
@@ -29,6 +38,12 @@ def test_subscriptions_may_be_repeated() -> None:
             {"events": [ONE], "orders": [TWO, ONE]},
             "--orders and --events are the same subscription: each kind has its",
         ),
+        (
+            {"orders": [TWO], "records": [ONE, TWO]},
+            f"--orders and --records are the same subscription, {TWO}: give it once, as --orders if all its messages",
+        ),
+        ({"records": [ONE, ONE]}, f"--records {ONE} was given twice: give each subscription once"),
+        ({"records": ["one"]}, "--records takes projects/P/subscriptions/S, not 'one'"),
         ({"returns": [ONE, "two"]}, "--returns takes projects/P/subscriptions/S, not 'two'"),
         (
             {"returns": [ONE, "projects/shop/topics/two"]},

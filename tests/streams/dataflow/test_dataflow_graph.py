@@ -195,6 +195,17 @@ def test_several_subscriptions_of_a_kind_have_steps_of_their_own():
     assert read(first, other) == {"Read orders": first, "Read orders from more in another": other, **events}
 
 
+def test_a_subscription_of_several_kinds_changes_no_other_name(translated):
+    subscriptions = {kind: (f"{PROJECT}/subscriptions/{kind}",) for kind in (*KINDS, "records")}
+    several = graph(options(subscriptions=subscriptions))
+    inside = ("Read ", "Write ")
+
+    def ours(proto):
+        return {name for name in steps(proto) if name and not (name.startswith(inside) and "/" in name)}
+
+    assert ours(several) == ours(translated) | {"Read records", "Receive records"}
+
+
 def hidden(data, depth=0):
     """Everything that bytes may hold: themselves, and what they are the base64, bz2 or zlib of, in any depth.
 

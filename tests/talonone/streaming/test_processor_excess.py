@@ -96,3 +96,27 @@ def test_dead_letters_are_counted_on_disk_before_the_process_ends(api, folder):
         one.settled(one.poison(b"garbage", "bad-5"))
         wait_until(lambda: kept[-1] == {"orders": "1" * 5 + "01"}, "so is the next one")
         assert len(kept) == many + 1, "nothing is written for what is no dead letter"
+
+
+def test_messages_without_a_kind_are_weighed_against_all_messages_of_their_subscription(api, folder):
+    """Else they would be all that counts of their kind, and stop a stream over months."""
+    with stream(api, folder, settle=0.0, ends=at_most("50%")) as one:
+        output = one.streaming.output
+        output.of_several_kinds = frozenset({one.feed("orders", order("o-0", "c")).subscription})
+        for number in range(1, 3):
+            one.feed("orders", order(f"o-{number}", "c"))
+        one.settled()
+        one.poison(b"bad order", "bad-order", "orders")
+        one.poison(b"no kind", "no-kind", "records")
+        one.settled()
+        assert output.ends.counts("orders") == (1, 4)
+        assert output.ends.counts("records") == (1, 5)
+
+
+def test_too_many_messages_without_a_kind_stop_the_stream_and_say_so(api, folder):
+    with stream(api, folder, ends=at_most("1")) as one:
+        one.poison(b"1", "m-1", "records")
+        one.poison(b"2", "m-2", "records")
+        assert stop_reason(one) == (
+            "2 of the last 2 records of --records are dead letters without a kind; the last: not_json"
+        )

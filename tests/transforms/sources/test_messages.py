@@ -18,8 +18,8 @@ EVENT = {"event_id": "1", "type": "visit", "customer_id": "C", "event_time": "20
 REFUNDED = shopify.order(financial_status="partially_refunded", refunds=[shopify.refund(91, (1, 1), (2, 1))])
 
 
-def prepared(data, kind="events", split=parts_of, **options):
-    message = Received(SUBSCRIPTION, "17", data, {}, "", 0.0, "ack")
+def prepared(data, kind="events", split=parts_of, attributes=None, **options):
+    message = Received(SUBSCRIPTION, "17", data, attributes or {}, "", 0.0, "ack")
     return message, MessagePreparer(MessageOptions({SUBSCRIPTION: kind}, BuildOptions(), **options), split).prepare(
         message
     )
@@ -79,3 +79,58 @@ def test_a_deleted_row_is_filtered():
 @pytest.mark.parametrize("name", ["17", "17/2"])
 def test_a_record_that_no_mapping_made_has_no_part(name):
     assert source_of(SUBSCRIPTION, name) == {"subscription": SUBSCRIPTION, "message_id": name}
+
+
+def test_the_attribute_decides_the_kind_of_a_message_of_several_kinds():
+    text = json.dumps(EVENT).encode()
+    message, [(found, record)] = prepared(text, kind="records", attributes={"kind": "events"})
+    assert found is message
+    assert (record.raw.kind, record.work.kind, record.work.id) == ("events", "events", "1")
+    _, [(_, other)] = prepared(text, kind="records", attributes={"kind": "orders"})
+    assert (other.raw.kind, other.problem.reason) == ("orders", "missing_field"), "it is read as what it says it is"
+
+
+def test_the_attribute_is_that_of_the_message_for_all_records_in_it():
+    events = [{**EVENT, "event_id": str(number)} for number in range(2)]
+    inside = [
+        {"specversion": "1.0", "id": "1", "source": "/", "type": "orders", "kind": "orders", "data": event}
+        for event in events
+    ]
+    packed = gzip.compress(json.dumps(inside).encode())
+    _, pairs = prepared(packed, kind="records", attributes={"kind": "events"})
+    assert [(part.message_id, record.work.kind) for part, record in pairs] == [("17/1", "events"), ("17/2", "events")]
+
+
+@pytest.mark.parametrize(
+    "attributes", [{}, {"Kind": "events"}, {"kind": "event"}, {"kind": ""}, {"kind": "records"}, {"kind": "lookups"}]
+)
+@pytest.mark.parametrize("data", [json.dumps(EVENT).encode(), b"\xff", b"", b'{"op":"d","before":{},"after":null}'])
+def test_a_message_without_a_known_kind_is_one_problem_and_keeps_its_bytes(attributes, data):
+    _, [(found, record)] = prepared(data, kind="records", attributes=attributes)
+    assert (found.message_id, found.data) == ("17", data)
+    assert (record.raw.kind, record.work, record.id_or_none()) == ("records", None, None)
+    missing = "kind" not in attributes
+    assert (record.problem.reason, record.stage) == ("missing_field" if missing else "invalid_field", "validate")
+
+
+def test_each_record_of_a_message_without_a_kind_is_a_problem_of_its_own():
+    """So a person adds the kind to each, and a replay sends it."""
+    events = [EVENT, {**EVENT, "event_id": "2"}]
+    _, pairs = prepared(gzip.compress(json.dumps(events).encode()), kind="records")
+    assert [(part.message_id, json.loads(part.data)) for part, _ in pairs] == [
+        ("17/1", events[0]),
+        ("17/2", events[1]),
+    ]
+    assert {record.problem.reason for _, record in pairs} == {"missing_field"}
+
+
+def test_a_mapping_needs_no_kind_of_the_message():
+    document = json.dumps(REFUNDED).encode()
+    for attributes in ({}, {"kind": "refund"}):
+        _, pairs = prepared(document, kind="records", attributes=attributes, mapping=resolve_mapping("shopify"))
+        assert {record.raw.kind for _, record in pairs} == {"orders", "returns", "profiles"}
+        assert all(record.work is not None for _, record in pairs)
+    unmapped = json.dumps(shopify.order(financial_status="paid_in_shells")).encode()
+    for data in (unmapped, b"not JSON"):
+        _, [(_, record)] = prepared(data, kind="records", mapping=resolve_mapping("shopify"))
+        assert (record.raw.kind, record.work is None, record.problem is not None) == ("records", True, True)
