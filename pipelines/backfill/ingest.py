@@ -14,6 +14,7 @@ import msgspec
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.inputs import join_key
 from beam_talonone.pipelines.backfill.options import InputOptions
+from beam_talonone.pipelines.backfill.sending.tally import TALLIES
 from beam_talonone.pipelines.backfill.staging_rows import (
     Place,
     RecordStager,
@@ -37,6 +38,7 @@ from beam_talonone.talonone.requests.work import Work
 from beam_talonone.transforms.decoding.decoder import POOL
 from beam_talonone.transforms.formats.errors import CannotReadNow
 from beam_talonone.transforms.reads.prepare import PrepareLookup
+from beam_talonone.transforms.runtime.process_registry import PROCESS
 from beam_talonone.transforms.sources.files import ReadRecords, inputs_of
 from beam_talonone.transforms.sources.opening import FileInfo
 from beam_talonone.transforms.sources.prepare import Prepare, Prepared, Prepares, prepares_with
@@ -73,6 +75,8 @@ def ingest(
     try:
         run_bounded(create_pipeline(path, options, files, job, runner, beam_options))
         STOP.check()
+        if (tally := PROCESS.find(TALLIES, str(path))) is not None:
+            tally.phase = "sorting"
         with closing(staging.connect(path, fresh=True)) as connection:
             connection.set_progress_handler(lambda: STOP.signal is not None, LOOK_EVERY)
             return complete(connection, options, [kind for kind in _kinds(options, files) if kind != LETTERS], job)
@@ -146,6 +150,7 @@ class StageRecords(beam.DoFn):  # type: ignore[misc]
 
     def setup(self) -> None:
         """Open the database, which is thrown away if the process dies."""
+        self._tally = PROCESS.find(TALLIES, self._path)
         self._connection = staging.connect(Path(self._path), fresh=True)
         self._batch: list[StagedRecord] = []
         self._bytes = 0
@@ -185,6 +190,8 @@ class StageRecords(beam.DoFn):  # type: ignore[misc]
     def _flush(self) -> None:
         stage_records(self._connection, self._batch, self._last + 1)
         self._last += len(self._batch)
+        if self._tally is not None:
+            self._tally.count_read(len(self._batch))
         self._batch.clear()
         self._bytes = 0
 

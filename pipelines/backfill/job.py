@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from sqlite3 import Connection
 
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.damage import (
@@ -15,17 +16,18 @@ from beam_talonone.pipelines.backfill.damage import (
 )
 from beam_talonone.pipelines.backfill.inputs import match_inputs
 from beam_talonone.pipelines.backfill.job_kind import BACKFILL, Files, JobKind, Report
-from beam_talonone.pipelines.backfill.options import BackfillOptions, SendingOptions
+from beam_talonone.pipelines.backfill.options import KINDS, BackfillOptions, SendingOptions
 from beam_talonone.pipelines.backfill.output_folder import DISK_ERRORS, JobFolder, cannot_write, open_job
 from beam_talonone.pipelines.backfill.reading import check_dead_letters, read_input, write_input_dead_letters
 from beam_talonone.pipelines.backfill.report import check_summary, read_report
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
 from beam_talonone.pipelines.backfill.sending.limit import sent_anything
-from beam_talonone.pipelines.backfill.sending.slices import Tally
+from beam_talonone.pipelines.backfill.sending.tally import KindTally, Tally
 from beam_talonone.pipelines.report.run_settings import run_settings
 from beam_talonone.pipelines.report.sampler import Sampler
 from beam_talonone.pipelines.runners.runner import bounded_runner
 from beam_talonone.pipelines.terminal.stopping import RESUME, STOP
+from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.engine.settings import EngineSettings
 from beam_talonone.talonone.errors import Interrupted
 from beam_talonone.talonone.http.address import check_base_url
@@ -45,13 +47,15 @@ from beam_talonone.transforms.runtime.engines import (
 class JobRun:
     """One run of a job of any kind. `notice` gets lines for the person at the terminal.
 
-    `tally` counts while the job runs; `doing` and `done` are the words for what it counts.
+    `tally` counts while the job runs, and `things` is the word for what it counts. `engine` sends; it is None before
+    the first request may leave.
     """
 
     def __init__(self, options: BackfillOptions, notice: Callable[[str], None], kind: JobKind = BACKFILL) -> None:
         """Raises ConfigurationError for a base URL that is none."""
         self.tally = Tally()
-        self.doing, self.done = kind.doing, kind.done
+        self.things = kind.things
+        self.engine: Engine | None = None
         self._options, self._notice, self._kind = options, notice, kind
         self._config = engine_config(options.sending)
 
@@ -95,13 +99,15 @@ class JobRun:
     def _run(self, folder: JobFolder, files: Files) -> Report:
         input_options, files = self._kind.select_input(folder, self._options.input, files)
         options = replace(self._options, input=input_options)
-        self.tally.total = read_input(folder, options, files, self._kind, self._notice)
+        total = read_input(folder, options, files, self._kind, self._notice, self.tally)
         with closing(staging.reopen(folder.staging)) as connection:
             folder.watch.note(folder.staging, least=0)
             write_input_dead_letters(folder, connection)
             check_dead_letters(connection, options.sending.max_dead_letters, str(options.output))
             STOP.check(RESUME)
-            job = ActiveJob(options, folder, connection, engine_for(self._config), self.tally, self._notice)
+            self._count(connection, total)
+            self.engine = engine_for(self._config)
+            job = ActiveJob(options, folder, connection, self.engine, self.tally, self._notice)
             with STOP.telling(lambda signal: _end_in_order(job, signal)), self._sampler(job):
                 self._kind.send(job)
             STOP.check(RESUME)
@@ -115,6 +121,15 @@ class JobRun:
     def _sampler(self, job: ActiveJob) -> Sampler:
         settings = run_settings(self._options, sys.argv)
         return Sampler(job.folder.series, job.engine, self.tally.outcomes, settings)
+
+    def _count(self, connection: Connection, total: int) -> None:
+        """Count what earlier runs have left of `total` things, for the progress."""
+        tally = self.tally
+        _, tally.dead_before = staging.count_read_and_dead(connection)
+        kinds = self._kind.count_kinds(connection)
+        order = (*KINDS, *kinds)
+        tally.kinds = {kind: KindTally(*kinds[kind]) for kind in sorted(kinds, key=order.index)}
+        tally.total, tally.phase = total, self._kind.doing
 
 
 @contextmanager

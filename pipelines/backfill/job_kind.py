@@ -7,6 +7,7 @@ a function for each step that it does in its own way.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from sqlite3 import Connection
 from typing import Any
 
 from beam_talonone.pipelines.backfill import staging
@@ -46,6 +47,11 @@ def backfill_report(job: ActiveJob) -> Report:
     return report
 
 
+def no_kinds(connection: Connection) -> dict[str, tuple[int, int]]:
+    """The counts by kind of a job whose things have no kinds."""
+    return {}
+
+
 def _nothing_to_say(job: ActiveJob, report: Report) -> None:
     pass
 
@@ -55,8 +61,8 @@ class JobKind:
     """The steps of a job, in the order in which they run. The defaults are those of a backfill."""
 
     doing: str = "sending"
-    done: str = "records sent"
-    """Two phrases for the progress line: what the job does, and with what."""
+    things: str = "records"
+    """Two phrases for the progress: what the job does, and with what."""
     check: Callable[[], None] = _no_check
     """Checks the options before anything else is opened. Raises ConfigurationError."""
     select_input: Callable[[JobFolder, InputOptions, Files], tuple[InputOptions, Files]] = _as_matched
@@ -65,6 +71,8 @@ class JobKind:
     """Given the number of records in the queue, completes the staging database; returns how many things are to do."""
     count_query: str = "SELECT COUNT(*) FROM queue"
     """Counts in the staging database what `after_reading` has returned."""
+    count_kinds: Callable[[Connection], dict[str, tuple[int, int]]] = staging.count_kinds
+    """Counts the same by kind: how many are done, of how many. Empty where it has no kinds."""
     send: Callable[[ActiveJob], None] = send_slices
     report: Callable[[ActiveJob], Report] = backfill_report
     finished: Callable[[ActiveJob, Report], None] = _nothing_to_say

@@ -12,17 +12,22 @@ from beam_talonone.pipelines.backfill.options import BackfillOptions, MaxDeadLet
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
 from beam_talonone.pipelines.backfill.sending.fold import write_lines
 from beam_talonone.pipelines.backfill.sending.limit import sent_anything
+from beam_talonone.pipelines.backfill.sending.tally import TALLIES, Tally
 from beam_talonone.pipelines.terminal.interruptible import interruptible
 from beam_talonone.pipelines.terminal.stopping import RESUME
 from beam_talonone.talonone.errors import TooManyDeadLetters
 from beam_talonone.talonone.state.sealed_lines import damaged
 from beam_talonone.talonone.state.whole_file import write_whole_file
+from beam_talonone.transforms.runtime.process_registry import PROCESS
 
 
 def read_input(
-    folder: JobFolder, options: BackfillOptions, files: Files, kind: JobKind, notice: Callable[[str], None]
-) -> int:
+    folder: JobFolder, options: BackfillOptions, files: Files, kind: JobKind, notice: Callable[[str], None],
+    tally: Tally,
+) -> int:  # fmt: skip
     """Stage the input of a job, or check what an earlier run has staged; returns how many things are to do.
+
+    `tally` counts the records while they are read.
 
     Raises Interrupted when a signal came, StopRun where a file system does not answer, and Damaged where the staging
     database of an earlier run is damaged or gone.
@@ -34,7 +39,10 @@ def read_input(
     for leftover in folder.staging.parent.glob(f"{folder.staging.name}*"):
         leftover.unlink()
     notice("reading and checking the input")
-    total = interruptible(partial(_stage, folder, options, files, kind), None, grace=READ_GRACE, then=RESUME)
+    tally.phase = "reading"
+    with PROCESS.scope() as scope:
+        scope.enter(TALLIES, str(folder.staging), tally)
+        total = interruptible(partial(_stage, folder, options, files, kind), None, grace=READ_GRACE, then=RESUME)
     folder.watch.check()
     write_whole_file(folder.read, str(total).encode())
     return total

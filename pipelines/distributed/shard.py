@@ -29,6 +29,7 @@ from beam_talonone.pipelines.backfill.sending import slices
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.journal import JournalContent, read_journal
 from beam_talonone.pipelines.backfill.sending.send_slices import SliceSteps, send_slices
+from beam_talonone.pipelines.backfill.sending.tally import Tally
 from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
 from beam_talonone.pipelines.distributed.journal_backup import JournalBackup, Place
 from beam_talonone.pipelines.distributed.shard_report import ShardReport
@@ -108,7 +109,7 @@ class ShardRun:
         self._block = int(max(LEAST_AHEAD, AHEAD * rate))
         self._output = Place(options.output)
         self._state = Place(self._output.path("state", self._name))
-        self._tally = slices.Tally()
+        self._tally = Tally()
         self._engine: Engine | None = None
         self._stopped: StopRun | None = None
         self._let_go: dict[str, list[tuple[int, float]]] = {}

@@ -25,7 +25,7 @@ PIECE = 1 << 20
 def lookup_job(options: BackfillOptions, notice: Callable[[str], None]) -> JobRun:
     """A job whose records are lookups. The lines of a slice go to a file of its own as answers arrive, and from there
     to lookups/, in the order of the input. Raises ConfigurationError for a base URL that is none."""
-    return JobRun(options, notice, JobKind(doing="reading", done="lookups done", send=_send, finished=_tell_results))
+    return JobRun(options, notice, JobKind(doing="looking up", things="lookups", send=_send, finished=_tell_results))
 
 
 def _send(job: ActiveJob) -> None:

@@ -1,35 +1,22 @@
 """What a person at the terminal sees of a run: notices, progress, and the report at its end. All on stderr."""
 
 import shlex
-import threading
-import time
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from beam_talonone.pipelines.backfill.options import BackfillOptions
 from beam_talonone.pipelines.backfill.report import summary_lines
-from beam_talonone.pipelines.backfill.sending.slices import Tally
-from beam_talonone.pipelines.terminal.logs import notice
+from beam_talonone.pipelines.terminal.logs import switch_to_json
+from beam_talonone.pipelines.terminal.progress.show import Progress, ProgressShown, Shown, way_of
 from beam_talonone.pipelines.terminal.stderr import stderr_console
-
-LINE_EVERY = 10.0
 
 Options = TypeVar("Options", bound=BackfillOptions)
 
 
-class Run(Protocol):
-    """A run whose progress can be shown while it goes on."""
-
-    tally: Tally
-    doing: str
-    """The activity, for the progress bar: "sending"."""
-    done: str
-    """The things that `tally` counts, for the progress line: "records sent"."""
+class Run(Shown, Protocol):
+    """A job that can be run, and shown meanwhile."""
 
     def run(self) -> dict[str, Any]:
         """Run the job to its end, and return its report (report.json)."""
@@ -40,15 +27,16 @@ def run_with_progress(
     make: Callable[[Options, Callable[[str], None]], Run],
     options: Options,
     *,
+    progress: Progress = "auto",
     replayable: bool = False,
     mapping: str | None = None,
 ) -> int:
-    """Run a job with its progress shown; returns the exit code: 3 when there are dead letters, else 0.
+    """Run a job with its progress shown as `progress` says. Returns 3 when there are dead letters, else 0.
 
     With `replayable` the end names the command that sends the dead letters again, with the `mapping` that they need.
     """
-    console = stderr_console()
-    report = run_shown(console, make, options, summary_lines)
+    console = console_for(progress)
+    report = run_shown(console, make, options, summary_lines, progress)
     if exit_code(report):
         console.print(f"records not applied, with reasons: {options.output / 'dead-letters'}", soft_wrap=True)
         if replayable:
@@ -59,15 +47,23 @@ def run_with_progress(
     return exit_code(report)
 
 
+def console_for(progress: Progress) -> Console:
+    """stderr for a run that is shown as `progress` says: with "json", all lines are JSON from here on."""
+    if progress == "json":
+        switch_to_json()
+    return stderr_console()
+
+
 def run_shown(
     console: Console,
     make: Callable[[Options, Callable[[str], None]], Run],
     options: Options,
     lines_of: Callable[[dict[str, Any]], Iterable[str]],
+    progress: Progress = "auto",
 ) -> dict[str, Any]:
     """Run a job with its progress on `console`, then print `lines_of` its report; returns the report."""
     work = make(options, _notices_on(console))
-    with ProgressShown(console, work):
+    with ProgressShown(console, work, way_of(progress)):
         report = work.run()
     for line in lines_of(report):
         console.print(line, soft_wrap=True)
@@ -87,52 +83,3 @@ def _notices_on(console: Console) -> Callable[[str], None]:
 def exit_code(report: dict[str, Any]) -> int:
     """3 if the report counts a dead letter of any kind, else 0."""
     return 3 if any(counts["dead_lettered"] for counts in report["kinds"].values()) else 0
-
-
-class ProgressShown(AbstractContextManager["ProgressShown"]):
-    """Shows progress from a thread of its own, as Beam keeps the main one: a bar, or a line now and then in logs."""
-
-    def __init__(self, console: Console, run: Run) -> None:
-        self._console = console
-        self._run = run
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._show, daemon=True)
-
-    def __enter__(self) -> "ProgressShown":
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _show(self) -> None:
-        if self._console.is_terminal:
-            self._bar()
-        else:
-            self._lines()
-
-    def _bar(self) -> None:
-        columns = (TextColumn(self._run.doing), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"))
-        with Progress(*columns, TimeRemainingColumn(), console=self._console, transient=True) as bar:
-            task = bar.add_task(self._run.doing, total=None, speed="")
-            began: float | None = None
-            while not self._ended.wait(0.2):
-                ended = self._run.tally.ended
-                if ended and began is None:
-                    began = time.monotonic()
-                seconds = time.monotonic() - began if began else 0.0
-                speed = f"{ended / seconds:,.0f}/s" if seconds > 1 else ""
-                bar.update(
-                    task, total=self._run.tally.total or None, completed=self._run.tally.already + ended, speed=speed
-                )
-
-    def _lines(self) -> None:
-        while not self._ended.wait(LINE_EVERY):
-            if self._run.tally.total:
-                done = self._run.tally.already + self._run.tally.ended
-                notice(
-                    f"{done:,} of {self._run.tally.total:,} {self._run.done}, {self._run.tally.dead:,} dead letters"
-                )

@@ -30,7 +30,7 @@ def set_up(debug: bool) -> None:
     name = os.environ.get(FORMAT, "").strip()
     if name.lower() not in ("", "text", "json"):
         raise ConfigurationError(f"{FORMAT} is text or json, not {name!r}")
-    handler = logging.StreamHandler()
+    handler = _Stderr()
     if as_json():
         handler.setFormatter(JsonLines())
         logging.basicConfig(level=logging.INFO, handlers=[handler])
@@ -40,6 +40,28 @@ def set_up(debug: bool) -> None:
     logging.basicConfig(level=logging.INFO if debug else logging.ERROR, handlers=[handler])
     if not debug:
         logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+
+
+def switch_to_json() -> None:
+    """Write JSON lines from here on, as with TALONONE_LOG_FORMAT=json, in the processes that this one starts, too."""
+    root = logging.getLogger()
+    debug = root.level == logging.INFO
+    os.environ[FORMAT] = "json"
+    root.handlers.clear()
+    set_up(debug)
+
+
+class _Stderr(logging.StreamHandler[Any]):
+    """Writes to what `sys.stderr` is at the time: a progress bar takes its place, and shows lines above itself."""
+
+    @property
+    def stream(self) -> Any:
+        """The stream of the moment."""
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: Any) -> None:
+        pass
 
 
 def quiet_threads() -> None:
@@ -52,11 +74,11 @@ def _ended(failed: threading.ExceptHookArgs) -> None:
     say(log, logging.INFO, f"{failed.thread} ended", error=failed.exc_value)
 
 
-def notice(text: str, severity: str = "INFO") -> None:
-    """A line for the person at the terminal, or for who reads the logs. Never raises."""
+def notice(text: str, severity: str = "INFO", **fields: Any) -> None:
+    """A line for the person at the terminal, or for a log. JSON has the `fields`, too. Never raises."""
     if as_json():
         now = datetime.now(UTC)
-        line = _line(now, severity, {"logger": "beam-talonone", "message": text})
+        line = _line(now, severity, {"logger": "beam-talonone", "message": text, **fields})
     else:
         line = f"beam-talonone: {printable(text)}"
     with contextlib.suppress(Exception):  # a closed pipe or a full disk must not end the thread that says it

@@ -33,7 +33,15 @@ class Unbroken:
 
 
 def unbroken() -> None:
-    """Let stderr of this process take everything, and stdout what a closed pipe does not take."""
+    """Let stderr of this process take everything, and stdout what a closed pipe does not take.
+
+    Streams that were closed before the process began are opened on the null device: otherwise the next file that the
+    process opens, such as a database, would be its stderr.
+    """
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # the lowest free number is that of the closed stream, as they are opened in their order
+            setattr(sys, name, open(os.devnull, "r+"))  # noqa: SIM115
     if not isinstance(sys.stderr, Unbroken):
         sys.stderr = cast(TextIO, Unbroken(sys.stderr, OSError))
     if not isinstance(sys.stdout, Unbroken):

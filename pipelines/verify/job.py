@@ -6,13 +6,13 @@ from typing import Any
 
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.job import JobRun
-from beam_talonone.pipelines.backfill.job_kind import Files, JobKind, Report, backfill_report
+from beam_talonone.pipelines.backfill.job_kind import Files, JobKind, Report, backfill_report, no_kinds
 from beam_talonone.pipelines.backfill.options import BackfillOptions
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
 from beam_talonone.pipelines.backfill.report import counted, explained
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
-from beam_talonone.pipelines.terminal.console import run_shown
-from beam_talonone.pipelines.terminal.stderr import stderr_console
+from beam_talonone.pipelines.terminal.console import console_for, run_shown
+from beam_talonone.pipelines.terminal.progress.show import Progress
 from beam_talonone.pipelines.verify import targets
 from beam_talonone.pipelines.verify.read_back import AGREE, DIFFER, DIFFERENCES, read_back
 
@@ -26,8 +26,8 @@ def verify_job(options: BackfillOptions, notice: Callable[[str], None]) -> JobRu
     Raises ConfigurationError for a base URL that is none.
     """
     kind = JobKind(
-        doing="reading back", done="sessions and customers read back", after_reading=_list_targets,
-        count_query="SELECT COUNT(*) FROM targets", send=read_back, report=_report,
+        doing="reading back", things="sessions and customers", after_reading=_list_targets,
+        count_query="SELECT COUNT(*) FROM targets", count_kinds=no_kinds, send=read_back, report=_report,
     )  # fmt: skip
     return JobRun(options, notice, kind)
 
@@ -62,13 +62,13 @@ def _counts_verified(connection: Any, kind: str, counts: dict[str, int]) -> dict
     return {name: counts[name] for name in kept} | {"checked": agree + differ, "agree": agree, "differ": differ}
 
 
-def run_verify(options: BackfillOptions) -> int:
+def run_verify(options: BackfillOptions, progress: Progress = "auto") -> int:
     """Run a verification with progress and report on stderr; returns the exit code.
 
     It is 3 if a record differs, could not be read or is invalid, else 0.
     """
-    console = stderr_console()
-    report = run_shown(console, verify_job, options, summary_lines)
+    console = console_for(progress)
+    report = run_shown(console, verify_job, options, summary_lines, progress)
     kinds = report["kinds"].values()
     if any(counts["differ"] for counts in kinds):
         console.print(f"the differences: {options.output / DIFFERENCES}", soft_wrap=True)

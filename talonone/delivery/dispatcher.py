@@ -23,7 +23,7 @@ class RatePermits:
     """
 
     def __init__(self, pacer: Pacer, concurrency: int, shared: SharedRate | None = None) -> None:
-        self._pacer, self._shared = pacer, shared
+        self._pacer, self.shared = pacer, shared
         self._concurrency = self._free = concurrency
         self._waiting: list[tuple[int, int, Callable[[], bool]]] = []
         self._count = 0
@@ -92,8 +92,8 @@ class RatePermits:
                 await self._wake.wait()
             now = clock()
             due = self._pacer.reserve(now)
-            if self._shared is not None:
-                await self._shared.take(due)
+            if self.shared is not None:
+                await self.shared.take(due)
                 due = clock()
             elif due > now:
                 await asyncio.sleep(due - now)

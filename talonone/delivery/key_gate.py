@@ -45,6 +45,7 @@ class KeyGate:
         """Why the gate is closed; None while it is open."""
         self.turn = asyncio.Lock()
         """Held by the one request that may go while the gate is closed."""
+        self._accused_by: int | None = None
         self._rng, self._wall, self._stopping = rng, wall, stopping
         self._refused = 0
         """Tries since the gate closed, one after the other."""
@@ -53,6 +54,11 @@ class KeyGate:
         self._suspects = RefusedRequests(
             evidence, self._need_not_wait, is_busy, probe, lambda: self.hold_on is not None
         )
+
+    @property
+    def suspected(self) -> int | None:
+        """The status of the last refusal, while it is open whether the key or the address is to blame; else None."""
+        return self._accused_by if self._suspects.waiting else None
 
     async def is_still_closed(self) -> bool:
         """Wait before the next try of the request that holds `turn`: 1 s at first, up to 60 s later.
@@ -83,6 +89,7 @@ class KeyGate:
         """
         if not is_accused(attempt.request, answer, first=not self.evidence.ever):
             return answer
+        self._accused_by = answer.status
         if answer.status in (401, 403) and await self._has_another_key(attempt):
             return None
         refused_at = answer.refused_at

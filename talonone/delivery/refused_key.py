@@ -124,13 +124,14 @@ class RefusedRequests:
     ) -> None:
         self._evidence, self._open_again, self._busy = evidence, open_again, busy
         self._probe, self._may_hold = probe, may_hold
-        self._count = 0
+        self.waiting = 0
+        """Refused requests whose fault is not known yet."""
         self._changed = asyncio.Event()
         self._probing = asyncio.Lock()
 
     def wake(self) -> None:
         """Wake the waiting requests after the API accepted or refused something."""
-        if self._count:
+        if self.waiting:
             self._changed.set()
             self._changed = asyncio.Event()
 
@@ -139,18 +140,18 @@ class RefusedRequests:
 
         `refused_at` is the number that Evidence.refuses returned. Raises the exceptions of `probe`.
         """
-        self._count += 1
+        self.waiting += 1
         try:
             return await self._fault(key, refused_at)
         finally:
-            self._count -= 1
+            self.waiting -= 1
 
     async def _fault(self, key: int, refused_at: int) -> Fault:
         clock = asyncio.get_running_loop().time
         idle_since: float | None = None
         reads = False
         while (fault := self._fault_so_far(key, refused_at)) is None:
-            if self._busy(self._count) or reads:
+            if self._busy(self.waiting) or reads:
                 idle_since = None
             elif idle_since is None:
                 idle_since = clock()

@@ -88,6 +88,10 @@ class Sender:
             in_code=in_code, rng=self.rng, wall=wall, stopping=self.stopping,
             is_busy=self._is_busy, probe=self._reads,
         )  # fmt: skip
+        self.last_failure: Answer | None = None
+        """The last passing failure; None before the first."""
+        self.slowed_by: int | None = None
+        """The status of the last answer that lowered the pace."""
         self._careful = asyncio.Lock()
         self._under_way = 0
         """Attempts that have no final answer yet."""
@@ -142,7 +146,9 @@ class Sender:
         attempt.ambiguous = attempt.ambiguous or answer.acted
         reachable = answer.status is not None and answer.status not in GATEWAY
         its_own = budget.failed(now, self.circuit, reachable=reachable)
+        self.last_failure = answer
         if answer.slows:
+            self.slowed_by = answer.status
             self.pacer.slow_down(now)
             self._pause_all(now, answer)
         if budget.exhausted:

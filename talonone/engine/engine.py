@@ -20,6 +20,7 @@ from beam_talonone.talonone.engine.bulk_sender import Member
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.engine.mailbox import Mailbox
 from beam_talonone.talonone.engine.settings import EngineSettings
+from beam_talonone.talonone.engine.status import EngineStatus
 from beam_talonone.talonone.engine.window import Window
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.http.api_key import ApiKey, KeySource
@@ -211,6 +212,23 @@ class Engine:
     def waiting(self) -> int:
         """Requests of records that have not ended, including those in flight; a bulk counts as one."""
         return self._dispatcher.pending
+
+    def status(self) -> EngineStatus:
+        """What the engine does now. Call it from any thread."""
+        now, sender, shared = self._loop.time(), self._sender, self._permits.shared
+        failed, stats = sender.last_failure, self.stats
+        return EngineStatus(
+            self.settings.rate, self.pace, self.settings.concurrency, self.settings.give_up_after,
+            in_flight=self.in_flight, waiting=self.waiting, requests=stats.requests, retries=stats.retries,
+            answered=sender.circuit.last_success is not None, down_for=self.down_for(), slowed_by=sender.slowed_by,
+            paused_for=max(0.0, self._pacer.held_until - now),
+            failed_with=None if failed is None else failed.status, failure="" if failed is None else failed.message,
+            suspected=sender.gate.suspected, refusal=None if self.refusal is None else str(self.refusal),
+            rate_service=None if shared is None else shared.name,
+            rate_service_down_for=0.0 if shared is None else shared.down_for(now),
+            rate_service_failure="" if shared is None else shared.down_because,
+            ending=self.failure or self._why,
+        )  # fmt: skip
 
     def _ask_to_flush(self) -> None:
         self.post(self._flush_if_idle)

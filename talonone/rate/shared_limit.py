@@ -102,12 +102,14 @@ class SharedRate:
         give_up_after: float | None = None,
     ) -> None:  # fmt: skip
         self._pacer, self._rate, self._slots, self._draw = pacer, pacer.rate, slots, draw
-        self._name, self._give_up_after = name, give_up_after
+        self.name, self._give_up_after = name, give_up_after
         self._drawing: asyncio.Task[None] | None = None
         self._came = asyncio.Event()
         self._failed: Exception | None = None
         self.down_since: float | None = None
         """Since when the service has not answered, on the loop's clock; None while it does."""
+        self.down_because = ""
+        """The reason of the last failure."""
         self._said_at = float("-inf")
         pacer.rate = min(self._rate, slots.limit)
 
@@ -130,6 +132,11 @@ class SharedRate:
         wait = max(at, due) - clock()
         if wait > 0:
             await asyncio.sleep(wait)
+
+    def down_for(self, now: float) -> float:
+        """Seconds without an answer of the service at `now`, by the loop's clock; 0.0 while it answers."""
+        since = self.down_since
+        return 0.0 if since is None else max(0.0, now - since)
 
     def _draw_more(self) -> None:
         if self._drawing is None or self._drawing.done():
@@ -173,16 +180,17 @@ class SharedRate:
 
     def _is_down(self, now: float, why: str) -> None:
         self.down_since = now if self.down_since is None else self.down_since
+        self.down_because = why
         lasted = now - self.down_since
         if self._give_up_after is not None and lasted >= self._give_up_after:
-            raise Unreachable(f"{self._name} has not answered for {lasted:.0f} s: {why}")
+            raise Unreachable(f"{self.name} has not answered for {lasted:.0f} s: {why}")
         if now - self._said_at >= SAY_EVERY:
             self._said_at = now
-            say(log, logging.ERROR, f"{self._name} does not answer; nothing is sent until it does: {why}")
+            say(log, logging.ERROR, f"{self.name} does not answer; nothing is sent until it does: {why}")
 
     def _is_up(self, now: float) -> None:
         if self.down_since is not None:
-            say(log, logging.ERROR, f"{self._name} answers again after {now - self.down_since:.1f} s")
+            say(log, logging.ERROR, f"{self.name} answers again after {now - self.down_since:.1f} s")
             self.down_since, self._said_at = None, float("-inf")
 
 

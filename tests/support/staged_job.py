@@ -12,7 +12,7 @@ from beam_talonone.pipelines.backfill.inputs import match_inputs
 from beam_talonone.pipelines.backfill.options import BackfillOptions, InputOptions, SendingOptions
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
-from beam_talonone.pipelines.backfill.sending.slices import Tally
+from beam_talonone.pipelines.backfill.sending.tally import Tally
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.http.responses import Answer, Verdict

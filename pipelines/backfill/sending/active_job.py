@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from beam_talonone.pipelines.backfill.options import BackfillOptions
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
 from beam_talonone.pipelines.backfill.sending import slices
+from beam_talonone.pipelines.backfill.sending.tally import Tally
 from beam_talonone.talonone.engine.engine import Engine
 
 
@@ -19,7 +20,7 @@ class ActiveJob:
     folder: JobFolder
     connection: sqlite3.Connection
     engine: Engine
-    tally: slices.Tally
+    tally: Tally
     notice: Callable[[str], None]
 
 

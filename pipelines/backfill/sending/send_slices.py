@@ -70,6 +70,7 @@ def send_slices(job: ActiveJob, steps: SliceSteps = SliceSteps()) -> None:
     selected = _selected(job, steps)
     total = job.tally.total
     job.tally.already = total - staging.count_unsent(job.connection)
+    job.tally.selected = None if selected is None else len(selected)
     for first in range(_next(job), total + 1, slices.SLICE):
         part = Slice.starting_at(first, total)
         if selected is None or any(number in selected for number in range(part.first, part.last + 1)):

@@ -1,7 +1,5 @@
 """The pipeline that sends one slice: read from the staging database in order, sent by the engine, journalled."""
 
-import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,6 +12,7 @@ import msgspec
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.options import MaxDeadLetters
 from beam_talonone.pipelines.backfill.sending.journal import Journal, JournalContent
+from beam_talonone.pipelines.backfill.sending.tally import Tally
 from beam_talonone.pipelines.backfill.staging_rows import read_origin
 from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
 from beam_talonone.schemas.reasons import Reason, Skip
@@ -34,21 +33,6 @@ from beam_talonone.transforms.sources.prepare import Origin
 
 SLICE = 10_000
 """Records of a slice: enough for hundreds of customers to be under way, little enough to be held in memory."""
-
-
-@dataclass
-class Tally:
-    """Live counts of a run, for the progress bar and for --max-dead-letters."""
-
-    total: int = 0
-    """Things to do over all runs of the job; 0 until all is read."""
-    already: int = 0
-    """How many of them were done before this run."""
-    ended: int = 0
-    dead: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
-    """Records that ended in this run, by outcome."""
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 @dataclass
@@ -241,6 +225,8 @@ class SendSlice(beam.DoFn):  # type: ignore[misc]
             tally.ended += 1
             tally.dead += outcome.end is End.DEAD
             tally.outcomes[outcome.end.value] += 1
+            if (of_kind := tally.kinds.get(job.work.kind)) is not None:
+                of_kind.done += 1
             dead, sent = tally.dead, tally.ended
         if outcome.end is not End.DEAD or run.engine.failure is not None:
             return

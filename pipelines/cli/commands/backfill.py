@@ -15,6 +15,7 @@ from beam_talonone.pipelines.cli.parameters.files import (
 )
 from beam_talonone.pipelines.cli.parameters.groups import with_groups
 from beam_talonone.pipelines.cli.parameters.program import BeamParameters
+from beam_talonone.pipelines.cli.parameters.progress import ProgressParameters
 from beam_talonone.pipelines.cli.parameters.records import (
     AttributeParameters,
     EditParameters,
@@ -46,6 +47,7 @@ def backfill(
     api: ApiParameters,
     limits: LimitParameters,
     distribution: ShardParameters,
+    shown: ProgressParameters,
     beam: BeamParameters,
 ) -> int:
     """Send orders, returns, profiles, events and calls from files: once, in order, resumable."""
@@ -81,6 +83,7 @@ def backfill(
     return run_with_progress(
         JobRun,
         BackfillOptions(options, sending, Path(job.output), job.resume, sent.limit, args),
+        progress=shown.progress,
         replayable=not sent.dry,
         mapping=selection.mapping,
     )

@@ -7,6 +7,7 @@ from beam_talonone.pipelines.cli.parameters.bounded import LookupParameters
 from beam_talonone.pipelines.cli.parameters.files import JobParameters, SelectionParameters
 from beam_talonone.pipelines.cli.parameters.groups import with_groups
 from beam_talonone.pipelines.cli.parameters.program import BeamParameters
+from beam_talonone.pipelines.cli.parameters.progress import ProgressParameters
 from beam_talonone.pipelines.cli.parameters.records import (
     ReadingParameters,
     RequestParameters,
@@ -24,6 +25,7 @@ def lookup(
     names: UnknownApiFieldParameters,
     api: ApiParameters,
     limits: LimitParameters,
+    shown: ProgressParameters,
     beam: BeamParameters,
 ) -> int:
     """Read from the API for each line of a file of ids: all pages, at the rate, resumable."""
@@ -49,4 +51,4 @@ def lookup(
     from beam_talonone.pipelines.lookup.job import lookup_job
     from beam_talonone.pipelines.terminal.console import run_with_progress
 
-    return run_with_progress(lookup_job, options)
+    return run_with_progress(lookup_job, options, progress=shown.progress)

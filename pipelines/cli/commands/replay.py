@@ -14,6 +14,7 @@ from beam_talonone.pipelines.cli.parameters.files import (
 )
 from beam_talonone.pipelines.cli.parameters.groups import with_groups
 from beam_talonone.pipelines.cli.parameters.program import BeamParameters
+from beam_talonone.pipelines.cli.parameters.progress import ProgressParameters
 from beam_talonone.pipelines.cli.parameters.records import (
     AttributeParameters,
     EditParameters,
@@ -37,6 +38,7 @@ def replay(
     edit: EditParameters,
     api: ApiParameters,
     limits: LimitParameters,
+    shown: ProgressParameters,
     beam: BeamParameters,
 ) -> int:
     """Send dead letters again: one pass, never over what the same job has applied since."""
@@ -73,7 +75,7 @@ def replay(
         inputs, sending, Path(job.output), job.resume, None, beam_arguments(beam), subscription=subscription,
         state=source.state,
     )  # fmt: skip
-    return run_with_progress(replay_job, options, replayable=True, mapping=mapped.mapping)
+    return run_with_progress(replay_job, options, progress=shown.progress, replayable=True, mapping=mapped.mapping)
 
 
 def dead_letters_subscription(name: str) -> str | None:

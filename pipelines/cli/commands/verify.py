@@ -6,6 +6,7 @@ from beam_talonone.pipelines.cli.parameters.api import ApiParameters, LimitParam
 from beam_talonone.pipelines.cli.parameters.files import JobParameters, ReadableInputs, SelectionParameters
 from beam_talonone.pipelines.cli.parameters.groups import with_groups
 from beam_talonone.pipelines.cli.parameters.program import BeamParameters
+from beam_talonone.pipelines.cli.parameters.progress import ProgressParameters
 from beam_talonone.pipelines.cli.parameters.records import AttributeParameters, ReadingParameters, RequestParameters
 from beam_talonone.talonone.errors import ConfigurationError
 
@@ -20,6 +21,7 @@ def verify(
     attributes: AttributeParameters,
     api: ApiParameters,
     limits: LimitParameters,
+    shown: ProgressParameters,
     beam: BeamParameters,
 ) -> int:
     """Read back the results of a backfill of these files, and report each difference. Nothing is changed."""
@@ -39,4 +41,4 @@ def verify(
     )
     from beam_talonone.pipelines.verify.job import run_verify
 
-    return run_verify(options)
+    return run_verify(options, shown.progress)

@@ -171,7 +171,7 @@ def test_each_parameter_is_an_option_of_the_command(name):
     ("name", "left_out"),
     [
         # of a run on this machine, of the terminal, or said by the template itself
-        ("backfill", {"limit", "yes", "join", "no_wait", "runner_config", "beam_args", "version"}),
+        ("backfill", {"limit", "yes", "join", "no_wait", "progress", "runner_config", "beam_args", "version"}),
         (
             "stream",
             {"state", "bulk_age", "exit_on_auth_error", "max_dead_letters", "health_port", "health_host",

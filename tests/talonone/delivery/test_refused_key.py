@@ -49,9 +49,11 @@ class Firewall:
         return self.refusal if b"bad" in (request.body or b"") else OK
 
 
-def sent(api, words, *, hold_on=None, every=0.0, earlier=False, until=None, **settings):
-    """The answers to events of these words, in order; the sender's refusals a second."""
+def sent(api, words, *, hold_on=None, every=0.0, earlier=False, until=None, suspected=None, **settings):
+    """The answers to events of these words, in order; the sender's refusals a second. `suspected` gets the statuses
+    whose cause was open, a second."""
     refusals = []
+    suspected = [] if suspected is None else suspected
 
     async def main():
         async with way(api, **settings) as w:
@@ -66,6 +68,7 @@ def sent(api, words, *, hold_on=None, every=0.0, earlier=False, until=None, **se
             async def look():
                 while True:
                     refusals.append(w.sender.gate.refusal)
+                    suspected.append(w.sender.gate.suspected)
                     await asyncio.sleep(1.0)
 
             looking = asyncio.create_task(look())
@@ -96,6 +99,13 @@ def test_one_request_of_many_is_refused_for_what_it_is(refusal, concurrency, pla
     assert (answers[place].verdict, answers[place].status) == (Verdict.REFUSED, refusal.status)
     assert f"status {refusal.status}" in answers[place].message
     assert api.log.count("track_event_v2") == 21, "the refused one goes a second time, before it is believed"
+
+
+def test_a_refusal_is_suspected_until_its_cause_is_known():
+    statuses = []
+    sent(Firewall(), ["good", "bad", *["good"] * 3], every=3.0, suspected=statuses)
+    assert 403 in statuses
+    assert (statuses[0], statuses[-1]) == (None, None)
 
 
 @pytest.mark.parametrize("last", [10, 200])

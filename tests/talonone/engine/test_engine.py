@@ -380,6 +380,39 @@ def test_an_unreachable_api(in_code, names):
         engine.close()
 
 
+def test_the_status_of_an_engine(server):
+    with running(server, rate=50.0, concurrency=3) as (engine, collector):
+        before = engine.status()
+        assert (before.rate, before.pace, before.concurrency, before.answered) == (50.0, 50.0, 3, False)
+        engine.submit(collector.event(1))
+        within(10, lambda: collector.all_ended(1))
+        after = engine.status()
+        assert (after.requests, after.retries, after.answered, after.down_for) == (1, 0, True, 0.0)
+        assert (after.in_flight, after.waiting, after.ending, after.rate_service) == (0, 0, None, None)
+
+
+def test_the_status_during_a_storm_of_429(server):
+    async def storm(request):
+        return web.Response(status=429, headers={"Retry-After": "30"})
+
+    server.handler = storm
+    with running(server, rate=50.0) as (engine, collector):
+        engine.submit(collector.event(1))
+        within(10, lambda: wait_for(lambda: engine.status().slowed_by))
+        status = engine.status()
+        assert (status.slowed_by, status.failed_with, status.failure) == (429, 429, "status 429")
+        assert 25.0 < status.paused_for <= 30.0
+        assert status.pace <= 25.0
+        assert status.down_for > 0.0
+        engine.stop(StopRun("enough"))
+        assert str(engine.status().ending) == "enough"
+
+
+def wait_for(condition):
+    while not condition():
+        time.sleep(0.01)
+
+
 def test_a_wrong_address():
     with pytest.raises(ConfigurationError):
         Engine(EngineSettings("talon.example"), "sesame")

@@ -259,8 +259,11 @@ def test_nothing_leaves_without_an_answer_and_it_goes_on_by_itself(caplog):
         service.down = True
         await asyncio.sleep(100.0)
         assert worker.shared.down_since is not None
+        assert worker.shared.down_for(asyncio.get_running_loop().time()) == pytest.approx(100.0, abs=0.1)
+        assert worker.shared.down_because == "UNAVAILABLE: refused"
         service.down = False
         await going
+        assert worker.shared.down_for(asyncio.get_running_loop().time()) == 0.0
 
     with caplog.at_level(logging.ERROR, "beam_talonone"):
         run(main())

@@ -1,0 +1,30 @@
+"""Counts and times in words, for all that a person reads at the terminal."""
+
+from datetime import timedelta
+
+
+def counted(count: int, thing: str, things: str | None = None) -> str:
+    """`count` with its noun: one thing, or several, whose plural is `things` if that is not `thing` with an s.
+
+    >>> counted(1, "request"), counted(2950, "request"), counted(1, "retry", "retries")
+    ('1 request', '2,950 requests', '1 retry')
+    """
+    return f"{count:,} {thing if count == 1 else things or thing + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as hours, minutes and seconds; fractions are left out.
+
+    >>> duration(61.9), duration(100_000)
+    ('0:01:01', '1 day, 3:46:40')
+    """
+    return str(timedelta(seconds=int(seconds)))
+
+
+def per_second(rate: float) -> str:
+    """A rate without its unit: whole from 10 a second on.
+
+    >>> per_second(99.7), per_second(0.25)
+    ('100', '0.2')
+    """
+    return f"{rate:,.0f}" if rate >= 9.95 else f"{rate:.1f}".removesuffix(".0")
