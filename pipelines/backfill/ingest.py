@@ -131,9 +131,7 @@ def _prepares(options: InputOptions, files: dict[str, list[FileInfo]]) -> Prepar
         return PrepareLookup(options.operation)
     if LETTERS not in files:
         return prepares_with(options.mapping)
-    if options.mapping is None:
-        return partial(open_dead_letter, selection=options.replay_selection)
-    return partial(open_mapped_dead_letter, mapping=options.mapping, selection=options.replay_selection)
+    return open_dead_letter if options.mapping is None else partial(open_mapped_dead_letter, mapping=options.mapping)
 
 
 class StageRecords(beam.DoFn):  # type: ignore[misc]

@@ -32,6 +32,7 @@ from beam_talonone.talonone.http.address import check_base_url
 from beam_talonone.talonone.http.api_key import check_secret_name
 from beam_talonone.talonone.http.client_choice import HttpSettings, route_to
 from beam_talonone.talonone.http.tls import Tls
+from beam_talonone.talonone.streaming.message_source import FILES
 from beam_talonone.transforms.mapping.result import Mapping as Converts
 from beam_talonone.transforms.outputs.sinks import is_subscription
 
@@ -45,11 +46,11 @@ def globs_of(**globs: list[str] | None) -> dict[str, str | tuple[str, ...]]:
 
 
 def subscriptions_of(by_kind: Mapping[str, list[str] | None]) -> dict[str, tuple[str, ...]]:
-    """The subscriptions of each kind, and of RECORDS, in the order in which they were given.
+    """The subscriptions of each kind, of RECORDS and of FILES, in the order in which they were given.
 
     Raises ConfigurationError for none at all, for a name that is no subscription, and for one that is given twice.
     """
-    options = (*KINDS, RECORDS)
+    options = (*KINDS, RECORDS, FILES)
     subscriptions = {option: tuple(names) for option in options if (names := by_kind.get(option))}
     if not subscriptions:
         raise ConfigurationError(f"no input: give at least one of {', '.join(f'--{option}' for option in options)}")
@@ -66,6 +67,8 @@ def subscriptions_of(by_kind: Mapping[str, list[str] | None]) -> dict[str, tuple
 def _named_twice(subscription: str, first: str, second: str) -> str:
     if first == second:
         return f"--{first} {subscription} was given twice: give each subscription once"
+    if second == FILES:
+        return f"--{first} and --{FILES} are the same subscription: the notifications of a bucket have their own"
     if second == RECORDS:
         return (
             f"--{first} and --{RECORDS} are the same subscription, {subscription}: give it once, as --{first} if all"

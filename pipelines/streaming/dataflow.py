@@ -11,6 +11,7 @@ from beam_talonone.pipelines.streaming.options import StreamOptions
 from beam_talonone.schemas.decoding.raw import RECORDS
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.streaming.keyed_processor import Rules
+from beam_talonone.talonone.streaming.message_source import FILES
 from beam_talonone.transforms.outputs.sinks import is_topic
 from beam_talonone.transforms.outputs.topic import MOST_BYTES, fitting
 from beam_talonone.transforms.pubsub.message import Received
@@ -23,8 +24,13 @@ def dataflow_graph(pipeline: beam.Pipeline, options: StreamOptions) -> None:
 
     The names of the steps never change, so a running job can be updated. Each worker process sends with an engine of
     its own, at `options.rate`, which is the worker's share of the job's rate. Raises ConfigurationError if dead
-    letters or results do not go to a topic, for names that Beam refuses, and for --max-dead-letters.
+    letters or results do not go to a topic, for names that Beam refuses, for --max-dead-letters, and for --files.
     """
+    if FILES in options.subscriptions:
+        raise ConfigurationError(
+            "--files reads files only in a stream on this machine. On Dataflow, start a job of the backfill template"
+            " for the files, or run the stream of the files in Kubernetes: see docs/files-in-a-stream.md"
+        )
     if options.max_dead_letters is not None:
         raise ConfigurationError(
             "--max-dead-letters stops only streams on this machine. On Dataflow, watch the counters dead_lettered of"

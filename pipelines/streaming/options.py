@@ -13,6 +13,7 @@ from beam_talonone.talonone.engine.settings import EngineSettings
 from beam_talonone.talonone.http.address import check_base_url
 from beam_talonone.talonone.http.client_choice import DEFAULT, HttpSettings
 from beam_talonone.talonone.requests.build import BuildOptions
+from beam_talonone.talonone.streaming.message_source import FILES
 from beam_talonone.transforms.mapping.result import Mapping
 from beam_talonone.transforms.messages.options import MessageOptions
 from beam_talonone.transforms.runtime.engines import DEFAULT_KEY_ENV, EngineConfig
@@ -23,8 +24,8 @@ class StreamOptions:
     """All settings of `stream`, for the local graph and for Dataflow.
 
     * `subscriptions`: kinds (orders, returns, ...) and their subscriptions (projects/P/subscriptions/S), in the order
-      of the command line. Under RECORDS: subscriptions whose messages say their kind. In Dataflow's graph, the first
-      one of a kind is named by its kind.
+      of the command line. Under RECORDS: subscriptions whose messages say their kind. Under FILES, only for the local
+      graph: those with notifications of a bucket. In Dataflow's graph, the first one of a kind is named by its kind.
     * `dead_letters`, `results`: topics (projects/P/topics/T) or folders.
     * `settle`, `wait_for_order`, `bulk_age`, `remember`: seconds.
     * `state`, `bulk_age`, `exit_on_auth_error`, `health_port`, `health_host`, `prism_location`: only for the local
@@ -74,12 +75,16 @@ class StreamOptions:
     beam_args: tuple[str, ...] = ()
 
     def kinds(self) -> dict[str, str]:
-        """The kind of the messages of each subscription; RECORDS where each message says its own."""
+        """The kind of the messages of each subscription; RECORDS where each message says its own, FILES for files."""
         return {name: kind for kind, names in self.subscriptions.items() for name in names}
+
+    def of_several_kinds(self) -> frozenset[str]:
+        """The subscriptions that name no kind: those of --records and --files."""
+        return frozenset(name for option in (RECORDS, FILES) for name in self.subscriptions.get(option, ()))
 
     def counted_kinds(self) -> tuple[str, ...]:
         """The kinds under which /metrics counts messages from the start."""
-        return (*KINDS, RECORDS) if RECORDS in self.subscriptions else tuple(self.subscriptions)
+        return (*KINDS, RECORDS) if self.of_several_kinds() else tuple(self.subscriptions)
 
     def build_options(self) -> BuildOptions:
         """How records become requests. Effects are requested if there is a place for results."""

@@ -66,6 +66,8 @@ class OrderlyStop:
             if self._drained:
                 return
             self._parts.subscriber.buffer.stop()
+            if self._parts.files is not None:
+                self._parts.files.close()
             self._parts.processor.drain(Interrupted("stopped"), GRACE)
             try:
                 self._parts.sinks.close()

@@ -14,7 +14,6 @@ from beam_talonone.pipelines.streaming.health import Trouble
 from beam_talonone.pipelines.streaming.health_server import HealthServer
 from beam_talonone.pipelines.streaming.options import StreamOptions
 from beam_talonone.pipelines.terminal.stopping import STOP
-from beam_talonone.schemas.decoding.raw import RECORDS
 from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.errors import ConfigurationError, KeyRefused, StopRun, TooManyDeadLetters
 from beam_talonone.talonone.ordering.sequencer import Sequencer
@@ -24,8 +23,11 @@ from beam_talonone.talonone.state.state_folder import StateFolder
 from beam_talonone.talonone.state.store import Store
 from beam_talonone.talonone.state.write_ahead_log import WriteAheadLog
 from beam_talonone.talonone.streaming.dead_letter_window import LastEnds
+from beam_talonone.talonone.streaming.message_source import FILES
 from beam_talonone.talonone.streaming.processor import StreamProcessor
 from beam_talonone.talonone.streaming.stream_output import StreamOutput
+from beam_talonone.transforms.notifications.file_reader import FILE_READERS, FileReader
+from beam_talonone.transforms.notifications.progress import Room
 from beam_talonone.transforms.outputs.sinks import FolderSink, Sink, message_ids, say_whose, sink_for
 from beam_talonone.transforms.pubsub.message_buffer import Flow
 from beam_talonone.transforms.pubsub.registry import SUBSCRIBERS, close_subscriber
@@ -34,6 +36,9 @@ from beam_talonone.transforms.runtime.engines import key_source, rate_service
 from beam_talonone.transforms.runtime.process_registry import Scope
 
 LEAST_HELD, MOST_HELD = 5_000, 50_000
+
+LEAST_OF_FILES, MOST_OF_FILES = 100, 10_000
+"""Records of files that are held at once."""
 
 
 @dataclass(frozen=True)
@@ -61,19 +66,22 @@ class StreamSinks:
 
 @dataclass
 class StreamParts:
-    """The parts of a run. `health` is None without --health-port, and `rates` without --rate-service."""
+    """The parts of a run. `health` is None without --health-port, `rates` without --rate-service, and `files` without
+    --files.
+    """
 
     subscriber: Subscriber
     sinks: StreamSinks
     processor: StreamProcessor
     trouble: Trouble
+    files: FileReader | None = None
     rates: Watched | None = None
     health: HealthServer | None = None
 
     def failure(self) -> StopRun | None:
         """The error that ended a thread of one of the parts. None while all threads run."""
         failures = [self.subscriber.buffer.failure, *(sink.failure for sink in self.sinks.all())]
-        failures += [] if self.health is None else [self.health.failure]
+        failures += [part.failure for part in (self.health, self.files) if part is not None]
         return next((why for why in failures if why is not None), None)
 
 
@@ -103,10 +111,11 @@ def open_parts(
             opened.callback(engine.close)
             quiet_until = _quiet_until(state, subscriber.lease_length, notice)
             processor = make_processor(options, state, engine, sinks, quiet_until=quiet_until, on_excess=on_excess)
+            files = open_files(options, processor, trouble.note, scope)
         except BaseException as error:
             raise explain_failure(error, options) from None
         opened.pop_all()
-    return StreamParts(subscriber, sinks, processor, trouble, rates)
+    return StreamParts(subscriber, sinks, processor, trouble, files, rates)
 
 
 def open_sinks(options: StreamOptions, state: StateFolder, notice: Callable[[str], None]) -> StreamSinks:
@@ -204,11 +213,34 @@ def make_processor(
         ends = LastEnds(dead_letter_limit(options).exceeded, state.last_ends(), state.keep_last_ends)
         output = StreamOutput(
             engine, store, log, sinks.dead_letters, sinks.results, options.job, sinks.dead_lettered, ends, on_excess,
-            of_several_kinds=frozenset(options.subscriptions.get(RECORDS, ())),
+            of_several_kinds=options.of_several_kinds(),
         )  # fmt: skip
         processor = StreamProcessor(engine, sequencer, store, log, options.send_options(), output, options.bulk_age)
         opened.pop_all()
     return processor
+
+
+def open_files(
+    options: StreamOptions, processor: StreamProcessor, on_trouble: Callable[[str], None], scope: Scope
+) -> FileReader | None:
+    """Make the reader of the files that --files announces; None without the option. The step of the graph finds it as
+    long as `scope` lasts. `on_trouble` receives a line when a file cannot be read now.
+    """
+    if FILES not in options.subscriptions:
+        return None
+    reader = FileReader(processor, options.message_options(), file_room(options), on_trouble)
+    scope.enter(FILE_READERS, options.job, reader)
+    return reader
+
+
+def file_room(options: StreamOptions) -> Room:
+    """The room for the records of files.
+
+    It is that of the requests which the rate can send while a record waits for earlier ones, and for a second more.
+    With a larger one, other messages would wait behind them. Profile changes share requests, so they may be more.
+    """
+    requests = int(min(MOST_HELD, max(LEAST_OF_FILES, options.rate * (options.settle + options.bulk_age + 1.0))))
+    return Room(max(MOST_OF_FILES, requests), requests)
 
 
 def dead_letter_limit(options: StreamOptions) -> MaxDeadLetters:

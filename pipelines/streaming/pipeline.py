@@ -8,6 +8,8 @@ import apache_beam as beam
 
 from beam_talonone.pipelines.streaming.options import StreamOptions
 from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.streaming.message_source import FILES
+from beam_talonone.transforms.notifications.hand_over import HandOverFiles
 from beam_talonone.transforms.pubsub.source import ReadFromPubSubAtLeastOnce
 from beam_talonone.transforms.sink.apply import ApplyRecords
 from beam_talonone.transforms.sink.runners import workers
@@ -66,9 +68,13 @@ def local_graph(pipeline: beam.Pipeline, options: StreamOptions) -> None:
 
     The graph has no shuffle, because Prism keeps the elements of a shuffle only in memory.
     """
+    messages = pipeline | "Read" >> ReadFromPubSubAtLeastOnce(
+        sorted(options.kinds()), bundle=BUNDLE, together=TOGETHER
+    )
+    if (files := options.subscriptions.get(FILES)) is not None:
+        messages = messages | "Files" >> beam.ParDo(HandOverFiles(options.job, files))
     outcomes = (
-        pipeline
-        | "Read" >> ReadFromPubSubAtLeastOnce(sorted(options.kinds()), bundle=BUNDLE, together=TOGETHER)
+        messages
         | "Prepare" >> beam.ParDo(PrepareTogether(options.message_options()))
         | "Apply" >> beam.ParDo(ApplyRecords(options.job))
     )

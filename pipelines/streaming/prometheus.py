@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 from beam_talonone.pipelines.streaming.health import Signs, ailment
 from beam_talonone.talonone.errors import KeyRefused, WrongAddress
 from beam_talonone.talonone.requests.outcome import End
+from beam_talonone.talonone.streaming.counters import FILE_COUNTS
 from beam_talonone.talonone.streaming.processor import StreamProcessor
 from beam_talonone.talonone.telemetry.stats import Latencies
 
@@ -33,7 +34,7 @@ BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 @dataclass(frozen=True)
 class Sources:
-    """The sources of the figures. `kinds` are the kinds that the stream reads.
+    """The sources of the figures. `kinds` are the kinds that the stream reads. With --files, `reads_files` is True.
 
     `messages` returns the number of messages that are held, and `full` whether reading waits because there are too
     many.
@@ -44,6 +45,7 @@ class Sources:
     signs: Callable[[], Signs]
     messages: Callable[[], int]
     full: Callable[[], bool]
+    reads_files: bool = False
 
 
 class StreamMetrics(Collector):
@@ -67,6 +69,8 @@ class StreamMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Read all figures now; called by the registry for each scrape."""
         yield from self._records()
+        if self._of.reads_files:
+            yield from self._files()
         yield from self._requests()
         yield from self._gauges()
 
@@ -88,6 +92,16 @@ class StreamMetrics(Collector):
         for (kind, reason), count in sorted(counters.dead.copy().items()):
             dead_letters.add_metric([kind, reason], count)
         yield from (read, ended, dead_letters, unknown)
+
+    def _files(self) -> Iterator[Metric]:
+        counts = self._of.streaming.counters.files.copy()
+        yield CounterMetricFamily("talonone_files_read", "Files of a bucket that were begun.", counts["read"])
+        ended = CounterMetricFamily(
+            "talonone_files_ended", "Notifications of files by how they ended.", labels=["end"]
+        )
+        for end in FILE_COUNTS[1:]:
+            ended.add_metric([end], counts[end])
+        yield ended
 
     def _requests(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(

@@ -23,6 +23,7 @@ from beam_talonone.pipelines.terminal.logs import notice, quiet_threads
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopRun, TooManyDeadLetters
 from beam_talonone.talonone.state.state_folder import StateFolder, open_state
+from beam_talonone.talonone.streaming.message_source import FILES
 from beam_talonone.talonone.streaming.processor import StreamProcessor
 from beam_talonone.talonone.telemetry.process_tuning import tune_process
 from beam_talonone.talonone.telemetry.threads import start_thread
@@ -115,7 +116,7 @@ class StreamRun:
         if options.health_port is not None:
             sources = Sources(
                 parts.processor, options.counted_kinds(), lambda: watch.signs(self._stop.reason),
-                lambda: buffer.held, lambda: buffer.full,
+                lambda: buffer.held, lambda: buffer.full, FILES in options.subscriptions,
             )  # fmt: skip
             metrics = StreamMetrics(sources).text
             parts.health = HealthServer(options.health_host, options.health_port, sources.signs, metrics)

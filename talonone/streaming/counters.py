@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
 
 MOST_NAMES = 200
+FILE_COUNTS = ("read", "finished", "duplicate", "filtered", "dead_lettered", "given_back")
+"""The counts of files, in the order of the summary."""
+
 NAMES_SHOWN, NAME_SHOWN = 20, 100
 """Names in a line, and characters of one."""
 
@@ -28,8 +31,7 @@ class StreamCounters:
     dead: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(kind, reason) of dead letters."""
     files: Counter[str] = field(default_factory=Counter)
-    """Files of a bucket: `read` and `finished`, and the notifications that did not lead to a file being read, such as
-    `filtered` or `duplicate`."""
+    """Files of a bucket and their notifications, by FILE_COUNTS."""
     files_filtered: Counter[str] = field(default_factory=Counter)
     """Rule -> notifications that it filtered."""
     ended_at: float = 0.0
@@ -90,7 +92,7 @@ class StreamCounters:
         ]
         if self.files:
             rules = ", ".join(f"{rule} {count}" for rule, count in sorted(self.files_filtered.copy().items()))
-            counts = ", ".join(f"{name} {count}" for name, count in list(self.files.items()))
+            counts = ", ".join(f"{name} {self.files[name]}" for name in FILE_COUNTS if self.files[name])
             lines.append(f"files: {counts}{f' ({rules})' if rules else ''}")
         for kind, names in sorted(self.unknown_names.copy().items()):
             lines.append(f"{kind}: fields that are not known were ignored: {_commonest(names)}")

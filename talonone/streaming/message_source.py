@@ -1,5 +1,8 @@
 """The `source` of a dead letter that came from a message, and the name by which its repeat is recognized."""
 
+FILES = "files"
+"""The option whose subscriptions have notifications about the files of a bucket."""
+
 
 def record_name(message_id: str, position: int, part: str | None) -> str:
     """The name of one record of a message: `17/2` is the second record in message 17, and `17/returns/0/1` the record

@@ -20,6 +20,7 @@ from beam_talonone.talonone.state.store import Store
 from beam_talonone.talonone.state.write_ahead_log import WriteAheadLog
 from beam_talonone.talonone.streaming.counters import StreamCounters
 from beam_talonone.talonone.streaming.dead_letter_window import LastEnds
+from beam_talonone.talonone.streaming.message_source import FILES
 
 DEAD_LETTERED_FOR = 900.0
 """Seconds for which a message counts as dead-lettered: a repeat of Pub/Sub's gets no second dead letter. Longer than
@@ -67,8 +68,9 @@ class StreamOutput:
     `ends` decides when there are too many dead letters. From then on, only messages that have a dead letter already
     are acknowledged. All others are given back, and `on_excess` is called once, so that reading stops.
 
-    `of_several_kinds` are the subscriptions of --records. The window of RECORDS counts all of their records, and only
-    those without a known kind as dead letters. A record of a known kind also counts in the window of its kind.
+    `of_several_kinds` are the subscriptions of --records and --files. The window of RECORDS counts all of their
+    records, and only those without a known kind as dead letters. A record of a known kind also counts in the window
+    of its kind.
     """
 
     engine: Engine
@@ -181,7 +183,7 @@ class StreamOutput:
                 dead, of = self.ends.counts(kind)
                 read = f"{kind} read are dead letters"
                 if kind == RECORDS:
-                    read = f"records of --{RECORDS} are dead letters without a kind"
+                    read = f"records of --{RECORDS} or --{FILES} are dead letters without a kind"
                 self.excess = TooManyDeadLetters(f"{dead:,} of the last {of:,} {read}; the last: {outcome.reason}")
                 self.on_excess(self.excess)
         return self.excess is not None

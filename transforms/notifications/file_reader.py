@@ -12,7 +12,7 @@ from contextlib import closing
 from itertools import islice
 
 from beam_talonone.schemas.decoding.parse import InvalidRecord
-from beam_talonone.schemas.decoding.raw import Raw
+from beam_talonone.schemas.decoding.raw import RECORDS, Raw
 from beam_talonone.schemas.reasons import Reason, Stage
 from beam_talonone.schemas.records import MODELS
 from beam_talonone.talonone.errors import StopRun
@@ -23,9 +23,9 @@ from beam_talonone.talonone.telemetry.logs import say
 from beam_talonone.talonone.telemetry.threads import start_thread
 from beam_talonone.transforms.formats.errors import CannotReadNow, SourceError
 from beam_talonone.transforms.formats.shard import Shard
+from beam_talonone.transforms.messages.message_kind import ATTRIBUTE
 from beam_talonone.transforms.messages.options import MessageOptions
 from beam_talonone.transforms.notifications.notification import (
-    KIND,
     NotANotification,
     format_of_file,
     kind_of_file,
@@ -39,8 +39,6 @@ from beam_talonone.transforms.sources.prepare import Prepared, prepare_all, prep
 from beam_talonone.transforms.sources.shards import read_shard
 
 log = logging.getLogger(__name__)
-
-RECORDS = "records"
 
 AT_ONCE = 4
 """Files that are read at the same time: a large one does not hold up small ones."""
@@ -206,7 +204,7 @@ class FileReader:
     def _refuse_file(self, progress: FileProgress, error: InvalidRecord | SourceError) -> None:
         """Make a file a dead letter of which nothing is read."""
         problem = error if isinstance(error, InvalidRecord) else InvalidRecord(Reason.UNREADABLE_FILE, str(error))
-        kind = progress.notification.attributes.get(KIND, RECORDS)
+        kind = progress.notification.attributes.get(ATTRIBUTE, RECORDS)
         nothing = Raw(kind if kind in MODELS else RECORDS, progress.notification.path, 0, "", None, None, str(error))
         apply_record(self._streaming, progress.record(nothing, None), Prepared(nothing, None, problem=problem))
         self._close(progress, FileEnd.REFUSED)

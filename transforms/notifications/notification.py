@@ -8,11 +8,9 @@ from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.records import MODELS
 from beam_talonone.transforms.formats.dialect import Dialect
 from beam_talonone.transforms.formats.errors import UnknownFormat
+from beam_talonone.transforms.messages.message_kind import ATTRIBUTE
 from beam_talonone.transforms.sources.matching import is_data_path
 from beam_talonone.transforms.sources.opening import ENDINGS, Format, check_kind, format_of
-
-KIND = "kind"
-"""The custom attribute of a notification configuration that tells the kind of the records."""
 
 FINALIZED = "OBJECT_FINALIZE"
 """The type of the event after an object was written whole: new, overwritten, copied or restored."""
@@ -93,16 +91,16 @@ def kind_of_file(notification: Notification) -> str:
     """The kind of the records in a file without a mapping: the custom attribute `kind` of the notification
     configuration. Raises InvalidRecord if it is missing or names no kind.
     """
-    value = notification.attributes.get(KIND)
+    value = notification.attributes.get(ATTRIBUTE)
     if value in MODELS:
         return value
     configured = (
-        f"create the notification configuration with --custom-attributes={KIND}=orders (or"
+        f"create the notification configuration with --custom-attributes={ATTRIBUTE}=orders (or"
         f" {', '.join(kind for kind in MODELS if kind != 'orders')}), or use --mapping; then upload the file again"
     )
     if value is None:
-        raise InvalidRecord(Reason.MISSING_FIELD, f"the notification has no attribute `{KIND}`: {configured}")
-    raise InvalidRecord(Reason.INVALID_FIELD, f"the attribute `{KIND}` is {value[:60]!r}: {configured}")
+        raise InvalidRecord(Reason.MISSING_FIELD, f"the notification has no attribute `{ATTRIBUTE}`: {configured}")
+    raise InvalidRecord(Reason.INVALID_FIELD, f"the attribute `{ATTRIBUTE}` is {value[:60]!r}: {configured}")
 
 
 def format_of_file(notification: Notification, kind: str, dialect: Dialect | None) -> Format:

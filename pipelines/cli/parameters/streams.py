@@ -55,6 +55,15 @@ class SubscriptionParameters(Group):
             "mapping decides.",
         ),
     ] = None
+    files: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SUB",
+            help="projects/P/subscriptions/S with notifications of a bucket: its new files are read. The custom "
+            "attribute kind of the notifications is orders, returns, profiles, events or calls. With --mapping, the "
+            "mapping decides. Repeatable. Not on Dataflow.",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

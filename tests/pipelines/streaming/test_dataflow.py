@@ -81,10 +81,14 @@ def test_a_subscription_of_several_kinds_has_steps_of_its_own() -> None:
             {"subscriptions": {"orders": ("projects/p/subscriptions/orders",)}},
             "--orders projects/p/subscriptions/orders: Invalid PubSub project name",
         ),
+        (
+            {"subscriptions": {"files": (f"{PROJECT}/subscriptions/files",)}},
+            "--files reads files only in a stream on this machine. On Dataflow, start a job of the backfill template",
+        ),
     ],
     ids=[
         "folder", "subscription", "missing", "a limit", "bucket", "results in a short project",
-        "orders of a short project",
+        "orders of a short project", "files",
     ],
 )  # fmt: skip
 def test_what_dataflow_cannot_do_is_refused(given: dict[str, Any], says: str) -> None:

@@ -29,6 +29,15 @@ def test_subscriptions_of_several_kinds_stand_beside_the_others() -> None:
     assert StreamOptions({"orders": (ONE,)}, "https://api.example", "job").counted_kinds() == ("orders",)
 
 
+def test_notifications_of_files_have_subscriptions_of_their_own() -> None:
+    found = subscriptions_of({**NONE, "files": [THREE], "orders": [ONE]})
+    assert found == {"orders": (ONE,), "files": (THREE,)}
+    options = StreamOptions(found, "https://api.example", "job")
+    assert sorted(options.kinds()) == sorted((ONE, THREE))
+    assert options.of_several_kinds() == {THREE}
+    assert options.counted_kinds() == ("orders", "returns", "profiles", "events", "calls", "records")
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [
@@ -43,6 +52,10 @@ def test_subscriptions_of_several_kinds_stand_beside_the_others() -> None:
             f"--orders and --records are the same subscription, {TWO}: give it once, as --orders if all its messages",
         ),
         ({"records": [ONE, ONE]}, f"--records {ONE} was given twice: give each subscription once"),
+        (
+            {"records": [TWO], "files": [TWO]},
+            "--records and --files are the same subscription: the notifications of a bucket have their own",
+        ),
         ({"records": ["one"]}, "--records takes projects/P/subscriptions/S, not 'one'"),
         ({"returns": [ONE, "two"]}, "--returns takes projects/P/subscriptions/S, not 'two'"),
         (

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from support.pubsub_harness import FakePubSub
 from beam_talonone.pipelines.backfill.options import parse_max_dead_letters
 from beam_talonone.pipelines.streaming import parts
 from beam_talonone.pipelines.streaming.options import StreamOptions
-from beam_talonone.pipelines.streaming.parts import StreamParts, open_parts, open_sinks
+from beam_talonone.pipelines.streaming.parts import StreamParts, file_room, open_parts, open_sinks
 from beam_talonone.talonone.errors import ConfigurationError, KeyRefused, StopRun, TooManyDeadLetters, WrongAddress
 from beam_talonone.talonone.state import append_log, state_folder
 from beam_talonone.talonone.state.state_folder import StateFolder, open_state
+from beam_talonone.transforms.notifications.file_reader import FILE_READERS
 from beam_talonone.transforms.outputs import topic
 from beam_talonone.transforms.outputs.sinks import FolderSink
 from beam_talonone.transforms.pubsub import subscriber
@@ -287,6 +289,33 @@ def test_as_many_messages_are_held_as_the_rate_needs(
     made = parts.make_subscriber(stream_options(tmp_path, rate=rate, settle=settle), lambda why: None)
     made.close()
     assert made.buffer._flow.messages == messages
+
+
+def test_files_of_a_bucket_have_a_reader_that_the_graph_finds(
+    pubsub: FakePubSub, state: StateFolder, scope: Scope
+) -> None:
+    options = replace(stream_options(state.root), subscriptions={"files": (SUBSCRIPTION,)})
+    made = opened(options, state, scope)
+    try:
+        assert made.files is not None
+        assert PROCESS.get(FILE_READERS, "job") is made.files
+        assert made.failure() is None
+        made.files.failure = StopRun("a thread ended")
+        assert made.failure() is made.files.failure
+        made.files.close()
+    finally:
+        close_all(made)
+
+
+def test_files_hold_up_other_messages_by_a_second(state: StateFolder) -> None:
+    def room(**more: Any) -> tuple[int, int]:
+        found = file_room(stream_options(state.root, **more))
+        return found.records, found.requests
+
+    assert room(rate=100.0, settle=5.0, bulk_age=1.0) == (10_000, 700)
+    assert room(rate=1.0, settle=0.0, bulk_age=0.0) == (10_000, 100)
+    assert room(rate=5_000.0, settle=3.0, bulk_age=1.0) == (25_000, 25_000)
+    assert room(rate=5_000.0, settle=600.0) == (50_000, 50_000)
 
 
 def test_dead_letters_go_to_the_state_folder_where_no_option_says(state: StateFolder) -> None:

@@ -80,11 +80,19 @@ def test_another_runner_is_refused():
     assert str(raised.value) == ("--runner=FlinkRunner: a stream runs on PrismRunner (the default) or DataflowRunner")
 
 
-def test_the_local_graph_has_no_shuffle():
+@pytest.mark.parametrize(
+    ("subscriptions", "expected"),
+    [
+        ({"orders": (SUBSCRIPTION,)}, ["Read", "Prepare", "Apply", "Outcomes"]),
+        ({"files": (SUBSCRIPTION,)}, ["Read", "Files", "Prepare", "Apply", "Outcomes"]),
+    ],
+    ids=["messages", "files"],
+)
+def test_the_local_graph_has_no_shuffle(subscriptions, expected):
     """An engine that keeps everything in memory would lose what is in one."""
-    options = StreamOptions({"orders": (SUBSCRIPTION,)}, "https://api.example", "job")
+    options = StreamOptions(subscriptions, "https://api.example", "job")
     pipeline = create_pipeline(options, beam.runners.direct.DirectRunner(), PipelineOptions([]))
-    assert steps(pipeline) == ["Read", "Prepare", "Apply", "Outcomes"]
+    assert steps(pipeline) == expected
     proto = pipeline.to_runner_api()
     urns = {step.spec.urn for step in proto.components.transforms.values()}
     assert "beam:transform:group_by_key:v1" not in urns

@@ -21,9 +21,9 @@ KINDS = ("orders", "returns", "events")
 PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
 
 
-def metrics_of(one, **signs):
+def metrics_of(one, reads_files=False, **signs):
     seen = dataclasses.replace(WELL, **signs)
-    return StreamMetrics(Sources(one.streaming, KINDS, lambda: seen, lambda: 7, lambda: True))
+    return StreamMetrics(Sources(one.streaming, KINDS, lambda: seen, lambda: 7, lambda: True, reads_files))
 
 
 def text(metrics):
@@ -69,6 +69,16 @@ def test_what_was_sent_and_how_it_ended(api, tmp_path):
         assert set(statuses) == {"update_customer_session_v2", "track_event_v2"}
         assert after[("records_unaccounted",)] == 0.0
         assert began <= after[("last_end_timestamp_seconds",)] <= time.time()
+
+
+def test_files_are_counted_in_a_stream_that_reads_them(api, tmp_path):
+    with stream(api, tmp_path / "state") as one:
+        one.streaming.counters.files.update({"read": 3, "finished": 2, "filtered": 1})
+        assert not any(name.startswith("files") for name, *_ in samples(metrics_of(one)))
+        found = samples(metrics_of(one, reads_files=True))
+        ends = {"finished": 2.0, "filtered": 1.0, "duplicate": 0.0, "dead_lettered": 0.0, "given_back": 0.0}
+        assert {name[1]: value for name, value in found.items() if name[0] == "files_ended_total"} == ends
+        assert found[("files_read_total",)] == 3.0
 
 
 def test_what_waits(api, tmp_path):
@@ -161,7 +171,7 @@ def test_the_page_lists_what_there_is(api, tmp_path):
         one.feed("orders", order("o", "c", "completed", 1))
         one.poison(b"{no")
         one.settled()
-        metrics = metrics_of(one, rate_service="rates:8081")
+        metrics = metrics_of(one, reads_files=True, rate_service="rates:8081")
         kinds = {family.name: family.type for family in metrics.collect()}
         labels = {
             family.name: {label for sample in family.samples for label in sample.labels} - {"le"}

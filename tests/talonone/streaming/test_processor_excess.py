@@ -118,5 +118,5 @@ def test_too_many_messages_without_a_kind_stop_the_stream_and_say_so(api, folder
         one.poison(b"1", "m-1", "records")
         one.poison(b"2", "m-2", "records")
         assert stop_reason(one) == (
-            "2 of the last 2 records of --records are dead letters without a kind; the last: not_json"
+            "2 of the last 2 records of --records or --files are dead letters without a kind; the last: not_json"
         )
