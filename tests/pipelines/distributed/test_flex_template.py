@@ -174,7 +174,7 @@ def test_each_parameter_is_an_option_of_the_command(name):
         ("backfill", {"limit", "yes", "join", "no_wait", "progress", "runner_config", "beam_args", "version"}),
         (
             "stream",
-            {"state", "bulk_age", "exit_on_auth_error", "max_dead_letters", "health_port", "health_host",
+            {"files", "state", "bulk_age", "exit_on_auth_error", "max_dead_letters", "health_port", "health_host",
              "prism_location", "runner_config", "beam_args", "version"},
         ),
     ],
