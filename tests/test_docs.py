@@ -16,6 +16,8 @@ from beam_talonone.schemas.decoding.shown import Shown
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.reasons import Reason, Skip, Stage
 from beam_talonone.schemas.records import MODELS
+from beam_talonone.simulator.exchange import faults as simulated
+from beam_talonone.simulator.server import control
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.output_lines import dead_letter
@@ -243,6 +245,18 @@ def test_messages_of_the_troubleshooting_page_are_those_of_the_code():
     assert len(messages) > 5
     assert [message for message in messages if message not in code] == []
     assert {head for head in heads if " " not in head} <= {reason.value for reason in Reason}
+
+
+def test_the_simulator_page_lists_all_faults_and_endpoints():
+    text = page("simulator.md")
+    faults = {
+        name.strip("`"): set(re.findall(r"`([\w-]+)`", own)) for name, own, _ in rows(section(text, "Faults"))[:9]
+    }
+    assert faults == {name: set(own) for name, own in simulated.FAULTS.items()}
+    limits = {name for row in rows(section(text, "Faults"))[9:] for name in re.findall(r"`([\w-]+)`", row[0])}
+    assert limits == set(simulated.COMMON)
+    named = " ".join(row[0] for row in rows(section(text, "What happened")))
+    assert set(re.findall(r"`(?:GET |POST )?([\w-]+)`", named)) == {*control.LINES, "summary", *control.POSTS}
 
 
 def test_every_make_target_of_the_docs_exists():

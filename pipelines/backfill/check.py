@@ -17,7 +17,7 @@ from beam_talonone.pipelines.backfill.inputs import match_inputs
 from beam_talonone.pipelines.backfill.options import KINDS, InputOptions
 from beam_talonone.pipelines.backfill.report import ignored, make_report
 from beam_talonone.pipelines.backfill.temporary_folder import temporary_folder
-from beam_talonone.pipelines.mappings.coverage import COVERAGE, Coverage, ObservedMapping
+from beam_talonone.pipelines.mappings.coverage import COVERAGE, Coverage, ObservedMapping, parses_json
 from beam_talonone.pipelines.terminal.interruptible import interruptible
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.schemas import jsonio
@@ -41,7 +41,7 @@ def run_check(options: InputOptions, rate: float, show: int, beam_args: tuple[st
     """
     STOP.check()
     files = match_inputs(options, partial(print, file=sys.stderr))
-    coverage = Coverage()
+    coverage = Coverage(parses_json=options.mapping is not None and parses_json(options.mapping))
     with temporary_folder() as folder, PROCESS.scope() as scope:
         path = folder / "spool.sqlite"
         mapping = options.mapping

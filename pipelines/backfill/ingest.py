@@ -131,7 +131,9 @@ def _prepares(options: InputOptions, files: dict[str, list[FileInfo]]) -> Prepar
         return PrepareLookup(options.operation)
     if LETTERS not in files:
         return prepares_with(options.mapping)
-    return open_dead_letter if options.mapping is None else partial(open_mapped_dead_letter, mapping=options.mapping)
+    if options.mapping is None:
+        return partial(open_dead_letter, selection=options.replay_selection)
+    return partial(open_mapped_dead_letter, mapping=options.mapping, selection=options.replay_selection)
 
 
 class StageRecords(beam.DoFn):  # type: ignore[misc]

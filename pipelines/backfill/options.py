@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from beam_talonone.pipelines.replay.selection import ALL, ReplaySelection
 from beam_talonone.schemas.decoding.account_attributes import AccountAttributes
 from beam_talonone.schemas.decoding.settings import MAX_FUTURE, Ambiguous, Reading, UnknownFields, parse_duration
 from beam_talonone.schemas.types import AmbiguousTime, NaiveTime, parse_instant
@@ -129,6 +130,9 @@ class InputOptions:
     joins: dict[str, str | tuple[str, ...]] = field(default_factory=dict)
     """The patterns of the files that a mapping joins, by the names of the joins."""
 
+    replay_selection: ReplaySelection = ALL
+    """Of a replay: which dead letters are taken, and what is changed in their records."""
+
     @property
     def table(self) -> Table | None:
         """How a mapping reads its files; None without a mapping."""
@@ -171,6 +175,7 @@ class InputOptions:
             "--unknown-fields": self.unknown_fields,
             **_attributes_as_json(self.attributes),
             "--mapping": None if self.mapping is None else self.mapping.fingerprint,
+            **self.replay_selection.as_json(),
             **{f"--join {name}": _as_json(patterns) for name, patterns in sorted(self.joins.items())},
         }
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.parse import listed
 from beam_talonone.schemas.records import MODELS
 from beam_talonone.transforms.mapping.files.mentions import Mentions
@@ -14,11 +15,28 @@ from beam_talonone.transforms.tables.table import ROWS, Table
 MOST_PATHS = 5000
 """Different paths that are remembered: some documents have ids as names."""
 
-_LIST, _VALUE = "[]", object()
+_LIST = "[]"
+
+
+class _Place:
+    """What documents have at one place: the names of an object there, or the elements of a list, which share one."""
+
+    __slots__ = ("below", "done", "elements", "filled")
+
+    def __init__(self) -> None:
+        self.below: dict[str, _Place | None] = {}
+        """Each name in the order of the documents, with its place if it had an object or a list."""
+        self.filled: set[str] = set()
+        """The names that had a value other than null, an object or a list."""
+        self.done: set[str] = set()
+        """Those of `filled` at whose values nothing more is to be seen, unless they are objects or lists."""
+        self.elements: _Place | None = None
 
 
 class Coverage:
     """Collects the names in the documents of a run, and the fields of their records. It is for one thread.
+
+    With `parses_json`, it also looks into texts that are JSON objects or arrays.
 
     >>> coverage = Coverage()
     >>> coverage.add({"id": 7, "note": "x"}, MappingResult())
@@ -26,8 +44,9 @@ class Coverage:
     ['no rule reads 1 source field: note', 'no document has mail (line 4)']
     """
 
-    def __init__(self) -> None:
-        self._root: dict[Any, Any] = {}  # name or _LIST -> what was found there; _VALUE -> True
+    def __init__(self, *, parses_json: bool = False) -> None:
+        self._parses_json = parses_json
+        self._root = _Place()
         self._paths = 0
         self._names: set[str] = set()
         self._set: dict[str, set[str]] = {}
@@ -35,7 +54,7 @@ class Coverage:
     def add(self, document: Any, result: MappingResult) -> None:
         """Look at a document, and at the records that a mapping made of it."""
         if isinstance(document, dict):
-            self._look(document, self._root)
+            self._look_at(document, self._root)
         for record in result.records:
             self._set.setdefault(record.kind, set()).update(record.fields)
 
@@ -62,28 +81,67 @@ class Coverage:
             if never:
                 yield f"{kind} never have {listed(never)}"
 
-    def _look(self, value: dict[str, Any] | list[Any], place: dict[Any, Any]) -> None:
-        """Note the names and places below a value. It runs for every value of every document, so it is terse."""
-        for name, inner in value.items() if isinstance(value, dict) else ((_LIST, inner) for inner in value):
-            below = place.get(name)
-            if below is None:
-                self._paths += 1
-                self._names.add(name)
-                below = {}
-                if self._paths <= MOST_PATHS:
-                    place[name] = below
-            if isinstance(inner, dict | list):
-                self._look(inner, below)
-            elif inner is not None:
-                below[_VALUE] = True
+    def _look_at(self, document: dict[str, Any], place: _Place) -> None:
+        """Note the names below an object. It runs for every value of every document, so most of them cost one look
+        at the type and one at `done`."""
+        done = place.done
+        for name, inner in document.items():
+            kind = type(inner)
+            if kind is dict:
+                self._look_at(inner, self._place_of(name, place))
+            elif kind is list:
+                self._look_through(inner, self._place_of(name, place))
+            elif name not in done and (inner is not None or name not in place.below):
+                self._note(name, inner, place)
 
-    def _places(self, place: dict[Any, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-        """The paths to values that are not null."""
-        for name, below in place.items():
-            if name is _VALUE:
-                yield path
+    def _look_through(self, elements: list[Any], place: _Place) -> None:
+        if place.elements is None:
+            place.elements = _Place()
+        for element in elements:
+            if type(element) is dict:
+                self._look_at(element, place.elements)
+            elif type(element) is list:
+                self._look_through(element, place.elements)
             else:
+                self._note(_LIST, element, place)
+
+    def _note(self, name: str, value: Any, place: _Place) -> None:
+        """Note a name and its value, which is no object or list."""
+        inside = _json_in(value) if self._parses_json else None
+        if inside is not None:
+            self._look_at({name: inside}, place)
+            return
+        if name not in place.below and self._is_new(name):
+            place.below[name] = None
+        if value is not None and name in place.below:
+            place.filled.add(name)
+            if not (self._parses_json and type(value) is str):
+                place.done.add(name)
+
+    def _place_of(self, name: str, place: _Place) -> _Place:
+        below = place.below.get(name)
+        if below is None:
+            below = _Place()
+            if name in place.below or self._is_new(name):
+                place.below[name] = below
+        return below
+
+    def _is_new(self, name: str) -> bool:
+        """Count a path that was not there before; whether it is remembered."""
+        self._paths += 1
+        if name != _LIST:
+            self._names.add(name)
+        return self._paths <= MOST_PATHS
+
+    def _places(self, place: _Place, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+        """The paths to values that are not null."""
+        for name, below in place.below.items():
+            if name in place.filled:
+                yield (*path, name)
+            if below is not None:
                 yield from self._places(below, (*path, name))
+        if place.elements is not None:
+            yield from self._places(place.elements, (*path, _LIST))
 
     def _unread(self, mentions: Mentions, table: Table) -> Iterator[str]:
         for path in self._places(self._root):
@@ -92,6 +150,21 @@ class Coverage:
                 rows = (ROWS, _LIST)
                 inner = path[2:] if table.group_by and path[:2] == rows else path
                 yield ".".join(step or '""' for step in inner).replace(".[]", "[]")
+
+
+def _json_in(value: Any) -> Any:
+    """The object or array that a text holds; None for any other value."""
+    if type(value) is not str or value.lstrip()[:1] not in ("{", "["):
+        return None
+    try:
+        return jsonio.loads(value)
+    except ValueError:
+        return None
+
+
+def parses_json(mapping: Mapping) -> bool:
+    """Whether a mapping reads JSON that a text holds."""
+    return isinstance(mapping, FileMapping) and mapping.mentions().parses_json
 
 
 def _counted(number: int, what: str) -> str:

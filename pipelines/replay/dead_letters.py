@@ -11,7 +11,9 @@ from typing import Any
 import msgspec
 
 from beam_talonone.pipelines.replay.altered import refusal
+from beam_talonone.pipelines.replay.earlier_try import earlier_try
 from beam_talonone.pipelines.replay.row_letters import one_row_of_several, row_of
+from beam_talonone.pipelines.replay.selection import ALL, CHANGES_NOTHING_AMBIGUOUS, ReplaySelection
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.decode import decode
 from beam_talonone.schemas.decoding.parse import InvalidRecord
@@ -20,7 +22,6 @@ from beam_talonone.schemas.decoding.settings import AS_USUAL, Reading
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.reasons import Reason, Stage
 from beam_talonone.schemas.records import LOOKUPS, MODELS
-from beam_talonone.schemas.types import parse_instant
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.talonone.requests.output_lines import BEFORE
 from beam_talonone.talonone.telemetry.error_text import error_line
@@ -31,8 +32,6 @@ from beam_talonone.transforms.tables.table import JOINED, Table
 MOST_WRAPPED = 100
 """Dead letters within dead letters: a replay that cannot open one puts it into a new one."""
 
-MOST_GENERATIONS = 1 << 31
-
 _READ = (
     "kind", "source", "stage", "reason", "detail", "operation", "job", "failed_at", "key", "first_sent_at",
     "parts_done", "altered", "record_sha256", "header", BEFORE,
@@ -42,18 +41,24 @@ _READ = (
 
 @dataclass(frozen=True)
 class _DeadLetter:
-    """A dead letter taken apart: the fields that are read, and the JSON of its record, or None."""
+    """A dead letter taken apart: the fields that are read, and the JSON of its record, or None.
+
+    `written_reason` is the reason in its line, also where `fields` has that of an earlier dead letter.
+    """
 
     raw: Raw
     fields: dict[str, Any]
     record: bytes | None
+    written_reason: Any
 
 
-def open_dead_letter(raw: Raw, options: BuildOptions, reading: Reading = AS_USUAL) -> Prepared:
+def open_dead_letter(
+    raw: Raw, options: BuildOptions, reading: Reading = AS_USUAL, selection: ReplaySelection = ALL
+) -> Prepared:
     """The record of a dead letter, prepared as any other. A line that is not a dead letter comes out with its
-    problem."""
+    problem, one that the selection leaves out as filtered."""
     try:
-        opened = open_record(raw, options)
+        opened = open_record(raw, options, selection=selection)
         if isinstance(opened, Prepared):
             return opened
         if opened.part is not None or opened.stage == Stage.MAP:
@@ -69,14 +74,14 @@ def open_dead_letter(raw: Raw, options: BuildOptions, reading: Reading = AS_USUA
 
 
 def open_mapped_dead_letter(
-    raw: Raw, options: BuildOptions, reading: Reading, mapping: Mapping
+    raw: Raw, options: BuildOptions, reading: Reading, mapping: Mapping, selection: ReplaySelection = ALL
 ) -> Iterator[Prepared]:
     """As `open_dead_letter`, where a mapping may have made the record. Then the document is mapped again.
 
     The record that the dead letter names is prepared, or all of a document that could not be mapped or decoded.
     """
     try:
-        opened = open_record(raw, options, mapping.table)
+        opened = open_record(raw, options, mapping.table, selection)
         if isinstance(opened, Prepared):
             prepared = [opened]
         elif opened.part is None and opened.stage not in (Stage.MAP, Stage.DECODE) and opened.raw.kind != RECORDS:
@@ -133,10 +138,17 @@ class Opened:
     """The operation that failed."""
 
 
-def open_record(raw: Raw, options: BuildOptions, table: Table | None = None) -> Prepared | Opened:
+def open_record(
+    raw: Raw, options: BuildOptions, table: Table | None = None, selection: ReplaySelection = ALL
+) -> Prepared | Opened:
     """The record of a dead letter, or why nothing of it is sent. `table` is that of the mapping."""
     try:
         dead_letter = _read(raw)
+        kind = dead_letter.fields.get("kind")
+        left_out_by = selection.refused_by(kind, dead_letter.written_reason)
+        if left_out_by is not None:
+            shown_kind = kind if isinstance(kind, str) and kind in (*MODELS, LOOKUPS) else LETTERS
+            return Prepared(msgspec.structs.replace(raw, kind=shown_kind), None, fields={}, filtered_by=left_out_by)
         for _ in range(MOST_WRAPPED):
             if dead_letter.fields.get("kind") != LETTERS or dead_letter.record is None:
                 break
@@ -146,7 +158,7 @@ def open_record(raw: Raw, options: BuildOptions, table: Table | None = None) -> 
             raw = msgspec.structs.replace(raw, line=_line(dead_letter.record), fields=None, row=None)
             dead_letter = _read(raw)
         record = _check(dead_letter)
-        origin = _origin(raw, dead_letter.fields)
+        origin = earlier_try(raw, dead_letter.fields)
         inner = _inner(dead_letter, record, table)
     except InvalidRecord as problem:
         return Prepared(raw, None, problem=problem)
@@ -156,12 +168,37 @@ def open_record(raw: Raw, options: BuildOptions, table: Table | None = None) -> 
     refused = refusal(dead_letter.fields, record)
     if refused is not None:
         return Prepared(inner, None, problem=refused, origin=origin, dead_letter=dead_letter.raw.line)
+    changed = _changed(dead_letter, record, inner, origin, table, selection)
+    if isinstance(changed, Prepared):
+        return changed
     same = _same_api(dead_letter.fields, origin, options)
     part, operation = dead_letter.fields["source"].get("part"), dead_letter.fields.get("operation")
     return Opened(
-        inner, same, origin, dead_letter.raw, dead_letter.fields.get("stage"),
+        changed, same, origin, dead_letter.raw, dead_letter.fields.get("stage"),
         part if isinstance(part, str) else None, operation if isinstance(operation, str) else None,
     )  # fmt: skip
+
+
+def _changed(
+    dead_letter: _DeadLetter,
+    record: bytes,
+    inner: Raw,
+    origin: Origin,
+    table: Table | None,
+    selection: ReplaySelection,
+) -> Raw | Prepared:
+    """The record with the changes of the selection, or why it is not sent with them."""
+    if not selection.changes:
+        return inner
+    try:
+        changed = selection.changed(record, flat=dead_letter.fields["source"].get("format") == "csv")
+        if changed == record:
+            return inner
+        if not origin.definite:
+            return Prepared(inner, None, fields={}, filtered_by=CHANGES_NOTHING_AMBIGUOUS)
+        return _inner(dead_letter, changed, table)
+    except InvalidRecord as problem:
+        return Prepared(inner, None, problem=problem, origin=origin)
 
 
 def _read(raw: Raw) -> _DeadLetter:
@@ -184,10 +221,10 @@ def _read(raw: Raw) -> _DeadLetter:
                 fields[name] = jsonio.loads(parts[name])
             except ValueError as error:
                 raise InvalidRecord(Reason.INVALID_FIELD, f"{name} cannot be read: {error}", f"/{name}") from None
-    before = fields.get(BEFORE)
-    if fields.get("reason") == Reason.ALTERED_RECORD and isinstance(before, dict):
+    before, reason = fields.get(BEFORE), fields.get("reason")
+    if reason == Reason.ALTERED_RECORD and isinstance(before, dict):
         fields.update((name, value) for name, value in before.items() if name in _READ)
-    return _DeadLetter(raw, fields, parts.get("record"))
+    return _DeadLetter(raw, fields, parts.get("record"), reason)
 
 
 def _check(dead_letter: _DeadLetter) -> bytes:
@@ -218,46 +255,6 @@ def _is_place(source: Any) -> bool:
         value is None or isinstance(value, str | bool) or (isinstance(value, int) and abs(value) < 1 << 63)
         for value in source.values()
     )
-
-
-def _origin(raw: Raw, dead_letter: dict[str, Any]) -> Origin:
-    code = dead_letter.get("reason")
-    try:
-        reason = Reason(code if isinstance(code, str) else "")
-    except ValueError:
-        raise InvalidRecord(
-            Reason.INVALID_FIELD, f"a dead letter of the unknown reason {_brief(code)}", "/reason"
-        ) from None
-    done = _parts_done(dead_letter)
-    key = dead_letter.get("key")
-    if reason.definite or not isinstance(key, dict):
-        attempt = f"{_brief(dead_letter.get('job'))} {_brief(dead_letter.get('failed_at'))}"
-        return Origin(raw.file, raw.position, dead_letter["source"], True, attempt, parts_done=done)
-    try:
-        first_sent = parse_instant(dead_letter.get("first_sent_at")).timestamp()
-    except (ValueError, OverflowError):
-        first_sent = None
-    attempt, generation = key.get("attempt", ""), key.get("generation", 0)
-    if not isinstance(attempt, str):
-        raise InvalidRecord(Reason.INVALID_FIELD, f"key/attempt is a text, not {_brief(attempt)}", "/key/attempt")
-    if not isinstance(generation, int) or isinstance(generation, bool) or not 0 <= generation < MOST_GENERATIONS:
-        detail = f"key/generation is a whole number, not {_brief(generation)}"
-        raise InvalidRecord(Reason.INVALID_FIELD, detail, "/key/generation")
-    unknown = reason is Reason.OUTCOME_UNKNOWN
-    return Origin(
-        raw.file, raw.position, dead_letter["source"], False, attempt, generation, first_sent, unknown, done
-    )
-
-
-def _parts_done(dead_letter: dict[str, Any]) -> tuple[str, ...]:
-    done = dead_letter.get("parts_done", [])
-    if not isinstance(done, list) or not all(isinstance(part, str) for part in done):
-        raise InvalidRecord(Reason.INVALID_FIELD, f"parts_done is a list of texts, not {done!r:.60}", "/parts_done")
-    return tuple(done)
-
-
-def _brief(value: Any) -> str:
-    return value if isinstance(value, str) else f"{value!r:.60}"
 
 
 def _same_api(dead_letter: dict[str, Any], origin: Origin, options: BuildOptions) -> BuildOptions:

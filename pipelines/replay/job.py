@@ -11,7 +11,7 @@ from typing import Any
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.ingest import READ_GRACE
 from beam_talonone.pipelines.backfill.job import JobRun
-from beam_talonone.pipelines.backfill.job_kind import Files, JobKind
+from beam_talonone.pipelines.backfill.job_kind import Files, JobKind, Report, backfill_report
 from beam_talonone.pipelines.backfill.options import BackfillOptions, InputOptions
 from beam_talonone.pipelines.backfill.output_folder import MANIFEST, JobFolder
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
@@ -52,8 +52,9 @@ def replay_job(options: ReplayOptions, notice: Callable[[str], None]) -> JobRun:
     and what this replay applies is noted there. Raises ConfigurationError for a base URL that is none."""
     replay = _Replay(options, notice)
     kind = JobKind(
-        check=replay.check, select_input=replay.select_input, after_reading=replay.complete, send=replay.send
-    )
+        check=replay.check, select_input=replay.select_input, after_reading=replay.complete, send=replay.send,
+        report=replay.report,
+    )  # fmt: skip
     return JobRun(options, notice, kind)
 
 
@@ -111,6 +112,7 @@ class _Replay:
             end_by_origins(connection, self._origins.databases, folder.job)
             total = staging.set_send_order(connection)
             self._tell_altered(connection)
+            self._tell_left_out(connection)
             first = str(self._origins.databases[0]) if self._origins.databases else ""
             staging.set_meta(connection, "origin", first)
             return total
@@ -137,6 +139,23 @@ class _Replay:
                 f" in {self._options.output / 'dead-letters'} with the reason {Reason.ALTERED_RECORD.value}:"
                 f" {WHAT_TO_DO}"
             )
+
+    def _tell_left_out(self, connection: Connection) -> None:
+        rows = connection.execute(
+            "SELECT reason, COUNT(*) FROM fates WHERE end = ? AND reason LIKE '--%' GROUP BY reason ORDER BY reason",
+            (End.FILTERED.value,),
+        )
+        for rule, count in rows:
+            dead_letters = (
+                "1 dead letter stays in its file" if count == 1 else f"{count:,} dead letters stay in their files"
+            )
+            self._notice(f"{dead_letters}, left out by {rule}")
+
+    def report(self, job: ActiveJob) -> Report:
+        """The report, with the options that select and change dead letters, where there are any."""
+        selected = self._options.input.replay_selection.as_json()
+        options = {name.removeprefix("--"): values for name, values in selected.items()}
+        return {**backfill_report(job), **({"selection": options} if options else {})}
 
     def send(self, job: ActiveJob) -> None:
         """Send what is left, slice by slice."""

@@ -116,7 +116,7 @@ def _word(*words: str) -> Callable[[str], str]:
 
 
 Param = tuple[str, Callable[[str], object]]
-_COMMON: Mapping[str, Param] = {
+COMMON: Mapping[str, Param] = {
     "share": ("share", _number(0, 1)),
     "from": ("start", _number(0)),
     "to": ("end", _number(0)),
@@ -125,7 +125,7 @@ _COMMON: Mapping[str, Param] = {
     "operation": ("operation", _operation),
     "target": ("target", _filled),
 }
-_OWN: Mapping[str, Mapping[str, Param]] = {
+FAULTS: Mapping[str, Mapping[str, Param]] = {
     "latency": {"ms": ("ms", _number(0)), "jitter": ("jitter", _number(0))},
     "5xx": {"status": ("status", lambda text: int(_word("500", "502", "503")(text)))},
     "cut-before": {},
@@ -136,15 +136,17 @@ _OWN: Mapping[str, Mapping[str, Param]] = {
     "storm": {},
     "poison": {"text": ("text", _filled)},
 }
+"""The faults by name, each with the parameters of its own: field of Fault, and parser."""
+
 _NEEDED = {"latency": "ms", "revoke": "after", "poison": "text"}
 
 
 def parse_fault(spec: str) -> Fault:
     """Parse one fault. Raises ValueError that names the wrong part of it, and the valid ones."""
     name, _, rest = spec.partition(":")
-    if name not in _OWN:
-        raise ValueError(f"fault {spec!r}: no fault is called {name!r}; there are {', '.join(_OWN)}")
-    params = {**_OWN[name], **_COMMON}
+    if name not in FAULTS:
+        raise ValueError(f"fault {spec!r}: no fault is called {name!r}; there are {', '.join(FAULTS)}")
+    params = {**FAULTS[name], **COMMON}
     values: dict[str, object] = {}
     for part in rest.split(",") if rest else ():
         param, equals, text = part.partition("=")

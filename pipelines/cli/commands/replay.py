@@ -42,7 +42,15 @@ def replay(
     beam: BeamParameters,
 ) -> int:
     """Send dead letters again: one pass, never over what the same job has applied since."""
-    from beam_talonone.pipelines.cli.settings import beam_arguments, input_options, sending_options
+    from beam_talonone.pipelines.cli.settings import (
+        beam_arguments,
+        input_options,
+        listed_kinds,
+        listed_reasons,
+        sending_options,
+    )
+    from beam_talonone.pipelines.replay.changes import parse_change
+    from beam_talonone.pipelines.replay.selection import ReplaySelection
     from beam_talonone.pipelines.terminal.confirm import confirm
 
     subscription = dead_letters_subscription(source.dead_letters)
@@ -50,7 +58,14 @@ def replay(
         {} if subscription is not None else {"dead_letters": source.dead_letters}
     )
     selection = SelectionParameters(format="jsonl", mapping=mapped.mapping)
-    inputs = input_options(globs, selection, reading, requests, attributes, results=results.results)
+    taken = ReplaySelection(
+        listed_reasons("--only", source.only),
+        listed_kinds("--kind", source.kind),
+        tuple(parse_change(text) for text in source.set or ()),
+    )
+    inputs = input_options(
+        globs, selection, reading, requests, attributes, results=results.results, replay_selection=taken
+    )
     sending = sending_options(api, limits, edit)
     confirm(consent.yes, f"Closed sessions trigger live campaigns at {sending.base_url}. Go on?")
     from beam_talonone.pipelines.replay.job import ReplayOptions, replay_job

@@ -124,3 +124,24 @@ class ReplayParameters(Group):
         Path | None,
         typer.Option("--state", metavar="DIR", help="The --state of the stream that wrote these dead letters."),
     ] = None
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only", metavar="REASON", help="Replay only dead letters of this reason, leave the others. Repeatable."
+        ),
+    ] = None
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kind", metavar="KIND", help="Replay only dead letters of this kind, such as orders. Repeatable."
+        ),
+    ] = None
+    set: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            help="Set a field of each record before it is sent, such as currency=EUR or /items/0/quantity=2. "
+            "VALUE is JSON, or a text without quotes. Repeatable.",
+        ),
+    ] = None

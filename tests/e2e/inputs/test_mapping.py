@@ -97,6 +97,34 @@ def test_segment_messages(tmp_path):
     assert_balanced(tmp_path / "out")
 
 
+def updated(at, price, **properties):
+    """Order Updated of one product at a price."""
+    products = [{"sku": "TEA-100", "price": price, "quantity": 1}]
+    return segment.order("Order Updated", f"m-{at}", products=products, **properties) | {"timestamp": at}
+
+
+def test_order_updated_of_segment(tmp_path):
+    before, after = "2026-05-01T11:00:00.000Z", "2026-05-01T13:00:00.000Z"
+    messages = [updated(before, 1), segment.order(), updated(after, 9)]
+    files = write(tmp_path / "messages.jsonl", messages)
+    text = preset_text("segment")
+    (tmp_path / "mine.yaml").write_text(text.replace("Order Updated: open", "Order Updated: completed"))
+    words = {"events": files}
+    with simulator() as talonone:
+        run = cli(*backfill(talonone.url, words, tmp_path / "out", "--mapping", "segment"))
+        assert run.code == DEAD_LETTERS, run.err
+        session = talonone.sessions()["R-1"]
+        assert (session["state"], [item["sku"] for item in session["cartItems"]]) == ("closed", ["TEA-100", "p-2"])
+    [dead_letter] = dead_letters(tmp_path / "out")
+    assert (dead_letter["reason"], dead_letter["record"]["timestamp"]) == ("session_closed", after)
+    with simulator() as talonone:
+        options = ("--mapping", tmp_path / "mine.yaml", "--edit-closed", "reopen")
+        run = cli(*backfill(talonone.url, words, tmp_path / "again", *options))
+        assert run.code == FINISHED, run.err
+        session = talonone.sessions()["R-1"]
+        assert (session["state"], [item["price"] for item in session["cartItems"]]) == ("closed", [9])
+
+
 def test_dead_letters_of_a_mapping(tmp_path):
     broken = shopify.order(id=1, financial_status="paid_in_shells")
     invalid = shopify.order(id=2, customer=None, line_items=[shopify.line(1, quantity=20_000)])

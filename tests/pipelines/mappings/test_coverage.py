@@ -6,7 +6,7 @@ import pytest
 from support.presets import shopify
 
 from beam_talonone.pipelines.cli.main import run
-from beam_talonone.pipelines.mappings.coverage import COVERAGE, Coverage, ObservedMapping
+from beam_talonone.pipelines.mappings.coverage import COVERAGE, Coverage, ObservedMapping, parses_json
 from beam_talonone.transforms.mapping.mapping import FileMapping, FunctionMapping
 from beam_talonone.transforms.mapping.resolve import resolve_mapping
 from beam_talonone.transforms.runtime.process_registry import PROCESS
@@ -16,7 +16,7 @@ FIELDS = "    customer_id: user.id\n    event_time: default(changed, created)\n"
 
 
 def findings(mapping, *documents):
-    coverage = Coverage()
+    coverage = Coverage(parses_json=parses_json(mapping))
     for document in documents:
         coverage.add(document, mapping(document))
     return list(coverage.lines_of(mapping))
@@ -135,3 +135,20 @@ def test_presets_mention_the_fields_that_they_read(name):
     names = resolve_mapping(name).mentions().names
     assert {"shopify": "line_item_id", "woocommerce": "billing", "segment": "messageId"}[name] in names
     assert "states" not in names, "a variable is no source field"
+
+
+def test_a_name_with_values_of_several_types_is_looked_into():
+    documents = [DOCUMENT | {"note": note} for note in (None, "x", {"a": 1}, [{"b": [2]}], 3, [4], [["y"]])]
+    assert findings(mapping(), *documents)[0] == (
+        "m.yaml: no rule reads 5 source fields: note, note.a, note[], note[].b[], note[][]"
+    )
+
+
+def test_names_in_json_that_a_text_holds():
+    fields = "    attributes: {tier: parse_json(user.data).tier, city: parse_json(user.data).citty}\n"
+    texts = ("plain", '{"tier": "gold", "since": null}', '{"tier": "gold", "city": "Bern"}', "{", "[5]")
+    documents = [DOCUMENT | {"user": {"id": "7", "data": text}} for text in texts]
+    assert findings(mapping(fields), *documents)[:2] == [
+        "m.yaml: no rule reads 1 source field: user.data.city",
+        "m.yaml: no document has citty (line 8)",
+    ]

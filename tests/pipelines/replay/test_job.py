@@ -10,7 +10,9 @@ from support.staged_job import at, event, order, written
 
 from beam_talonone.pipelines.backfill.job import JobRun
 from beam_talonone.pipelines.backfill.options import BackfillOptions, InputOptions, SendingOptions
+from beam_talonone.pipelines.replay.changes import parse_change
 from beam_talonone.pipelines.replay.job import PULLED, ReplayOptions, replay_job
+from beam_talonone.pipelines.replay.selection import CHANGES_NOTHING_AMBIGUOUS, ReplaySelection
 from beam_talonone.schemas.decoding.raw import LETTERS
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.state.store import Store
@@ -101,6 +103,42 @@ def test_altered_dead_letters_are_counted_and_not_sent(api: "Simulator", replay:
     assert altered.startswith("2 dead letters do not hold the record as it came and are not sent")
     assert str(tmp_path / "replayed" / "dead-letters") in altered
     assert [row["body"]["profileId"] for row in api.acted("track_event_v2")] == ["c3"]
+
+
+def test_the_dead_letters_that_are_not_selected_are_counted_and_stay(
+    api: "Simulator", sending: SendingOptions, tmp_path: Path
+) -> None:
+    path = tmp_path / "letters.jsonl"
+    lines = [
+        dead_letter(event(1)),
+        dead_letter(event(2), reason="not_found"),
+        dead_letter(order("o3", 3), kind="orders"),
+        dead_letter(event(4, attributes="none")),
+        dead_letter(event(5), reason="retries_exhausted", first_sent_at=at(1), key={"attempt": "", "generation": 0}),
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    before = path.read_bytes()
+    selection = ReplaySelection(("refused", "retries_exhausted"), ("events",), (parse_change("attributes.n=7"),))
+    selected = InputOptions({LETTERS: str(path)}, replay_selection=selection)
+    notices: list[str] = []
+    options = ReplayOptions(selected, sending, tmp_path / "replayed")
+    report = replay_job(options, notices.append).run()
+    events = report["kinds"]["events"]
+    assert (events["read"], events["applied"], events["filtered"], events["dead_lettered"]) == (4, 1, 2, 1)
+    assert (report["kinds"]["orders"]["filtered"], report["unaccounted"]) == (1, 0)
+    assert report["filtered_by"] == {
+        "events": {"--only refused retries_exhausted": 1, CHANGES_NOTHING_AMBIGUOUS: 1},
+        "orders": {"--kind events": 1},
+    }
+    assert report["selection"] == {
+        "only": ["refused", "retries_exhausted"], "kind": ["events"], "set": ["/attributes/n=7"],
+    }  # fmt: skip
+    assert "1 dead letter stays in its file, left out by --kind events" in notices
+    assert [row["body"]["attributes"] for row in api.acted("track_event_v2")] == [{"n": 7}]
+    assert path.read_bytes() == before
+    other = ReplayOptions(InputOptions({LETTERS: str(path)}), sending, tmp_path / "replayed", resume=True)
+    with pytest.raises(ConfigurationError, match="--kind was"):
+        replay_job(other, print).run()
 
 
 def test_the_state_of_a_stream_decides_for_its_dead_letters(

@@ -103,6 +103,15 @@ GUEST = hashlib.sha256(b"ann@example.com").hexdigest()
         ),
         ("to_object(l, &name, &value)", {"l": [{"name": "x", "value": 1}, {"value": 2}]}, {"x": 1}),
         ("to_object(missing, &name, &value)", {}, None),
+        ("parse_json(a).price", {"a": '{"price": 1.10}'}, Decimal("1.10")),
+        ("parse_json(a)[0].id", {"a": ' [{"id": 12345678901234567890}] '}, 12345678901234567890),
+        ("parse_json(a)", {"a": '"x"'}, "x"),
+        ("parse_json(a)", {"a": "null"}, None),
+        ("parse_json(a)", {"a": None}, None),
+        ("parse_json(a).b", {"a": {"b": 1}}, 1),
+        ("parse_json(parse_json(a))", {"a": '"[1]"'}, [1]),
+        ("a || fail('no a')", {"a": 1}, 1),
+        ("a == `1` && 'one' || fail('odd')", {"a": 1}, "one"),
     ],
 )  # fmt: skip
 def test_results(text, document, expected):
@@ -146,6 +155,14 @@ def test_results(text, document, expected):
         ("position_of(`[{\"i\": 1}, {\"i\": 1}]`, &i, `1`)", Reason.UNKNOWN_LINE, "2 rows have the key 1"),
         ("sum(missing)", Reason.MAPPING_FAILED, "expected an array, found null"),
         ("sort([`1`, 'x'])", Reason.MAPPING_FAILED, "numbers only, or texts only"),
+        ("parse_json('{a: 1}')", Reason.MAPPING_FAILED, 'expected JSON in a text, found "{a: 1}": '),
+        ("parse_json('')", Reason.MAPPING_FAILED, 'expected JSON in a text, found ""'),
+        ("parse_json('[1] 2')", Reason.MAPPING_FAILED, "expected JSON in a text"),
+        (f"parse_json('{'[' * 101}{']' * 101}')", Reason.MAPPING_FAILED, "nested deeper than 100 levels"),
+        ("parse_json('[' )", Reason.MAPPING_FAILED, "expected JSON in a text"),
+        ("fail('the order has no currency')", Reason.MAPPING_FAILED, "the order has no currency"),
+        ("fail(concat('odd: ', `1.10`))", Reason.MAPPING_FAILED, "odd: 1.10"),
+        ("fail(missing)", Reason.MAPPING_FAILED, "expected a text or number, found null"),
     ],
 )  # fmt: skip
 def test_failures(text, reason, message):
@@ -153,6 +170,12 @@ def test_failures(text, reason, message):
         evaluate(text)
     assert raised.value.reason is reason
     assert message in raised.value.detail
+
+
+def test_a_message_of_fail_is_cut():
+    with pytest.raises(EvaluationError) as raised:
+        evaluate("fail(a)", {"a": "x" * 1000})
+    assert raised.value.detail == f"fail: {'x' * 300}"
 
 
 @pytest.mark.parametrize(

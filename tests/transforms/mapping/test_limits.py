@@ -210,3 +210,18 @@ def test_numbers_are_bounded(text):
 def test_yaml_that_does_more_than_hold_text_is_refused(text, message):
     with pytest.raises(MappingFileError, match=message):
         load(text)
+
+
+def test_json_in_texts_counts_as_text():
+    """Parsing the same text for each of many elements comes to its end."""
+    document = {"rows": [0] * 1000, "body": f"[{'1,' * 20_000}1]"}
+    with pytest.raises(EvaluationError) as raised:
+        compiled("map(&parse_json($.body), rows)", {""}, FUNCTIONS)(document, Environment(document, {}))
+    assert raised.value.reason is Reason.OVER_LIMIT
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"a":' * 200_000, "9" * 5000, '"\\ud800"'])
+def test_json_in_a_text_that_cannot_be_held_is_refused(text):
+    document = {"body": text}
+    with pytest.raises(EvaluationError, match="expected JSON in a text"):
+        compiled("parse_json(body)", {""}, FUNCTIONS)(document, Environment(document, {}))

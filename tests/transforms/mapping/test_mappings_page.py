@@ -7,6 +7,7 @@ import pytest
 
 from beam_talonone.schemas.decoding.decode import decode
 from beam_talonone.schemas.decoding.parse import parse
+from beam_talonone.schemas.reasons import Reason
 from beam_talonone.transforms.mapping.functions import standard
 from beam_talonone.transforms.mapping.functions.table import FUNCTIONS
 from beam_talonone.transforms.mapping.mapping import FileMapping
@@ -67,6 +68,29 @@ def test_the_examples_of_several_rows(tmp_path, example, orders, items):
     assert (order.order_id, [(item.sku, str(item.unit_price)) for item in order.items]) == (
         "7", [("x", "1.1"), ("y", "5")],
     )  # fmt: skip
+
+
+def test_the_example_of_json_in_a_text():
+    payload = '{"customer": {"id": 12345678901234567890, "tier": "gold"}}'
+    result = FileMapping("page", EXAMPLES[4])({"payload": payload, "updated_at": "2026-05-01T12:00:00Z"})
+    [profile] = result.records
+    assert parse("profiles", profile.fields).record.customer_id == "12345678901234567890"
+    assert profile.fields["attributes"] == {"Tier": "gold"}
+    failure = FileMapping("page", EXAMPLES[4])({"payload": "{"}).failure
+    assert failure.detail.startswith("page:3: body: parse_json: expected JSON in a text, found")
+
+
+def test_the_example_that_refuses_a_document():
+    mapping = FileMapping("page", EXAMPLES[5])
+    lines = [{"sku": "A", "quantity": 1}]
+    order = {"id": "1", "created_at": "2026-05-01T12:00:00Z", "currency": "EUR", "lines": lines}
+    [record] = mapping(order).records
+    assert parse("orders", record.fields).record.status == "completed"
+    for document, currency in ((order | {"currency": "USD"}, "USD"), (order | {"currency": None}, "missing")):
+        result = mapping(document)
+        assert result.records == ()
+        assert result.failure.reason is Reason.MAPPING_FAILED
+        assert result.failure.detail == f"page:6: orders.status: fail: currency {currency}"
 
 
 def test_the_page_lists_all_functions():

@@ -27,12 +27,13 @@ class Mentions:
     """`names` are those that expressions read, with the first line of each; 0 for the columns of the table.
 
     `made` are names that expressions make themselves; a source may have them too. The values of `whole` go into a
-    record as they are, with all that they contain.
+    record as they are, with all that they contain. With `parses_json`, some names are in JSON that a text holds.
     """
 
     names: dict[str, int]
     made: frozenset[str]
     whole: frozenset[str]
+    parses_json: bool = False
 
 
 def mentions(text: str, table: Table) -> Mentions:
@@ -44,6 +45,7 @@ def mentions(text: str, table: Table) -> Mentions:
     names: dict[str, int] = {}
     made = {"null"}  # which JMESPath takes for a name that no document has
     whole: set[str] = set()
+    parses_json = False
     variables: dict[str, set[str]] = {}
     for tree, line, role in _trees(compose(text)):
         for node in _nodes(tree):
@@ -51,8 +53,9 @@ def mentions(text: str, table: Table) -> Mentions:
                 names.setdefault(node["value"], line)
             elif node["type"] == "key_val_pair":
                 made.add(node["value"])
-            elif node["type"] == "function_expression" and node["value"] == "group_rows":
-                made |= _GROUPED
+            elif node["type"] == "function_expression":
+                made |= _GROUPED if node["value"] == "group_rows" else set()
+                parses_json |= node["value"] == "parse_json"
         if role is None:
             whole.update(_ends(tree))
         elif role:
@@ -62,7 +65,7 @@ def mentions(text: str, table: Table) -> Mentions:
             whole |= variables[variable]
     for column in _columns(table):
         names.setdefault(column, 0)
-    return Mentions(names, frozenset(made), frozenset(whole))
+    return Mentions(names, frozenset(made), frozenset(whole), parses_json)
 
 
 def _columns(table: Table) -> Iterator[str]:

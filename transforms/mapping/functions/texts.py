@@ -1,4 +1,4 @@
-"""Texts: defaults, enums, pieces, digests. Null in is null out, so that an optional field stays optional."""
+"""Texts: defaults, enums, pieces, digests, JSON. Null in is null out, so that an optional field stays optional."""
 
 import hashlib
 from typing import Any
@@ -10,6 +10,9 @@ from beam_talonone.transforms.mapping.expressions.compiler import MANY, Function
 from beam_talonone.transforms.mapping.expressions.environment import Environment
 from beam_talonone.transforms.mapping.expressions.values import brief, copied, text_of
 from beam_talonone.transforms.mapping.functions.arguments import expected, mapping, text
+
+LONGEST_MESSAGE = 300
+"""Characters of the message of `fail` in a dead letter."""
 
 
 def _default(environment: Environment, *values: Any) -> Any:
@@ -125,6 +128,21 @@ def _to_number(environment: Environment, value: Any) -> Any:
     return found if type(found) not in (bool, str) and text_of(found) is not None else None
 
 
+def _parse_json(environment: Environment, value: Any) -> Any:
+    """The value of a JSON text; what is no text is JSON already, as some exports have it."""
+    if type(value) is not str:
+        return value
+    environment.charge_text(len(value))
+    try:
+        return jsonio.loads(value)
+    except ValueError as error:
+        raise EvaluationError(f"expected JSON in a text, found {brief(value)}: {error}") from None
+
+
+def _fail(environment: Environment, message: Any) -> Any:
+    raise EvaluationError(text(message)[:LONGEST_MESSAGE])
+
+
 FUNCTIONS = {
     "default": Function(_default, 2, MANY),
     "translate": Function(_translate, 2, 3),
@@ -140,4 +158,6 @@ FUNCTIONS = {
     "guest": Function(_guest, 2, 3),
     "to_string": Function(_to_string, 1, 1),
     "to_number": Function(_to_number, 1, 1),
+    "parse_json": Function(_parse_json, 1, 1),
+    "fail": Function(_fail, 1, 1),
 }

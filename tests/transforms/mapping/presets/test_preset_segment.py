@@ -1,10 +1,14 @@
 """The preset segment on messages written after the vendor's e-commerce specification."""
 
+import re
+from pathlib import Path
+
 import pytest
 from support.presets.mapped import as_read, mapped_by
 from support.presets.segment import identify, order, refund, track
 
-from beam_talonone.transforms.mapping.resolve import resolve_mapping
+from beam_talonone.transforms.mapping.mapping import FileMapping
+from beam_talonone.transforms.mapping.resolve import preset_text, resolve_mapping
 from beam_talonone.transforms.mapping.result import Filtered
 
 MAPPING = resolve_mapping("segment")
@@ -109,3 +113,14 @@ def test_anonymous_messages_are_filtered(kind, document):
 
 def test_other_messages_are_filtered():
     assert mapped({"type": "page", "userId": "u-17", "messageId": "m"}).filtered[0].rule == "no rule"
+
+
+def test_the_page_tells_updates_before_and_after_completion_apart():
+    page = (Path(__file__).parents[4] / "docs" / "presets" / "segment.md").read_text()
+    [status] = re.findall(r'status: ".*"', page)
+    changed = FileMapping("mine.yaml", preset_text("segment").replace("status: translate(event, $states)", status))
+    for properties, expected in (({"completed": True}, "completed"), ({}, "open")):
+        [record] = changed(as_read(order("Order Updated", **properties))).records
+        assert record.fields["status"] == expected
+    [record] = changed(as_read(order())).records
+    assert record.fields["status"] == "completed"
