@@ -16,16 +16,18 @@ from beam_talonone.pipelines.backfill.damage import (
 )
 from beam_talonone.pipelines.backfill.inputs import match_inputs
 from beam_talonone.pipelines.backfill.job_kind import BACKFILL, Files, JobKind, Report
-from beam_talonone.pipelines.backfill.options import KINDS, BackfillOptions, SendingOptions
-from beam_talonone.pipelines.backfill.output_folder import DISK_ERRORS, JobFolder, cannot_write, open_job
+from beam_talonone.pipelines.backfill.options import BackfillOptions, SendingOptions
+from beam_talonone.pipelines.backfill.output_folder import DISK_ERRORS, JobFolder, cannot_write, discard, open_job
 from beam_talonone.pipelines.backfill.reading import check_dead_letters, read_input, write_input_dead_letters
 from beam_talonone.pipelines.backfill.report import check_summary, read_report
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
+from beam_talonone.pipelines.backfill.sending.left_to_send import count_closing, question
 from beam_talonone.pipelines.backfill.sending.limit import sent_anything
 from beam_talonone.pipelines.backfill.sending.tally import KindTally, Tally
 from beam_talonone.pipelines.report.run_settings import run_settings
 from beam_talonone.pipelines.report.sampler import Sampler
 from beam_talonone.pipelines.runners.runner import bounded_runner
+from beam_talonone.pipelines.terminal.confirm import Declined
 from beam_talonone.pipelines.terminal.stopping import RESUME, STOP
 from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.engine.settings import EngineSettings
@@ -56,6 +58,9 @@ class JobRun:
         self.tally = Tally()
         self.things = kind.things
         self.engine: Engine | None = None
+        self.confirm: Callable[[str], None] | None = None
+        """Asks the person at the terminal a question before the first request. Raises Declined for a no."""
+        self._declined = False
         self._options, self._notice, self._kind = options, notice, kind
         self._config = engine_config(options.sending)
 
@@ -66,6 +71,7 @@ class JobRun:
         """
         with STOP.taking_signals():
             files = self._check()
+            existed = self._options.output.exists()
             folder = self._open_folder(files)
             try:
                 with _failures_explained(folder), temporary_files_in(folder.staging.parent):
@@ -77,6 +83,8 @@ class JobRun:
             finally:
                 close_engine(self._config)
                 folder.close()
+                if self._declined and not folder.resumed:
+                    discard(folder.root, existed=existed)
 
     def _check(self) -> Files:
         """Find what is wrong before the folder is touched; returns the matched input. Raises ConfigurationError."""
@@ -105,7 +113,7 @@ class JobRun:
             write_input_dead_letters(folder, connection)
             check_dead_letters(connection, options.sending.max_dead_letters, str(options.output))
             STOP.check(RESUME)
-            self._count(connection, total)
+            self._before_sending(connection, total)
             self.engine = engine_for(self._config)
             job = ActiveJob(options, folder, connection, self.engine, self.tally, self._notice)
             with STOP.telling(lambda signal: _end_in_order(job, signal)), self._sampler(job):
@@ -122,13 +130,21 @@ class JobRun:
         settings = run_settings(self._options, sys.argv)
         return Sampler(job.folder.series, job.engine, self.tally.outcomes, settings)
 
-    def _count(self, connection: Connection, total: int) -> None:
-        """Count what earlier runs have left of `total` things, for the progress."""
-        tally = self.tally
+    def _before_sending(self, connection: Connection, total: int) -> None:
+        """Count what earlier runs have left of `total` things, and ask whether to go on. Raises Declined."""
+        tally, options = self.tally, self._options
         _, tally.dead_before = staging.count_read_and_dead(connection)
         kinds = self._kind.count_kinds(connection)
-        order = (*KINDS, *kinds)
-        tally.kinds = {kind: KindTally(*kinds[kind]) for kind in sorted(kinds, key=order.index)}
+        tally.kinds = {kind: KindTally(*counts) for kind, counts in kinds.items()}
+        if self.confirm is not None:
+            closing = count_closing(connection)
+            asked = question(options.sending.base_url, kinds, closing, tally.dead_before, options.limit)
+            try:
+                if asked is not None:
+                    self.confirm(asked)
+            except Declined:
+                self._declined = True
+                raise
         tally.total, tally.phase = total, self._kind.doing
 
 

@@ -15,6 +15,7 @@ from beam_talonone.pipelines.backfill.options import InputOptions
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
 from beam_talonone.pipelines.backfill.report import make_report
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
+from beam_talonone.pipelines.backfill.sending.left_to_send import Kinds, count_kinds
 from beam_talonone.pipelines.backfill.sending.send_slices import send_slices
 from beam_talonone.transforms.sources.opening import FileInfo
 
@@ -47,7 +48,7 @@ def backfill_report(job: ActiveJob) -> Report:
     return report
 
 
-def no_kinds(connection: Connection) -> dict[str, tuple[int, int]]:
+def no_kinds(connection: Connection) -> Kinds:
     """The counts by kind of a job whose things have no kinds."""
     return {}
 
@@ -71,7 +72,7 @@ class JobKind:
     """Given the number of records in the queue, completes the staging database; returns how many things are to do."""
     count_query: str = "SELECT COUNT(*) FROM queue"
     """Counts in the staging database what `after_reading` has returned."""
-    count_kinds: Callable[[Connection], dict[str, tuple[int, int]]] = staging.count_kinds
+    count_kinds: Callable[[Connection], Kinds] = count_kinds
     """Counts the same by kind: how many are done, of how many. Empty where it has no kinds."""
     send: Callable[[ActiveJob], None] = send_slices
     report: Callable[[ActiveJob], Report] = backfill_report

@@ -1,8 +1,10 @@
 """The output folder of a job: who uses it, what the job was started with, and whether it may be resumed."""
 
+import contextlib
 import fcntl
 import json
 import os
+import shutil
 import sqlite3
 import time
 import uuid
@@ -122,6 +124,18 @@ def no_job(root: object) -> ConfigurationError:
     return ConfigurationError(
         f"--resume: there is no job in --output {root}: name the job's folder, or begin one without --resume"
     )
+
+
+def discard(root: Path, *, existed: bool) -> None:
+    """Remove a job that has sent nothing, and its folder `root` too, unless that `existed` before the job."""
+    for path in (root / name for name in OURS):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    if not existed:
+        with contextlib.suppress(OSError):  # somebody has put a file into it meanwhile
+            root.rmdir()
 
 
 def cannot_write(where: str, error: Exception, then: str) -> StopRun:

@@ -289,16 +289,6 @@ def count_unsent(connection: sqlite3.Connection) -> int:
     return int(row[0])
 
 
-def count_kinds(connection: sqlite3.Connection) -> dict[str, tuple[int, int]]:
-    """The records in the send order by kind: how many have an outcome, of how many."""
-    # the table with the records is read once, from its beginning to its end
-    rows = connection.execute(
-        "SELECT kind, COUNT(fates.rec), COUNT(*) FROM records CROSS JOIN queue USING (rec)"
-        " LEFT JOIN fates USING (rec) GROUP BY kind"
-    )
-    return {kind: (done, total) for kind, done, total in rows}
-
-
 def count_read_and_dead(connection: sqlite3.Connection) -> tuple[int, int]:
     """Records that the job has read, and how many of them are dead letters so far."""
     read, dead = connection.execute(

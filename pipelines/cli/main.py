@@ -12,6 +12,7 @@ from beam_talonone.pipelines.cli.group import LazyGroup, add_commands, called, f
 from beam_talonone.pipelines.cli.parameters.groups import with_groups
 from beam_talonone.pipelines.cli.parameters.program import CommonParameters
 from beam_talonone.pipelines.terminal import logs
+from beam_talonone.pipelines.terminal.resume_command import output_of, resume_command
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.pipelines.terminal.unbroken import unbroken
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
@@ -86,13 +87,21 @@ def run(arguments: list[str]) -> int:
     except ConfigurationError as error:
         return _fail(USAGE, str(error), debug)
     except (typer.Abort, KeyboardInterrupt):
-        return _fail(STOPPED, "stopped by Ctrl-C", debug)
+        return _stopped("stopped by Ctrl-C", debug, arguments)
     except StopRun as error:
-        return _fail(STOPPED, str(error), debug)
+        return _stopped(str(error), debug, arguments)
     except OSError as error:
-        return _fail(STOPPED, f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), debug)
+        return _stopped(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), debug, arguments)
     except Exception as error:
-        return _fail(STOPPED, f"{error_line(error)} (--debug shows more)", debug)
+        return _stopped(f"{error_line(error)} (--debug shows more)", debug, arguments)
+
+
+def _stopped(message: str, debug: bool, arguments: list[str]) -> int:
+    """End with STOPPED. The command that goes on comes first: the last line is the reason."""
+    command, output = resume_command(arguments), output_of(arguments)
+    if command is not None and output is not None and (output / "job.json").exists():
+        logs.notice(f"to go on: {_without_key(command)}")
+    return _fail(STOPPED, message, debug)
 
 
 def _fail(code: int, message: str, debug: bool) -> int:

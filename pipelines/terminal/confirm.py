@@ -8,13 +8,26 @@ from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.talonone.errors import ConfigurationError
 
 
-def confirm(yes: bool, question: str) -> None:
-    """Ask the person at the terminal. Raises ConfigurationError when there is none, or the answer is no."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
+class Declined(ConfigurationError):
+    """The person at the terminal does not want to send."""
+
+
+def must_ask(yes: bool) -> bool:
+    """Whether to ask before something is sent: not with --yes. Raises ConfigurationError if there is no terminal."""
+    if not yes and not sys.stdin.isatty():
         raise ConfigurationError("this sends to a live deployment, and there is no terminal to confirm it: add --yes")
+    return not yes
+
+
+def ask(question: str) -> None:
+    """Ask the person at the terminal. Raises Declined for any answer but yes, Interrupted after a signal."""
     with STOP.raising():
         agreed = typer.confirm(question, err=True)
     if not agreed:
-        raise ConfigurationError("nothing was sent")
+        raise Declined("nothing was sent")
+
+
+def confirm(yes: bool, question: str) -> None:
+    """Ask at once, where `must_ask` says so."""
+    if must_ask(yes):
+        ask(question)

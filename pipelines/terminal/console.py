@@ -2,21 +2,27 @@
 
 import shlex
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from rich.console import Console
 
 from beam_talonone.pipelines.backfill.options import BackfillOptions
 from beam_talonone.pipelines.backfill.report import summary_lines
+from beam_talonone.pipelines.terminal.confirm import ask
 from beam_talonone.pipelines.terminal.logs import switch_to_json
 from beam_talonone.pipelines.terminal.progress.show import Progress, ProgressShown, Shown, way_of
+from beam_talonone.pipelines.terminal.resume_command import progress_so_far
 from beam_talonone.pipelines.terminal.stderr import stderr_console
+from beam_talonone.talonone.errors import StopRun
 
 Options = TypeVar("Options", bound=BackfillOptions)
 
 
 class Run(Shown, Protocol):
     """A job that can be run, and shown meanwhile."""
+
+    confirm: Callable[[str], None] | None
 
     def run(self) -> dict[str, Any]:
         """Run the job to its end, and return its report (report.json)."""
@@ -28,15 +34,17 @@ def run_with_progress(
     options: Options,
     *,
     progress: Progress = "auto",
+    asks: bool = False,
     replayable: bool = False,
     mapping: str | None = None,
 ) -> int:
     """Run a job with its progress shown as `progress` says. Returns 3 when there are dead letters, else 0.
 
+    With `asks` the person at the terminal is asked before the first request. Raises Declined for a no.
     With `replayable` the end names the command that sends the dead letters again, with the `mapping` that they need.
     """
     console = console_for(progress)
-    report = run_shown(console, make, options, summary_lines, progress)
+    report = run_shown(console, make, options, summary_lines, progress, asks=asks)
     if exit_code(report):
         console.print(f"records not applied, with reasons: {options.output / 'dead-letters'}", soft_wrap=True)
         if replayable:
@@ -60,15 +68,31 @@ def run_shown(
     options: Options,
     lines_of: Callable[[dict[str, Any]], Iterable[str]],
     progress: Progress = "auto",
+    *,
+    asks: bool = False,
 ) -> dict[str, Any]:
-    """Run a job with its progress on `console`, then print `lines_of` its report; returns the report."""
+    """Run a job with its progress on `console`, then print `lines_of` its report; returns the report.
+
+    With `asks` the person at the terminal is asked before the first request. Raises Declined for a no.
+    """
     work = make(options, _notices_on(console))
-    with ProgressShown(console, work, way_of(progress)):
-        report = work.run()
+    try:
+        with ProgressShown(console, work, way_of(progress)) as shown:
+            work.confirm = partial(_ask, shown) if asks else None
+            report = work.run()
+    except StopRun:
+        if (line := progress_so_far(work.tally, work.things)) is not None:
+            console.print(line, soft_wrap=True)
+        raise
     for line in lines_of(report):
         console.print(line, soft_wrap=True)
     console.print(f"the full report: {options.output / 'report.json'}", soft_wrap=True)
     return report
+
+
+def _ask(shown: ProgressShown, question: str) -> None:
+    with shown.paused():
+        ask(question)
 
 
 def notices() -> Callable[[str], None]:

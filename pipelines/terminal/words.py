@@ -1,5 +1,6 @@
 """Counts and times in words, for all that a person reads at the terminal."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 
@@ -28,3 +29,13 @@ def per_second(rate: float) -> str:
     ('100', '0.2')
     """
     return f"{rate:,.0f}" if rate >= 9.95 else f"{rate:.1f}".removesuffix(".0")
+
+
+def listed(things: Iterable[str]) -> str:
+    """Things in a row, separated by commas, with `and` before the last.
+
+    >>> listed(["1 order"]), listed(["2 orders", "1 return", "3 events"])
+    ('1 order', '2 orders, 1 return and 3 events')
+    """
+    *first, last = things
+    return f"{', '.join(first)} and {last}" if first else last

@@ -71,10 +71,15 @@ def send_slices(job: ActiveJob, steps: SliceSteps = SliceSteps()) -> None:
     total = job.tally.total
     job.tally.already = total - staging.count_unsent(job.connection)
     job.tally.selected = None if selected is None else len(selected)
-    for first in range(_next(job), total + 1, slices.SLICE):
-        part = Slice.starting_at(first, total)
-        if selected is None or any(number in selected for number in range(part.first, part.last + 1)):
-            _send_slice(job, steps, part, selected)
+    try:
+        for first in range(_next(job), total + 1, slices.SLICE):
+            part = Slice.starting_at(first, total)
+            if selected is None or any(number in selected for number in range(part.first, part.last + 1)):
+                _send_slice(job, steps, part, selected)
+    except StopRun:
+        # the pipeline has not counted the records that ended while it stopped
+        job.tally.ended = total - job.tally.already - staging.count_unsent(job.connection)
+        raise
 
 
 def _next(job: ActiveJob) -> int:

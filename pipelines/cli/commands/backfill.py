@@ -58,7 +58,7 @@ def backfill(
         sending_options,
     )
     from beam_talonone.pipelines.runners.runner import beam_options, is_in_process, other_runner
-    from beam_talonone.pipelines.terminal.confirm import confirm
+    from beam_talonone.pipelines.terminal.confirm import ask, must_ask
 
     args = beam_arguments(beam)
     options = input_options(
@@ -68,11 +68,12 @@ def backfill(
     sending = sending_options(api, limits, edit)
     if not job.output.strip():
         raise ConfigurationError("--output is empty: name a folder")
-    if not sent.dry:
-        confirm(consent.yes, f"Closed sessions trigger live campaigns at {sending.base_url}. Go on?")
+    asks = not sent.dry and must_ask(consent.yes)
     if not is_in_process(beam_options(args)):
         if sent.limit is not None:
             raise ConfigurationError("--limit is for backfills in this process: try a part with --since and --until")
+        if asks:
+            ask(f"Closed sessions trigger live campaigns at {sending.base_url}. Go on?")
         return _remote(options, sending, job, distribution, args)
     if distribution.shards is not None or distribution.no_wait:
         raise ConfigurationError("--shards and --no-wait are for another runner, such as DataflowRunner")
@@ -84,6 +85,7 @@ def backfill(
         JobRun,
         BackfillOptions(options, sending, Path(job.output), job.resume, sent.limit, args),
         progress=shown.progress,
+        asks=asks,
         replayable=not sent.dry,
         mapping=selection.mapping,
     )

@@ -51,7 +51,7 @@ def replay(
     )
     from beam_talonone.pipelines.replay.changes import parse_change
     from beam_talonone.pipelines.replay.selection import ReplaySelection
-    from beam_talonone.pipelines.terminal.confirm import confirm
+    from beam_talonone.pipelines.terminal.confirm import ask, must_ask
 
     subscription = dead_letters_subscription(source.dead_letters)
     globs: dict[str, str | tuple[str, ...]] = (
@@ -67,7 +67,10 @@ def replay(
         globs, selection, reading, requests, attributes, results=results.results, replay_selection=taken
     )
     sending = sending_options(api, limits, edit)
-    confirm(consent.yes, f"Closed sessions trigger live campaigns at {sending.base_url}. Go on?")
+    asks = must_ask(consent.yes)
+    if asks and subscription is not None:  # before its messages are taken out
+        ask(f"Closed sessions trigger live campaigns at {sending.base_url}. Go on?")
+        asks = False
     from beam_talonone.pipelines.replay.job import ReplayOptions, replay_job
     from beam_talonone.pipelines.terminal.console import run_with_progress
 
@@ -75,7 +78,9 @@ def replay(
         inputs, sending, Path(job.output), job.resume, None, beam_arguments(beam), subscription=subscription,
         state=source.state,
     )  # fmt: skip
-    return run_with_progress(replay_job, options, progress=shown.progress, replayable=True, mapping=mapped.mapping)
+    return run_with_progress(
+        replay_job, options, progress=shown.progress, asks=asks, replayable=True, mapping=mapped.mapping
+    )
 
 
 def dead_letters_subscription(name: str) -> str | None:

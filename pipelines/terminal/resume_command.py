@@ -1,0 +1,53 @@
+"""For the person at the terminal after an early end: what is done, what is left, and how to go on. Pure."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from beam_talonone.pipelines.terminal.words import counted
+from beam_talonone.talonone.telemetry.redact import without_keys
+
+if TYPE_CHECKING:  # the command line imports this module, and must start quickly
+    from beam_talonone.pipelines.backfill.sending.tally import Tally
+
+RESUMABLE = ("backfill", "replay", "verify", "lookup")
+
+_SECRET = re.compile(r"(--[\w-]*(?:password|token|credential)[\w-]*=).+", re.IGNORECASE)
+"""An option of Beam whose value is a secret."""
+
+
+def resume_command(words: Sequence[str]) -> str | None:
+    """The command line `words` with --resume, quoted for a shell; None for a command that cannot be resumed.
+
+    >>> resume_command(["backfill", "--orders", "my orders/*.csv", "--output", "out"])
+    "beam-talonone backfill --orders 'my orders/*.csv' --output out --resume"
+    """
+    if next((word for word in words if not word.startswith("-")), None) not in RESUMABLE:
+        return None
+    end = words.index("--") if "--" in words else len(words)
+    ours, beam = list(words[:end]), [_SECRET.sub(r"\1...", word) for word in words[end:]]
+    resume = [] if "--resume" in ours else ["--resume"]
+    return without_keys(shlex.join(["beam-talonone", *ours, *resume, *beam]))
+
+
+def output_of(words: Sequence[str]) -> Path | None:
+    """The folder that --output names in a command line; None without one."""
+    for number, word in enumerate(words):
+        if word.startswith("--output="):
+            return Path(word.removeprefix("--output="))
+        if word == "--output" and number + 1 < len(words):
+            return Path(words[number + 1])
+    return None
+
+
+def progress_so_far(tally: "Tally", things: str) -> str | None:
+    """A line about what is done and what is left; None before the input is read."""
+    if tally.phase in ("reading", "sorting"):
+        return f"read so far: {counted(tally.read, 'record')}; nothing was sent"
+    if not tally.total:
+        return None
+    done, dead = tally.already + tally.ended, tally.dead_before + tally.dead
+    dead_letters = f", {counted(dead, 'dead letter')}" if dead else ""
+    return f"done so far: {done:,} of {tally.total:,} {things}{dead_letters}; left: {tally.total - done:,}"

@@ -1,0 +1,57 @@
+"""The records that are left to send, and the question before they are sent."""
+
+import pytest
+from support.staged_job import event, order, profile, staged_job
+
+from beam_talonone.pipelines.backfill import staging
+from beam_talonone.pipelines.backfill.sending.left_to_send import count_closing, count_kinds, question
+
+URL = "https://shop.talon.one"
+ORDERS = [order("a", 1), order("a", 2), order("b", 3), order("c", 4, status="open")]
+
+
+def test_what_is_left_is_counted(tmp_path):
+    with staged_job(tmp_path, {"profiles": [profile("c", 1)], "orders": ORDERS, "events": [event(1)]}) as job:
+        assert list(count_kinds(job.connection).items()) == [
+            ("orders", (0, 4)),
+            ("profiles", (0, 1)),
+            ("events", (0, 1)),
+        ]
+        assert count_closing(job.connection) == 2, "each session once, and not the open one"
+        [rec] = job.connection.execute("SELECT rec FROM records WHERE id = 'b'").fetchone()
+        staging.save_outcomes(job.connection, [(rec, "applied", None, None, None)])
+        assert count_kinds(job.connection)["orders"] == (1, 4)
+        assert count_closing(job.connection) == 1
+
+
+@pytest.mark.parametrize(
+    ("kinds", "closing", "dead", "limit", "expected"),
+    [
+        (
+            {"orders": (0, 3000), "returns": (0, 40), "profiles": (50, 500)}, 2950, 12, None,
+            "3,490 records to send: 3,000 orders, 40 returns and 450 profiles. 12 records cannot be sent: see"
+            " dead-letters in the output folder.\n2,950 sessions will be closed at https://shop.talon.one, which"
+            " triggers live campaigns. Go on?",
+        ),
+        (
+            {"orders": (0, 1)}, 1, 0, None,
+            "1 record to send: 1 order.\n1 session will be closed at https://shop.talon.one, which triggers live"
+            " campaigns. Go on?",
+        ),
+        (
+            {"events": (0, 7)}, 0, 1, None,
+            "7 records to send: 7 events. 1 record cannot be sent: see dead-letters in the output folder.\nThese"
+            " records change live data at https://shop.talon.one and may trigger live campaigns. Go on?",
+        ),
+        (
+            {"orders": (0, 3000), "events": (0, 7)}, 2950, 0, 100,
+            "107 records to send: 100 orders and 7 events.\nup to 100 sessions will be closed at"
+            " https://shop.talon.one, which triggers live campaigns. Go on?",
+        ),
+        ({"orders": (3, 3)}, 0, 0, None, None),
+        ({}, 0, 5, None, None),
+    ],
+    ids=["several kinds", "one", "no order", "limit", "all sent", "nothing"],
+)  # fmt: skip
+def test_the_question(kinds, closing, dead, limit, expected):
+    assert question(URL, kinds, closing, dead, limit) == expected
