@@ -5,7 +5,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from beam_talonone.pipelines.backfill.options import MaxDeadLetters, parse_max_dead_letters
 from beam_talonone.pipelines.backfill.output_folder import cannot_write
@@ -16,19 +15,18 @@ from beam_talonone.pipelines.streaming.options import StreamOptions
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.errors import ConfigurationError, KeyRefused, StopRun, TooManyDeadLetters
-from beam_talonone.talonone.ordering.sequencer import Sequencer
 from beam_talonone.talonone.rate.shared_limit import Watched
-from beam_talonone.talonone.state.pending_overlay import PendingOverlay
 from beam_talonone.talonone.state.state_folder import StateFolder
 from beam_talonone.talonone.state.store import Store
 from beam_talonone.talonone.state.write_ahead_log import WriteAheadLog
 from beam_talonone.talonone.streaming.dead_letter_window import LastEnds
 from beam_talonone.talonone.streaming.message_source import FILES
+from beam_talonone.talonone.streaming.open_processor import Waits, open_processor
 from beam_talonone.talonone.streaming.processor import StreamProcessor
 from beam_talonone.talonone.streaming.stream_output import StreamOutput
 from beam_talonone.transforms.notifications.file_reader import FILE_READERS, FileReader
 from beam_talonone.transforms.notifications.progress import Room
-from beam_talonone.transforms.outputs.sinks import FolderSink, Sink, message_ids, say_whose, sink_for
+from beam_talonone.transforms.outputs.sinks import Sink, already_dead_lettered, sink_for
 from beam_talonone.transforms.pubsub.message_buffer import Flow
 from beam_talonone.transforms.pubsub.registry import SUBSCRIBERS, close_subscriber
 from beam_talonone.transforms.pubsub.subscriber import Subscriber
@@ -132,14 +130,10 @@ def open_sinks(options: StreamOptions, state: StateFolder, notice: Callable[[str
         if options.results is not None:
             results = sink_for(options.results, "results", notice)
             opened.callback(results.close)
-        dead_lettered: dict[tuple[str, str], float] = {}
-        if isinstance(dead_letters, FolderSink):
-            try:
-                dead_lettered = dict.fromkeys(message_ids(Path(where), "dead-letters"), time.time())
-                Path(where).mkdir(parents=True, exist_ok=True)
-                say_whose(Path(where), state.root.resolve(), options.job)
-            except OSError as error:
-                raise cannot_write(setting, error, REPAIR) from None
+        try:
+            dead_lettered = already_dead_lettered(dead_letters, Path(where), state.root, options.job)
+        except OSError as error:
+            raise cannot_write(setting, error, REPAIR) from None
         opened.pop_all()
     return StreamSinks(dead_letters, results, dead_lettered)
 
@@ -201,23 +195,16 @@ def make_processor(
     Raises sqlite3.Error or OSError if the state cannot be opened, ConfigurationError if it is damaged. The state is
     closed then.
     """
-    with ExitStack() as opened:
-        store = Store(state.store, options.remember)
-        opened.callback(store.close)
-        memory = PendingOverlay(store)
-        log = WriteAheadLog(state.log, memory)
-        opened.callback(log.close)
-        sequencer: Sequencer[Any] = Sequencer(
-            memory, options.settle, options.wait_for_order, quiet_until, polls_per_second=max(0.1, options.rate / 10)
-        )
-        ends = LastEnds(dead_letter_limit(options).exceeded, state.last_ends(), state.keep_last_ends)
-        output = StreamOutput(
+    waits = Waits(options.settle, options.wait_for_order, options.remember, options.bulk_age)
+    ends = LastEnds(dead_letter_limit(options).exceeded, state.last_ends(), state.keep_last_ends)
+
+    def output(store: Store, log: WriteAheadLog) -> StreamOutput:
+        return StreamOutput(
             engine, store, log, sinks.dead_letters, sinks.results, options.job, sinks.dead_lettered, ends, on_excess,
             of_several_kinds=options.of_several_kinds(),
         )  # fmt: skip
-        processor = StreamProcessor(engine, sequencer, store, log, options.send_options(), output, options.bulk_age)
-        opened.pop_all()
-    return processor
+
+    return open_processor(state, engine, options.send_options(), waits, output, quiet_until)
 
 
 def open_files(

@@ -127,6 +127,11 @@ def result(kind: str, record_id: str, outcome: Outcome) -> dict[str, Any]:
     return line if outcome.response is None else {**line, "response": outcome.response}
 
 
+def other(kind: str, record_id: str, outcome: Outcome) -> dict[str, Any]:
+    """Return the line of a record that was neither applied nor refused: superseded, duplicate or skipped."""
+    return {"kind": kind, "id": record_id, "outcome": outcome.end.value, "reason": outcome.reason}
+
+
 def rfc3339(at: float) -> str:
     """Seconds since 1970 as RFC 3339 in UTC, to the millisecond."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -73,48 +73,48 @@ class StateFolder:
         os.close(self._lock)
 
 
-def open_state(root: Path, base_url: str) -> StateFolder:
-    """Create or open the folder `root`, and lock it for a stream to `base_url`.
+def open_state(root: Path, base_url: str, setting: str = "--state") -> StateFolder:
+    """Create or open the folder `root`, and lock it for a stream to `base_url`. Errors name the `setting`.
 
     Raises ConfigurationError if the folder cannot be used, if another process has locked it, or if it belongs to a
     stream to another deployment.
     """
     if ":/" in str(root):
-        raise ConfigurationError(f"--state {root} is not a folder of this machine: name one that survives a crash")
+        raise ConfigurationError(f"{setting} {root} is not a folder of this machine: name one that survives a crash")
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds personal data of the records
         lock = os.open(root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise ConfigurationError(f"--state {root} cannot be used: {error.strerror}") from None
+        raise ConfigurationError(f"{setting} {root} cannot be used: {error.strerror}") from None
     try:
-        return _locked(root, base_url, lock)
+        return _locked(root, base_url, lock, setting)
     except BaseException:
         os.close(lock)
         raise
 
 
-def _locked(root: Path, base_url: str, lock: int) -> StateFolder:
+def _locked(root: Path, base_url: str, lock: int, setting: str) -> StateFolder:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         raise ConfigurationError(
-            f"--state {root}: another stream uses this folder; stop it, or name another folder"
+            f"{setting} {root}: another stream uses this folder; stop it, or name another folder"
         ) from None
-    before = _deployment(root / MANIFEST)
+    before = _deployment(root / MANIFEST, setting)
     if before is None:
         write_whole_file(root / MANIFEST, json.dumps({"--base-url": base_url}).encode() + b"\n")
     elif before != base_url:
         raise ConfigurationError(
-            f"--state {root} belongs to a stream to {before}, not to {base_url}: name another folder"
+            f"{setting} {root} belongs to a stream to {before}, not to {base_url}: name another folder"
         )
     return StateFolder(root, (root / UNCLEAN).exists(), lock)
 
 
-def _deployment(manifest: Path) -> str | None:
+def _deployment(manifest: Path, setting: str) -> str | None:
     """The base URL in the manifest of a folder, None for a new folder. Raises ConfigurationError if it is damaged."""
     try:
         return str(json.loads(manifest.read_text())["--base-url"])
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):
-        raise ConfigurationError(f"{manifest} was not written by a stream: is --state the right folder?") from None
+        raise ConfigurationError(f"{manifest} was not written by a stream: is {setting} the right folder?") from None

@@ -13,8 +13,8 @@ from beam_talonone.schemas.decoding.shown import Shown
 from beam_talonone.talonone.engine.applied_parts import applied_parts
 from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.errors import TooManyDeadLetters
-from beam_talonone.talonone.requests.outcome import End, Outcome
-from beam_talonone.talonone.requests.output_lines import dead_letter, result
+from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
+from beam_talonone.talonone.requests.output_lines import dead_letter, other, result
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.store import Store
 from beam_talonone.talonone.state.write_ahead_log import WriteAheadLog
@@ -82,6 +82,9 @@ class StreamOutput:
     dead_lettered: dict[tuple[str, str], float] = field(default_factory=dict)
     ends: LastEnds = field(default_factory=lambda: LastEnds(lambda dead, of: False))
     on_excess: Callable[[TooManyDeadLetters], None] = lambda why: None
+    on_end: Callable[[Message, End, dict[str, Any]], None] | None = None
+    """Called for each record that has ended, before its message is acknowledged, with the line of its outcome: that
+    of a result, a dead letter, or `output_lines.other`. Repeats of a message that has a dead letter have none."""
     counters: StreamCounters = field(default_factory=StreamCounters)
     of_several_kinds: frozenset[str] = frozenset()
     excess: TooManyDeadLetters | None = None
@@ -109,6 +112,9 @@ class StreamOutput:
             return
         if outcome.end is not End.DUPLICATE:
             self.log.ended(work, outcome, time.time())
+        if self.on_end is not None and self.excess is None:
+            line = result if outcome.end in DONE else other
+            self.on_end(message, outcome.end, line(work.kind, work.id, outcome))
         self._finish_alive(work.kind, outcome, message)
 
     def filtered(self, kind: str, message: Message) -> None:
@@ -138,6 +144,8 @@ class StreamOutput:
             del self._repeats[name]
             if work is not None:
                 self.log.forget(work, outcome)
+            if self.on_end is not None:
+                self.on_end(message, End.DEAD, line)
             self._acknowledge(kind, outcome, message)
             for repeat in repeats:
                 self._acknowledge(kind, Outcome(End.DUPLICATE), repeat)

@@ -67,23 +67,32 @@ def _kind(path: str) -> str | None:
     return None if match is None else match["what"]
 
 
-def sink_for(where: str, name: str, notice: Notice) -> Sink:
-    """The sink at `where`, a topic or a folder, for `name` (`dead-letters`, `results`: also the option's name).
+def check_place(option: str, where: str) -> str:
+    """`where`, if it is a topic or can be a folder. Raises ConfigurationError that names the `option`."""
+    option = f"{option} {where}"
+    if is_subscription(where):
+        raise ConfigurationError(f"{option} is a subscription: name its topic, projects/P/topics/T, or a folder")
+    if where.startswith("projects/") and not is_topic(where):
+        raise ConfigurationError(f"{option} is not a topic: give projects/P/topics/T, or for a folder ./{where}")
+    if "://" in where:
+        raise ConfigurationError(f"{option} is neither a topic nor a folder of this machine")
+    return where
+
+
+def sink_for(where: str, name: str, notice: Notice, setting: str | None = None) -> Sink:
+    """The sink at `where`, a topic or a folder, for `name` (`dead-letters`, `results`). Errors name the `setting`,
+    which is `--name` by default.
 
     `notice` receives lines for a person, from any thread. Raises ConfigurationError for a value that is neither, and
     for a folder that cannot be written to.
     """
-    option = f"--{name} {where}"
+    option = setting or f"--{name}"
+    check_place(option, where)
     if is_topic(where):
         from beam_talonone.transforms.outputs.topic import TopicSink  # the client of Pub/Sub takes a second to import
 
         return TopicSink(where, name.replace("-", " "), notice)
-    if is_subscription(where):
-        raise ConfigurationError(f"{option} is a subscription: name its topic, projects/P/topics/T, or a folder")
-    if where.startswith("projects/"):
-        raise ConfigurationError(f"{option} is not a topic: give projects/P/topics/T, or for a folder ./{where}")
-    if "://" in where:
-        raise ConfigurationError(f"{option} is neither a topic nor a folder of this machine")
+    option = f"{option} {where}"
     folder = Path(where)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -228,6 +237,19 @@ def say_whose(folder: Path, state: Path | None, job: str) -> None:
     `state`, what was sent since. `state` is None without a store."""
     whose = {"state": None if state is None else str(state.resolve()), "job": job}
     write_whole_file(folder / STREAM, json.dumps(whose).encode() + b"\n", concurrent=True)
+
+
+def already_dead_lettered(sink: Sink, folder: Path, state: Path, job: str) -> dict[tuple[str, str], float]:
+    """The messages that have a dead letter in the folder of `sink`, with the time of this call. None for a topic.
+
+    Notes beside them whose dead letters they are: see `say_whose`. Raises OSError when the disk is full.
+    """
+    if not isinstance(sink, FolderSink):
+        return {}
+    ids = dict.fromkeys(message_ids(folder, "dead-letters"), time.time())
+    folder.mkdir(parents=True, exist_ok=True)
+    say_whose(folder, state.resolve(), job)
+    return ids
 
 
 def whose(folder: Path) -> Path | None:

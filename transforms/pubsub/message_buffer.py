@@ -62,6 +62,11 @@ class MessageBuffer:
             return sum(len(subscription.leases) for subscription in self._subscriptions)
 
     @property
+    def lease_length(self) -> float:
+        """The longest lease of the subscriptions, in seconds."""
+        return max(subscription.leases.length for subscription in self._subscriptions)
+
+    @property
     def full(self) -> bool:
         """True if a subscription is not read because it has reached a limit."""
         with self._changed:

@@ -63,7 +63,7 @@ class Subscriber:
     @property
     def lease_length(self) -> float:
         """The longest lease of the subscriptions, in seconds."""
-        return max(subscription.leases.length for subscription in self._subscriptions)
+        return self.buffer.lease_length
 
     def close(self) -> None:
         """Send the waiting acknowledgements, and give back all other messages."""

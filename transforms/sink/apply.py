@@ -31,6 +31,38 @@ def apply_record(streaming: StreamProcessor, message: Message, prepared: Prepare
         streaming.invalid(prepared.raw.kind, prepared.id_or_none(), invalid_outcome(prepared), message)
 
 
+def hand_over(streaming: StreamProcessor, message: Message, prepared: Prepared) -> None:
+    """Let the stream of this process end `message`, which contains the record `prepared`."""
+    if prepared.unknown_fields:
+        streaming.counters.left_out(prepared.raw.kind, prepared.unknown_fields, prepared.unknown_names)
+    if prepared.work is not None and prepared.unknown_api:
+        streaming.counters.sent_unknown(prepared.work.parts[0].request.operation, prepared.unknown_api)
+    if prepared.filtered_by is not None:
+        streaming.filtered(prepared.raw.kind, message)
+    elif prepared.work is not None:
+        streaming.arrived(prepared.work, message)
+    else:
+        streaming.invalid(prepared.raw.kind, prepared.id_or_none(), invalid_outcome(prepared), message)
+
+
+class Metrics:
+    """Updates Beam's metrics of a stream now and then.
+
+    Outcomes arrive on another thread, outside bundles; only /metrics shows those after the last bundle.
+    """
+
+    def __init__(self) -> None:
+        self._count_at = 0.0
+
+    def update(self, streaming: StreamProcessor) -> None:
+        """Count the records and requests since the last update. Call it in a bundle."""
+        now = time.monotonic()
+        if now >= self._count_at:
+            self._count_at = now + WHILE_BUSY
+            count_records(streaming.engine, streaming.counters)
+            count_requests(streaming.engine)
+
+
 class ApplyRecords(beam.DoFn):  # type: ignore[misc]
     """Lists of (Received, Prepared) -> nothing.
 
@@ -40,17 +72,12 @@ class ApplyRecords(beam.DoFn):  # type: ignore[misc]
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._count_at = 0.0
+        self._metrics = Metrics()
 
     def process(self, elements: list[tuple[Received, Prepared]]) -> Iterator[Any]:
         """Hand the records to the stream, and update the metrics now and then."""
         streaming = PROCESS.get(STREAMS, self._name)
         for message, prepared in elements:
-            apply_record(streaming, message, prepared)
-        # outcomes arrive on another thread, outside bundles; only /metrics shows those after the last bundle
-        now = time.monotonic()
-        if now >= self._count_at:
-            self._count_at = now + WHILE_BUSY
-            count_records(streaming.engine, streaming.counters)
-            count_requests(streaming.engine)
+            hand_over(streaming, message, prepared)
+        self._metrics.update(streaming)
         return iter(())

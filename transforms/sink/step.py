@@ -25,12 +25,3 @@ class Step:
     reading: Reading
     config: EngineConfig
     options: SendOptions
-
-
-@dataclass(frozen=True)
-class Waits:
-    """The seconds of a stream: see the options of these names in docs/streams.md."""
-
-    settle: float = 5.0
-    wait_for_order: float = 600.0
-    remember: float = 8 * 86_400.0

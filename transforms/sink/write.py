@@ -1,5 +1,6 @@
 """WriteToTalonOne: the sink for a pipeline of your own."""
 
+import os
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict
@@ -13,7 +14,9 @@ from beam_talonone.schemas.records import MODELS
 from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.requests.build import BuildOptions
-from beam_talonone.transforms.runtime.arguments import flag, one_of, reading, seconds
+from beam_talonone.talonone.streaming.open_processor import Waits
+from beam_talonone.transforms.outputs.sinks import check_place
+from beam_talonone.transforms.runtime.arguments import file_name, flag, one_of, reading, seconds
 from beam_talonone.transforms.runtime.arguments import mapping as mapping_of
 from beam_talonone.transforms.runtime.engines import (
     DEFAULT_KEY_ENV,
@@ -21,8 +24,9 @@ from beam_talonone.transforms.runtime.engines import (
     engine_config,
     http_settings,
 )
+from beam_talonone.transforms.sink.local.write_messages import write_messages
 from beam_talonone.transforms.sink.runners import Way, way_to_write
-from beam_talonone.transforms.sink.step import Step, Waits
+from beam_talonone.transforms.sink.step import Step
 from beam_talonone.transforms.sink.write_bounded import write_bounded
 from beam_talonone.transforms.sink.write_keyed import write_keyed
 from beam_talonone.transforms.sources.elements import check_records
@@ -49,8 +53,12 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
     * `settle`, `wait_for_order`, `remember`: seconds for which a stream waits for earlier records, a return waits for
       its order, and a repeat is recognized. A bounded PCollection does not need them, as it is sorted as a whole.
 
-    An unbounded PCollection needs a runner that keeps state durably: Dataflow or Flink. The timestamp of an element
-    is the time of its arrival. docs/library.md lists the promises on each runner.
+    * `state`, `dead_letters`: only for the elements of ReadFromPubSubAtLeastOnce. The folder of what must survive a
+      crash, and the folder or topic of the dead letters (by default a folder in `state`).
+
+    An unbounded PCollection of records needs a runner that keeps state durably: Dataflow or Flink. The timestamp of
+    an element is the time of its arrival. On Prism, the elements are those of ReadFromPubSubAtLeastOnce: a message is
+    acknowledged once its outcome is known, and a dead letter is written before. docs/library.md lists the promises.
 
     Order: records of one order and of one customer are sent one at a time, in order. Calls that hold no id in common
     are sent side by side. With a mapping, a call is sent in order with the records of its order or its customer.
@@ -67,6 +75,13 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
     >>> written = orders | WriteToTalonOne("orders", base_url="https://yourcompany.europe-west1.talon.one", rate=50)
     >>> written.dead_letters
     <PCollection[WriteToTalonOne(orders)/Dead letters.None] at ...>
+
+    >>> from beam_talonone import ReadFromPubSubAtLeastOnce
+    >>> messages = beam.Pipeline("PrismRunner") | ReadFromPubSubAtLeastOnce(["projects/P/subscriptions/S"])
+    >>> url = "https://yourcompany.europe-west1.talon.one"
+    >>> written = messages | WriteToTalonOne("orders", base_url=url, settle=2, state="/var/lib/orders")
+    >>> written.applied.is_bounded
+    False
     """
 
     def __init__(
@@ -98,6 +113,8 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
         settle: float = 5.0,
         wait_for_order: float = 600.0,
         remember: float = 8 * 86_400.0,
+        state: str | Path | None = None,
+        dead_letters: str | Path | None = None,
     ) -> None:
         super().__init__()
         one_of("kind", kind, MODELS)
@@ -121,11 +138,19 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
             seconds("wait_for_order", wait_for_order, MONTH),
             seconds("remember", remember, 12 * MONTH),
         )
+        self._state = None if state is None else os.path.abspath(file_name("state", str(state)))
+        self._dead_letters = (
+            None
+            if dead_letters is None
+            else check_place("dead_letters", file_name("dead_letters", str(dead_letters)))
+        )
         self._shown = {
             "assume_timezone": assume_timezone,
             "ambiguous_time": ambiguous_time,
             "max_future": None if max_future == MAX_FUTURE else max_future,
             "unknown_fields": unknown_fields,
+            "state": self._state,
+            "dead_letters": self._dead_letters,
         }
         self._job = uuid.uuid4().hex[:12]
 
@@ -164,9 +189,25 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
             self.label, self._job, self._kind, self._mapping, self._build, self._reading, self._config, self._options
         )
         if records.is_bounded:
+            self._refuse_folders("the PCollection is bounded")
             return write_bounded(records, step)
-        if way_to_write(records, self.label) is not Way.KEYED_STATE:
-            raise ConfigurationError(f"{self.label} takes dicts or rows, not Received")
+        way = way_to_write(records, self.label)
         if self._options.dry:
             raise ConfigurationError("dry is for a bounded PCollection: a stream has no dry run")
+        if way is Way.THIS_PROCESS:
+            if self._state is None:
+                raise ConfigurationError(
+                    f"{self.label} needs state: name a folder that survives a crash, as the runner keeps no state"
+                )
+            return write_messages(records, step, self._waits, self._state, self._dead_letters)
+        self._refuse_folders(f"{type(records.pipeline.runner).__name__} keeps the state")
         return write_keyed(records, step, self._waits)
+
+    def _refuse_folders(self, why: str) -> None:
+        """Raise ConfigurationError for settings that only the elements of ReadFromPubSubAtLeastOnce need."""
+        for name, value in (("state", self._state), ("dead_letters", self._dead_letters)):
+            if value is not None:
+                raise ConfigurationError(
+                    f"{name} is for the elements of ReadFromPubSubAtLeastOnce: here {why}, and dead letters are the"
+                    " output dead_letters"
+                )

@@ -9,6 +9,7 @@ import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindows
 
 from beam_talonone.talonone.streaming.keyed_processor import Rules
+from beam_talonone.talonone.streaming.open_processor import Waits
 from beam_talonone.talonone.telemetry.process_tuning import tune_process
 from beam_talonone.transforms.pubsub.message import Received
 from beam_talonone.transforms.runtime.engines import EngineConfig
@@ -16,7 +17,7 @@ from beam_talonone.transforms.sink.keyed import SendInOrder
 from beam_talonone.transforms.sink.keyed_send import shown_element
 from beam_talonone.transforms.sink.packed_record import pack_record
 from beam_talonone.transforms.sink.runners import is_dataflow, workers
-from beam_talonone.transforms.sink.step import Step, Waits
+from beam_talonone.transforms.sink.step import Step
 from beam_talonone.transforms.sink.written import Written
 from beam_talonone.transforms.sources.elements import raw_element
 from beam_talonone.transforms.sources.prepare import Prepared, prepare_or_defect, prepares_with

@@ -19,7 +19,7 @@ from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.talonone.requests.dry_run import not_dry
 from beam_talonone.talonone.requests.outcome import DONE, End, Outcome, skipped
-from beam_talonone.talonone.requests.output_lines import dead_letter, result
+from beam_talonone.talonone.requests.output_lines import dead_letter, other, result
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.streaming.call_key import together
 from beam_talonone.talonone.telemetry.process_tuning import tune_process
@@ -205,5 +205,4 @@ def line_of(work: Work, outcome: Outcome) -> Any:
     """The output of a record that is no dead letter: a result line, or a line tagged OTHERS."""
     if outcome.end in DONE:
         return result(work.kind, work.id, outcome)
-    line = {"kind": work.kind, "id": work.id, "outcome": outcome.end.value, "reason": outcome.reason}
-    return TaggedOutput(OTHERS, line)
+    return TaggedOutput(OTHERS, other(work.kind, work.id, outcome))

@@ -19,7 +19,7 @@ from beam_talonone.talonone.errors import ConfigurationError, KeyRefused, StopRu
 from beam_talonone.talonone.state import append_log, state_folder
 from beam_talonone.talonone.state.state_folder import StateFolder, open_state
 from beam_talonone.transforms.notifications.file_reader import FILE_READERS
-from beam_talonone.transforms.outputs import topic
+from beam_talonone.transforms.outputs import sinks, topic
 from beam_talonone.transforms.outputs.sinks import FolderSink
 from beam_talonone.transforms.pubsub import subscriber
 from beam_talonone.transforms.pubsub.registry import SUBSCRIBERS, close_subscriber
@@ -132,7 +132,7 @@ def test_a_full_disk_leaves_nothing_open_and_names_the_setting(
 ) -> None:
     match where:
         case "dead letters":
-            monkeypatch.setattr(parts, "say_whose", full)
+            monkeypatch.setattr(sinks, "say_whose", full)
         case "running":
             monkeypatch.setattr(state_folder, "write_whole_file", full)
         case "log":
@@ -151,7 +151,7 @@ def test_a_full_disk_leaves_nothing_open_and_names_the_setting(
 def test_a_full_disk_of_the_dead_letters_names_their_option(
     state: StateFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parts, "say_whose", full)
+    monkeypatch.setattr(sinks, "say_whose", full)
     options = stream_options(state.root, dead_letters=str(tmp_path / "letters"))
     with pytest.raises(StopRun, match=f"^--dead-letters {tmp_path}/letters cannot be written: No space"):
         open_sinks(options, state, lambda line: None)
