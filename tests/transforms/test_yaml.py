@@ -27,6 +27,9 @@ from apache_beam.yaml.yaml_provider import parse_providers
 from apache_beam.yaml.yaml_transform import SafeLineLoader, expand_pipeline
 from yaml import load
 
+pytestmark = pytest.mark.slow
+"""Each test runs a pipeline, or loads Beam YAML with its providers, which takes seconds."""
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PROVIDERS = (EXAMPLES / "yaml" / "talonone.yaml").read_text()
 
@@ -69,7 +72,6 @@ def texts(folder: Path, name: str) -> list[str]:
     return sorted(line for path in folder.glob(f"{name}-*") for line in path.read_text().splitlines())
 
 
-@pytest.mark.slow
 def test_the_example_that_writes_orders(sim: Simulator, tmp_path: Path) -> None:
     run_example("orders.yaml", orders=EXAMPLES / "shop.jsonl", output=tmp_path)
     assert texts(tmp_path, "applied") == ["2001 applied", "2002 applied", "2003 applied", "2005 applied"]
@@ -93,7 +95,6 @@ def test_the_example_that_writes_orders(sim: Simulator, tmp_path: Path) -> None:
     assert sessions["2001"]["couponCodes"] == ["SPRING"]
 
 
-@pytest.mark.slow
 def test_the_example_that_looks_balances_up(sim: Simulator, tmp_path: Path) -> None:
     sim.put_rows(5, profile="c-17")
     sim.put_rows(2, profile="c-18")

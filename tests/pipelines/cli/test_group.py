@@ -54,6 +54,7 @@ def test_the_help_of_a_command_imports_that_command_only(name: str) -> None:
     assert {module for module in found if module.startswith(MODULES)} == {MODULES + name.replace("-", "_")}
 
 
+@pytest.mark.slow
 def test_what_is_heavy_is_noticed(tmp_path: Path) -> None:
     orders = tmp_path / "orders.jsonl"
     orders.write_text(

@@ -190,6 +190,7 @@ def started(file, *arguments):
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_the_file_of_a_template_runs_that_template(name):
     done = started(f"{name}_main.py", "--help")
@@ -197,6 +198,7 @@ def test_the_file_of_a_template_runs_that_template(name):
     assert [line.strip() for line in done.stdout.splitlines()[1:]] == list(TEMPLATES[name].parameters)
 
 
+@pytest.mark.slow
 def test_a_failure_is_one_line_and_exit_code_2():
     done = started("stream_main.py", "--nothing=1")
     assert done.returncode == cli.USAGE

@@ -107,6 +107,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.slow
 def test_it_dies_with_whoever_started_it(binary, tmp_path):
     parent = subprocess.Popen([sys.executable, "-c", RUNS, binary, tmp_path / "log"], stdout=subprocess.PIPE)
     try:

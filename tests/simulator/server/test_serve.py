@@ -14,6 +14,9 @@ import pytest
 from beam_talonone.simulator.server.serve import READY, running
 from beam_talonone.simulator.server.settings import SimulatorSettings
 
+pytestmark = pytest.mark.slow
+"""Nearly each test starts a process, and waits for it to end."""
+
 KEY = {"Authorization": "ApiKey-v1 k"}
 BODY = {
     "customerSession": {

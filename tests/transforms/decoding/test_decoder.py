@@ -251,6 +251,7 @@ def test_what_is_not_wanted_any_more_is_not_waited_for(tmp_path, fresh_pool):
         decoder.Decoder()
 
 
+@pytest.mark.slow
 def test_a_decoder_ends_with_the_process_that_started_it(tmp_path):
     code = (
         "from beam_talonone.transforms.decoding.decoder import Decoder; import time; one = Decoder();"

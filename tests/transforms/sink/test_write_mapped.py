@@ -134,6 +134,7 @@ def test_an_order_and_its_returns_are_sent_in_order_wherever_they_come_from(api,
         assert operations == [IN_TURN[0], SESSION, SESSION, *IN_TURN[2:]]
 
 
+@pytest.mark.slow
 def test_dead_letters_are_those_of_the_command(api, tmp_path):
     broken = shopify.order(id=1, financial_status="paid_in_shells")
     invalid = shopify.order(id=2, customer=None, line_items=[shopify.line(1, quantity=20_000)])
@@ -299,6 +300,7 @@ def test_the_example_of_the_mappings_page(api, monkeypatch):
     assert {name: session["profileId"] for name, session in api.sessions().items()} == {"A-1": "guest-A-1"}
 
 
+@pytest.mark.slow
 def test_dead_letters_are_replayed_with_the_mapping(api, tmp_path):
     """The command reads the dead letters of the library, and sends the part that failed."""
     run(api, tmp_path / "a", [shopify.order(id=1, customer=None, financial_status="paid_in_shells")], "shopify")
