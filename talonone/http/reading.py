@@ -3,7 +3,7 @@
 import zlib
 from typing import NamedTuple
 
-from beam_talonone.schemas.decoding.inflate import TooLong, inflate
+from beam_talonone.schemas.decoding.inflate import CannotInflate, inflate
 from beam_talonone.talonone.http.send import LONGEST_ANSWER, BadAddress, Reply
 from beam_talonone.talonone.telemetry.redact import Redactor
 
@@ -72,12 +72,8 @@ def unpacked(body: bytes, encoding: str) -> bytes:
 
 
 def _inflated(packed: bytes, window: int) -> bytes:
-    """Raises Unreadable for what is damaged, cut short, or too long."""
+    """Raises Unreadable."""
     try:
         return inflate(packed, window, LONGEST_ANSWER)
-    except zlib.error as error:
-        raise Unreadable(f"its compression is damaged: {error}") from None
-    except TooLong:
-        raise Unreadable(f"it is longer than {LONGEST_ANSWER >> 20} MiB when it is unpacked") from None
-    except EOFError:
-        raise Unreadable("its compressed data end too early") from None
+    except CannotInflate as error:
+        raise Unreadable(str(error)) from None

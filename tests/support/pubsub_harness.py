@@ -4,8 +4,14 @@ import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
+
+import pytest
+
+from beam_talonone.transforms.pubsub import subscriber
 
 
 def message(name: str, subscription: str, data: bytes | None = None) -> Any:
@@ -75,3 +81,13 @@ class FakePubSub:
             self.let_go.wait(20.0)
         if (call, subscription) in self.broken:
             raise RuntimeError(f"{call} is broken")
+
+
+@contextmanager
+def fake_pubsub() -> Iterator[FakePubSub]:
+    """A Pub/Sub that subscribers use instead of the client. At the end, it lets go what is slow."""
+    fake = FakePubSub()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(subscriber, "PubSub", lambda: fake)
+        yield fake
+        fake.let_go.set()

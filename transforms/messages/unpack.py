@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from beam_talonone.schemas.decoding.inflate import TooLong, inflate
+from beam_talonone.schemas.decoding.inflate import CannotInflate, inflate
 from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.transforms.messages import avro_payload
 from beam_talonone.transforms.messages.avro_payload import UndecodablePayload
@@ -128,12 +128,8 @@ def gunzipped(data: bytes) -> bytes:
     """The unpacked bytes of gzip data. Raises UndecodablePayload for damaged data, and above MAX_UNPACKED."""
     try:
         return inflate(data, zlib.MAX_WBITS | 16, MAX_UNPACKED)
-    except zlib.error as error:
-        raise UndecodablePayload(f"damaged gzip data: {error}") from None
-    except TooLong:
-        raise UndecodablePayload(f"the message unpacks to more than {MAX_UNPACKED >> 20} MiB") from None
-    except EOFError:
-        raise UndecodablePayload("the gzip data is cut off") from None
+    except CannotInflate as error:
+        raise UndecodablePayload(str(error)) from None
 
 
 def _is_plain(data: bytes, attributes: Mapping[str, str]) -> bool:

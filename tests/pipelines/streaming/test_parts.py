@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from e2e.harness import KEY
 from support.process.left_open import open_files
-from support.pubsub_harness import FakePubSub
+from support.pubsub_harness import FakePubSub, fake_pubsub
 
 from beam_talonone.pipelines.backfill.options import parse_max_dead_letters
 from beam_talonone.pipelines.streaming import parts
@@ -21,7 +21,6 @@ from beam_talonone.talonone.state.state_folder import StateFolder, open_state
 from beam_talonone.transforms.notifications.file_reader import FILE_READERS
 from beam_talonone.transforms.outputs import sinks, topic
 from beam_talonone.transforms.outputs.sinks import FolderSink
-from beam_talonone.transforms.pubsub import subscriber
 from beam_talonone.transforms.pubsub.registry import SUBSCRIBERS, close_subscriber
 from beam_talonone.transforms.runtime.process_registry import PROCESS, Scope
 
@@ -48,11 +47,9 @@ class RateService:
 
 
 @pytest.fixture
-def pubsub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePubSub]:
-    fake = FakePubSub()
-    monkeypatch.setattr(subscriber, "PubSub", lambda: fake)
-    yield fake
-    fake.let_go.set()
+def pubsub() -> Iterator[FakePubSub]:
+    with fake_pubsub() as fake:
+        yield fake
 
 
 @pytest.fixture

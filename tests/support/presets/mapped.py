@@ -17,6 +17,11 @@ def mapped_by(mapping: Mapping, document: Any) -> MappingResult:
     return result
 
 
+def returns_of(result: MappingResult) -> list[dict[str, Any]]:
+    """The fields of the returns that a document became."""
+    return [record.fields for record in result.records if record.kind == "returns"]
+
+
 def as_read(document: Any) -> Any:
     """A document as a source reads it: numbers with a fraction are exact."""
     return json.loads(json.dumps(document), parse_float=Decimal)

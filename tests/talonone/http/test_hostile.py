@@ -178,9 +178,9 @@ def test_packed_answers_are_unpacked(client, encoding, body):
         ("br", b"\x0b\x02\x80abc\x03", "unknown"),
         ("zstd", b"(\xb5/\xfd", "unknown"),
         ("gzip", b"no gzip", "damaged"),
-        ("gzip", gzipped(b"{}")[:-5], "too early"),
+        ("gzip", gzipped(b"{}")[:-5], "the gzip data is cut off"),
         ("deflate", b"\x78\x9c\xff", "damaged"),
-        ("gzip", gzipped(b"x" * 100_001), "longer than"),
+        ("gzip", gzipped(b"x" * 100_001), "unpacks to more than"),
         ("gzip, gzip, gzip, gzip, gzip", b"x", "on top of each other"),
     ],
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from e2e.harness import wait_until
-from support.pubsub_harness import FakePubSub
+from support.pubsub_harness import FakePubSub, fake_pubsub
 
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.transforms.pubsub import client, leases, message_buffer, registry, subscriber
@@ -20,11 +20,9 @@ ONE, OTHER = "projects/p/subscriptions/one", "projects/p/subscriptions/other"
 
 
 @pytest.fixture
-def pubsub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePubSub]:
-    fake = FakePubSub()
-    monkeypatch.setattr(subscriber, "PubSub", lambda: fake)
-    yield fake
-    fake.let_go.set()
+def pubsub() -> Iterator[FakePubSub]:
+    with fake_pubsub() as fake:
+        yield fake
 
 
 @pytest.fixture

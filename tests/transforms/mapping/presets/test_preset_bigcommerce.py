@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 from support.presets.bigcommerce import customer, order, product, refund
-from support.presets.mapped import mapped_by
+from support.presets.mapped import mapped_by, returns_of
 
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.transforms.mapping.resolve import resolve_mapping
@@ -14,10 +14,6 @@ from beam_talonone.transforms.mapping.result import Filtered
 MAPPING = resolve_mapping("bigcommerce")
 
 mapped = partial(mapped_by, MAPPING)
-
-
-def returns_of(document):
-    return [record.fields for record in mapped(document).records if record.kind == "returns"]
 
 
 def test_an_order_with_its_customer():
@@ -84,7 +80,7 @@ def test_an_order_without_its_products_is_a_failure(products):
 def test_refunds_name_lines_by_position_although_one_sku_stands_on_two(wrapped):
     refunds = [refund(91, (2, 1)), refund(92, (1, 1), (2, 0))]
     document = order(status_id=14, refunds={"data": refunds, "meta": {}} if wrapped else refunds)
-    assert returns_of(document) == [
+    assert returns_of(mapped(document)) == [
         {"return_id": 91, "order_id": 118, "customer_id": 11, "event_time": "2026-05-02T12:00:00Z",
          "items": [{"position": 1, "quantity": 1}]},
         {"return_id": 92, "order_id": 118, "customer_id": 11, "event_time": "2026-05-02T12:00:00Z",
@@ -113,7 +109,7 @@ def test_quantities_as_text():
     products = [product(1, quantity="2"), product(2, quantity="0")]
     document = order(products=products, refunds=[refund(91, (1, "1"))])
     assert [item["quantity"] for item in mapped(document).records[0].fields["items"]] == [2]
-    assert returns_of(document)[0]["items"] == [{"position": 0, "quantity": 1}]
+    assert returns_of(mapped(document))[0]["items"] == [{"position": 0, "quantity": 1}]
 
 
 def test_a_guest_and_lines_without_sku():

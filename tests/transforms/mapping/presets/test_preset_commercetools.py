@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 from support.presets.commercetools import custom_line, customer, expanded, line, message, money, order, return_info
-from support.presets.mapped import mapped_by
+from support.presets.mapped import mapped_by, returns_of
 
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.transforms.mapping.resolve import resolve_mapping
@@ -15,10 +15,6 @@ from beam_talonone.transforms.mapping.result import Filtered
 MAPPING = resolve_mapping("commercetools")
 
 mapped = partial(mapped_by, MAPPING)
-
-
-def returns_of(document):
-    return [record.fields for record in mapped(document).records if record.kind == "returns"]
 
 
 def test_an_order():
@@ -96,7 +92,7 @@ def test_lines_without_sku_and_names():
 def test_guests(fields, expected):
     document = order(customerId=None, returnInfo=[return_info(("r-1", 1, 1, "Returned"))], **fields)
     assert mapped(document).records[0].fields["customer_id"] == expected
-    assert returns_of(document)[0].get("customer_id") == expected
+    assert returns_of(mapped(document))[0].get("customer_id") == expected
 
 
 def test_returned_items_name_lines_by_position():
@@ -122,7 +118,7 @@ def test_the_order_is_the_same_before_and_after_a_return():
 def test_a_line_that_does_not_count_shifts_the_positions():
     lines = [line(9, quantity=0), line(1), line(2)]
     info = [return_info(("r-1", 2, 1, "Returned"))]
-    assert returns_of(order(lineItems=lines, returnInfo=info))[0]["items"] == [{"position": 1, "quantity": 1}]
+    assert returns_of(mapped(order(lineItems=lines, returnInfo=info)))[0]["items"] == [{"position": 1, "quantity": 1}]
 
 
 def test_returns_of_orders_that_are_not_completed_are_filtered():
@@ -156,7 +152,7 @@ def test_returns_of_a_message(kind):
     info = return_info(("r-1", 1, 1, "Returned"))
     own = info if kind == "ReturnInfoAdded" else [info]
     document = message(kind, returnInfo=own, resource=expanded(order(returnInfo=[info])))
-    assert returns_of(document) == returns_of(order(returnInfo=[info]))
+    assert returns_of(mapped(document)) == returns_of(mapped(order(returnInfo=[info])))
 
 
 @pytest.mark.parametrize(

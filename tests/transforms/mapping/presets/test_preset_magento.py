@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 from support.presets.magento import configurable, credit_memo, customer, line, order
-from support.presets.mapped import as_read, mapped_by
+from support.presets.mapped import as_read, mapped_by, returns_of
 
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.transforms.mapping.resolve import resolve_mapping
@@ -15,10 +15,6 @@ MAPPING = resolve_mapping("magento")
 
 def mapped(document):
     return mapped_by(MAPPING, as_read(document))
-
-
-def returns_of(document):
-    return [record.fields for record in mapped(document).records if record.kind == "returns"]
 
 
 def test_an_order_with_its_customer():
@@ -78,7 +74,7 @@ def test_of_a_configurable_product_or_a_bundle_only_the_parent_is_an_item():
 
 def test_credit_memos_name_lines_by_position_and_leave_out_children():
     memos = [credit_memo(3, (23, 1), (22, 0)), credit_memo(4, (20, 1), (21, 1), (22, 2))]
-    assert returns_of(order(state="closed", creditmemos=memos)) == [
+    assert returns_of(mapped(order(state="closed", creditmemos=memos))) == [
         {"return_id": 3, "order_id": 12, "customer_id": 26, "event_time": "2026-05-02T12:00:00Z",
          "items": [{"position": 2, "quantity": 1}]},
         {"return_id": 4, "order_id": 12, "customer_id": 26, "event_time": "2026-05-02T12:00:00Z",
