@@ -14,7 +14,7 @@ SHOWN = 60
 """Characters of a wrong value in the detail of a dead letter."""
 
 _KINDS = f"{', '.join([*MODELS][:-1])} or {[*MODELS][-1]}"
-_REPAIR = f"set `kind` of this dead letter to {_KINDS}, and replay it"
+_REPAIR = f"publish it with {_KINDS}. To replay this record, set `kind` of the dead letter"
 
 
 def message_kind(attributes: Mapping[str, str]) -> str:
@@ -35,4 +35,4 @@ def message_kind(attributes: Mapping[str, str]) -> str:
         guess = "" if near is None else f" (did you mean {near}?)"
         reason = Reason.INVALID_FIELD
         why = f"the attribute `{ATTRIBUTE}` of the message is {value[:SHOWN]!r}{guess}"
-    raise InvalidRecord(reason, f"{why}: publish it with {_KINDS}, and {_REPAIR}")
+    raise InvalidRecord(reason, f"{why}: {_REPAIR}")

@@ -23,7 +23,7 @@ def test_a_missing_attribute_is_named_with_what_to_do():
     assert reason == "missing_field"
     assert "has no attribute `kind`" in text
     assert "orders, returns, profiles, events or calls" in text
-    assert "set `kind` of this dead letter" in text
+    assert "To replay this record, set `kind` of the dead letter" in text
 
 
 @pytest.mark.parametrize(
