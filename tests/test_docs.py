@@ -157,7 +157,10 @@ def test_the_options_page_has_every_option_of_every_command():
         taken = [row[0] for row in listed if {name, "all"} & set(row[3].split(", "))]
         words = {word for spelling in taken for word in re.findall(r"--[a-z-]+", spelling)}
         parameters = set(inspect.signature(function_of(name)).parameters)
-        positional = {"replay": {"dead_letters"}, "dead-letters": {"places"}, "mappings": {"action", "words"}}
+        positional = {
+            "replay": {"dead_letters"}, "dead-letters": {"places"}, "report": {"folder"},
+            "mappings": {"action", "words"},
+        }  # fmt: skip
         arguments = {"operation", "beam_args"} | positional.get(name, set())
         assert {f"--{parameter.replace('_', '-')}" for parameter in parameters - arguments} <= words
 

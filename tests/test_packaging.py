@@ -155,6 +155,7 @@ def expected_files() -> set[str]:
     files |= {f"beam_talonone/{p.relative_to(ROOT)}" for p in (ROOT / "schemas" / "avro").glob("*.avsc")}
     presets = ROOT / "transforms" / "mapping" / "presets"
     files |= {f"beam_talonone/{p.relative_to(ROOT)}" for p in presets.glob("*.yaml")}
+    files |= {f"beam_talonone/{p.relative_to(ROOT)}" for p in (ROOT / "pipelines" / "report" / "assets").iterdir()}
     for pattern in ("*.md", "*.yaml"):
         files |= {f"beam_talonone/{p.relative_to(ROOT)}" for p in (ROOT / "runner_configs").glob(pattern)}
     return files
@@ -181,6 +182,8 @@ def test_wheel_says_what_it_is(wheel):
     assert metadata["Name"] == "beam-talonone"
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.11"
+    licences = [Path(name).name for name in metadata.get_all("License-File")]
+    assert licences == ["LICENSE", "LICENSE-uPlot.txt"]
 
 
 @needs_tools

@@ -1,6 +1,7 @@
 """A job on one machine: everything is read and staged in order, then sent slice by slice, resumable at any moment."""
 
 import json
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -24,8 +25,8 @@ from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
 from beam_talonone.pipelines.backfill.sending.left_to_send import count_closing, question
 from beam_talonone.pipelines.backfill.sending.limit import sent_anything
 from beam_talonone.pipelines.backfill.sending.tally import KindTally, Tally
-from beam_talonone.pipelines.report.run_settings import run_settings
-from beam_talonone.pipelines.report.sampler import Sampler
+from beam_talonone.pipelines.report.recording.run_settings import run_settings
+from beam_talonone.pipelines.report.recording.sampler import Sampler
 from beam_talonone.pipelines.runners.runner import bounded_runner
 from beam_talonone.pipelines.terminal.confirm import Declined
 from beam_talonone.pipelines.terminal.stopping import RESUME, STOP
@@ -36,6 +37,7 @@ from beam_talonone.talonone.http.address import check_base_url
 from beam_talonone.talonone.state.sealed_lines import Damaged
 from beam_talonone.talonone.state.temporary_files import temporary_files_in
 from beam_talonone.talonone.state.whole_file import write_whole_file
+from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.transforms.runtime.engines import (
     EngineConfig,
     check_here,
@@ -123,8 +125,19 @@ class JobRun:
             folder.watch.check()
             check_summary(report, str(options.output))
         _write_report(folder, report)
+        self._write_page(folder)
         self._kind.finished(job, report)
         return report
+
+    def _write_page(self, folder: JobFolder) -> None:
+        """Write report.html. Without it the job is complete all the same."""
+        from beam_talonone.pipelines.report.write import write_page
+
+        try:
+            write_page(folder.root, running=False)
+        except Exception as error:
+            command = shlex.join(["beam-talonone", "report", str(folder.root)])
+            self._notice(f"report.html was not written ({error_line(error)}); to write it: {command}")
 
     def _sampler(self, job: ActiveJob) -> Sampler:
         settings = run_settings(self._options, sys.argv)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from beam_talonone.pipelines.backfill.file_watch import FileWatch
-from beam_talonone.pipelines.report.series_file import SERIES_FILE
+from beam_talonone.pipelines.report.recording.series_file import SERIES_FILE
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
 from beam_talonone.talonone.state.sealed_lines import damaged
 from beam_talonone.talonone.state.whole_file import write_whole_file

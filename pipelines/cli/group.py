@@ -29,6 +29,10 @@ COMMANDS = {
         f"{_MODULES}.dead_letters",
         "Count dead letters by kind, stage, reason, field and file, with examples, or export them.",
     ),
+    "report": Command(
+        f"{_MODULES}.report",
+        "Write report.html of a job again: charts, outcomes, dead letters. Also while the job runs, or after a kill.",
+    ),
     "check": Command(
         f"{_MODULES}.check", "Decode, map and validate everything, and show what a backfill would send. No network."
     ),

@@ -1,1 +1,1 @@
-"""The page report.html of a job: its data over time, its model, and the page that shows them."""
+"""The page report.html of a job: what its files say, its model, and the HTML that shows it."""

@@ -87,6 +87,8 @@ def run_shown(
     for line in lines_of(report):
         console.print(line, soft_wrap=True)
     console.print(f"the full report: {options.output / 'report.json'}", soft_wrap=True)
+    if (page := options.output / "report.html").exists():
+        console.print(f"the report as a page: {page}", soft_wrap=True)
     return report
 
 

@@ -38,12 +38,16 @@ def _list_targets(folder: JobFolder, files: Files, staged: int) -> int:
 
 
 def _report(job: ActiveJob) -> Report:
-    report = backfill_report(job)
+    return verified(job.connection, backfill_report(job))
+
+
+def verified(connection: Any, report: Report) -> Report:
+    """Turn the report of a backfill into that of a verification, with the counts of the same staging database."""
     for kind, counts in report["kinds"].items():
-        report["kinds"][kind] = _counts_verified(job.connection, kind, counts)
+        report["kinds"][kind] = _counts_verified(connection, kind, counts)
     open_records = sum(counts["read"] - sum(counts[end] for end in ENDS) for counts in report["kinds"].values())
     differences: dict[str, dict[str, int]] = {}
-    for kind, field, count in job.connection.execute(
+    for kind, field, count in connection.execute(
         "SELECT kind, field, COUNT(*) FROM differences GROUP BY kind, field ORDER BY kind, field"
     ):
         differences.setdefault(kind, {})[field] = count

@@ -19,7 +19,7 @@ from beam_talonone.pipelines.backfill.options import (
 )
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
 from beam_talonone.pipelines.backfill.sending.send_slices import send_slices
-from beam_talonone.pipelines.report.series_file import read_series
+from beam_talonone.pipelines.report.recording.series_file import read_series
 from beam_talonone.talonone.errors import ConfigurationError, StopRun, TooManyDeadLetters
 
 if TYPE_CHECKING:

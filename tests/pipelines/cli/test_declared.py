@@ -53,7 +53,7 @@ def test_an_option_is_shown_with_its_commands_and_default(
 
 def test_a_required_option_has_no_default() -> None:
     required = {option.name for option in OPTIONS.values() if option.default is MISSING}
-    assert required == {"output", "input", "operation", "dead_letters", "places"}
+    assert required == {"output", "input", "operation", "dead_letters", "places", "folder"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

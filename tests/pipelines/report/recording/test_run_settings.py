@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from beam_talonone.pipelines.backfill.options import BackfillOptions, InputOptions, SendingOptions
-from beam_talonone.pipelines.report.run_settings import API_KEY, COMMAND_LINE, run_settings
+from beam_talonone.pipelines.report.recording.run_settings import API_KEY, COMMAND_LINE, run_settings
 from beam_talonone.talonone.telemetry.redact import keep_secret
 
 OPTIONS = BackfillOptions(

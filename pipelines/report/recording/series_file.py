@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from beam_talonone.pipelines.report.series import FIRST_WIDTH, Bucket, Series
+from beam_talonone.pipelines.report.recording.series import FIRST_WIDTH, Bucket, Series
 
 SERIES_FILE = "series.sqlite"
 """Its name in the state folder."""

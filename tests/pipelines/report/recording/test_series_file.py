@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from beam_talonone.pipelines.report.series import Bucket
-from beam_talonone.pipelines.report.series_file import Recorded, SeriesWriter, read_series
+from beam_talonone.pipelines.report.recording.series import Bucket
+from beam_talonone.pipelines.report.recording.series_file import Recorded, SeriesWriter, read_series
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from beam_talonone.pipelines.report.sampler import Sampler
-from beam_talonone.pipelines.report.series_file import read_series
+from beam_talonone.pipelines.report.recording.sampler import Sampler
+from beam_talonone.pipelines.report.recording.series_file import read_series
 from beam_talonone.talonone.telemetry.redact import keep_secret
 from beam_talonone.talonone.telemetry.stats import Stats
 

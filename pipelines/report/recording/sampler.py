@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from beam_talonone.pipelines.report.series import Totals, totals
-from beam_talonone.pipelines.report.series_file import SeriesWriter
+from beam_talonone.pipelines.report.recording.series import Totals, totals
+from beam_talonone.pipelines.report.recording.series_file import SeriesWriter
 from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.talonone.telemetry.logs import say
 from beam_talonone.talonone.telemetry.redact import without_keys

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from beam_talonone.pipelines.report.series import MOST_BUCKETS, Bucket, Series, Totals, totals
+from beam_talonone.pipelines.report.recording.series import MOST_BUCKETS, Bucket, Series, Totals, totals
 from beam_talonone.talonone.telemetry.stats import Latencies, Stats
 
 

@@ -1,0 +1,139 @@
+"""The data of the page of a job, from the files in its folder. Nothing is written, and the job may be running."""
+
+import sqlite3
+import time
+from collections.abc import Mapping
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from beam_talonone.pipelines.backfill import staging
+from beam_talonone.pipelines.backfill.output_folder import MANIFEST, started_with
+from beam_talonone.pipelines.backfill.report import make_report
+from beam_talonone.pipelines.report.current import (
+    Journals,
+    current_outcomes,
+    open_journals,
+    open_letters,
+    slice_name,
+)
+from beam_talonone.pipelines.report.examples import LONGEST_VALUE, Key, cut, dead_letter_lines, reason_groups
+from beam_talonone.pipelines.report.model import Chain, PageData, ReasonGroup, State
+from beam_talonone.pipelines.report.next_steps import next_steps
+from beam_talonone.pipelines.report.recording.series_file import SERIES_FILE, Recorded, read_series
+from beam_talonone.pipelines.report.state import finished_report, is_running, state_of
+from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.requests.outcome import End
+from beam_talonone.talonone.requests.output_lines import rfc3339
+
+VERIFY = "verify"
+
+CHAINS = 10
+"""The longest chains that are shown."""
+
+_CHAINS = (
+    ("customer", "customer IS NOT NULL AND customer <> ''", "customer"),
+    ("order", "(customer IS NULL OR customer = '') AND session IS NOT NULL", "session"),
+)
+
+
+def collect(folder: Path, *, running: bool | None = None) -> PageData:
+    """The data of the job in `folder`. `running` is whether a process is at work there; None looks.
+
+    Raises ConfigurationError for a folder without a job, and where its files are damaged.
+    """
+    path = folder / MANIFEST
+    if not path.exists():
+        raise ConfigurationError(
+            f"{folder} holds no job: name the --output folder of a backfill, replay, verification or lookup that ran"
+            " on this machine"
+        )
+    manifest = started_with(path.read_bytes(), path)
+    running = is_running(folder) if running is None else running
+    report = None if running else finished_report(folder)
+    recorded = read_series(folder / "state" / SERIES_FILE)
+    try:
+        return _collected(folder, manifest, report, recorded, running=running)
+    except sqlite3.Error as error:
+        raise ConfigurationError(f"{folder / 'state'} cannot be read: {error}; try again, as its owner") from None
+
+
+def _collected(
+    folder: Path, manifest: Mapping[str, Any], report: dict[str, Any] | None, recorded: Recorded, *, running: bool
+) -> PageData:
+    command, settings = str(manifest["command"]), _settings(manifest, recorded)
+    reasons: tuple[ReasonGroup, ...] = ()
+    chains: tuple[Chain, ...] = ()
+    journals = open_journals(folder / "state")
+    database = folder / "state" / "spool.sqlite"
+    if not (folder / "state" / "read").exists() or not database.exists():
+        state = state_of(report, None, recorded, running=running)
+        report = report or _nothing_read(manifest, settings)
+    else:
+        with current_outcomes(database, journals, manifest["job"]) as connection:
+            state = state_of(report, _counts(connection, command), recorded, running=running)
+            if report is None or state.progress == "stopped":
+                report = _report_now(connection, manifest, settings, state)
+            reasons, chains = _reasons(connection, folder, journals), longest_chains(connection)
+    steps = next_steps(folder, command, settings, state, report)
+    return PageData(
+        command, str(folder), manifest["job"], state, time.time(), report, recorded, reasons, chains, settings, steps
+    )
+
+
+def _settings(manifest: Mapping[str, Any], recorded: Recorded) -> dict[str, Any]:
+    """The settings of the last run; those that all runs share, where it has left no others."""
+    return recorded.runs[-1].settings if recorded.runs else dict(manifest["options"])
+
+
+def _nothing_read(manifest: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "kinds": {}, "operations": {}, "rate": settings.get("--rate", 0.0), "requests_per_second": 0.0,
+        "started": rfc3339(manifest["started"]), "ended": "", "reasons": {}, "unknown_names": {}, "remaining": 0,
+        "unaccounted": 0,
+    }  # fmt: skip
+
+
+def _report_now(
+    connection: sqlite3.Connection, manifest: Mapping[str, Any], settings: Mapping[str, Any], state: State
+) -> dict[str, Any]:
+    """What report.json would hold if the job ended now; `remaining` counts what is left."""
+    rate, service = float(settings.get("--rate") or 0.0), settings.get("--rate-service")
+    report = make_report(connection, manifest["job"], rate, manifest["started"], time.time(), service)
+    if manifest["command"] == VERIFY:
+        from beam_talonone.pipelines.verify.job import verified
+
+        report = verified(connection, report)
+    return {**report, "ended": "", "remaining": state.total - state.done, "unaccounted": 0}
+
+
+def _counts(connection: sqlite3.Connection, command: str) -> tuple[int, int]:
+    if command == VERIFY:
+        done, total = connection.execute("SELECT COALESCE(SUM(done), 0), COUNT(*) FROM targets").fetchone()
+        return int(done), int(total)
+    (total,) = connection.execute("SELECT COUNT(*) FROM queue").fetchone()
+    return int(total) - staging.count_unsent(connection), int(total)
+
+
+def _reasons(connection: sqlite3.Connection, folder: Path, journals: Journals) -> tuple[ReasonGroup, ...]:
+    rows = connection.execute(
+        "SELECT kind, COALESCE(stage, ''), reason, COUNT(*) FROM fates JOIN records USING (rec) WHERE end = ?"
+        " GROUP BY kind, stage, reason",
+        (End.DEAD.value,),
+    )
+    counts: dict[Key, int] = {(kind, stage, reason): count for kind, stage, reason, count in rows}
+    lines = dead_letter_lines(folder, {slice_name(number) for number in journals})
+    return reason_groups(chain(lines, open_letters(connection) if journals else ()), counts)
+
+
+def longest_chains(connection: sqlite3.Connection) -> tuple[Chain, ...]:
+    """The customers, and the orders without one, that have the most records to send."""
+    chains = []
+    for what, condition, column in _CHAINS:
+        rows = connection.execute(
+            f"SELECT {column}, COUNT(*) FROM records WHERE work IS NOT NULL AND {condition}"
+            f" GROUP BY {column} HAVING COUNT(*) > 1 ORDER BY COUNT(*) DESC, {column} LIMIT ?",
+            (CHAINS,),
+        )
+        chains += [Chain(what, cut(str(name), LONGEST_VALUE), count) for name, count in rows]  # type: ignore[arg-type]
+    return tuple(sorted(chains, key=lambda chain: (-chain.records, chain.id))[:CHAINS])

@@ -1,0 +1,98 @@
+"""What to do next with a job, with the commands for it."""
+
+import shlex
+from collections.abc import Iterator, Mapping
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from beam_talonone.pipelines.report.model import State, Step
+from beam_talonone.pipelines.report.recording.run_settings import COMMAND_LINE
+
+REPLAYABLE = ("backfill", "replay")
+
+READ_BACK = (
+    "--orders", "--returns", "--profiles", "--format", "--mapping", "--since", "--until", "--assume-timezone",
+    "--ambiguous-time", "--max-future", "--unknown-fields",
+)  # fmt: skip
+"""The options that a verification has in common with the backfill that it checks."""
+
+AS_IN_THE_JOB = ("--assume-timezone", "--ambiguous-time", "--max-future", "--unknown-fields", "--mapping")
+"""The options with which the records of a replay must be read as those of its job."""
+
+
+def next_steps(
+    folder: Path, command: str, settings: Mapping[str, Any], state: State, report: Mapping[str, Any]
+) -> tuple[Step, ...]:
+    """The steps for the job in `folder`, the most urgent first."""
+    return tuple(_steps(folder, command, settings, state, report))
+
+
+def _steps(
+    folder: Path, command: str, settings: Mapping[str, Any], state: State, report: Mapping[str, Any]
+) -> Iterator[Step]:
+    dead = sum(counts.get("dead_lettered", 0) for counts in report["kinds"].values())
+    if state.progress == "running":
+        yield Step("The job is running. Make this page again to see where it is:", shown("report", str(folder)))
+        return
+    if state.progress == "stopped":
+        yield Step("The job was killed or ended early. Continue it with:", _resume(settings))
+    if state.progress == "limited":
+        yield Step(
+            f"{report['remaining']:,} records remain because of --limit. Continue, without --limit for all of them:",
+            _resume(settings),
+        )
+    if dead:
+        yield Step("Look at all dead letters by reason, field and file:", shown("dead-letters", str(folder)))
+    if dead and command in REPLAYABLE and not settings.get("--dry"):
+        yield Step(
+            "Correct the records of the dead letters, or the settings in Talon.One. Then send them again:",
+            shown("replay", f"{folder / 'dead-letters'}/*.jsonl", *_options(settings, AS_IN_THE_JOB),
+                  "--output", str(unused(folder, "replay"))),
+        )  # fmt: skip
+    if command == "backfill" and state.progress == "finished" and not settings.get("--dry"):
+        options = [*_options(settings, READ_BACK), *_joins(settings)]
+        if {"--orders", "--returns", "--profiles"} & set(options):
+            yield Step(
+                "Read the results back from Talon.One, and compare them with the files:",
+                shown("verify", *options, "--output", str(unused(folder, "verify"))),
+            )
+    if command == "backfill" and state.progress == "finished" and settings.get("--dry"):
+        yield Step("This was a dry run. Send for real with the same command without --dry, to another folder.")
+
+
+def _resume(settings: Mapping[str, Any]) -> str:
+    line = settings.get(COMMAND_LINE)
+    if not isinstance(line, str):
+        return ""
+    ours, separator, beam = line.partition(" -- ")
+    return line if "--resume" in shlex.split(ours) else f"{ours} --resume{separator}{beam}"
+
+
+def _options(settings: Mapping[str, Any], names: tuple[str, ...]) -> list[str]:
+    """The options of the job among `names`, as words of a command line."""
+    return [word for name in names for value in _values(settings.get(name)) for word in (name, value)]
+
+
+def _joins(settings: Mapping[str, Any]) -> list[str]:
+    joins = [(name.partition(" ")[2], value) for name, value in settings.items() if name.startswith("--join ")]
+    return [word for name, files in joins for pattern in _values(files) for word in ("--join", f"{name}={pattern}")]
+
+
+def _values(value: Any) -> list[str]:
+    if value is None:
+        return []
+    return [str(each) for each in value] if isinstance(value, list | tuple) else [str(value)]
+
+
+def unused(folder: Path, purpose: str) -> Path:
+    """A folder beside `folder` that does not exist yet: `out-replay`, `out-replay-2`, ..."""
+    name = f"{folder.resolve().name}-{purpose}"
+    paths = (folder.resolve().parent / (name if number == 1 else f"{name}-{number}") for number in count(1))
+    free = next(path for path in paths if not path.exists())
+    return free if folder.is_absolute() else folder.parent / free.name
+
+
+def shown(*words: str) -> str:
+    """A command of ours as it is typed in a shell."""
+    return shlex.join(["beam-talonone", *words])

@@ -1,0 +1,36 @@
+"""The command `report`: write the page of a job, tell where it is and where the job stands, and open it."""
+
+import webbrowser
+from pathlib import Path
+
+from beam_talonone.pipelines.report import sections
+from beam_talonone.pipelines.report.collect import collect
+from beam_talonone.pipelines.report.write import write_collected
+from beam_talonone.pipelines.terminal.logs import notice
+
+
+def show_page(folder: Path, *, browser: bool) -> int:
+    """Write report.html of the job in `folder`; print its path on stdout, and the state of the job on stderr.
+
+    With `browser`, open the page. Returns the exit code. Raises ConfigurationError for a folder without a job, and
+    OSError where the page cannot be written.
+    """
+    data = collect(folder)
+    path = write_collected(data)
+    why = sections.why(data)
+    state = sections.state_text(data, sections.total_of(data.report, "dead_lettered"))
+    notice(f"the {data.command} in {folder} is {state}{f': {why}' if why else ''}")
+    if data.state.progress in ("stopped", "limited"):
+        for step in data.steps[:1]:
+            notice(f"{step.text} {step.command}".strip())
+    print(path)
+    if browser and not _opened(path):
+        notice("there is no browser to open it with", "WARNING")
+    return 0
+
+
+def _opened(path: Path) -> bool:
+    try:
+        return webbrowser.open(path.resolve().as_uri())
+    except (webbrowser.Error, OSError):
+        return False

@@ -1,0 +1,46 @@
+"""The command `report`: the page is written, its path printed, and the state of the job told."""
+
+import webbrowser
+from pathlib import Path
+
+import pytest
+from support.report_job import SETTINGS, Order, add_series, build_job
+
+from beam_talonone.pipelines.report.show import show_page
+
+HALF = [Order(1), Order(2, None)]
+
+
+def test_the_path_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = build_job(tmp_path / "out", [Order(1)])
+    assert show_page(folder, browser=False) == 0
+    shown = capsys.readouterr()
+    assert shown.out == f"{folder}/report.html\n"
+    assert shown.err == f"beam-talonone: the backfill in {folder} is finished\n"
+    assert (folder / "report.html").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_killed_job_is_told_with_the_command_that_resumes_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = build_job(tmp_path / "out", HALF, report=False)
+    add_series(folder, ended=None, settings={**SETTINGS, "command line": "beam-talonone backfill --output out"})
+    show_page(folder, browser=False)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        f"beam-talonone: the backfill in {folder} is stopped at 50 %: It was killed, or its machine stopped.",
+        "beam-talonone: The job was killed or ended early. Continue it with: beam-talonone backfill --output out"
+        " --resume",
+    ]
+
+
+@pytest.mark.parametrize("browser", [True, False])
+def test_a_browser_is_opened_where_there_is_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, browser: bool
+) -> None:
+    folder = build_job(tmp_path / "a job", [Order(1)])
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", lambda url: opened.append(url) or browser)
+    assert show_page(folder, browser=True) == 0
+    assert opened == [f"file://{tmp_path}/a%20job/report.html"]
+    assert ("no browser" in capsys.readouterr().err) is not browser
