@@ -1,5 +1,5 @@
-"""Write docs/reference/options.md and the metadata of the Flex Templates from the declared options: `make docs`.
-tests/test_docs.py fails if a file is out of date."""
+"""Write docs/reference/options.md and the metadata of the Flex Templates from the declared options, and the schemas of
+BigQuery tables from the declared columns: `make docs`. A test fails if a file is out of date."""
 
 import json
 from pathlib import Path
@@ -7,9 +7,13 @@ from pathlib import Path
 from beam_talonone.pipelines.cli.declared import MISSING, Declared, all_options
 from beam_talonone.pipelines.cli.group import COMMANDS
 from beam_talonone.pipelines.distributed.template_parameters import TEMPLATES, Template
+from beam_talonone.talonone.requests.output_columns import DEAD_LETTER_COLUMNS, RESULT_COLUMNS, table_schema
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reference" / "options.md"
+
+TABLES = {"dead_letters": DEAD_LETTER_COLUMNS, "results": RESULT_COLUMNS}
+"""The files in schemas/bigquery, without their ending."""
 
 HEAD = """\
 # Options
@@ -75,3 +79,6 @@ if __name__ == "__main__":
     PAGE.write_text(options_page(), encoding="utf-8")
     for each in TEMPLATES.values():
         template_file(each).write_text(template_text(each), encoding="utf-8")
+    for name, columns in TABLES.items():
+        schema = json.dumps(table_schema(columns), indent=2) + "\n"
+        (ROOT / "schemas" / "bigquery" / f"{name}.json").write_text(schema, encoding="utf-8")

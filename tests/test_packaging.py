@@ -153,6 +153,7 @@ def expected_files() -> set[str]:
     files = {"beam_talonone/__init__.py", "beam_talonone/py.typed"}
     files |= {f"beam_talonone/{p.relative_to(ROOT)}" for room in ROOMS for p in (ROOT / room).rglob("*.py")}
     files |= {f"beam_talonone/{p.relative_to(ROOT)}" for p in (ROOT / "schemas" / "avro").glob("*.avsc")}
+    files |= {f"beam_talonone/{p.relative_to(ROOT)}" for p in (ROOT / "schemas" / "bigquery").glob("*.json")}
     presets = ROOT / "transforms" / "mapping" / "presets"
     files |= {f"beam_talonone/{p.relative_to(ROOT)}" for p in presets.glob("*.yaml")}
     files |= {f"beam_talonone/{p.relative_to(ROOT)}" for p in (ROOT / "pipelines" / "report" / "assets").iterdir()}

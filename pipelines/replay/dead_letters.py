@@ -23,6 +23,7 @@ from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.reasons import Reason, Stage
 from beam_talonone.schemas.records import LOOKUPS, MODELS
 from beam_talonone.talonone.requests.build import BuildOptions
+from beam_talonone.talonone.requests.output_columns import dead_letter_of_row
 from beam_talonone.talonone.requests.output_lines import BEFORE
 from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.transforms.mapping.result import Mapping
@@ -202,11 +203,10 @@ def _changed(
 
 
 def _read(raw: Raw) -> _DeadLetter:
-    """The dead letter in a line. Raises InvalidRecord."""
+    """The dead letter in a line, which may be a row that BigQuery exported. Raises InvalidRecord."""
     if raw.line is None or raw.broken is not None:
         parts = {name: jsonio.dumps(value) for name, value in decode(raw).items()}
-        whole = jsonio.dumps({name: msgspec.Raw(part) for name, part in parts.items()})
-        raw = msgspec.structs.replace(raw, line=whole)
+        raw = msgspec.structs.replace(raw, line=_whole(parts))
     else:
         try:
             raw.line.decode()
@@ -214,6 +214,10 @@ def _read(raw: Raw) -> _DeadLetter:
         except ValueError:
             decode(raw)  # raises an error that names the actual content
             raise InvalidRecord(Reason.NOT_JSON, "not a dead letter") from None
+        of_row = dead_letter_of_row(parts)
+        if of_row is not None:
+            parts = of_row
+            raw = msgspec.structs.replace(raw, line=_whole(parts))
     fields = {}
     for name in _READ:
         if name in parts:
@@ -225,6 +229,10 @@ def _read(raw: Raw) -> _DeadLetter:
     if reason == Reason.ALTERED_RECORD and isinstance(before, dict):
         fields.update((name, value) for name, value in before.items() if name in _READ)
     return _DeadLetter(raw, fields, parts.get("record"), reason)
+
+
+def _whole(parts: dict[str, bytes]) -> bytes:
+    return jsonio.dumps({name: msgspec.Raw(part) for name, part in parts.items()})
 
 
 def _check(dead_letter: _DeadLetter) -> bytes:
