@@ -1,5 +1,5 @@
-"""Write docs/reference/options.md and the metadata of the Flex Templates from the declared options, and the schemas of
-BigQuery tables from the declared columns: `make docs`. A test fails if a file is out of date."""
+"""Write docs/reference/options.md and the metadata of the Flex Templates from the declared options, and the schemas
+of BigQuery tables from the declared columns: `make docs`. A test fails if a file is out of date."""
 
 import json
 from pathlib import Path

@@ -1,18 +1,22 @@
-"""The graph of a stream on Dataflow: Dataflow's own source and sinks of Pub/Sub, and keyed state between them."""
+"""The graph of a stream on Dataflow: Dataflow's own source and sinks, and keyed state between them."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.io.gcp.pubsub import PubsubMessage
+from apache_beam.utils.subprocess_server import SubprocessServer
 
 from beam_talonone.pipelines.backfill.options import KINDS
 from beam_talonone.pipelines.streaming.options import StreamOptions
 from beam_talonone.schemas.decoding.raw import RECORDS
 from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.requests.output_columns import DEAD_LETTER_COLUMNS, RESULT_COLUMNS, Column
 from beam_talonone.talonone.streaming.keyed_processor import Rules
 from beam_talonone.talonone.streaming.message_source import FILES
 from beam_talonone.transforms.outputs.sinks import is_topic
+from beam_talonone.transforms.outputs.table import Table, write_rows
+from beam_talonone.transforms.outputs.table_name import FORMS, table_name
 from beam_talonone.transforms.outputs.topic import MOST_BYTES, fitting
 from beam_talonone.transforms.pubsub.message import Received
 from beam_talonone.transforms.sink.keyed import SendInOrder
@@ -20,11 +24,12 @@ from beam_talonone.transforms.sources.messages import PrepareMessages
 
 
 def dataflow_graph(pipeline: beam.Pipeline, options: StreamOptions) -> None:
-    """Add the steps of a stream: subscriptions -> records -> per-key processors -> topics.
+    """Add the steps of a stream: subscriptions -> records -> per-key processors -> topics or tables.
 
     The names of the steps never change, so a running job can be updated. Each worker process sends with an engine of
     its own, at `options.rate`, which is the worker's share of the job's rate. Raises ConfigurationError if dead
-    letters or results do not go to a topic, for names that Beam refuses, for --max-dead-letters, and for --files.
+    letters or results do not go to a topic or a table, for names that Beam refuses, for --max-dead-letters, and for
+    --files. Raises it too for a table where the job is started without Java.
     """
     if FILES in options.subscriptions:
         raise ConfigurationError(
@@ -36,8 +41,8 @@ def dataflow_graph(pipeline: beam.Pipeline, options: StreamOptions) -> None:
             "--max-dead-letters stops only streams on this machine. On Dataflow, watch the counters dead_lettered of"
             " the job instead, and drain the job when there are too many"
         )
-    dead_letters = _sink("--dead-letters", options.dead_letters)
-    results = None if options.results is None else _sink("--results", options.results)
+    dead_letters = _target("--dead-letters", options.dead_letters, DEAD_LETTER_COLUMNS)
+    results = None if options.results is None else _target("--results", options.results, RESULT_COLUMNS)
     config = options.engine_config()
     received = [
         _read(pipeline, kind, name, kind if number == 0 else f"{kind} from {_short(name)}")
@@ -50,9 +55,10 @@ def dataflow_graph(pipeline: beam.Pipeline, options: StreamOptions) -> None:
         | "Prepare" >> beam.ParDo(PrepareMessages(options.message_options()))
         | "Send in order" >> SendInOrder(config, options.send_options(), _rules(options), options.job)
     )
-    _write(written.dead_letters, "dead letters", dead_letters, options.job)
-    if results is not None:
-        _write(written.applied, "results", results, options.job)
+    with SubprocessServer.cache_subprocesses():  # one start of Java for two tables
+        _write(written.dead_letters, "dead letters", dead_letters, options.job)
+        if results is not None:
+            _write(written.applied, "results", results, options.job)
 
 
 def _short(subscription: str) -> str:
@@ -79,15 +85,22 @@ def _rules(options: StreamOptions) -> Rules:
     return Rules(options.settle, options.wait_for_order, options.remember, looks)
 
 
-def _sink(option: str, where: str | None) -> beam.PTransform:
-    """Beam's sink for the topic `where`, the value of `option`. Raises ConfigurationError if it is not a topic."""
+def _target(option: str, where: str | None, columns: tuple[Column, ...]) -> beam.PTransform | Table:
+    """Beam's sink for the topic `where`, the value of `option`, or the table of that name, with `columns`.
+
+    Raises ConfigurationError if it is neither.
+    """
     if where is None:
         raise ConfigurationError(
-            f"{option} projects/P/topics/T is required on Dataflow, where files end with their workers"
+            f"{option} projects/P/topics/T is required on Dataflow, or a table, {FORMS}: files end with their workers"
         )
+    table = table_name(where)
+    if table is not None:
+        return Table(option, table, columns)
     if not is_topic(where):
         raise ConfigurationError(
-            f"{option} {where}: on Dataflow it must be a topic, projects/P/topics/T: files end with their workers"
+            f"{option} {where}: on Dataflow it must be a topic, projects/P/topics/T, or a table, {FORMS}: files end"
+            " with their workers"
         )
     try:
         return beam.io.WriteToPubSub(where, with_attributes=True)
@@ -95,10 +108,13 @@ def _sink(option: str, where: str | None) -> beam.PTransform:
         raise ConfigurationError(f"{option} {where}: {error}") from None
 
 
-def _write(lines: Any, label: str, sink: beam.PTransform, job: str) -> None:
+def _write(lines: Any, label: str, target: beam.PTransform | Table, job: str) -> None:
+    if isinstance(target, Table):
+        write_rows(lines, label, target, job)
+        return
     as_messages = beam.Map(as_message, job).with_output_types(PubsubMessage)
     messages = lines | f"{label.capitalize()} as messages" >> as_messages
-    _ = messages | f"Write {label}" >> sink
+    _ = messages | f"Write {label}" >> target
 
 
 class Receive(beam.DoFn):  # type: ignore[misc]

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from beam_talonone.pipelines.distributed.template_parameters import TEMPLATES
+from beam_talonone.transforms.outputs.table import JAVA_SERVICE
 from flex.dockerfile import Builder, context, ignored, read
 
 ROOT = Path(__file__).parents[2]
@@ -55,9 +56,17 @@ def test_every_image_has_a_version_and_beams_is_the_one_that_is_installed():
 def test_each_template_has_an_image_that_runs_its_file():
     last = {stage.name: stage for stage in STAGES}
     for name in TEMPLATES:
-        assert last[name].base == "image"
+        assert last[name].base == {"backfill": "image", "stream": "image-with-java"}[name]
         assert last[name].steps == [("ENV", f"FLEX_TEMPLATE_PYTHON_PY_FILE=/template/{name}_main.py")]
     assert ("ENTRYPOINT", '["/opt/apache/beam/boot"]') in last["image"].steps
+    assert last["image-with-java"].base == "image"
+
+
+def test_the_image_of_a_stream_has_java_and_the_jar_that_beam_looks_for():
+    [stage] = [stage for stage in STAGES if stage.name == "image-with-java"]
+    java, jar = (command for _, command in stage.steps)
+    assert "default-jre-headless" in java
+    assert f"Jar.path_to_beam_jar('{JAVA_SERVICE}')" in jar
 
 
 def test_no_step_knows_a_key():
@@ -117,6 +126,9 @@ def test_its_steps_work_in_a_clean_folder(tmp_path):
         raise
     assert [(name, command.split()[0]) for name, command, _ in builder.ran] == [
         ("build", "pip"), ("build", "python"), ("image", "pip"), ("image", "python"),
+    ]  # fmt: skip
+    assert [(name, command.split()[0]) for name, command in builder.left_out] == [
+        ("image-with-java", "apt-get"), ("image-with-java", "python"),
     ]  # fmt: skip
     assert [wheel.name.split("-")[0] for wheel in (builder.roots["build"] / "wheels").iterdir()] == ["beam_talonone"]
     for name, root in zip(TEMPLATES, roots, strict=True):

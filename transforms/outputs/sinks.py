@@ -18,6 +18,7 @@ from beam_talonone.talonone.errors import ConfigurationError, StopRun
 from beam_talonone.talonone.state.append_log import AppendLog
 from beam_talonone.talonone.state.whole_file import write_whole_file
 from beam_talonone.talonone.streaming.message_source import delivery_name
+from beam_talonone.transforms.outputs.table_name import is_table_not_folder
 
 _PATH = re.compile(
     r"projects/(?:[a-z0-9.-]+:)?(?:[a-z](?:[a-z0-9-]{0,28}[a-z0-9])?|[0-9]+)"
@@ -72,6 +73,11 @@ def check_place(option: str, where: str) -> str:
     option = f"{option} {where}"
     if is_subscription(where):
         raise ConfigurationError(f"{option} is a subscription: name its topic, projects/P/topics/T, or a folder")
+    if is_table_not_folder(where):
+        raise ConfigurationError(
+            f"{option} is a table, which only `stream` on Dataflow writes: name a topic with a BigQuery subscription,"
+            " or a folder whose files `bq load` takes (docs/bigquery.md)"
+        )
     if where.startswith("projects/") and not is_topic(where):
         raise ConfigurationError(f"{option} is not a topic: give projects/P/topics/T, or for a folder ./{where}")
     if "://" in where:

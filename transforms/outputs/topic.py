@@ -176,18 +176,21 @@ def _publisher(topic: str) -> Publish:
     return publish
 
 
-def fitting(line: dict[str, Any], most: int) -> bytes:
-    """`line` as JSON of at most `most` bytes. Where it is longer, the bytes of its record are left out; where that is
-    not enough, its record, or else its longest field, becomes a text that is cut. `detail` says so."""
+def fitting(line: dict[str, Any], most: int, what: str = "a message of Pub/Sub") -> bytes:
+    """`line` as JSON of at most `most` bytes, so that `what`, which has at most 10 MB, can hold it.
+
+    Where it is longer, the bytes of its record are left out. Where that is not enough, its record, or else its
+    longest field, becomes a text that is cut. `detail` says so.
+    """
     data = jsonio.dumps(line)
     if len(data) <= most:
         return data
     if BASE64 in line:
-        note = f"`{BASE64}` is left out, as a message of Pub/Sub has at most 10 MB"
-        return fitting(_saying(note, {name: value for name, value in line.items() if name != BASE64}), most)
+        note = f"`{BASE64}` is left out, as {what} has at most 10 MB"
+        return fitting(_saying(note, {name: value for name, value in line.items() if name != BASE64}), most, what)
     sizes = {name: len(jsonio.dumps(value)) for name, value in line.items()}
     large = max(sizes, key=lambda name: (name == "record" and sizes[name] > most // 2, sizes[name]))
-    note = f"`{large}` is cut: it has {sizes[large]} bytes, and a message of Pub/Sub at most 10 MB"
+    note = f"`{large}` is cut: it has {sizes[large]} bytes, and {what} at most 10 MB"
     cut = _saying(note, line)
     if large == "record":
         cut.update(Shown("", altered=True).marks())

@@ -20,4 +20,7 @@ SHARE = r"([0-9]+|(100(\.0+)?|[0-9]{1,2}(\.[0-9]+)?)%)"
 _NAME = r"[A-Za-z][-A-Za-z0-9_.~+%]{2,254}"
 _PROJECT = r"projects/[a-z][-a-z0-9:.]{4,61}[a-z0-9]"
 TOPIC = f"{_PROJECT}/topics/{_NAME}"
+TABLE = (
+    r"(bq://)?([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9][:.][A-Za-z0-9_]{1,1000}[.][A-Za-z0-9_-]{1,1000}"
+)  # fmt: skip
 SUBSCRIPTIONS = f"{_PROJECT}/subscriptions/{_NAME}(,{_PROJECT}/subscriptions/{_NAME})*"

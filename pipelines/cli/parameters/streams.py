@@ -8,7 +8,7 @@ import typer
 
 from beam_talonone.pipelines.cli.numbers import seconds_of, whole
 from beam_talonone.pipelines.cli.parameters.groups import Group, TemplateParameter
-from beam_talonone.pipelines.cli.parameters.patterns import BUCKET, SECONDS, SUBSCRIPTIONS, TOPIC
+from beam_talonone.pipelines.cli.parameters.patterns import BUCKET, SECONDS, SUBSCRIPTIONS, TABLE, TOPIC
 
 
 def _subscription(name: str, label: str, content: str, kind: str) -> TemplateParameter:
@@ -96,24 +96,32 @@ class SinkParameters(Group):
 
     dead_letters: Annotated[
         str | None,
-        typer.Option(metavar="TOPIC|DIR", help="Where dead letters go: projects/P/topics/T, or a folder."),
+        typer.Option(
+            metavar="TOPIC|DIR|TABLE",
+            help="Where dead letters go: projects/P/topics/T, or a folder. On Dataflow: a topic, or a BigQuery table,"
+            " PROJECT:DATASET.TABLE.",
+        ),
         TemplateParameter(
-            label="Topic of dead letters",
-            help="Topic for records that cannot be applied, each with its reason: "
-            "projects/your-project/topics/talonone-dead-letters.",
-            pattern=TOPIC,
-            kind="PUBSUB_TOPIC",
+            label="Topic or table of dead letters",
+            help="Topic or BigQuery table for records that cannot be applied, each with its reason: "
+            "projects/your-project/topics/talonone-dead-letters, or your-project:your_dataset.dead_letters.",
+            pattern=f"({TOPIC}|{TABLE})",
             required=True,
         ),
     ] = None
     results: Annotated[
         str | None,
-        typer.Option(metavar="TOPIC|DIR", help="Where the effects of records go: projects/P/topics/T, or a folder."),
+        typer.Option(
+            metavar="TOPIC|DIR|TABLE",
+            help="Where the effects of records go: projects/P/topics/T, or a folder. On Dataflow: a topic, or a"
+            " BigQuery table, PROJECT:DATASET.TABLE.",
+        ),
         TemplateParameter(
-            label="Topic of results",
-            help="Topic for applied records, each with its effects. Without it, effects are not requested.",
-            pattern=TOPIC,
-            kind="PUBSUB_TOPIC",
+            label="Topic or table of results",
+            help="Topic or BigQuery table for applied records, each with its effects: "
+            "projects/your-project/topics/talonone-results, or your-project:your_dataset.results. "
+            "Without it, effects are not requested.",
+            pattern=f"({TOPIC}|{TABLE})",
         ),
     ] = None
     state: Annotated[

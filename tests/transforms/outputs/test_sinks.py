@@ -75,6 +75,8 @@ def test_names(path: str, topic: bool, subscription: bool) -> None:
         ("projects/shop-1/topics/goog-letters", "is not a topic"),
         ("projects/shop-1", "is not a topic"),
         ("gs://bucket/letters", "neither a topic nor a folder"),
+        ("bq://shop-12.sales.letters", "is a table, which only `stream` on Dataflow writes: name a topic with a Big"),
+        ("shop-12:sales.letters", "is a table, .* or a folder whose files `bq load` takes"),
     ],
 )
 def test_what_is_no_sink(where: str, expected: str) -> None:
