@@ -7,6 +7,7 @@ from beam_talonone.pipelines.runners.runner import check_code, last_line, runner
 from beam_talonone.pipelines.streaming.options import StreamOptions
 from beam_talonone.pipelines.streaming.pipeline import create_pipeline
 from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.transforms.outputs.table_check import check_tables
 from beam_talonone.transforms.runtime.engines import check_here, check_rate_service
 
 
@@ -16,12 +17,14 @@ def submit_stream(options: StreamOptions, settings: Any, notice: Callable[[str],
     `notice` writes a line for the person at the terminal. Raises ConfigurationError for settings that are missing or
     wrong, also those of Beam.
     """
-    from apache_beam.options.pipeline_options import StandardOptions
+    from apache_beam.options.pipeline_options import GoogleCloudOptions, StandardOptions
     from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 
     check_here(options.engine_config(), notice, elsewhere=True)
     check_code(settings)  # first, as Beam may look for a bucket of its own for minutes
     check_rate_service(options.engine_config(), elsewhere=notice)
+    if not settings.view_as(GoogleCloudOptions).no_auth:
+        check_tables(options.dead_letters, options.results, notice)
     settings.view_as(StandardOptions).streaming = True
     try:
         pipeline = create_pipeline(options, DataflowRunner(), settings)

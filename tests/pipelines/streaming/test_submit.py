@@ -63,6 +63,22 @@ def test_a_job_is_started_and_left_to_run(job: Job) -> None:
     assert notices == ["the job 2026-11-29_01_02_03-4 was started on Dataflow; `gcloud dataflow jobs drain` stops it"]
 
 
+def test_tables_are_checked_before_a_job_is_started(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[tuple[str | None, str | None]] = []
+    monkeypatch.setattr(submit, "check_tables", lambda letters, results, notice: checked.append((letters, results)))
+    wanted = options(results="some-project:shop.results")
+    job.has_job = False
+    submit_stream(wanted, beam_options([word for word in WORDS if word != "--no_auth"]), pytest.fail)
+    assert checked == [(TOPIC, "some-project:shop.results")]
+
+
+def test_nothing_is_asked_of_bigquery_without_a_login(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(submit, "check_tables", pytest.fail)
+    job.has_job = False
+    submit_stream(options(results="some-project:shop.results"), beam_options(WORDS), pytest.fail)
+    assert job.runs == 1
+
+
 def test_a_template_has_no_job_to_report(job: Job) -> None:
     job.has_job = False
     notices: list[str] = []
