@@ -30,7 +30,7 @@ class Column(msgspec.Struct, frozen=True):
 
 
 DEAD_LETTER_COLUMNS = (
-    Column("kind", "STRING", "orders, returns, profiles, events or calls"),
+    Column("kind", "STRING", "orders, returns, profiles, events or calls; records if it is unknown"),
     Column("id", "STRING", "The id of the record, if it could be read"),
     Column("record", "STRING", "The record, as JSON", json=True),
     Column("source", "STRING", "Where the record came from, as JSON", json=True),

@@ -1,1 +1,1 @@
-"""Where dead letters and results of a stream go: files in a folder, or messages of a topic."""
+"""Where dead letters and results of a stream go: files in a folder, messages of a topic, or rows of a table."""

@@ -74,4 +74,5 @@ def _fields_of(table: TableName) -> Iterable[Any]:
     from google.cloud.bigquery import Client, DatasetReference
 
     reference = DatasetReference(table.project, table.dataset).table(table.table)
-    return Client(project=table.project).get_table(reference, timeout=TIMEOUT).schema
+    fields: list[Any] = Client(project=table.project).get_table(reference, timeout=TIMEOUT).schema
+    return fields
