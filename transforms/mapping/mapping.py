@@ -1,13 +1,13 @@
 """A mapping: one foreign document in, records of our shape out, or the reason why not. It never raises."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from beam_talonone.schemas.decoding.decode import plain_json
 from beam_talonone.schemas.decoding.parse import InvalidRecord
 from beam_talonone.schemas.reasons import Reason
-from beam_talonone.schemas.records import MODELS
+from beam_talonone.schemas.records import ID_FIELDS, MODELS
 from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.transforms.mapping.errors import NOWHERE, EvaluationError
 from beam_talonone.transforms.mapping.expressions.environment import Environment
@@ -86,7 +86,26 @@ class FileMapping:
         place = self.name if error.line is None else f"{self.name}:{error.line}"
         detail = f"{place}: {error.target}: {error.detail}" if error.target else f"{place}: {error.detail}"
         pointer = None if error.context is NOWHERE else pointer_to(document, error.context, error.path)
-        return MappingFailure(error.reason, detail, error.line, pointer)
+        return MappingFailure(error.reason, detail, error.line, pointer, dict(self._ids(document)))
+
+    def _ids(self, document: Any) -> Iterator[tuple[str, Any]]:
+        """Of each kind, the id of the first record that the rules make, where its rule can be evaluated alone."""
+        kinds: set[str] = set()
+        for kind, block in self._rules:
+            rule = next((field.rule for field in block.fields if field.name == ID_FIELDS[kind]), None)
+            if kind in kinds or rule is None:
+                continue
+            environment = Environment(document, self._variables)
+            try:
+                for element in block.elements(document, environment):
+                    if block.refused_by(element, environment) is None:
+                        record_id = rule(element, environment)
+                        if record_id is not None:
+                            yield kind, record_id
+                            kinds.add(kind)
+                        break
+            except Exception:  # also a defect of ours: the id is only an aid
+                continue
 
 
 Converter = Callable[[dict[str, Any]], Iterable[tuple[str, dict[str, Any]]] | None]

@@ -1,6 +1,6 @@
 """What a mapping makes of one document: records, parts that a rule filters, or a failure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from beam_talonone.schemas.reasons import Reason
@@ -31,12 +31,17 @@ class Filtered:
 
 @dataclass(frozen=True, slots=True)
 class MappingFailure:
-    """Why a document cannot be mapped: `line` in the mapping file, `pointer` into the document, where known."""
+    """Why a document cannot be mapped: `line` in the mapping file, `pointer` into the document, where known.
+
+    `ids` has, of each kind, the id of the first record that the document would have become, where that alone can be
+    mapped.
+    """
 
     reason: Reason
     detail: str
     line: int | None = None
     pointer: str | None = None
+    ids: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

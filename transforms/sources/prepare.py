@@ -121,7 +121,8 @@ def prepare_mapped(raw: Raw, options: BuildOptions, reading: Reading, mapping: M
     failure = result.failure
     if failure is not None:
         unmapped = InvalidRecord(failure.reason, failure.detail, failure.pointer)
-        yield Prepared(raw, None, problem=unmapped, fields={}, map_failed=True)
+        record_id = {ID_FIELDS[kind]: value for kind, value in failure.ids.items() if kind == raw.kind}
+        yield Prepared(raw, None, problem=unmapped, fields=record_id, map_failed=True)
     for left_out in result.filtered:
         kind = left_out.kind if left_out.part else raw.kind  # of a document that no rule concerns nothing is known
         yield Prepared(_part(raw, kind, left_out.part), None, fields={}, filtered_by=left_out.rule)

@@ -28,5 +28,5 @@ class MappingsParameters(Group):
     ] = None
     show: Annotated[
         int,
-        typer.Option("--show", metavar="N", parser=whole("--show"), help="try: show the first N documents."),
+        typer.Option("--show", metavar="N", parser=whole("--show", 0), help="try: show the first N documents."),
     ] = 3

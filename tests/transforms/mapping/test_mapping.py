@@ -133,31 +133,51 @@ def change(document, path, value):
     return copy
 
 
+IDS = {"orders": 12345678901234567890, "returns": "12345678901234567890-0", "profiles": "c/1"}
+
+
 @pytest.mark.parametrize(
     ("path", "value", "failure"),
     [
         (("rows", 2, "p"), "2.5", MappingFailure(
             Reason.MAPPING_FAILED, 'shop.yaml:17: price: decimal: expected a decimal number, found "2.5"', 17,
-            "/rows/2/p")),
+            "/rows/2/p", IDS)),
         (("state",), "odd", MappingFailure(
             Reason.UNMAPPED_VALUE,
-            'shop.yaml:12: orders.status: translate: no entry for "odd"; the table has paid, new', 12, "/state")),
+            'shop.yaml:12: orders.status: translate: no entry for "odd"; the table has paid, new', 12, "/state",
+            IDS)),
         (("backs", 1, "rows", 0, "row"), 2, MappingFailure(
             Reason.UNKNOWN_LINE,
-            "shop.yaml:37: returns.items.position: position_of: no row has the key 2", 37, "/backs/1/rows/0/row")),
+            "shop.yaml:37: returns.items.position: position_of: no row has the key 2", 37, "/backs/1/rows/0/row",
+            IDS)),
         (("id",), None, MappingFailure(
-            Reason.MISSING_FIELD, "shop.yaml:10: orders.order_id: null, and the field is required", 10, "/id")),
+            Reason.MISSING_FIELD, "shop.yaml:10: orders.order_id: null, and the field is required", 10, "/id",
+            {"profiles": "c/1"})),
         (("client",), "x", MappingFailure(
             Reason.MAPPING_FAILED, 'shop.yaml:39: profiles.each: expected an array or object, found "x"', 39,
-            "/client")),
+            "/client", {name: IDS[name] for name in ("orders", "returns")})),
         (("rows", 0, "sku"), None, MappingFailure(
             Reason.MISSING_FIELD, "shop.yaml:19: orders.items.sku: null, and the field is required", 19,
-            "/rows/0/sku")),
+            "/rows/0/sku", IDS)),
     ],
 )  # fmt: skip
 def test_a_failure_names_the_line_and_the_place(shop, path, value, failure):
     result = shop(change(DOCUMENT, path, value))
     assert result == MappingResult(failure=failure)
+
+
+@pytest.mark.parametrize(
+    ("changes", "ids"),
+    [
+        ({"region": "US"}, {"returns": "12345678901234567890-0", "profiles": "c/1"}),  # filtered, so no order
+        ({"region": "US", "backs": 7}, {"profiles": "c/1"}),
+        ({"backs": 7, "id": {"no": 1}}, {"orders": {"no": 1}, "profiles": "c/1"}),
+    ],
+)
+def test_a_failure_has_the_ids_that_alone_can_be_mapped(shop, changes, ids):
+    result = shop({**DOCUMENT, "rows": [{"q": 1, "p": "odd"}], "backs": [{"rows": [{"row": 9}]}], **changes})
+    assert result.failure is not None
+    assert result.failure.ids == ids
 
 
 def test_records_share_nothing_with_the_document_or_the_mapping():

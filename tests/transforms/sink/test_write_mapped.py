@@ -141,7 +141,7 @@ def test_dead_letters_are_those_of_the_command(api, tmp_path):
     refused = {"records": [["orders", order("o3", "c", attributes={"bad": 1})], ["profiles", profile("c")]]}
     ends = run(api, tmp_path / "a", [broken, invalid], "shopify")
     letters = {letter["id"]: letter for letter in ends.dead_letters}
-    unmapped = letters[None]
+    unmapped = letters["1"]
     assert (unmapped["kind"], unmapped["stage"], unmapped["reason"]) == ("orders", "map", "unmapped_value")
     assert unmapped["pointer"] == "/financial_status"
     assert (unmapped["record"], unmapped["source"]) == (broken, {"step": "Write"})
