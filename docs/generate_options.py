@@ -4,8 +4,8 @@ of BigQuery tables from the declared columns: `make docs`. A test fails if a fil
 import json
 from pathlib import Path
 
+from beam_talonone.pipelines.cli.command_table import COMMANDS
 from beam_talonone.pipelines.cli.declared import MISSING, Declared, all_options
-from beam_talonone.pipelines.cli.group import COMMANDS
 from beam_talonone.pipelines.distributed.template_parameters import TEMPLATES, Template
 from beam_talonone.talonone.requests.output_columns import DEAD_LETTER_COLUMNS, RESULT_COLUMNS, table_schema
 
@@ -21,7 +21,10 @@ HEAD = """\
 This page lists the options of all commands. `make docs` generates it from `pipelines/cli/parameters/`. To change the
 page, change the declarations.
 
-* `beam-talonone COMMAND --help` shows the options of one command.
+* `beam-talonone COMMAND --help` shows the options of one command, with examples. The actions of `mappings` have a
+  help of their own: `beam-talonone mappings draft --help`.
+* `beam-talonone --install-completion` sets up the completion in your shell. `--show-completion` prints its code.
+* With `NO_COLOR` set, progress and reports have no colors.
 * An option without a default is off, or has no value.
 * An environment variable applies if you leave out its option.
 * Options of Beam follow `--`. [runners.md](../runners.md) explains them.

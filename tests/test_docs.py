@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from beam_talonone import __version__
-from beam_talonone.pipelines.cli.group import COMMANDS, function_of
+from beam_talonone.pipelines.cli.command_table import COMMANDS
+from beam_talonone.pipelines.cli.group import actions_of, function_of
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.schemas.decoding.shown import Shown
 from beam_talonone.schemas.operations import OPERATIONS
@@ -156,11 +157,14 @@ def test_the_options_page_has_every_option_of_every_command():
     for name in COMMANDS:
         taken = [row[0] for row in listed if {name, "all"} & set(row[3].split(", "))]
         words = {word for spelling in taken for word in re.findall(r"--[a-z-]+", spelling)}
-        parameters = set(inspect.signature(function_of(name)).parameters)
+        functions = [function_of(name), *actions_of(name).values()]
+        parameters = {parameter for function in functions for parameter in inspect.signature(function).parameters}
         positional = {
-            "replay": {"dead_letters"}, "dead-letters": {"places"}, "report": {"folder"},
-            "mappings": {"action", "words"},
-        }  # fmt: skip
+            "replay": {"dead_letters"},
+            "dead-letters": {"places"},
+            "report": {"folder"},
+            "mappings": {"name", "mapping", "sample"},
+        }
         arguments = {"operation", "beam_args"} | positional.get(name, set())
         assert {f"--{parameter.replace('_', '-')}" for parameter in parameters - arguments} <= words
 

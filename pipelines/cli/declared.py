@@ -6,7 +6,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from typer.models import ArgumentInfo, ParameterInfo
 
-from beam_talonone.pipelines.cli.group import COMMANDS, function_of
+from beam_talonone.pipelines.cli.command_table import COMMANDS
+from beam_talonone.pipelines.cli.group import actions_of, function_of
 from beam_talonone.pipelines.cli.parameters.groups import Group, TemplateParameter, groups_of
 from beam_talonone.pipelines.cli.parameters.program import CommonParameters
 
@@ -56,8 +57,10 @@ class Declared:
 
 
 def options_of(command: str) -> list[Declared]:
-    """The options of a command in the order of its help, then those of the program. Imports the command's module."""
-    groups = [*groups_of(function_of(command)).values(), CommonParameters]
+    """The options of a command, or of all its actions, in the order of its help, then those of the program. Imports
+    the command's module."""
+    functions = [function_of(command), *actions_of(command).values()]
+    groups = [*(group for function in functions for group in groups_of(function).values()), CommonParameters]
     return [option for group in groups for option in _declared(group)]
 
 

@@ -1,72 +1,33 @@
-"""The commands by name, and the group that imports a command's module only when the command is called."""
+"""The group that imports a command's module only when the command is called, and the help of groups and commands."""
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from beam_talonone.pipelines.cli.command_table import COMMANDS
 
-class Command(NamedTuple):
-    """The module of a command, whose function has the command's name, and the line that the group's help lists."""
+PROGRAM = "beam-talonone"
 
-    module: str
-    help: str
-
-
-_MODULES = "beam_talonone.pipelines.cli.commands"
-
-COMMANDS = {
-    "backfill": Command(
-        f"{_MODULES}.backfill",
-        "Send orders, returns, profiles, events and calls from files: once, in order, resumable.",
-    ),
-    "replay": Command(
-        f"{_MODULES}.replay", "Send dead letters again: one pass, never over what the same job has applied since."
-    ),
-    "dead-letters": Command(
-        f"{_MODULES}.dead_letters",
-        "Count dead letters by kind, stage, reason, field and file, with examples, or export them.",
-    ),
-    "report": Command(
-        f"{_MODULES}.report",
-        "Write report.html of a job again: charts, outcomes, dead letters. Also while the job runs, or after a kill.",
-    ),
-    "check": Command(
-        f"{_MODULES}.check", "Decode, map and validate everything, and show what a backfill would send. No network."
-    ),
-    "lookup": Command(
-        f"{_MODULES}.lookup", "Read from the API for each line of a file of ids: all pages, at the rate, resumable."
-    ),
-    "verify": Command(
-        f"{_MODULES}.verify",
-        "Read back the results of a backfill of these files, and report each difference. Nothing is changed.",
-    ),
-    "mappings": Command(
-        f"{_MODULES}.mappings",
-        "List the presets, print one, draft a mapping from a sample, or try one on a sample. Nothing is sent.",
-    ),
-    "stream": Command(
-        f"{_MODULES}.stream",
-        "Apply what arrives on Pub/Sub within seconds, until stopped. SIGTERM or Ctrl-C drains and ends with 0.",
-    ),
-    "demo": Command(
-        f"{_MODULES}.demo",
-        "Simulator, sample data with every kind of trouble, a backfill with faults on, and its report.",
-    ),
-    "simulate": Command(
-        f"{_MODULES}.simulate",
-        "Run a local Talon.One to try the connector on, with limits, faults and a ledger at /_simulator/.",
-    ),
-}
-"""In the order of the help."""
+ACTIONS = "ACTIONS"
+"""A name in the module of a command that has actions: the functions of these by name, the default first."""
 
 
 def function_of(name: str) -> Callable[..., Any]:
-    """The function of the command `name`, with the parameters that typer reads. Imports its module."""
+    """The function of the command `name`, with the parameters that typer reads. Imports its module.
+
+    Of a command with actions, it is the function of the default action, with the docstring of the command.
+    """
     function: Callable[..., Any] = getattr(import_module(COMMANDS[name].module), name.replace("-", "_"))
     return function
+
+
+def actions_of(name: str) -> dict[str, Callable[..., Any]]:
+    """The functions of the actions of a command by name; none for most commands. Imports its module."""
+    actions: dict[str, Callable[..., Any]] = getattr(import_module(COMMANDS[name].module), ACTIONS, {})
+    return actions
 
 
 def called(words: Sequence[str]) -> str | None:
@@ -75,8 +36,21 @@ def called(words: Sequence[str]) -> str | None:
     return word if word in COMMANDS else None
 
 
+def _write_end(context: Any, formatter: Any) -> None:
+    """Write the examples and the page of the command that the context is in."""
+    words = context.command_path.split()[1:]
+    row = COMMANDS[words[0]]
+    examples = [line for line in row.examples if len(words) == 1 or line.split()[:2] == words]
+    if examples:
+        with formatter.section("Examples"):
+            for line in examples:
+                formatter.write(f"{' ' * formatter.current_indent}{PROGRAM} {line}\n")
+    formatter.write_paragraph()
+    formatter.write_text(f"Documentation: {row.page}")
+
+
 class SectionedCommand(TyperCommand):
-    """A command whose help lists its options under the headings of their groups."""
+    """A command whose help lists its options under the headings of their groups, and ends with examples."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments first, then the options in sections, in the order of the declarations."""
@@ -90,6 +64,35 @@ class SectionedCommand(TyperCommand):
             if rows:
                 with formatter.section(heading):
                     formatter.write_dl(rows)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the examples and the page."""
+        _write_end(ctx, formatter)
+
+
+class ActionGroup(TyperGroup):
+    """A command with actions. Without one, its first action runs."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words of the command. A shell that completes them has no default."""
+        default = [] if ctx.resilient_parsing else [next(iter(self.commands))]
+        return super().parse_args(ctx, args or default)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Of the words `args`: the name of an action, the action and the words that follow. Fails for other words."""
+        if args[0] not in self.commands and not ctx.resilient_parsing:
+            names = ", ".join(repr(name) for name in self.commands)
+            raise typer.BadParameter(f"{args[0]!r} is not one of {names}.")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write each action with its whole help."""
+        with formatter.section("Actions"):
+            formatter.write_dl([(name, str(action.help)) for name, action in self.commands.items()])
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the examples and the page."""
+        _write_end(ctx, formatter)
 
 
 class LazyGroup(TyperGroup):
@@ -105,6 +108,11 @@ class LazyGroup(TyperGroup):
         with formatter.section("Commands"):
             formatter.write_dl([(name, command.help) for name, command in COMMANDS.items()])
 
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write where more is."""
+        formatter.write_paragraph()
+        formatter.write_text(f"`{PROGRAM} COMMAND --help` has options and examples. Documentation: docs/README.md")
+
 
 def add_commands(app: typer.Typer) -> None:
     """List all commands in `app`, which has a LazyGroup."""
@@ -119,5 +127,15 @@ def _listed() -> None:
 
 def _built(name: str) -> Any:
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-    alone.command(name, cls=SectionedCommand)(function_of(name))
+    function, actions = function_of(name), actions_of(name)
+    if not actions:
+        alone.command(name, cls=SectionedCommand)(function)
+        return typer.main.get_command(alone)
+    alone.callback(cls=ActionGroup, help=COMMANDS[name].help)(_actions)
+    for action, each in actions.items():
+        alone.command(action, cls=SectionedCommand)(each)
     return typer.main.get_command(alone)
+
+
+def _actions() -> None:
+    """Stands for a command with actions, which do all of its work."""

@@ -11,6 +11,7 @@ import typer
 from beam_talonone.pipelines.cli.group import LazyGroup, add_commands, called, function_of
 from beam_talonone.pipelines.cli.parameters.groups import with_groups
 from beam_talonone.pipelines.cli.parameters.program import CommonParameters
+from beam_talonone.pipelines.cli.suggest import message_of
 from beam_talonone.pipelines.terminal import logs
 from beam_talonone.pipelines.terminal.resume_command import output_of, resume_command
 from beam_talonone.pipelines.terminal.stopping import STOP
@@ -35,7 +36,6 @@ app = typer.Typer(
     cls=LazyGroup,
     help="Feed Talon.One from files and streams: once, in order, at the rate, with nothing lost.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,  # importing what rich needs to show a help takes twice as long as everything else
     context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 110},
     pretty_exceptions_enable=False,
@@ -82,8 +82,9 @@ def run(arguments: list[str]) -> int:
         print(error.format_message(), file=sys.stderr)  # the help
         return USAGE
     except _BadCommandLine as error:
-        message = " ".join(error.format_message().split())
-        return _fail(USAGE, message.replace("Value error, ", ""), debug)  # which pydantic puts before its reasons
+        return _fail(
+            USAGE, message_of(error).replace("Value error, ", ""), debug
+        )  # which pydantic puts before reasons
     except ConfigurationError as error:
         return _fail(USAGE, str(error), debug)
     except (typer.Abort, KeyboardInterrupt):

@@ -14,6 +14,7 @@ from beam_talonone.pipelines.backfill.options import (
 )
 from beam_talonone.pipelines.cli.numbers import positive
 from beam_talonone.pipelines.cli.parameters.api import ApiParameters, LimitParameters
+from beam_talonone.pipelines.cli.parameters.dead_letters import KIND_NAMES
 from beam_talonone.pipelines.cli.parameters.files import SelectionParameters
 from beam_talonone.pipelines.cli.parameters.program import BeamParameters
 from beam_talonone.pipelines.cli.parameters.records import (
@@ -26,7 +27,6 @@ from beam_talonone.pipelines.runners.runner_config import runner_args
 from beam_talonone.schemas.decoding.account_attributes import AccountAttributes
 from beam_talonone.schemas.decoding.raw import LETTERS, RECORDS
 from beam_talonone.schemas.reasons import Reason
-from beam_talonone.schemas.records import LOOKUPS
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.http.address import check_base_url
 from beam_talonone.talonone.http.api_key import check_secret_name
@@ -162,7 +162,7 @@ def listed_reasons(option: str, names: list[str] | None) -> tuple[str, ...]:
 
 def listed_kinds(option: str, names: list[str] | None) -> tuple[str, ...]:
     """The kinds of dead letters that `option` names. Raises ConfigurationError for one that does not exist."""
-    return _listed(option, names, [*KINDS, RECORDS, LOOKUPS, LETTERS], "kind")
+    return _listed(option, names, list(KIND_NAMES), "kind")
 
 
 def _listed(option: str, names: list[str] | None, allowed: list[str], what: str) -> tuple[str, ...]:

@@ -1,44 +1,19 @@
 """`beam-talonone mappings`: presets, and the tools to write your own mapping."""
 
-from pathlib import Path
-
 from beam_talonone.pipelines.cli.parameters.groups import with_groups
-from beam_talonone.pipelines.cli.parameters.mappings import MappingsParameters
+from beam_talonone.pipelines.cli.parameters.mappings import PresetParameters, SampleParameters, TrialParameters
 from beam_talonone.talonone.errors import ConfigurationError
 
 INVALID = 3
 
 
-@with_groups
-def mappings(*, options: MappingsParameters) -> int:
+def mappings() -> int:
     """List the presets, print one, draft a mapping from a sample, or try one on a sample. Nothing is sent."""
-    action, words = options.action, options.words or []
-    expected = {None: (), "show": ("NAME",), "draft": ("SAMPLE",), "try": ("FILE", "SAMPLE")}[action]
-    if len(words) != len(expected):
-        raise ConfigurationError(f"usage: beam-talonone mappings {' '.join([action or '', *expected])}".rstrip())
-    if action is None:
-        return _list()
-    if action == "show":
-        return _show(words[0])
-    from beam_talonone.pipelines.mappings.sample import documents, guessed_sample
-
-    if action == "draft":
-        from beam_talonone.pipelines.mappings.draft import draft
-
-        print(draft(*guessed_sample(Path(words[0]))), end="")
-        return 0
-    from beam_talonone.pipelines.cli.settings import mapping_of
-    from beam_talonone.pipelines.mappings.trial import try_mapping
-
-    mapping = mapping_of(words[0])
-    if mapping is None:
-        raise ConfigurationError("mappings try needs a mapping")
-    lines, valid = try_mapping(mapping, documents(Path(words[1]), mapping.table), options.show)
-    print(*lines, sep="\n")
-    return 0 if valid else INVALID
+    return list_presets()
 
 
-def _list() -> int:
+def list_presets() -> int:
+    """List the presets, which --mapping takes by name. This is also what `mappings` does alone."""
     from beam_talonone.transforms.mapping.mapping import FileMapping
     from beam_talonone.transforms.mapping.resolve import preset_text, presets
 
@@ -48,12 +23,42 @@ def _list() -> int:
     return 0
 
 
-def _show(name: str) -> int:
+@with_groups
+def show(*, preset: PresetParameters) -> int:
+    """Print a preset, to read it or to change a copy."""
     from beam_talonone.transforms.mapping.errors import MappingFileError
     from beam_talonone.transforms.mapping.resolve import preset_text
 
     try:
-        print(preset_text(name), end="")
+        print(preset_text(preset.name), end="")
     except MappingFileError as error:
         raise ConfigurationError(f"mappings show: {error}") from None
     return 0
+
+
+@with_groups
+def draft(*, source: SampleParameters) -> int:
+    """Propose a mapping for the documents of a sample, with a comment where you have to decide."""
+    from beam_talonone.pipelines.mappings.draft import draft as draft_of
+    from beam_talonone.pipelines.mappings.sample import guessed_sample
+
+    print(draft_of(*guessed_sample(source.sample)), end="")
+    return 0
+
+
+@with_groups
+def try_mapping(*, trial: TrialParameters) -> int:
+    """Show what a mapping makes of a sample: records, requests and problems. Exit code 3: some are invalid."""
+    from beam_talonone.pipelines.cli.settings import mapping_of
+    from beam_talonone.pipelines.mappings.sample import documents
+    from beam_talonone.pipelines.mappings.trial import try_mapping as tried
+
+    mapping = mapping_of(trial.mapping)
+    if mapping is None:
+        raise ConfigurationError("mappings try needs a mapping")
+    lines, valid = tried(mapping, documents(trial.sample, mapping.table), trial.show)
+    print(*lines, sep="\n")
+    return 0 if valid else INVALID
+
+
+ACTIONS = {"list": list_presets, "show": show, "draft": draft, "try": try_mapping}

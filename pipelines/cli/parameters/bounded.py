@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from beam_talonone.pipelines.cli.numbers import whole
+from beam_talonone.pipelines.cli.parameters.dead_letters import kind_names, reason_names
 from beam_talonone.pipelines.cli.parameters.groups import Group, TemplateParameter
 from beam_talonone.pipelines.cli.parameters.patterns import UP_TO_1000
 
@@ -127,13 +128,19 @@ class ReplayParameters(Group):
     only: Annotated[
         list[str] | None,
         typer.Option(
-            "--only", metavar="REASON", help="Replay only dead letters of this reason, leave the others. Repeatable."
+            "--only",
+            metavar="REASON",
+            help="Replay only dead letters of this reason, leave the others. Repeatable.",
+            autocompletion=reason_names,
         ),
     ] = None
     kind: Annotated[
         list[str] | None,
         typer.Option(
-            "--kind", metavar="KIND", help="Replay only dead letters of this kind, such as orders. Repeatable."
+            "--kind",
+            metavar="KIND",
+            help="Replay only dead letters of this kind, such as orders. Repeatable.",
+            autocompletion=kind_names,
         ),
     ] = None
     set: Annotated[

@@ -10,6 +10,21 @@ from beam_talonone.pipelines.cli.numbers import whole
 from beam_talonone.pipelines.cli.parameters.groups import Group
 
 
+def reason_names() -> list[str]:
+    """The reasons of dead letters, for the completion in a shell."""
+    from beam_talonone.schemas.reasons import Reason
+
+    return [reason.value for reason in Reason]
+
+
+KIND_NAMES = ("orders", "returns", "profiles", "events", "calls", "records", "lookups", "dead_letters")
+
+
+def kind_names() -> list[str]:
+    """The kinds of dead letters, for the completion in a shell."""
+    return list(KIND_NAMES)
+
+
 @dataclass(frozen=True, kw_only=True)
 class NarrowingParameters(Group):
     """Which dead letters are looked at."""
@@ -18,11 +33,21 @@ class NarrowingParameters(Group):
 
     reason: Annotated[
         list[str] | None,
-        typer.Option("--reason", metavar="REASON", help="Only dead letters of this reason. Repeatable."),
+        typer.Option(
+            "--reason",
+            metavar="REASON",
+            help="Only dead letters of this reason. Repeatable.",
+            autocompletion=reason_names,
+        ),
     ] = None
     kind: Annotated[
         list[str] | None,
-        typer.Option("--kind", metavar="KIND", help="Only dead letters of this kind, such as orders. Repeatable."),
+        typer.Option(
+            "--kind",
+            metavar="KIND",
+            help="Only dead letters of this kind, such as orders. Repeatable.",
+            autocompletion=kind_names,
+        ),
     ] = None
 
 

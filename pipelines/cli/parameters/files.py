@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from beam_talonone.pipelines.cli.parameters.groups import Group, TemplateParameter
+from beam_talonone.pipelines.cli.parameters.mappings import preset_names
 from beam_talonone.pipelines.cli.parameters.patterns import BUCKET, NO_SPACE, TIME
 
 
@@ -82,6 +83,7 @@ class MappingParameters(Group):
             "--mapping",
             metavar="NAME|FILE|pkg.mod:func",
             help="Make records of documents of another shape: a preset such as shopify, your file, or your function.",
+            autocompletion=preset_names,
         ),
         TemplateParameter(
             label="Mapping of foreign documents",

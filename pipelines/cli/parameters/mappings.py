@@ -1,7 +1,8 @@
-"""The options of `mappings`."""
+"""The options of the actions of `mappings`."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -9,24 +10,52 @@ from beam_talonone.pipelines.cli.numbers import whole
 from beam_talonone.pipelines.cli.parameters.groups import Group
 
 
+def preset_names() -> list[str]:
+    """The presets, for the completion in a shell."""
+    from beam_talonone.transforms.mapping.resolve import presets
+
+    return presets()
+
+
+_SAMPLE = typer.Argument(metavar="SAMPLE", help="A file of your documents, of any format. The first 1,000 are read.")
+
+
 @dataclass(frozen=True, kw_only=True)
-class MappingsParameters(Group):
-    """The action, and the presets, mapping files and samples that it takes."""
+class PresetParameters(Group):
+    """A preset by its name."""
 
     TITLE = "Input"
 
-    action: Annotated[
-        Literal["show", "draft", "try"] | None,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A preset, such as shopify.", autocompletion=preset_names)
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleParameters(Group):
+    """A sample of foreign documents."""
+
+    TITLE = "Input"
+
+    sample: Annotated[Path, _SAMPLE]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialParameters(Group):
+    """A mapping, and a sample to try it on."""
+
+    TITLE = "Input"
+
+    mapping: Annotated[
+        str,
         typer.Argument(
-            metavar="show|draft|try",
-            help="show NAME prints a preset. draft SAMPLE proposes a mapping for the documents of a file. try FILE "
-            "SAMPLE shows what a mapping makes of them. Default: list the presets.",
+            metavar="FILE", help="A mapping: your file, a preset, or pkg.mod:func.", autocompletion=preset_names
         ),
-    ] = None
-    words: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME|FILE|SAMPLE", help="A preset, a mapping file, a sample.")
-    ] = None
+    ]
+    sample: Annotated[Path, _SAMPLE]
     show: Annotated[
         int,
-        typer.Option("--show", metavar="N", parser=whole("--show", 0), help="try: show the first N documents."),
+        typer.Option(
+            "--show", metavar="N", parser=whole("--show", 0), help="Show the first N documents. 0: only the summary."
+        ),
     ] = 3

@@ -9,10 +9,19 @@ import typer
 import beam_talonone
 from beam_talonone.pipelines.cli.parameters.groups import Group, TemplateParameter
 
+ENGINES = ("apache-beam", "httptools", "uvloop")
+"""What runs the pipelines, and what sends: their versions belong into each report of a fault."""
+
 
 def _show_version(requested: bool) -> None:
     if requested:
+        import platform
+        from importlib.metadata import version
+
         print(f"beam-talonone {beam_talonone.__version__}")
+        print(f"Python {platform.python_version()}")
+        for name in ENGINES:
+            print(f"{name} {version(name)}")
         raise typer.Exit
 
 

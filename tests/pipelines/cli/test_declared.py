@@ -4,8 +4,9 @@ import inspect
 
 import pytest
 
+from beam_talonone.pipelines.cli.command_table import COMMANDS
 from beam_talonone.pipelines.cli.declared import MISSING, all_options, options_of
-from beam_talonone.pipelines.cli.group import COMMANDS, function_of
+from beam_talonone.pipelines.cli.group import actions_of, function_of
 from beam_talonone.pipelines.cli.main import run
 from beam_talonone.pipelines.cli.parameters.groups import groups_of
 
@@ -15,10 +16,12 @@ ON_FILES = ("backfill", "replay", "check", "lookup", "verify", "stream")
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_takes_nothing_but_groups(name: str) -> None:
-    function = function_of(name)
-    assert set(groups_of(function)) == set(inspect.signature(inspect.unwrap(function)).parameters)
+    functions = [function_of(name), *actions_of(name).values()]
+    for function in functions:
+        assert set(groups_of(function)) == set(inspect.signature(inspect.unwrap(function)).parameters)
     declared = [option.name for option in options_of(name)]
-    assert declared == [*inspect.signature(function).parameters, "debug", "version"]
+    parameters = [parameter for function in functions for parameter in inspect.signature(function).parameters]
+    assert declared == [*parameters, "debug", "version"]
 
 
 def test_every_option_has_a_heading_and_a_help_of_whole_sentences() -> None:
@@ -53,14 +56,27 @@ def test_an_option_is_shown_with_its_commands_and_default(
 
 def test_a_required_option_has_no_default() -> None:
     required = {option.name for option in OPTIONS.values() if option.default is MISSING}
-    assert required == {"output", "input", "operation", "dead_letters", "places", "folder"}
+    assert required == {
+        "output",
+        "input",
+        "operation",
+        "dead_letters",
+        "places",
+        "name",
+        "sample",
+        "mapping",
+        "folder",
+    }
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_lists_each_option_under_its_heading(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run([name, "--help"]) == 0
-    listed = capsys.readouterr().out
+    listed = []
+    for words in [(action,) for action in actions_of(name)] or [()]:
+        assert run([name, *words, "--help"]) == 0
+        listed.append(capsys.readouterr().out)
     for option in options_of(name)[:-2]:
         heading = option.section if option.spelling.startswith("--") else "Arguments"
-        section = listed.split(f"\n{heading}:\n", 1)[1].split("\n\n", 1)[0]
-        assert option.spelling.split("/")[0].split(" ")[0] in section.split()
+        parts = [text.split(f"\n{heading}:\n", 1)[1] for text in listed if f"\n{heading}:\n" in text]
+        words_listed = [word for part in parts for word in part.split("\n\n", 1)[0].split()]
+        assert option.spelling.split("/")[0].split(" ")[0] in words_listed

@@ -2,9 +2,12 @@
 
 import inspect
 import json
+import platform
 import resource
+import shlex
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
@@ -13,7 +16,8 @@ import typer
 
 import beam_talonone
 from beam_talonone.pipelines.cli import commands
-from beam_talonone.pipelines.cli.group import COMMANDS, called, function_of
+from beam_talonone.pipelines.cli.command_table import COMMANDS
+from beam_talonone.pipelines.cli.group import PROGRAM, actions_of, called, function_of
 from beam_talonone.pipelines.cli.main import app, run
 
 HEAVY = {"apache_beam", "asyncio", "grpc", "httpx", "msgspec", "pyarrow", "pydantic", "uvicorn", "yaml"}
@@ -80,7 +84,7 @@ def test_the_help_lists_all_commands_in_order(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "60")
     assert run(["--help"]) == 0
-    listed = capsys.readouterr().out.split("Commands:\n")[1]
+    listed = capsys.readouterr().out.split("Commands:\n")[1].split("\n\n")[0]
     assert listed.split() == [word for name, row in COMMANDS.items() for word in (name, *row.help.split())]
 
 
@@ -94,7 +98,11 @@ def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str])
 
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--version"]) == 0
-    assert capsys.readouterr().out == f"beam-talonone {beam_talonone.__version__}\n"
+    first, python, beam, *sending = capsys.readouterr().out.splitlines()
+    assert first == f"beam-talonone {beam_talonone.__version__}"
+    assert python == f"Python {platform.python_version()}"
+    assert beam == f"apache-beam {version('apache-beam')}"
+    assert sending == [f"httptools {version('httptools')}", f"uvloop {version('uvloop')}"]
 
 
 @pytest.mark.parametrize(
@@ -112,11 +120,89 @@ def test_an_unknown_command_is_told_with_its_likeness(
     assert capsys.readouterr().err == f"beam-talonone: {line}\n"
 
 
-def test_a_shell_is_offered_the_commands() -> None:
+WORDS = [(name,) for name in COMMANDS] + [("mappings", action) for action in actions_of("mappings")]
+
+
+@pytest.mark.parametrize("words", [(), *WORDS], ids=" ".join)
+def test_each_help_fits_a_terminal_of_80_columns(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run([*words, "--help"]) == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if len(line) > 80] == []
+
+
+@pytest.mark.parametrize("words", WORDS, ids=" ".join)
+def test_each_help_ends_with_an_example_and_the_page(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*words, "--help"]) == 0
+    listed = capsys.readouterr().out
+    examples = listed.split("\nExamples:\n")[1].split("\n\n")[0].splitlines()
+    assert examples
+    assert all(line.startswith(f"  {PROGRAM} {' '.join(words)}") for line in examples)
+    page = listed.splitlines()[-1].removeprefix("Documentation: ")
+    assert (Path(__file__).parents[3] / page).is_file()
+
+
+@pytest.mark.parametrize("line", [line for row in COMMANDS.values() for line in row.examples])
+def test_each_example_can_be_parsed(line: str) -> None:
+    words = shlex.split(line.split(" > ")[0])
+    context = typer.main.get_command(app).make_context(PROGRAM, list(words))
+    while context.command.__class__.__name__.endswith("Group"):
+        name, command, rest = context.command.resolve_command(context, [*context._protected_args, *context.args])
+        context = command.make_context(name, rest, parent=context)
+    assert context.info_name == words[1 if words[0] == "mappings" else 0]
+
+
+COMPLETED = [
+    (["ver"], ["verify"]),
+    (["dead-letters", "--re"], ["--reason"]),
+    (["backfill", "--or"], ["--orders"]),
+    (["mappings", ""], ["list", "show", "draft", "try"]),
+    (["mappings", "show", "shopify-"], ["shopify-csv"]),
+    (["check", "--mapping", "woo"], ["woocommerce"]),
+    (["check", "--format", "p"], ["parquet"]),
+    (["replay", "--only", "unknown_a"], ["unknown_attribute"]),
+    (["replay", "--kind", "ret"], ["returns"]),
+]
+
+
+@pytest.mark.parametrize(("words", "offered"), COMPLETED, ids=[" ".join(words) for words, _ in COMPLETED])
+def test_a_shell_is_offered_what_fits(
+    words: list[str], offered: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("_BEAM_TALONONE_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", " ".join([PROGRAM, *words]))
+    monkeypatch.setenv("COMP_CWORD", str(len(words)))
+    with pytest.raises(SystemExit) as ended:
+        run([])
+    assert (ended.value.code, capsys.readouterr().out.split()) == (0, offered)
+
+
+def test_a_shell_is_offered_all_commands() -> None:
     group = typer.main.get_command(app)
     context = group.make_context("beam-talonone", ["check"])
-    assert [one.value for one in group.shell_complete(context, "ver")] == ["verify"]
     assert [one.value for one in group.shell_complete(context, "")] == list(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["backfill", "--ordrs", "x"], "No such option: --ordrs. Did you mean --orders?"),
+        (["check", "--qwertz"], "No such option: --qwertz"),
+        (["check", "--profile-mode", "rule"], "'rule' is not one of 'bulk', 'rules'. Did you mean 'rules'?"),
+        (["check", "--format", "xml"], "'xml' is not one of 'jsonl', 'json', 'avro', 'csv', 'parquet'."),
+        (["mappings", "shw"], "'shw' is not one of 'list', 'show', 'draft', 'try'. Did you mean 'show'?"),
+        (["dead-letters"], "Missing argument 'DIR|GLOB'. Usage: beam-talonone dead-letters [OPTIONS]"),
+    ],
+)
+def test_an_error_suggests_what_was_meant(capsys: pytest.CaptureFixture[str], words: list[str], message: str) -> None:
+    assert run(words) == 2
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert shown.count("Did you mean") == message.count("Did you mean")
+    assert shown.count("\n") == 1
 
 
 @pytest.mark.parametrize(

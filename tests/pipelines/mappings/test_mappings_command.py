@@ -9,8 +9,9 @@ from beam_talonone.pipelines.cli.main import run
 from beam_talonone.transforms.mapping.resolve import preset_text, presets
 
 
-def test_the_presets_are_listed(capsys):
-    assert run(["mappings"]) == 0
+@pytest.mark.parametrize("words", [["mappings"], ["mappings", "list"]])
+def test_the_presets_are_listed(words, capsys):
+    assert run(words) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == presets()
 
 
@@ -30,6 +31,15 @@ def test_a_draft_can_be_tried(tmp_path, capsys):
     assert shown.splitlines()[-1] == "1 documents: 1 records, 0 filtered, 0 invalid, 0 documents not mapped"
 
 
+def test_without_documents_the_summary_is_shown(tmp_path, capsys):
+    sample = tmp_path / "orders.json"
+    sample.write_text(json.dumps(shopify.order()))
+    assert run(["mappings", "try", "shopify", str(sample), "--show", "0"]) == 0
+    shown = capsys.readouterr().out
+    assert "document 1" not in shown
+    assert shown.splitlines()[-1].startswith("1 documents: ")
+
+
 def test_what_is_invalid_ends_with_3(tmp_path, capsys):
     sample = tmp_path / "orders.json"
     sample.write_text(json.dumps([shopify.order(), shopify.order(financial_status="paid_in_shells")]))
@@ -40,12 +50,16 @@ def test_what_is_invalid_ends_with_3(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["show"], "usage: beam-talonone mappings show NAME"),
+        (["show"], "Missing argument 'NAME'. Usage: beam-talonone mappings show [OPTIONS] {NAME}"),
         (["show", "shopfy"], "did you mean shopify?"),
-        (["try", "shopify"], "usage: beam-talonone mappings try FILE SAMPLE"),
+        (
+            ["try", "shopify"],
+            "Missing argument 'SAMPLE'. Usage: beam-talonone mappings try [OPTIONS] {FILE} {SAMPLE}",
+        ),
+        (["draft", "one", "two"], "Got unexpected extra argument"),
         (["try", "shopify", "missing.json"], "missing.json cannot be read"),
         (["draft", "missing.json"], "missing.json cannot be read"),
-        (["make"], "'make' is not one of 'show', 'draft', 'try'"),
+        (["make"], "'make' is not one of 'list', 'show', 'draft', 'try'"),
     ],
 )
 def test_wrong_words_are_a_usage_error(words, expected, capsys):
