@@ -1,5 +1,7 @@
 """Calls in the keyed graph: ordered with the customer or the order that they concern, or with their like."""
 
+import json
+
 import pytest
 from e2e.harness import KEY, call, event, order, profile, simulator
 from support.keyed_harness import START, Message, config_of, ends, received, run_keyed
@@ -7,6 +9,7 @@ from support.prepared import prepare_message
 
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.transforms.sink.keyed import ByKey
+from beam_talonone.transforms.sink.write_steps import DEAD
 
 TRACKED = {"type": "by call", "profileId": "c1"}
 REMOVE = {"actions": [{"type": "REMOVE", "payload": {"sku": "s"}}]}
@@ -73,6 +76,15 @@ def key_of(kind, record):
     prepared = prepare_message(message, kind, BuildOptions(events_api="v3"))
     [found] = ByKey(config_of("http://localhost:1"), "job").process((message, prepared), START)
     return (found.tag, found.value[0]) if hasattr(found, "tag") else found[0]
+
+
+def test_a_message_without_a_kind_goes_to_the_dead_letters_with_its_record():
+    message = received(0, Message("records", order("o1", "c1")))
+    prepared = prepare_message(message, "records", BuildOptions())
+    [found] = ByKey(config_of("http://localhost:1"), "job").process((message, prepared), START)
+    assert found.tag == DEAD
+    assert (found.value["kind"], found.value["reason"]) == ("records", "missing_field")
+    assert found.value["record"] == json.loads(message.data)
 
 
 def sync(catalog, **more):
