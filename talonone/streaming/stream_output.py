@@ -38,6 +38,10 @@ class Message(Protocol):
     def name(self) -> tuple[str, str]:
         """The same for each delivery of the record, and for no other record (see `delivery_name`)."""
 
+    @property
+    def comes_again(self) -> bool:
+        """Whether this process may get the record once more after its end."""
+
     def shown(self) -> Shown:
         """The record as a dead letter shows it."""
 
@@ -140,7 +144,8 @@ class StreamOutput:
         )  # fmt: skip
 
         def written() -> None:
-            self.dead_lettered[name] = time.time()
+            if message.comes_again:  # a file may have millions of rows that are dead letters
+                self.dead_lettered[name] = time.time()
             del self._repeats[name]
             if work is not None:
                 self.log.forget(work, outcome)

@@ -41,6 +41,7 @@ class Message:
     subscription: str = SUBSCRIPTION
     acked: int = 0
     given_back: int = 0
+    comes_again: bool = True
 
     @property
     def name(self) -> tuple[str, str]:

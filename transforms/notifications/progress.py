@@ -98,12 +98,12 @@ class FileProgress:
     """Records that have ended. Written by the engine's thread, as the following fields are."""
     given_back: bool = False
     """True when a record was given back. Then reading need not go on."""
+    file: str = ""
+    """gs://BUCKET/OBJECT#GENERATION, one text for all records."""
     _end: FileEnd | None = None
 
-    @property
-    def file(self) -> str:
-        """gs://BUCKET/OBJECT#GENERATION."""
-        return self.notification.file
+    def __post_init__(self) -> None:
+        self.file = self.notification.file
 
     def record(self, raw: Raw, work: Work | None) -> "FileRecord":
         """Take in one more record. Call it on the thread that reads."""
@@ -151,6 +151,11 @@ class FileRecord:
     def name(self) -> tuple[str, str]:
         """The file, and the place of the record in it."""
         return delivery_name("", self._record_name(), self._progress.file)
+
+    @property
+    def comes_again(self) -> bool:
+        """Whether another notification may bring the same dead letter: only one about the file as a whole."""
+        return not self._raw.position
 
     def shown(self) -> Shown:
         """The record as a dead letter shows it, as that of a backfill does."""

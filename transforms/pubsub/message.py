@@ -48,6 +48,11 @@ class Received(msgspec.Struct, frozen=True, gc=False):
         """What all deliveries of this message have in common: the subscription and the message id."""
         return delivery_name(self.subscription, self.message_id)
 
+    @property
+    def comes_again(self) -> bool:
+        """True, because Pub/Sub delivers at least once."""
+        return True
+
     def shown(self) -> Shown:
         """The data as a dead letter shows it: as JSON, or as text."""
         return of_bytes(self.data)

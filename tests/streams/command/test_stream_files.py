@@ -22,9 +22,14 @@ orders:
   fields:
     order_id: number
     customer_id: customer
-    status: literal('completed')
+    status: "'completed'"
     event_time: at
-    items: "[{'sku': article, 'quantity': 1, 'unit_price': amount}]"
+    items:
+      each: "[@]"
+      fields:
+        sku: article
+        quantity: "`1`"
+        unit_price: amount
 """
 
 
@@ -222,6 +227,28 @@ def test_rows_of_a_mapping_and_their_replay(stream_command, files, tmp_path):
         )
         assert run.code == FINISHED, run.err
         assert names_of(api) == Counter(f"o{number}" for number in range(40)), "each once"
+
+
+def test_a_bucket_that_goes_away_in_the_middle_of_a_file(stream_command, files, bucket):
+    with simulator() as api:
+        stream = stream_command(api, "--rate", 1_000, "--settle", 0.2, "--bulk-age", 0.2)
+        folder = files(stream)
+        stream.start()
+        rows = 60_000  # 18 requests
+        records = (profile(f"p{number}", 1, attributes={"note": f"{number:0200d}"}) for number in range(rows))
+        folder.put("a.jsonl", lines(records), kind="profiles")
+        wait_until(lambda: stream.requests() > 0, "it is being sent", timeout=60)
+        bucket.stop()
+        try:
+            wait_until(lambda: "cannot be read" in stream.stderr(), "it is reported", timeout=90)
+        finally:
+            bucket.start()
+        stream.wait_until_quiet(10, timeout=300)
+        assert stream.stop() == 0, stream.stderr()
+        stream.assert_empty()
+        assert counts_of(stream)["profiles"] == {"read": rows, "applied": rows}, "each row once"
+        assert counts_of(stream)["files"] == {"read": 1, "finished": 1}
+        print(stream.stderr())
 
 
 def most_memory(pid):

@@ -222,3 +222,14 @@ def test_killed_and_stopped_at_random_in_all_kinds_of_trouble(api, folder, seed,
         found = api.profiles()[f"c{number}"]
         assert found["attributes"]["a"] == 2
         assert sorted(found["audiences"]) == [10 * number + version for version in range(3)]
+
+
+def test_dead_letters_of_records_that_do_not_come_again_fill_no_memory(api, folder):
+    """A file may have millions of them, and is read once."""
+    with stream(api, folder) as one:
+        for message_id, comes_again in (("from a topic", True), ("from a file", False)):
+            message = Message(message_id, b"no json", comes_again=comes_again)
+            one.streaming.invalid("orders", None, Outcome(End.DEAD, "not_json", "it is not JSON"), message)
+            one.settled(message)
+        assert [name for _, name in one.streaming.output.dead_lettered] == ["from a topic"]
+        assert len(one.dead_letters.lines) == 2

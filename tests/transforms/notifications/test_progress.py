@@ -78,6 +78,7 @@ def test_the_source_is_the_message_and_the_place_in_the_file(progress):
     assert mapped.source() == {**of, "message_id": "17/2/orders/0/1", "position": 2, "part": "orders/0/1"}
     whole = progress.record(Raw("orders", "f", 0, "", None, None, "why"), None)
     assert (whole.source(), whole.shown().record) == ({**of, "message_id": "17"}, None)
+    assert [each.comes_again for each in (record, mapped, whole)] == [False, False, True]
     assert [each.name for each in (record, mapped, whole)] == [(FILE, "4"), (FILE, "2/orders/0/1"), (FILE, "")]
 
 

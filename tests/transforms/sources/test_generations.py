@@ -8,7 +8,7 @@ from google.api_core.exceptions import Forbidden, NotFound, ServiceUnavailable, 
 from beam_talonone.transforms.formats.errors import CannotReadNow
 from beam_talonone.transforms.formats.shard import Shard
 from beam_talonone.transforms.sources import generations
-from beam_talonone.transforms.sources.opening import Format
+from beam_talonone.transforms.sources.opening import Format, open_file
 from beam_talonone.transforms.sources.shards import read_shard
 
 PATH, LINES = "gs://b/in/a.jsonl", b'{"n": 1}\n{"n": 2}\n'
@@ -19,10 +19,11 @@ class Blob:
 
     chunk_size = content_type = content_encoding = None
 
-    def __init__(self, name, generation, contents, failure=None, lasts=0, present=None):
+    def __init__(self, name, generation, contents, failure=None, lasts=0, present=None, **more):
         self.name, self.bucket = name, SimpleNamespace(name="b")
         self._asked, self._contents, self._failure, self._lasts = generation, contents, failure, lasts
         self.generation, self.present, self.size = generation, present, None
+        vars(self).update(more)
 
     def reload(self, **_):
         if self._failure is not None and not self._lasts:
@@ -50,6 +51,22 @@ def bucket(monkeypatch):
     return make
 
 
+def test_an_object_that_the_service_cannot_serve_is_refused(bucket):
+    bucket(content_encoding="gzip", content_type="application/gzip")
+    (only,) = read(7)
+    assert only.broken == generations.TWICE_PACKED
+
+
+def test_a_small_file_is_one_request(bucket, monkeypatch):
+    bucket()
+    requests = []
+    download = Blob.download_as_bytes
+    monkeypatch.setattr(Blob, "download_as_bytes", lambda *a, **more: requests.append(more) or download(*a, **more))
+    with open_file(PATH, "jsonl", 7) as (handle, _):
+        assert handle.read(1_000) == LINES
+    assert len(requests) == 1
+
+
 def read(generation):
     return list(read_shard(Shard("orders", PATH, Format("jsonl"), generation=generation)))
 
@@ -71,7 +88,7 @@ def test_one_that_is_gone_is_the_end_of_the_file(bucket, more):
 
 def test_deleted_in_the_middle_the_rest_is_gone(bucket, monkeypatch):
     monkeypatch.setattr(generations, "PART", 2 << 20)
-    bucket(contents=b'{"n": 1}\n' * 400_000, failure=NotFound("No such object"), lasts=3)
+    bucket(contents=b'{"n": 1}\n' * 400_000, failure=NotFound("No such object"), lasts=2)
     *before, last = read(7)
     assert len(before) > 100_000
     assert all(raw.line == b'{"n": 1}' for raw in before)

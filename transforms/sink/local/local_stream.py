@@ -64,7 +64,7 @@ class MessageOfStep:
         self._message, self.lines = message, lines
         self.subscription, self.name = message.subscription, message.name
         self.ack, self.give_back = message.ack, message.give_back
-        self.shown, self.source = message.shown, message.source
+        self.shown, self.source, self.comes_again = message.shown, message.source, message.comes_again
 
 
 class LocalStream:
