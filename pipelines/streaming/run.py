@@ -27,6 +27,7 @@ from beam_talonone.talonone.streaming.message_source import FILES
 from beam_talonone.talonone.streaming.processor import StreamProcessor
 from beam_talonone.talonone.telemetry.process_tuning import tune_process
 from beam_talonone.talonone.telemetry.threads import start_thread
+from beam_talonone.transforms.outputs.sinks import check_place
 from beam_talonone.transforms.pubsub.registry import close_subscriber
 from beam_talonone.transforms.runtime.engines import (
     check_here,
@@ -66,6 +67,9 @@ class StreamRun:
             read_key(options.api_key_env)  # reports a missing key before anything is started
         check_here(options.engine_config(), self._notice)
         check_local_runner(self._settings)
+        for option, where in (("--dead-letters", options.dead_letters), ("--results", options.results)):
+            if where is not None:
+                check_place(option, where)
         state = open_state(options.state, options.base_url)
         try:
             with STOP.taking_signals(), STOP.telling(self._stop.on_signal):

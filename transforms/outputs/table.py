@@ -109,7 +109,20 @@ def java_service(table: Table, options: Any) -> Iterator[Any]:
                 f"{table}: a table needs Java 11 or later where the job is started, and {java} is not there: install"
                 " a JRE, start the job from the template's image, or name a topic"
             )
+        else:
+            _fetch_jar(table, service.path_to_jar)
         yield service
+
+
+def _fetch_jar(table: Table, url: str) -> None:
+    """Raise ConfigurationError if the jar is neither in Beam's cache nor can be downloaded."""
+    try:
+        JavaJarServer.local_jar(url)
+    except (RuntimeError, OSError) as error:
+        raise ConfigurationError(
+            f"{table}: a table needs {url}, which cannot be downloaded: put it into {JavaJarServer.JAR_CACHE}"
+            f" ({error_line(error.__cause__ or error.__context__ or error)})"
+        ) from None
 
 
 def _check_answers(table: Table, address: str) -> None:

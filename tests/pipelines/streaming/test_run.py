@@ -379,6 +379,12 @@ def test_a_stream_needs_a_state_folder(api: Simulator, stream: InProcess) -> Non
     assert stream.pubsub.calls == {}
 
 
+def test_a_table_is_refused_before_anything_is_started(api: Simulator, state: Path, stream: InProcess) -> None:
+    with pytest.raises(ConfigurationError, match="is a table, which only `stream` on Dataflow"):
+        run_of(api, state, stream, results="some-project:shop.results")()
+    assert not state.exists()
+
+
 def test_a_stream_needs_a_key(
     api: Simulator, state: Path, stream: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -94,6 +94,7 @@ class StorageWrite(PTransform):
         errors = RowTypeConstraint.from_fields([("failed_row", rows.element_type), ("error_message", str)])
         written = rows | "StorageApiLoads" >> beam.ParDo(Append(path)).with_outputs("refused", main="post_write")
         refused = written.refused | "Errors" >> beam.Map(lambda error: error).with_output_types(errors)
+        refused |= "To Python" >> beam.Reshuffle()  # rows of Java are decoded, and so tuples
         return {"post_write": written.post_write, self._configuration.error_handling["output"]: refused}
 
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import apache_beam as beam
 import pytest
@@ -10,6 +11,7 @@ from apache_beam.coders import registry
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import schema_pb2
 from apache_beam.typehints.schemas import typing_to_runner_api
+from apache_beam.utils.subprocess_server import JavaJarServer
 from apache_beam.utils.timestamp import Timestamp
 from support.servers.bigquery_java import HERE, REFUSED, StorageWrite, bigquery_java
 
@@ -93,6 +95,25 @@ def test_without_java_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("JAVA_HOME", "/no/such/jdk")
     with pytest.raises(ConfigurationError, match="/no/such/jdk/bin/java is not there"):
         write_rows(pipeline() | beam.Create([RESULT]), "results", RESULTS, "j")
+
+
+def test_without_the_jar_the_error_says_where_it_belongs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "java").touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setattr(JavaJarServer, "JAR_CACHE", str(tmp_path / "jars"))
+
+    def offline(url: str, *_: object) -> None:
+        raise URLError(f"no network for {url}")
+
+    monkeypatch.setattr(JavaJarServer, "_download_jar_to_cache", offline)
+    with pytest.raises(ConfigurationError) as raised:
+        write_rows(pipeline() | beam.Create([RESULT]), "results", RESULTS, "j")
+    text = str(raised.value)
+    assert text.startswith(
+        "--results some-project:shop.lines: a table needs https://repo.maven.apache.org/maven2/org/"
+    )
+    assert f"which cannot be downloaded: put it into {tmp_path / 'jars'} (URLError: <urlopen error no network" in text
 
 
 def test_a_service_that_is_not_there_is_named() -> None:
