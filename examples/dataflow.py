@@ -1,9 +1,10 @@
 """Send the orders of a subscription to Talon.One, on Dataflow:
 `python dataflow.py --subscription=projects/P/subscriptions/S --dead_letters=projects/P/topics/T
---secret=projects/P/secrets/S --runner=DataflowRunner`.
+--secret=projects/P/secrets/S --runner=DataflowRunner --max_num_workers=1
+--experiments=no_use_multiple_sdk_containers`.
 
-Append the options of Dataflow (docs/deploy-dataflow.md), and set TALONONE_BASE_URL here. The workers read the API key
-from the secret.
+Append the other options of Dataflow (docs/deploy-dataflow.md), and set TALONONE_BASE_URL here. The workers read the
+API key from the secret.
 """
 
 import json

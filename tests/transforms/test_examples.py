@@ -17,6 +17,7 @@ from beam_talonone import ConfigurationError
 EXAMPLES = Path(__file__).parents[2] / "examples"
 GCP = [
     "--runner=DataflowRunner", "--project=some-project", "--region=europe-west1", "--no_auth", "--job_name=shop",
+    "--max_num_workers=1", "--experiments=no_use_multiple_sdk_containers",
     "--dry_run=True", "--temp_location=gs://some-bucket/temp", "--staging_location=gs://some-bucket/staging",
 ]  # fmt: skip
 KAFKA = ["--brokers=kafka:9092", "--topic=orders", "--dead_letter_topic=letters"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from apache_beam.options.pipeline_options import PortableOptions, WorkerOptions
+from apache_beam.options.pipeline_options import DebugOptions, PortableOptions, WorkerOptions
 
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.transforms.pubsub.message import Received
@@ -17,6 +17,9 @@ from beam_talonone.transforms.pubsub.message import Received
 LOOPBACK = "LOOPBACK"
 CHECKPOINTS = "checkpointing_interval"
 """Flink's option. The job server declares it, so Beam's Python options do not."""
+
+ONE_PROCESS = "no_use_multiple_sdk_containers"
+"""Dataflow's experiment for one process on each worker."""
 
 
 class Way(Enum):
@@ -114,6 +117,24 @@ def workers(options: Any) -> int:
     """The largest number of workers that Beam's options allow on Dataflow; 1 without such an option."""
     settings = options.view_as(WorkerOptions)
     return int(settings.max_num_workers or settings.num_workers or 1)
+
+
+def check_workers(options: Any, label: str) -> None:
+    """Raise ConfigurationError unless Beam's options limit the processes that share the rate on Dataflow.
+
+    Otherwise Dataflow adds workers, and starts a process for each core of a worker.
+    """
+    settings = options.view_as(WorkerOptions)
+    missing = []
+    if not (settings.max_num_workers or (settings.num_workers and settings.autoscaling_algorithm == "NONE")):
+        missing.append("--max_num_workers=1")
+    if options.view_as(DebugOptions).lookup_experiment(ONE_PROCESS, None) is None:
+        missing.append(f"--experiments={ONE_PROCESS}")
+    if missing:
+        raise ConfigurationError(
+            f"{label} shares its rate among the workers of Dataflow, so their number must be limited: pass"
+            f" {' and '.join(missing)}, or let a rate_service distribute the rate"
+        )
 
 
 def _row(runner: Any) -> tuple[str, Runner]:

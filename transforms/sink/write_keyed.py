@@ -16,7 +16,7 @@ from beam_talonone.transforms.runtime.engines import EngineConfig
 from beam_talonone.transforms.sink.keyed import SendInOrder
 from beam_talonone.transforms.sink.keyed_send import shown_element
 from beam_talonone.transforms.sink.packed_record import pack_record
-from beam_talonone.transforms.sink.runners import is_dataflow, workers
+from beam_talonone.transforms.sink.runners import check_workers, is_dataflow, workers
 from beam_talonone.transforms.sink.step import Step
 from beam_talonone.transforms.sink.written import Written
 from beam_talonone.transforms.sources.elements import raw_element
@@ -25,8 +25,10 @@ from beam_talonone.transforms.sources.prepare import Prepared, prepare_or_defect
 
 def write_keyed(records: beam.PCollection[Any], step: Step, waits: Waits) -> Written:
     """Add the steps that send unbounded `records`. The names of steps and states are stable, so that a running job
-    can be updated.
+    can be updated. Raises ConfigurationError if the workers of Dataflow could exceed the rate.
     """
+    if is_dataflow(records.pipeline.runner) and step.config.rate_service is None:
+        check_workers(records.pipeline.options, step.label)
     config = worker_config(step.config, records.pipeline)
     rules = Rules(
         waits.settle, waits.wait_for_order, waits.remember, polls_per_second=max(0.1, config.settings.rate / 10)

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from e2e.harness import KEY, SESSION, Simulator, order, wait_until
 
 from streams.harness.emulator import Emulator
 from streams.harness.pubsub import PubSub
+from streams.harness.stream_command import prisms_of
 
 SCRIPT = Path(__file__).parents[3] / "examples" / "local_stream.py"
 
@@ -33,10 +35,11 @@ class Script:
         self.letters = folder / "state" / "dead-letters"
         self.process: Any = None
 
-    def start(self, *words: str) -> None:
+    def start(self, *command: object) -> None:
+        """Start the example, or another `command` of Python, with its options."""
         with self.out.open("a") as out, self.err.open("a") as err:
             self.process = subprocess.Popen(
-                [sys.executable, SCRIPT, *self._words, *words],
+                [sys.executable, *map(str, command or [SCRIPT]), *self._words],
                 start_new_session=True, env=self._env, stdout=out, stderr=err,
             )  # fmt: skip
 
@@ -50,6 +53,11 @@ class Script:
     def wait(self, done: Callable[[], bool], what: str) -> None:
         wait_until(lambda: done() or self.process.poll() is not None, what, timeout=180)
         assert self.process.poll() is None, self.err.read_text()[-3000:]
+
+    def end(self) -> None:
+        """Kill it when all has ended, and what has ended is acknowledged."""
+        time.sleep(2)  # acknowledgements leave in batches
+        self.kill()
 
     def dead_letters(self) -> list[Any]:
         files = sorted(self.letters.glob("*.jsonl"))
@@ -91,7 +99,27 @@ def test_messages_are_acknowledged_on_their_outcome_and_dead_letters_are_written
     running.wait(lambda: len(running.out.read_text().splitlines()) >= 3, "the output has the dead letters too")
     printed = [json.loads(line) for line in running.out.read_text().splitlines()]
     assert sorted(line["reason"] for line in printed) == ["missing_field", "not_json", "unknown_attribute"]
-    running.kill()
+    running.end()
+    pubsub.assert_empty(subscription)
+
+
+ON_DIRECT_RUNNER = f"""
+import sys
+sys.path.insert(0, {str(SCRIPT.parent)!r})
+from apache_beam.options.pipeline_options import PipelineOptions
+from local_stream import create_pipeline
+create_pipeline(PipelineOptions(runner="DirectRunner", streaming=True)).run().wait_until_finish()
+"""
+
+
+def test_the_direct_runner_chooses_prism(api: Simulator, script: tuple[Script, str, str], pubsub: PubSub) -> None:
+    running, topic, subscription = script
+    pubsub.publish(topic, [json.dumps(order("o1", "c1")).encode(), b"no json"])
+    running.start("-c", ON_DIRECT_RUNNER)
+    running.wait(lambda: len(running.dead_letters()) >= 1 and len(states(api)) >= 1, "both have ended")
+    assert prisms_of(running.process.pid) != []
+    running.wait(lambda: "not_json" in running.out.read_text(), "the output has the dead letter")
+    running.end()
     pubsub.assert_empty(subscription)
 
 
@@ -118,7 +146,7 @@ def test_nothing_is_lost_and_nothing_is_applied_twice_when_the_process_is_killed
     assert sorted(acted) == sorted((name, state) for name in names for state in ("open", "closed"))
     for name in names:
         assert [state for session, state in acted if session == name] == ["open", "closed"]
-    running.kill()
+    running.end()
     pubsub.assert_empty(subscription)
     text = running.err.read_text()
     assert KEY not in text

@@ -19,7 +19,7 @@ from apache_beam.transforms.periodicsequence import PeriodicImpulse
 from e2e.harness import event
 
 from beam_talonone import ConfigurationError, ReadFromPubSubAtLeastOnce
-from beam_talonone.transforms.sink.runners import Way, way_to_write, workers
+from beam_talonone.transforms.sink.runners import Way, check_workers, way_to_write, workers
 
 GCP = (
     "--project=some-project", "--region=europe-west1", "--temp_location=gs://some-bucket/temp", "--no_auth",
@@ -122,3 +122,33 @@ def test_the_number_of_workers_is_that_of_beams_options() -> None:
     assert workers(PipelineOptions([])) == 1
     assert workers(PipelineOptions(["--num_workers=3"])) == 3
     assert workers(PipelineOptions(["--num_workers=3", "--max_num_workers=4"])) == 4
+
+
+ONE_PROCESS = "--experiments=no_use_multiple_sdk_containers"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--max_num_workers=4", ONE_PROCESS),
+        ("--num_workers=4", "--autoscaling_algorithm=NONE", ONE_PROCESS, "--experiments=another"),
+    ],
+    ids=["a limit", "a fixed number"],
+)
+def test_a_limited_number_of_processes_shares_the_rate(words: tuple[str, ...]) -> None:
+    check_workers(PipelineOptions(list(words)), "Write")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ((), "pass --max_num_workers=1 and --experiments=no_use_multiple_sdk_containers, or let a rate_service"),
+        (("--max_num_workers=4",), "pass --experiments=no_use_multiple_sdk_containers, or"),
+        (("--num_workers=4", ONE_PROCESS), "pass --max_num_workers=1, or let a rate_service distribute the rate"),
+    ],
+    ids=["neither", "processes", "workers"],
+)
+def test_an_unlimited_number_of_processes_is_refused(words: tuple[str, ...], says: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        check_workers(PipelineOptions(list(words)), "Write")
+    assert says in str(raised.value)

@@ -9,7 +9,6 @@ import pytest
 from apache_beam.io.gcp.pubsub import ReadFromPubSub
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
-from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
 from apache_beam.runners.portability.flink_runner import FlinkRunner
 from apache_beam.runners.runner import PipelineRunner
 from apache_beam.testing import test_stream
@@ -36,7 +35,7 @@ def run(api: Simulator, folder: Path, timed: list[tuple[Any, float]], kind: str,
     stream = test_stream.TestStream().advance_watermark_to(START - 10)
     for element, at in timed:
         stream.advance_watermark_to(START + at - 1).add_elements([TimestampedValue(element, START + at)])
-    pipeline = beam.Pipeline(runner=BundleBasedDirectRunner(), options=PipelineOptions(["--streaming"]))
+    pipeline = beam.Pipeline(runner="DirectRunner", options=PipelineOptions(["--streaming"]))
     windowed = pipeline | stream.advance_watermark_to_infinity() | beam.WindowInto(FixedWindows(60))
     step = WriteToTalonOne(kind, base_url=api.url, rate=5000, **settings)
     written = windowed | "My step" >> step
@@ -164,6 +163,13 @@ def test_the_display_data_show_the_waits_that_were_set() -> None:
     }  # fmt: skip
 
 
+def test_the_workers_of_dataflow_must_be_limited_unless_a_service_distributes_the_rate() -> None:
+    with pytest.raises(ConfigurationError, match="pass --max_num_workers=1 and --experiments="):
+        _ = _orders(_dataflow()) | WriteToTalonOne("orders", base_url=URL)
+    _ = _orders(_dataflow()) | WriteToTalonOne("orders", base_url=URL, rate_service="localhost:8081")
+
+
+LIMITED = ("--max_num_workers=1", "--experiments=no_use_multiple_sdk_containers")
 STEP = "WriteToTalonOne(orders)"
 STATEFUL = {
     f"{STEP}/Send in order/By order": {"lane", "waiting", "ts-later"},
@@ -200,7 +206,7 @@ def _stateful(proto: Any) -> dict[str, set[str]]:
 
 
 def test_the_graph_on_dataflow() -> None:
-    pipeline = _dataflow()
+    pipeline = _dataflow(*LIMITED)
     written = _orders(pipeline) | WriteToTalonOne("orders", base_url=URL)
     assert {str(output.element_type) for output in written} == {"Dict[<class 'str'>, Any]"}
     pipeline.run()
