@@ -1,5 +1,6 @@
 """Running counts of the messages of a stream, by how they ended."""
 
+import threading
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,7 +19,8 @@ NAMES_SHOWN, NAME_SHOWN = 20, 100
 class StreamCounters:
     """Per kind: messages `read`, and how they ended.
 
-    One thread writes the counts. Others read copies for display, as a kind or an end may be added meanwhile.
+    One thread writes the counts. Any thread writes those of unknown fields. Others read copies for display, as a kind
+    or an end may be added meanwhile.
     """
 
     kinds: dict[str, Counter[str]] = field(default_factory=dict)
@@ -36,6 +38,7 @@ class StreamCounters:
     """Rule -> notifications that it filtered."""
     ended_at: float = 0.0
     """Monotonic seconds of the last end, 0.0 before the first."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def read(self, kind: str) -> None:
         """Count a message that was read."""
@@ -53,17 +56,19 @@ class StreamCounters:
         When there are too many names the rarest half is forgotten, so a topic where each record has names of its own
         hides no common one. A name that was forgotten is counted from 0 again.
         """
-        self.unknown[kind] += fields
-        counts = self.unknown_names.setdefault(kind, Counter())
-        counts.update({name[:NAME_SHOWN] for name in names})
-        if len(counts) > MOST_NAMES:
-            self.unknown_names[kind] = Counter(dict(counts.most_common(MOST_NAMES // 2)))
+        with self._lock:
+            self.unknown[kind] += fields
+            counts = self.unknown_names.setdefault(kind, Counter())
+            counts.update({name[:NAME_SHOWN] for name in names})
+            if len(counts) > MOST_NAMES:
+                self.unknown_names[kind] = Counter(dict(counts.most_common(MOST_NAMES // 2)))
 
     def sent_unknown(self, operation: str, names: Iterable[str]) -> None:
         """Names in a call that the operation table does not have. Of too many different ones the rest is `other`."""
-        for name in names:
-            known = (operation, name) in self.unknown_api or len(self.unknown_api) < MOST_NAMES
-            self.unknown_api[operation, name if known else "other"] += 1
+        with self._lock:
+            for name in names:
+                known = (operation, name) in self.unknown_api or len(self.unknown_api) < MOST_NAMES
+                self.unknown_api[operation, name if known else "other"] += 1
 
     def file_filtered(self, rule: str) -> None:
         """Count a notification that the rule `rule` filtered. Of too many different rules the rest is `other`."""

@@ -34,7 +34,7 @@ from beam_talonone.transforms.notifications.notification import (
 from beam_talonone.transforms.notifications.progress import FileEnd, FileProgress, Room
 from beam_talonone.transforms.pubsub.message import Received
 from beam_talonone.transforms.runtime.process_registry import Kind
-from beam_talonone.transforms.sink.apply import apply_record
+from beam_talonone.transforms.sink.apply import hand_over
 from beam_talonone.transforms.sources.prepare import Prepared, prepare_all, prepares_with
 from beam_talonone.transforms.sources.shards import read_shard
 
@@ -182,7 +182,7 @@ class FileReader:
         for prepared in self._prepared(raw):
             if not self._wait_for_room(progress):
                 return False
-            apply_record(self._streaming, progress.record(prepared.raw, prepared.work), prepared)
+            hand_over(self._streaming, progress.record(prepared.raw, prepared.work), prepared)
         return True
 
     def _wait_for_room(self, progress: FileProgress) -> bool:
@@ -206,7 +206,7 @@ class FileReader:
         problem = error if isinstance(error, InvalidRecord) else InvalidRecord(Reason.UNREADABLE_FILE, str(error))
         kind = progress.notification.attributes.get(ATTRIBUTE, RECORDS)
         nothing = Raw(kind if kind in MODELS else RECORDS, progress.notification.path, 0, "", None, None, str(error))
-        apply_record(self._streaming, progress.record(nothing, None), Prepared(nothing, None, problem=problem))
+        hand_over(self._streaming, progress.record(nothing, None), Prepared(nothing, None, problem=problem))
         self._close(progress, FileEnd.REFUSED)
 
     def _try_again(self, progress: FileProgress, error: CannotReadNow) -> None:

@@ -17,22 +17,8 @@ STREAMS = Kind[str, StreamProcessor]("stream")
 """By name: a graph carries the name. A run enters its processor in its scope, and closes it itself."""
 
 
-def apply_record(streaming: StreamProcessor, message: Message, prepared: Prepared) -> None:
-    """Hand one record to the stream, and count what was left out of it. Call it from any thread."""
-    if prepared.unknown_fields:
-        streaming.counters.left_out(prepared.raw.kind, prepared.unknown_fields, prepared.unknown_names)
-    if prepared.work is not None and prepared.unknown_api:
-        streaming.counters.sent_unknown(prepared.work.parts[0].request.operation, prepared.unknown_api)
-    if prepared.filtered_by is not None:
-        streaming.filtered(prepared.raw.kind, message)
-    elif prepared.work is not None:
-        streaming.arrived(prepared.work, message)
-    else:
-        streaming.invalid(prepared.raw.kind, prepared.id_or_none(), invalid_outcome(prepared), message)
-
-
 def hand_over(streaming: StreamProcessor, message: Message, prepared: Prepared) -> None:
-    """Let the stream of this process end `message`, which contains the record `prepared`."""
+    """Let the stream of this process end `message`, which contains the record `prepared`. Call it from any thread."""
     if prepared.unknown_fields:
         streaming.counters.left_out(prepared.raw.kind, prepared.unknown_fields, prepared.unknown_names)
     if prepared.work is not None and prepared.unknown_api:

@@ -1,5 +1,8 @@
 """The counts that a stream reports of its messages."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.streaming.counters import MOST_NAMES, NAME_SHOWN, NAMES_SHOWN, StreamCounters
 
@@ -59,3 +62,20 @@ def test_files_and_the_rules_that_filtered_notifications_are_a_line():
         counters.file_filtered(f"an event of Google's {number}")
     assert len(counters.files_filtered) == MOST_NAMES + 1
     assert counters.files_filtered["other"] > 1
+
+
+def test_several_threads_may_count_unknown_fields():
+    """Files are read by threads of their own. Forgetting the rarest names goes through all of them."""
+    counters = StreamCounters()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            ends = [
+                pool.submit(lambda at=at: [counters.left_out("orders", 1, (f"{at}-{n}",)) for n in range(2_000)])
+                for at in range(4)
+            ]
+    finally:
+        sys.setswitchinterval(interval)
+    assert [end.exception() for end in ends] == [None] * 4
+    assert counters.unknown["orders"] == 8_000
