@@ -23,14 +23,8 @@ from beam_talonone.transforms.sink.keyed import SendInOrder
 from beam_talonone.transforms.sources.messages import PrepareMessages
 
 
-def dataflow_graph(pipeline: beam.Pipeline, options: StreamOptions) -> None:
-    """Add the steps of a stream: subscriptions -> records -> per-key processors -> topics or tables.
-
-    The names of the steps never change, so a running job can be updated. Each worker process sends with an engine of
-    its own, at `options.rate`, which is the worker's share of the job's rate. Raises ConfigurationError if dead
-    letters or results do not go to a topic or a table, for names that Beam refuses, for --max-dead-letters, and for
-    --files. Raises it too for a table where the job is started without Java.
-    """
+def check_on_dataflow(options: StreamOptions) -> None:
+    """Raise ConfigurationError for --files and --max-dead-letters, which only a stream on this machine has."""
     if FILES in options.subscriptions:
         raise ConfigurationError(
             "--files reads files only in a stream on this machine. On Dataflow, start a job of the backfill template"
@@ -41,6 +35,17 @@ def dataflow_graph(pipeline: beam.Pipeline, options: StreamOptions) -> None:
             "--max-dead-letters stops only streams on this machine. On Dataflow, watch the counters dead_lettered of"
             " the job instead, and drain the job when there are too many"
         )
+
+
+def dataflow_graph(pipeline: beam.Pipeline, options: StreamOptions) -> None:
+    """Add the steps of a stream: subscriptions -> records -> per-key processors -> topics or tables.
+
+    The names of the steps never change, so a running job can be updated. Each worker process sends with an engine of
+    its own, at `options.rate`, which is the worker's share of the job's rate. Raises ConfigurationError if dead
+    letters or results do not go to a topic or a table, for names that Beam refuses, for --max-dead-letters, and for
+    --files. Raises it too for a table where the job is started without Java.
+    """
+    check_on_dataflow(options)
     dead_letters = _target("--dead-letters", options.dead_letters, DEAD_LETTER_COLUMNS)
     results = None if options.results is None else _target("--results", options.results, RESULT_COLUMNS)
     config = options.engine_config()

@@ -20,6 +20,9 @@ def submit_stream(options: StreamOptions, settings: Any, notice: Callable[[str],
     from apache_beam.options.pipeline_options import GoogleCloudOptions, StandardOptions
     from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 
+    from beam_talonone.pipelines.streaming.dataflow import check_on_dataflow
+
+    check_on_dataflow(options)
     check_here(options.engine_config(), notice, elsewhere=True)
     check_code(settings)  # first, as Beam may look for a bucket of its own for minutes
     check_rate_service(options.engine_config(), elsewhere=notice)

@@ -1,5 +1,6 @@
 """A stream handed over to Dataflow: what is checked before, and what is reported of the job. Nothing leaves here."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -52,6 +53,17 @@ def job(monkeypatch: pytest.MonkeyPatch) -> Job:
 def options(**more: Any) -> StreamOptions:
     given = {"base_url": "https://api.example", "dead_letters": TOPIC, **more}
     return StreamOptions({"orders": (SUBSCRIPTION,)}, job="the-job", **given)
+
+
+def test_an_option_of_this_machine_is_refused_before_anything_is_asked(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beam may look for its bucket for minutes."""
+    monkeypatch.setattr(submit, "check_code", lambda settings: pytest.fail("it went on"))
+    files = replace(options(), subscriptions={"files": (SUBSCRIPTION,)})
+    with pytest.raises(ConfigurationError, match="--files reads files only in a stream on this machine"):
+        submit_stream(files, beam_options(WORDS), lambda line: None)
+    assert job.built == []
 
 
 def test_a_job_is_started_and_left_to_run(job: Job) -> None:
