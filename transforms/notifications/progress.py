@@ -26,7 +26,7 @@ class FileEnd(Enum):
     DUPLICATE = "duplicate"
     """It had been read before."""
     REFUSED = "dead_lettered"
-    """Nothing of it could be read, and a dead letter names it."""
+    """It was not opened, because its kind or format is not known. A dead letter names it."""
     GIVEN_BACK = "given_back"
     """A record was given back, or reading stopped: Pub/Sub delivers the notification again."""
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -304,7 +305,16 @@ def test_files_of_a_bucket_have_a_reader_that_the_graph_finds(
         close_all(made)
 
 
-def test_files_hold_up_other_messages_by_a_second(state: StateFolder) -> None:
+def test_a_message_is_held_as_long_as_its_file_takes(pubsub: FakePubSub, state: StateFolder, scope: Scope) -> None:
+    """ReadFromPubSubAtLeastOnce by itself gives a message back after an hour."""
+    made = opened(stream_options(state.root), state, scope)
+    try:
+        assert [subscription.leases.most for subscription in made.subscriber._subscriptions] == [inf]
+    finally:
+        close_all(made)
+
+
+def test_files_have_room_for_what_the_rate_sends_in_time(state: StateFolder) -> None:
     def room(**more: Any) -> tuple[int, int]:
         found = file_room(stream_options(state.root, **more))
         return found.records, found.requests
