@@ -20,6 +20,7 @@ from beam_talonone.pipelines.backfill.temporary_folder import temporary_folder
 from beam_talonone.pipelines.mappings.coverage import COVERAGE, Coverage, ObservedMapping, parses_json
 from beam_talonone.pipelines.terminal.interruptible import interruptible
 from beam_talonone.pipelines.terminal.stopping import STOP
+from beam_talonone.pipelines.terminal.words import counted
 from beam_talonone.schemas import jsonio
 from beam_talonone.talonone.delivery.dispatcher import Dispatcher, Ticket
 from beam_talonone.talonone.delivery.send_options import SendOptions
@@ -129,16 +130,18 @@ def _forecast(path: Path, connection: Any, total: int, rate: float, *, dry: bool
     operations = _count_requests(path, total, dry=dry)
     requests = sum(operations.values())
     for name, number in sorted(operations.items()):
-        yield f"{number:,} requests {name}"
+        yield f"{counted(number, 'request')} {name}"
     if requests:
         seconds = timedelta(seconds=round(requests / rate))
-        yield f"{requests:,} requests take at least {seconds} at {rate:g} a second"
+        take = "takes" if requests == 1 else "take"
+        yield f"{counted(requests, 'request')} {take} at least {seconds} at {rate:g} a second"
     longest = connection.execute(
         "SELECT customer, COUNT(*) FROM queue JOIN records USING (rec) WHERE customer IS NOT NULL"
         " GROUP BY customer ORDER BY COUNT(*) DESC, customer LIMIT 1"
     ).fetchone()
     if longest:
-        yield f"the longest single customer is {longest[0]} with {longest[1]:,} records, sent one after the other"
+        records = counted(longest[1], "record")
+        yield f"the longest single customer is {longest[0]} with {records}, sent one after the other"
 
 
 class _Counter(Dispatcher):

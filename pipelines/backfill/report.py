@@ -155,55 +155,6 @@ def check_summary(report: dict[str, Any], output: str) -> None:
         )
 
 
-def summary_lines(report: dict[str, Any]) -> list[str]:
-    """The report for a person at the end of a run, as lines of text."""
-    return [
-        *counted(report, ("read", "applied", "superseded", "duplicate", "skipped", "filtered", "dead_lettered")),
-        *explained(report),
-        *remaining(report),
-    ]
-
-
-def remaining(report: dict[str, Any]) -> list[str]:
-    """A line about the records that --limit has left; none if there are none."""
-    left = report["remaining"]
-    return [f"{left:,} records remain because of --limit: check the results, and go on with --resume"] if left else []
-
-
-def counted(report: dict[str, Any], columns: tuple[str, ...]) -> list[str]:
-    """A table of the counts in `columns`, a line for each kind."""
-    heads = ("", *("dead letters" if name == "dead_lettered" else name for name in columns))
-    rows = [(kind, *(f"{counts[name]:,}" for name in columns)) for kind, counts in report["kinds"].items()]
-    widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads))]
-    return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in (heads, *rows)]
-
-
-def explained(report: dict[str, Any]) -> list[str]:
-    """What stands below the counts: reasons, ignored names, requests."""
-    lines = []
-    for kind, reasons in report["reasons"].items():
-        lines.append(f"{kind}: " + ", ".join(f"{count:,} {reason}" for reason, count in reasons.items()))
-    for kind, names in report["unknown_names"].items():
-        lines.append(f"{kind}: fields that are not known were ignored: {ignored(names)}")
-    for operation, names in report.get("unknown_api_fields", {}).items():
-        lines.append(f"{operation}: sent although not known: {ignored(names)}")
-    requests = sum(entry["requests"] for entry in report["operations"].values())
-    retries = sum(entry["retries"] for entry in report["operations"].values())
-    lines.append(
-        f"{requests:,} requests, {retries:,} of them retries; {report['requests_per_second']:g} a second"
-        f" {allowed(report)}; unaccounted {report['unaccounted']}"
-    )
-    return lines
-
-
-def allowed(report: dict[str, Any]) -> str:
-    """The allowed rate, in words, beside the requests a second that were sent."""
-    rate, service = f"{report['rate']:g}", report.get("rate_service")
-    if service is None:
-        return f"of {rate} allowed"
-    return f"of what the rate limit service at {service} granted, {rate} at most for each process"
-
-
 def ignored(names: dict[str, int]) -> str:
     """Names of ignored fields with their counts, for a line of text."""
     return ", ".join(f"{name} in {count:,}" for name, count in names.items())

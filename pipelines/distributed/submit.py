@@ -8,7 +8,6 @@ from typing import Any
 from beam_talonone.pipelines.backfill.inputs import match_inputs
 from beam_talonone.pipelines.backfill.job import engine_config
 from beam_talonone.pipelines.backfill.output_folder import DISK_ERRORS, cannot_write, decoded
-from beam_talonone.pipelines.backfill.report import summary_lines
 from beam_talonone.pipelines.distributed.journal_backup import Place
 from beam_talonone.pipelines.distributed.local_shards import LOCAL_SHARDS, LocalShards
 from beam_talonone.pipelines.distributed.output_claim import check_output, claim, taken
@@ -29,6 +28,7 @@ from beam_talonone.pipelines.terminal.console import exit_code
 from beam_talonone.pipelines.terminal.interruptible import interruptible
 from beam_talonone.pipelines.terminal.logs import quiet_threads
 from beam_talonone.pipelines.terminal.stopping import RESUME, STOP
+from beam_talonone.pipelines.terminal.summary import summary_lines
 from beam_talonone.talonone.engine.engine import GRACE
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopRun
 from beam_talonone.talonone.state.temporary_files import temporary_files_in

@@ -10,6 +10,7 @@ import msgspec
 from google.api_core import exceptions
 from google.auth.exceptions import GoogleAuthError
 
+from beam_talonone.pipelines.terminal.words import counted
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.raw import LETTERS
 from beam_talonone.schemas.decoding.shown import of_bytes
@@ -155,7 +156,8 @@ def _pull_all(reader: "Reader", pulled: PulledDeadLetters, notice: Notice, at_le
             notice("dead letters keep arriving: those published from now on are left for the next replay")
             break
     count = len(pulled.message_ids)
-    notice(f"{count} messages were pulled" if count else f"there are no dead letters in {reader.subscription}")
+    pulled_now = f"{counted(count, 'message')} {'was' if count == 1 else 'were'} pulled"
+    notice(pulled_now if count else f"there are no dead letters in {reader.subscription}")
 
 
 def _acknowledge(reader: "Reader", pulled: PulledDeadLetters) -> None:

@@ -1,6 +1,5 @@
 """What a person at the terminal sees of a run: notices, progress, and the report at its end. All on stderr."""
 
-import shlex
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -8,12 +7,15 @@ from typing import Any, Protocol, TypeVar
 from rich.console import Console
 
 from beam_talonone.pipelines.backfill.options import BackfillOptions
-from beam_talonone.pipelines.backfill.report import summary_lines
+from beam_talonone.pipelines.cli.group import COMMANDS
+from beam_talonone.pipelines.dead_letters.examples import first_examples
 from beam_talonone.pipelines.terminal.confirm import ask
 from beam_talonone.pipelines.terminal.logs import switch_to_json
+from beam_talonone.pipelines.terminal.next_commands import next_commands
 from beam_talonone.pipelines.terminal.progress.show import Progress, ProgressShown, Shown, way_of
 from beam_talonone.pipelines.terminal.resume_command import progress_so_far
 from beam_talonone.pipelines.terminal.stderr import stderr_console
+from beam_talonone.pipelines.terminal.summary import WIDTH, Examples, summary_lines
 from beam_talonone.talonone.errors import StopRun
 
 Options = TypeVar("Options", bound=BackfillOptions)
@@ -47,11 +49,8 @@ def run_with_progress(
     report = run_shown(console, make, options, summary_lines, progress, asks=asks)
     if exit_code(report):
         console.print(f"records not applied, with reasons: {options.output / 'dead-letters'}", soft_wrap=True)
-        if replayable:
-            glob = shlex.quote(f"{options.output / 'dead-letters'}/*.jsonl")
-            mapped = "" if mapping is None else f" --mapping {shlex.quote(mapping)}"
-            command = f"beam-talonone replay {glob} --output NEW_FOLDER{mapped}"
-            console.print(f"to send them again, corrected: {command}", soft_wrap=True)
+    for line in next_commands(options, report, COMMANDS, replayable=replayable, mapping=mapping):
+        console.print(line, soft_wrap=True)
     return exit_code(report)
 
 
@@ -66,12 +65,14 @@ def run_shown(
     console: Console,
     make: Callable[[Options, Callable[[str], None]], Run],
     options: Options,
-    lines_of: Callable[[dict[str, Any]], Iterable[str]],
+    lines_of: Callable[[dict[str, Any], Examples, int], Iterable[str]],
     progress: Progress = "auto",
     *,
     asks: bool = False,
 ) -> dict[str, Any]:
     """Run a job with its progress on `console`, then print `lines_of` its report; returns the report.
+
+    `lines_of` also gets the first dead letter of each reason, and the width of the terminal.
 
     With `asks` the person at the terminal is asked before the first request. Raises Declined for a no.
     """
@@ -84,7 +85,8 @@ def run_shown(
         if (line := progress_so_far(work.tally, work.things)) is not None:
             console.print(line, soft_wrap=True)
         raise
-    for line in lines_of(report):
+    width = console.width if console.is_terminal else WIDTH
+    for line in lines_of(report, first_examples(options.output, report), width):
         console.print(line, soft_wrap=True)
     console.print(f"the full report: {options.output / 'report.json'}", soft_wrap=True)
     if (page := options.output / "report.html").exists():

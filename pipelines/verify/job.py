@@ -9,10 +9,10 @@ from beam_talonone.pipelines.backfill.job import JobRun
 from beam_talonone.pipelines.backfill.job_kind import Files, JobKind, Report, backfill_report, no_kinds
 from beam_talonone.pipelines.backfill.options import BackfillOptions
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
-from beam_talonone.pipelines.backfill.report import counted, explained
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
 from beam_talonone.pipelines.terminal.console import console_for, run_shown
 from beam_talonone.pipelines.terminal.progress.show import Progress
+from beam_talonone.pipelines.terminal.summary import NO_EXAMPLES, WIDTH, Examples, details, table
 from beam_talonone.pipelines.verify import targets
 from beam_talonone.pipelines.verify.read_back import AGREE, DIFFER, DIFFERENCES, read_back
 
@@ -81,14 +81,14 @@ def run_verify(options: BackfillOptions, progress: Progress = "auto") -> int:
     return 3 if any(counts["differ"] or counts["dead_lettered"] for counts in kinds) else 0
 
 
-def summary_lines(report: dict[str, Any]) -> list[str]:
+def summary_lines(report: dict[str, Any], examples: Examples = NO_EXAMPLES, width: int = WIDTH) -> list[str]:
     """The report for a person at the end of a run, as lines of text."""
-    lines = counted(report, ("read", "agree", "differ", "superseded", "duplicate", "filtered", "dead_lettered"))
+    lines = table(report, ("read", "agree", "differ", "superseded", "duplicate", "filtered", "dead_lettered"))
     for kind, fields in report["differences"].items():
         lines.append(f"{kind} differ in: " + ", ".join(f"{field} {count:,}" for field, count in fields.items()))
     if _no_order_found(report):
         lines.append("none of the orders was found: check the path and the deployment of --base-url")
-    return [*lines, *explained(report)]
+    return [*lines, *details(report, examples, width)]
 
 
 def _no_order_found(report: dict[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.ingest import dead_letter_of
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
 from beam_talonone.pipelines.backfill.sending.fold import write_lines
+from beam_talonone.pipelines.terminal.words import counted
 from beam_talonone.pipelines.verify import targets
 from beam_talonone.pipelines.verify.targets import Target
 from beam_talonone.schemas import jsonio
@@ -117,8 +118,8 @@ class _ReadBack:
         if allowed.exceeded(dead, self._records) or allowed.exceeded(in_all, read):
             dead_letter = jsonio.loads(last)
             raise TooManyDeadLetters(
-                f"{in_all} dead letters ({dead} of the {self._records} records read back now), more than"
-                f" --max-dead-letters {allowed.text}; the last: {dead_letter['reason']}: {dead_letter['detail']}"
+                f"{counted(in_all, 'dead letter')} ({dead:,} of {counted(self._records, 'record')} read back now), more"
+                f" than --max-dead-letters {allowed.text}; the last: {dead_letter['reason']}: {dead_letter['detail']}"
             )
 
 

@@ -14,6 +14,7 @@ from beam_talonone.pipelines.backfill.options import MaxDeadLetters
 from beam_talonone.pipelines.backfill.sending.journal import Journal, JournalContent
 from beam_talonone.pipelines.backfill.sending.tally import Tally
 from beam_talonone.pipelines.backfill.staging_rows import read_origin
+from beam_talonone.pipelines.terminal.words import counted
 from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
 from beam_talonone.schemas.reasons import Reason, Skip
 from beam_talonone.talonone.delivery.send_options import InFlight, SendOptions
@@ -235,8 +236,8 @@ class SendSlice(beam.DoFn):  # type: ignore[misc]
         if allowed.exceeded(dead, sent) or allowed.exceeded(in_all, run.read):
             run.engine.stop(
                 TooManyDeadLetters(
-                    f"{in_all} dead letters ({dead} of the {sent} records sent now), more than --max-dead-letters"
-                    f" {allowed.text}; the last: {outcome.reason}: {outcome.detail}"
+                    f"{counted(in_all, 'dead letter')} ({dead:,} of {counted(sent, 'record')} sent now), more than"
+                    f" --max-dead-letters {allowed.text}; the last: {outcome.reason}: {outcome.detail}"
                 )
             )
 

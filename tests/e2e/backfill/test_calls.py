@@ -353,5 +353,5 @@ def test_check_shows_the_portions(tmp_path: Path) -> None:
     assert [len(one["body"]["actions"]) for one in shown[:4]] == [1000, 500, 1000, 500]
     assert [action for one in shown[:4] for action in one["body"]["actions"]] == json.loads(json.dumps(actions))
     assert "4 requests sync_catalog" in ended.err
-    assert "1 requests create_coupon_reservation" in ended.err
+    assert "1 request create_coupon_reservation" in ended.err
     assert len(cli("check", "--calls", source, "--show", 2).out.splitlines()) == 2

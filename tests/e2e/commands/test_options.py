@@ -240,7 +240,7 @@ def test_check_tells_what_a_backfill_would_send(tmp_path: Path) -> None:
     assert shown[4]["body"] == {"data": [{"action": "add", "profileIntegrationId": "c", "audienceId": 7}]}
     for words_ in (
         "orders: 4 read, 2 to send, 2 invalid", "not_json", "invalid_field", "unknown_operation", "1 duplicate",
-        "not known: extra", f"2 requests {SESSION}", f"1 requests {PROFILES}", "at 2 a second",
+        "not known: extra", f"2 requests {SESSION}", f"1 request {PROFILES}", "at 2 a second",
         "longest single customer",
     ):  # fmt: skip
         assert words_ in ended.err, (words_, ended.err)

@@ -5,24 +5,27 @@ from types import SimpleNamespace
 
 from rich.console import Console
 
+from beam_talonone.pipelines.backfill.sending.tally import Tally
 from beam_talonone.pipelines.terminal.console import run_shown
 
 
 class Job:
     """A job that ends at once."""
 
-    doing, done, total, already = "checking", "checked", 2, 0
-    tally = SimpleNamespace(ended=2, dead=0)
+    things, engine, confirm = "records", None, None
+    tally = Tally("checking", total=2, ended=2)
 
     def run(self):
-        return {"kinds": {"orders": {"agree": 2}}}
+        return {"kinds": {"orders": {"agree": 2}}, "reasons": {}}
 
 
 def test_the_lines_are_those_that_the_command_makes(tmp_path):
     written = io.StringIO()
     console = Console(file=written)
     options = SimpleNamespace(output=tmp_path)
-    report = run_shown(console, lambda options, notice: Job(), options, lambda report: [f"agree: {report['kinds']}"])
+    report = run_shown(
+        console, lambda options, notice: Job(), options, lambda report, examples, width: [f"agree: {report['kinds']}"]
+    )
     assert report == Job().run()
     assert "agree: {'orders': {'agree': 2}}" in written.getvalue()
     assert f"{tmp_path}/report.json" in written.getvalue().replace("\n", "")

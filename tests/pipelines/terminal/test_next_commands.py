@@ -1,0 +1,98 @@
+"""The commands that may follow a run."""
+
+import shlex
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from beam_talonone.pipelines.backfill.options import BackfillOptions, InputOptions, SendingOptions
+from beam_talonone.pipelines.terminal.next_commands import free_folder, next_commands
+
+URL = "https://shop.talon.one"
+COMMANDS = ("backfill", "replay", "verify", "dead-letters")
+
+
+def options(folder, command="backfill", secret=None, **more):
+    selected = InputOptions({"orders": ("a b.jsonl", "c.jsonl"), "events": "e.jsonl"}, **more)
+    return BackfillOptions(selected, SendingOptions(URL, api_key_secret=secret), folder / "out", command=command)
+
+
+def report(dead=0, applied=5, **more):
+    return {"kinds": {"orders": {"dead_lettered": dead, "applied": applied}}, "remaining": 0, **more}
+
+
+def said(options_, report_, *, commands=COMMANDS, replayable=True, environment=None, **more):
+    """What each line is for, with the words of its command."""
+    environment = {"TALONONE_BASE_URL": URL} if environment is None else environment
+    lines = next_commands(options_, report_, commands, replayable=replayable, environment=environment, **more)
+    parts = [line.split(": beam-talonone ", 1) for line in lines]
+    return {what: shlex.split(command) for what, command in parts}
+
+
+def test_after_a_good_end_the_comparison(tmp_path):
+    assert said(options(tmp_path), report()) == {
+        "to compare Talon.One with the input": [
+            "verify", "--orders", "a b.jsonl", "--orders", "c.jsonl", "--output", f"{tmp_path}/out-verify",
+        ]
+    }  # fmt: skip
+
+
+def test_after_dead_letters_looking_and_sending_again(tmp_path):
+    commands = said(options(tmp_path), report(dead=1), mapping="my map.yaml")
+    assert commands["to look at the dead letters"] == ["dead-letters", f"{tmp_path}/out"]
+    assert commands["to send them again, corrected"] == [
+        "replay", f"{tmp_path}/out/dead-letters/*.jsonl", "--output", f"{tmp_path}/out-replay",
+        "--mapping", "my map.yaml",
+    ]  # fmt: skip
+    assert commands["to compare Talon.One with the input"][-4:-2] == ["--mapping", "my map.yaml"]
+
+
+def test_a_command_that_this_version_lacks_is_not_named(tmp_path):
+    assert "to look at the dead letters" not in said(options(tmp_path), report(dead=1), commands=("replay",))
+    assert "to see the run as a page" not in said(options(tmp_path), report())
+    assert said(options(tmp_path), report(), commands=("report",))["to see the run as a page"] == [
+        "report", f"{tmp_path}/out", "--open",
+    ]  # fmt: skip
+
+
+def test_the_deployment_is_named_where_the_environment_does_not(tmp_path):
+    secret = "projects/p/secrets/s"
+    for words in said(options(tmp_path, secret=secret), report(dead=1), environment={}).values():
+        if words[0] != "dead-letters":
+            assert words[words.index("--base-url") + 1] == URL
+            assert words[words.index("--api-key-secret") + 1] == secret
+
+
+def test_what_shapes_the_records_shapes_the_comparison(tmp_path):
+    more = {
+        "format": "csv", "assume_timezone": "Europe/Berlin", "since": datetime(2026, 5, 1, tzinfo=UTC),
+        "joins": {"items": ("i1.csv", "i2.csv")}, "unknown_fields": "ignore",
+    }  # fmt: skip
+    words = said(options(tmp_path, **more), report())["to compare Talon.One with the input"]
+    text = shlex.join(words)
+    assert "--join items=i1.csv --join items=i2.csv --format csv --assume-timezone Europe/Berlin" in text
+    assert "--unknown-fields ignore --since 2026-05-01T00:00:00+00:00" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "of_report", "replayable"),
+    [({"command": "replay"}, {}, True), ({}, {"applied": 0}, True), ({}, {"remaining": 5}, True), ({}, {}, False)],
+    ids=["replay", "nothing applied", "limit", "demo"],
+)
+def test_when_there_is_nothing_to_compare(tmp_path, changes, of_report, replayable):
+    assert said(options(tmp_path, **changes), report(**of_report), replayable=replayable) == {}
+
+
+def test_a_dry_run_is_not_compared(tmp_path):
+    dry = options(tmp_path)
+    assert said(replace(dry, input=replace(dry.input, dry=True)), report()) == {}
+
+
+def test_a_folder_that_is_not_there_yet(tmp_path):
+    assert free_folder(tmp_path / "out", "replay") == tmp_path / "out-replay"
+    (tmp_path / "out-replay").mkdir()
+    (tmp_path / "out-replay-2").mkdir()
+    assert free_folder(tmp_path / "out", "replay") == tmp_path / "out-replay-3"
+    assert free_folder(Path("out"), "replay").name == "out-replay"
