@@ -32,19 +32,13 @@ SKIPS = {
     Skip.PART_BEFORE_REFUSED: "it builds on a refused request",
 }
 
-STATUSES = {
-    "401": "key refused",
-    "403": "not allowed",
-    "404": "not found",
-    "408": "timeout",
-    "409": "conflict, tried again",
-    "425": "too early, tried again",
-    "429": "too many requests, tried again",
-    "500": "error of the API, tried again",
-    "502": "bad gateway, tried again",
-    "503": "not available, tried again",
-    "504": "gateway timeout, tried again",
-}
+TRIED_AGAIN = (
+    (("429",), "after 429 (too many requests)"),
+    (("500", "501", "502", "503", "504"), "after an error of the API (5xx)"),
+    (("none",), "without an answer"),
+    (("408", "409", "425"), "after a timeout or a conflict (408, 409, 425)"),
+)
+"""The answers after which a request is sent again, where that is safe, and their cause."""
 
 COLUMNS = ("read", "applied", "superseded", "duplicate", "skipped", "filtered", "dead_lettered")
 
@@ -135,20 +129,17 @@ def _requests(report: Mapping[str, Any]) -> Iterator[str]:
     for entry in operations.values():
         statuses.update(entry["statuses"])
     if statuses:
-        yield "answers: " + ", ".join(_status(status, statuses[status]) for status in sorted(statuses))
+        shown = (f"{statuses[status]:,} x {status}" for status in sorted(statuses))
+        yield f"answers: {', '.join(shown)}".replace("x none", "without an answer")
+    causes = ((sum(statuses[status] for status in group), why) for group, why in TRIED_AGAIN)
+    if again := [f"{count:,} {why}" for count, why in causes if count]:
+        yield f"tried again where that is safe: {', '.join(again)}"
     requests = sum(entry["requests"] for entry in operations.values())
     retries = sum(entry["retries"] for entry in operations.values())
     yield (
         f"{counted(requests, 'request')}, {retries:,} of them {'a retry' if retries == 1 else 'retries'};"
         f" {report['requests_per_second']:g} a second {allowed(report)}; unaccounted {report['unaccounted']}"
     )
-
-
-def _status(status: str, count: int) -> str:
-    meaning = STATUSES.get(status, "")
-    if status == "none":
-        return f"{count:,} without an answer, tried again where that is safe"
-    return f"{count:,} with {status}{f' ({meaning})' if meaning else ''}"
 
 
 def allowed(report: Mapping[str, Any]) -> str:

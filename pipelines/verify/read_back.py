@@ -118,8 +118,9 @@ class _ReadBack:
         if allowed.exceeded(dead, self._records) or allowed.exceeded(in_all, read):
             dead_letter = jsonio.loads(last)
             raise TooManyDeadLetters(
-                f"{counted(in_all, 'dead letter')} ({dead:,} of {counted(self._records, 'record')} read back now), more"
-                f" than --max-dead-letters {allowed.text}; the last: {dead_letter['reason']}: {dead_letter['detail']}"
+                f"{counted(in_all, 'dead letter')} ({dead:,} of {counted(self._records, 'record')} read back now),"
+                f" more than --max-dead-letters {allowed.text}; the last: {dead_letter['reason']}:"
+                f" {dead_letter['detail']}"
             )
 
 

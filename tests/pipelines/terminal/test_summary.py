@@ -71,8 +71,9 @@ def test_all_of_a_summary():
         "    (orders.jsonl:3): customer_id is missing",
         "orders: fields that are not known were ignored: colour in 3",
         "update_customer_session_v2: sent although not known: body/customerSession/channel in 2",
-        "answers: 2,234 with 200, 3 with 400, 120 with 429 (too many requests, tried again), 30 with 503 (not"
-        " available, tried again), 1 without an answer, tried again where that is safe",
+        "answers: 2,234 x 200, 3 x 400, 120 x 429, 30 x 503, 1 without an answer",
+        "tried again where that is safe: 120 after 429 (too many requests), 30 after an error of the API (5xx),"
+        " 1 without an answer",
         "2,388 requests, 151 of them retries; 77.08 a second of 100 allowed; unaccounted 0",
     ]
 
@@ -80,7 +81,7 @@ def test_all_of_a_summary():
 def test_nothing_is_explained_that_did_not_happen():
     lines = summary_lines(report({"events": counts(1, applied=1)}, operations={"track_event_v2": operation(s204=1)}))
     assert lines[2:] == [
-        "answers: 1 with 204",
+        "answers: 1 x 204",
         "1 request, 0 of them retries; 77.08 a second of 100 allowed; unaccounted 0",
     ]
 
