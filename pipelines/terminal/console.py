@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 from rich.console import Console
 
 from beam_talonone.pipelines.backfill.options import BackfillOptions
-from beam_talonone.pipelines.cli.group import COMMANDS
+from beam_talonone.pipelines.cli.command_table import COMMANDS
 from beam_talonone.pipelines.dead_letters.examples import first_examples
 from beam_talonone.pipelines.terminal.confirm import ask
 from beam_talonone.pipelines.terminal.logs import switch_to_json
