@@ -1,6 +1,8 @@
 """What a person at the terminal sees of a run: notices, progress, and the report at its end. All on stderr."""
 
+import threading
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -76,9 +78,10 @@ def run_shown(
 
     With `asks` the person at the terminal is asked before the first request. Raises Declined for a no.
     """
-    work = make(options, _notices_on(console))
+    drawing = threading.RLock()
+    work = make(options, _notices_on(console, drawing))
     try:
-        with ProgressShown(console, work, way_of(progress)) as shown:
+        with ProgressShown(console, work, way_of(progress), drawing) as shown:
             work.confirm = partial(_ask, shown) if asks else None
             report = work.run()
     except StopRun:
@@ -104,8 +107,14 @@ def notices() -> Callable[[str], None]:
     return _notices_on(stderr_console())
 
 
-def _notices_on(console: Console) -> Callable[[str], None]:
-    return lambda text: console.print(f"beam-talonone: {text}", soft_wrap=True)
+def _notices_on(console: Console, drawing: AbstractContextManager[Any] | None = None) -> Callable[[str], None]:
+    """Prints lines on `console`, never while a frame is drawn there: see ProgressShown."""
+
+    def notice(text: str) -> None:
+        with drawing or nullcontext():
+            console.print(f"beam-talonone: {text}", soft_wrap=True)
+
+    return notice
 
 
 def exit_code(report: dict[str, Any]) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from types import TracebackType
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from rich.console import Console
 from rich.live import Live
@@ -70,13 +70,14 @@ def read(run: Shown, now: float) -> Reading:
 class ProgressShown(AbstractContextManager["ProgressShown"]):
     """Shows the progress of `run` on `console`, inside the block. `way` is never "auto"."""
 
-    def __init__(self, console: Console, run: Shown, way: Progress) -> None:
+    def __init__(self, console: Console, run: Shown, way: Progress, drawing: Any = None) -> None:
+        """`drawing` is held while a frame is drawn: hold it to print a line, or the line may end up in a frame."""
         self._run, self._way = run, way
         self._started = time.monotonic()
         self._readings: deque[Reading] = deque()
         self._reporter = Reporter(JSON_EVERY if way == "json" else PLAIN_EVERY)
         self._frame = Frame(console) if way == "bar" else None
-        self._drawing = threading.Lock()
+        self._drawing = drawing or threading.RLock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._show, name="progress", daemon=True)
 
