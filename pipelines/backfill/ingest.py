@@ -23,6 +23,7 @@ from beam_talonone.pipelines.backfill.staging_rows import (
     read_origin,
     source,
 )
+from beam_talonone.pipelines.check.problem_fields import PROBLEM_FIELDS
 from beam_talonone.pipelines.replay.dead_letters import open_dead_letter, open_mapped_dead_letter
 from beam_talonone.pipelines.runners.runner import bounded_runner, run_bounded
 from beam_talonone.pipelines.terminal.stopping import STOP
@@ -151,6 +152,7 @@ class StageRecords(beam.DoFn):  # type: ignore[misc]
     def setup(self) -> None:
         """Open the database, which is thrown away if the process dies."""
         self._tally = PROCESS.find(TALLIES, self._path)
+        self._problem_fields = PROCESS.find(PROBLEM_FIELDS, self._path)
         self._connection = staging.connect(Path(self._path), fresh=True)
         self._batch: list[StagedRecord] = []
         self._bytes = 0
@@ -165,6 +167,8 @@ class StageRecords(beam.DoFn):  # type: ignore[misc]
     def process(self, prepared: Prepared) -> Iterator[None]:
         """Take a record into the batch. Raises Interrupted when a signal came."""
         STOP.check()
+        if self._problem_fields is not None and prepared.problem is not None:
+            self._problem_fields.add(prepared.raw.kind, prepared.problem)
         record = self._stager.stage(prepared, self._place(prepared))
         self._batch.append(record)
         self._bytes += len(record.row[RAW] or b"")

@@ -18,16 +18,22 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class InvalidRecord(ValueError):
-    """A record that cannot be sent. `detail` is one line for the user, `pointer` a JSON pointer into the record."""
+    """A record that cannot be sent. `detail` is one line for the user, `pointer` a JSON pointer into the record.
 
-    def __init__(self, reason: Reason, detail: str, pointer: str | None = None) -> None:
+    `fields` are all fields of this reason: JSON pointers, or attributes such as CartItem.color.
+    """
+
+    def __init__(
+        self, reason: Reason, detail: str, pointer: str | None = None, fields: tuple[str, ...] | None = None
+    ) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
         self.pointer = pointer
+        self.fields = fields if fields is not None else () if pointer is None else (pointer,)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return InvalidRecord, (self.reason, self.detail, self.pointer)  # it may travel between workers
+        return InvalidRecord, (self.reason, self.detail, self.pointer, self.fields)  # it may travel between workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +83,10 @@ def parse(kind: str, fields: Mapping[str, Any], reading: Reading = AS_USUAL) -> 
 
 
 def _lacking(attributes: list[tuple[str, str, str]]) -> InvalidRecord:
-    names = listed(dict.fromkeys(f"{entity}.{name}" for _, entity, name in attributes))
+    names = tuple(dict.fromkeys(f"{entity}.{name}" for _, entity, name in attributes))
     place, _, name = attributes[0]
-    return InvalidRecord(Reason.UNKNOWN_ATTRIBUTE, f"the account lacks {names}", f"{place}/{escape(name)}")
+    detail = f"the account lacks {listed(names)}"
+    return InvalidRecord(Reason.UNKNOWN_ATTRIBUTE, detail, f"{place}/{escape(name)}", names)
 
 
 def parse_lookup(fields: Mapping[str, Any], reading: Reading = AS_USUAL) -> tuple[Lookup, tuple[str, ...]]:
@@ -102,11 +109,13 @@ def _refused(unknown: list[Unknown], reading: Reading) -> InvalidRecord | None:
             Reason.MISNAMED_FIELD,
             f"{names} (not known, and ignored only with {option} ignore)",
             _pointer(near[0].place),
+            tuple(_pointer(field.place) for field in near),
         )
     if reading.unknown_fields == "refuse":
         names = listed(field.name for field in unknown)
+        places = tuple(_pointer(field.place) for field in unknown)
         return InvalidRecord(
-            Reason.UNKNOWN_FIELD, f"{names}: not known, and refused with {option} refuse", _pointer(unknown[0].place)
+            Reason.UNKNOWN_FIELD, f"{names}: not known, and refused with {option} refuse", places[0], places
         )
     return None
 
@@ -133,7 +142,8 @@ def _validated(model: type[M], values: Mapping[str, Any], unknown: list[Unknown]
         wrong = invalid(error.errors(include_url=False, include_context=True), not_known=names)
         if refused is None:
             raise wrong from None
-        raise InvalidRecord(refused.reason, f"{refused.detail}; {wrong.detail}", refused.pointer) from None
+        detail = f"{refused.detail}; {wrong.detail}"
+        raise InvalidRecord(refused.reason, detail, refused.pointer, refused.fields) from None
     if refused is not None:
         raise refused
     return record
@@ -163,7 +173,7 @@ def invalid(
     if missing:  # a missing field is often a misspelt one
         also = f" (and not known: {', '.join(unknown[:5])})" if unknown else ""
         also = also or (f" (and invalid: {listed(map(_field, others))})" if others else "")
-        return InvalidRecord(Reason.MISSING_FIELD, f"missing: {listed(shown)}{also}", missing[0])
+        return InvalidRecord(Reason.MISSING_FIELD, f"missing: {listed(shown)}{also}", missing[0], tuple(missing))
     first = errors[0]
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     if unknown and first["type"] != "extra_forbidden":

@@ -139,7 +139,7 @@ _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
     [
         "beam_talonone.pipelines.replay.job",
-        "beam_talonone.pipelines.backfill.check",
+        "beam_talonone.pipelines.check.check",
         "beam_talonone.pipelines.terminal.console",
     ]
 )

@@ -26,6 +26,6 @@ def check(
 
     globs = globs_of(**vars(inputs))
     options = input_options(globs, selection, reading, requests, attributes, dry=shown.dry, results=shown.results)
-    from beam_talonone.pipelines.backfill.check import run_check
+    from beam_talonone.pipelines.check.check import run_check
 
     return run_check(options, positive("--rate", rate.rate), shown.show, beam_arguments(beam))

@@ -17,6 +17,8 @@ from beam_talonone.pipelines.backfill.inputs import match_inputs
 from beam_talonone.pipelines.backfill.options import KINDS, InputOptions
 from beam_talonone.pipelines.backfill.report import ignored, make_report
 from beam_talonone.pipelines.backfill.temporary_folder import temporary_folder
+from beam_talonone.pipelines.check.facts import closing_lines, is_guest, orphan_lines, shape_lines
+from beam_talonone.pipelines.check.problem_fields import PROBLEM_FIELDS, ProblemFields
 from beam_talonone.pipelines.mappings.coverage import COVERAGE, Coverage, ObservedMapping, parses_json
 from beam_talonone.pipelines.terminal.interruptible import interruptible
 from beam_talonone.pipelines.terminal.stopping import STOP
@@ -49,14 +51,18 @@ def run_check(options: InputOptions, rate: float, show: int, beam_args: tuple[st
         if mapping is not None:
             scope.enter(COVERAGE, str(folder), coverage)
             options = replace(options, mapping=ObservedMapping(mapping, str(folder)))
+        fields = ProblemFields()
+        scope.enter(PROBLEM_FIELDS, str(path), fields)
         total = interruptible(partial(ingest, path, options, files, "check", beam_args), None, grace=READ_GRACE)
         with closing(staging.connect(path)) as connection:
             for line in _requests_in_input_order(connection, show, dry=options.dry):
                 print(line)
             sys.stdout.flush()
             report = make_report(connection, "check", rate, 0.0, 0.0)
-            summary = (*_summary(connection, report), *_unknown_api_fields(report))
+            summary = (*_summary(connection, report, fields), *_unknown_api_fields(report))
             for line in (*summary, *_forecast(path, connection, total, rate, dry=options.dry)):
+                print(line, file=sys.stderr)
+            for line in shape_lines(connection, list(report["kinds"])) if mapping is None else ():
                 print(line, file=sys.stderr)
         for line in () if mapping is None else coverage.lines_of(mapping):
             print(line, file=sys.stderr)
@@ -90,7 +96,7 @@ def _requests_in_input_order(connection: Any, count: int, *, dry: bool) -> Itera
             yield jsonio.dumps(shown).decode()
 
 
-def _summary(connection: Any, report: dict[str, Any]) -> Iterator[str]:
+def _summary(connection: Any, report: dict[str, Any], fields: ProblemFields) -> Iterator[str]:
     for kind, counts in report["kinds"].items():
         to_send = counts["mapped"] - counts["duplicate"]
         others = ", ".join(
@@ -104,6 +110,7 @@ def _summary(connection: Any, report: dict[str, Any]) -> Iterator[str]:
             yield f"  {number:,} filtered, {why}"
         for reason, number in report["reasons"].get(kind, {}).items():
             yield f"  {number:,} {reason}"
+            yield from fields.lines(kind, reason)
             yield from _examples(connection, kind, reason)
             if number > EXAMPLES:
                 yield f"    and {number - EXAMPLES:,} more"
@@ -127,7 +134,7 @@ def _examples(connection: Any, kind: str, reason: str) -> Iterator[str]:
 
 
 def _forecast(path: Path, connection: Any, total: int, rate: float, *, dry: bool) -> Iterator[str]:
-    operations = _count_requests(path, total, dry=dry)
+    operations, guests = _count_requests(path, total, dry=dry)
     requests = sum(operations.values())
     for name, number in sorted(operations.items()):
         yield f"{counted(number, 'request')} {name}"
@@ -135,6 +142,11 @@ def _forecast(path: Path, connection: Any, total: int, rate: float, *, dry: bool
         seconds = timedelta(seconds=round(requests / rate))
         take = "takes" if requests == 1 else "take"
         yield f"{counted(requests, 'request')} {take} at least {seconds} at {rate:g} a second"
+    if not dry:
+        yield from closing_lines(connection)
+    if guests:
+        yield f"{counted(guests, 'order')} of guests: each gets a profile guest-<order_id>"
+    yield from orphan_lines(connection)
     longest = connection.execute(
         "SELECT customer, COUNT(*) FROM queue JOIN records USING (rec) WHERE customer IS NOT NULL"
         " GROUP BY customer ORDER BY COUNT(*) DESC, customer LIMIT 1"
@@ -154,16 +166,18 @@ class _Counter(Dispatcher):
         self.operations[ticket.operation] = self.operations.get(ticket.operation, 0) + 1
 
 
-def _count_requests(path: Path, total: int, *, dry: bool) -> dict[str, int]:
-    """Requests by operation, bulks packed as a backfill packs them; retries and read-backs come on top."""
-    counter = _Counter()
+def _count_requests(path: Path, total: int, *, dry: bool) -> tuple[dict[str, int], int]:
+    """Requests by operation, and the number of orders of guests. Bulks are packed as a backfill packs them. Retries
+    and read-backs come on top."""
+    counter, guests = _Counter(), 0
     batcher = Batcher(counter, None)  # type: ignore[arg-type]
     for number, blob, _, _ in staging.slice_rows(path, 1, total):
         work = Work.from_bytes(blob)
+        guests += is_guest(work)
         skipped = not_dry(work) if dry else {}
         STOP.check()
         batcher.accept(
             Job(number, work, SendOptions(), lambda job: SessionFacts(), lambda job, outcome: None, parts=skipped)
         )
     batcher.flush()
-    return counter.operations
+    return counter.operations, guests

@@ -1,0 +1,38 @@
+"""The fields that make records of a run invalid, counted while these are read."""
+
+from collections.abc import Iterator
+
+from beam_talonone.pipelines.dead_letters.aggregate import Counts, field_of
+from beam_talonone.schemas.decoding.parse import InvalidRecord
+from beam_talonone.transforms.runtime.process_registry import Kind
+
+MOST_SHOWN = 20
+"""Fields of one reason that are listed."""
+
+
+class ProblemFields:
+    """Counts, for each kind and reason, in how many records each field is the problem. It is for one thread."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str], Counts] = {}
+
+    def add(self, kind: str, problem: InvalidRecord) -> None:
+        """Count all fields of the problem of one record; the same field of several items counts once."""
+        if problem.fields:
+            counts = self._counts.setdefault((kind, problem.reason.value), Counts())
+            for name in dict.fromkeys(map(field_of, problem.fields)):
+                counts.add(name)
+
+    def lines(self, kind: str, reason: str) -> Iterator[str]:
+        """The fields of a kind and reason, the commonest first, as at most one line."""
+        counts = self._counts.get((kind, reason))
+        if counts is None:
+            return
+        top = counts.top()
+        hidden = len(top) - MOST_SHOWN
+        more = f" and {hidden:,} more" if hidden > 0 else ""
+        yield f"    fields: {', '.join(f'{name} in {count:,}' for name, count in top[:MOST_SHOWN])}{more}"
+
+
+PROBLEM_FIELDS = Kind[str, ProblemFields]("fields of invalid records")
+"""By the path of the staging database of the run."""
