@@ -50,8 +50,8 @@ BATCH = 500
 BATCH_BYTES = 16 << 20
 """A batch is written when its raw records are this large: a record may have 16 MiB."""
 
-RAW, WORK = 16, 17
-"""The places of the raw record and of its work in a row."""
+FILE, POSITION, RAW, WORK = 11, 13, 16, 17
+"""The places of the file, the position in it, the raw record and its work in a row."""
 
 READ_GRACE = 5.0
 """Seconds that reading may take to end after a signal; a thread that hangs longer is left behind."""
@@ -205,7 +205,10 @@ def stage_records(connection: Any, records: list[StagedRecord], first: int) -> N
     numbered = list(enumerate(records, first))
     unknown = Counter((record.row[0], name) for record in records for name in record.unknown)
     connection.execute("BEGIN")
-    rows = [(rec, *record.row, staging.check_of(record.row[WORK])) for rec, record in numbered]
+    rows = [
+        (rec, *row, staging.check_of(row[WORK]))
+        for (rec, _), row in zip(numbered, _documents_once(records), strict=True)
+    ]
     connection.executemany(f"INSERT INTO records VALUES (?{', ?' * 20})", rows)
     staging.save_outcomes(
         connection, [(rec, *record.outcome) for rec, record in numbered if record.outcome is not None]
@@ -213,6 +216,19 @@ def stage_records(connection: Any, records: list[StagedRecord], first: int) -> N
     staging.add_unknown(connection, unknown)
     staging.add_unknown_api(connection, Counter(named for record in records for named in record.unknown_api))
     connection.execute("COMMIT")
+
+
+def _documents_once(records: list[StagedRecord]) -> Iterator[staging.Row]:
+    """The rows of records. Of those that are made of one document, only the first has the document as `raw`."""
+    document: tuple[Any, ...] | None = None
+    for record in records:
+        row = record.row
+        if row[RAW] is not None:
+            own = (row[FILE], row[POSITION], row[RAW])
+            if own == document:
+                row = (*row[:RAW], None, *row[RAW + 1 :])
+            document = own
+        yield row
 
 
 def complete(connection: Any, options: InputOptions, kinds: list[str], job: str) -> int:
@@ -261,6 +277,10 @@ def dead_letter_of(connection: Any, rec: int, outcome: Outcome, job: str, at: fl
     kind, record_id, raw, file, position, format_name, work, blob = connection.execute(
         "SELECT kind, id, raw, file, position, format, work, origin FROM records WHERE rec = ?", (rec,)
     ).fetchone()
+    if raw is None:  # it is of one document with the records before it
+        raw = connection.execute(
+            "SELECT raw FROM records WHERE rec < ? AND raw IS NOT NULL ORDER BY rec DESC LIMIT 1", (rec,)
+        ).fetchone()[0]
     origin = read_origin(blob)
     place = source(file, position, format_name) if origin is None else origin.source
     attempt = "" if origin is None else origin.attempt

@@ -1,17 +1,24 @@
 """Staging: every record once, in send order, and those that are not sent with their outcome."""
 
 import json
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.staged_job import at, ends, event, order, profile, queue, returned, staged_job
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.pipelines.backfill.ingest import complete, stage_records
+from beam_talonone.pipelines.backfill.ingest import complete, dead_letter_of, ingest, stage_records
+from beam_talonone.pipelines.backfill.options import InputOptions
 from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
+from beam_talonone.schemas.reasons import Stage
+from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.sealed_lines import Damaged
+from beam_talonone.transforms.mapping.mapping import FunctionMapping
+from beam_talonone.transforms.sources.opening import FileInfo
 
 
 def test_records_of_all_kinds_go_in_the_order_of_time(tmp_path: Path) -> None:
@@ -138,3 +145,37 @@ def test_staged_records_that_come_in_any_order_are_completed_alike(tmp_path: Pat
         ids = other.execute("SELECT id FROM queue JOIN records USING (rec) ORDER BY number").fetchall()
         other.close()
         assert (total, [name for (name,) in ids]) == (3, expected)
+
+
+def _shop(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """A document of an order as the order, its customer and an event."""
+    common = {"customer_id": "c", "event_time": document["event_time"]}
+    return [
+        ("orders", {key: value for key, value in document.items() if key != "note"}),
+        ("profiles", {**common, "attributes": {"Name": "Ann"}}),
+        ("events", {**common, "event_id": f"e-{document['order_id']}", "type": "seen"}),
+    ]
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv"])
+def test_a_document_is_stored_once_and_each_dead_letter_shows_it(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"shop.{ending}"
+    documents = [order(f"o{number}", number + 1, status="open") | {"note": "x" * 500} for number in range(3)]
+    for document in documents:
+        document.pop("items", None)
+    if ending == "csv":
+        lines = [",".join(documents[0]), *(",".join(map(str, document.values())) for document in documents)]
+    else:
+        lines = list(map(json.dumps, documents))
+    path.write_text("\n".join(lines))
+    database = tmp_path / "spool.sqlite"
+    options = InputOptions({"orders": str(path)}, mapping=FunctionMapping("shop", _shop))
+    ingest(database, options, {"orders": [FileInfo(str(path), path.stat().st_size)]}, "job", ())
+    with closing(staging.reopen(database)) as connection:
+        stored = connection.execute("SELECT kind, raw IS NOT NULL FROM records ORDER BY rec").fetchall()
+        assert stored == [("orders", 1), ("profiles", 0), ("events", 0)] * 3
+        for (rec,) in connection.execute("SELECT rec FROM records WHERE kind = 'events' ORDER BY rec").fetchall():
+            line = dead_letter_of(connection, rec, Outcome(End.DEAD, "refused", "no", stage=Stage.SEND), "job", 0.0)
+            dead_letter = json.loads(line)
+            assert f"e-{dead_letter['record']['order_id']}" == dead_letter["id"]
+            assert dead_letter["record"]["note"] == "x" * 500

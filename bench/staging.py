@@ -1,0 +1,43 @@
+"""The disk that mapped documents take: Shopify orders, staged as a backfill with `--mapping shopify` stages them.
+
+    python bench/staging.py [--orders 20000]
+
+Prints the bytes of the input and of the staging database, and the records and bytes of each kind.
+"""
+
+import argparse
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from common.shopify_orders import orders
+
+from beam_talonone.pipelines.backfill import staging
+from beam_talonone.pipelines.backfill.ingest import ingest
+from beam_talonone.pipelines.backfill.options import InputOptions
+from beam_talonone.transforms.mapping.resolve import resolve_mapping
+from beam_talonone.transforms.sources.opening import FileInfo
+
+
+def main() -> None:
+    """Stage the orders, and print what they take."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--orders", type=int, default=20_000)
+    count = parser.parse_args().orders
+    with tempfile.TemporaryDirectory() as folder:
+        source, database = Path(folder) / "orders.jsonl", Path(folder) / "spool.sqlite"
+        source.write_bytes(b"\n".join(orders(count)))
+        size = source.stat().st_size
+        options = InputOptions({"orders": str(source)}, mapping=resolve_mapping("shopify"))
+        ingest(database, options, {"orders": [FileInfo(str(source), size)]}, "bench", ())
+        print(f"{count:,} orders, {size / 1e6:,.1f} MB; staging database {database.stat().st_size / 1e6:,.1f} MB")
+        with closing(staging.reopen(database)) as connection:
+            rows = connection.execute(
+                "SELECT kind, COUNT(*), SUM(LENGTH(raw)), SUM(LENGTH(work)) FROM records GROUP BY kind"
+            )
+            for kind, number, raw, work in rows:
+                print(f"{kind:10} {number:8,}  documents {(raw or 0) / 1e6:7.1f} MB  work {work / 1e6:7.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
