@@ -138,11 +138,11 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
             seconds("wait_for_order", wait_for_order, MONTH),
             seconds("remember", remember, 12 * MONTH),
         )
-        self._state = None if state is None else os.path.abspath(file_name("state", str(state)))
+        self._state = None if state is None else os.path.abspath(file_name("state", _text_of(state)))
         self._dead_letters = (
             None
             if dead_letters is None
-            else check_place("dead_letters", file_name("dead_letters", str(dead_letters)))
+            else check_place("dead_letters", file_name("dead_letters", _text_of(dead_letters)))
         )
         self._shown = {
             "assume_timezone": assume_timezone,
@@ -211,3 +211,8 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
                     f"{name} is for the elements of ReadFromPubSubAtLeastOnce: here {why}, and dead letters are the"
                     " output dead_letters"
                 )
+
+
+def _text_of(path: str | Path) -> Any:
+    """A Path as text. Anything else as it is, for the check of the argument."""
+    return str(path) if isinstance(path, Path) else path

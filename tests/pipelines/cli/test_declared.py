@@ -43,7 +43,7 @@ def test_every_option_has_a_heading_and_a_help_of_whole_sentences() -> None:
         ("--bodies/--no-bodies", ("simulate",), "True"),
         ("--results", ("backfill", "replay"), ""),
         ("--results", ("check",), ""),
-        ("--results TOPIC|DIR", ("stream",), ""),
+        ("--results TOPIC|DIR|TABLE", ("stream",), ""),
         ("OPERATION", ("lookup",), ""),
         ("--debug", tuple(COMMANDS), ""),
     ],

@@ -112,7 +112,7 @@ def test_a_terminal_gets_text_and_no_control_characters(write, dead_letter, tmp_
             "--reason unknown_atribute: no such reason; did you mean unknown_attribute",
         ),
         (["--kind", "order"], "--kind order: no such kind; did you mean orders?"),
-        (["--kind", "xyz"], "the kinds are orders, returns, profiles, events, calls, lookups, dead_letters"),
+        (["--kind", "xyz"], "the kinds are orders, returns, profiles, events, calls, records, lookups, dead_letters"),
         (["--output", "x"], "add --export csv or --export jsonl"),
     ],
 )

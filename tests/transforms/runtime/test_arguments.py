@@ -39,6 +39,8 @@ WRITE = {
     "kind": WORD, **SETTINGS, "profile_mode": WORD, "events_api": WORD, "edit_closed": (None,),
     "results": (True, False), "dry": (True, False), "assume_timezone": (None,), "ambiguous_time": (None,),
     "max_future": ("1d",), "unknown_fields": (None,), "mapping": (None, object),
+    "settle": (0, 1, 1.5), "wait_for_order": (0, 1, 1.5), "remember": (0, 1, 1.5),
+    "state": (None, "no", "false", "ÿ"), "dead_letters": (None, "no", "false", "ÿ"),
 }  # fmt: skip
 LOOKUP = {"operation": WORD, "lookup": (None, object), **SETTINGS, "unknown_fields": (None,)}
 READ = {

@@ -136,7 +136,7 @@ ONE_PROCESS = "--experiments=no_use_multiple_sdk_containers"
     ids=["a limit", "a fixed number"],
 )
 def test_a_limited_number_of_processes_shares_the_rate(words: tuple[str, ...]) -> None:
-    check_workers(PipelineOptions(list(words)), "Write")
+    assert check_workers(PipelineOptions(list(words)), "Write") is None  # type: ignore[func-returns-value]
 
 
 @pytest.mark.parametrize(
