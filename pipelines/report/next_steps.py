@@ -2,12 +2,13 @@
 
 import shlex
 from collections.abc import Iterator, Mapping
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 from beam_talonone.pipelines.report.model import State, Step
 from beam_talonone.pipelines.report.recording.run_settings import COMMAND_LINE
+from beam_talonone.pipelines.terminal.command_line import command_line, free_folder
+from beam_talonone.pipelines.terminal.resume_command import resume_command
 
 REPLAYABLE = ("backfill", "replay")
 
@@ -33,7 +34,8 @@ def _steps(
 ) -> Iterator[Step]:
     dead = sum(counts.get("dead_lettered", 0) for counts in report["kinds"].values())
     if state.progress == "running":
-        yield Step("The job is running. Make this page again to see where it is:", shown("report", str(folder)))
+        again = command_line(["report", str(folder)])
+        yield Step("The job is running. Make this page again to see where it is:", again)
         return
     if state.progress == "stopped":
         yield Step("The job was killed or ended early. Continue it with:", _resume(settings))
@@ -43,19 +45,21 @@ def _steps(
             _resume(settings),
         )
     if dead:
-        yield Step("Look at all dead letters by reason, field and file:", shown("dead-letters", str(folder)))
+        yield Step("Look at all dead letters by reason, field and file:", command_line(["dead-letters", str(folder)]))
     if dead and command in REPLAYABLE and not settings.get("--dry"):
         yield Step(
             "Correct the records of the dead letters, or the settings in Talon.One. Then send them again:",
-            shown("replay", f"{folder / 'dead-letters'}/*.jsonl", *_options(settings, AS_IN_THE_JOB),
-                  "--output", str(unused(folder, "replay"))),
+            command_line(
+                ["replay", f"{folder / 'dead-letters'}/*.jsonl", *_options(settings, AS_IN_THE_JOB),
+                 "--output", str(free_folder(folder, "replay"))]
+            ),
         )  # fmt: skip
     if command == "backfill" and state.progress == "finished" and not settings.get("--dry"):
         options = [*_options(settings, READ_BACK), *_joins(settings)]
         if {"--orders", "--returns", "--profiles"} & set(options):
             yield Step(
                 "Read the results back from Talon.One, and compare them with the files:",
-                shown("verify", *options, "--output", str(unused(folder, "verify"))),
+                command_line(["verify", *options, "--output", str(free_folder(folder, "verify"))]),
             )
     if command == "backfill" and state.progress == "finished" and settings.get("--dry"):
         yield Step("This was a dry run. Send for real with the same command without --dry, to another folder.")
@@ -63,10 +67,7 @@ def _steps(
 
 def _resume(settings: Mapping[str, Any]) -> str:
     line = settings.get(COMMAND_LINE)
-    if not isinstance(line, str):
-        return ""
-    ours, separator, beam = line.partition(" -- ")
-    return line if "--resume" in shlex.split(ours) else f"{ours} --resume{separator}{beam}"
+    return (resume_command(shlex.split(line)[1:]) or "") if isinstance(line, str) else ""
 
 
 def _options(settings: Mapping[str, Any], names: tuple[str, ...]) -> list[str]:
@@ -83,16 +84,3 @@ def _values(value: Any) -> list[str]:
     if value is None:
         return []
     return [str(each) for each in value] if isinstance(value, list | tuple) else [str(value)]
-
-
-def unused(folder: Path, purpose: str) -> Path:
-    """A folder beside `folder` that does not exist yet: `out-replay`, `out-replay-2`, ..."""
-    name = f"{folder.resolve().name}-{purpose}"
-    paths = (folder.resolve().parent / (name if number == 1 else f"{name}-{number}") for number in count(1))
-    free = next(path for path in paths if not path.exists())
-    return free if folder.is_absolute() else folder.parent / free.name
-
-
-def shown(*words: str) -> str:
-    """A command of ours as it is typed in a shell."""
-    return shlex.join(["beam-talonone", *words])

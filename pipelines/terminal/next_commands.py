@@ -1,14 +1,11 @@
 """The commands that may follow a run, ready to be copied."""
 
 import os
-import shlex
 from collections.abc import Collection, Mapping
-from itertools import count
-from pathlib import Path
 from typing import Any
 
 from beam_talonone.pipelines.backfill.options import BackfillOptions, SendingOptions
-from beam_talonone.talonone.telemetry.redact import without_keys
+from beam_talonone.pipelines.terminal.command_line import command_line, free_folder
 
 READABLE = ("orders", "returns", "profiles")
 """The kinds that `verify` reads back."""
@@ -32,23 +29,17 @@ def next_commands(
     lines = []
     if any(counts["dead_lettered"] for counts in report["kinds"].values()):
         if "dead-letters" in commands:
-            lines.append(f"to look at the dead letters: {_command('dead-letters', str(output))}")
+            lines.append(f"to look at the dead letters: {command_line(['dead-letters', str(output)])}")
         if replayable:
             words = [f"{output / 'dead-letters'}/*.jsonl", "--output", str(free_folder(output, "replay"))]
             words += _api(options.sending, environment) + _mapped(mapping)
-            lines.append(f"to send them again, corrected: {_command('replay', *words)}")
+            lines.append(f"to send them again, corrected: {command_line(['replay', *words])}")
     if replayable and options.command == "backfill" and _can_be_verified(options, report):
         words = _verified(options, mapping) + _api(options.sending, environment)
-        lines.append(f"to compare Talon.One with the input: {_command('verify', *words)}")
+        lines.append(f"to compare Talon.One with the input: {command_line(['verify', *words])}")
     if "report" in commands:
-        lines.append(f"to see the run as a page: {_command('report', str(output), '--open')}")
+        lines.append(f"to see the run as a page: {command_line(['report', str(output), '--open'])}")
     return lines
-
-
-def free_folder(output: Path, what: str) -> Path:
-    """A folder beside `output` that does not exist yet: `out-replay`, `out-replay-2`, ..."""
-    names = (f"{output.name}-{what}{f'-{number}' if number > 1 else ''}" for number in count(1))
-    return next(folder for name in names if not (folder := output.with_name(name)).exists())
 
 
 def _can_be_verified(options: BackfillOptions, report: Mapping[str, Any]) -> bool:
@@ -90,7 +81,3 @@ def _api(sending: SendingOptions, environment: Mapping[str, str]) -> list[str]:
     secret = [] if sending.api_key_secret is None else ["--api-key-secret", sending.api_key_secret]
     insecure = ["--insecure"] if sending.http.insecure else []
     return url + secret + insecure
-
-
-def _command(*words: str) -> str:
-    return without_keys(shlex.join(["beam-talonone", *words]))

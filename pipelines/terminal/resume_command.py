@@ -1,21 +1,16 @@
 """For the person at the terminal after an early end: what is done, what is left, and how to go on. Pure."""
 
-import re
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from beam_talonone.pipelines.terminal.command_line import command_line
 from beam_talonone.pipelines.terminal.words import counted
-from beam_talonone.talonone.telemetry.redact import without_keys
 
 if TYPE_CHECKING:  # the command line imports this module, and must start quickly
     from beam_talonone.pipelines.backfill.sending.tally import Tally
 
 RESUMABLE = ("backfill", "replay", "verify", "lookup")
-
-_SECRET = re.compile(r"(--[\w-]*(?:password|token|credential)[\w-]*=).+", re.IGNORECASE)
-"""An option of Beam whose value is a secret."""
 
 
 def resume_command(words: Sequence[str]) -> str | None:
@@ -27,9 +22,8 @@ def resume_command(words: Sequence[str]) -> str | None:
     if next((word for word in words if not word.startswith("-")), None) not in RESUMABLE:
         return None
     end = words.index("--") if "--" in words else len(words)
-    ours, beam = list(words[:end]), [_SECRET.sub(r"\1...", word) for word in words[end:]]
-    resume = [] if "--resume" in ours else ["--resume"]
-    return without_keys(shlex.join(["beam-talonone", *ours, *resume, *beam]))
+    resume = [] if "--resume" in words[:end] else ["--resume"]
+    return command_line([*words[:end], *resume, *words[end:]])
 
 
 def output_of(words: Sequence[str]) -> Path | None:

@@ -1,11 +1,10 @@
 """The settings of a run as its page shows them: by the names of the command line, and without secrets."""
 
-import shlex
 from collections.abc import Sequence
 from typing import Any
 
 from beam_talonone.pipelines.backfill.options import BackfillOptions
-from beam_talonone.talonone.telemetry.redact import without_keys
+from beam_talonone.pipelines.terminal.command_line import command_line
 
 COMMAND_LINE = "command line"
 API_KEY = "API key"
@@ -30,5 +29,5 @@ def run_settings(options: BackfillOptions, words: Sequence[str]) -> dict[str, An
         API_KEY: f"from {source}",
     }
     if options.command in words[1:]:
-        settings[COMMAND_LINE] = without_keys(shlex.join(["beam-talonone", *words[1:]]))
+        settings[COMMAND_LINE] = command_line(words[1:])
     return settings

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from beam_talonone.pipelines.report.model import State
-from beam_talonone.pipelines.report.next_steps import next_steps, unused
+from beam_talonone.pipelines.report.next_steps import next_steps
 
 SETTINGS = {"--orders": ["o-*.jsonl", "p.jsonl"], "--base-url": "https://x.example", "--dry": False}
 LINE = "beam-talonone backfill --orders 'o-*.jsonl' --output out"
@@ -74,10 +74,3 @@ def test_joined_files_are_named_as_they_are_typed() -> None:
     assert step.command == (
         "beam-talonone verify --orders o.csv --mapping m.yaml --join items=items.csv --output out-verify"
     )
-
-
-def test_a_folder_is_named_that_does_not_exist(tmp_path: Path) -> None:
-    assert unused(tmp_path / "out", "replay") == tmp_path / "out-replay"
-    (tmp_path / "out-replay").mkdir()
-    (tmp_path / "out-replay-2").mkdir()
-    assert unused(tmp_path / "out", "replay") == tmp_path / "out-replay-3"

@@ -3,12 +3,11 @@
 import shlex
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from beam_talonone.pipelines.backfill.options import BackfillOptions, InputOptions, SendingOptions
-from beam_talonone.pipelines.terminal.next_commands import free_folder, next_commands
+from beam_talonone.pipelines.terminal.next_commands import next_commands
 
 URL = "https://shop.talon.one"
 COMMANDS = ("backfill", "replay", "verify", "dead-letters")
@@ -88,11 +87,3 @@ def test_when_there_is_nothing_to_compare(tmp_path, changes, of_report, replayab
 def test_a_dry_run_is_not_compared(tmp_path):
     dry = options(tmp_path)
     assert said(replace(dry, input=replace(dry.input, dry=True)), report()) == {}
-
-
-def test_a_folder_that_is_not_there_yet(tmp_path):
-    assert free_folder(tmp_path / "out", "replay") == tmp_path / "out-replay"
-    (tmp_path / "out-replay").mkdir()
-    (tmp_path / "out-replay-2").mkdir()
-    assert free_folder(tmp_path / "out", "replay") == tmp_path / "out-replay-3"
-    assert free_folder(Path("out"), "replay").name == "out-replay"

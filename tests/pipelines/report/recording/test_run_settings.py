@@ -37,3 +37,8 @@ def test_the_command_line_is_shown_where_it_is_that_of_the_job(words: list[str],
 def test_a_key_in_the_command_line_is_not_shown() -> None:
     key = keep_secret("settings-key-8452")
     assert key not in str(run_settings(OPTIONS, ["beam-talonone", "backfill", f"--orders={key}"]))
+
+
+def test_a_secret_of_beam_in_the_command_line_is_not_shown() -> None:
+    words = ["beam-talonone", "backfill", "--orders", "o", "--", "--sdk_token=7412-secret"]
+    assert "7412-secret" not in str(run_settings(OPTIONS, words))
