@@ -20,6 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from beam_talonone.schemas.body import MAX_BULK, MAX_IDENTIFIERS, check_cart
 from beam_talonone.schemas.content import EventContent, ReturnContent, SessionContent
+from beam_talonone.schemas.kinds import LOOKUPS
 from beam_talonone.schemas.types import Amount, Code, Count, Id, Instant, Sku, Text, Whole
 
 Attributes = dict[Text, Any]
@@ -230,9 +231,6 @@ class Lookup(BaseModel):
     query: dict[Text, Any] = {}
     body: Any = None
 
-
-LOOKUPS = "lookups"
-"""The kind of the requests of `lookup`, beside the kinds of records."""
 
 MODELS: dict[str, type[Record]] = {
     "orders": Order,

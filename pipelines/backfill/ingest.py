@@ -28,8 +28,8 @@ from beam_talonone.pipelines.replay.dead_letters import open_dead_letter, open_m
 from beam_talonone.pipelines.runners.runner import bounded_runner, run_bounded
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.decoding.raw import LETTERS
 from beam_talonone.schemas.decoding.shown import Shown
+from beam_talonone.schemas.kinds import LETTERS
 from beam_talonone.schemas.reasons import Reason, Stage
 from beam_talonone.talonone.engine.applied_parts import applied_parts, union
 from beam_talonone.talonone.errors import StopRun

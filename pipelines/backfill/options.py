@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from beam_talonone.pipelines.replay.selection import ALL, ReplaySelection
 from beam_talonone.schemas.decoding.account_attributes import AccountAttributes
 from beam_talonone.schemas.decoding.settings import MAX_FUTURE, Ambiguous, Reading, UnknownFields, parse_duration
+from beam_talonone.schemas.kinds import LETTERS, LOOKUPS
 from beam_talonone.schemas.types import AmbiguousTime, NaiveTime, parse_instant
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.http.client_choice import DEFAULT, HttpSettings
@@ -18,10 +19,7 @@ from beam_talonone.transforms.formats.dialect import Dialect
 from beam_talonone.transforms.mapping.result import Mapping
 from beam_talonone.transforms.tables.table import Table
 
-KINDS = ("orders", "returns", "profiles", "events", "calls")
-
-
-NAMED = {"lookups": "--input", "dead_letters": "DEAD_LETTERS_GLOB"}
+NAMED = {LOOKUPS: "--input", LETTERS: "DEAD_LETTERS_GLOB"}
 """The options of inputs that are not named after the kind."""
 
 

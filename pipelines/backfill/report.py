@@ -5,11 +5,9 @@ from typing import Any
 
 import msgspec
 
-from beam_talonone.pipelines.backfill.options import KINDS
 from beam_talonone.pipelines.backfill.output_folder import decoded
 from beam_talonone.pipelines.backfill.staging import get_meta
-from beam_talonone.schemas.decoding.raw import LETTERS, RECORDS
-from beam_talonone.schemas.records import LOOKUPS
+from beam_talonone.schemas.kinds import KINDS, LETTERS, LOOKUPS, RECORDS
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.requests.outcome import End
 from beam_talonone.talonone.requests.output_lines import rfc3339

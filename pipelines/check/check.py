@@ -14,7 +14,7 @@ import msgspec
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.ingest import READ_GRACE, ingest
 from beam_talonone.pipelines.backfill.inputs import match_inputs
-from beam_talonone.pipelines.backfill.options import KINDS, InputOptions
+from beam_talonone.pipelines.backfill.options import InputOptions
 from beam_talonone.pipelines.backfill.report import ignored, make_report
 from beam_talonone.pipelines.backfill.temporary_folder import temporary_folder
 from beam_talonone.pipelines.check.facts import closing_lines, is_guest, orphan_lines, shape_lines
@@ -24,6 +24,7 @@ from beam_talonone.pipelines.terminal.interruptible import interruptible
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.pipelines.terminal.words import counted
 from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.kinds import KINDS
 from beam_talonone.talonone.delivery.dispatcher import Dispatcher, Ticket
 from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.engine.batcher import Batcher

@@ -6,7 +6,6 @@ from difflib import get_close_matches
 from typing import Any
 
 from beam_talonone.pipelines.backfill.options import (
-    KINDS,
     InputOptions,
     SendingOptions,
     parse_max_dead_letters,
@@ -14,7 +13,6 @@ from beam_talonone.pipelines.backfill.options import (
 )
 from beam_talonone.pipelines.cli.numbers import positive
 from beam_talonone.pipelines.cli.parameters.api import ApiParameters, LimitParameters
-from beam_talonone.pipelines.cli.parameters.dead_letters import KIND_NAMES
 from beam_talonone.pipelines.cli.parameters.files import SelectionParameters
 from beam_talonone.pipelines.cli.parameters.program import BeamParameters
 from beam_talonone.pipelines.cli.parameters.records import (
@@ -25,7 +23,7 @@ from beam_talonone.pipelines.cli.parameters.records import (
 )
 from beam_talonone.pipelines.runners.runner_config import runner_args
 from beam_talonone.schemas.decoding.account_attributes import AccountAttributes
-from beam_talonone.schemas.decoding.raw import LETTERS, RECORDS
+from beam_talonone.schemas.kinds import DEAD_LETTER_KINDS, KINDS, LETTERS, RECORDS
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.http.address import check_base_url
@@ -162,7 +160,7 @@ def listed_reasons(option: str, names: list[str] | None) -> tuple[str, ...]:
 
 def listed_kinds(option: str, names: list[str] | None) -> tuple[str, ...]:
     """The kinds of dead letters that `option` names. Raises ConfigurationError for one that does not exist."""
-    return _listed(option, names, list(KIND_NAMES), "kind")
+    return _listed(option, names, list(DEAD_LETTER_KINDS), "kind")
 
 
 def _listed(option: str, names: list[str] | None, allowed: list[str], what: str) -> tuple[str, ...]:

@@ -13,7 +13,8 @@ from beam_talonone.pipelines.backfill.output_folder import MANIFEST
 from beam_talonone.pipelines.replay.replayable import Replayability, replayability
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.decoding.raw import LETTERS, Raw
+from beam_talonone.schemas.decoding.raw import Raw
+from beam_talonone.schemas.kinds import LETTERS
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.transforms.formats.errors import NoSuchInput, SourceError, UnknownFormat
 from beam_talonone.transforms.formats.shard import Shard

@@ -17,11 +17,12 @@ from beam_talonone.pipelines.replay.selection import ALL, CHANGES_NOTHING_AMBIGU
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.decode import decode
 from beam_talonone.schemas.decoding.parse import InvalidRecord
-from beam_talonone.schemas.decoding.raw import LETTERS, RECORDS, Raw
+from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.schemas.decoding.settings import AS_USUAL, Reading
+from beam_talonone.schemas.kinds import LETTERS, LOOKUPS, RECORDS
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.reasons import Reason, Stage
-from beam_talonone.schemas.records import LOOKUPS, MODELS
+from beam_talonone.schemas.records import MODELS
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.talonone.requests.output_columns import dead_letter_of_row
 from beam_talonone.talonone.requests.output_lines import BEFORE

@@ -22,7 +22,7 @@ from beam_talonone.pipelines.replay.origins import Origins, origin_of
 from beam_talonone.pipelines.replay.stream_conflicts import REPLAYS, no_stream_in
 from beam_talonone.pipelines.terminal.interruptible import interruptible
 from beam_talonone.pipelines.terminal.stopping import RESUME, STOP
-from beam_talonone.schemas.decoding.raw import LETTERS
+from beam_talonone.schemas.kinds import LETTERS
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.requests.outcome import End

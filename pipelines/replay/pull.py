@@ -12,8 +12,8 @@ from google.auth.exceptions import GoogleAuthError
 
 from beam_talonone.pipelines.terminal.words import counted
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.decoding.raw import LETTERS
 from beam_talonone.schemas.decoding.shown import of_bytes
+from beam_talonone.schemas.kinds import LETTERS
 from beam_talonone.talonone.errors import ConfigurationError, Unreachable
 from beam_talonone.talonone.state.append_log import AppendLog, whole_lines
 from beam_talonone.talonone.state.sealed_lines import Damaged

@@ -4,7 +4,8 @@ from typing import Any, NamedTuple
 
 from beam_talonone.pipelines.replay.dead_letters import kind_missing, open_record
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.decoding.raw import RECORDS, Raw
+from beam_talonone.schemas.decoding.raw import Raw
+from beam_talonone.schemas.kinds import RECORDS
 from beam_talonone.schemas.operation import SafeToRepeat, values_at
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.reasons import Stage

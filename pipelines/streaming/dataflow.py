@@ -7,9 +7,8 @@ import apache_beam as beam
 from apache_beam.io.gcp.pubsub import PubsubMessage
 from apache_beam.utils.subprocess_server import SubprocessServer
 
-from beam_talonone.pipelines.backfill.options import KINDS
 from beam_talonone.pipelines.streaming.options import StreamOptions
-from beam_talonone.schemas.decoding.raw import RECORDS
+from beam_talonone.schemas.kinds import KINDS, RECORDS
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.requests.output_columns import DEAD_LETTER_COLUMNS, RESULT_COLUMNS, Column
 from beam_talonone.talonone.streaming.keyed_processor import Rules

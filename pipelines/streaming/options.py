@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from beam_talonone.pipelines.backfill.options import KINDS, MaxDeadLetters, reading_of
+from beam_talonone.pipelines.backfill.options import MaxDeadLetters, reading_of
 from beam_talonone.schemas.decoding.account_attributes import AccountAttributes
-from beam_talonone.schemas.decoding.raw import RECORDS
 from beam_talonone.schemas.decoding.settings import MAX_FUTURE, Ambiguous, Reading, UnknownFields
+from beam_talonone.schemas.kinds import KINDS, RECORDS
 from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.engine.settings import EngineSettings
 from beam_talonone.talonone.http.address import check_base_url

@@ -4,13 +4,6 @@ from typing import Any
 
 import msgspec
 
-LETTERS = "dead_letters"
-"""The kind of the dead letters that a replay reads."""
-
-
-RECORDS = "records"
-"""The kind of a document or message whose own kind is not known: the option `--records` names no kind."""
-
 
 class Raw(msgspec.Struct, frozen=True, array_like=True):
     """One record as read, or the position at which a file could not be read.

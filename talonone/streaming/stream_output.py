@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from beam_talonone.schemas.decoding.raw import RECORDS
 from beam_talonone.schemas.decoding.shown import Shown
+from beam_talonone.schemas.kinds import RECORDS
 from beam_talonone.talonone.engine.applied_parts import applied_parts
 from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.errors import TooManyDeadLetters

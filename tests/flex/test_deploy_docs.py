@@ -9,9 +9,9 @@ import pytest
 import yaml
 from google.protobuf import json_format
 
-from beam_talonone.pipelines.backfill.options import KINDS
 from beam_talonone.pipelines.distributed.flex_template import command_line
 from beam_talonone.pipelines.distributed.template_parameters import TEMPLATES
+from beam_talonone.schemas.kinds import KINDS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "deploy-dataflow.md").read_text(encoding="utf-8")

@@ -15,8 +15,8 @@ from apache_beam.testing.test_stream import TestStream
 from apache_beam.transforms.window import TimestampedValue
 from e2e.harness import Json, Simulator, lines
 
-from beam_talonone.pipelines.backfill.options import KINDS
 from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.kinds import KINDS
 from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.engine.settings import EngineSettings
 from beam_talonone.talonone.requests.build import BuildOptions

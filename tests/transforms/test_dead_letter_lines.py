@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from beam_talonone.schemas.decoding.raw import LETTERS
+from beam_talonone.schemas.kinds import LETTERS
 from beam_talonone.transforms.formats.lines import LONGEST
 from beam_talonone.transforms.formats.shard import Format, Input
 from beam_talonone.transforms.sources.opening import FileInfo

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import IO
 
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.decoding.raw import LETTERS, Raw
+from beam_talonone.schemas.decoding.raw import Raw
+from beam_talonone.schemas.kinds import LETTERS
 from beam_talonone.transforms.formats.lines import BOM, LONGEST, TooLong, Unended, check_utf8, chunks, lines
 from beam_talonone.transforms.formats.shard import Cursor, Cut, Shard
 

@@ -12,7 +12,8 @@ from contextlib import closing
 from itertools import islice
 
 from beam_talonone.schemas.decoding.parse import InvalidRecord
-from beam_talonone.schemas.decoding.raw import RECORDS, Raw
+from beam_talonone.schemas.decoding.raw import Raw
+from beam_talonone.schemas.kinds import RECORDS
 from beam_talonone.schemas.reasons import Reason, Stage
 from beam_talonone.schemas.records import MODELS
 from beam_talonone.talonone.errors import StopRun

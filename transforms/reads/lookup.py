@@ -14,8 +14,8 @@ from apache_beam.utils.windowed_value import WindowedValue
 from beam_talonone.schemas.decoding.parse import InvalidRecord
 from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.schemas.decoding.settings import MAX_FUTURE, Reading
+from beam_talonone.schemas.kinds import LOOKUPS
 from beam_talonone.schemas.reasons import Reason
-from beam_talonone.schemas.records import LOOKUPS
 from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.protocols.session_facts import SessionFacts

@@ -10,9 +10,9 @@ from beam_talonone.schemas.decoding.decode import decode
 from beam_talonone.schemas.decoding.parse import InvalidRecord, escape, parse_lookup
 from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.schemas.decoding.settings import AS_USUAL, Reading
+from beam_talonone.schemas.kinds import LOOKUPS
 from beam_talonone.schemas.operations import OPERATIONS, Operation
 from beam_talonone.schemas.reasons import Reason
-from beam_talonone.schemas.records import LOOKUPS
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.talonone.requests.identity import digest

@@ -9,8 +9,9 @@ from google.api_core.exceptions import GoogleAPIError
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.decode import plain_json
 from beam_talonone.schemas.decoding.parse import InvalidRecord
-from beam_talonone.schemas.decoding.raw import RECORDS, Raw
+from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.schemas.decoding.shown import of_value
+from beam_talonone.schemas.kinds import RECORDS
 from beam_talonone.talonone.streaming.message_source import record_name
 from beam_talonone.talonone.telemetry.logs import say
 from beam_talonone.talonone.telemetry.process_tuning import tune_process

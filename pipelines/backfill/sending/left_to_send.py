@@ -2,8 +2,8 @@
 
 from sqlite3 import Connection
 
-from beam_talonone.pipelines.backfill.options import KINDS
 from beam_talonone.pipelines.terminal.words import counted, listed
+from beam_talonone.schemas.kinds import KINDS
 
 Kinds = dict[str, tuple[int, int]]
 """Records by kind: how many have an outcome, of how many in the send order."""

@@ -31,7 +31,7 @@ def lookup(
     """Read from the API for each line of a file of ids: all pages, at the rate, resumable."""
     from beam_talonone.pipelines.backfill.options import BackfillOptions
     from beam_talonone.pipelines.cli.settings import beam_arguments, input_options, one_or_several, sending_options
-    from beam_talonone.schemas.records import LOOKUPS
+    from beam_talonone.schemas.kinds import LOOKUPS
     from beam_talonone.transforms.reads.prepare import read_operation
 
     row = read_operation(source.operation)

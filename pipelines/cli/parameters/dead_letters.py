@@ -8,6 +8,7 @@ import typer
 
 from beam_talonone.pipelines.cli.numbers import whole
 from beam_talonone.pipelines.cli.parameters.groups import Group
+from beam_talonone.schemas.kinds import DEAD_LETTER_KINDS
 
 
 def reason_names() -> list[str]:
@@ -17,12 +18,9 @@ def reason_names() -> list[str]:
     return [reason.value for reason in Reason]
 
 
-KIND_NAMES = ("orders", "returns", "profiles", "events", "calls", "records", "lookups", "dead_letters")
-
-
 def kind_names() -> list[str]:
     """The kinds of dead letters, for the completion in a shell."""
-    return list(KIND_NAMES)
+    return list(DEAD_LETTER_KINDS)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from beam_talonone.pipelines.backfill.staging_rows import RecordStager
 from beam_talonone.pipelines.replay.dead_letters import open_dead_letter
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.decoding.raw import LETTERS, Raw
+from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.schemas.decoding.shown import Shown, of_bytes, of_value, shown
+from beam_talonone.schemas.kinds import LETTERS
 from beam_talonone.schemas.reasons import Reason, Stage
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.talonone.requests.outcome import End, Outcome

@@ -13,7 +13,7 @@ from beam_talonone.pipelines.backfill.options import BackfillOptions, InputOptio
 from beam_talonone.pipelines.replay.changes import parse_change
 from beam_talonone.pipelines.replay.job import PULLED, ReplayOptions, replay_job
 from beam_talonone.pipelines.replay.selection import CHANGES_NOTHING_AMBIGUOUS, ReplaySelection
-from beam_talonone.schemas.decoding.raw import LETTERS
+from beam_talonone.schemas.kinds import LETTERS
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.state.store import Store
 

@@ -18,7 +18,8 @@ from support.process.left_open import open_files
 from beam_talonone.pipelines.replay import pull as letters_pull
 from beam_talonone.pipelines.replay.dead_letters import open_dead_letter
 from beam_talonone.pipelines.replay.pull import PulledDeadLetters, Reader, as_line, pull_dead_letters
-from beam_talonone.schemas.decoding.raw import LETTERS, Raw
+from beam_talonone.schemas.decoding.raw import Raw
+from beam_talonone.schemas.kinds import LETTERS
 from beam_talonone.talonone.errors import ConfigurationError, Unreachable
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.talonone.state.sealed_lines import Damaged

@@ -6,7 +6,8 @@ import pytest
 
 from beam_talonone.pipelines.replay.dead_letters import open_dead_letter
 from beam_talonone.pipelines.replay.replayable import UNPROTECTED, replayability
-from beam_talonone.schemas.decoding.raw import LETTERS, Raw
+from beam_talonone.schemas.decoding.raw import Raw
+from beam_talonone.schemas.kinds import LETTERS
 from beam_talonone.talonone.requests.build import BuildOptions
 
 EVENT = {"event_id": "e-1", "type": "bought", "customer_id": "c-1", "event_time": "2026-05-01T12:00:00Z"}

@@ -9,8 +9,9 @@ from beam_talonone.pipelines.replay.changes import parse_change
 from beam_talonone.pipelines.replay.dead_letters import open_dead_letter
 from beam_talonone.pipelines.replay.selection import CHANGES_NOTHING_AMBIGUOUS, ReplaySelection
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.decoding.raw import LETTERS, Raw
+from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.schemas.decoding.shown import of_bytes
+from beam_talonone.schemas.kinds import LETTERS
 from beam_talonone.talonone.requests.build import BuildOptions
 
 EVENT = {"event_id": "e-1", "type": "bought", "customer_id": "c-1", "event_time": "2026-05-01T12:00:00Z"}

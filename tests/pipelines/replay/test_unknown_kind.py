@@ -8,9 +8,10 @@ from beam_talonone.pipelines.backfill.staging_rows import RecordStager
 from beam_talonone.pipelines.replay.dead_letters import open_dead_letter, open_mapped_dead_letter
 from beam_talonone.pipelines.replay.replayable import replayability
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.decoding.raw import LETTERS, Raw
+from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.schemas.decoding.settings import AS_USUAL
 from beam_talonone.schemas.decoding.shown import of_bytes
+from beam_talonone.schemas.kinds import LETTERS
 from beam_talonone.schemas.reasons import Stage
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.talonone.requests.outcome import End, Outcome

@@ -16,7 +16,7 @@ from e2e.harness import KEY, event, order, profile, returned
 from support.keyed_harness import RULES, Message, config_of, engine_closed, received
 
 from beam_talonone import LookupTalonOne, WriteToTalonOne
-from beam_talonone.pipelines.backfill.options import KINDS
+from beam_talonone.schemas.kinds import KINDS
 from beam_talonone.schemas.reasons import Reason, Skip, Stage
 from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.requests.build import BuildOptions
