@@ -102,9 +102,7 @@ class DeadLetterSummary:
         if not_replayed is not None:
             group.not_replayed.add(not_replayed)
         if len(group.examples) < self._examples:
-            record_id = dead_letter.get("id")
-            shown_id = None if record_id is None else str(record_id)
-            group.examples.append(Example(shown_id, place_of(source), str(dead_letter.get("detail") or "")))
+            group.examples.append(example_of(dead_letter))
 
     def groups(self) -> list[DeadLetterGroup]:
         """The groups, the largest first."""
@@ -115,6 +113,13 @@ class DeadLetterSummary:
         if key not in self._groups and len(self._groups) >= MOST_VALUES:  # files that are no dead letters
             key = "others", "", ""
         return self._groups.setdefault(key, DeadLetterGroup(*key))
+
+
+def example_of(dead_letter: Mapping[str, Any]) -> Example:
+    """A dead letter as an example, from its fields."""
+    record_id = dead_letter.get("id")
+    shown_id = None if record_id is None else str(record_id)
+    return Example(shown_id, place_of(dead_letter.get("source")), str(dead_letter.get("detail") or ""))
 
 
 def field_of(pointer: str) -> str:

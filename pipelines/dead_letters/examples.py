@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from beam_talonone.pipelines.dead_letters.aggregate import DeadLetterSummary, Example
+from beam_talonone.pipelines.dead_letters.aggregate import Example, example_of
 from beam_talonone.pipelines.dead_letters.read import FOLDER, BadLine, read_dead_letters
 from beam_talonone.schemas.reasons import Skip
 from beam_talonone.talonone.errors import Interrupted
@@ -28,9 +28,7 @@ def first_examples(output: Path, report: Mapping[str, Any]) -> dict[tuple[str, s
             key = str(line.fields.get("kind")), str(line.fields.get("reason"))
             if key in wanted:
                 wanted.discard(key)
-                summary = DeadLetterSummary(examples=1)
-                summary.add(line.fields)
-                examples[key] = summary.groups()[0].examples[0]
+                examples[key] = example_of(line.fields)
             if not wanted:
                 break
     except (OSError, SourceError, Interrupted):  # the job has ended well, whatever happens here

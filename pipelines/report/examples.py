@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from beam_talonone.pipelines.dead_letters.aggregate import place_of
 from beam_talonone.pipelines.report.model import Example, ReasonGroup
 from beam_talonone.schemas import jsonio
 
@@ -84,7 +85,7 @@ def example_of(line: bytes) -> Example:
     parts = jsonio.parts(line)
     indented = bytes(msgspec.json.format(line)) if len(line) <= LARGEST_INDENTED else line.strip()
     return Example(
-        cut(_text(parts.get("id")), LONGEST_VALUE), cut(_place(parts.get("source")), LONGEST_VALUE),
+        cut(_text(parts.get("id")), LONGEST_VALUE), cut(place_of(_value(parts.get("source"))), LONGEST_VALUE),
         cut(_text(parts.get("detail")), LONGEST_VALUE), cut(indented.decode("utf-8", "replace"), LONGEST_TEXT),
     )  # fmt: skip
 
@@ -108,15 +109,3 @@ def _value(part: bytes | None) -> Any:
 def _text(part: bytes | None) -> str:
     value = _value(part)
     return "" if value is None else str(value)
-
-
-def _place(part: bytes | None) -> str:
-    source = _value(part)
-    if not isinstance(source, dict):
-        return ""
-    if "message_id" in source:
-        return f"{source.get('subscription', '')} message {source['message_id']}".strip()
-    place = str(source.get("file", ""))
-    if "position" in source:
-        place = f"{place}:{source['position']}"
-    return f"{place} ({source['part']})" if source.get("part") else place
