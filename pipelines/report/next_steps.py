@@ -46,7 +46,7 @@ def _steps(
         )
     if dead:
         yield Step("Look at all dead letters by reason, field and file:", command_line(["dead-letters", str(folder)]))
-    if dead and command in REPLAYABLE and not settings.get("--dry"):
+    if dead and command in REPLAYABLE and state.progress != "stopped" and not settings.get("--dry"):
         yield Step(
             "Correct the records of the dead letters, or the settings in Talon.One. Then send them again:",
             command_line(

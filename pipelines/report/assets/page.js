@@ -45,6 +45,7 @@
       context.save();
       context.strokeStyle = context.fillStyle = colours.soft;
       context.font = `${11 * uPlot.pxRatio}px system-ui, sans-serif`;
+      context.textAlign = "left";
       context.setLineDash([2 * uPlot.pxRatio, 3 * uPlot.pxRatio]);
       for (const run of data.runs.slice(1)) {
         const x = plot.valToPos(run.at, "x", true);
