@@ -19,7 +19,6 @@ from beam_talonone.schemas.records import MODELS
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.streaming.processor import StreamProcessor
-from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.talonone.telemetry.logs import say
 from beam_talonone.talonone.telemetry.threads import start_thread
 from beam_talonone.transforms.formats.errors import CannotReadNow, SourceError
@@ -36,7 +35,7 @@ from beam_talonone.transforms.notifications.progress import FileEnd, FileProgres
 from beam_talonone.transforms.pubsub.message import Received
 from beam_talonone.transforms.runtime.process_registry import Kind
 from beam_talonone.transforms.sink.apply import hand_over
-from beam_talonone.transforms.sources.prepare import Prepared, prepare_all, prepares_with
+from beam_talonone.transforms.sources.prepare import Prepared, prepare_or_defect, prepares_with
 from beam_talonone.transforms.sources.shards import read_shard
 
 log = logging.getLogger(__name__)
@@ -180,7 +179,11 @@ class FileReader:
 
     def _hand_on(self, progress: FileProgress, raw: Raw) -> bool:
         """Hand the records of a row or document to the stream. Returns False if reading was stopped."""
-        for prepared in self._prepared(raw):
+        options = self._options
+        records = prepare_or_defect(
+            raw, options.build, options.reading, self._prepares, file=raw.file, position=raw.position
+        )
+        for prepared in records:
             if not self._wait_for_room(progress):
                 return False
             hand_over(self._streaming, progress.record(prepared.raw, prepared.work), prepared)
@@ -193,14 +196,6 @@ class FileReader:
                 return True
             time.sleep(LOOK)
         return False
-
-    def _prepared(self, raw: Raw) -> list[Prepared]:
-        try:
-            return list(prepare_all(raw, self._options.build, self._options.reading, self._prepares))
-        except Exception as error:
-            say(log, logging.INFO, "a defect", error=error, kind=raw.kind, file=raw.file, position=raw.position)
-            why = f"beam-talonone failed on it: {error_line(error, 450)}"
-            return [Prepared(raw, None, problem=InvalidRecord(Reason.DEFECT, why))]
 
     def _refuse_file(self, progress: FileProgress, error: InvalidRecord | SourceError) -> None:
         """Make a file a dead letter of which nothing is read."""

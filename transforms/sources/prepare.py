@@ -162,7 +162,7 @@ def prepare_all(raw: Raw, options: BuildOptions, reading: Reading, prepares: Pre
 
 
 def prepare_or_defect(
-    raw: Raw, options: BuildOptions, reading: Reading, prepares: Prepares, **place: str
+    raw: Raw, options: BuildOptions, reading: Reading, prepares: Prepares, **place: str | int
 ) -> list[Prepared]:
     """As `prepare_all`, for a stream: if that raises, which is a defect, the record is a dead letter.
 
