@@ -17,6 +17,7 @@ from beam_talonone.pipelines.report import sections
 from beam_talonone.pipelines.report.charts import Chart, charts_of, times
 from beam_talonone.pipelines.report.examples import EXAMPLES
 from beam_talonone.pipelines.report.model import PageData
+from beam_talonone.pipelines.terminal.words import counted
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.telemetry.logs import printable
 
@@ -77,7 +78,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "count": sections.count, "ms": sections.milliseconds, "words": lambda name: name.replace("_", " "),
-        "plural": sections.plural, "status_class": sections.status_class, "meaning": _MEANINGS.get,
+        "counted": counted, "status_class": sections.status_class, "meaning": _MEANINGS.get,
     }  # fmt: skip
     return environment
 

@@ -8,6 +8,7 @@ from typing import Any
 from beam_talonone.pipelines.report.charts import all_latencies
 from beam_talonone.pipelines.report.model import PageData
 from beam_talonone.pipelines.report.recording.series_file import Run
+from beam_talonone.pipelines.terminal.words import counted
 from beam_talonone.schemas.reasons import Skip
 
 SENT = ("read", "applied", "superseded", "duplicate", "skipped", "filtered", "dead_lettered")
@@ -97,7 +98,7 @@ def tiles(data: PageData) -> Iterator[Tile]:
         yield Tile("left to do", count(data.state.total - data.state.done))
     requests = sum(entry["requests"] for entry in report["operations"].values())
     retries = sum(entry["retries"] for entry in report["operations"].values())
-    yield Tile("requests", count(requests), f"{retries:,} retries" if retries != 1 else "1 retry")
+    yield Tile("requests", count(requests), counted(retries, "retry", "retries"))
     yield Tile("requests a second", f"{report['requests_per_second']:,g}", f"of {report['rate']:,g} allowed")
     middle, high = (all_latencies(data.recorded).percentile(share) for share in (0.5, 0.95))
     if middle is not None:
@@ -167,15 +168,6 @@ def setting(value: Any) -> str:
 def count(value: int | None) -> str:
     """A whole number with separators."""
     return "–" if value is None else f"{value:,}"
-
-
-def plural(number: int, singular: str, several: str) -> str:
-    """A number with its noun.
-
-    >>> plural(1, "example", "examples"), plural(1200, "example", "examples")
-    ('1 example', '1,200 examples')
-    """
-    return f"{number:,} {singular if number == 1 else several}"
 
 
 def milliseconds(value: float | None) -> str:

@@ -9,7 +9,6 @@ from beam_talonone.pipelines.report.sections import (
     duration,
     milliseconds,
     notes,
-    plural,
     setting,
     state_text,
     status_class,
@@ -17,6 +16,7 @@ from beam_talonone.pipelines.report.sections import (
     values,
     why,
 )
+from beam_talonone.pipelines.terminal.words import counted
 
 ORDERS = {
     "read": 10, "invalid": 1, "filtered": 0, "mapped": 9, "applied": 7, "superseded": 0, "duplicate": 0, "skipped": 1,
@@ -116,6 +116,6 @@ def test_durations(seconds: float, text: str) -> None:
 
 def test_numbers_as_they_are_read() -> None:
     assert [milliseconds(value) for value in (None, 0.5, 26.91, 1812.4)] == ["–", "0.5", "26.9", "1,812"]
-    assert [plural(number, "page", "pages") for number in (0, 1, 2000)] == ["0 pages", "1 page", "2,000 pages"]
+    assert [counted(number, "page", "pages") for number in (0, 1, 2000)] == ["0 pages", "1 page", "2,000 pages"]
     assert [setting(value) for value in (True, 100.0, ["a", "b"], "50%")] == ["yes", "100", "a, b", "50%"]
     assert [status_class(status) for status in ("204", "429", "503", "none")] == ["good", "warn", "bad", "bad"]
