@@ -16,7 +16,7 @@ from beam_talonone.pipelines.terminal import logs
 from beam_talonone.pipelines.terminal.resume_command import output_of, resume_command
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.pipelines.terminal.unbroken import unbroken
-from beam_talonone.talonone.errors import ConfigurationError, StopRun
+from beam_talonone.talonone.errors import ConfigurationError, StopRun, TooManyDeadLetters
 from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.talonone.telemetry.logs import printable
 from beam_talonone.talonone.telemetry.redact import keep_secret, without_keys
@@ -89,6 +89,8 @@ def run(arguments: list[str]) -> int:
         return _fail(USAGE, str(error), debug)
     except (typer.Abort, KeyboardInterrupt):
         return _stopped("stopped by Ctrl-C", debug, arguments)
+    except TooManyDeadLetters as error:  # the same command would end the same way
+        return _fail(STOPPED, str(error), debug)
     except StopRun as error:
         return _stopped(str(error), debug, arguments)
     except OSError as error:

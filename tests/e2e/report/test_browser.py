@@ -64,7 +64,15 @@ class Watched:
     def visit(self, path: Path) -> None:
         """Open a file, and let all that it would do happen."""
         self.page.goto(path.as_uri(), wait_until="networkidle")
-        self.page.wait_for_function("document.readyState === 'complete'")
+        self.until("document.readyState === 'complete'")
+
+    def until(self, expression: str) -> None:
+        """Wait until an expression is true. The policy of the page lets no script of playwright poll there."""
+        for _ in range(200):
+            if self.page.evaluate(expression):
+                return
+            self.page.wait_for_timeout(50)
+        raise AssertionError(f"never true: {expression}")
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +180,7 @@ def test_no_width_scrolls_sideways(watch: Any, path: Path, width: int) -> None:
     watched.visit(path)
     assert watched.page.evaluate("document.documentElement.scrollWidth") == width
     watched.page.set_viewport_size({"width": width - 40, "height": 800})
-    watched.page.wait_for_function("document.querySelector('.uplot').clientWidth < innerWidth")
+    watched.until("document.querySelector('.uplot').clientWidth < innerWidth")
     assert watched.page.evaluate("document.documentElement.scrollWidth") == width - 40
 
 
