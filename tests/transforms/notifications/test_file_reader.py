@@ -99,6 +99,10 @@ def reading(streaming, room=None, trouble=None, mapping=None):
         yield reader
     finally:
         reader.close()
+        # what a thread gives back late would be counted in the next test
+        for thread in threading.enumerate():
+            if thread.name == "file-reader":
+                thread.join()
 
 
 def announced(name, ack_id="ack", generation=7, **attributes):
