@@ -7,8 +7,11 @@ from pathlib import Path
 
 from beam_talonone.pipelines.backfill.job import JobRun
 from beam_talonone.pipelines.backfill.options import BackfillOptions, InputOptions, SendingOptions
+from beam_talonone.pipelines.demo.ending import ending_lines, program_here
 from beam_talonone.pipelines.demo.sample import write_sample
-from beam_talonone.pipelines.terminal.console import run_with_progress
+from beam_talonone.pipelines.report.show import open_page
+from beam_talonone.pipelines.terminal.console import console_for, run_shown
+from beam_talonone.pipelines.terminal.summary import summary_lines
 from beam_talonone.simulator.server.serve import running
 from beam_talonone.simulator.server.settings import SimulatorSettings
 from beam_talonone.talonone.errors import ConfigurationError
@@ -23,9 +26,10 @@ FAULTS = (
 KEY_ENV = "BEAM_TALONONE_DEMO_KEY"
 
 
-def run_demo(rate: float, output: Path) -> int:
+def run_demo(rate: float, output: Path, *, browser: bool = False) -> int:
     """Run the demo at `rate` requests a second and leave its files in `output`; returns 0 when all is accounted for.
 
+    The end names commands to try on these files. With `browser`, the page of the run is opened in a browser.
     Raises ConfigurationError when `output` holds something else than an earlier demo.
     """
     make_room(output)
@@ -41,7 +45,12 @@ def run_demo(rate: float, output: Path) -> int:
             SendingOptions(url, api_key_env=KEY_ENV, rate=rate, http=HttpSettings("fast")),
             output / "backfill",
         )
-        run_with_progress(JobRun, options)
+        console = console_for("auto")
+        run_shown(console, JobRun, options, summary_lines)
+    for line in ending_lines(output, program_here()):
+        console.print(line, soft_wrap=True)
+    if browser:
+        open_page(options.output / "report.html")
     return 0
 
 

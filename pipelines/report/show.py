@@ -24,9 +24,15 @@ def show_page(folder: Path, *, browser: bool) -> int:
         for step in data.steps[:1]:
             notice(f"{step.text} {step.command}".strip())
     print(path)
-    if browser and not _opened(path):
-        notice("there is no browser to open it with", "WARNING")
+    if browser:
+        open_page(path)
     return 0
+
+
+def open_page(path: Path) -> None:
+    """Open a page in the browser of the person at the terminal; a notice says where there is none."""
+    if not _opened(path):
+        notice("there is no browser to open it with", "WARNING")
 
 
 def _opened(path: Path) -> bool:

@@ -22,6 +22,9 @@ class DemoParameters(Group):
     stream: Annotated[
         bool, typer.Option("--stream", help="Run as a stream. Needs the Pub/Sub emulator and Prism.")
     ] = False
+    open: Annotated[
+        bool, typer.Option("--open", help="Open the page of the backfill in a browser at its end. Not with --stream.")
+    ] = False
 
 
 @dataclass(frozen=True, kw_only=True)

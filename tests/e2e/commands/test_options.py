@@ -1,7 +1,7 @@
 """The options that choose what is sent, and the commands and files that tell about it."""
 
-import json
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -250,9 +250,20 @@ def test_check_tells_what_a_backfill_would_send(tmp_path: Path) -> None:
 
 
 def test_the_demo_finishes_and_accounts_for_all(tmp_path: Path) -> None:
-    ended = cli("demo", "--output", tmp_path / "demo", "--rate", 900, key=None, timeout=120)
+    browser = tmp_path / "browser"
+    browser.write_text('#!/bin/sh\necho "$1" >> "$0.log"\n')
+    browser.chmod(0o700)
+    opens = {"BROWSER": str(browser)}
+    ended = cli("demo", "--output", tmp_path / "demo", "--rate", 900, "--open", key=None, env=opens, timeout=120)
     assert ended.code == FINISHED, ended.err
     assert "unaccounted 0" in ended.err
     assert_balanced(tmp_path / "demo" / "backfill")
     assert report(tmp_path / "demo" / "backfill")["kinds"]["orders"]["applied"] > 100
-    assert json.dumps(dead_letters(tmp_path / "demo" / "backfill"), default=str)
+    assert (tmp_path / "browser.log").read_text() == f"{(tmp_path / 'demo/backfill/report.html').as_uri()}\n"
+    attempts = [shlex.split(line) for line in ended.err.split("three things to try:\n")[1].splitlines()[1:6:2]]
+    explained, checked, shown = (cli(*words, key=None, env=opens) for _, *words in attempts)
+    assert explained.out.startswith("10 dead letters of 17\n")
+    assert (checked.code, len(checked.out.splitlines())) == (DEAD_LETTERS, 1)
+    assert "4 invalid" in checked.err
+    assert shown.out == f"{tmp_path / 'demo/backfill/report.html'}\n"
+    assert len((tmp_path / "browser.log").read_text().splitlines()) == 2

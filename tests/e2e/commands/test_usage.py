@@ -99,6 +99,7 @@ GOOD = "backfill --orders {}/orders.jsonl --output {}/out --base-url http://127.
         ),
         (f"stream --orders {SUBSCRIPTION} --orders other", "'other'"),
         ("stream", "--orders"),
+        ("demo --stream --open", "--open"),
         ("simulate --fault explode", "explode"),
         ("simulate --port nowhere", "--port takes a whole number from 0 to 65,535, not 'nowhere'"),
         ("check --orders {}/orders.jsonl --format xml", "'--format': 'xml' is not one of 'jsonl'"),
