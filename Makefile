@@ -6,6 +6,7 @@
 #   make tools    Prism and Envoy's rate limit service into .tools, which tests of test-all need beside the Pub/Sub
 #                 emulator and redis-server; needs Go
 #   make lint     ruff, codespell, prose         make types    mypy --strict
+#   make campaign backfills and streams under many faults, with many seeds; ARGS="--list" shows the plans
 #   make bench    the benchmarks                make docs     write the generated pages of docs/ and templates/*.json
 #   make site     the pages of docs/ as a site, in site/; fails for a link or an anchor that leads nowhere
 #   make lock     renew constraints.txt         make clean    remove everything that make made
@@ -20,7 +21,7 @@ export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt
 
-.PHONY: demo demo-stream test test-all tools lint types bench lock docs site clean venv
+.PHONY: demo demo-stream test test-all tools lint types bench campaign lock docs site clean venv
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.runtime
@@ -77,6 +78,9 @@ types: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python bench/compare.py $(ARGS)
+
+campaign: $(VENV)/.dev
+	PATH="$(CURDIR)/.tools/bin:$$PATH" PYTHONPATH=tests:. $(BIN)/python -m campaign $(ARGS)
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py

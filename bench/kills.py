@@ -5,7 +5,7 @@
 
 Each run publishes 800 messages of all kinds in six portions. It starts the stream, kills it five times in the midst
 of its work, and starts it again each time. At the end it checks the simulator's ledger
-(tests/streams/harness/traffic_check.py).
+(tests/support/audit/traffic_check.py).
 """
 
 import argparse
@@ -29,7 +29,7 @@ from streams.harness.pubsub import PubSub
 from streams.harness.stream_command import AFTER_KILL, StreamCommand, halves
 from streams.harness.tools import find_emulator, find_prism
 from streams.harness.traffic import FAULTS, make_traffic
-from streams.harness.traffic_check import check_traffic
+from support.audit.traffic_check import check_traffic
 
 from beam_talonone.talonone.state.pending_overlay import PendingOverlay
 from beam_talonone.talonone.state.store import Store
@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument("--ordering", action="store_true")
     parser.add_argument("--one", action="store_true", help="one run in this process")
     arguments = parser.parse_args()
-    if arguments.run_once:
+    if arguments.one:
         print(json.dumps(run_once(arguments.only, arguments.seed, arguments.ordering)))
         return
     ways = [arguments.only] if arguments.only else [*WAYS]

@@ -1,7 +1,6 @@
 """kill -9 at any moment, then --resume: nothing lost, nothing twice, and little sent again."""
 
 import gzip
-import random
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from support.audit.auditor import Options, audit, fetch
+from support.shop import shop
 
 from e2e.harness import (
     DEAD_LETTERS,
@@ -19,7 +19,6 @@ from e2e.harness import (
     Simulator,
     assert_balanced,
     backfill,
-    call,
     cli,
     dead_letters,
     event,
@@ -33,49 +32,8 @@ from e2e.harness import (
     write_kinds,
 )
 
-ALL = ("orders", "returns", "profiles", "events", "calls")
 IN_FLIGHT = 64
 FAULTS = ("5xx:share=0.02", "cut-before:share=0.01", "cut-after:share=0.02")
-
-
-def shop(customers: int, *, only: tuple[str, ...] = ALL) -> dict[str, list[Any]]:
-    """Some of everything: for each customer orders in versions, returns with and without name, changes and events.
-
-    Every fiftieth customer has a record that is refused.
-    """
-    rng = random.Random(customers)
-    kinds: dict[str, list[Any]] = {"orders": [], "returns": [], "profiles": [], "events": [], "calls": []}
-    for number in range(customers):
-        customer, hour = f"c{number}", rng.randrange(400)
-        kinds["profiles"].append(profile(customer, hour, {"tier": "gold", "number": number}))
-        for at in range(2):
-            order_id, when = f"o{number}-{at}", hour + 20 * at
-            price = f"{rng.randrange(1, 9999)}.{rng.randrange(100):02d}"
-            items = [{"sku": "shirt", "quantity": 3, "unit_price": price}, {"sku": "sock", "quantity": 1}]
-            guest = at == 0 and number % 11 == 0
-            statuses = rng.choice((("completed",), ("open", "completed"), ("completed", "cancelled"), ("open",)))
-            for step, status in enumerate(statuses):
-                named = None if guest and step == 0 else customer
-                kinds["orders"].append(order(order_id, named, status, when + step, items=items))
-            if statuses[-1] == "completed":
-                name = {} if number % 2 else {"customer_id": customer}
-                kinds["returns"].append(returned(f"r{order_id}", order_id, when + 5, **name))
-                if number % 3 == 0:
-                    kinds["returns"].append(returned(f"s{order_id}", order_id, when + 7, quantity=2, **name))
-        kinds["events"].append(event(f"e{number}", customer, hour + 12))
-        if number % 5 == 0:
-            kinds["profiles"].append(profile(customer, hour + 13, {"tier": "silver"}, audiences={"add": [1, number]}))
-        if number % 7 == 0:
-            body = {"attributes": {"called": number}}
-            path = {"integrationId": f"called-{number}"}
-            kinds["calls"].append(call(f"k{number}", "update_customer_profile_v2", hour, path=path, body=body))
-        if number % 50 == 0:
-            kinds["events"].append(event(f"bad{number}", customer, hour + 12, attributes={"unheard": 1}))
-            kinds["orders"].append(order(f"bad{number}", customer, "completed", hour + 12, attributes={"unheard": 1}))
-            kinds["returns"].append(returned(f"bad{number}", f"bad{number}", hour + 14))
-    for records in kinds.values():
-        rng.shuffle(records)
-    return {kind: kinds[kind] for kind in only}
 
 
 def until_acted(sim: Simulator, count: int) -> Callable[[], bool]:

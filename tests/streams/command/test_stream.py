@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 
 from e2e.harness import KEY, free_port, order, returned, simulator, wait_until
 from prometheus_client.parser import text_string_to_metric_families
+from support.audit.traffic_check import check_traffic
 
 from beam_talonone.pipelines.streaming.health import OUTAGE
 from streams.harness.stream_command import halves
 from streams.harness.traffic import FAULTS, START, Sent, make_traffic
-from streams.harness.traffic_check import check_traffic
 
 
 def sent(kind, record, session=""):

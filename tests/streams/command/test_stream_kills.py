@@ -5,10 +5,10 @@ import time
 
 import pytest
 from e2e.harness import simulator, wait_until
+from support.audit.traffic_check import check_traffic
 
 from streams.harness.stream_command import AFTER_KILL, halves
 from streams.harness.traffic import FAULTS, make_traffic
-from streams.harness.traffic_check import check_traffic
 
 
 @pytest.mark.parametrize("ordering", [False, True], ids=["unordered", "ordering-keys"])

@@ -17,11 +17,11 @@ from e2e.harness import (
     simulator,
     wait_until,
 )
+from support.audit.traffic_check import check_traffic
 from support.presets import shopify
 
 from streams.harness.stream_command import AFTER_KILL, halves
 from streams.harness.traffic import FAULTS, make_traffic
-from streams.harness.traffic_check import check_traffic
 
 from .test_stream import accounts, health, metrics
 

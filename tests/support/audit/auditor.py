@@ -43,8 +43,8 @@ UPDATED = frozenset({"orders", "profiles"})
 class Options:
     """The options of the run that change what is right, and what to hold the rate against.
 
-    `rate` is in requests a second; `most_100ms` the most requests in any 100 ms, not checked if None. With
-    `keys_forgotten` the simulator forgot its idempotency keys in between.
+    `rate` is in requests a second, and arrivals may be `jitter` seconds late; `most_100ms` the most requests in any
+    100 ms, not checked if None. With `keys_forgotten` the simulator forgot its idempotency keys in between.
     """
 
     since: str | None = None
@@ -54,6 +54,7 @@ class Options:
     dry: bool = False
     results: bool = False
     rate: float | None = None
+    jitter: float = JITTER
     most_100ms: int | None = None
     keys_forgotten: bool = False
 
@@ -244,7 +245,9 @@ def _check_dry(ledger: Ledger, requests: Iterable[Received], result: Audit) -> N
 
 def _check_rate(requests: Iterable[Received], options: Options, result: Audit) -> None:
     result.rate = rate = rate_of(request.arrived for request in requests)
-    if options.rate is not None and rate.most_1s > (most := options.rate * (1 + JITTER) + 1):
+    if options.rate is not None and rate.most_1s > (most := options.rate * (1 + options.jitter) + 1):
         result.found("rate", f"{rate.most_1s} requests within a second, at --rate {options.rate:g} at most {most:g}")
+    if options.rate is not None and rate.requests > (most := options.rate * (rate.seconds + options.jitter) + 1):
+        result.found("rate", f"{rate.requests} requests in {rate.seconds:.2f} s, at most {most:.0f}")
     if options.most_100ms is not None and rate.most_100ms > options.most_100ms:
         result.found("rate", f"{rate.most_100ms} requests within 100 ms, at most {options.most_100ms}")

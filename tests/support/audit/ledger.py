@@ -122,12 +122,13 @@ def _texts(attributes: dict[str, Any] | None) -> dict[str, str]:
 
 @dataclass
 class Rate:
-    """Arrivals of a run: `most_1s` and `most_100ms` in any window of that length, `mean` a second over all."""
+    """Arrivals of a run: `most_1s` and `most_100ms` in any window of that length, and the `mean` of all `seconds`."""
 
     requests: int
     most_1s: int
     most_100ms: int
     mean: float
+    seconds: float = 0.0
 
 
 def rate_of(arrivals: Iterable[float]) -> Rate:
@@ -135,7 +136,7 @@ def rate_of(arrivals: Iterable[float]) -> Rate:
     if len(moments) < 2:
         return Rate(len(moments), len(moments), len(moments), 0.0)
     span = max(moments[-1] - moments[0], 1e-9)
-    return Rate(len(moments), _crowd(moments, 1.0), _crowd(moments, 0.1), (len(moments) - 1) / span)
+    return Rate(len(moments), _crowd(moments, 1.0), _crowd(moments, 0.1), (len(moments) - 1) / span, span)
 
 
 def _crowd(moments: list[float], window: float) -> int:

@@ -92,7 +92,7 @@ def check_report(
     """
     report = json.loads((output / "report.json").read_bytes())
     if report.get("unaccounted") != 0:
-        found("report", f"unaccounted is {report.get('unaccounted')}, not 0")
+        found("unaccounted", f"unaccounted is {report.get('unaccounted')}, not 0")
     dead_letters = Counter(dead_letter["kind"] for dead_letter in read_jsonl(output / "dead-letters"))
     for kind in sorted({*lines, *dead_letters, *report["kinds"]}):
         reported = report["kinds"].get(kind, dict.fromkeys(("read", *OUTCOMES), 0))

@@ -13,7 +13,7 @@ from e2e.harness import (
     simulator,
 )
 from streams.harness.traffic import FAULTS, make_traffic
-from streams.harness.traffic_check import check_traffic
+from support.audit.traffic_check import check_traffic
 from support.keyed_harness import Message, ends, run_keyed
 
 from beam_talonone.talonone.streaming.keyed_processor import Rules

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .traffic import Sent, Traffic
+from streams.harness.traffic import Sent, Traffic
 
 HARMLESS = "profiles"
 """Setting the same attributes again is not counted as twice."""

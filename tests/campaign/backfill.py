@@ -1,0 +1,106 @@
+"""One backfill under a plan: its input by the seed, its simulator, the command as a process, and the verdict."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from e2e.harness import (
+    DEAD_LETTERS,
+    RESUME_IF_BEGUN,
+    STOPPED,
+    Ended,
+    Running,
+    Simulator,
+    backfill,
+    free_port,
+    simulator_at,
+    start,
+    write_kinds,
+)
+from support.audit.auditor import Options, fetch
+from support.audit.ledger import JITTER
+from support.audit.verdict import WRONG, Verdict, judge_backfill
+from support.shop import shop
+
+from campaign.plan import BackfillPlan
+from campaign.stalls import Stalls
+
+WITHIN = 240.0
+"""Seconds that one run of the command may take. A longer run counts as wrong."""
+POISON = frozenset({"unknown_attribute", "order_dead_lettered"})
+"""Reasons of the dead letters that the shop's own bad records become."""
+MOST_RESUMES = 8
+
+
+@dataclass
+class BackfillScene:
+    """What a plan's `play` works with. `words` start the command or resume the job, `ended` is its last end."""
+
+    sim: Simulator
+    rng: random.Random
+    folder: Path
+    inputs: dict[str, Path]
+    words: list[object]
+    faults: tuple[str, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+    installed: bool = False
+    ended: Ended | None = None
+    mistakes: list[str] = field(default_factory=list)
+    """What `play` itself found wrong."""
+
+    @property
+    def output(self) -> Path:
+        """The folder --output."""
+        return self.folder / "out"
+
+    @property
+    def records(self) -> int:
+        """The number of lines of the input."""
+        return sum(path.read_bytes().count(b"\n") for path in self.inputs.values())
+
+    def start(self, *more: object, environment: Mapping[str, str] | None = None) -> Running:
+        """Start the command, or resume the job if there is one."""
+        surroundings = {**self.environment, **(environment or {})}
+        return start(*self.words, *more, env=surroundings, installed=self.installed)
+
+    def run(self, resumes: int = 0) -> Ended:
+        """Run the command to its end. A run that ends with 1 is resumed, at most `resumes` times."""
+        return self.finish(self.start(), resumes)
+
+    def finish(self, running: Running, resumes: int = 0) -> Ended:
+        """As `run`, for a command that was started before."""
+        self.ended = running.end(WITHIN)
+        while self.ended.code == STOPPED and resumes:
+            resumes -= 1
+            self.ended = self.start().end(WITHIN)
+        return self.ended
+
+    def expect(self, fact: bool, message: str) -> None:
+        """Count a mistake unless `fact` holds."""
+        if not fact:
+            self.mistakes.append(message)
+
+
+def run_backfill(plan: BackfillPlan, seed: int, folder: Path, stalls: Stalls, since: float) -> Verdict:
+    """Run one backfill in the empty `folder`. Stalls of the machine count from the monotonic time `since`."""
+    rng = random.Random(f"{plan.name}/{seed}")
+    inputs = write_kinds(folder, shop(plan.customers, seed=seed))
+    settings = {"latency_ms": 5, "jitter_ms": 10, "unknown_attributes": ("unheard",), "seed": seed}
+    with simulator_at(free_port(), faults=plan.faults, **{**settings, **plan.settings}) as sim:
+        words = backfill(sim.url, inputs, folder / "out", RESUME_IF_BEGUN, "--rate", plan.rate, *plan.words)
+        scene = BackfillScene(sim, rng, folder, inputs, words, plan.faults)
+        plan.play(scene)
+        scene.expect(_met(sim, plan), "no request met a fault: the run shows nothing")
+        files = {kind: [path] for kind, path in inputs.items()}
+        options = Options(rate=plan.rate, jitter=JITTER + stalls.longest(since), keys_forgotten=plan.keys_forgotten)
+        verdict = judge_backfill(files, scene.output, fetch(sim.url), options, POISON | plan.reasons)
+    verdict[WRONG] += scene.mistakes
+    if scene.ended is None or scene.ended.code != DEAD_LETTERS:
+        code = None if scene.ended is None else scene.ended.code
+        verdict[WRONG].append(f"exit code {code}, not {DEAD_LETTERS}: {scene.ended and scene.ended.err[-500:]}")
+    return verdict
+
+
+def _met(sim: Simulator, plan: BackfillPlan) -> bool:
+    return not plan.faults or any(row["fault"] for row in sim.rows("requests"))

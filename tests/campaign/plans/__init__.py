@@ -1,0 +1,6 @@
+"""The table of plans, in files by what goes wrong. `PLANS` has them all."""
+
+from campaign.plan import Plan
+from campaign.plans import api
+
+PLANS: tuple[Plan, ...] = (*api.PLANS,)

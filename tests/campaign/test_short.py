@@ -1,0 +1,18 @@
+"""A short choice of plans, one seed each. `make campaign` runs all plans with many seeds."""
+
+import pytest
+
+from campaign.campaign import Campaign
+from campaign.plans import PLANS
+
+pytestmark = pytest.mark.slow
+
+SHORT = ("5xx", "cut-before", "cut-after", "429-retry-after", "quarter-rate", "slow")
+
+
+@pytest.mark.parametrize("plan", [plan for plan in PLANS if plan.name in SHORT], ids=lambda plan: plan.name)
+def test_nothing_is_wrong(plan) -> None:
+    result = Campaign().run_one(plan, seed=1000)
+    if result.skipped:
+        pytest.skip(result.skipped)
+    assert not result.failed, result.verdict
