@@ -77,7 +77,7 @@ def ingest(
         run_bounded(create_pipeline(path, options, files, job, runner, beam_options))
         STOP.check()
         if (tally := PROCESS.find(TALLIES, str(path))) is not None:
-            tally.phase = "sorting"
+            tally.begin("sorting")
         with closing(staging.connect(path, fresh=True)) as connection:
             connection.set_progress_handler(lambda: STOP.signal is not None, LOOK_EVERY)
             return complete(connection, options, [kind for kind in _kinds(options, files) if kind != LETTERS], job)

@@ -121,6 +121,7 @@ class JobRun:
             with STOP.telling(lambda signal: _end_in_order(job, signal)), self._sampler(job):
                 self._kind.send(job)
             STOP.check(RESUME)
+            self.tally.begin("writing the report")
             report = self._kind.report(job)
             folder.watch.check()
             check_summary(report, str(options.output))
@@ -146,6 +147,7 @@ class JobRun:
     def _before_sending(self, connection: Connection, total: int) -> None:
         """Count what earlier runs have left of `total` things, and ask whether to go on. Raises Declined."""
         tally, options = self.tally, self._options
+        tally.begin("preparing")
         _, tally.dead_before = staging.count_read_and_dead(connection)
         kinds = self._kind.count_kinds(connection)
         tally.kinds = {kind: KindTally(*counts) for kind, counts in kinds.items()}
@@ -158,7 +160,7 @@ class JobRun:
             except Declined:
                 self._declined = True
                 raise
-        tally.total, tally.phase = total, self._kind.doing
+        tally.total, tally.doing = total, self._kind.doing
 
 
 @contextmanager

@@ -39,7 +39,7 @@ def read_input(
     for leftover in folder.staging.parent.glob(f"{folder.staging.name}*"):
         leftover.unlink()
     notice("reading and checking the input")
-    tally.phase = "reading"
+    tally.begin("reading")
     with PROCESS.scope() as scope:
         scope.enter(TALLIES, str(folder.staging), tally)
         total = interruptible(partial(_stage, folder, options, files, kind), None, grace=READ_GRACE, then=RESUME)

@@ -41,7 +41,7 @@ def read_back(job: ActiveJob) -> None:
     Raises TooManyDeadLetters when too many cannot be read, StopRun when the reading ended early.
     """
     run = _ReadBack(job)
-    job.tally.already = targets.count_done(job.connection)
+    job.tally.begin_doing(targets.count_done(job.connection))
     with ThreadPoolExecutor(UNDER_WAY) as pool:
         try:
             # threads that still wait for answers must get an error

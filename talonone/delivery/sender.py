@@ -92,6 +92,8 @@ class Sender:
         """The last passing failure; None before the first."""
         self.slowed_by: int | None = None
         """The status of the last answer that lowered the pace."""
+        self.next_tries: dict[int, float] = {}
+        """Attempts that wait after a failure: when each may be sent again, in seconds of the loop's clock."""
         self._careful = asyncio.Lock()
         self._under_way = 0
         """Attempts that have no final answer yet."""
@@ -161,7 +163,11 @@ class Sender:
             self.outages.check(now, answer)
         if not no_longer_protected(attempt, self.wall):
             maybe_fresh_key(attempt, answer)
-            await self._wait_out(self._wait(attempt, answer), answer, its_own)
+            self.next_tries[id(attempt)] = now + (wait := self._wait(attempt, answer))
+            try:
+                await self._wait_out(wait, answer, its_own)
+            finally:
+                del self.next_tries[id(attempt)]
         if not no_longer_protected(attempt, self.wall):
             return None
         if not unsafe:  # an unsafe request has one try: its failure may be the API's
@@ -281,6 +287,11 @@ class Sender:
             await pause(min(left, LONGEST_WAIT), self.stopping)
             if not its_own:
                 self.outages.check(clock(), answer)
+
+    def next_retry_in(self, now: float) -> float:
+        """Seconds until the first attempt that waits after a failure is sent again. Call it from any thread."""
+        waiting = list(self.next_tries.values())  # copied at once: the loop's thread changes them meanwhile
+        return max(0.0, min(waiting, default=now) - now)
 
     def _is_busy(self, suspects: int) -> bool:
         return self._under_way > suspects or self.permits.waiting > 0

@@ -220,14 +220,14 @@ class Engine:
         return EngineStatus(
             self.settings.rate, self.pace, self.settings.concurrency, self.settings.give_up_after,
             in_flight=self.in_flight, waiting=self.waiting, requests=stats.requests, retries=stats.retries,
+            retries_waiting=len(sender.next_tries), next_retry_in=sender.next_retry_in(now),
             answered=sender.circuit.last_success is not None, down_for=self.down_for(), slowed_by=sender.slowed_by,
             paused_for=max(0.0, self._pacer.held_until - now),
             failed_with=None if failed is None else failed.status, failure="" if failed is None else failed.message,
             suspected=sender.gate.suspected, refusal=None if self.refusal is None else str(self.refusal),
-            rate_service=None if shared is None else shared.name,
+            rate_service=None if shared is None else shared.name, ending=self.failure or self._why,
             rate_service_down_for=0.0 if shared is None else shared.down_for(now),
             rate_service_failure="" if shared is None else shared.down_because,
-            ending=self.failure or self._why,
         )  # fmt: skip
 
     def _ask_to_flush(self) -> None:

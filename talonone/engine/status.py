@@ -25,6 +25,10 @@ class EngineStatus:
     requests: int = 0
     """Requests that were answered or failed, retries included."""
     retries: int = 0
+    retries_waiting: int = 0
+    """Requests that failed and wait before their next try."""
+    next_retry_in: float = 0.0
+    """The time until the first of them is tried again."""
     answered: bool = False
     """True once the API has answered a request other than with a passing failure."""
     paused_for: float = 0.0

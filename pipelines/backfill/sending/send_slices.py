@@ -69,8 +69,7 @@ def send_slices(job: ActiveJob, steps: SliceSteps = SliceSteps()) -> None:
     """
     selected = _selected(job, steps)
     total = job.tally.total
-    job.tally.already = total - staging.count_unsent(job.connection)
-    job.tally.selected = None if selected is None else len(selected)
+    job.tally.begin_doing(total - staging.count_unsent(job.connection), None if selected is None else len(selected))
     try:
         for first in range(_next(job), total + 1, slices.SLICE):
             part = Slice.starting_at(first, total)

@@ -1,10 +1,14 @@
 """Live counts of a run: what the progress shows, and what --max-dead-letters looks at."""
 
 import threading
-from collections import Counter
-from dataclasses import dataclass, field
+import time
+from collections import Counter, deque
+from dataclasses import dataclass, field, replace
 
 from beam_talonone.transforms.runtime.process_registry import Kind
+
+BEFORE_SENDING = ("starting", "reading", "sorting", "preparing")
+"""The phases before the job itself begins: until then, nothing of `total` is under way."""
 
 
 @dataclass
@@ -20,7 +24,9 @@ class Tally:
     """Live counts of a run, for the progress bar and for --max-dead-letters."""
 
     phase: str = "starting"
-    """The activity: "starting", "reading", "sorting", then that of the kind of job, such as "sending"."""
+    """The activity: one of BEFORE_SENDING, that of the kind of job, such as "sending", then "writing the report"."""
+    doing: str = "sending"
+    """The phase in which the things to do are done, which depends on the kind of job."""
     read: int = 0
     """Records that this run has read."""
     total: int = 0
@@ -37,6 +43,8 @@ class Tally:
     """Records that ended in this run, by outcome."""
     kinds: dict[str, KindTally] = field(default_factory=dict)
     """The records of each kind, in the order of the report."""
+    starts: deque[tuple[float, "Tally"]] = field(default_factory=deque)
+    """The start of each phase that nobody has shown yet: monotonic seconds, and the counts at that moment."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count_read(self, records: int) -> None:
@@ -44,9 +52,22 @@ class Tally:
         with self.lock:
             self.read += records
 
+    def begin(self, phase: str) -> None:
+        """Go over to another phase, and keep the counts at its start."""
+        self.phase = phase
+        kinds = {kind: replace(count) for kind, count in self.kinds.items()}
+        self.starts.append((time.monotonic(), replace(self, kinds=kinds, outcomes=Counter(), starts=deque())))
+
+    def begin_doing(self, already: int, selected: int | None = None) -> None:
+        """Begin with the things to do, of which `already` are done; --limit lets `selected` of the others through."""
+        self.already, self.selected = already, selected
+        self.begin(self.doing)
+
     @property
     def goal(self) -> int:
-        """How many things are done when this run ends well."""
+        """How many things are done when this run ends well; 0 before the first can be."""
+        if self.phase in BEFORE_SENDING:
+            return 0
         return self.total if self.selected is None else self.already + self.selected
 
 

@@ -56,6 +56,8 @@ def as_json(shown: RunSnapshot) -> dict[str, Any]:
         "concurrency": shown.concurrency,
         "requests": shown.requests,
         "retries": shown.retries,
+        "retries_waiting": shown.retries_waiting,
+        "next_retry_in": round(shown.next_retry_in, 1),
         "dead_letters": shown.dead_letters,
         "api": {"state": shown.api.code, "text": shown.api.text},
     }
@@ -102,7 +104,7 @@ def _amounts(shown: RunSnapshot) -> Iterator[str]:
     elif shown.done:
         yield f"{shown.done:,} {shown.things}"
     yield f"{duration(shown.elapsed)} elapsed"
-    if shown.total:
+    if shown.done < shown.total:
         yield "time left not known" if shown.left is None else f"{duration(shown.left)} left"
 
 
@@ -123,6 +125,13 @@ def _traffic(shown: RunSnapshot) -> Iterator[str]:
         yield counted(shown.dead_letters, "dead letter")
     if shown.rate is not None:
         yield counted(shown.retries, "retry", "retries")
+    if shown.retries_waiting:
+        yield f"{shown.retries_waiting:,} to be tried again{_next_retry(shown)}"
+
+
+def _next_retry(shown: RunSnapshot) -> str:
+    """When the next request is tried again, if nothing else goes on meanwhile."""
+    return "" if shown.in_flight or shown.next_retry_in < 1.0 else f", the next in {shown.next_retry_in:.0f} s"
 
 
 def _api(shown: RunSnapshot) -> str:

@@ -26,7 +26,6 @@ class Reporter:
 
     def __init__(self, every: float = PLAIN_EVERY) -> None:
         self._every = every
-        self._phase = ""
         self._facts_at: float | None = None
         self._api = "none"
         """The code of the API's state that the log has."""
@@ -36,13 +35,19 @@ class Reporter:
     def look(self, shown: RunSnapshot, now: float) -> list[Line]:
         """The lines that are due at `now`."""
         lines = self._change(shown, now)
-        begins = shown.phase != self._phase and shown.total > 0
         if self._facts_at is None:
             self._facts_at = now
-        if begins or now - self._facts_at >= self._every:
-            self._phase, self._facts_at = shown.phase, now
+        if now - self._facts_at >= self._every:
+            self._facts_at = now
             lines.append(Line(plain_line(shown)))
         return lines
+
+    def start(self, shown: RunSnapshot, at: float) -> list[Line]:
+        """The lines that are due for a phase that began `at`: one, unless it is only a step before or after."""
+        if not shown.total or shown.percent == 100:
+            return []
+        self._facts_at = at
+        return [Line(plain_line(shown))]
 
     def _change(self, shown: RunSnapshot, now: float) -> list[Line]:
         api = shown.api

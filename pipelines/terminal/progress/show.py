@@ -56,11 +56,10 @@ def way_of(progress: Progress) -> Progress:
     return "plain" if progress == "bar" and not can_draw else progress
 
 
-def read(run: Shown, now: float) -> Reading:
-    """What `run` does at `now`, in monotonic seconds."""
-    tally, engine = run.tally, run.engine
+def read(tally: Tally, things: str, at: float, engine: Engine | None = None) -> Reading:
+    """What a run does `at` a time, in monotonic seconds. `tally` counts its `things`."""
     return Reading(
-        now, tally.phase, run.things, tally.goal, tally.already, tally.ended, tally.read,
+        at, tally.phase, things, tally.goal, tally.already, tally.ended, tally.read,
         tally.dead_before + tally.dead,
         tuple(KindCount(kind, count.done, count.total) for kind, count in tally.kinds.items()),
         None if engine is None else engine.status(),
@@ -95,6 +94,8 @@ class ProgressShown(AbstractContextManager["ProgressShown"]):
         if self._frame is not None:
             self._look(ended_well=error is None)  # the last frame stays on the screen
             self._frame.close()
+        elif self._way != "none":
+            self._tell_starts()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -111,7 +112,7 @@ class ProgressShown(AbstractContextManager["ProgressShown"]):
 
     def _look(self, *, ended_well: bool = False) -> None:
         now = time.monotonic()
-        reading = read(self._run, now)
+        reading = read(self._run.tally, self._run.things, now, self._run.engine)
         if ended_well and reading.engine is not None:
             reading = replace(reading, engine=replace(reading.engine, ending=None, in_flight=0))
         self._readings.append(reading)
@@ -121,8 +122,18 @@ class ProgressShown(AbstractContextManager["ProgressShown"]):
         if self._frame is not None:
             self._frame.draw(shown)
             return
+        self._tell_starts()
         for line in self._reporter.look(shown, now):
             notice(line.text, "WARNING" if line.bad else "INFO", progress=lines.as_json(shown))
+
+    def _tell_starts(self) -> None:
+        """Log the phases that have begun, as they began: this thread may have come late, or the run was short."""
+        starts = self._run.tally.starts
+        while starts:
+            at, tally = starts.popleft()
+            shown = snapshot([read(tally, self._run.things, at)], self._started)
+            for line in self._reporter.start(shown, at):
+                notice(line.text, progress=lines.as_json(shown))
 
 
 class Frame:

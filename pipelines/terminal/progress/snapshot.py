@@ -1,13 +1,14 @@
 """A run at one moment, computed from what was read off it in the last minute. Pure: times are passed in.
 
-A run is read four times a second. `snapshot` makes one RunSnapshot of these readings, and every rendering (bar, line,
+A run is read five times a second. `snapshot` makes one RunSnapshot of these readings, and every rendering (bar, line,
 JSON) shows that snapshot alone.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from beam_talonone.pipelines.terminal.progress.api_state import NONE, ApiState, api_state
+from beam_talonone.pipelines.terminal.progress.api_state import DOWN_AFTER, NONE, ApiState, api_state
 from beam_talonone.talonone.engine.status import EngineStatus
 
 SPEED_OVER = 5.0
@@ -15,6 +16,9 @@ SPEED_OVER = 5.0
 
 LEFT_OVER = 60.0
 """Seconds of progress from which the time left is estimated, and for which readings are kept."""
+
+OUTAGE_FROM = 5.0
+"""Seconds without a success from which on that time tells nothing about the time left."""
 
 LEAST = 1.0
 """Seconds of progress without which there is no speed."""
@@ -73,6 +77,9 @@ class RunSnapshot:
     concurrency: int
     requests: int
     retries: int
+    retries_waiting: int
+    """Requests that failed and wait before their next try."""
+    next_retry_in: float
     dead_letters: int
     api: ApiState
 
@@ -84,6 +91,7 @@ def snapshot(readings: Sequence[Reading], started: float) -> RunSnapshot:
     counted = bool(last.total)
     done = last.before + last.ended if counted else last.read
     engine = last.engine
+    ended = counted and done >= last.total
     return RunSnapshot(
         last.phase,
         last.things if counted else "records",
@@ -93,13 +101,15 @@ def snapshot(readings: Sequence[Reading], started: float) -> RunSnapshot:
         elapsed=last.at - started,
         left=_left(same, done) if counted else None,
         kinds=last.kinds,
-        things_per_second=_speed(same, SPEED_OVER, _things),
-        requests_per_second=None if engine is None else _speed(same, SPEED_OVER, _requests),
+        things_per_second=None if ended else _speed(same, SPEED_OVER, _things),
+        requests_per_second=None if engine is None or ended else _speed(same, SPEED_OVER, _requests),
         rate=None if engine is None else engine.rate,
         in_flight=0 if engine is None else engine.in_flight,
         concurrency=0 if engine is None else engine.concurrency,
         requests=0 if engine is None else engine.requests,
         retries=0 if engine is None else engine.retries,
+        retries_waiting=0 if engine is None else engine.retries_waiting,
+        next_retry_in=0.0 if engine is None else engine.next_retry_in,
         dead_letters=last.dead_letters,
         api=NONE if engine is None else api_state(engine, _silence(same)),
     )
@@ -123,11 +133,39 @@ def _speed(readings: Sequence[Reading], seconds: float, count: Callable[[Reading
 
 
 def _left(readings: Sequence[Reading], done: int) -> float | None:
-    remaining = readings[-1].total - done
+    """Seconds until all is done, at the speed of the last minute without outages.
+
+    None while the API answers nothing, and when all that remains waits for another try.
+    """
+    last, first = readings[-1], readings[0]
+    remaining = last.total - done
     if remaining <= 0:
         return 0.0
-    speed = _speed(readings, LEFT_OVER, _things)
-    return remaining / speed if speed else None
+    if last.engine is not None and _is_held(last.engine, remaining):
+        return None
+    seconds = last.at - first.at - _outages(readings)
+    if seconds < LEAST or _things(last) == _things(first):
+        return None
+    return remaining * seconds / (_things(last) - _things(first))
+
+
+def _is_held(engine: EngineStatus, remaining: int) -> bool:
+    """Whether nothing can end at the moment, or all of the `remaining` things wait for another try."""
+    return engine.down_for >= DOWN_AFTER or engine.paused_for > 0.0 or engine.retries_waiting >= remaining
+
+
+def _outages(readings: Sequence[Reading]) -> float:
+    """How many of the seconds of `readings` belong to outages."""
+    seconds = 0.0
+    for reading, following in pairwise(readings):
+        down_for = _down_for(reading)
+        if down_for >= OUTAGE_FROM and _down_for(following) < down_for:  # the last reading of an outage
+            seconds += min(down_for, reading.at - readings[0].at)
+    return seconds
+
+
+def _down_for(reading: Reading) -> float:
+    return 0.0 if reading.engine is None else reading.engine.down_for
 
 
 def _silence(readings: Sequence[Reading]) -> float:

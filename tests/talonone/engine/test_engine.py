@@ -388,6 +388,7 @@ def test_the_status_of_an_engine(server):
         within(10, lambda: collector.all_ended(1))
         after = engine.status()
         assert (after.requests, after.retries, after.answered, after.down_for) == (1, 0, True, 0.0)
+        assert (after.retries_waiting, after.next_retry_in) == (0, 0.0)
         assert (after.in_flight, after.waiting, after.ending, after.rate_service) == (0, 0, None, None)
 
 
@@ -401,6 +402,8 @@ def test_the_status_during_a_storm_of_429(server):
         within(10, lambda: wait_for(lambda: engine.status().slowed_by))
         status = engine.status()
         assert (status.slowed_by, status.failed_with, status.failure) == (429, 429, "status 429")
+        within(10, lambda: wait_for(lambda: engine.status().retries_waiting == 1))
+        assert 20.0 < engine.status().next_retry_in <= 30.25
         assert 25.0 < status.paused_for <= 30.0
         assert status.pace <= 25.0
         assert status.down_for > 0.0

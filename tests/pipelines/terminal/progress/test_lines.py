@@ -30,6 +30,25 @@ def test_what_is_not_known_yet():
     )
 
 
+@pytest.mark.parametrize(
+    ("in_flight", "seconds", "words"),
+    [
+        (0, 6.4, "5 to be tried again, the next in 6 s"),
+        (0, 0.4, "5 to be tried again"),
+        (3, 6.4, "5 to be tried again"),
+    ],
+)
+def test_requests_that_wait_for_their_next_try(in_flight, seconds, words):
+    shown = replace(SENDING, retries_waiting=5, next_retry_in=seconds, in_flight=in_flight, left=None)
+    assert plain_line(shown).endswith(f"1 retry, {words}; API: answers")
+
+
+def test_the_end_has_no_time_left():
+    assert plain_line(replace(SENDING, done=5000, percent=100, left=0.0)).startswith(
+        "sending: 100 %, 5,000 of 5,000 records, 0:00:21 elapsed; "
+    )
+
+
 def test_the_lines_of_a_screen():
     shown = screen(replace(SENDING, api=STORM), 80)
     assert [line.text for line in shown] == [
@@ -74,7 +93,8 @@ def test_json_has_all_facts():
         "phase": "sending", "things": "records", "done": 2150, "total": 5000, "percent": 43, "elapsed": 21.4,
         "left": 28.9, "kinds": {"orders": {"done": 1900, "total": 4000}, "profiles": {"done": 250, "total": 1000}},
         "things_per_second": 101.2, "requests_per_second": 99.6, "rate": 100.0, "in_flight": 64, "concurrency": 64,
-        "requests": 2200, "retries": 1, "dead_letters": 3, "api": {"state": "ok", "text": "answers"},
+        "requests": 2200, "retries": 1, "retries_waiting": 0, "next_retry_in": 0.0, "dead_letters": 3,
+        "api": {"state": "ok", "text": "answers"},
     }  # fmt: skip
     assert set(asdict(SENDING)) == set(shown), "each field of the snapshot"
     assert json.loads(json.dumps(as_json(READING)))["left"] is None

@@ -62,7 +62,8 @@ def environment(monkeypatch):
 
 
 def test_a_run_is_read():
-    reading = read(Run(), 5.0)
+    run = Run()
+    reading = read(run.tally, run.things, 5.0, run.engine)
     assert (reading.total, reading.before, reading.ended, reading.dead_letters) == (1000, 100, 350, 3)
     assert [(kind.kind, kind.done, kind.total) for kind in reading.kinds] == [
         ("orders", 400, 900), ("profiles", 50, 100),
@@ -164,15 +165,37 @@ def test_none_shows_nothing():
 @pytest.mark.parametrize("way", ["plain", "json"])
 def test_a_log_has_no_control_characters(way, monkeypatch, capsys):
     monkeypatch.setattr(show, "LOOK_EVERY", 0.001)
-    shown = ProgressShown(Terminal().console, Run(), way)
-    shown._look()
+    monkeypatch.setattr(show, "PLAIN_EVERY", 0.0)
+    monkeypatch.setattr(show, "JSON_EVERY", 0.0)
+    ProgressShown(Terminal().console, Run(), way)._look()
     line = capsys.readouterr().err
     assert line.startswith("beam-talonone: sending: 45 %, 450 of 1,000 records, ")
     assert ESCAPE not in line
 
 
+@pytest.mark.parametrize("ended", [0, 3, 5])
+def test_a_log_has_the_start_of_the_sending_however_late_it_is_noticed(ended, capsys):
+    run = Run()
+    run.tally = Tally("starting", total=5)
+    with ProgressShown(Terminal().console, run, "plain"):
+        run.tally.begin_doing(already=0)
+        run.tally.ended = ended
+    assert capsys.readouterr().err == (
+        "beam-talonone: sending: 0 %, 0 of 5 records, 0:00:00 elapsed, time left not known\n"
+    )
+
+
+def test_the_last_frame_has_no_speeds():
+    terminal, run = Terminal(), Run()
+    with ProgressShown(terminal.console, run, "bar"):
+        run.tally.ended = 900
+    assert terminal.rows()[0] == "sending  100 %  1,000 of 1,000 records  0:00:00 elapsed"
+    assert terminal.rows()[-2] == "0 in flight  3 dead letters  0 retries"
+
+
 def test_a_line_of_json_has_the_facts(monkeypatch, capsys):
     monkeypatch.setenv(logs.FORMAT, "json")
+    monkeypatch.setattr(show, "JSON_EVERY", 0.0)
     ProgressShown(Terminal().console, Run(), "json")._look()
     line = json.loads(capsys.readouterr().err)
     assert (line["severity"], line["progress"]["done"], line["progress"]["api"]["state"]) == ("INFO", 450, "ok")

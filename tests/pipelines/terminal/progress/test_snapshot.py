@@ -61,6 +61,45 @@ def test_the_time_left_is_not_known_while_nothing_ends():
     assert snapshot([sending(0, 900), sending(30, 900)], STARTED).left == 0.0
 
 
+def outage(at, ended, since, **changes):
+    """A reading during an outage that began `since`."""
+    engine = replace(ENGINE, requests=ended, failed_with=None, down_for=at - since, **changes)
+    return sending(at, ended, engine=engine)
+
+
+def test_the_time_left_is_not_known_in_an_outage():
+    readings = [sending(0, 0), sending(10, 500), outage(11, 500, 10)]
+    assert snapshot(readings[:2], STARTED).left == 8.0
+    assert snapshot(readings, STARTED).left is None
+
+
+def test_an_outage_that_is_over_does_not_count_for_the_time_left():
+    during = [outage(at, 500, 10) for at in range(11, 31)]
+    readings = [sending(0, 0), sending(10, 500), *during, sending(31, 500), sending(32, 550)]
+    assert snapshot(readings, STARTED).left == 350 * 12 / 550
+
+
+def test_an_outage_that_began_before_the_last_minute_counts_only_within_it():
+    readings = [outage(at, 0, -100) for at in range(41)] + [sending(42, 100)]
+    assert snapshot(readings, STARTED).left == 800 * 2 / 100
+
+
+def test_short_failures_count_for_the_time_left():
+    readings = [sending(0, 0), outage(4, 0, 0), sending(5, 100), outage(9, 100, 5), sending(10, 200)]
+    assert snapshot(readings, STARTED).left == 700 * 10 / 200
+
+
+def test_the_time_left_is_not_known_when_all_that_remains_waits_for_another_try():
+    waiting = replace(ENGINE, requests=895, retries_waiting=5, next_retry_in=6.0)
+    shown = snapshot([sending(0, 0), sending(10, 895, engine=waiting)], STARTED)
+    assert (shown.left, shown.retries_waiting, shown.next_retry_in) == (None, 5, 6.0)
+
+
+def test_there_are_no_speeds_once_all_is_done():
+    shown = snapshot([sending(0, 0), sending(10, 900)], STARTED)
+    assert (shown.left, shown.things_per_second, shown.requests_per_second) == (0.0, None, None)
+
+
 def test_silence_is_the_time_since_the_last_answer():
     readings = [sending(at, 5, requests=min(at, 4)) for at in range(16)]
     assert snapshot(readings, STARTED).api.text == "no answer for 11 s, 3 requests in flight"
