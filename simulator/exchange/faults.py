@@ -18,6 +18,17 @@ Every fault takes these parameters:
     unauthorized                answers 401
     storm                       answers 429
     poison:text=WORD            answers 500 to each request whose body contains the text
+    busy                        answers 409, as if other requests were updating the same profile or session
+    redirect:status=302         answers a redirect to /login without acting
+    login                       answers 200 with a web page without acting
+    firewall:text=WORD          answers 403 with a web page without acting; with `text`, to requests that contain it
+    trickle:ms=20               acts, and sends the body of the answer byte by byte, one every 20 ms
+    short-body                  acts, and closes the connection before the announced end of the body
+    extra-bytes                 acts, and sends more bytes than Content-Length announces
+    not-json                    acts, and answers 200 with text that is not JSON
+    empty-body                  acts, and answers without a body
+    huge-body:mb=100            acts, and answers with a body of 100 MB
+    compressed                  acts, and answers with a gzip body that nobody requested
 ```
 """
 
@@ -32,9 +43,11 @@ CUT_BEFORE: Final = -1
 
 
 class Effect(NamedTuple):
-    """The effect of the faults on one request: extra delay in seconds, then an early end or a cut after acting.
+    """The effect of the faults on one request: extra delay in seconds, then an early end, or an answer that is cut or
+    damaged after acting.
 
-    `status` is the answer instead of acting, or CUT_BEFORE for no answer; None lets the request act. `names` are the
+    `status` is the answer instead of acting, or CUT_BEFORE for no answer; None lets the request act. `fault` chooses
+    the page of a status that comes from a gateway. `damage` is the fault that spoils an answer. `names` are the
     faults, joined by `+`.
     """
 
@@ -42,6 +55,8 @@ class Effect(NamedTuple):
     status: int | None = None
     cut_after: bool = False
     names: str | None = None
+    fault: str | None = None
+    damage: "Fault | None" = None
 
 
 UNHARMED: Final = Effect()
@@ -62,6 +77,7 @@ class Fault:
     status: int | None = None
     kind: str = "cut"
     after: int = 0
+    mb: float = 100.0
     text: bytes = b""
     operation: str | None = None
     target: bytes = b""
@@ -135,10 +151,24 @@ FAULTS: Mapping[str, Mapping[str, Param]] = {
     "unauthorized": {},
     "storm": {},
     "poison": {"text": ("text", _filled)},
+    "busy": {},
+    "redirect": {"status": ("status", lambda text: int(_word("301", "302", "303", "307", "308")(text)))},
+    "login": {},
+    "firewall": {"text": ("text", _filled)},
+    "trickle": {"ms": ("ms", _number(0))},
+    "short-body": {},
+    "extra-bytes": {},
+    "not-json": {},
+    "empty-body": {},
+    "huge-body": {"mb": ("mb", _number(0))},
+    "compressed": {},
 }
 """The faults by name, each with the parameters of its own: field of Fault, and parser."""
 
-_NEEDED = {"latency": "ms", "revoke": "after", "poison": "text"}
+DAMAGES: Final = ("trickle", "short-body", "extra-bytes", "not-json", "empty-body", "huge-body", "compressed")
+"""The faults that spoil the answer to a request that acted. The first of a request's damages counts."""
+
+_NEEDED = {"latency": "ms", "revoke": "after", "poison": "text", "trickle": "ms"}
 
 
 def parse_fault(spec: str) -> Fault:
@@ -187,6 +217,7 @@ class FaultPlan:
         if not self._rngs:
             return UNHARMED
         delay, status, cut_after, names = 0.0, None, False, []
+        ended_by, damage = None, None
         for fault, rng in self._rngs:
             # drawn for every request, so that the window of one fault does not change the draws of another
             draw, spread = rng.random(), rng.random()
@@ -199,9 +230,11 @@ class FaultPlan:
                 delay += (fault.ms + spread * fault.jitter) / 1000
             elif fault.name == "cut-after":
                 cut_after = True
+            elif fault.name in DAMAGES:
+                damage = damage or fault
             elif status is None:
-                status = _STATUS[fault.name](fault, spread)
-        return Effect(delay, status, cut_after, "+".join(names)) if names else UNHARMED
+                status, ended_by = _STATUS[fault.name](fault, spread), fault.name
+        return Effect(delay, status, cut_after, "+".join(names), ended_by, damage) if names else UNHARMED
 
 
 _STATUS: Mapping[str, Callable[[Fault, float], int]] = {
@@ -212,4 +245,8 @@ _STATUS: Mapping[str, Callable[[Fault, float], int]] = {
     "unauthorized": lambda _, __: 401,
     "storm": lambda _, __: 429,
     "poison": lambda _, __: 500,
+    "busy": lambda _, __: 409,
+    "redirect": lambda fault, _: fault.status or 302,
+    "login": lambda _, __: 200,
+    "firewall": lambda _, __: 403,
 }

@@ -3,9 +3,9 @@
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from email.utils import formatdate
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 import msgspec
 
@@ -14,20 +14,16 @@ from beam_talonone.simulator.bodies.checks import Check
 from beam_talonone.simulator.bodies.queries import parsed
 from beam_talonone.simulator.exchange.answers import Answer, Problem, Refusal, decode, error_answer
 from beam_talonone.simulator.exchange.call import Call, Handler
-from beam_talonone.simulator.exchange.faults import CUT_BEFORE, Effect
+from beam_talonone.simulator.exchange.damage import GATEWAY_PAGES
+from beam_talonone.simulator.exchange.faults import CUT_BEFORE, Effect, Fault
 from beam_talonone.simulator.exchange.ledger import NO_BODY, Acted, Received
 from beam_talonone.simulator.exchange.routes import Routes
 from beam_talonone.simulator.operations.handlers import HANDLERS
-from beam_talonone.simulator.server import control
+from beam_talonone.simulator.server import control, deliver
+from beam_talonone.simulator.server.deliver import Receive, Scope, Send
 from beam_talonone.simulator.server.settings import SimulatorSettings
 from beam_talonone.simulator.world.state import State, new_state
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-CUT_EXTENSION: Final = "beam_talonone.cut"
-"""Name of the extension of the scope. Its `close` ends the connection at once, without an answer."""
 KEY_PREFIX: Final = b"ApiKey-v1 "
 MAX_KEY: Final = 255
 MESSAGES: Final = {
@@ -96,23 +92,23 @@ class Simulator:
         state = self.state
         request = state.ledger.arrive(state.elapsed(), incoming.target)
         try:
-            answer = await self._respond(state, incoming, request)
+            answer, damage = await self._respond(state, incoming, request)
             if answer is None:
-                scope["extensions"][CUT_EXTENSION]["close"]()
-                await receive()
+                await deliver.cut(scope, receive)
                 return
-            headers = [(b"content-length", b"%d" % len(answer.body)), *answer.headers]
-            if answer.body:
-                headers.append((b"content-type", b"application/json"))
             request.status = answer.status
-            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-            await send({"type": "http.response.body", "body": answer.body})
+            if damage is None:
+                await deliver.whole(answer, send)
+            elif not await deliver.damaged(answer, damage, scope, receive, send):
+                return
             request.answered = state.elapsed()
         finally:
             state.ledger.leave(request)
 
-    async def _respond(self, state: State, incoming: Incoming, request: Received) -> Answer | None:
-        """The answer to a request; None to cut its connection."""
+    async def _respond(
+        self, state: State, incoming: Incoming, request: Received
+    ) -> tuple[Answer | None, Fault | None]:
+        """The answer to a request, None to cut its connection; and the fault that damages the answer."""
         route: tuple[Operation, dict[str, str]] | Refusal
         try:
             route = self._routes.find(incoming.method, incoming.path)
@@ -122,13 +118,16 @@ class Simulator:
         effect = state.plan.effect(request.arrived, request.n, incoming.body, request.operation, incoming.target)
         request.fault = effect.names
         if effect.status == CUT_BEFORE:
-            return None
+            return None, None
+        page = GATEWAY_PAGES.get(effect.fault or "")
+        if page is not None and effect.status is not None:
+            return page._replace(status=effect.status), None
         try:
             self._admit(state, request, effect, incoming.authorization)
             if isinstance(route, Refusal):
                 raise route
         except Refusal as refusal:
-            return self._refused(refusal, with_status=True)
+            return self._refused(refusal, with_status=True), None
         operation, path = route
         seconds = effect.delay + state.latency()
         key = incoming.key if operation.repeat is SafeToRepeat.BY_KEY else None
@@ -137,7 +136,7 @@ class Simulator:
             answer, _ = await self._operate(state, incoming, request, operation, path, seconds)
         else:
             answer = await self._once(state, incoming, request, operation, path, seconds, key)
-        return None if effect.cut_after else answer
+        return None if effect.cut_after else answer, effect.damage
 
     def _admit(self, state: State, request: Received, effect: Effect, authorization: bytes) -> None:
         """Raise Refusal for a request that is refused before its operation: by key, rate or fault."""

@@ -15,7 +15,8 @@ import msgspec
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from beam_talonone.simulator.server.app import CUT_EXTENSION, Simulator
+from beam_talonone.simulator.server.app import Simulator
+from beam_talonone.simulator.server.deliver import EXTENSION
 from beam_talonone.simulator.server.settings import SimulatorSettings
 
 READY = "simulator listening on "
@@ -23,11 +24,11 @@ STOP_SECONDS = 5.0
 
 
 class _CuttableProtocol(HttpToolsProtocol):
-    """uvicorn's fast protocol, with a way to cut the connection, which ASGI lacks."""
+    """uvicorn's fast protocol, with ways to cut the connection and to write bytes of any sort, which ASGI lacks."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["extensions"] = {CUT_EXTENSION: {"close": self.transport.abort}}
+        self.scope["extensions"] = {EXTENSION: {"close": self.transport.abort, "write": self.transport.write}}
 
 
 class _AnnouncingServer(uvicorn.Server):

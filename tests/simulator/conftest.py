@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
-from beam_talonone.simulator.server.app import CUT_EXTENSION, Simulator
+from beam_talonone.simulator.server.app import Simulator
+from beam_talonone.simulator.server.deliver import EXTENSION
 from beam_talonone.simulator.server.serve import running
 from beam_talonone.simulator.server.settings import SimulatorSettings
 
@@ -23,6 +24,9 @@ class Reply:
     status: int | None = None
     text: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
+
+    def add(self, data):
+        self.text += data
 
     @property
     def json(self):
@@ -61,7 +65,7 @@ class Api:
             "raw_path": path.encode(),
             "query_string": query.encode(),
             "headers": headers,
-            "extensions": {CUT_EXTENSION: {"close": cut.set}},
+            "extensions": {EXTENSION: {"close": cut.set, "write": reply.add}},
         }
         messages = [{"type": "http.request", "body": raw}]
 

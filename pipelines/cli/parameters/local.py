@@ -62,8 +62,9 @@ class SimulatedLoadParameters(Group):
         list[str] | None,
         typer.Option(
             help="A fault to order, NAME:param=value,... Repeatable. NAME is latency (ms, jitter), "
-            "5xx (status), cut-before, cut-after, outage (kind=cut|503), revoke (after), unauthorized, storm "
-            "or poison (text). "
+            "5xx (status), cut-before, cut-after, outage (kind=cut|503), revoke (after), unauthorized, storm, "
+            "poison (text) or busy. Of gateways: redirect (status), login, firewall (text). Of answers: "
+            "trickle (ms), short-body, extra-bytes, not-json, empty-body, huge-body (mb), compressed. "
             "All take share, from, to (seconds), from-request, to-request, operation, target (text of its URL). "
             "Example: --fault 5xx:share=0.02 --fault outage:from=10,to=15"
         ),

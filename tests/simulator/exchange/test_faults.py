@@ -33,6 +33,9 @@ def test_parse():
         ("poison:text=", "must not be empty"),
         ("5xx:operation=read_all", "read_all.*is not an operation"),
         ("5xx:target=", "must not be empty"),
+        ("redirect:status=200", "must be 301 or 302"),
+        ("trickle", "needs ms="),
+        ("huge-body:mb=-1", "must be 0 or more"),
     ],
 )
 def test_what_is_not_understood_is_said(spec, says):

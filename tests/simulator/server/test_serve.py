@@ -134,6 +134,22 @@ def test_a_cut_closes_the_socket_without_a_byte(fault, acts):
         assert httpx.get(url + "/_simulator/summary").json()["requests"] == 1
 
 
+def test_lengths_that_are_wrong_reach_the_socket():
+    for fault, closed in (("short-body", True), ("extra-bytes", False)):
+        with running(SimulatorSettings(faults=(fault,))) as url:
+            with socket.create_connection((httpx.URL(url).host, httpx.URL(url).port), timeout=5) as connection:
+                connection.sendall(put(b"/v2/customer_sessions/s", b'{"customerSession":{}}'))
+                answer, announced = b"", 0
+                while not announced or len(answer.partition(b"\r\n\r\n")[2]) <= announced:
+                    piece = connection.recv(65536)
+                    if not piece:
+                        break
+                    answer += piece
+                    announced = int(answer.lower().partition(b"content-length: ")[2].split()[0])
+            assert (len(answer.partition(b"\r\n\r\n")[2]) < announced) == closed
+            assert (piece == b"") == closed
+
+
 def test_a_key_can_be_asked_for():
     process, url = start("--key", "right")
     assert httpx.put(url + "/v2/customer_sessions/s", json=BODY, headers=KEY).status_code == 401
