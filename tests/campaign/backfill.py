@@ -1,7 +1,7 @@
 """One backfill under a plan: its input by the seed, its simulator, the command as a process, and the verdict."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from e2e.harness import (
     free_port,
     simulator_at,
     start,
+    wait_until,
     write_kinds,
 )
 from support.audit.auditor import Options, fetch
@@ -76,6 +77,14 @@ class BackfillScene:
             self.ended = self.start().end(WITHIN)
         return self.ended
 
+    def wait(self, done: Callable[[], bool], running: Running) -> None:
+        """Wait for a condition, or for the end of the command."""
+        wait_until(lambda: running.process.poll() is not None or done(), "the moment of the plan", timeout=WITHIN)
+
+    def faults_met(self) -> int:
+        """The number of requests that met a fault."""
+        return sum(1 for row in self.sim.rows("requests") if row["fault"])
+
     def expect(self, fact: bool, message: str) -> None:
         """Count a mistake unless `fact` holds."""
         if not fact:
@@ -91,7 +100,7 @@ def run_backfill(plan: BackfillPlan, seed: int, folder: Path, stalls: Stalls, si
         words = backfill(sim.url, inputs, folder / "out", RESUME_IF_BEGUN, "--rate", plan.rate, *plan.words)
         scene = BackfillScene(sim, rng, folder, inputs, words, plan.faults)
         plan.play(scene)
-        scene.expect(_met(sim, plan), "no request met a fault: the run shows nothing")
+        scene.expect(not plan.faults or scene.faults_met() > 0, "no request met a fault: the run shows nothing")
         files = {kind: [path] for kind, path in inputs.items()}
         options = Options(rate=plan.rate, jitter=JITTER + stalls.longest(since), keys_forgotten=plan.keys_forgotten)
         verdict = judge_backfill(files, scene.output, fetch(sim.url), options, POISON | plan.reasons)
@@ -100,7 +109,3 @@ def run_backfill(plan: BackfillPlan, seed: int, folder: Path, stalls: Stalls, si
         code = None if scene.ended is None else scene.ended.code
         verdict[WRONG].append(f"exit code {code}, not {DEAD_LETTERS}: {scene.ended and scene.ended.err[-500:]}")
     return verdict
-
-
-def _met(sim: Simulator, plan: BackfillPlan) -> bool:
-    return not plan.faults or any(row["fault"] for row in sim.rows("requests"))

@@ -1,6 +1,6 @@
 """The table of plans, in files by what goes wrong. `PLANS` has them all."""
 
 from campaign.plan import Plan
-from campaign.plans import api
+from campaign.plans import answers, api
 
-PLANS: tuple[Plan, ...] = (*api.PLANS,)
+PLANS: tuple[Plan, ...] = (*api.PLANS, *answers.PLANS)

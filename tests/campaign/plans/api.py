@@ -1,6 +1,7 @@
 """Plans of an API that fails, refuses for a while, answers late, or is gone."""
 
 from campaign.plan import BackfillPlan
+from campaign.plans.moments import under_way
 
 PLANS = (
     BackfillPlan(
@@ -20,13 +21,13 @@ PLANS = (
     ),
     BackfillPlan(
         name="429",
-        effect="storms of 429 without Retry-After, for a second each and for 10 % of the requests after that",
-        faults=("storm:from=0.5,to=1.5", "storm:from=2.5,to=3.5", "storm:share=0.1,from=3.5"),
+        effect="two storms of 429 without Retry-After, a second each; 10 % of the requests after that",
+        play=under_way("storm:to=1", "storm:from=2,to=3", "storm:share=0.1,from=3"),
     ),
     BackfillPlan(
         name="429-retry-after",
-        effect="the same storms, with a Retry-After",
-        faults=("storm:from=0.5,to=1.5", "storm:share=0.02,from=2.5"),
+        effect="a storm of 429 with Retry-After for a second; 2 % of the requests after that",
+        play=under_way("storm:to=1", "storm:share=0.02,from=2"),
         settings={"retry_after": "seconds"},
     ),
     BackfillPlan(
@@ -40,5 +41,21 @@ PLANS = (
         effect="answers take 5 ms to 5 s, with a long tail",
         faults=("latency:share=0.1,ms=100,jitter=700", "latency:share=0.01,ms=2000,jitter=3000"),
         settings={"latency_ms": 5, "jitter_ms": 20},
+    ),
+    BackfillPlan(
+        name="409",
+        effect="10 % of the requests are answered 409",
+        faults=("busy:share=0.1",),
+    ),
+    BackfillPlan(
+        name="outage-10s",
+        effect="connections close without an answer for 10 s",
+        play=under_way("outage:to=10"),
+    ),
+    BackfillPlan(
+        name="outage-3m",
+        effect="answers 503 for three minutes",
+        play=under_way("outage:kind=503,to=180"),
+        long=True,
     ),
 )
