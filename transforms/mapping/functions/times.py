@@ -3,6 +3,7 @@
 A date stays the date that was written: it has no zone.
 """
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -22,6 +23,11 @@ from beam_talonone.transforms.mapping.functions.patterns import MAX_LENGTH, time
 
 ISO = "iso"
 """The pattern for RFC 3339 times that lack an offset: 2026-05-01T12:00:00."""
+
+_UNKNOWN_PLACE = re.compile(r"\s-0000\b", re.ASCII)
+"""The offset of RFC 2822 for a time in UTC whose writer is anywhere."""
+
+_ODD_OFFSET = re.compile(r"\s[+-](?!\d{4}\b)\d", re.ASCII)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = {"s": 1_000_000, "ms": 1000, "us": 1}
@@ -98,8 +104,12 @@ def _rfc2822(environment: Environment, value: Any) -> str | None:
         raise expected("a time as text", value)
     try:
         moment = parsedate_to_datetime(value)
-        # -0000 says that the time is UTC and the place of the writer unknown
-        return _rfc3339(moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC))
+        if moment.tzinfo is None and _UNKNOWN_PLACE.search(value):
+            moment = moment.replace(tzinfo=UTC)
+        # The email package reads CEST or +02:00 as no zone, and +2 as two minutes.
+        if moment.tzinfo is None or _ODD_OFFSET.search(value):
+            raise EvaluationError(f"{brief(value)} has no zone of RFC 2822, such as +0200 or GMT", Reason.NAIVE_TIME)
+        return _rfc3339(moment)
     except (ValueError, TypeError, IndexError, OverflowError, AttributeError):
         raise expected("an RFC 2822 time such as Fri, 01 May 2026 12:00:00 +0200", value) from None
 
