@@ -103,14 +103,15 @@ def _documents(store: RowStore, kind: str, table: Table) -> Iterator[Raw]:
     for key, size in store.groups():
         rows = store.rows(DOCUMENTS, key)
         first = next(rows)
-        row = jsonio.loads(first.document)
-        document = dict(row)
+        document = jsonio.loads(first.document)
         hidden = next((name for name in _made(table) if name in document), None)
         doubt = None if hidden is None else f"the column {hidden!r} has the name of what the table makes: rename it"
         doubt = doubt or store.doubt_about(DOCUMENTS, key)
         if table.group_by:
             if size <= LONGEST:
-                document[ROWS] = [row, *(jsonio.loads(other.document) for other in rows)]
+                group = [first, *rows]
+                document[ROWS] = [jsonio.loads(other.document) for other in group]
+                doubt = doubt or _overlap(group)
             else:
                 doubt = TOO_LARGE
         for number, join in enumerate(table.joins, 1):
@@ -123,12 +124,25 @@ def _documents(store: RowStore, kind: str, table: Table) -> Iterator[Raw]:
             store.join(number, join_key)
             joined = store.bytes_of(number, join_key)
             size += joined
-            document[join.name] = (
-                [jsonio.loads(row.document) for row in store.rows(number, join_key)] if size <= LONGEST else []
-            )
+            group = list(store.rows(number, join_key)) if size <= LONGEST else []
+            document[join.name] = [jsonio.loads(other.document) for other in group]
+            doubt = doubt or _overlap(group)
             doubt = doubt or store.doubt_about(number, join_key) or (None if joined else store.gap_in(number))
             doubt = doubt or (TOO_LARGE if size > LONGEST else None)
         yield Raw(kind, first.file, first.position, "rows", None, document, doubt, whole_file=False)
+
+
+def _overlap(rows: Iterable[StoredRow]) -> str | None:
+    """Why a document has a row too many: it stands in two files, as in exports that overlap, or in a copy of one."""
+    places: dict[bytes, StoredRow] = {}
+    for row in rows:
+        other = places.setdefault(row.document, row)
+        if other.file != row.file:
+            return (
+                f"{row.file}:{row.position} has the same cells as {other.file}:{other.position}: if the files"
+                " overlap, leave out one of them; if both rows count, put them into one file"
+            )
+    return None
 
 
 def _made(table: Table) -> list[str]:

@@ -101,6 +101,36 @@ def test_rows_of_one_document_may_stand_in_several_files(folder):
     assert [[row["sku"] for row in document["rows"]] for document in found] == [["A", "B"], ["C"]]
 
 
+def overlapping(folder, table, source, **texts):
+    """The Raw records of files in `folder` by their names, of which those of `source` are one input or one join."""
+    for name, text in texts.items():
+        (folder / f"{name}.csv").write_text(text)
+    return list(inputs_of("orders", match_files(str(folder / source)), None, table.dialect))
+
+
+def test_the_same_row_in_two_files_is_not_counted_twice(folder):
+    table = Table(group_by=("id",))
+    files = overlapping(
+        folder, table, "over-*.csv", **{"over-1": "id,sku\n1,A\n2,B\n2,B\n", "over-2": "id,sku\n2,C\n1,A\n"}
+    )
+    first, second = read_documents(files, {}, table, folder)
+    assert "over-2.csv:3 has the same cells as " in first.broken
+    assert "over-1.csv:2" in first.broken
+    assert len(first.fields["rows"]) == 2, "both are shown"
+    rows = [row["sku"] for row in decode(second)["rows"]]
+    assert rows == ["B", "B", "C"], "equal rows of one file all count"
+
+
+def test_the_same_joined_row_in_two_files_is_not_counted_twice(folder):
+    files = overlapping(
+        folder, JOIN, "both-*.csv", **{"both-1": "order,sku\n1,A\n2,B\n2,B\n", "both-2": "order,sku\n2,C\n1,A\n"}
+    )
+    sources = inputs(folder / "orders.csv", "id\n1\n2\n", JOIN.dialect)
+    first, second = read_documents(sources, {"items": files}, JOIN, folder)
+    assert "both-2.csv:3 has the same cells as " in first.broken
+    assert [row["sku"] for row in decode(second)["items"]] == ["B", "B", "C"]
+
+
 def test_rows_of_other_formats_are_grouped_too(folder):
     text = "\n".join(json.dumps({"id": number // 2, "price": 1.1}) for number in range(4))
     sources = inputs(folder / "rows.jsonl", text, Dialect())

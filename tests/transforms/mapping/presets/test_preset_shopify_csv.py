@@ -99,6 +99,13 @@ def test_orders_whose_rows_are_not_together(results):
     assert mapped[1].records[0].fields["customer_id"] is None
 
 
+def test_an_order_of_two_exports_is_not_sent_with_its_items_twice(results):
+    older, newer = order(line(), **{"Financial Status": "pending", "Paid at": ""}), order(line())
+    [result] = results(older, newer)
+    assert result.failure.reason is Reason.MAPPING_FAILED
+    assert "the order is in several exports" in result.failure.detail
+
+
 def test_lines_without_sku_and_without_quantity(only_order):
     fields = only_order(order(line(**{"Lineitem sku": ""}), line(**{"Lineitem quantity": "0"}), {}))
     assert [(item["sku"], item["quantity"]) for item in fields["items"]] == [("Assam - 100 g", 2)]
