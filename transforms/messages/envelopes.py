@@ -55,9 +55,10 @@ def may_be_envelope(data: bytes) -> bool:
 
 
 def _cloud_event(parts: Mapping[str, msgspec.Raw]) -> Opened:
-    if "data_base64" in parts:
+    packed = parts.get("data_base64")
+    if packed is not None and bytes(packed) != b"null":  # some publishers write absent fields as null
         try:
-            return Opened(base64.b64decode(_text(parts["data_base64"]) or "", validate=True))
+            return Opened(base64.b64decode(_text(packed) or "", validate=True))
         except (binascii.Error, ValueError):
             raise UndecodablePayload("data_base64 of the CloudEvent is not base64") from None
     if "data" not in parts:

@@ -24,6 +24,7 @@ MAX_RECORDS = 100_000
 """In one message."""
 
 _GZIP = b"\x1f\x8b"
+_BOM = b"\xef\xbb\xbf"
 _CONFLUENT_HEADER = 5
 """A zero byte and the number of the schema, in four."""
 
@@ -92,12 +93,13 @@ class MessageReader:
             yield from self._json(kind, data, layers)
 
     def _json(self, kind: str, data: bytes, layers: int) -> Iterator[bytes | dict[str, Any] | UndecodablePayload]:
-        elements = list_of(data) if _first(data) == b"[" else None
+        text = data.removeprefix(_BOM)
+        elements = list_of(text) if _first(text) == b"[" else None
         if elements is not None:
             for element in elements:
                 yield from self._contents(kind, element, {}, layers - 1)
             return
-        envelope = opened(data)
+        envelope = opened(text)
         if envelope is None:
             yield data
         elif envelope.data is not None:
@@ -142,7 +144,7 @@ def _looks_like_json(data: bytes) -> bool:
 
 
 def _first(data: bytes) -> bytes:
-    return data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    return data.removeprefix(_BOM).lstrip()[:1]
 
 
 def _broken(kind: str, subscription: str, position: int, data: bytes, why: str) -> Raw:

@@ -147,6 +147,29 @@ def test_a_batch_of_cloud_events_is_several_records():
     ]
 
 
+BOM = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        BOM + b"[" + RECORD + b"]",
+        BOM + enveloped("data", json.loads(RECORD)),
+        gzip.compress(BOM + b" [" + RECORD + b"]"),
+        enveloped("data_base64", base64.b64encode(BOM + b"[" + RECORD + b"]").decode()),
+    ],
+    ids=["array", "event", "gzip", "inside"],
+)
+def test_a_byte_order_mark_hides_no_records(data):
+    assert decode(only(unpack(data)))["order_id"] == "A-1"
+
+
+def test_a_null_data_base64_is_no_content():
+    both = json.dumps({**EVENT, "data_base64": None, "data": json.loads(RECORD)}).encode()
+    assert decode(only(unpack(both)))["order_id"] == "A-1"
+    assert "has no data" in only(unpack(json.dumps({**EVENT, "data_base64": None}).encode())).broken
+
+
 def test_a_deleted_row_holds_no_record():
     assert unpack(b'{"op":"d","before":{"order_id":"A-1"},"after":null}') == []
 
