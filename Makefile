@@ -85,6 +85,7 @@ campaign: $(VENV)/.dev
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py
 	$(BIN)/python docs/generate_options.py
+	$(BIN)/python docs/generate_reference.py
 	$(BIN)/python docs/generate_schemas.py
 
 site: $(VENV)/.site

@@ -1,4 +1,6 @@
-"""Write docs/reference/schemas/*.json, the JSON Schema of each kind of record, from the models: `make docs`.
+"""Write the JSON Schema and the Avro schema of each kind of record to docs/reference/schemas.
+
+`make docs` runs this file.
 
 tests/test_record_schemas.py fails if a file is out of date.
 """
@@ -7,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from beam_talonone.schemas.avro import avro_schema
 from beam_talonone.schemas.records import MODELS
 
 FOLDER = Path(__file__).with_name("reference") / "schemas"
@@ -58,7 +61,18 @@ def text_of(kind: str) -> str:
     return json.dumps(record_schema(kind), indent=2) + "\n"
 
 
+def avro_file_of(kind: str) -> Path:
+    """The file of the Avro schema of a kind: docs/reference/schemas/order.avsc for orders."""
+    return file_of(kind).with_suffix(".avsc")
+
+
+def avro_text_of(kind: str) -> str:
+    """The Avro schema of a kind as JSON. It is that of the package, which files can be written with."""
+    return json.dumps(avro_schema(kind), indent=2) + "\n"
+
+
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
     for kind in MODELS:
         file_of(kind).write_text(text_of(kind), encoding="utf-8")
+        avro_file_of(kind).write_text(avro_text_of(kind), encoding="utf-8")

@@ -40,7 +40,7 @@ def site_markdown(markdown: str, page: str) -> str:
 
 def site_path(path: str) -> str | None:
     """Where a file of the repository is among the sources of the site, or None if it is not there."""
-    if path.startswith("docs/") and path.endswith((".md", ".svg", ".png", ".json")):
+    if path.startswith("docs/") and path.endswith((".md", ".svg", ".png", ".json", ".avsc")):
         return path.removeprefix("docs/")
     return f"{BELOW}/{path}" if path in OUTSIDE else None
 

@@ -36,6 +36,7 @@ def examples(kind: str) -> list[dict[str, object]]:
 @pytest.mark.parametrize("kind", MODELS)
 def test_the_files_are_current(kind):
     assert generate.file_of(kind).read_text(encoding="utf-8") == generate.text_of(kind)
+    assert generate.avro_file_of(kind).read_text(encoding="utf-8") == generate.avro_text_of(kind)
 
 
 @pytest.mark.parametrize("kind", MODELS)

@@ -20,6 +20,7 @@ from beam_talonone.pipelines.backfill.temporary_folder import temporary_folder
 from beam_talonone.pipelines.check.facts import closing_lines, is_guest, orphan_lines, shape_lines
 from beam_talonone.pipelines.check.problem_fields import PROBLEM_FIELDS, ProblemFields
 from beam_talonone.pipelines.mappings.coverage import COVERAGE, Coverage, ObservedMapping, parses_json
+from beam_talonone.pipelines.terminal.exit_codes import DEAD_LETTERS, FINISHED
 from beam_talonone.pipelines.terminal.interruptible import interruptible
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.pipelines.terminal.words import counted
@@ -68,7 +69,7 @@ def run_check(options: InputOptions, rate: float, show: int, beam_args: tuple[st
         for line in () if mapping is None else coverage.lines_of(mapping):
             print(line, file=sys.stderr)
     STOP.check()
-    return 3 if any(counts["dead_lettered"] for counts in report["kinds"].values()) else 0
+    return DEAD_LETTERS if any(counts["dead_lettered"] for counts in report["kinds"].values()) else FINISHED
 
 
 def _requests_in_input_order(connection: Any, count: int, *, dry: bool) -> Iterator[str]:

@@ -13,6 +13,7 @@ from beam_talonone.pipelines.cli.parameters.groups import with_groups
 from beam_talonone.pipelines.cli.parameters.program import CommonParameters
 from beam_talonone.pipelines.cli.suggest import message_of
 from beam_talonone.pipelines.terminal import logs
+from beam_talonone.pipelines.terminal.exit_codes import FINISHED, STOPPED, USAGE
 from beam_talonone.pipelines.terminal.resume_command import output_of, resume_command
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.pipelines.terminal.unbroken import unbroken
@@ -21,7 +22,6 @@ from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.talonone.telemetry.logs import printable
 from beam_talonone.talonone.telemetry.redact import keep_secret, without_keys
 
-FINISHED, STOPPED, USAGE = 0, 1, 2
 TYPER_INTERRUPTED = 130
 
 _BadCommandLine: Any = typer.BadParameter.__mro__[1]

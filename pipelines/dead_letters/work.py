@@ -10,12 +10,11 @@ from beam_talonone.pipelines.dead_letters.aggregate import DeadLetterSummary
 from beam_talonone.pipelines.dead_letters.export import csv_header, csv_line, jsonl_line
 from beam_talonone.pipelines.dead_letters.read import BadLine, DeadLetter, dead_letter_files, read_dead_letters
 from beam_talonone.pipelines.dead_letters.show import summary_lines
+from beam_talonone.pipelines.terminal.exit_codes import DEAD_LETTERS, FINISHED
 from beam_talonone.pipelines.terminal.logs import notice
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.state.whole_file import write_whole_file
 from beam_talonone.talonone.telemetry.logs import printable
-
-FINISHED, BAD_LINES = 0, 3
 
 MOST_BAD = 20
 """Bad lines that are named one by one."""
@@ -77,7 +76,7 @@ def run_dead_letters(options: DeadLettersOptions) -> int:
         _export(selection, options)
     if selection.bad > MOST_BAD:
         notice(f"{selection.bad:,} lines in all are no dead letters")
-    return BAD_LINES if selection.bad else FINISHED
+    return DEAD_LETTERS if selection.bad else FINISHED
 
 
 def _print_summary(selection: _Selection, options: DeadLettersOptions) -> None:

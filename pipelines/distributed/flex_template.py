@@ -12,6 +12,7 @@ from typing import Any
 from beam_talonone.pipelines.cli import main as cli
 from beam_talonone.pipelines.cli.parameters.api import ApiParameters
 from beam_talonone.pipelines.distributed.template_parameters import TEMPLATES, Template
+from beam_talonone.pipelines.terminal.exit_codes import FINISHED, USAGE
 from beam_talonone.talonone.errors import ConfigurationError
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}", re.ASCII)
@@ -30,12 +31,12 @@ def main(name: str) -> None:
     if arguments in (["--help"], ["-h"]):
         print(f"Parameters of the {name} template, as --name=value, and Beam's own options:")
         print("\n".join(f"  {parameter}" for parameter in TEMPLATES[name].parameters))
-        sys.exit(cli.FINISHED)
+        sys.exit(FINISHED)
     try:
         words = command_line(name, arguments)
     except ConfigurationError as error:
         print(f"beam-talonone: {error}", file=sys.stderr)
-        sys.exit(cli.USAGE)
+        sys.exit(USAGE)
     sys.exit(cli.run(words))
 
 

@@ -7,6 +7,7 @@ operations and statuses. No label contains a part of a record.
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
@@ -32,6 +33,73 @@ BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Seconds: the buckets of the latencies."""
 
 
+class Row(NamedTuple):
+    """A metric: its type, its unit, its meaning, its labels, and when it is absent."""
+
+    type: str
+    unit: str
+    meaning: str
+    labels: tuple[str, ...] = ()
+    absent: str = ""
+
+
+METRICS: Mapping[str, Row] = {
+    "records_read": Row("counter", "messages", "Messages that were read, repeats included.", ("kind",)),
+    "records_ended": Row("counter", "records", "Ended records by outcome.", ("kind", "end")),
+    "unknown_fields": Row("counter", "fields", "Unknown fields that were left out.", ("kind",)),
+    "dead_letters": Row("counter", "records", "Dead letters by reason.", ("kind", "reason")),
+    "files_read": Row("counter", "files", "Files of a bucket that were begun.", (), "without --files"),
+    "files_ended": Row(
+        "counter", "notifications", "Notifications of files by how they ended.", ("end",), "without --files"
+    ),
+    "requests": Row("counter", "requests", "Requests, retries included.", ("operation", "status")),
+    "request_retries": Row("counter", "requests", "Requests that were retries.", ("operation",)),
+    "request_duration_seconds": Row(
+        "histogram", "seconds", "Time until an answer, accurate to 2.2 %.", ("operation",)
+    ),
+    "throttled_seconds": Row("counter", "seconds", "Time in which only the rate delayed a request."),
+    "records_unaccounted": Row("gauge", "records", "Records that were read and have not ended."),
+    "records_held": Row("gauge", "records", "Records in the reorder delay (--settle)."),
+    "records_parked": Row("gauge", "records", "Returns that wait for their order."),
+    "messages_held": Row("gauge", "messages", "Messages neither acknowledged nor given back."),
+    "buffers_full": Row("gauge", "0 or 1", "1 while full buffers stop the reading of a subscription."),
+    "requests_pending": Row("gauge", "requests", "Requests of records that have not ended; a bulk is one."),
+    "requests_in_flight": Row("gauge", "requests", "Requests that were sent and not answered."),
+    "lines_writing": Row("gauge", "lines", "Dead letters and results that are being written."),
+    "rate_limit_per_second": Row("gauge", "requests per second", "Requests a second that --rate allows."),
+    "pace_per_second": Row("gauge", "requests per second", "Requests a second that the sender allows now."),
+    "concurrency_limit": Row("gauge", "requests", "Requests in flight that --concurrency allows."),
+    "api_down_seconds": Row("gauge", "seconds", "Time without any success; 0 while the API works."),
+    "key_refused": Row("gauge", "0 or 1", "1 while the API refuses the key."),
+    "address_wrong": Row("gauge", "0 or 1", "1 while the API is not at --base-url."),
+    "subscription_trouble": Row("gauge", "0 or 1", "1 while a subscription or a file cannot be read."),
+    "healthy": Row("gauge", "0 or 1", "1 while /healthz answers 200."),
+    "state_log_bytes": Row("gauge", "bytes", "Size of the write-ahead log in the state folder."),
+    "rate_service_up": Row(
+        "gauge", "0 or 1", "1 while the rate limit service answers.", (), "without --rate-service"
+    ),
+    "last_end_timestamp_seconds": Row(
+        "gauge", "seconds since 1970", "Time of the last end of a record.", (), "until the first record ends"
+    ),
+}
+"""The metrics by name, without their prefix: the rows of docs/reference/metrics.md."""
+
+
+def full_name(name: str) -> str:
+    """The name of a metric as Prometheus shows it: with the prefix, and the ending of a counter."""
+    return f"talonone_{name}_total" if METRICS[name].type == "counter" else f"talonone_{name}"
+
+
+def _counter(name: str, value: float | None = None) -> CounterMetricFamily:
+    row = METRICS[name]
+    labels = None if value is not None else row.labels
+    return CounterMetricFamily(f"talonone_{name}", row.meaning, value, labels)
+
+
+def _gauge(name: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"talonone_{name}", METRICS[name].meaning, float(value))
+
+
 @dataclass(frozen=True)
 class Sources:
     """The sources of the figures. `kinds` are the kinds that the stream reads. With --files, `reads_files` is True.
@@ -49,7 +117,7 @@ class Sources:
 
 
 class StreamMetrics(Collector):
-    """The metrics of one stream. docs/metrics.md describes each."""
+    """The metrics of one stream. METRICS declares each."""
 
     def __init__(self, sources: Sources) -> None:
         self._of = sources
@@ -76,9 +144,7 @@ class StreamMetrics(Collector):
 
     def _records(self) -> Iterator[Metric]:
         counters = self._of.streaming.counters
-        read = CounterMetricFamily("talonone_records_read", "Records that were read.", labels=["kind"])
-        ended = CounterMetricFamily("talonone_records_ended", "Records by how they ended.", labels=["kind", "end"])
-        unknown = CounterMetricFamily("talonone_unknown_fields", "Fields that were left out.", labels=["kind"])
+        read, ended, unknown = _counter("records_read"), _counter("records_ended"), _counter("unknown_fields")
         counted = dict(counters.kinds)
         for kind in self._of.kinds:  # also kinds without a record: the rate of a counter needs a 0 at its start
             counts: Mapping[str, int] = counted.get(kind, {})
@@ -86,33 +152,23 @@ class StreamMetrics(Collector):
             unknown.add_metric([kind], counters.unknown[kind])
             for end in ENDS:
                 ended.add_metric([kind, end], counts.get(end, 0))
-        dead_letters = CounterMetricFamily(
-            "talonone_dead_letters", "Dead letters by reason.", labels=["kind", "reason"]
-        )
+        dead_letters = _counter("dead_letters")
         for (kind, reason), count in sorted(counters.dead.copy().items()):
             dead_letters.add_metric([kind, reason], count)
         yield from (read, ended, dead_letters, unknown)
 
     def _files(self) -> Iterator[Metric]:
         counts = self._of.streaming.counters.files.copy()
-        yield CounterMetricFamily("talonone_files_read", "Files of a bucket that were begun.", counts["read"])
-        ended = CounterMetricFamily(
-            "talonone_files_ended", "Notifications of files by how they ended.", labels=["end"]
-        )
+        yield _counter("files_read", counts["read"])
+        ended = _counter("files_ended")
         for end in FILE_COUNTS[1:]:
             ended.add_metric([end], counts[end])
         yield ended
 
     def _requests(self) -> Iterator[Metric]:
-        requests = CounterMetricFamily(
-            "talonone_requests",
-            "Requests by status, retries included; none: no answer.",
-            labels=["operation", "status"],
-        )
-        retries = CounterMetricFamily("talonone_request_retries", "Requests that were retries.", labels=["operation"])
-        seconds = HistogramMetricFamily(
-            "talonone_request_duration_seconds", "Time until an answer.", labels=["operation"]
-        )
+        requests, retries = _counter("requests"), _counter("request_retries")
+        row = METRICS["request_duration_seconds"]
+        seconds = HistogramMetricFamily("talonone_request_duration_seconds", row.meaning, labels=row.labels)
         for name, stats in sorted(self._of.streaming.engine.stats.operations.copy().items()):
             for status, count in sorted(stats.statuses.copy().items()):
                 requests.add_metric([name, status], count)
@@ -123,40 +179,31 @@ class StreamMetrics(Collector):
     def _gauges(self) -> Iterator[Metric]:
         streaming, signs, engine = self._of.streaming, self._of.signs(), self._of.streaming.engine
         counters, sequencer = streaming.counters, streaming.sequencer
-        yield CounterMetricFamily(
-            "talonone_throttled_seconds", "Time in which a request was ready and the rate held it back.",
-            engine.throttled,
-        )  # fmt: skip
-        for name, text, value in (
-            ("records_unaccounted", "Records read that have not ended.", counters.unaccounted),
-            ("records_held", "Records that wait for earlier ones of their customer.", sequencer.held),
-            ("records_parked", "Returns that wait for their order.", sequencer.waiting_for_order),
-            ("messages_held", "Messages that are neither acknowledged nor given back.", self._of.messages()),
-            ("buffers_full", "1 while nothing is read, as enough is held.", self._of.full()),
-            ("requests_pending", "Requests of records that have not ended; a bulk is one.", engine.waiting),
-            ("requests_in_flight", "Requests under way.", engine.in_flight),
-            ("lines_writing", "Dead letters and results on their way to where they go.", streaming.output.writing),
-            ("rate_limit_per_second", "Requests a second that --rate allows.", engine.settings.rate),
-            ("pace_per_second", "Requests a second that may leave for now.", engine.pace),
-            ("concurrency_limit", "Requests in flight that --concurrency allows.", engine.settings.concurrency),
-            ("api_down_seconds", "Time since which nothing has succeeded; 0 while the API works.", signs.down_for),
-            ("key_refused", "1 while the API refuses the key.", isinstance(engine.refusal, KeyRefused)),
-            ("address_wrong", "1 while the API is not found where it should be.", _is_lost(engine.refusal)),
-            ("subscription_trouble", "1 while a subscription cannot be read.", signs.trouble is not None),
-            ("healthy", "1 where /healthz answers 200.", ailment(signs) is None),
-            ("state_log_bytes", "Size of the log in the state folder.", streaming.log.size),
+        yield _counter("throttled_seconds", engine.throttled)
+        for name, value in (
+            ("records_unaccounted", counters.unaccounted),
+            ("records_held", sequencer.held),
+            ("records_parked", sequencer.waiting_for_order),
+            ("messages_held", self._of.messages()),
+            ("buffers_full", self._of.full()),
+            ("requests_pending", engine.waiting),
+            ("requests_in_flight", engine.in_flight),
+            ("lines_writing", streaming.output.writing),
+            ("rate_limit_per_second", engine.settings.rate),
+            ("pace_per_second", engine.pace),
+            ("concurrency_limit", engine.settings.concurrency),
+            ("api_down_seconds", signs.down_for),
+            ("key_refused", isinstance(engine.refusal, KeyRefused)),
+            ("address_wrong", isinstance(engine.refusal, WrongAddress)),
+            ("subscription_trouble", signs.trouble is not None),
+            ("healthy", ailment(signs) is None),
+            ("state_log_bytes", streaming.log.size),
         ):
-            yield GaugeMetricFamily(f"talonone_{name}", text, float(value))
+            yield _gauge(name, value)
         if signs.rate_service is not None:
-            up = float(signs.rate_outage is None)
-            yield GaugeMetricFamily("talonone_rate_service_up", "1 while the rate limit service answers.", up)
+            yield _gauge("rate_service_up", signs.rate_outage is None)
         if counters.ended_at:
-            last = time.time() - (time.monotonic() - counters.ended_at)
-            yield GaugeMetricFamily("talonone_last_end_timestamp_seconds", "When the last record ended.", last)
-
-
-def _is_lost(refusal: object) -> bool:
-    return isinstance(refusal, WrongAddress)
+            yield _gauge("last_end_timestamp_seconds", time.time() - (time.monotonic() - counters.ended_at))
 
 
 def histogram(latencies: Latencies) -> tuple[list[tuple[str, float]], float]:

@@ -12,6 +12,7 @@ from beam_talonone.pipelines.backfill.options import BackfillOptions
 from beam_talonone.pipelines.cli.command_table import COMMANDS
 from beam_talonone.pipelines.dead_letters.examples import first_examples
 from beam_talonone.pipelines.terminal.confirm import ask
+from beam_talonone.pipelines.terminal.exit_codes import DEAD_LETTERS, FINISHED
 from beam_talonone.pipelines.terminal.logs import switch_to_json
 from beam_talonone.pipelines.terminal.next_commands import next_commands
 from beam_talonone.pipelines.terminal.progress.show import Progress, ProgressShown, Shown, way_of
@@ -119,4 +120,4 @@ def _notices_on(console: Console, drawing: AbstractContextManager[Any] | None = 
 
 def exit_code(report: dict[str, Any]) -> int:
     """3 if the report counts a dead letter of any kind, else 0."""
-    return 3 if any(counts["dead_lettered"] for counts in report["kinds"].values()) else 0
+    return DEAD_LETTERS if any(counts["dead_lettered"] for counts in report["kinds"].values()) else FINISHED

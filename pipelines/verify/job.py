@@ -11,6 +11,7 @@ from beam_talonone.pipelines.backfill.options import BackfillOptions
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
 from beam_talonone.pipelines.terminal.console import console_for, run_shown
+from beam_talonone.pipelines.terminal.exit_codes import DEAD_LETTERS, FINISHED
 from beam_talonone.pipelines.terminal.progress.show import Progress
 from beam_talonone.pipelines.terminal.summary import NO_EXAMPLES, WIDTH, Examples, details, table
 from beam_talonone.pipelines.verify import targets
@@ -78,7 +79,7 @@ def run_verify(options: BackfillOptions, progress: Progress = "auto") -> int:
         console.print(f"the differences: {options.output / DIFFERENCES}", soft_wrap=True)
     if any(counts["dead_lettered"] for counts in kinds):
         console.print(f"records not checked, with reasons: {options.output / 'dead-letters'}", soft_wrap=True)
-    return 3 if any(counts["differ"] or counts["dead_lettered"] for counts in kinds) else 0
+    return DEAD_LETTERS if any(counts["differ"] or counts["dead_lettered"] for counts in kinds) else FINISHED
 
 
 def summary_lines(report: dict[str, Any], examples: Examples = NO_EXAMPLES, width: int = WIDTH) -> list[str]:

@@ -1,35 +1,7 @@
 """Faults of the simulator, ordered by text: `NAME:param=value,param=value`.
 
-Every fault takes these parameters:
-
-* `share`: the share of the requests that it affects, 0 to 1 (default 1).
-* `from`, `to`: seconds since the faults were set, at the start or by POST /_simulator/faults. `to` is excluded.
-* `from-request`, `to-request`: numbers of requests since then, from 1. `to-request` is included.
-* `operation=NAME`: affects only requests of that operation, as in `5xx:operation=get_loyalty_balances`.
-* `target=TEXT`: affects only requests whose raw path and query contain the text, as in `cut-before:target=skip=100`.
-
-```
-    latency:ms=50,jitter=20     takes 50 ms longer, and up to 20 ms more
-    5xx:status=503              answers 500, 502 or 503 (one at random without `status`) without acting
-    cut-before                  closes the connection without acting and without an answer
-    cut-after                   acts, then closes the connection without an answer
-    outage:kind=503             as cut-before; with kind=503, answers 503 instead
-    revoke:after=100            answers 401 after 100 requests
-    unauthorized                answers 401
-    storm                       answers 429
-    poison:text=WORD            answers 500 to each request whose body contains the text
-    busy                        answers 409, as if other requests were updating the same profile or session
-    redirect:status=302         answers a redirect to /login without acting
-    login                       answers 200 with a web page without acting
-    firewall:text=WORD          answers 403 with a web page without acting; with `text`, to requests that contain it
-    trickle:ms=20               acts, and sends the body of the answer byte by byte, one every 20 ms
-    short-body                  acts, and closes the connection before the announced end of the body
-    extra-bytes                 acts, and sends more bytes than Content-Length announces
-    not-json                    acts, and answers 200 with text that is not JSON
-    empty-body                  acts, and answers without a body
-    huge-body:mb=100            acts, and answers with a body of 100 MB
-    compressed                  acts, and answers with a gzip body that nobody requested
-```
+FAULTS and COMMON declare the faults and their parameters, EFFECTS and LIMITS what they do: the rows of
+docs/reference/faults.md. For example, `5xx:share=0.02,status=503` answers 503 to two of a hundred requests.
 """
 
 import random
@@ -167,6 +139,41 @@ FAULTS: Mapping[str, Mapping[str, Param]] = {
 
 DAMAGES: Final = ("trickle", "short-body", "extra-bytes", "not-json", "empty-body", "huge-body", "compressed")
 """The faults that spoil the answer to a request that acted. The first of a request's damages counts."""
+
+EFFECTS: Mapping[str, str] = {
+    "latency": "takes `ms` milliseconds longer, and up to `jitter` more",
+    "5xx": "answers 500, 502 or 503 without acting; without `status`, one of them at random",
+    "cut-before": "closes the connection without acting and without an answer",
+    "cut-after": "acts, then closes the connection without an answer",
+    "outage": "as `cut-before`; with `kind=503`, answers 503",
+    "revoke": "answers 401 after so many requests",
+    "unauthorized": "answers 401",
+    "storm": "answers 429",
+    "poison": "answers 500 to each request whose body contains the text",
+    "busy": "answers 409 without acting, as if other requests were updating the same profile or session",
+    "redirect": "a gateway: answers a redirect to `/login` without acting: 302, or the `status` 301, 303, 307 or 308",
+    "login": "a gateway: answers 200 with a web page without acting",
+    "firewall": "a gateway: answers 403 with a web page; with `text`, only to requests whose body contains the text",
+    "trickle": "acts, and sends the body of the answer byte by byte, one every `ms` milliseconds",
+    "short-body": "acts, and closes the connection before the end of the body that Content-Length announces",
+    "extra-bytes": "acts, and sends more bytes than Content-Length announces",
+    "not-json": "acts, and answers 200 with text that is not JSON",
+    "empty-body": "acts, and answers without a body",
+    "huge-body": "acts, and answers with a JSON object of `mb` megabytes (100 by default)",
+    "compressed": "acts, and answers with a gzip body, although the request accepts none",
+}
+"""The effect of each fault on a request."""
+
+LIMITS: Mapping[str, str] = {
+    "share": "this share of the requests, from 0 to 1, at random; without it, all",
+    "from": "requests so many seconds after the faults were set, or later",
+    "to": "requests less than so many seconds after the faults were set",
+    "from-request": "requests with this number since the faults were set, from 1, or a higher one",
+    "to-request": "requests with this number or a lower one",
+    "operation": "requests of this operation, such as get_loyalty_balances",
+    "target": "requests whose raw path and query contain this text",
+}
+"""The requests to which each parameter of COMMON limits a fault."""
 
 _NEEDED = {"latency": "ms", "revoke": "after", "poison": "text", "trickle": "ms"}
 

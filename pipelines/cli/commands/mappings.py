@@ -2,9 +2,8 @@
 
 from beam_talonone.pipelines.cli.parameters.groups import with_groups
 from beam_talonone.pipelines.cli.parameters.mappings import PresetParameters, SampleParameters, TrialParameters
+from beam_talonone.pipelines.terminal.exit_codes import DEAD_LETTERS, FINISHED
 from beam_talonone.talonone.errors import ConfigurationError
-
-INVALID = 3
 
 
 def mappings() -> int:
@@ -58,7 +57,7 @@ def try_mapping(*, trial: TrialParameters) -> int:
         raise ConfigurationError("mappings try needs a mapping")
     lines, valid = tried(mapping, documents(trial.sample, mapping.table), trial.show)
     print(*lines, sep="\n")
-    return 0 if valid else INVALID
+    return FINISHED if valid else DEAD_LETTERS
 
 
 ACTIONS = {"list": list_presets, "show": show, "draft": draft, "try": try_mapping}

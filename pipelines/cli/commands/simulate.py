@@ -12,12 +12,11 @@ from beam_talonone.pipelines.cli.parameters.local import (
     ServerParameters,
     SimulatedLoadParameters,
 )
+from beam_talonone.pipelines.terminal.exit_codes import STOPPED, USAGE
 from beam_talonone.pipelines.terminal.stopping import STOP
 
 if TYPE_CHECKING:
     from beam_talonone.simulator.server.settings import ErrorDetail, RetryAfter
-
-USAGE = 2
 
 
 @with_groups
@@ -69,4 +68,4 @@ def simulate(
         run(settings, server.host, server.port)
     except OSError as error:
         typer.echo(f"simulate: cannot serve on {server.host}:{server.port}: {error}", err=True)
-        raise typer.Exit(1) from None
+        raise typer.Exit(STOPPED) from None
