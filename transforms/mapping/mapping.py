@@ -1,7 +1,9 @@
 """A mapping: one foreign document in, records of our shape out, or the reason why not. It never raises."""
 
 import hashlib
+import inspect
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from beam_talonone.schemas.decoding.decode import plain_json
@@ -12,6 +14,7 @@ from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.transforms.mapping.errors import NOWHERE, EvaluationError
 from beam_talonone.transforms.mapping.expressions.environment import Environment
 from beam_talonone.transforms.mapping.expressions.places import pointer_to
+from beam_talonone.transforms.mapping.expressions.values import brief
 from beam_talonone.transforms.mapping.files.loader import load
 from beam_talonone.transforms.mapping.files.mentions import Mentions, mentions
 from beam_talonone.transforms.mapping.files.rules import filled
@@ -20,6 +23,11 @@ from beam_talonone.transforms.tables.table import PLAIN
 
 LONGEST_REASON = 300
 """Characters of the text of an error in a dead letter."""
+
+MOST_RECORDS = 100_000
+"""Records that a Python function may make of one document."""
+
+_PAIRS = f"expected pairs of a kind ({', '.join(MODELS)}) and a dict"
 
 
 class FileMapping:
@@ -117,20 +125,26 @@ class FunctionMapping:
 
     def __init__(self, name: str, function: Converter) -> None:
         self.name = name
-        self.fingerprint = name
         self.table = PLAIN
         self._function = function
+
+    @property
+    def fingerprint(self) -> str:
+        """The name, and a digest of the file that defines the function. What that file imports is not included."""
+        try:
+            path = inspect.getsourcefile(inspect.unwrap(self._function))
+            source = None if path is None else Path(path).read_bytes()
+        except (TypeError, OSError):  # no plain function, or one without a file
+            source = None
+        return self.name if source is None else f"{self.name} {hashlib.sha256(source).hexdigest()[:16]}"
 
     def __call__(self, document: Any) -> MappingResult:
         """The records that the function returns. Raises only signals to stop, such as KeyboardInterrupt."""
         try:
-            pairs = list(self._function(document) or ())
-            records = tuple(
-                _record(kind, fields, f"{kind}/0/{number}") for number, (kind, fields) in enumerate(pairs)
-            )
+            records = tuple(_records(self._function(document) or ()))
         except EvaluationError as error:
             return MappingResult(failure=MappingFailure(error.reason, f"{self.name}: {error.detail}"))
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # sys.exit() in a function must not stop the job without a record
             detail = f"{self.name}: {error_line(error, LONGEST_REASON)}"
             return MappingResult(failure=MappingFailure(Reason.MAPPING_FAILED, detail))
         if not records:
@@ -138,11 +152,26 @@ class FunctionMapping:
         return MappingResult(records)
 
 
-def _record(kind: Any, fields: Any, part: str) -> MappedRecord:
-    if kind not in MODELS or not isinstance(fields, dict):
-        raise EvaluationError(f"expected pairs of a kind ({', '.join(MODELS)}) and a dict")
+def _records(result: Any) -> Iterator[MappedRecord]:
+    """The records in what a function returned, which may be a generator without an end."""
+    if isinstance(result, dict | str | bytes) or not isinstance(result, Iterable):
+        raise EvaluationError(f"{_PAIRS}, found {type(result).__name__}")
+    for number, pair in enumerate(result):
+        if number == MOST_RECORDS:
+            raise EvaluationError(f"more than {MOST_RECORDS:,} records of one document", Reason.OVER_LIMIT)
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise EvaluationError(f"{_PAIRS}, found {type(pair).__name__}")
+        kind, fields = pair
+        yield _record(kind, fields, number)
+
+
+def _record(kind: Any, fields: Any, number: int) -> MappedRecord:
+    if not isinstance(kind, str) or kind not in MODELS:
+        raise EvaluationError(f"{_PAIRS}, found the kind {brief(kind)}")
+    if not isinstance(fields, dict):
+        raise EvaluationError(f"{_PAIRS}, found {type(fields).__name__} as the record")
     try:
-        return MappedRecord(str(kind), plain_json(fields), part)
+        return MappedRecord(str(kind), plain_json(fields), f"{kind}/0/{number}")
     except InvalidRecord as error:
         raise EvaluationError(f"{error.detail} at {error.pointer}") from None
 

@@ -1,12 +1,15 @@
 """Documents through mappings: records, filtered parts, failures with their places."""
 
+import functools
 import pickle
+import sys
 from decimal import Decimal
 
 import pytest
 
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.transforms.mapping.mapping import FileMapping, FunctionMapping
+from beam_talonone.transforms.mapping.resolve import resolve_mapping
 from beam_talonone.transforms.mapping.result import Filtered, MappedRecord, MappingFailure, MappingResult
 
 SHOP = """\
@@ -205,18 +208,33 @@ class Silent(Exception):
         raise RuntimeError
 
 
+def endless():
+    while True:
+        yield "profiles", {}
+
+
 def pairs(document):
-    if document["a"] == "none":
-        return None
     if document["a"] == "raise":
         raise KeyError("customer")
     if document["a"] == "silent":
         raise Silent
-    if document["a"] == "odd":
-        return [("order", {})]
-    if document["a"] == "bytes":
-        return [("orders", {"x": b""})]
-    return [("profiles", {"customer_id": document["a"], "x": 1.1})]
+    if document["a"] == "exit":
+        sys.exit(3)
+    others = {
+        "none": None,
+        "odd": [("order", {})],
+        "list": [(["orders"], {})],
+        "bytes": [("orders", {"x": b""})],
+        "dict": {"orders": {}},
+        "pair": ("orders", {}),
+        "number": 5,
+        "text": [("orders", "x")],
+        "endless": endless(),
+    }
+    return others.get(document["a"], [("profiles", {"customer_id": document["a"], "x": 1.1})])
+
+
+PAIRS = "m:f: expected pairs of a kind (orders, returns, profiles, events, calls) and a dict"
 
 
 @pytest.mark.parametrize(
@@ -224,15 +242,46 @@ def pairs(document):
     [
         ("c", MappingResult((MappedRecord("profiles", {"customer_id": "c", "x": Decimal("1.1")}, "profiles/0/0"),))),
         ("none", MappingResult(filtered=(Filtered("orders", "no rule", ""),))),
-        ("raise", MappingResult(failure=MappingFailure(Reason.MAPPING_FAILED, "m:f: KeyError: 'customer'"))),
-        ("silent", MappingResult(failure=MappingFailure(Reason.MAPPING_FAILED, "m:f: Silent"))),
-        ("odd", MappingResult(failure=MappingFailure(
-            Reason.MAPPING_FAILED,
-            "m:f: expected pairs of a kind (orders, returns, profiles, events, calls) and a dict"))),
-        ("bytes", MappingResult(failure=MappingFailure(
-            Reason.MAPPING_FAILED, "m:f: a value that JSON cannot carry: b'' at /x"))),
     ],
-)  # fmt: skip
+)
 def test_a_python_function(value, expected):
     mapping = pickle.loads(pickle.dumps(FunctionMapping("m:f", pairs)))
     assert mapping({"a": value}) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "detail"),
+    [
+        ("raise", "m:f: KeyError: 'customer'"),
+        ("silent", "m:f: Silent"),
+        ("exit", "m:f: SystemExit: 3"),
+        ("odd", f'{PAIRS}, found the kind "order"'),
+        ("list", f"{PAIRS}, found the kind an array of 1"),
+        ("bytes", "m:f: a value that JSON cannot carry: b'' at /x"),
+        ("dict", f"{PAIRS}, found dict"),
+        ("pair", f"{PAIRS}, found str"),
+        ("number", f"{PAIRS}, found int"),
+        ("text", f"{PAIRS}, found str as the record"),
+    ],
+)
+def test_what_a_python_function_does_wrong_is_a_failure(value, detail):
+    failure = MappingFailure(Reason.MAPPING_FAILED, detail)
+    assert FunctionMapping("m:f", pairs)({"a": value}) == MappingResult(failure=failure)
+
+
+def test_a_python_function_makes_a_bounded_number_of_records(monkeypatch):
+    monkeypatch.setattr("beam_talonone.transforms.mapping.mapping.MOST_RECORDS", 10)
+    result = FunctionMapping("m:f", pairs)({"a": "endless"})
+    assert result.failure == MappingFailure(Reason.OVER_LIMIT, "m:f: more than 10 records of one document")
+
+
+def test_the_fingerprint_of_a_python_function_changes_with_its_file(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    path = tmp_path / "shop_of_fingerprints.py"
+    path.write_text("def f(document):\n    return []\n")
+    mapping = resolve_mapping("shop_of_fingerprints:f")
+    before = mapping.fingerprint
+    assert before == mapping.fingerprint
+    path.write_text("def f(document):\n    return [1]\n")
+    assert mapping.fingerprint != before
+    assert FunctionMapping("m:f", functools.partial(pairs)).fingerprint == "m:f", "it has no file of its own"
