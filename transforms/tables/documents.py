@@ -152,5 +152,5 @@ def _made(table: Table) -> list[str]:
 
 def _left_over(kind: str, row: StoredRow, join: Join) -> Raw:
     document = jsonio.loads(row.document)
-    why = f"--join {join.name}: no document has {document.get(join.key)!r} in {join.on!r}"
+    why = f"--join {join.name}: no document has {str(document.get(join.key))[:60]!r} in {join.on!r}"
     return Raw(kind, row.file, row.position, JOINED, None, document, why, whole_file=False)

@@ -94,6 +94,9 @@ def test_variables():
     [
         ("", "empty"),
         ("a.", "ends too early"),
+        ("round(a, 2)", "write a number in backticks, such as `2`"),
+        ("-1.5", "write a number in backticks, such as `-1`"),
+        ("a[?b > 0]", r"such as `0`, and a text as 'text' \(column 8\)"),
         ("a b", "column 3"),
         ("a ? b", "Unknown token"),
         ("`{oops`", "not JSON"),

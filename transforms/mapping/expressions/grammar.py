@@ -76,6 +76,11 @@ class _Parser(Parser):  # type: ignore[misc]
         # JMESPath's own parser reads !a.b as (!a).b, which is always null: nobody means that
         return {"type": "not_expression", "children": [self._expression(_NOT)]}
 
+    def _token_nud_number(self, token: dict[str, Any]) -> Node:
+        number = token["value"]
+        why = f"in an expression, write a number in backticks, such as `{number}`, and a text as 'text'"
+        raise exceptions.ParseError(token["start"], number, token["type"], why)
+
     def _token_nud_unquoted_identifier(self, token: dict[str, Any]) -> Node:
         name = token["value"]
         if name.startswith("$"):
