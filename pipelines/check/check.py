@@ -46,7 +46,9 @@ def run_check(options: InputOptions, rate: float, show: int, beam_args: tuple[st
     """
     STOP.check()
     files = match_inputs(options, partial(print, file=sys.stderr))
-    coverage = Coverage(parses_json=options.mapping is not None and parses_json(options.mapping))
+    coverage = Coverage(
+        parses_json=options.mapping is not None and parses_json(options.mapping), joins=sorted(options.joins)
+    )
     with temporary_folder() as folder, PROCESS.scope() as scope:
         path = folder / "spool.sqlite"
         mapping = options.mapping

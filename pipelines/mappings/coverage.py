@@ -1,6 +1,6 @@
 """What a mapping leaves aside: source fields that no rule reads, names that no document has, fields never set."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from beam_talonone.schemas import jsonio
@@ -36,7 +36,8 @@ class _Place:
 class Coverage:
     """Collects the names in the documents of a run, and the fields of their records. It is for one thread.
 
-    With `parses_json`, it also looks into texts that are JSON objects or arrays.
+    With `parses_json`, it also looks into texts that are JSON objects or arrays. `joins` names the joins of the run:
+    documents without rows of one are counted, as keys that are written differently look like that.
 
     >>> coverage = Coverage()
     >>> coverage.add({"id": 7, "note": "x"}, MappingResult())
@@ -44,8 +45,10 @@ class Coverage:
     ['no rule reads 1 source field: note', 'no document has mail (line 4)']
     """
 
-    def __init__(self, *, parses_json: bool = False) -> None:
+    def __init__(self, *, parses_json: bool = False, joins: Iterable[str] = ()) -> None:
         self._parses_json = parses_json
+        self._without = dict.fromkeys(joins, 0)
+        self._documents = 0
         self._root = _Place()
         self._paths = 0
         self._names: set[str] = set()
@@ -55,6 +58,9 @@ class Coverage:
         """Look at a document, and at the records that a mapping made of it."""
         if isinstance(document, dict):
             self._look_at(document, self._root)
+            self._documents += 1
+            for name in self._without:
+                self._without[name] += document.get(name) == []
         for record in result.records:
             self._set.setdefault(record.kind, set()).update(record.fields)
 
@@ -76,6 +82,9 @@ class Coverage:
             ]
             if absent:
                 yield f"no document has {listed(absent)}"
+        for name, without in self._without.items():
+            if without:
+                yield f"{without:,} of {_counted(self._documents, 'document')} without rows of --join {name}"
         for kind, names in self._set.items():
             never = [name for name in MODELS[kind].model_fields if name not in names]
             if never:

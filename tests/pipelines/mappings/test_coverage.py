@@ -9,7 +9,9 @@ from beam_talonone.pipelines.cli.main import run
 from beam_talonone.pipelines.mappings.coverage import COVERAGE, Coverage, ObservedMapping, parses_json
 from beam_talonone.transforms.mapping.mapping import FileMapping, FunctionMapping
 from beam_talonone.transforms.mapping.resolve import resolve_mapping
+from beam_talonone.transforms.mapping.result import MappingResult
 from beam_talonone.transforms.runtime.process_registry import PROCESS
+from beam_talonone.transforms.tables.table import Table
 
 HEAD = 'version: 1\nlet: {lines: "rows[?n > `0`]"}\nprofiles:\n  when: {active: active}\n  fields:\n'
 FIELDS = "    customer_id: user.id\n    event_time: default(changed, created)\n"
@@ -97,6 +99,14 @@ def test_columns_of_grouped_rows_are_named_once():
     rows = [{"id": "1", "sku": "A", "n": 1}]
     document = DOCUMENT | rows[0] | {"rows": rows}
     assert findings(mapping(table=table), document)[0] == "m.yaml: no rule reads 1 source field: sku"
+
+
+def test_documents_without_joined_rows_are_counted():
+    coverage = Coverage(joins=["items", "notes"])
+    for items in [[], [{"sku": "A"}], [], []]:
+        coverage.add(DOCUMENT | {"items": items, "notes": [{"text": "x"}]}, MappingResult())
+    lines = list(coverage.lines(None, Table()))
+    assert lines == ["3 of 4 documents without rows of --join items"]
 
 
 def test_long_lists_are_cut_and_counted():
