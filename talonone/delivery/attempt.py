@@ -43,6 +43,8 @@ class RequestAttempt:
     first_sent: float | None = None
     first_left: float | None = None
     """When this process first sent it, in seconds of the loop's clock."""
+    sent_earlier: bool = False
+    """True if an earlier process sent it first."""
     look: Look | None = None
     reported: bool = False
     """True between `on_start` and `on_retract`: the observer has it as sent."""
@@ -119,5 +121,8 @@ def no_longer_protected(attempt: RequestAttempt, wall: Callable[[], float]) -> b
     if row.repeat is SafeToRepeat.BY_KEY and not row.harmless:
         left, now = attempt.first_left, asyncio.get_running_loop().time()
         too_old = left is not None and now - left > KEY_HOLDS  # by a clock that nobody sets back
-        return too_old or not key_holds(attempt.first_sent, wall())
+        if attempt.sent_earlier or left is None:
+            return too_old or not key_holds(attempt.first_sent, wall())
+        # that clock stands still while the machine sleeps, so the system's clock may show a greater age, not a smaller
+        return too_old or wall() - attempt.first_sent > KEY_HOLDS
     return row.repeats(attempt.request) is SafeToRepeat.NO

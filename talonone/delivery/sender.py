@@ -228,10 +228,11 @@ class Sender:
         if attempt.protected and no_longer_protected(attempt, self.wall):
             raise _Expired
         attempt.tries += 1
-        if attempt.first_sent is None:
-            attempt.first_sent = self.wall()
         if attempt.first_left is None:
             attempt.first_left = asyncio.get_running_loop().time()
+            attempt.sent_earlier = attempt.first_sent is not None
+        if attempt.first_sent is None:
+            attempt.first_sent = self.wall()
         attempt.report_start(self.wall())
         began = time.perf_counter()
         row = OPERATIONS[attempt.request.operation]

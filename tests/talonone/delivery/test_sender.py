@@ -458,6 +458,43 @@ def test_a_clock_that_is_set_back_does_not_make_a_key_younger():
     assert max(api.times) - START <= 23 * 3600 + 1
 
 
+def test_a_clock_that_is_set_back_ends_no_retries_of_this_process():
+    """How long ago this process sent a request is known without the system's clock."""
+    api = Api(Broken("cut"))
+    back = []
+
+    async def main():
+        async with way(api, give_up_after=None) as w:
+            wall = w.sender.wall
+            w.sender.wall = lambda: wall() - (10 * 3600.0 if back else 0.0)
+            answer = asyncio.ensure_future(w.sender.final_answer(w.attempt(EVENT, 1)))
+            while not api.times:
+                await asyncio.sleep(0.001)
+            back.append(True)
+            return await answer
+
+    assert run(main()).ok
+    assert len(api.times) == 2
+
+
+def test_a_clock_that_is_set_back_unprotects_what_an_earlier_process_sent():
+    api = Api(Broken("cut"))
+
+    async def main():
+        async with way(api, give_up_after=None) as w:
+            attempt = w.attempt(EVENT, 1)
+            attempt.ambiguous, attempt.first_sent = True, w.sender.wall()
+            answer = asyncio.ensure_future(w.sender.final_answer(attempt))
+            while not api.times:
+                await asyncio.sleep(0.001)
+            wall = w.sender.wall
+            w.sender.wall = lambda: wall() - 10 * 3600.0
+            return await answer
+
+    assert run(main()).verdict is Verdict.UNKNOWN
+    assert len(api.times) == 1
+
+
 def test_what_was_sent_in_the_future_is_not_protected():
     assert key_holds(1000.0, 1000.0 + KEY_HOLDS)
     assert not key_holds(1000.0, 1001.0 + KEY_HOLDS)
