@@ -1,7 +1,9 @@
 """One backfill under a plan: its input by the seed, its simulator, the command as a process, and the verdict."""
 
 import random
+import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +18,6 @@ from e2e.harness import (
     free_port,
     simulator_at,
     start,
-    wait_until,
     write_kinds,
 )
 from support.audit.auditor import Options, fetch
@@ -45,7 +46,10 @@ class BackfillScene:
     words: list[object]
     faults: tuple[str, ...]
     environment: dict[str, str] = field(default_factory=dict)
-    installed: bool = False
+    wrapper: tuple[str, ...] = ()
+    """A command that starts the command, as `unshare` does."""
+    stack: ExitStack = field(default_factory=ExitStack)
+    """Closed after the verdict."""
     ended: Ended | None = None
     mistakes: list[str] = field(default_factory=list)
     """What `play` itself found wrong."""
@@ -63,7 +67,7 @@ class BackfillScene:
     def start(self, *more: object, environment: Mapping[str, str] | None = None) -> Running:
         """Start the command, or resume the job if there is one."""
         surroundings = {**self.environment, **(environment or {})}
-        return start(*self.words, *more, env=surroundings, installed=self.installed)
+        return start(*self.words, *more, env=surroundings, wrapper=self.wrapper)
 
     def run(self, resumes: int = 0) -> Ended:
         """Run the command to its end. A run that ends with 1 is resumed, at most `resumes` times."""
@@ -77,9 +81,13 @@ class BackfillScene:
             self.ended = self.start().end(WITHIN)
         return self.ended
 
-    def wait(self, done: Callable[[], bool], running: Running) -> None:
-        """Wait for a condition, or for the end of the command."""
-        wait_until(lambda: running.process.poll() is not None or done(), "the moment of the plan", timeout=WITHIN)
+    def wait(self, done: Callable[[], bool], running: Running, step: float = 0.02) -> None:
+        """Wait for a condition, or for the end of the command. Looks every `step` seconds."""
+        deadline = time.monotonic() + WITHIN
+        while running.process.poll() is None and not done():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"the moment of the plan did not come: {running.err[-500:]}")
+            time.sleep(step)
 
     def faults_met(self) -> int:
         """The number of requests that met a fault."""
@@ -96,9 +104,10 @@ def run_backfill(plan: BackfillPlan, seed: int, folder: Path, stalls: Stalls, si
     rng = random.Random(f"{plan.name}/{seed}")
     inputs = write_kinds(folder, shop(plan.customers, seed=seed))
     settings = {"latency_ms": 5, "jitter_ms": 10, "unknown_attributes": ("unheard",), "seed": seed}
-    with simulator_at(free_port(), faults=plan.faults, **{**settings, **plan.settings}) as sim:
+    with ExitStack() as stack:
+        sim = stack.enter_context(simulator_at(free_port(), faults=plan.faults, **{**settings, **plan.settings}))
         words = backfill(sim.url, inputs, folder / "out", RESUME_IF_BEGUN, "--rate", plan.rate, *plan.words)
-        scene = BackfillScene(sim, rng, folder, inputs, words, plan.faults)
+        scene = BackfillScene(sim, rng, folder, inputs, words, plan.faults, stack=stack)
         plan.play(scene)
         scene.expect(not plan.faults or scene.faults_met() > 0, "no request met a fault: the run shows nothing")
         files = {kind: [path] for kind, path in inputs.items()}

@@ -156,11 +156,16 @@ def _run_command(words: list[str], environment: dict[str, str], out: str, err: s
 
 
 def start(
-    *words: object, key: str | None = KEY, env: Mapping[str, str] | None = None, installed: bool = False
+    *words: object,
+    key: str | None = KEY,
+    env: Mapping[str, str] | None = None,
+    installed: bool = False,
+    wrapper: Sequence[str] = (),
 ) -> Running:
     """Start `beam-talonone` with these words. Its environment has `key` and no base URL.
 
-    `installed` starts the command as a user does, instead of forking it off.
+    `installed` starts the command as a user does, instead of forking it off. `wrapper` is a command that executes the
+    installed one.
     """
     surroundings = {name: value for name, value in os.environ.items() if not name.startswith("TALONONE_")}
     if key is not None:
@@ -174,11 +179,11 @@ def start(
     output_files = (folder / "out", folder / "err")
     for path in output_files:
         path.touch()
-    if not installed:
+    if not installed and not wrapper:
         return Running(Forked(command, surroundings, output_files), output_files, output)
     with output_files[0].open("w") as out, output_files[1].open("w") as err:
         process = subprocess.Popen(
-            [*COMMAND, *command], stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=surroundings
+            [*wrapper, *COMMAND, *command], stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=surroundings
         )
     return Running(process, output_files, output)
 

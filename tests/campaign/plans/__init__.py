@@ -1,6 +1,6 @@
 """The table of plans, in files by what goes wrong. `PLANS` has them all."""
 
 from campaign.plan import Plan
-from campaign.plans import answers, api
+from campaign.plans import answers, api, process
 
-PLANS: tuple[Plan, ...] = (*api.PLANS, *answers.PLANS)
+PLANS: tuple[Plan, ...] = (*api.PLANS, *answers.PLANS, *process.PLANS)
