@@ -123,6 +123,6 @@ def no_longer_protected(attempt: RequestAttempt, wall: Callable[[], float]) -> b
         too_old = left is not None and now - left > KEY_HOLDS  # by a clock that nobody sets back
         if attempt.sent_earlier or left is None:
             return too_old or not key_holds(attempt.first_sent, wall())
-        # that clock stands still while the machine sleeps, so the system's clock may show a greater age, not a smaller
+        # while the machine sleeps that clock stands still: the system's clock may show a greater age, not a smaller
         return too_old or wall() - attempt.first_sent > KEY_HOLDS
     return row.repeats(attempt.request) is SafeToRepeat.NO
