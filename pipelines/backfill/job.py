@@ -172,7 +172,9 @@ def _failures_explained(folder: JobFolder) -> Iterator[None]:
         raise Damaged(str(error).partition(" [while running")[0]) from None
     except DAMAGE_ERRORS + DISK_ERRORS as error:
         folder.watch.check()
-        cause = cause_of(folder.staging, error)
+        # until all was read, the staging database is written without a rollback: an error leaves it broken, and the
+        # next run begins it again
+        cause = cause_of(folder.staging, error) if folder.read.exists() else error
         if cause is error and isinstance(error, DISK_ERRORS):
             cause = cannot_write(f"--output {folder.root}", error, "make room, and go on with --resume")
         raise cause from error

@@ -1,8 +1,10 @@
 """A job from its input to its report, called as a function."""
 
 import json
+import sqlite3
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ from beam_talonone.pipelines.backfill.options import (
     SendingOptions,
     parse_max_dead_letters,
 )
+from beam_talonone.pipelines.backfill.output_folder import JobFolder
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
 from beam_talonone.pipelines.backfill.sending.send_slices import send_slices
 from beam_talonone.pipelines.report.recording.series_file import read_series
@@ -164,3 +167,16 @@ def test_a_staging_database_that_is_gone_is_named(run: Run, tmp_path: Path) -> N
     (tmp_path / "out" / "state" / "spool.sqlite").unlink()
     with pytest.raises(ConfigurationError, match=r"spool\.sqlite is damaged: the file is missing"):
         run([], resume=True, glob=str(tmp_path / GLOB))
+
+
+def test_a_full_disk_while_reading_is_no_damage(run: Run, tmp_path: Path) -> None:
+    """What a full disk leaves of the staging database is broken, and the next run reads the input again."""
+
+    def no_room(folder: JobFolder, *_: Any) -> int:
+        folder.staging.write_bytes(folder.staging.read_bytes()[:3000])
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with pytest.raises(StopRun, match=r"out cannot be written: database or disk is full; make room, and go on with"):
+        run(RECORDS, kind=replace(BACKFILL, after_reading=no_room))
+    report, _ = run([], resume=True, glob=str(tmp_path / GLOB))
+    assert report["kinds"]["events"]["read"] == len(RECORDS)
