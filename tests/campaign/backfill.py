@@ -110,7 +110,7 @@ def run_backfill(plan: BackfillPlan, seed: int, folder: Path, stalls: Stalls, si
         scene = BackfillScene(sim, rng, folder, inputs, words, plan.faults, stack=stack)
         plan.play(scene)
         scene.expect(not plan.faults or scene.faults_met() > 0, "no request met a fault: the run shows nothing")
-        files = {kind: [path] for kind, path in inputs.items()}
+        files = {kind: [path] for kind, path in scene.inputs.items()}
         options = Options(rate=plan.rate, jitter=JITTER + stalls.longest(since), keys_forgotten=plan.keys_forgotten)
         verdict = judge_backfill(files, scene.output, fetch(sim.url), options, POISON | plan.reasons)
     verdict[WRONG] += scene.mistakes

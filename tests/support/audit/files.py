@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,22 @@ def read_inputs(inputs: Mapping[str, Sequence[Path]]) -> list[Line]:
 
 
 def _read_jsonl(path: Path) -> Iterator[tuple[int, bytes, bool]]:
+    """Lines up to the end of the file, or up to where it breaks off in the middle of one."""
     with path.open("rb") as file:
         for position, raw in enumerate(file, start=1):
-            if raw.strip():
+            if raw.strip() and not breaks_off(raw):
                 yield position, raw.rstrip(b"\r\n"), False
+
+
+def breaks_off(raw: bytes) -> bool:
+    """Whether a line has no end, and is no whole JSON: its file ends there, which is a dead letter of the file."""
+    if raw.endswith(b"\n"):
+        return False
+    try:
+        loads(raw)
+    except ValueError:
+        return True
+    return False
 
 
 def _read_csv(path: Path) -> Iterator[tuple[int, bytes, bool]]:
@@ -46,7 +59,8 @@ def _read_csv(path: Path) -> Iterator[tuple[int, bytes, bool]]:
 
 
 def _read_avro(path: Path) -> Iterator[tuple[int, bytes, bool]]:
-    with path.open("rb") as file:
+    """Rows up to the end of the file, or up to where it breaks off."""
+    with path.open("rb") as file, suppress(EOFError):
         for position, row in enumerate(fastavro.reader(file), start=1):
             yield position, _typed(row), True
 

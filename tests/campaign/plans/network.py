@@ -1,0 +1,119 @@
+"""Plans of the way to the API: names that vanish, certificates that are wrong, and keys that are refused."""
+
+import os
+import subprocess
+import tempfile
+import time
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from e2e.harness import KEY, STOPPED
+
+from campaign.backfill import WITHIN, BackfillScene
+from campaign.plan import BackfillPlan
+from campaign.plans.moments import wait_until_under_way
+from campaign.tls_front import tls_front
+
+HOST: Final = "talonone.test"
+
+
+def key_revoked(scene: BackfillScene) -> None:
+    """The API refuses the key at a random moment; the run ends with 1. The key is accepted again for the next run."""
+    for _ in range(2):
+        running = scene.start()
+        wait_until_under_way(scene, running)
+        scene.sim.accept("another-key")
+        ended = running.end(WITHIN)
+        scene.expect(ended.code == STOPPED, f"exit {ended.code} with a refused key: {ended.err[-300:]}")
+        scene.sim.accept(KEY)
+    scene.run()
+
+
+def key_refused_for_a_moment(scene: BackfillScene) -> None:
+    """The API refuses the key for at most a second, and accepts it again."""
+    running = scene.start()
+    wait_until_under_way(scene, running)
+    scene.sim.faults("unauthorized:to=1")
+    scene.finish(running, resumes=2)
+
+
+def certificate_wrong(scene: BackfillScene) -> None:
+    """A certificate that is not trusted ends the first run; a run with a trusted one survives a wrong one for 3 s."""
+    with tls_front(scene.sim.url, scene.folder) as front:
+        scene.words[scene.words.index("--base-url") + 1] = front.url
+        scene.words += ["--ca-bundle", front.trusted]
+        front.serve("untrusted")
+        ended = scene.start().end(WITHIN)
+        scene.expect(ended.code == STOPPED, f"exit {ended.code} with a wrong certificate: {ended.err[-300:]}")
+        scene.expect(not scene.sim.rows("requests"), "a request left over a connection that is not trusted")
+        front.serve("trusted")
+        running = scene.start()
+        wait_until_under_way(scene, running)
+        front.serve("untrusted")
+        time.sleep(3.0)
+        front.serve("trusted")
+        scene.finish(running)
+
+
+def name_gone(scene: BackfillScene) -> None:
+    """The host has no address at first, which ends the run; the next run survives that for some seconds."""
+    hosts, switch = scene.folder / "hosts", scene.folder / "nsswitch.conf"
+    hosts.write_text("127.0.0.1 localhost\n")
+    switch.write_text("hosts: files\n")
+    mounts = f"mount --bind {hosts} /etc/hosts && mount --bind {switch} /etc/nsswitch.conf"
+    scene.wrapper = ("unshare", "--mount", "sh", "-c", f'{mounts} && exec "$@"', "sh")
+    scene.environment = {"NO_PROXY": "*"}
+    port = scene.sim.url.rpartition(":")[2]
+    scene.words[scene.words.index("--base-url") + 1] = f"http://{HOST}:{port}"
+    scene.words.append("--insecure")
+    ended = scene.start().end(WITHIN)
+    scene.expect(ended.code == STOPPED, f"exit {ended.code} without an address: {ended.err[-300:]}")
+    hosts.write_text(f"127.0.0.1 localhost\n127.0.0.1 {HOST}\n")
+    running = scene.start()
+    wait_until_under_way(scene, running)
+    hosts.write_text("127.0.0.1 localhost\n")
+    scene.sim.faults("cut-before:share=0.3,to=5")  # connections that are there need no address
+    scene.wait(lambda: scene.faults_met() >= 3, running)
+    time.sleep(scene.rng.uniform(1.0, 5.0))
+    hosts.write_text(f"127.0.0.1 localhost\n127.0.0.1 {HOST}\n")
+    scene.finish(running)
+
+
+@cache
+def no_mounts() -> str | None:
+    """Why this process cannot mount; None if it can."""
+    if os.geteuid() != 0:
+        return "needs root for mounts"
+    with tempfile.TemporaryDirectory() as folder:
+        words = ["unshare", "--mount", "mount", "-t", "tmpfs", "-o", "size=64k", "campaign", Path(folder)]
+        try:
+            tried = subprocess.run(words, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            return "needs the command unshare"
+    return None if tried.returncode == 0 else f"cannot mount: {tried.stderr.strip()[:200]}"
+
+
+PLANS = (
+    BackfillPlan(
+        name="key-revoked",
+        effect="the API refuses the key twice, and each time accepts it again for the next run",
+        play=key_revoked,
+    ),
+    BackfillPlan(
+        name="key-flickers",
+        effect="the API refuses the key for a second",
+        play=key_refused_for_a_moment,
+    ),
+    BackfillPlan(
+        name="certificate",
+        effect="the certificate is wrong at first, and for 3 s during the run",
+        play=certificate_wrong,
+    ),
+    BackfillPlan(
+        name="dns",
+        effect="the host has no address at first, and for up to 5 s during the run",
+        play=name_gone,
+        missing=no_mounts,
+    ),
+)
