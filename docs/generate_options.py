@@ -40,9 +40,7 @@ def options_page() -> str:
     for option, commands in all_options():
         sections.setdefault(option.section, []).append(_row(option, commands))
     return HEAD + "".join(
-        f"\n## {title}\n\n| option | default | environment variable | commands | meaning |\n|---|---|---|---|---|\n"
-        + "\n".join(rows)
-        + "\n"
+        f"\n## {title}\n\n| option | default | commands | meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
         for title, rows in sections.items()
     )
 
@@ -52,9 +50,8 @@ def _row(option: Declared, commands: tuple[str, ...]) -> str:
     cells = (
         f"`{option.spelling}`",
         "required" if option.default is MISSING else _code(_default(option)),
-        _code(str(variable or "")),
         "all" if len(commands) == len(COMMANDS) else ", ".join(commands),
-        str(option.info.help),
+        f"{option.info.help} Environment variable: `{variable}`." if variable else str(option.info.help),
     )
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 

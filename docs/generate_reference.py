@@ -133,12 +133,12 @@ def metrics_page() -> str:
     """The page of the metrics of a stream."""
     rows = (
         [
-            code(full_name(name)), row.type, row.unit, code(*row.labels) if row.labels else "",
+            code(full_name(name)), f"{row.type}, {row.unit}", code(*row.labels) if row.labels else "",
             with_code(row.meaning.rstrip(".") + (f"; absent {row.absent}" if row.absent else "")),
         ]
         for name, row in METRICS.items()
     )  # fmt: skip
-    return METRICS_HEAD + table(["metric", "type", "unit", "labels", "meaning"], rows)
+    return METRICS_HEAD + table(["metric", "type, unit", "labels", "meaning"], rows)
 
 
 FAULTS_HEAD = """\

@@ -22,6 +22,14 @@ OUTSIDE = (
 )
 """Pages outside docs/ that are part of the site."""
 
+_EXITS = re.compile(r"^( *```\w+) exits=\d$", re.MULTILINE)
+"""The exit code behind the language of a block, which is for tests. MkDocs would not take the line for a fence."""
+
+_MARKER = re.compile(r"(?:[*-]|\d+\.) +")
+"""The marker of an item of a list."""
+
+_CODE_IN_TABLE = re.compile(r"(?<!`)`[^`\n]+`(?!`)")
+
 _LINK = re.compile(r"(?P<text>\[[^\]]*\])\((?P<target>[^)\s]+)\)")
 
 
@@ -29,13 +37,53 @@ def site_markdown(markdown: str, page: str) -> str:
     """The text of a page of the repository, with links that are right on the site.
 
     `page` is its path from the root of the repository. A link whose text is the name of a page shows the title of the
-    page. A link to a file that is not part of the site becomes the path of the file. Code blocks stay as they are.
+    page. A link to a file that is not part of the site becomes the path of the file. Code blocks stay as they are,
+    except for their exit codes. Bars within the code of a table lose the backslash that GitHub needs.
 
     >>> site_markdown("[start](../README.md#start), [lookup.md](lookup.md), [all](../examples)", "docs/records.md")
     '[start](repository/README.md#start), [Lookup](lookup.md), all (`examples`)'
     """
-    parts = re.split(r"(^```.*?^```$)", markdown, flags=re.DOTALL | re.MULTILINE)
-    return "".join(part if part.startswith("```") else _LINK.sub(_replaced(page), part) for part in parts)
+    text = indented_by_four(_EXITS.sub(r"\1", markdown))
+    parts = re.split(r"(^```.*?^```$)", text, flags=re.DOTALL | re.MULTILINE)
+    return "".join(part if part.startswith("```") else _prose(part, page) for part in parts)
+
+
+def indented_by_four(markdown: str) -> str:
+    """The text with four blanks before what belongs to an item of a list, for each level.
+
+    GitHub takes as many blanks as the marker of the item has, and MkDocs takes the text for the end of the list.
+
+    >>> print(indented_by_four("1. Run:\\n\\n   `x`\\n2. Look:\\n   * at y"))
+    1. Run:
+    <BLANKLINE>
+        `x`
+    2. Look:
+        * at y
+    """
+    columns: list[int] = []  # where the text of each open item begins
+    fenced, lines = False, []
+    for line in markdown.split("\n"):
+        text = line.lstrip(" ")
+        indent = len(line) - len(text)
+        if text and not fenced:
+            while columns and indent < columns[-1]:
+                columns.pop()
+        lines.append(" " * (4 * len(columns) + indent - (columns[-1] if columns else 0)) + text if text else "")
+        if text.startswith("```"):
+            fenced = not fenced
+        elif not fenced and (marker := _MARKER.match(text)):
+            columns.append(indent + len(marker[0]))
+    return "\n".join(lines)
+
+
+def _prose(text: str, page: str) -> str:
+    linked = _LINK.sub(_replaced(page), text)
+    return re.sub(r"^\|.*\|$", _unescaped, linked, flags=re.MULTILINE)
+
+
+def _unescaped(row: re.Match[str]) -> str:
+    """The row of a table with bars as they are within code."""
+    return _CODE_IN_TABLE.sub(lambda code: code[0].replace("\\|", "|"), row[0])
 
 
 def site_path(path: str) -> str | None:

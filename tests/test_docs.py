@@ -147,7 +147,7 @@ def test_the_options_page_is_current():
 def test_the_options_page_has_every_option_of_every_command():
     listed = rows(page("reference/options.md"))
     for name in COMMANDS:
-        taken = [row[0] for row in listed if {name, "all"} & set(row[3].split(", "))]
+        taken = [row[0] for row in listed if {name, "all"} & set(row[2].split(", "))]
         words = {word for spelling in taken for word in re.findall(r"--[a-z-]+", spelling)}
         functions = [function_of(name), *actions_of(name).values()]
         parameters = {parameter for function in functions for parameter in inspect.signature(function).parameters}

@@ -1,5 +1,6 @@
 """The documentation site: its navigation has every page, and the links of the repository are right there."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -52,10 +53,41 @@ def test_the_navigation_has_every_page_once():
         ("docs/library.md", "[Beam](https://beam.apache.org)", "[Beam](https://beam.apache.org)"),
         ("docs/library.md", "[above](#records)", "[above](#records)"),
         ("docs/library.md", "```\n[start](../README.md)\n```", "```\n[start](../README.md)\n```"),
+        ("docs/library.md", "```sh exits=3\nrun\n```", "```sh\nrun\n```"),
+        ("docs/library.md", "1. Run:\n\n   ```sh exits=3\n   run\n   ```", "1. Run:\n\n    ```sh\n    run\n    ```"),
+        ("docs/library.md", "| `a\\|b` | c\\|d | `e\\|f` |", "| `a|b` | c\\|d | `e|f` |"),
+        ("docs/library.md", "not a table: `a\\|b`", "not a table: `a\\|b`"),
     ],
 )
 def test_links_of_the_repository_are_right_on_the_site(page, link, on_site):
     assert hooks.site_markdown(link, page) == on_site
+
+
+@pytest.mark.parametrize(
+    ("text", "on_site"),
+    [
+        ("1. a\n   b\n\n   c\n2. d\ne", "1. a\n    b\n\n    c\n2. d\ne"),
+        ("* a\n  b\n  * c\n    d\n* e", "* a\n    b\n    * c\n        d\n* e"),
+        ("10. a\n    * b\n      c", "10. a\n    * b\n        c"),
+        ("* a\n\n  ```yaml\n  - x\n    y: 1\n  ```\n\nb", "* a\n\n    ```yaml\n    - x\n      y: 1\n    ```\n\nb"),
+        ("```yaml\n- x\n  y: 1\n  * z\n```", "```yaml\n- x\n  y: 1\n  * z\n```"),
+        ("a\n\n    code", "a\n\n    code"),
+        ("**a** b\n--- c\n-d", "**a** b\n--- c\n-d"),
+    ],
+)
+def test_what_belongs_to_an_item_has_four_blanks(text, on_site):
+    assert hooks.indented_by_four(text) == on_site
+
+
+def test_fences_of_the_pages_have_only_words_that_the_site_knows():
+    texts = {path: path.read_text(encoding="utf-8") for path in (ROOT / "docs").rglob("*.md")}
+    infos = {
+        info
+        for path, text in texts.items()
+        for info in re.findall(r"^ *```(\S.*)$", hooks.site_markdown(text, path.relative_to(ROOT).as_posix()), re.M)
+    }
+    assert {info for info in infos if not re.fullmatch(r'\w+( title="[^"]+")?', info)} == set()
+    assert any("title=" in info for info in infos)
 
 
 def test_pages_outside_the_folder_exist():

@@ -179,7 +179,7 @@ def test_the_page_lists_what_there_is(api, tmp_path):
         }
     documented = {}
     for line in PAGE.read_text(encoding="utf-8").splitlines():
-        if row := re.match(r"\| `(talonone_\w+?)(_total)?` \| (\w+) \| [^|]+ \| (.*?) \|", line):
+        if row := re.match(r"\| `(talonone_\w+?)(_total)?` \| (\w+), [^|]+ \| (.*?) \|", line):
             documented[row[1]] = (row[3], bool(row[2]), set(re.findall(r"`(\w+)`", row[4])))
     assert documented == {name: (kind, kind == "counter", labels[name]) for name, kind in kinds.items()}
 
