@@ -9,6 +9,7 @@
 #   make campaign backfills and streams under many faults, with many seeds; ARGS="--list" shows the plans
 #   make bench    the benchmarks                make docs     write the generated pages of docs/ and templates/*.json
 #   make site     the pages of docs/ as a site, in site/; fails for a link or an anchor that leads nowhere
+#   make pictures the pictures of README.md and the recording of docs/what-you-see.md; needs Chromium
 #   make lock     renew constraints.txt         make clean    remove everything that make made
 # PYTHON=/path/to/python chooses the interpreter that .venv is made with.
 
@@ -21,7 +22,7 @@ export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt
 
-.PHONY: demo demo-stream test test-all tools lint types bench campaign lock docs site clean venv
+.PHONY: demo demo-stream test test-all tools lint types bench campaign lock docs site pictures clean venv
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.runtime
@@ -91,6 +92,9 @@ docs: $(VENV)/.dev
 site: $(VENV)/.site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "site/index.html"
+
+pictures: $(VENV)/.dev
+	$(BIN)/python docs/make_pictures.py
 
 # --upgrade: without it, uv keeps the versions that it finds in the file.
 lock: $(VENV)/.uv

@@ -1,89 +1,187 @@
-"""Record what a terminal shows of a backfill through a storm of 429 and an outage, into docs/what-you-see.txt.
+"""Record what a terminal shows of a backfill: the question, a storm of 429, an outage, Ctrl-C, and the run after it.
 
-Run it with `.venv/bin/python docs/record_session.py`, look at the file, and commit it. It takes about half a minute.
+Run it with `.venv/bin/python docs/record_session.py`. It takes about two minutes, and writes docs/what-you-see.txt
+(the frames) and docs/pictures/live-view.svg (one of them). It fails if a frame misleads: if it shows another state of
+the API than that of a second before, or counts that cannot be. Look at both files, and commit them.
 """
 
-import fcntl
 import json
-import os
-import pty
-import select
-import struct
+import re
 import sys
 import tempfile
-import termios
-import time
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
-import pyte
+from terminal_recorder import Cell, Terminal, as_svg
 
 from beam_talonone.simulator.server.serve import running
 from beam_talonone.simulator.server.settings import SimulatorSettings
 
-COLUMNS, ROWS = 80, 40
-EVERY = 1.0
-"""Seconds between two frames that are kept."""
-
-KEY = "recorded-key-of-no-account"
-FAULTS = ("storm:from-request=300,to-request=420", "outage:from-request=700,to-request=800")
+DOCS = Path(__file__).parent
 COMMAND = Path(sys.executable).with_name("beam-talonone")
+KEY = "recorded-key-of-no-account"
+SHOWN_URL = "https://shop.talon.one"
+"""In place of the address of the simulator, which is as long."""
+
+PICTURE = r"slowed to [67]\d/s"
+"""The picture is the first frame with this text."""
+RECORDS, RATE = 2950, 100
+
+LATE = 1.0
+"""Seconds within which a frame shows that the API has changed."""
+
+WELL = r"answers|429: slowed to [\d.]+/s"
+"""The state of an API that answers. After a storm, the pace recovers within seconds."""
+
+STORM = r"429( for \d+ s)?: slowed to [\d.]+/s"
+OUTAGE = r"unreachable for \d+ s, trying again \(.*\); gives up in \d+ s"
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something that happens `after` so many seconds with `on` on the screen. From then on frames show `state`."""
+
+    on: str
+    after: float
+    text: str
+    do: Callable[[Terminal, str], None]
+    state: str | None = None
+
+
+@dataclass(frozen=True)
+class Event:
+    """A frame, or what was done between two frames, `at` seconds of the recording."""
+
+    at: float
+    rows: tuple[str, ...] = ()
+    act: Act | None = None
 
 
 def main() -> None:
-    """Run the backfill in a terminal of its own, and write the frames."""
+    """Record the session, write its files, and exit with 1 if a frame misleads."""
     with tempfile.TemporaryDirectory() as folder:
-        orders = Path(folder) / "orders.jsonl"
-        orders.write_text("".join(f"{json.dumps(order(number))}\n" for number in range(1200)))
-        settings = SimulatorSettings(key=KEY, latency_ms=30, faults=FAULTS, unknown_attributes=("colour",))
+        lines = (f"{json.dumps(order(number))}\n" for number in range(RECORDS))
+        Path(folder, "orders.jsonl").write_text("".join(lines), encoding="utf-8")
+        settings = SimulatorSettings(key=KEY, latency_ms=30, unknown_attributes=("colour",))
         with running(settings) as url:
-            words = ["backfill", "--orders", "orders.jsonl", "--output", "out", "--base-url", url, "--yes"]
-            shown = list(frames(folder, words))
-    text = f"$ beam-talonone {' '.join(words)}\n\n" + "\n\n".join(shown) + "\n"
-    Path(__file__).with_name("what-you-see.txt").write_text(text.replace(url, "http://127.0.0.1:8080"))
+            words = ["backfill", "--orders", "orders.jsonl", "--output", "out", "--base-url", url]
+            picture: list[list[Cell]] = []
+            first = list(events(folder, words, url, ACTS, picture))
+            second = list(events(folder, [*words, "--resume"], url, ACTS[:1]))
+    texts = [as_text(words, first), as_text([*words, "--resume"], second)]
+    (DOCS / "what-you-see.txt").write_text("\n\n".join(texts).replace(url, SHOWN_URL) + "\n", encoding="utf-8")
+    svg = as_svg(picture, "The lines at the bottom of the terminal during a backfill")
+    (DOCS / "pictures" / "live-view.svg").write_text(svg, encoding="utf-8")
+    if faults := [*misleading(first), *misleading(second)]:
+        sys.exit("\n".join(faults))
 
 
 def order(number: int) -> dict[str, object]:
-    """An order of one of 200 customers; one in 400 has an attribute that the account does not know."""
-    at = f"2026-05-01T{number // 60:02}:{number % 60:02}:00Z"
+    """An order of one of 800 customers; one in 400 has an attribute that the account does not know."""
+    at = f"2026-05-01T{number // 3600:02}:{number // 60 % 60:02}:{number % 60:02}Z"
     items = [{"sku": "tea", "quantity": 1, "unit_price": "4.50"}]
     more = {"attributes": {"colour": "red"}} if number % 400 == 7 else {}
-    base = {"order_id": f"o-{number}", "customer_id": f"c-{number % 200}", "status": "completed"}
+    base = {"order_id": f"o-{number}", "customer_id": f"c-{number % 800}", "status": "completed"}
     return {**base, "event_time": at, "items": items, **more}
 
 
-def frames(folder: str, words: list[str]) -> Iterator[str]:
-    """The screens of the command, one a second from its first output on, each with its time."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(folder)
-        os.execve(COMMAND, [str(COMMAND), *words], {**os.environ, "TALONONE_API_KEY": KEY, "TERM": "xterm"})
-    # a frame is kept only when the command pauses: otherwise half of it may be drawn
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-    screen = pyte.Screen(COLUMNS, ROWS)
-    stream, began, last = pyte.ByteStream(screen), time.monotonic(), -EVERY
-    while (data := read(terminal)) is not None:
-        stream.feed(data)
-        now, shown = time.monotonic() - began, rows(screen)
-        if shown and not data and now - last >= EVERY:
+def _type(text: str, terminal: Terminal, url: str) -> None:
+    terminal.type(text)
+
+
+def _set_faults(faults: list[str], terminal: Terminal, url: str) -> None:
+    request = urllib.request.Request(f"{url}/_simulator/faults", json.dumps(faults).encode(), method="POST")
+    urllib.request.urlopen(request).close()
+
+
+ACTS = (
+    Act(r"Go on\?", 1.0, "you type: y", partial(_type, "y\n")),
+    Act(r"API: answers", 4.0, "the API answers 429 to each request", partial(_set_faults, ["storm"]), STORM),
+    Act("", 4.0, "the API answers again", partial(_set_faults, []), WELL),
+    Act("", 11.0, "the API closes each connection", partial(_set_faults, ["outage"]), OUTAGE),
+    Act("", 20.0, "the API answers again", partial(_set_faults, []), WELL),
+    Act("", 6.0, "you press Ctrl-C", partial(_type, "\x03")),
+)
+
+
+def events(
+    folder: str, words: list[str], url: str, acts: tuple[Act, ...], picture: list[list[Cell]] | None = None
+) -> Iterator[Event]:
+    """A frame each second, what was done meanwhile, and the last frame. `picture` becomes the frame of PICTURE."""
+    terminal = Terminal([str(COMMAND), *words], folder, TALONONE_API_KEY=KEY)
+    waiting, since, last = list(acts), None, -1.0
+    while terminal.wait():
+        now, rows = terminal.seconds, terminal.rows
+        if waiting and re.search(waiting[0].on, "\n".join(rows)):
+            since = now if since is None else since
+            if now - since >= waiting[0].after:
+                act, since = waiting.pop(0), None
+                act.do(terminal, url)
+                yield Event(terminal.seconds, act=act)
+        if rows and now - last >= 1.0:
             last = now
-            yield f"--- {now:.0f} s\n{shown}"
-    os.waitpid(pid, 0)
-    yield f"--- the end\n{rows(screen)}"
+            if picture == [] and re.search(PICTURE, "\n".join(rows)):
+                picture += live_lines(terminal.cells)
+            yield Event(now, tuple(rows))
+    yield Event(terminal.seconds, tuple(terminal.rows))
 
 
-def read(terminal: int) -> bytes | None:
-    """The next output of the command; empty if there is none at the moment, None at its end."""
-    ready, _, _ = select.select([terminal], [], [], 0.1)
-    try:
-        return os.read(terminal, 65536) or None if ready else b""
-    except OSError:
-        return None
+def live_lines(rows: list[list[Cell]]) -> list[list[Cell]]:
+    """Those of the rows that move: from the last that begins with the word "sending" on."""
+    starts = [number for number, row in enumerate(rows) if "".join(cell.text for cell in row).startswith("sending ")]
+    return rows[starts[-1] :]
 
 
-def rows(screen: pyte.Screen) -> str:
-    """The rows of the screen that are not empty."""
-    return "\n".join(row.rstrip() for row in screen.display if row.strip())
+def as_text(words: list[str], recorded: list[Event]) -> str:
+    """The frames with their times. A frame leaves out the rows that the frame before has, too."""
+    before: tuple[str, ...] = ()
+    lines = [f"$ beam-talonone {' '.join(words)}", ""]
+    for event in recorded:
+        rows = [f"({event.act.text})"] if event.act else [row for row in event.rows if row not in before]
+        times = [f"{event.at:4.0f} s  ", *[" " * 8] * len(rows)]
+        lines += [time + row for time, row in zip(times, rows, strict=False)]
+        before = before if event.act else event.rows
+    return "\n".join(lines)
+
+
+def misleading(recorded: list[Event]) -> list[str]:
+    """The faults of the frames, in words."""
+    faults, state, changed = [], WELL, 0.0
+    for event in recorded:
+        if event.act:
+            state, changed = event.act.state or state, event.at
+            continue
+        text = " ".join(event.rows)
+        shown, late = text.partition("API: ")[2], event.at - changed
+        if not shown or shown.startswith("stop") or late <= LATE:
+            continue
+        if not re.match(f"({state})", shown):
+            faults.append(f"{event.at:.1f} s: API: {shown}, {late:.1f} s after a change")
+        if state == OUTAGE and "time left not known" not in text:
+            faults.append(f"{event.at:.1f} s: a time left is shown during an outage")
+    numbers = [facts for event in recorded if not event.act and (facts := _facts(event))]
+    for earlier, later in pairwise(numbers):
+        if later["done"] < earlier["done"] or later["retries"] < earlier["retries"]:
+            faults.append(f"{later['at']:.1f} s: a count goes back")
+    faults += [f"{facts['at']:.1f} s: faster than the rate" for facts in numbers if facts["speed"] > RATE * 1.05]
+    return faults
+
+
+def _facts(event: Event) -> dict[str, float]:
+    """The counts of a frame; empty for one that has none."""
+    text = " ".join(event.rows).replace(",", "")
+    done = re.search(r"(\d+) of \d+ records", text)
+    retries = re.search(r"(\d+) retr", text)
+    speed = re.search(r"([\d.]+) requests/s of", text)
+    if not done or not retries:
+        return {}
+    return {
+        "at": event.at, "done": int(done[1]), "retries": int(retries[1]), "speed": float(speed[1]) if speed else 0.0,
+    }  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ def _unescaped(row: re.Match[str]) -> str:
 
 def site_path(path: str) -> str | None:
     """Where a file of the repository is among the sources of the site, or None if it is not there."""
-    if path.startswith("docs/") and path.endswith((".md", ".svg", ".png", ".json", ".avsc")):
+    if path.startswith("docs/") and path.endswith((".md", ".svg", ".png", ".json", ".avsc", ".txt")):
         return path.removeprefix("docs/")
     return f"{BELOW}/{path}" if path in OUTSIDE else None
 
@@ -113,7 +113,8 @@ def _replaced(page: str) -> Any:
             names_it = words.strip("`").rstrip("/") in (target, posixpath.basename(target))
             return f"`{target}`" if names_it else f"{words} (`{target}`)"
         led = posixpath.relpath(on_site, here or ".")
-        words = f"[{title_of(target)}]" if link["text"][1:-1] == posixpath.basename(target) else link["text"]
+        is_named = link["text"][1:-1] == posixpath.basename(target) and target.endswith(".md")
+        words = f"[{title_of(target)}]" if is_named else link["text"]
         return f"{words}({led}{'#' + anchor if anchor else ''})"
 
     return replace

@@ -43,6 +43,8 @@ def test_the_navigation_has_every_page_once():
         ("docs/records.md", "[start](../README.md#start)", "[start](repository/README.md#start)"),
         ("docs/presets/shopify.md", "[new](../../CONTRIBUTING.md)", "[new](../repository/CONTRIBUTING.md)"),
         ("README.md", "[rate](docs/rate.md)", "[rate](../rate.md)"),
+        ("README.md", "![A page](docs/pictures/report.png)", "![A page](../pictures/report.png)"),
+        ("docs/lookup.md", "[what-you-see.txt](what-you-see.txt)", "[what-you-see.txt](what-you-see.txt)"),
         ("README.md", "[all](docs/)", "[all](../README.md)"),
         ("bench/README.md", "[figures](../docs/benchmarks.md)", "[figures](../../benchmarks.md)"),
         ("docs/records.md", "[glossary.md](glossary.md)", "[Glossary](glossary.md)"),

@@ -1,10 +1,12 @@
 """Asking the person at the terminal before something is sent."""
 
+import shutil
 import sys
 
 import typer
 
 from beam_talonone.pipelines.terminal.stopping import STOP
+from beam_talonone.pipelines.terminal.words import wrapped
 from beam_talonone.talonone.errors import ConfigurationError
 
 
@@ -21,8 +23,10 @@ def must_ask(yes: bool) -> bool:
 
 def ask(question: str) -> None:
     """Ask the person at the terminal. Raises Declined for any answer but yes, Interrupted after a signal."""
+    width = shutil.get_terminal_size().columns - len(" [y/N]: y")
+    text = "\n".join(wrapped(line, width, "") for line in question.splitlines())
     with STOP.raising():
-        agreed = typer.confirm(question, err=True)
+        agreed = typer.confirm(text, err=True)
     if not agreed:
         raise Declined("nothing was sent")
 

@@ -19,6 +19,7 @@ from beam_talonone.pipelines.terminal.progress.show import Progress, ProgressSho
 from beam_talonone.pipelines.terminal.resume_command import progress_so_far
 from beam_talonone.pipelines.terminal.stderr import stderr_console
 from beam_talonone.pipelines.terminal.summary import WIDTH, Examples, summary_lines
+from beam_talonone.pipelines.terminal.words import wrapped
 from beam_talonone.talonone.errors import StopRun
 
 Options = TypeVar("Options", bound=BackfillOptions)
@@ -91,7 +92,7 @@ def run_shown(
         raise
     width = console.width if console.is_terminal else WIDTH
     for line in lines_of(report, first_examples(options.output, report), width):
-        console.print(line, soft_wrap=True)
+        console.print(wrapped(line, width) if console.is_terminal else line, soft_wrap=True)
     console.print(f"the full report: {options.output / 'report.json'}", soft_wrap=True)
     if (page := options.output / "report.html").exists():
         console.print(f"the report as a page: {page}", soft_wrap=True)

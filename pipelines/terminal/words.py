@@ -1,5 +1,6 @@
 """Counts and times in words, for all that a person reads at the terminal."""
 
+import textwrap
 from collections.abc import Iterable
 from datetime import timedelta
 
@@ -29,6 +30,19 @@ def per_second(rate: float) -> str:
     ('100', '0.2')
     """
     return f"{rate:,.0f}" if rate >= 9.95 else f"{rate:.1f}".removesuffix(".0")
+
+
+def wrapped(text: str, width: int, indent: str = "  ") -> str:
+    """`text` in lines of at most `width` characters, or 20, broken between words; its later lines are indented.
+
+    >>> wrapped("answers: 2,942 x 200, 8 x 400", 22)
+    'answers: 2,942 x 200,\\n  8 x 400'
+    """
+    if len(text) <= width:
+        return text
+    return textwrap.fill(
+        text, max(20, width), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def listed(things: Iterable[str]) -> str:

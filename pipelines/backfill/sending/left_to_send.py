@@ -32,8 +32,8 @@ def count_closing(connection: Connection) -> int:
 def question(url: str, kinds: Kinds, closing: int, dead_letters: int, limit: int | None) -> str | None:
     """The facts and the question before anything is sent to `url`. None if nothing is left to send.
 
-    `closing` sessions are closed, at most `limit` of each kind is sent, and `dead_letters` records were refused while
-    they were read.
+    `closing` sessions are closed, and at most `limit` of each kind is sent. The job has `dead_letters` so far:
+    records that were refused while they were read, or by the API in an earlier run.
     """
     unsent = {kind: total - done for kind, (done, total) in kinds.items() if total > done}
     left = unsent if limit is None else {kind: min(limit, count) for kind, count in unsent.items()}
@@ -42,7 +42,7 @@ def question(url: str, kinds: Kinds, closing: int, dead_letters: int, limit: int
         return None
     facts = f"{counted(records, 'record')} to send: {listed(counted(left[kind], kind[:-1], kind) for kind in left)}"
     if dead_letters:
-        facts += f". {counted(dead_letters, 'record')} cannot be sent: see dead-letters in the output folder"
+        facts += f". {counted(dead_letters, 'dead letter')} so far: see dead-letters in the output folder"
     closing = closing if limit is None else min(limit, closing)
     if closing:
         most = "up to " if limit is not None else ""

@@ -104,7 +104,7 @@ def _amounts(shown: RunSnapshot) -> Iterator[str]:
     elif shown.done:
         yield f"{shown.done:,} {shown.things}"
     yield f"{duration(shown.elapsed)} elapsed"
-    if shown.done < shown.total:
+    if shown.done < shown.total and shown.api.code not in ("stopping", "ended"):
         yield "time left not known" if shown.left is None else f"{duration(shown.left)} left"
 
 

@@ -17,7 +17,7 @@ SPEED_OVER = 5.0
 LEFT_OVER = 60.0
 """Seconds of progress from which the time left is estimated, and for which readings are kept."""
 
-OUTAGE_FROM = 5.0
+OUTAGE_FROM = 2.0
 """Seconds without a success from which on that time tells nothing about the time left."""
 
 LEAST = 1.0
@@ -91,7 +91,7 @@ def snapshot(readings: Sequence[Reading], started: float) -> RunSnapshot:
     counted = bool(last.total)
     done = last.before + last.ended if counted else last.read
     engine = last.engine
-    ended = counted and done >= last.total
+    moves = done < last.total if counted else last.phase == "reading"
     return RunSnapshot(
         last.phase,
         last.things if counted else "records",
@@ -101,8 +101,8 @@ def snapshot(readings: Sequence[Reading], started: float) -> RunSnapshot:
         elapsed=last.at - started,
         left=_left(same, done) if counted else None,
         kinds=last.kinds,
-        things_per_second=None if ended else _speed(same, SPEED_OVER, _things),
-        requests_per_second=None if engine is None or ended else _speed(same, SPEED_OVER, _requests),
+        things_per_second=_speed(same, SPEED_OVER, _things) if moves else None,
+        requests_per_second=_speed(same, SPEED_OVER, _requests) if moves and engine is not None else None,
         rate=None if engine is None else engine.rate,
         in_flight=0 if engine is None else engine.in_flight,
         concurrency=0 if engine is None else engine.concurrency,
@@ -151,7 +151,8 @@ def _left(readings: Sequence[Reading], done: int) -> float | None:
 
 def _is_held(engine: EngineStatus, remaining: int) -> bool:
     """Whether nothing can end at the moment, or all of the `remaining` things wait for another try."""
-    return engine.down_for >= DOWN_AFTER or engine.paused_for > 0.0 or engine.retries_waiting >= remaining
+    stopped = engine.ending is not None or engine.refusal is not None
+    return stopped or engine.down_for >= DOWN_AFTER or engine.paused_for > 0.0 or engine.retries_waiting >= remaining
 
 
 def _outages(readings: Sequence[Reading]) -> float:

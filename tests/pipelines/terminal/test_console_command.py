@@ -47,7 +47,7 @@ def at_a_terminal(command, answer):
 def test_the_question_has_the_facts_of_the_input(api, tmp_path, answer, code):
     command = [*COMMAND, *map(str, words(api.url, tmp_path, 40, "--max-dead-letters", 9))]
     ended, shown = at_a_terminal(command, answer)
-    assert "40 records to send: 40 orders. 1 record cannot be sent" in shown
+    assert "40 records to send: 40 orders. 1 dead letter so far" in shown
     assert f"36 sessions will be closed at {api.url}, which triggers live campaigns. Go on?" in shown
     before, _, after = shown.partition("[y/N]")
     assert "reading" in before

@@ -29,7 +29,7 @@ def test_what_is_left_is_counted(tmp_path):
     [
         (
             {"orders": (0, 3000), "returns": (0, 40), "profiles": (50, 500)}, 2950, 12, None,
-            "3,490 records to send: 3,000 orders, 40 returns and 450 profiles. 12 records cannot be sent: see"
+            "3,490 records to send: 3,000 orders, 40 returns and 450 profiles. 12 dead letters so far: see"
             " dead-letters in the output folder.\n2,950 sessions will be closed at https://shop.talon.one, which"
             " triggers live campaigns. Go on?",
         ),
@@ -40,7 +40,7 @@ def test_what_is_left_is_counted(tmp_path):
         ),
         (
             {"events": (0, 7)}, 0, 1, None,
-            "7 records to send: 7 events. 1 record cannot be sent: see dead-letters in the output folder.\nThese"
+            "7 records to send: 7 events. 1 dead letter so far: see dead-letters in the output folder.\nThese"
             " records change live data at https://shop.talon.one and may trigger live campaigns. Go on?",
         ),
         (

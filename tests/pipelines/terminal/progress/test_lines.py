@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import pytest
 from support.run_snapshots import OUTAGE, READING, SENDING, STORM
 
-from beam_talonone.pipelines.terminal.progress.api_state import NONE
+from beam_talonone.pipelines.terminal.progress.api_state import NONE, ApiState
 from beam_talonone.pipelines.terminal.progress.lines import api_line, as_json, packed, plain_line, screen
 
 
@@ -47,6 +47,11 @@ def test_the_end_has_no_time_left():
     assert plain_line(replace(SENDING, done=5000, percent=100, left=0.0)).startswith(
         "sending: 100 %, 5,000 of 5,000 records, 0:00:21 elapsed; "
     )
+
+
+def test_an_early_end_has_no_time_left():
+    ended = replace(SENDING, left=None, api=ApiState("ended", "stopped"))
+    assert "left" not in plain_line(ended)
 
 
 def test_the_lines_of_a_screen():

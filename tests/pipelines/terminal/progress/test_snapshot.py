@@ -5,6 +5,7 @@ from dataclasses import replace
 from beam_talonone.pipelines.terminal.progress.api_state import NONE
 from beam_talonone.pipelines.terminal.progress.snapshot import KindCount, Reading, snapshot
 from beam_talonone.talonone.engine.status import EngineStatus
+from beam_talonone.talonone.errors import StopRun
 
 ENGINE = EngineStatus(100.0, 100.0, 64, 300.0, in_flight=3, requests=0, answered=True)
 STARTED = 1000.0
@@ -85,7 +86,7 @@ def test_an_outage_that_began_before_the_last_minute_counts_only_within_it():
 
 
 def test_short_failures_count_for_the_time_left():
-    readings = [sending(0, 0), outage(4, 0, 0), sending(5, 100), outage(9, 100, 5), sending(10, 200)]
+    readings = [sending(0, 0), outage(1.5, 0, 0), sending(5, 100), outage(6.5, 100, 5), sending(10, 200)]
     assert snapshot(readings, STARTED).left == 700 * 10 / 200
 
 
@@ -93,6 +94,17 @@ def test_the_time_left_is_not_known_when_all_that_remains_waits_for_another_try(
     waiting = replace(ENGINE, requests=895, retries_waiting=5, next_retry_in=6.0)
     shown = snapshot([sending(0, 0), sending(10, 895, engine=waiting)], STARTED)
     assert (shown.left, shown.retries_waiting, shown.next_retry_in) == (None, 5, 6.0)
+
+
+def test_a_run_that_ends_early_has_no_time_left():
+    stopped = replace(ENGINE, requests=500, ending=StopRun("x"))
+    assert snapshot([sending(0, 0), sending(10, 500, engine=stopped)], STARTED).left is None
+
+
+def test_there_is_no_speed_between_the_reading_and_the_sending():
+    readings = [Reading(STARTED + at, "preparing", "records", read=5000) for at in (0, 3)]
+    shown = snapshot(readings, STARTED)
+    assert (shown.done, shown.things_per_second) == (5000, None)
 
 
 def test_there_are_no_speeds_once_all_is_done():
