@@ -15,8 +15,9 @@ from typing import Any
 from support.audit.verdict import COLUMNS, WRONG, Verdict, clean
 
 from campaign.backfill import run_backfill
-from campaign.plan import BackfillPlan, Plan
+from campaign.plan import BackfillPlan, Plan, StreamPlan
 from campaign.stalls import Stalls
+from campaign.stream import run_stream
 
 SHOWN = 5
 """Messages of a failed run that are printed."""
@@ -76,6 +77,8 @@ class Campaign:
     def _verdict(self, plan: Plan, seed: int, folder: Path, began: float) -> Verdict:
         if isinstance(plan, BackfillPlan):
             return run_backfill(plan, seed, folder, self._stalls, began)
+        if isinstance(plan, StreamPlan):
+            return run_stream(plan, seed, folder, self._stalls, began)
         raise TypeError(f"{type(plan).__name__} is not a plan that can be run")
 
     def _clear(self, result: Result, folder: Path) -> None:

@@ -56,8 +56,13 @@ class BackfillPlan(Plan):
 
 @dataclass(frozen=True, kw_only=True)
 class StreamPlan(Plan):
-    """A plan for a stream of `messages` messages of all kinds. `play` disturbs the stream while it runs."""
+    """A plan for a stream of `messages` messages of all kinds, published in `portions`.
+
+    `play` publishes some of them, and starts, disturbs and ends the stream as often as it likes.
+    """
 
     messages: int = 300
+    portions: int = 3
+    ordering: bool = False
     play: Callable[["StreamScene"], None]
     command: Literal["stream"] = "stream"

@@ -7,7 +7,19 @@ from campaign.plans import PLANS
 
 pytestmark = pytest.mark.slow
 
-SHORT = ("5xx", "cut-before", "cut-after", "429-retry-after", "quarter-rate", "slow")
+SHORT = (
+    "cut-after",
+    "429-retry-after",
+    "quarter-rate",
+    "short-body",
+    "login-page",
+    "kill-9",
+    "sigterm",
+    "two-jobs",
+    "key-revoked",
+    "disk-full-sending",
+    "cut-block",
+)
 
 
 @pytest.mark.parametrize("plan", [plan for plan in PLANS if plan.name in SHORT], ids=lambda plan: plan.name)

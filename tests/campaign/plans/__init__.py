@@ -1,6 +1,6 @@
 """The table of plans, in files by what goes wrong. `PLANS` has them all."""
 
 from campaign.plan import Plan
-from campaign.plans import answers, api, disk, network, process
+from campaign.plans import answers, api, disk, network, process, streams
 
-PLANS: tuple[Plan, ...] = (*api.PLANS, *answers.PLANS, *process.PLANS, *network.PLANS, *disk.PLANS)
+PLANS: tuple[Plan, ...] = (*api.PLANS, *answers.PLANS, *process.PLANS, *network.PLANS, *disk.PLANS, *streams.PLANS)

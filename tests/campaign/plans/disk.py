@@ -29,9 +29,9 @@ def _resize(scene: BackfillScene, size: int) -> None:
     subprocess.run(["mount", "-o", f"remount,size={size}", scene.output], check=True)
 
 
-def _fill(scene: BackfillScene) -> Path:
-    """Write a file until the disk is full; returns the file."""
-    filler = scene.output / "filler"
+def fill_disk(folder: Path) -> Path:
+    """Write a file until the disk of the folder is full; returns the file."""
+    filler = folder / "filler"
     with filler.open("wb", buffering=0) as file:
         for size in (1 << 16, 4096, 1):
             try:
@@ -49,7 +49,7 @@ def full_at(phase: str) -> Any:
         _small_disk(scene, SIZE)
         running = scene.start()
         random_moment(scene, running, phase)
-        filler = _fill(scene)
+        filler = fill_disk(scene.output)
         ended = running.end(WITHIN)
         filler.unlink()
         scene.expect(ended.code in (STOPPED, DEAD_LETTERS), f"exit {ended.code} with a full disk: {ended.err[-400:]}")

@@ -2,19 +2,17 @@
 
 import contextlib
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Final
 
 from e2e.harness import DEAD_LETTERS, STOPPED, USAGE
 
 from campaign.backfill import WITHIN, BackfillScene
+from campaign.clock import jumping_clock, no_faketime
 from campaign.plan import BackfillPlan
 from campaign.plans.moments import PHASES, random_moment, wait_until_under_way
 
-FAKETIME: Final = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 FAULTS: Final = ("5xx:share=0.02", "cut-before:share=0.01", "cut-after:share=0.02")
 
 
@@ -75,58 +73,27 @@ def two_jobs(scene: BackfillScene) -> None:
     scene.run()
 
 
-@contextlib.contextmanager
-def jumping_clock(scene: BackfillScene) -> Iterator[None]:
-    """Commands that start in this block see a clock that jumps by up to 10 h from the real time, all the time."""
-    clock, following = scene.folder / "clock", scene.folder / "clock-next"
-
-    def set_clock(seconds: float) -> None:
-        following.write_text(f"{seconds:+.0f}\n")
-        following.replace(clock)  # the library must never read a half-written file
-
-    set_clock(0)
-    scene.environment = {
-        "LD_PRELOAD": str(FAKETIME),
-        "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
-    scene.wrapper = ("env",)  # a process of its own, not one that is forked from a process without the library
-    ended = threading.Event()
-
-    def jump() -> None:
-        while not ended.wait(scene.rng.uniform(0.2, 1.0)):
-            set_clock(scene.rng.uniform(-36000, 36000))
-
-    thread = threading.Thread(target=jump)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-
-
 def clock_set(scene: BackfillScene) -> None:
     """The clock jumps while the command runs once, to its end."""
-    with jumping_clock(scene):
-        scene.run()
+    _let_clock_jump(scene)
+    scene.run()
 
 
 def clock_set_and_killed(scene: BackfillScene) -> None:
     """The clock jumps while the command runs, is killed, and is resumed."""
-    with jumping_clock(scene):
-        running = scene.start()
-        wait_until_under_way(scene, running)
-        with contextlib.suppress(ProcessLookupError):
-            running.signal(signal.SIGKILL)
-        running.process.wait(10)
-        scene.run()
+    _let_clock_jump(scene)
+    running = scene.start()
+    wait_until_under_way(scene, running)
+    with contextlib.suppress(ProcessLookupError):
+        running.signal(signal.SIGKILL)
+    running.process.wait(10)
+    scene.run()
 
 
-def no_faketime() -> str | None:
-    """Why the clock cannot be set."""
-    return None if FAKETIME.exists() else "libfaketime is missing: apt install libfaketime"
+def _let_clock_jump(scene: BackfillScene) -> None:
+    scene.environment, stop = jumping_clock(scene.folder, scene.rng)
+    scene.stack.callback(stop)
+    scene.wrapper = ("env",)  # a process of its own, not one that is forked from a process without the library
 
 
 PLANS = (

@@ -37,6 +37,7 @@ class StreamCommand:
     words: tuple[object, ...] = ()
     ordering: bool = False
     retain: bool = False
+    environment: dict[str, str] = field(default_factory=dict)
     topics: dict[str, str] = field(default_factory=dict)
     subscriptions: dict[str, str] = field(default_factory=dict)
     process: Any = None
@@ -71,7 +72,7 @@ class StreamCommand:
         with (self.folder / f"err-{self.starts}").open("wb") as err:
             self.process = subprocess.Popen(
                 [str(word) for word in words], stderr=err, stdin=subprocess.DEVNULL, start_new_session=True,
-                env={**os.environ, "PUBSUB_EMULATOR_HOST": self.host, "TALONONE_API_KEY": KEY},
+                env={**os.environ, "PUBSUB_EMULATOR_HOST": self.host, "TALONONE_API_KEY": KEY, **self.environment},
             )  # fmt: skip
 
     def prism_pid(self) -> int | None:
@@ -122,12 +123,17 @@ class StreamCommand:
             time.sleep(0.2)
 
     def assert_empty(self) -> None:
-        """All was acknowledged. Nobody reads any more, and what is leased comes back within the ack deadline."""
+        """All was acknowledged."""
+        assert self.left() == []
+
+    def left(self) -> list[str]:
+        """The first messages that nobody acknowledged. The stream must have ended: leases end by the ack deadline."""
         until = time.monotonic() + 1.0 + max(self.pubsub.ack_deadline(one) for one in self.subscriptions.values())
         while time.monotonic() < until:
             for subscription in self.subscriptions.values():
-                left = self.pubsub.waiting(subscription, seconds=0.1)
-                assert not left, f"{subscription} still has {[message.data[:200] for message in left[:5]]}"
+                if left := self.pubsub.waiting(subscription, seconds=0.1):
+                    return [f"{subscription} still has {message.data[:200]!r}" for message in left[:5]]
+        return []
 
     def assert_no_leftovers(self) -> None:
         """Nothing that the process under way started outlives it, and nothing says the key."""

@@ -24,6 +24,7 @@ from .ledger import (
     Rate,
     Received,
     fetch,
+    over_rate,
     rate_of,
     received,
     rows,
@@ -245,9 +246,7 @@ def _check_dry(ledger: Ledger, requests: Iterable[Received], result: Audit) -> N
 
 def _check_rate(requests: Iterable[Received], options: Options, result: Audit) -> None:
     result.rate = rate = rate_of(request.arrived for request in requests)
-    if options.rate is not None and rate.most_1s > (most := options.rate * (1 + options.jitter) + 1):
-        result.found("rate", f"{rate.most_1s} requests within a second, at --rate {options.rate:g} at most {most:g}")
-    if options.rate is not None and rate.requests > (most := options.rate * (rate.seconds + options.jitter) + 1):
-        result.found("rate", f"{rate.requests} requests in {rate.seconds:.2f} s, at most {most:.0f}")
+    for message in [] if options.rate is None else over_rate(rate, options.rate, options.jitter):
+        result.found("rate", message)
     if options.most_100ms is not None and rate.most_100ms > options.most_100ms:
         result.found("rate", f"{rate.most_100ms} requests within 100 ms, at most {options.most_100ms}")

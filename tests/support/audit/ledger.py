@@ -139,6 +139,16 @@ def rate_of(arrivals: Iterable[float]) -> Rate:
     return Rate(len(moments), _crowd(moments, 1.0), _crowd(moments, 0.1), (len(moments) - 1) / span, span)
 
 
+def over_rate(rate: Rate, limit: float, jitter: float) -> list[str]:
+    """Where the arrivals exceed `limit` requests a second, if each may be `jitter` seconds late."""
+    found = []
+    if rate.most_1s > (most := limit * (1 + jitter) + 1):
+        found.append(f"{rate.most_1s} requests within a second, at --rate {limit:g} at most {most:g}")
+    if rate.requests > (most := limit * (rate.seconds + jitter) + 1):
+        found.append(f"{rate.requests} requests in {rate.seconds:.2f} s, at most {most:.0f}")
+    return found
+
+
 def _crowd(moments: list[float], window: float) -> int:
     """The most of the sorted `moments` that lie in any half-open window of that many seconds."""
     most = first = 0

@@ -65,9 +65,11 @@ def judge_stream(
     traffic: Traffic,
     ledger: Sequence[Mapping[str, Any]],
     dead_letters: Sequence[Mapping[str, Any]],
-    left: Sequence[str],
+    left: Sequence[str] = (),
+    too_fast: Sequence[str] = (),
 ) -> Verdict:
     """The verdict on a stream that has ended. `left` are the messages that nobody acknowledged: they are unaccounted.
+    `too_fast` says where the requests were over the rate.
 
     Order is checked by session and by attribute: messages that come later than --settle may pass each other.
     """
@@ -77,5 +79,6 @@ def judge_stream(
         DOUBLED: check.doubled,
         DISORDER: check.disorder,
         WRONG: check.dead_letters,
+        OVER_RATE: list(too_fast),
         UNACCOUNTED: list(left),
     }
