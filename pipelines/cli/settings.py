@@ -32,7 +32,7 @@ from beam_talonone.talonone.http.client_choice import HttpSettings, route_to
 from beam_talonone.talonone.http.tls import Tls
 from beam_talonone.talonone.streaming.message_source import FILES
 from beam_talonone.transforms.mapping.result import Mapping as Converts
-from beam_talonone.transforms.outputs.sinks import is_subscription
+from beam_talonone.transforms.outputs.sinks import is_subscription, names_hint
 
 
 def globs_of(**globs: list[str] | None) -> dict[str, str | tuple[str, ...]]:
@@ -55,7 +55,7 @@ def subscriptions_of(by_kind: Mapping[str, list[str] | None]) -> dict[str, tuple
     seen: dict[str, str] = {}
     for option, name in ((option, name) for option, names in subscriptions.items() for name in names):
         if not is_subscription(name):
-            raise ConfigurationError(f"--{option} takes projects/P/subscriptions/S, not {name!r}")
+            raise ConfigurationError(f"--{option} takes projects/P/subscriptions/S, not {name!r}{names_hint(name)}")
         if name in seen:
             raise ConfigurationError(_named_twice(name, seen[name], option))
         seen[name] = option

@@ -25,6 +25,7 @@ _PATH = re.compile(
     r"/(?P<what>topics|subscriptions)/(?!goog)[A-Za-z][A-Za-z0-9_.~+%-]{2,254}"
 )
 """A project is known by its id or its number. An emulator also takes ids that are shorter than the real six."""
+_FORM = re.compile(r"projects/[^/]+/(topics|subscriptions)/[^/]+")
 
 LARGEST = 64 * 1024 * 1024
 OLDEST = 3600.0
@@ -63,6 +64,21 @@ def is_subscription(path: str) -> bool:
     return _kind(path) == "subscriptions"
 
 
+def names_hint(path: str) -> str:
+    """What to add to an error about a path that has the form of a topic or subscription, and a name that cannot be.
+
+    >>> names_hint("projects/p/subscriptions/s")
+    ': names have 3 to 255 characters and begin with a letter, but not with goog; projects are in small letters'
+    >>> names_hint("orders")
+    ''
+    """
+    if _PATH.fullmatch(path) or not _FORM.fullmatch(path):
+        return ""
+    return (
+        ": names have 3 to 255 characters and begin with a letter, but not with goog; projects are in small letters"
+    )
+
+
 def _kind(path: str) -> str | None:
     match = _PATH.fullmatch(path)
     return None if match is None else match["what"]
@@ -79,7 +95,9 @@ def check_place(option: str, where: str) -> str:
             " or a folder whose files `bq load` takes (docs/bigquery.md)"
         )
     if where.startswith("projects/") and not is_topic(where):
-        raise ConfigurationError(f"{option} is not a topic: give projects/P/topics/T, or for a folder ./{where}")
+        raise ConfigurationError(
+            f"{option} is not a topic: give projects/P/topics/T, or for a folder ./{where}{names_hint(where)}"
+        )
     if "://" in where:
         raise ConfigurationError(f"{option} is neither a topic nor a folder of this machine")
     return where

@@ -85,12 +85,14 @@ def replay(
 
 def dead_letters_subscription(name: str) -> str | None:
     """The subscription that `name` is, None for files. Raises ConfigurationError for what is neither."""
-    from beam_talonone.transforms.outputs.sinks import is_subscription, is_topic
+    from beam_talonone.transforms.outputs.sinks import is_subscription, is_topic, names_hint
 
     if is_subscription(name):
         return name
     if is_topic(name):
         raise ConfigurationError(f"DEAD_LETTERS_GLOB {name} is a topic: name a subscription of it")
     if re.match(r"projects/[^/]*/(subscriptions|topics)/", name):
-        raise ConfigurationError(f"DEAD_LETTERS_GLOB {name} is not a subscription: give projects/P/subscriptions/S")
+        raise ConfigurationError(
+            f"DEAD_LETTERS_GLOB {name} is not a subscription: give projects/P/subscriptions/S{names_hint(name)}"
+        )
     return None

@@ -57,6 +57,10 @@ def test_notifications_of_files_have_subscriptions_of_their_own() -> None:
             "--records and --files are the same subscription: the notifications of a bucket have their own",
         ),
         ({"records": ["one"]}, "--records takes projects/P/subscriptions/S, not 'one'"),
+        (
+            {"records": ["projects/shop/subscriptions/s"]},
+            "--records takes projects/P/subscriptions/S, not 'projects/shop/subscriptions/s': names have 3 to 255",
+        ),
         ({"returns": [ONE, "two"]}, "--returns takes projects/P/subscriptions/S, not 'two'"),
         (
             {"returns": [ONE, "projects/shop/topics/two"]},
