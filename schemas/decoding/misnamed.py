@@ -134,7 +134,27 @@ class Unknown:
 
 def unknown_fields(model: Model, fields: Mapping[Any, Any]) -> list[Unknown]:
     """The fields of a record that `model` lacks, at every level that has a model."""
-    return list(_within(model, fields, ()))
+    return [] if _all_known(model, fields) else list(_within(model, fields, ()))
+
+
+def _all_known(model: Model, fields: Mapping[Any, Any]) -> bool:
+    """Whether `_within` has nothing to say about a record of dicts and lists, as nearly always: in a fourth of its
+    time."""
+    level = _level(model)
+    if not fields.keys() <= level.known:
+        return False
+    for name, inner in level.inner:
+        value = fields.get(name)
+        if value is None:
+            continue
+        entries = value if type(value) is list else (value,)
+        for entry in entries:
+            if type(entry) is dict:
+                if not _all_known(inner, entry):
+                    return False
+            elif isinstance(entry, Mapping | list):
+                return False  # looked at more closely
+    return True
 
 
 def _within(model: Model, fields: Mapping[Any, Any], place: tuple[str | int, ...]) -> Iterator[Unknown]:
