@@ -16,17 +16,22 @@ KEY = "bench-key"
 
 @dataclass(frozen=True)
 class Ended:
-    """A process that ended well: wall time in seconds, and its peak of resident memory in MB."""
+    """A process that ended well: wall time in seconds, and its peak of resident memory in MB. `cpu` is the processor
+    time in seconds, that of the processes it started included."""
 
     seconds: float
     peak_mb: float
+    cpu: float
+    output: str
 
 
 def run(command: list[str]) -> Ended:
     """Run `command` with its output kept back; raises RuntimeError that shows it when the exit code is not 0."""
+    environment = {**os.environ, "TALONONE_API_KEY": KEY, "PYTHONPYCACHEPREFIX": str(OUT / "pycache")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
     began = time.perf_counter()
     process = subprocess.Popen(
-        command, env={**os.environ, "TALONONE_API_KEY": KEY}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        command, env=environment, cwd=Path(__file__).parents[1], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )  # fmt: skip
     if process.stdout is None:
@@ -40,7 +45,8 @@ def run(command: list[str]) -> Ended:
             f"{' '.join(command)} ended with {process.returncode}:\n{written.decode(errors='replace')}"
         )
     kilobytes = usage.ru_maxrss / 1024 if sys.platform == "darwin" else usage.ru_maxrss
-    return Ended(time.perf_counter() - began, kilobytes / 1024)
+    seconds, cpu = time.perf_counter() - began, usage.ru_utime + usage.ru_stime
+    return Ended(seconds, kilobytes / 1024, cpu, written.decode(errors="replace"))
 
 
 def backfill(orders: Path, output: Path, url: str, rate: float) -> Ended:

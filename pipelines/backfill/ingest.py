@@ -1,8 +1,6 @@
 """The first pipeline of a backfill: the whole input is read, checked, and staged in send order."""
 
 import time
-from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -14,16 +12,10 @@ import msgspec
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.inputs import join_key
 from beam_talonone.pipelines.backfill.options import InputOptions
+from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import BATCH, ShardStager
+from beam_talonone.pipelines.backfill.reading_ahead.steps import StageRecords, StageShards
 from beam_talonone.pipelines.backfill.sending.tally import TALLIES
-from beam_talonone.pipelines.backfill.staging_rows import (
-    Place,
-    RecordStager,
-    StagedRecord,
-    format_of,
-    read_origin,
-    source,
-)
-from beam_talonone.pipelines.check.problem_fields import PROBLEM_FIELDS
+from beam_talonone.pipelines.backfill.staging_rows import RecordStager, read_origin, source
 from beam_talonone.pipelines.replay.dead_letters import open_dead_letter, open_mapped_dead_letter
 from beam_talonone.pipelines.runners.runner import bounded_runner, run_bounded
 from beam_talonone.pipelines.terminal.stopping import STOP
@@ -38,29 +30,20 @@ from beam_talonone.talonone.requests.output_lines import dead_letter
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.transforms.decoding.decoder import POOL
 from beam_talonone.transforms.formats.errors import CannotReadNow
+from beam_talonone.transforms.mapping.mapping import FileMapping
 from beam_talonone.transforms.reads.prepare import PrepareLookup
 from beam_talonone.transforms.runtime.process_registry import PROCESS
-from beam_talonone.transforms.sources.files import ReadRecords, inputs_of
+from beam_talonone.transforms.sources.files import PlanShards, inputs_of
 from beam_talonone.transforms.sources.opening import FileInfo
-from beam_talonone.transforms.sources.prepare import Prepare, Prepared, Prepares, prepares_with
+from beam_talonone.transforms.sources.prepare import Prepare, Prepares, prepares_with
 from beam_talonone.transforms.tables.read_documents import ReadDocuments
-
-BATCH = 500
-
-BATCH_BYTES = 16 << 20
-"""A batch is written when its raw records are this large: a record may have 16 MiB."""
-
-FILE, POSITION, RAW, WORK = 11, 13, 16, 17
-"""The places of the file, the position in it, the raw record and its work in a row."""
+from beam_talonone.transforms.tables.table import Table
 
 READ_GRACE = 5.0
 """Seconds that reading may take to end after a signal; a thread that hangs longer is left behind."""
 
 LOOK_EVERY = 100_000
 """Steps of SQLite's virtual machine, some milliseconds, between two looks for a signal."""
-
-BRANCH_BITS = 48
-"""Each branch of the graph numbers its records in a range of its own."""
 
 
 def ingest(
@@ -97,16 +80,27 @@ def create_pipeline(
     kinds = _kinds(options, files)
     joined = [info for kind in files if kind not in kinds for info in files[kind]]
     numbers = {(kind, info.path): number for kind in kinds for number, info in enumerate([*files[kind], *joined])}
-    prepares = _prepares(options, files)
-    reading = options.reading()
+    build, reading, prepares = options.build_options(), options.reading(), _prepares(options, files)
+    # a function of the user, or a mapping that counts, must run in this process
+    forks = options.mapping is None or type(options.mapping) is FileMapping
     # Each kind has a branch of its own: a Flatten would hold all records in memory between two stages
     for number, kind in enumerate(kinds):
-        _ = (
-            pipeline
-            | f"Read {kind}" >> _read(kind, path, options, files)
-            | f"Decode, validate, build {kind}" >> beam.ParDo(Prepare(options.build_options(), reading, prepares))
-            | f"Spool {kind}" >> beam.ParDo(StageRecords(str(path), number, kind, numbers, options, job))
-        )
+        stager = ShardStager(kind, build, reading, prepares, RecordStager.of(options, job), numbers, forks)
+        table = options.table
+        if table is None or not table.makes_documents_of_rows or kind == LETTERS:
+            inputs = list(inputs_of(kind, files[kind], options.format, options.dialect))
+            _ = (
+                pipeline
+                | f"Read {kind}" >> PlanShards(inputs, stager.shard_bytes(inputs))
+                | f"Spool {kind}" >> beam.ParDo(StageShards(str(path), number, stager))
+            )
+        else:
+            _ = (
+                pipeline
+                | f"Read {kind}" >> _read_documents(kind, path, options, files, table)
+                | f"Decode, validate, build {kind}" >> beam.ParDo(Prepare(build, reading, prepares))
+                | f"Spool {kind}" >> beam.ParDo(StageRecords(str(path), number, stager))
+            )
     return pipeline
 
 
@@ -115,11 +109,10 @@ def _kinds(options: InputOptions, files: dict[str, list[FileInfo]]) -> list[str]
     return [kind for kind in files if kind in options.globs]
 
 
-def _read(kind: str, path: Path, options: InputOptions, files: dict[str, list[FileInfo]]) -> beam.PTransform:
-    """The records of files, or the documents that a mapping makes of their rows."""
-    table = options.table
-    if table is None or not table.makes_documents_of_rows or kind == LETTERS:
-        return ReadRecords(kind, options.globs[kind], options.format, files=files[kind], dialect=options.dialect)
+def _read_documents(
+    kind: str, path: Path, options: InputOptions, files: dict[str, list[FileInfo]], table: Table
+) -> beam.PTransform:
+    """The documents that a mapping makes of the rows of files."""
     inputs = list(inputs_of(kind, files[kind], options.format, table.dialect))
     joined = {
         name: list(inputs_of(kind, files[join_key(name)], options.format, table.dialect)) for name in options.joins
@@ -135,100 +128,6 @@ def _prepares(options: InputOptions, files: dict[str, list[FileInfo]]) -> Prepar
     if options.mapping is None:
         return partial(open_dead_letter, selection=options.replay_selection)
     return partial(open_mapped_dead_letter, mapping=options.mapping, selection=options.replay_selection)
-
-
-class StageRecords(beam.DoFn):  # type: ignore[misc]
-    """Prepared -> nothing: rows of the staging database, written in batches by one process."""
-
-    def __init__(
-        self, path: str, branch: int, kind: str, numbers: dict[tuple[str, str], int], options: InputOptions, job: str
-    ) -> None:
-        self._path = path
-        self._kind = kind  # of the input: a mapping makes records of other kinds
-        self._first = branch << BRANCH_BITS
-        self._numbers = numbers
-        self._stager = RecordStager.of(options, job)
-
-    def setup(self) -> None:
-        """Open the database, which is thrown away if the process dies."""
-        self._tally = PROCESS.find(TALLIES, self._path)
-        self._problem_fields = PROCESS.find(PROBLEM_FIELDS, self._path)
-        self._connection = staging.connect(Path(self._path), fresh=True)
-        self._batch: list[StagedRecord] = []
-        self._bytes = 0
-
-    def start_bundle(self) -> None:
-        """Continue the numbers of this branch."""
-        row = self._connection.execute(
-            "SELECT MAX(rec) FROM records WHERE rec > ? AND rec < ?", (self._first, self._first + (1 << BRANCH_BITS))
-        ).fetchone()
-        self._last = int(row[0] or self._first)
-
-    def process(self, prepared: Prepared) -> Iterator[None]:
-        """Take a record into the batch. Raises Interrupted when a signal came."""
-        STOP.check()
-        if self._problem_fields is not None and prepared.problem is not None:
-            self._problem_fields.add(prepared.raw.kind, prepared.problem)
-        record = self._stager.stage(prepared, self._place(prepared))
-        self._batch.append(record)
-        self._bytes += len(record.row[RAW] or b"")
-        if len(self._batch) >= BATCH or self._bytes >= BATCH_BYTES:
-            self._flush()
-        return iter(())
-
-    def finish_bundle(self) -> None:
-        """Write the last batch."""
-        self._flush()
-
-    def teardown(self) -> None:
-        """Close the database."""
-        self._connection.close()
-
-    def _place(self, prepared: Prepared) -> Place:
-        """The place of the record in this job's input. A replayed record has the place of its dead letter."""
-        raw, origin = prepared.raw, prepared.origin
-        if origin is None:
-            return raw.file, self._numbers[self._kind, raw.file], raw.position, format_of(raw)
-        return origin.file, self._numbers[LETTERS, origin.file], origin.position, format_of(raw)
-
-    def _flush(self) -> None:
-        stage_records(self._connection, self._batch, self._last + 1)
-        self._last += len(self._batch)
-        if self._tally is not None:
-            self._tally.count_read(len(self._batch))
-        self._batch.clear()
-        self._bytes = 0
-
-
-def stage_records(connection: Any, records: list[StagedRecord], first: int) -> None:
-    """Write records with their outcomes and unknown names, numbered from `first` on, in one transaction."""
-    numbered = list(enumerate(records, first))
-    unknown = Counter((record.row[0], name) for record in records for name in record.unknown)
-    connection.execute("BEGIN")
-    rows = [
-        (rec, *row, staging.check_of(row[WORK]))
-        for (rec, _), row in zip(numbered, _documents_once(records), strict=True)
-    ]
-    connection.executemany(f"INSERT INTO records VALUES (?{', ?' * 20})", rows)
-    staging.save_outcomes(
-        connection, [(rec, *record.outcome) for rec, record in numbered if record.outcome is not None]
-    )
-    staging.add_unknown(connection, unknown)
-    staging.add_unknown_api(connection, Counter(named for record in records for named in record.unknown_api))
-    connection.execute("COMMIT")
-
-
-def _documents_once(records: list[StagedRecord]) -> Iterator[staging.Row]:
-    """The rows of records. Of those that are made of one document, only the first has the document as `raw`."""
-    document: tuple[Any, ...] | None = None
-    for record in records:
-        row = record.row
-        if row[RAW] is not None:
-            own = (row[FILE], row[POSITION], row[RAW])
-            if own == document:
-                row = (*row[:RAW], None, *row[RAW + 1 :])
-            document = own
-        yield row
 
 
 def complete(connection: Any, options: InputOptions, kinds: list[str], job: str) -> int:

@@ -38,6 +38,8 @@ class StagedRecord(msgspec.Struct, frozen=True, array_like=True):
     """The names of its unknown fields."""
     unknown_api: tuple[tuple[str, str], ...] = ()
     """(operation, name) of what the operation table does not have."""
+    problem_fields: tuple[str, ...] = ()
+    """Of an invalid record: the pointers to all fields that its problem names."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ class RecordStager:
             fields = dead_letter(raw.kind, record_id, _shown_exactly(raw), source_of, outcome, self.job, time.time())
         else:
             fields = refused_again(prepared.dead_letter, outcome, self.job, time.time())
-        return StagedRecord(row, (End.DEAD.value, prepared.stage.value, problem.reason.value, jsonio.dumps(fields)))
+        outcome_row = (End.DEAD.value, prepared.stage.value, problem.reason.value, jsonio.dumps(fields))
+        return StagedRecord(row, outcome_row, problem_fields=tuple(map(_carriable, problem.fields)))
 
     def _phase(self, work: Work) -> int:
         erases = any(part.request.operation == "delete_customer_data" for part in work.parts)
@@ -147,6 +150,10 @@ def read_origin(blob: bytes | None) -> Origin | None:
 
 def _source_of(raw: Raw, origin: Origin | None) -> dict[str, Any]:
     return source(raw.file, raw.position, format_of(raw)) if origin is None else origin.source
+
+
+def _carriable(text: str) -> str:
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _origin_json(origin: Origin | None) -> bytes | None:

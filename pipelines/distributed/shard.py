@@ -19,11 +19,13 @@ from typing import Any
 
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.file_watch import vanished_from
-from beam_talonone.pipelines.backfill.ingest import BATCH, complete, stage_records
+from beam_talonone.pipelines.backfill.ingest import complete
 from beam_talonone.pipelines.backfill.job import engine_config
 from beam_talonone.pipelines.backfill.options import BackfillOptions, InputOptions, SendingOptions
 from beam_talonone.pipelines.backfill.output_folder import MANIFEST, JobFolder, decoded
 from beam_talonone.pipelines.backfill.reading import check_dead_letters, write_input_dead_letters
+from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import BATCH
+from beam_talonone.pipelines.backfill.reading_ahead.steps import stage_records
 from beam_talonone.pipelines.backfill.report import all_stats, check_summary, make_report
 from beam_talonone.pipelines.backfill.sending import slices
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice

@@ -10,8 +10,9 @@ import pytest
 from support.staged_job import at, ends, event, order, profile, queue, returned, staged_job
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.pipelines.backfill.ingest import complete, dead_letter_of, ingest, stage_records
+from beam_talonone.pipelines.backfill.ingest import complete, dead_letter_of, ingest
 from beam_talonone.pipelines.backfill.options import InputOptions
+from beam_talonone.pipelines.backfill.reading_ahead.steps import stage_records
 from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
 from beam_talonone.schemas.reasons import Stage
 from beam_talonone.talonone.requests.outcome import End, Outcome

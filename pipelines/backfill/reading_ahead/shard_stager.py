@@ -1,0 +1,108 @@
+"""From the shards of files to batches of records as the staging database has them, in this process or in others."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import msgspec
+
+from beam_talonone.pipelines.backfill.reading_ahead.processes import POSSIBLE, computed
+from beam_talonone.pipelines.backfill.staging_rows import Place, RecordStager, StagedRecord, format_of
+from beam_talonone.schemas.decoding.settings import Reading
+from beam_talonone.schemas.kinds import LETTERS
+from beam_talonone.talonone.requests.build import BuildOptions
+from beam_talonone.transforms.formats.shard import Input, Shard
+from beam_talonone.transforms.sources.prepare import Prepared, Prepares, prepare_all
+from beam_talonone.transforms.sources.shards import SHARD_BYTES, read_shard
+
+BATCH = 500
+
+BATCH_BYTES = 16 << 20
+"""A batch ends when its raw records are this large: a record may have 16 MiB."""
+
+RAW = 16
+"""The place of the raw record in a row."""
+
+FORK_FROM = 4 << 20
+"""Bytes of input from which on other processes read it. Less is read as fast by this one."""
+
+MOST_PROCESSES = 2
+"""Processes that read at a time. A further one would outrun the process that writes the staging database."""
+
+FORKED_SHARD_BYTES = 8 << 20
+"""Shards of JSONL are small where several processes share a file."""
+
+
+@dataclass(frozen=True)
+class ShardStager:
+    """Reads shards of the input `kind`, and prepares and stages their records.
+
+    `numbers` has the number of each file of a kind, by kind and path. `forks` is False if records must be prepared in
+    this process: a function of the user may depend on threads, and a mapping that counts must count here.
+    """
+
+    kind: str
+    build: BuildOptions
+    reading: Reading
+    prepares: Prepares
+    stager: RecordStager
+    numbers: dict[tuple[str, str], int]
+    forks: bool = True
+
+    def shard_bytes(self, inputs: Sequence[Input]) -> int:
+        """The size of shards: small ones, where several processes read files of JSON lines."""
+        lines = all(source.format.name == "jsonl" for source in inputs)
+        return (
+            FORKED_SHARD_BYTES if lines and self._worth_it([source.info.path for source in inputs]) else SHARD_BYTES
+        )
+
+    def batches(self, shards: Sequence[Shard], look: Callable[[], None]) -> Iterator[list[StagedRecord]]:
+        """The records of all shards. `look` is called between batches, and may raise what ends the reading.
+
+        Raises CannotReadNow if a file system does not answer, and StopRun if a process that reads is killed.
+        """
+        if self._worth_it([shard.file for shard in shards]):
+            for data in computed([partial(self._encoded, shard) for shard in shards], MOST_PROCESSES, look):
+                yield _BATCHES.decode(data)
+            return
+        for shard in shards:
+            for batch in self._batches_of(shard):
+                look()
+                yield batch
+
+    def stage(self, prepared: Prepared) -> StagedRecord:
+        """The row of a record, with its place in this job's input. A replayed record has that of its dead letter."""
+        return self.stager.stage(prepared, self._place(prepared))
+
+    def _worth_it(self, files: Sequence[str]) -> bool:
+        """Whether other processes read the files. A client of a cloud's storage does not survive a fork."""
+        if not (POSSIBLE and self.forks) or len(os.sched_getaffinity(0)) < 2:
+            return False
+        return all(map(os.path.isfile, files)) and sum(map(os.path.getsize, set(files))) >= FORK_FROM
+
+    def _encoded(self, shard: Shard) -> Iterator[bytes]:
+        return map(msgspec.msgpack.encode, self._batches_of(shard))
+
+    def _batches_of(self, shard: Shard) -> Iterator[list[StagedRecord]]:
+        batch: list[StagedRecord] = []
+        size = 0
+        for raw in read_shard(shard):
+            for prepared in prepare_all(raw, self.build, self.reading, self.prepares):
+                record = self.stage(prepared)
+                batch.append(record)
+                size += len(record.row[RAW] or b"")
+                if len(batch) >= BATCH or size >= BATCH_BYTES:
+                    yield batch
+                    batch, size = [], 0
+        if batch:
+            yield batch
+
+    def _place(self, prepared: Prepared) -> Place:
+        raw, origin = prepared.raw, prepared.origin
+        if origin is None:
+            return raw.file, self.numbers[self.kind, raw.file], raw.position, format_of(raw)
+        return origin.file, self.numbers[LETTERS, origin.file], origin.position, format_of(raw)
+
+
+_BATCHES = msgspec.msgpack.Decoder(list[StagedRecord])

@@ -1,0 +1,145 @@
+"""The last steps of the pipeline that reads the input: they write batches of records into the staging database."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+
+from beam_talonone.pipelines.backfill import staging
+from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import BATCH, BATCH_BYTES, RAW, ShardStager
+from beam_talonone.pipelines.backfill.sending.tally import TALLIES
+from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
+from beam_talonone.pipelines.check.problem_fields import PROBLEM_FIELDS, ProblemFields
+from beam_talonone.pipelines.terminal.stopping import STOP
+from beam_talonone.schemas.decoding.parse import InvalidRecord
+from beam_talonone.schemas.reasons import Reason
+from beam_talonone.transforms.formats.shard import Shard
+from beam_talonone.transforms.runtime.process_registry import PROCESS
+from beam_talonone.transforms.sources.prepare import Prepared
+
+FILE, POSITION, WORK = 11, 13, 17
+"""The places of the file, the position in it, and the work of a record in a row. RAW is that of the raw record."""
+
+BRANCH_BITS = 48
+"""Each branch of the graph numbers its records in a range of its own."""
+
+
+class _Stage(beam.DoFn):  # type: ignore[misc]
+    """Writes batches of records into the staging database, in one process."""
+
+    def __init__(self, path: str, branch: int, stager: ShardStager) -> None:
+        self._path = path
+        self._first = branch << BRANCH_BITS
+        self._stager = stager
+
+    def setup(self) -> None:
+        """Open the database, which is thrown away if the process dies."""
+        self._tally = PROCESS.find(TALLIES, self._path)
+        self._problem_fields = PROCESS.find(PROBLEM_FIELDS, self._path)
+        self._connection = staging.connect(Path(self._path), fresh=True)
+
+    def start_bundle(self) -> None:
+        """Continue the numbers of this branch."""
+        row = self._connection.execute(
+            "SELECT MAX(rec) FROM records WHERE rec > ? AND rec < ?", (self._first, self._first + (1 << BRANCH_BITS))
+        ).fetchone()
+        self._last = int(row[0] or self._first)
+
+    def teardown(self) -> None:
+        """Close the database."""
+        self._connection.close()
+
+    def _write(self, batch: list[StagedRecord]) -> None:
+        if self._problem_fields is not None:
+            for record in batch:
+                self._count_problem(self._problem_fields, record)
+        stage_records(self._connection, batch, self._last + 1)
+        self._last += len(batch)
+        if self._tally is not None:
+            self._tally.count_read(len(batch))
+
+    def _count_problem(self, problem_fields: ProblemFields, record: StagedRecord) -> None:
+        reason = None if record.outcome is None else record.outcome[2]
+        if record.problem_fields and reason is not None:
+            problem_fields.add(record.row[0], InvalidRecord(Reason(reason), "", None, record.problem_fields))
+
+
+class StageShards(_Stage):
+    """Shards -> nothing: their records, prepared, in the staging database."""
+
+    def start_bundle(self) -> None:
+        """Begin to collect the shards, which are read together."""
+        super().start_bundle()
+        self._shards: list[Shard] = []
+
+    def process(self, shard: Shard) -> Iterator[None]:
+        """Take a shard, which is read at the end of the bundle."""
+        self._shards.append(shard)
+        return iter(())
+
+    def finish_bundle(self) -> None:
+        """Read and stage all shards. Raises Interrupted when a signal came, and as `ShardStager.batches`."""
+        for batch in self._stager.batches(self._shards, STOP.check):
+            self._write(batch)
+
+
+class StageRecords(_Stage):
+    """Prepared -> nothing: rows of the staging database, written in batches."""
+
+    def setup(self) -> None:
+        """Open the database, and begin a batch."""
+        super().setup()
+        self._batch: list[StagedRecord] = []
+        self._bytes = 0
+
+    def process(self, prepared: Prepared) -> Iterator[None]:
+        """Take a record into the batch. Raises Interrupted when a signal came."""
+        STOP.check()
+        record = self._stager.stage(prepared)
+        self._batch.append(record)
+        self._bytes += len(record.row[RAW] or b"")
+        if len(self._batch) >= BATCH or self._bytes >= BATCH_BYTES:
+            self._flush()
+        return iter(())
+
+    def finish_bundle(self) -> None:
+        """Write the last batch."""
+        self._flush()
+
+    def _flush(self) -> None:
+        self._write(self._batch)
+        self._batch = []
+        self._bytes = 0
+
+
+def stage_records(connection: Any, records: list[StagedRecord], first: int) -> None:
+    """Write records with their outcomes and unknown names, numbered from `first` on, in one transaction."""
+    numbered = list(enumerate(records, first))
+    unknown = Counter((record.row[0], name) for record in records for name in record.unknown)
+    connection.execute("BEGIN")
+    rows = [
+        (rec, *row, staging.check_of(row[WORK]))
+        for (rec, _), row in zip(numbered, _documents_once(records), strict=True)
+    ]
+    connection.executemany(f"INSERT INTO records VALUES (?{', ?' * 20})", rows)
+    staging.save_outcomes(
+        connection, [(rec, *record.outcome) for rec, record in numbered if record.outcome is not None]
+    )
+    staging.add_unknown(connection, unknown)
+    staging.add_unknown_api(connection, Counter(named for record in records for named in record.unknown_api))
+    connection.execute("COMMIT")
+
+
+def _documents_once(records: list[StagedRecord]) -> Iterator[staging.Row]:
+    """The rows of records. Of those that are made of one document, only the first has the document as `raw`."""
+    document: tuple[Any, ...] | None = None
+    for record in records:
+        row = record.row
+        if row[RAW] is not None:
+            own = (row[FILE], row[POSITION], row[RAW])
+            if own == document:
+                row = (*row[:RAW], None, *row[RAW + 1 :])
+            document = own
+        yield row
