@@ -3,7 +3,7 @@
 from beam_talonone.talonone.delivery.dispatcher import Dispatcher
 from beam_talonone.talonone.delivery.send_options import InFlight
 from beam_talonone.talonone.delivery.sender import Sender
-from beam_talonone.talonone.engine.bulk import Entry, Pack, Variant, variant_of
+from beam_talonone.talonone.engine.bulk import Pack, Variant, variant_of
 from beam_talonone.talonone.engine.bulk_sender import Member, bulk_sender, part_of
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.engine.part_sender import part_sender
@@ -22,11 +22,13 @@ class Batcher:
         self._sender = sender
         self._packs: dict[Variant, Pack[Member]] = {}
 
-    def accept(self, job: Job) -> None:
-        """Take in a job: send the parts that have no outcome yet, or end it where all of them have one."""
-        if not job.missing:
-            job.end(combined([job.parts[index] for index in sorted(job.parts)]))
-        self._take_in(job, job.missing)
+    def accept(self, *jobs: Job) -> None:
+        """Take in jobs: send the parts that have no outcome yet, or end a job where all of them have one."""
+        for job in jobs:
+            missing = job.missing
+            if not missing:
+                job.end(combined([job.parts[index] for index in sorted(job.parts)]))
+            self._take_in(job, missing)
 
     def _take_in(self, job: Job, parts: list[int]) -> None:
         for index in parts:
@@ -43,8 +45,10 @@ class Batcher:
         """
         pack: Pack[Member] = Pack(part_of(members[0]).request.operation)
         for member in members:
-            self._enter(pack, member)
-        self._submit_pack(pack.entries, before)
+            job, index = member
+            part = job.work.parts[index]
+            pack.add(member, part.request, part.entries, job.work.keys_of(part))
+        self._submit_pack(pack, before)
         for job, index in members:
             self._take_in(job, [other for other in job.missing if other != index])
 
@@ -70,19 +74,16 @@ class Batcher:
             self.flush()
         if variant not in self._packs:
             self._packs[variant] = pack = Pack(part.request.operation)
-        self._enter(pack, (job, index))
+        pack.add((job, index), part.request, part.entries, held)
         if pack.size >= pack.limit:
             self._seal_through(variant)
 
     def _goes_after(self, pack: Pack[Member], held: tuple[Key, ...]) -> bool:
         """Whether another open bulk, which would not leave before `pack`, holds one of the keys `held`."""
-        return any(
-            other is not pack and other.rank >= pack.rank and other.holds(held) for other in self._packs.values()
-        )
-
-    def _enter(self, pack: Pack[Member], member: Member) -> None:
-        part = part_of(member)
-        pack.add(member, part.request, part.entries, member[0].work.keys_of(part))
+        for other in self._packs.values():  # called for each record: mostly there is one bulk
+            if other is not pack and other.rank >= pack.rank and other.holds(held):
+                return True
+        return False
 
     def _seal_through(self, variant: Variant) -> None:
         """Submit a bulk, and before it the bulks that must not leave after it."""
@@ -92,8 +93,7 @@ class Batcher:
         self._seal(variant)
 
     def _seal(self, variant: Variant) -> None:
-        pack = self._packs.pop(variant)
-        self._submit_pack(pack.entries, None)
+        self._submit_pack(self._packs.pop(variant), None)
 
-    def _submit_pack(self, entries: list[Entry[Member]], before: InFlight | None) -> None:
-        self._dispatcher.submit(bulk_sender(self._sender, entries, before))
+    def _submit_pack(self, pack: Pack[Member], before: InFlight | None) -> None:
+        self._dispatcher.submit(bulk_sender(self._sender, pack.entries, tuple(pack.held), before))

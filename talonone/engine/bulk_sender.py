@@ -13,7 +13,7 @@ from beam_talonone.talonone.delivery.sender import Sender
 from beam_talonone.talonone.engine.bulk import Entry, bulk_request, isolate, merged, pointed_entries
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.http.responses import Answer, Verdict
-from beam_talonone.talonone.requests.outcome import applied, refused, response_of
+from beam_talonone.talonone.requests.outcome import Outcome, applied, refused, response_of
 from beam_talonone.talonone.requests.work import Key, Part
 
 Member = tuple[Job, int]
@@ -27,6 +27,8 @@ class BulkSender(RequestSender):
     entries: list[Entry[Member]]
     _tries: list[int] = field(init=False)
     """Tries of each entry so far."""
+    _last: tuple[Answer, int, Outcome] | None = field(default=None, init=False)
+    """The last success: its answer, the tries it took, and the outcome."""
 
     def __post_init__(self) -> None:
         self._tries = [0] * len(self.entries)
@@ -42,8 +44,7 @@ class BulkSender(RequestSender):
         # all entries share the object that the path names: if it does not exist, no entry is to blame
         whole = (404,) if row.path else ()
         answers = await isolate(len(self.entries), self._send_entries, pointed, whole=whole)
-        for number, (entry, refused_or_not) in enumerate(zip(self.entries, answers, strict=True)):
-            answer = refused_or_not
+        for number, (entry, answer) in enumerate(zip(self.entries, answers, strict=True)):
             if answer.verdict is Verdict.STOP:
                 answer = await self.resolve_refusal(*self._part_of([number]), answer)
                 self._tries[number] += answer.tries
@@ -68,6 +69,12 @@ class BulkSender(RequestSender):
         members = [member for entry in entries for member in entry.members]
         return bulk_request([merged(entry.requests) for entry in entries]), "part", _identities(members)
 
+    def _applied(self, answer: Answer, tries: int) -> Outcome:
+        """One outcome for all entries with the same answer: most bulks have a thousand."""
+        if self._last is None or self._last[0] is not answer or self._last[1] != tries:
+            self._last = answer, tries, applied(self.operation, answer, tries, effects=self.options.effects)
+        return self._last[2]
+
     async def _one_by_one(self, entry: Entry[Member], tries: int) -> None:
         """A merged entry was refused: its changes go apart, in order, so that only the bad one is lost."""
         for member, request in zip(entry.members, entry.requests, strict=True):
@@ -81,7 +88,7 @@ class BulkSender(RequestSender):
         effects = self.options.effects
         for job, index in members:
             if answer.ok:
-                outcome = applied(self.operation, answer, tries, effects=effects)
+                outcome = self._applied(answer, tries)
                 if effects and job.work.kind == "calls":
                     outcome = msgspec.structs.replace(outcome, response=response_of(answer))
             elif answer.verdict is Verdict.UNKNOWN:
@@ -91,15 +98,17 @@ class BulkSender(RequestSender):
             job.part_done(index, outcome)
 
 
-def bulk_sender(sender: Sender, entries: list[Entry[Member]], before: InFlight | None) -> BulkSender:
-    """Return the sender of a sealed bulk; `before` is set if the bulk was in flight when an earlier run died."""
+def bulk_sender(
+    sender: Sender, entries: list[Entry[Member]], keys: tuple[Key, ...], before: InFlight | None
+) -> BulkSender:
+    """Return the sender of a sealed bulk, whose entries hold `keys`.
+
+    `before` is set if the bulk was in flight when an earlier run died.
+    """
     members = [member for entry in entries for member in entry.members]
-    keys: dict[Key, None] = {}
-    for job, index in members:
-        keys.update(dict.fromkeys(job.work.keys_of(job.work.parts[index])))
     first, operation = members[0][0], part_of(members[0]).request.operation
     return BulkSender(
-        min(job.number for job, _ in members), tuple(keys), operation,
+        min(job.number for job, _ in members), keys, operation,
         first.work.kind, first.work.id if len(members) == 1 else None, len(members),
         sender=sender, options=first.options, identities=_identities(members), step=f"bulk:{operation}",
         observer=first.observer, parts=[(job.number, index) for job, index in members], bulk=True,

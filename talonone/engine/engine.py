@@ -79,10 +79,10 @@ class Engine:
         self._thread.start()
         self._ready.wait()
 
-    def submit(self, job: Job) -> None:
-        """Take in a job; wait while the window is full. Raises the error that stopped the engine."""
-        self._window.make_room(1, self._ask_to_flush)
-        self.post(lambda: self._batcher.accept(job))
+    def submit(self, *jobs: Job) -> None:
+        """Take in jobs, in their order; wait while the window is full. Raises the error that stopped the engine."""
+        self._window.make_room(len(jobs), self._ask_to_flush)
+        self.post(lambda: self._batcher.accept(*jobs))
 
     def submit_pack(self, members: list[Member], before: InFlight) -> None:
         """Take in a bulk that was in flight when an earlier run died."""

@@ -47,7 +47,8 @@ class Job:
     @property
     def missing(self) -> list[int]:
         """The parts that have no outcome yet."""
-        return [index for index in range(len(self.work.parts)) if index not in self.parts]
+        indexes = range(len(self.work.parts))
+        return [index for index in indexes if index not in self.parts] if self.parts else list(indexes)
 
     def broken_before(self, part: int) -> bool:
         """True when `part` builds on an earlier one that was not applied."""
@@ -62,7 +63,7 @@ class Job:
         if len(self.parts) < len(self.work.parts):
             self.observer.on_end(self.number, outcome, part)
             return
-        self.end(combined([self.parts[index] for index in sorted(self.parts)]))
+        self.end(combined([self.parts[index] for index in sorted(self.parts)]) if len(self.parts) > 1 else outcome)
 
     def end_as_before(self, outcome: Outcome) -> None:
         """End a record that ended before: nothing is sent, and it gets the same outcome again."""

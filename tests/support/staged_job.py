@@ -1,7 +1,7 @@
 """A job whose records are staged, with an engine that sends nothing: what the tests of slices and folding work on."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -78,6 +78,9 @@ class IdleEngine:
 
     def was_accepted_before(self) -> None:
         self.accepted_before = True
+
+    def after(self, seconds: float, action: Callable[[], None]) -> None:
+        action()
 
     def answers(self, requests: list[Request], *, helping: bool = False) -> list[Answer]:
         sessions = [str(next(iter(request.path.values()))) for request in requests]

@@ -29,10 +29,10 @@ class Sending:
         self._done.append((job, outcome))
         self.engine.job_done()
 
-    def submit(self, job: Job) -> None:
-        """Submit a job to the engine. Blocks while the engine is full."""
-        self._open += 1
-        self.engine.submit(job)
+    def submit(self, *jobs: Job) -> None:
+        """Submit jobs to the engine, in their order. Blocks while the engine is full."""
+        self._open += len(jobs)
+        self.engine.submit(*jobs)
 
     def took(self, count: int) -> None:
         """Count jobs that were submitted elsewhere (a bulk of an earlier run)."""

@@ -44,10 +44,15 @@ def _fold_outcomes(job: ActiveJob, part: Slice, recorded: JournalContent) -> Non
     dead_letters: list[bytes] = []
     lines: list[bytes] = []
     rows: list[staging.OutcomeRow] = []
+    staged = {
+        number: (rec, kind, record_id)
+        for number, rec, kind, record_id in job.connection.execute(
+            "SELECT number, rec, kind, id FROM queue JOIN records USING (rec) WHERE number BETWEEN ? AND ?",
+            (min(recorded.done, default=0), max(recorded.done, default=-1)),
+        )
+    }
     for number, (outcome, at) in sorted(recorded.done.items()):
-        rec, kind, record_id = job.connection.execute(
-            "SELECT rec, kind, id FROM queue JOIN records USING (rec) WHERE number = ?", (number,)
-        ).fetchone()
+        rec, kind, record_id = staged[number]
         dead = outcome.end is End.DEAD
         if dead:
             dead_letters.append(dead_letter_of(job.connection, rec, outcome, folder.job, at))

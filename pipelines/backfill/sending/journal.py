@@ -1,7 +1,7 @@
 """The journal of a slice: which requests left and how records ended, on disk before it matters.
 
-Each event is one line, appended with one write, so that a killed process leaves at most the last line torn. Each line
-has a checksum (talonone.state.sealed_lines), which the journals of version 0.1 do not have. Lines:
+Each event is one line. Lines are appended before the next request leaves, so that a killed process leaves at most the
+last line torn. Each line has a checksum (talonone.state.sealed_lines), which the journals of version 0.1 do not have:
 
 ```
     ["o"]                                       a process began to write
@@ -14,6 +14,7 @@ has a checksum (talonone.state.sealed_lines), which the journals of version 0.1 
 ```
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -38,14 +39,26 @@ BEGIN = b'["o"]'
 
 
 class Journal:
-    """Writes the journal of one slice: an Observer (talonone.delivery.observer). Used by one thread.
+    """Writes the journal of one slice: an Observer (talonone.delivery.observer). Used by one thread, but closed by
+    any.
 
     A journal that is there is continued, behind its last whole line. `stats` returns what this process has sent in
     the slice; `watch` is called whenever they are written, and raises what ends the run.
+
+    The ends of records wait until the next start, or until `soon` calls what it gets: one write then serves all
+    answers that arrived together. Without `soon`, each line is written at once.
     """
 
-    def __init__(self, path: Path, stats: Callable[[], Stats], watch: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, path: Path, stats: Callable[[], Stats], watch: Callable[[], None] = lambda: None,
+        soon: Callable[[Callable[[], None]], object] | None = None,
+    ) -> None:  # fmt: skip
         self._path = path
+        self._soon = soon
+        self._waiting: list[bytes] = []
+        self._outcome: Outcome | None = None
+        self._encoded = msgspec.Raw(b"")
+        self._lock = threading.Lock()
         self._log = AppendLog(path)
         self._check = 0
         self._stats, self._watch = stats, watch
@@ -64,11 +77,17 @@ class Journal:
     def on_end(self, number: int, outcome: Outcome, part: int | None = None) -> None:
         """Record the outcome of a part, or without one that of the record; now and then the statistics, too. Raises
         as `write_stats` does."""
-        if part is not None:
-            self._write(["p", number, part, outcome])
-            return
-        self._write(["d", number, outcome, time.time()])
-        if time.monotonic() - self._stats_at >= STATS_EVERY:
+        if outcome is not self._outcome:  # all entries of a bulk share one
+            self._outcome, self._encoded = outcome, msgspec.Raw(_ENCODER.encode(outcome))
+        encoded = self._encoded
+        line = ["d", number, encoded, time.time()] if part is None else ["p", number, part, encoded]
+        if self._soon is None:
+            self._write(line)
+        else:
+            self._add(line)
+            if len(self._waiting) == 1:
+                self._soon(self._flush)
+        if part is None and time.monotonic() - self._stats_at >= STATS_EVERY:
             self.write_stats()
 
     def write_stats(self) -> None:
@@ -86,10 +105,27 @@ class Journal:
         finally:
             self._log.close()
 
+    def _add(self, line: list[Any]) -> None:
+        with self._lock:
+            data, self._check = sealed(_ENCODER.encode(line), self._check)
+            self._waiting.append(data)
+
     def _write(self, line: list[Any]) -> None:
-        data, check = sealed(_ENCODER.encode(line), self._check)
-        self._log.append(data)
-        self._check = check
+        """Append a line, behind those that wait. If that fails, it is dropped, and the others still wait."""
+        before = self._check
+        self._add(line)
+        try:
+            self._flush()
+        except OSError:
+            self._waiting.pop()
+            self._check = before
+            raise
+
+    def _flush(self) -> None:
+        with self._lock:
+            if self._waiting:
+                self._log.append(b"".join(self._waiting))
+                self._waiting.clear()
 
 
 @dataclass
@@ -159,6 +195,8 @@ def _decoded(data: bytes) -> Any:
 def _take(entry: Any, recorded: JournalContent, packs: dict[tuple[tuple[int, int], ...], InFlight]) -> bool:
     """Add the value in a line to `recorded` and `packs`; False for one that no version writes."""
     match entry:
+        case ["d", number, outcome, at]:  # first, as it is the commonest
+            recorded.done[number] = (msgspec.convert(outcome, Outcome), at)
         case ["o"]:
             recorded.stats.append(({"operations": {}}, 0.0))
         case ["s", number, part, generation, at]:
@@ -172,8 +210,6 @@ def _take(entry: Any, recorded: JournalContent, packs: dict[tuple[tuple[int, int
             packs[key] = InFlight(generation, packs[key].first_sent if key in packs else at)
         case ["p", number, part, outcome]:
             recorded.parts.setdefault(number, {})[part] = msgspec.convert(outcome, Outcome)
-        case ["d", number, outcome, at]:
-            recorded.done[number] = (msgspec.convert(outcome, Outcome), at)
         case ["q", stats, seconds]:
             recorded.stats[-1:] = [(msgspec.to_builtins(msgspec.convert(stats, Stats, strict=False)), float(seconds))]
         case _:

@@ -143,7 +143,10 @@ def _slice_run(
     """A slice ready to be sent; its journal is open from here on."""
     before = snapshot(job.engine.stats)
     read, dead = staging.count_read_and_dead(job.connection)
-    journal = Journal(job.folder.journal(part.name), lambda: since(job.engine.stats, before), job.folder.watch.check)
+    journal = Journal(
+        job.folder.journal(part.name), lambda: since(job.engine.stats, before), job.folder.watch.check,
+        lambda action: job.engine.after(0.0, action),
+    )  # fmt: skip
     return slices.SliceRun(
         job.folder.staging, part.first, part.last, job.engine, journal, recorded, steps.send_options(job, part),
         job.options.sending.max_dead_letters, job.tally, read, dead - job.tally.dead, selected, steps.origins,

@@ -36,6 +36,10 @@ SLICE = 10_000
 """Records of a slice: enough for hundreds of customers to be under way, little enough to be held in memory."""
 
 
+TOGETHER = 10
+"""Records that are handed to the engine at a time: each hand-over costs more than a record."""
+
+
 @dataclass
 class SliceRun:
     """One slice under way. `first` and `last` number its records, `recorded` is what its journal holds already."""
@@ -86,7 +90,7 @@ def registered(name: str, run: SliceRun) -> Iterator[None]:
         yield
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Item:
     """A record of the slice; `origin` is that of a replayed dead letter."""
 
@@ -169,27 +173,37 @@ class SendSlice(beam.DoFn):  # type: ignore[misc]
         """Find the run by its name."""
         self._run = PROCESS.get(RUNS, self._name)
         self._sending = Sending(self._run.engine)
+        self._jobs: list[Job] = []
 
     def process(self, item: Item | PackItem) -> Iterator[None]:
         """Give a record to the engine; waits while its window is full. Raises what stopped the engine."""
         if isinstance(item, PackItem):
+            self._submit()
             members = [(self._job(member), part) for member, part in item.members]
             self._sending.took(len({job.number for job, _ in members}))
             self._run.engine.submit_pack(members, item.before)
         else:
-            self._sending.submit(self._job(item))
+            self._jobs.append(self._job(item))
+            if len(self._jobs) >= TOGETHER:
+                self._submit()
         for job, outcome in self._sending.done():
             self._count(job, outcome)
         return iter(())
 
     def finish_bundle(self) -> None:
         """Wait until all records have ended. Raises what stopped the engine."""
+        self._submit()
         for job, outcome in self._sending.rest():
             self._count(job, outcome)
 
+    def _submit(self) -> None:
+        if self._jobs:
+            self._sending.submit(*self._jobs)
+            self._jobs.clear()
+
     def _job(self, item: Item) -> Job:
         run = self._run
-        parts = dict(run.recorded.parts.get(item.number, {}))
+        parts = dict(run.recorded.parts.get(item.number, ()))
         if run.options.dry:
             parts.update(not_dry(item.work))
         in_flight = run.recorded.in_flight.get(item.number, {})

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -191,3 +192,66 @@ def test_a_journal_that_is_removed_or_cut_is_noticed(tmp_path: Path) -> None:
         spoil(path)
         with pytest.raises(StopRun, match=f"{path} was (removed|cut)"):
             written.write_stats()
+
+
+class _Later:
+    """Keeps what is to be called soon, as the loop of an engine does."""
+
+    def __init__(self) -> None:
+        self.actions: list[Callable[[], None]] = []
+
+    def __call__(self, action: Callable[[], None]) -> None:
+        self.actions.append(action)
+
+    def run(self) -> None:
+        for action in self.actions:
+            action()
+        self.actions.clear()
+
+
+def test_ends_that_come_together_are_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, soon = tmp_path / "journal", _Later()
+    written = Journal(path, Stats, soon=soon)
+    sizes: list[int] = []
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: sizes.append(len(data)) or write(file, data))
+    for number in range(1, 4):
+        written.on_end(number, APPLIED)
+    assert (sizes, len(soon.actions), set(read_journal(path).done)) == ([], 1, set())
+    soon.run()
+    assert (len(sizes), set(read_journal(path).done)) == (1, {1, 2, 3})
+    written.close()
+
+
+def test_ends_are_on_disk_before_the_next_request_leaves(tmp_path: Path) -> None:
+    path, soon = tmp_path / "journal", _Later()
+    written = Journal(path, Stats, soon=soon)
+    written.on_start([(1, 0)], 0, 100.0)
+    written.on_end(1, APPLIED)
+    written.on_start([(2, 0)], 0, 101.0)
+    content = read_journal(path)
+    assert (set(content.done), content.in_flight[2]) == ({1}, {0: InFlight(0, 101.0)})
+    soon.run()
+    written.on_end(2, APPLIED)
+    written.close()
+    assert set(read_journal(path).done) == {1, 2}
+
+
+def test_ends_wait_for_room_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, soon = tmp_path / "journal", _Later()
+    written = Journal(path, Stats, soon=soon)
+    written.on_end(1, APPLIED)
+    real = os.write
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="full"):
+        soon.run()
+    with pytest.raises(OSError, match="full"):
+        written.on_start([(2, 0)], 0, 100.0)
+    monkeypatch.setattr(os, "write", real)
+    written.close()
+    content = read_journal(path)
+    assert (set(content.done), content.in_flight) == ({1}, {})
