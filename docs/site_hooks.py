@@ -113,7 +113,7 @@ def _replaced(page: str) -> Any:
             names_it = words.strip("`").rstrip("/") in (target, posixpath.basename(target))
             return f"`{target}`" if names_it else f"{words} (`{target}`)"
         led = posixpath.relpath(on_site, here or ".")
-        is_named = link["text"][1:-1] == posixpath.basename(target) and target.endswith(".md")
+        is_named = link["text"][1:-1] in (target, posixpath.basename(target)) and target.endswith(".md")
         words = f"[{title_of(target)}]" if is_named else link["text"]
         return f"{words}({led}{'#' + anchor if anchor else ''})"
 

@@ -49,6 +49,7 @@ def test_the_navigation_has_every_page_once():
         ("bench/README.md", "[figures](../docs/benchmarks.md)", "[figures](../../benchmarks.md)"),
         ("docs/records.md", "[glossary.md](glossary.md)", "[Glossary](glossary.md)"),
         ("README.md", "[rate.md](docs/rate.md#shares)", f"[{hooks.title_of('docs/rate.md')}](../rate.md#shares)"),
+        ("README.md", "[docs/rate.md](docs/rate.md)", f"[{hooks.title_of('docs/rate.md')}](../rate.md)"),
         ("docs/library.md", "[examples/](../examples)", "`examples`"),
         ("docs/library.md", "[the list](../examples/yaml/orders.yaml)", "the list (`examples/yaml/orders.yaml`)"),
         ("docs/library.md", "[`orders.yaml`](../examples/orders.yaml)", "`examples/orders.yaml`"),

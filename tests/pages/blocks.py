@@ -29,6 +29,11 @@ def blocks(page: str) -> list[Block]:
     return result
 
 
+def without_blocks(page: str) -> str:
+    """The text of a page between its blocks."""
+    return FENCE.sub("", page)
+
+
 def shows(output: str, block: str) -> bool:
     """Whether the lines of a block are among the lines of an output, one after the other: see ELSE.
 

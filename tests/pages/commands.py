@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from beam_talonone.pipelines.cli import group
-from pages.blocks import Block, blocks
+from pages.blocks import Block, blocks, without_blocks
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -124,6 +124,17 @@ def all_commands() -> list[Command]:
         command
         for path in PAGES
         for command in commands_of(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
+    ]
+
+
+def inline_commands() -> list[Command]:
+    """The commands within the text of the pages, as in `beam-talonone report out`."""
+    none = Block("", None, 0, "")
+    return [
+        Command(path.relative_to(ROOT).as_posix(), none, words)
+        for path in PAGES
+        for typed in re.findall(r"`(beam-talonone\s[^`]+)`", without_blocks(path.read_text(encoding="utf-8")))
+        for words in _words(" ".join(typed.split()))
     ]
 
 

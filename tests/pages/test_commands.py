@@ -15,6 +15,7 @@ from pages.commands import (
     Command,
     all_commands,
     commands_of,
+    inline_commands,
     parse,
 )
 
@@ -49,6 +50,17 @@ def test_words_that_a_page_leaves_out_may_be_missing():
 @pytest.mark.parametrize("command", ALL, ids=lambda command: f"{command.page}: {' '.join(command.words)[:60]}")
 def test_every_command_of_the_pages_is_one_of_the_program(command):
     parse(command.words)
+
+
+PLACEHOLDERS = {"COMMAND", "N", "MORE", "..."}
+"""Words within a text that stand for others, in commands that are not whole."""
+
+
+def test_every_command_within_a_text_is_one_of_the_program():
+    commands = [c for c in inline_commands() if not PLACEHOLDERS & set(c.words) and "--help" not in c.words]
+    assert len(commands) > 30
+    for command in commands:
+        parse((*command.words, "..."))  # the text has only the words that it is about
 
 
 @pytest.mark.parametrize(("name", "example"), [(n, e) for n, row in COMMANDS.items() for e in row.examples])
