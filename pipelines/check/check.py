@@ -4,7 +4,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,12 @@ from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.ingest import READ_GRACE, ingest
 from beam_talonone.pipelines.backfill.inputs import match_inputs
 from beam_talonone.pipelines.backfill.options import InputOptions
-from beam_talonone.pipelines.backfill.report import ignored, make_report
+from beam_talonone.pipelines.backfill.report import make_report
 from beam_talonone.pipelines.backfill.temporary_folder import temporary_folder
+from beam_talonone.pipelines.check.answers import EXAMPLES, Answers, Problem
 from beam_talonone.pipelines.check.facts import closing_lines, is_guest, orphan_lines, shape_lines
 from beam_talonone.pipelines.check.problem_fields import PROBLEM_FIELDS, ProblemFields
+from beam_talonone.pipelines.check.report_page import check_target, write_check_page
 from beam_talonone.pipelines.mappings.coverage import COVERAGE, Coverage, ObservedMapping, parses_json
 from beam_talonone.pipelines.terminal.exit_codes import DEAD_LETTERS, FINISHED
 from beam_talonone.pipelines.terminal.interruptible import interruptible
@@ -33,19 +34,37 @@ from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.dry_run import not_dry
 from beam_talonone.talonone.requests.work import Work
-from beam_talonone.transforms.mapping.result import NO_RULE
 from beam_talonone.transforms.runtime.process_registry import PROCESS
+from beam_talonone.transforms.sources.opening import FileInfo
 
-EXAMPLES = 3
 
-
-def run_check(options: InputOptions, rate: float, show: int, beam_args: tuple[str, ...]) -> int:
+def run_check(
+    options: InputOptions, rate: float, show: int, beam_args: tuple[str, ...], report: Path | None = None
+) -> int:
     """Print what a backfill of the input would send at `rate` requests a second; returns the exit code.
 
-    The summary goes to stderr, the first `show` requests to stdout. Raises ConfigurationError.
+    The answers go to stderr, and as a page to the file `report`; the first `show` requests go to stdout. Raises
+    ConfigurationError, and StopRun if the page cannot be written.
     """
+    if report is not None:
+        check_target(report)
     STOP.check()
     files = match_inputs(options, partial(print, file=sys.stderr))
+    answers = _answers(options, files, rate, show, beam_args)
+    for request in answers.requests:
+        print(request)
+    sys.stdout.flush()
+    for line in answers.lines():
+        print(line, file=sys.stderr)
+    if report is not None:
+        write_check_page(report, answers, files)
+    STOP.check()
+    return DEAD_LETTERS if answers.dead else FINISHED
+
+
+def _answers(
+    options: InputOptions, files: dict[str, list[FileInfo]], rate: float, show: int, beam_args: tuple[str, ...]
+) -> Answers:
     coverage = Coverage(
         parses_json=options.mapping is not None and parses_json(options.mapping), joins=sorted(options.joins)
     )
@@ -59,19 +78,18 @@ def run_check(options: InputOptions, rate: float, show: int, beam_args: tuple[st
         scope.enter(PROBLEM_FIELDS, str(path), fields)
         total = interruptible(partial(ingest, path, options, files, "check", beam_args), None, grace=READ_GRACE)
         with closing(staging.connect(path)) as connection:
-            for line in _requests_in_input_order(connection, show, dry=options.dry):
-                print(line)
-            sys.stdout.flush()
             report = make_report(connection, "check", rate, 0.0, 0.0)
-            summary = (*_summary(connection, report, fields), *_unknown_api_fields(report))
-            for line in (*summary, *_forecast(path, connection, total, rate, dry=options.dry)):
-                print(line, file=sys.stderr)
-            for line in shape_lines(connection, list(report["kinds"])) if mapping is None else ():
-                print(line, file=sys.stderr)
-        for line in () if mapping is None else coverage.lines_of(mapping):
-            print(line, file=sys.stderr)
-    STOP.check()
-    return DEAD_LETTERS if any(counts["dead_lettered"] for counts in report["kinds"].values()) else FINISHED
+            operations, guests = _count_requests(path, total, dry=options.dry)
+            return Answers(
+                report,
+                {kind: tuple(_problems(connection, kind, report, fields)) for kind in report["kinds"]},
+                operations,
+                rate,
+                tuple(_facts(connection, guests, dry=options.dry)),
+                () if mapping is not None else tuple(shape_lines(connection, list(report["kinds"]))),
+                () if mapping is None else tuple(coverage.lines_of(mapping)),
+                tuple(_requests_in_input_order(connection, show, dry=options.dry)),
+            )
 
 
 def _requests_in_input_order(connection: Any, count: int, *, dry: bool) -> Iterator[str]:
@@ -100,29 +118,9 @@ def _requests_in_input_order(connection: Any, count: int, *, dry: bool) -> Itera
             yield jsonio.dumps(shown).decode()
 
 
-def _summary(connection: Any, report: dict[str, Any], fields: ProblemFields) -> Iterator[str]:
-    for kind, counts in report["kinds"].items():
-        to_send = counts["mapped"] - counts["duplicate"]
-        others = ", ".join(
-            f"{counts[name]:,} {name}" for name in ("invalid", "filtered", "duplicate") if counts[name]
-        )
-        names = report["unknown_names"].get(kind)
-        unknown = f"; ignored, as not known: {ignored(names)}" if names else ""
-        yield f"{kind}: {counts['read']:,} read, {to_send:,} to send{', ' + others if others else ''}{unknown}"
-        for rule, number in report.get("filtered_by", {}).get(kind, {}).items():
-            why = "no rule makes a record of it" if rule == NO_RULE else f"condition not met: {rule}"
-            yield f"  {number:,} filtered, {why}"
-        for reason, number in report["reasons"].get(kind, {}).items():
-            yield f"  {number:,} {reason}"
-            yield from fields.lines(kind, reason)
-            yield from _examples(connection, kind, reason)
-            if number > EXAMPLES:
-                yield f"    and {number - EXAMPLES:,} more"
-
-
-def _unknown_api_fields(report: dict[str, Any]) -> Iterator[str]:
-    for operation, names in report["unknown_api_fields"].items():
-        yield f"{operation}: to be sent although not known: {ignored(names)}"
+def _problems(connection: Any, kind: str, report: dict[str, Any], fields: ProblemFields) -> Iterator[Problem]:
+    for reason, number in report["reasons"].get(kind, {}).items():
+        yield Problem(reason, number, fields.listed(kind, reason), tuple(_examples(connection, kind, reason)))
 
 
 def _examples(connection: Any, kind: str, reason: str) -> Iterator[str]:
@@ -134,18 +132,10 @@ def _examples(connection: Any, kind: str, reason: str) -> Iterator[str]:
     for (blob,) in rows:
         dead_letter = jsonio.loads(blob)
         place = dead_letter["source"]
-        yield f"    {place['file']}:{place['position']}: {dead_letter['detail']}"
+        yield f"{place['file']}:{place['position']}: {dead_letter['detail']}"
 
 
-def _forecast(path: Path, connection: Any, total: int, rate: float, *, dry: bool) -> Iterator[str]:
-    operations, guests = _count_requests(path, total, dry=dry)
-    requests = sum(operations.values())
-    for name, number in sorted(operations.items()):
-        yield f"{counted(number, 'request')} {name}"
-    if requests:
-        seconds = timedelta(seconds=round(requests / rate))
-        take = "takes" if requests == 1 else "take"
-        yield f"{counted(requests, 'request')} {take} at least {seconds} at {rate:g} a second"
+def _facts(connection: Any, guests: int, *, dry: bool) -> Iterator[str]:
     if not dry:
         yield from closing_lines(connection)
     if guests:

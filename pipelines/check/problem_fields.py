@@ -1,7 +1,5 @@
 """The fields that make records of a run invalid, counted while these are read."""
 
-from collections.abc import Iterator
-
 from beam_talonone.pipelines.dead_letters.aggregate import Counts, field_of
 from beam_talonone.schemas.decoding.parse import InvalidRecord
 from beam_talonone.transforms.runtime.process_registry import Kind
@@ -23,15 +21,15 @@ class ProblemFields:
             for name in dict.fromkeys(map(field_of, problem.fields)):
                 counts.add(name)
 
-    def lines(self, kind: str, reason: str) -> Iterator[str]:
-        """The fields of a kind and reason, the commonest first, as at most one line."""
+    def listed(self, kind: str, reason: str) -> str:
+        """The fields of a kind and reason with their counts, the commonest first; empty if there are none."""
         counts = self._counts.get((kind, reason))
         if counts is None:
-            return
+            return ""
         top = counts.top()
         hidden = len(top) - MOST_SHOWN
         more = f" and {hidden:,} more" if hidden > 0 else ""
-        yield f"    fields: {', '.join(f'{name} in {count:,}' for name, count in top[:MOST_SHOWN])}{more}"
+        return ", ".join(f"{name} in {count:,}" for name, count in top[:MOST_SHOWN]) + more
 
 
 PROBLEM_FIELDS = Kind[str, ProblemFields]("fields of invalid records")

@@ -37,6 +37,14 @@ def page(data: PageData) -> str:
     )  # fmt: skip
 
 
+def static_page(template: str, **values: Any) -> str:
+    """A page without a script: a template of `assets/` in the style of report.html, escaped as that."""
+    style = _asset("page.css")
+    return _environment().from_string(_asset(template)).render(
+        style=Markup(style), policy=policy("", style), version=beam_talonone.__version__, **values
+    )  # fmt: skip
+
+
 def policy(script: str, style: str) -> str:
     """The content security policy of a page: only this script and this style count, and nothing may be loaded."""
     return (

@@ -28,4 +28,4 @@ def check(
     options = input_options(globs, selection, reading, requests, attributes, dry=shown.dry, results=shown.results)
     from beam_talonone.pipelines.check.check import run_check
 
-    return run_check(options, positive("--rate", rate.rate), shown.show, beam_arguments(beam))
+    return run_check(options, positive("--rate", rate.rate), shown.show, beam_arguments(beam), report=shown.report)

@@ -80,6 +80,10 @@ class CheckParameters(Group):
     ] = 0
     dry: Annotated[bool, typer.Option("--dry", help="Show the requests of a dry run.")] = False
     results: Annotated[bool, typer.Option("--results", help="Show the requests of a run with --results.")] = False
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE", help="Also write the answers as one HTML page, such as check.html."),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

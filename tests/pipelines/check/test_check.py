@@ -69,3 +69,18 @@ def test_valid_records_have_no_such_lines(tmp_path, capsys):
     ])  # fmt: skip
     assert code == 0
     assert not any(word in line for line in lines for word in ("fields:", "closed", "guests", "return", "look like"))
+
+
+@pytest.mark.slow
+def test_the_answers_are_written_as_a_page(tmp_path, capsys):
+    page = tmp_path / "check.html"
+    records = [order("<b>o1</b>", 1, None), {"order_id": "o2", "status": "<script>"}]
+    code, _ = checked(tmp_path, capsys, "--report", str(page), "--show", "1", orders=records)
+    html = page.read_text()
+    assert code == 3
+    assert page.stat().st_mode & 0o777 == 0o600
+    assert "1 record cannot be sent" in html
+    assert "1 order of guests" in html
+    assert "/event_time in 1" in html
+    assert "&lt;b&gt;o1" in html
+    assert "<b>o1" not in html
