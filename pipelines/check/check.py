@@ -34,6 +34,7 @@ from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.dry_run import not_dry
 from beam_talonone.talonone.requests.work import Work
+from beam_talonone.talonone.telemetry.logs import printable_line
 from beam_talonone.transforms.runtime.process_registry import PROCESS
 from beam_talonone.transforms.sources.opening import FileInfo
 
@@ -55,7 +56,7 @@ def run_check(
         print(request)
     sys.stdout.flush()
     for line in answers.lines():
-        print(line, file=sys.stderr)
+        print(printable_line(line), file=sys.stderr)  # names and values of the input may hold anything
     if report is not None:
         write_check_page(report, answers, files)
     STOP.check()

@@ -14,7 +14,7 @@ from beam_talonone.pipelines.terminal.exit_codes import DEAD_LETTERS, FINISHED
 from beam_talonone.pipelines.terminal.logs import notice
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.state.whole_file import write_whole_file
-from beam_talonone.talonone.telemetry.logs import printable
+from beam_talonone.talonone.telemetry.logs import printable_line
 
 MOST_BAD = 20
 """Bad lines that are named one by one."""
@@ -89,7 +89,7 @@ def _print_summary(selection: _Selection, options: DeadLettersOptions) -> None:
     if summary.count:
         print()
         for line in summary_lines(summary):
-            print(printable(line).replace("\n", "\\n"))
+            print(printable_line(line))
 
 
 def _counted(selection: _Selection) -> Iterator[str]:

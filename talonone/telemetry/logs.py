@@ -50,6 +50,11 @@ def printable(text: str) -> str:
     return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
+def printable_line(text: str) -> str:
+    """`printable` for one line: line ends of `text` are escaped, too."""
+    return printable(text).replace("\n", "\\n")
+
+
 def error_fields(error: BaseException) -> dict[str, Any]:
     """Return the type of an exception and its FRAMES innermost frames, innermost last; never its text."""
     frames = traceback.extract_tb(error.__traceback__)[-FRAMES:]

@@ -51,12 +51,13 @@ def try_mapping(*, trial: TrialParameters) -> int:
     from beam_talonone.pipelines.cli.settings import mapping_of
     from beam_talonone.pipelines.mappings.sample import documents
     from beam_talonone.pipelines.mappings.trial import try_mapping as tried
+    from beam_talonone.talonone.telemetry.logs import printable_line
 
     mapping = mapping_of(trial.mapping)
     if mapping is None:
         raise ConfigurationError("mappings try needs a mapping")
     lines, valid = tried(mapping, documents(trial.sample, mapping.table), trial.show)
-    print(*lines, sep="\n")
+    print(*map(printable_line, lines), sep="\n")
     return FINISHED if valid else DEAD_LETTERS
 
 

@@ -47,6 +47,15 @@ def test_what_is_invalid_ends_with_3(tmp_path, capsys):
     assert "1 documents not mapped" in capsys.readouterr().out
 
 
+def test_what_a_sample_holds_does_not_reach_the_terminal_as_commands(tmp_path, capsys):
+    sample = tmp_path / "orders.json"
+    sample.write_text(json.dumps(shopify.order() | {"\x1b[31m\n": "x", "financial_status": "\x1b[31m"}))
+    assert run(["mappings", "try", "shopify", str(sample)]) == 3
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert r"\x1b[31m\n" in shown
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

@@ -17,6 +17,9 @@ def evaluate(text, document=None):
     return compiled(text, {""}, FUNCTIONS)(document, Environment(document, {}))
 
 
+ESCAPE = "\x1b[31m"
+"""Red, for a terminal."""
+
 GUEST = hashlib.sha256(b"ann@example.com").hexdigest()
 
 
@@ -170,6 +173,8 @@ def test_results(text, document, expected):
         ("parse_json('[' )", Reason.MAPPING_FAILED, "expected JSON in a text"),
         ("fail('the order has no currency')", Reason.MAPPING_FAILED, "the order has no currency"),
         ("fail(concat('odd: ', `1.10`))", Reason.MAPPING_FAILED, "odd: 1.10"),
+        (f"decimal('{ESCAPE}\\n')", Reason.MAPPING_FAILED, r'expected a decimal number, found "\u001b[31m'),
+        ("fail('line 1\n  line 2')", Reason.MAPPING_FAILED, "fail: line 1 line 2"),
         ("fail(missing)", Reason.MAPPING_FAILED, "expected a text or number, found null"),
     ],
 )  # fmt: skip

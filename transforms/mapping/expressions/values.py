@@ -1,5 +1,6 @@
 """Values of expressions: JSON with exact numbers. Types, truth, equality and copies; all bounded."""
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -31,7 +32,7 @@ def brief(value: Any) -> str:
         return f"an {type_of(value)} of {len(value)}"
     if kind is int and value.bit_length() > jsonio.MOST_BITS:
         return "a number of thousands of digits"
-    text = f'"{value[:60]}"' if kind is str else str(value)[:60]
+    text = json.dumps(value[:60], ensure_ascii=False) if kind is str else str(value)[:60]
     return {"True": "true", "False": "false", "None": "null"}.get(text, text)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.reasons import Reason
+from beam_talonone.talonone.telemetry.error_text import in_one_line
 from beam_talonone.transforms.mapping.errors import EvaluationError
 from beam_talonone.transforms.mapping.expressions.compiler import MANY, Function
 from beam_talonone.transforms.mapping.expressions.environment import Environment
@@ -140,7 +141,7 @@ def _parse_json(environment: Environment, value: Any) -> Any:
 
 
 def _fail(environment: Environment, message: Any) -> Any:
-    raise EvaluationError(text(message)[:LONGEST_MESSAGE])
+    raise EvaluationError(in_one_line(text(message), LONGEST_MESSAGE))
 
 
 FUNCTIONS = {
