@@ -68,7 +68,10 @@ def _text(path: Path) -> str:
         if path.stat().st_size > MAX_BYTES:
             raise MappingFileError(f"{path}: a mapping file has at most {MAX_BYTES >> 10} KiB")
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise MappingFileError(f"{path}:{line}: not UTF-8 text: save the file as UTF-8") from None
+    except OSError as error:
         raise MappingFileError(f"{path}: cannot be read: {error}") from None
 
 

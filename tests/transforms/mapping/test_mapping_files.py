@@ -80,6 +80,7 @@ def test_a_file_without_faults():
         ("    fields: {customer_id: mail, event_time: $.at}", "", 33, "profiles: `fields` is missing"),
         ("attributes: custom", "attributes: [custom]", 30, "orders.attributes: expected an expression"),
         ("coupon_codes: codes[]", "coupon_codes: `[1]`", 29, "put an expression in"),
+        ("coupon_codes: codes[]", "coupon_codes: a\0b", 29, "the character U+0000 is not allowed"),
     ],
 )
 def test_each_fault_has_its_line(old, new, line, message):

@@ -65,6 +65,14 @@ def test_a_fault_names_the_file_and_the_line(tmp_path):
     assert str(raised.value) == f"{path}:2: profiles: unknown field `customer`: did you mean customer_id?"
 
 
+def test_a_file_in_another_encoding_names_the_line(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(b"version: 1\n# Gr\xf6\xdfe\n" + MINE.encode())
+    with pytest.raises(MappingFileError) as raised:
+        resolve_mapping(str(path))
+    assert str(raised.value) == f"{path}:2: not UTF-8 text: save the file as UTF-8"
+
+
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"x" * 300_000])
 def test_files_that_cannot_be_read(tmp_path, content):
     path = tmp_path / "mine.yaml"

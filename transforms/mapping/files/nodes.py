@@ -37,6 +37,9 @@ def compose(text: str) -> Node:
         mark = error.problem_mark
         line = None if mark is None else mark.line + 1
         raise MappingFileError(f"not YAML: {error.problem}{_advice(error)}", line) from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise MappingFileError(f"not YAML: the character U+{error.character:04X} is not allowed", line) from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         if isinstance(error, MappingFileError):
             raise
