@@ -1,5 +1,6 @@
-"""What other systems call the fields of records, and the states of orders."""
+"""What other systems call the fields of records."""
 
+import unicodedata
 from collections.abc import Mapping
 
 SYNONYMS: dict[str, Mapping[str, tuple[str, ...]]] = {
@@ -79,11 +80,16 @@ REQUIRED = {
     "profiles": ("customer_id", "event_time"),
     "events": ("event_id", "type", "customer_id", "event_time"),
 }
-STATES = {
-    "completed": ("paid", "complete", "completed", "closed", "fulfilled", "shipped", "delivered", "done", "success"),
-    "cancelled": ("cancelled", "canceled", "voided", "void", "failed", "rejected", "storno"),
-    "open": ("open", "new", "pending", "processing", "on-hold", "on_hold", "authorized", "created", "draft"),
-}
+
+
+def bare(text: str) -> str:
+    """A text for a comparison: in lower case, and without accents, signs and blanks.
+
+    >>> bare("On-Hold"), bare("Payé")
+    ('onhold', 'paye')
+    """
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(character for character in decomposed if character.isalnum())
 
 
 def plain(name: str) -> str:

@@ -12,6 +12,7 @@ from beam_talonone.pipelines.mappings.draft import draft
 from beam_talonone.pipelines.mappings.sample import documents, guessed_sample
 from beam_talonone.pipelines.mappings.trial import try_mapping
 from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.reasons import Reason
 from beam_talonone.transforms.mapping.mapping import FileMapping
 from beam_talonone.transforms.tables.table import Table
 
@@ -36,11 +37,35 @@ def test_the_draft_of_a_shop_makes_its_orders(document, quantities):
     assert [item["quantity"] for item in record.fields["items"]] == quantities
 
 
-def test_states_that_no_list_has_are_named():
-    document = {"order_id": "1", "status": "in the post", "created": "2026-05-01T12:00:00Z", "items": [{"sku": "A"}]}
-    text, mapping = drafted(document)
-    assert "guessed as completed: in the post" in text
-    assert mapping(document).records[0].fields["status"] == "completed"
+def orders_with(*statuses):
+    return [
+        {"order_id": str(place), "Status": status, "created": "2026-05-01T12:00:00Z", "customer_id": "C",
+         "items": [{"sku": "A"}]}
+        for place, status in enumerate(statuses)
+    ]  # fmt: skip
+
+
+def test_words_of_status_are_translated():
+    documents = orders_with("bezahlt", "offen", "storniert", "In Bearbeitung", "Livrée")
+    text, mapping = drafted(*documents)
+    assert "not known" not in text
+    statuses = [record.fields["status"] for document in documents for record in mapping(document).records]
+    assert statuses == ["completed", "open", "cancelled", "open", "completed"]
+
+
+def test_unknown_words_of_status_are_named_and_make_dead_letters():
+    documents = orders_with(*["paid"] * 150, "in the post", "zurück\n")
+    text, mapping = drafted(*documents)
+    assert '    # Words that are not known: "in the post", "zurück\\n".\n' in text
+    for document in documents[-2:]:
+        result = mapping(document)
+        assert (result.records, result.failure.reason) == ((), Reason.UNMAPPED_VALUE)
+
+
+def test_no_word_of_status_is_known():
+    documents = orders_with("S1", "S2")
+    _, mapping = drafted(*documents)
+    assert mapping(documents[0]).failure.reason is Reason.UNMAPPED_VALUE
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,94 @@
+"""The expression that reads a field of a record from a path of the sample, and what to check about it."""
+
+import json
+import re
+from typing import Any, NamedTuple
+
+from beam_talonone.pipelines.mappings.notation import Path, path_expression
+from beam_talonone.pipelines.mappings.statuses import status_of
+
+_PATTERNS = (
+    (re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)"), None),
+    (re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?"), "iso"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}"), "%Y-%m-%d %H:%M:%S %z"),
+    (re.compile(r"\d{4}-\d\d-\d\d"), "%Y-%m-%d"),
+    (re.compile(r"\d{1,2}\.\d{1,2}\.\d{4} \d{1,2}:\d\d:\d\d"), "%d.%m.%Y %H:%M:%S"),
+    (re.compile(r"\d{1,2}\.\d{1,2}\.\d{4} \d{1,2}:\d\d"), "%d.%m.%Y %H:%M"),
+    (re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}"), "%d.%m.%Y"),
+)
+_MAIL_TIME = re.compile(r"(\w{3}, )?\d{1,2} \w{3} \d{4} \d\d:\d\d:\d\d .+")
+_BIRTH = re.compile("birth|geburt|dob$")
+_COMMA_DECIMAL = re.compile(r"-?[\d.]*\d,\d{1,4}")
+
+
+class Guess(NamedTuple):
+    """A field and its expression."""
+
+    field: str
+    value: str
+    note: str = ""
+    """What to check, behind the expression."""
+    above: tuple[str, ...] = ()
+    """What to decide: lines of a comment above the field."""
+
+
+def is_time(path: Path, values: list[Any]) -> bool:
+    """Whether these values are times, and not those of a birthday."""
+    return not _BIRTH.search(".".join(path).lower()) and all(map(_is_time, values))
+
+
+def guess(field: str, path: Path, values: list[Any]) -> Guess:
+    """The expression that reads `field` at `path`, where the sample has `values`."""
+    expression = path_expression(path)
+    if field == "status":
+        return _status(expression, values)
+    if field == "event_time":
+        return _time(expression, values)
+    if field == "unit_price":
+        comma = any(isinstance(value, str) and _COMMA_DECIMAL.fullmatch(value) for value in values)
+        return Guess(field, f"decimal({expression}, ',', '.')" if comma else f"decimal({expression})")
+    if field == "quantity":
+        return Guess(field, f"integer({expression})")
+    if field == "coupon_codes":
+        return Guess(field, f"[{expression}]", "a list of codes")
+    return Guess(field, expression)
+
+
+def _is_time(value: Any) -> bool:
+    text = value if isinstance(value, str) else ""
+    return any(pattern.fullmatch(text) for pattern in (*(pattern for pattern, _ in _PATTERNS), _MAIL_TIME))
+
+
+def _status(expression: str, values: list[Any]) -> Guess:
+    """The known words of the sample, translated. The others are left out: an order that is closed by mistake stays
+    closed."""
+    words = sorted({str(value) for value in values if isinstance(value, str | int)})
+    table = {word: status for word in words if (status := status_of(word)) is not None}
+    unknown = [word for word in words if word not in table]
+    above: tuple[str, ...] = ()
+    if unknown:
+        named = ", ".join(json.dumps(word, ensure_ascii=False) for word in unknown[:20])
+        above = (
+            f"Words that are not known: {named}{' and others' if len(unknown) > 20 else ''}.",
+            'Add each below as "open", "completed" or "cancelled". Until then, such orders are dead letters',
+            "(unmapped_value). A completed order closes its session.",
+        )
+    entries = json.dumps(table).replace("`", "\\`")
+    return Guess("status", f"translate({expression}, `{entries}`)", "the words of the sample only", above)
+
+
+def _time(expression: str, values: list[Any]) -> Guess:
+    some = next((value for value in values if value is not None), "")
+    if isinstance(some, int):
+        return Guess("event_time", f"epoch({expression}, '{'ms' if some > 10**11 else 's'}')")
+    if _MAIL_TIME.fullmatch(str(some)):
+        return Guess("event_time", f"rfc2822({expression})")
+    for pattern, directives in _PATTERNS:
+        if pattern.fullmatch(str(some)):
+            if directives is None:
+                return Guess("event_time", expression)
+            if "%z" in directives:
+                return Guess("event_time", f"time({expression}, '{directives}')")
+            zone = f"time({expression}, '{directives}', 'UTC', 'earlier')"
+            return Guess("event_time", zone, "the time zone is a guess: such as Europe/Berlin")
+    return Guess("event_time", expression, "the format was not guessed")
