@@ -25,6 +25,8 @@ SOURCES = (
 DEPENDENCIES = Path(pytest.__file__).parents[1]
 LEFTOVERS = shutil.ignore_patterns("__pycache__", ".*", "out", "*.egg-info")
 
+UPLOT_LICENCE = "beam_talonone/pipelines/report/assets/LICENSE-uPlot.txt"
+
 BUILD_TOOLS = {"build": 1, "setuptools": 77, "uv": 0}
 """All that builds and installs here is in the dev extra, so no test needs a network."""
 
@@ -181,10 +183,13 @@ def test_wheel_says_what_it_is(wheel):
         [entry] = [name for name in zipped.namelist() if name.endswith("entry_points.txt")]
         assert "beam-talonone = beam_talonone.pipelines.cli.entry:main" in zipped.read(entry).decode()
     assert metadata["Name"] == "beam-talonone"
-    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["License-Expression"] == "Apache-2.0 AND MIT"
     assert metadata["Requires-Python"] == ">=3.11"
     licences = [Path(name).name for name in metadata.get_all("License-File")]
     assert licences == ["LICENSE", "LICENSE-uPlot.txt"]
+    with zipfile.ZipFile(wheel) as zipped:
+        [licence] = [name for name in zipped.namelist() if name.endswith("licenses/" + UPLOT_LICENCE)]
+        assert zipped.read(licence) == (ROOT / UPLOT_LICENCE.removeprefix("beam_talonone/")).read_bytes()
 
 
 @needs_tools
