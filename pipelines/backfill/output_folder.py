@@ -25,7 +25,7 @@ MANIFEST = "job.json"
 URL = "--base-url"
 CHECK = "checksum"
 DISK_ERRORS = (OSError, sqlite3.Error)
-OURS = (MANIFEST, "report.json", "dead-letters", "results", "lookups", "differences.jsonl", "state")
+OURS = (MANIFEST, "report.json", "report.html", "dead-letters", "results", "lookups", "differences.jsonl", "state")
 
 
 @dataclass

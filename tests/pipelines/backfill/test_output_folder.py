@@ -30,6 +30,12 @@ def test_a_used_folder_is_refused_without_resume(tmp_path: Path) -> None:
         start(tmp_path / "out")
 
 
+def test_the_page_of_a_job_alone_makes_a_folder_used(tmp_path: Path) -> None:
+    (tmp_path / "report.html").touch()
+    with pytest.raises(ConfigurationError, match="holds a job already"):
+        open_job(tmp_path, "backfill", {}, {}, resume=False)
+
+
 def test_a_resumed_job_keeps_its_id(tmp_path: Path) -> None:
     assert start(tmp_path / "out") == start(tmp_path / "out", resume=True)
 

@@ -29,3 +29,12 @@ def test_the_lines_are_those_that_the_command_makes(tmp_path):
     assert report == Job().run()
     assert "agree: {'orders': {'agree': 2}}" in written.getvalue()
     assert f"{tmp_path}/report.json" in written.getvalue().replace("\n", "")
+
+
+def test_the_page_is_named_once_and_only_where_it_was_written(tmp_path):
+    options = SimpleNamespace(output=tmp_path)
+    for expected in (0, 1):
+        written = io.StringIO()
+        run_shown(Console(file=written), lambda options, notice: Job(), options, lambda *_: [])
+        assert written.getvalue().replace("\n", "").count(f"{tmp_path}/report.html") == expected
+        (tmp_path / "report.html").touch()
