@@ -8,18 +8,12 @@ from typing import Any
 from beam_talonone.pipelines.report.model import State, Step
 from beam_talonone.pipelines.report.recording.run_settings import COMMAND_LINE
 from beam_talonone.pipelines.terminal.command_line import command_line, free_folder
+from beam_talonone.pipelines.terminal.next_commands import REPLAYABLE, replay_command, verify_command
 from beam_talonone.pipelines.terminal.resume_command import resume_command
+from beam_talonone.pipelines.terminal.words import counted
 
-REPLAYABLE = ("backfill", "replay")
-
-READ_BACK = (
-    "--orders", "--returns", "--profiles", "--format", "--mapping", "--since", "--until", "--assume-timezone",
-    "--ambiguous-time", "--max-future", "--unknown-fields",
-)  # fmt: skip
-"""The options that a verification has in common with the backfill that it checks."""
-
-AS_IN_THE_JOB = ("--assume-timezone", "--ambiguous-time", "--max-future", "--unknown-fields", "--mapping")
-"""The options with which the records of a replay must be read as those of its job."""
+ANY_SHELL: Mapping[str, str] = {}
+"""The environment of a reader: a page is read later, and elsewhere, so its commands name the deployment."""
 
 
 def next_steps(
@@ -32,55 +26,64 @@ def next_steps(
 def _steps(
     folder: Path, command: str, settings: Mapping[str, Any], state: State, report: Mapping[str, Any]
 ) -> Iterator[Step]:
-    dead = sum(counts.get("dead_lettered", 0) for counts in report["kinds"].values())
+    kinds = report["kinds"].values()
+    dead = sum(counts.get("dead_lettered", 0) for counts in kinds)
     if state.progress == "running":
         again = command_line(["report", str(folder)])
         yield Step("The job is running. Make this page again to see where it is:", again)
         return
     if state.progress == "stopped":
-        yield Step("The job was killed or ended early. Continue it with:", _resume(settings))
+        yield _resume("The job was killed or ended early.", "Continue it", settings)
     if state.progress == "limited":
-        yield Step(
-            f"{report['remaining']:,} records remain because of --limit. Continue, without --limit for all of them:",
-            _resume(settings),
-        )
+        left = f"{counted(report['remaining'], 'record')} left because of --limit."
+        yield _resume(left, "Continue, without --limit for all of them", settings)
     if dead:
         yield Step("Look at all dead letters by reason, field and file:", command_line(["dead-letters", str(folder)]))
     if dead and command in REPLAYABLE and state.progress != "stopped" and not settings.get("--dry"):
         yield Step(
             "Correct the records of the dead letters, or the settings in Talon.One. Then send them again:",
-            command_line(
-                ["replay", f"{folder / 'dead-letters'}/*.jsonl", *_options(settings, AS_IN_THE_JOB),
-                 "--output", str(free_folder(folder, "replay"))]
-            ),
-        )  # fmt: skip
-    if command == "backfill" and state.progress == "finished" and not settings.get("--dry"):
-        options = [*_options(settings, READ_BACK), *_joins(settings)]
-        if {"--orders", "--returns", "--profiles"} & set(options):
-            yield Step(
-                "Read the results back from Talon.One, and compare them with the files:",
-                command_line(["verify", *options, "--output", str(free_folder(folder, "verify"))]),
-            )
-    if command == "backfill" and state.progress == "finished" and settings.get("--dry"):
-        yield Step("This was a dry run. Send for real with the same command without --dry, to another folder.")
+            replay_command(folder, settings, ANY_SHELL),
+        )
+    if state.progress == "finished":
+        yield from _after_the_end(folder, command, settings, report)
 
 
-def _resume(settings: Mapping[str, Any]) -> str:
+def _after_the_end(
+    folder: Path, command: str, settings: Mapping[str, Any], report: Mapping[str, Any]
+) -> Iterator[Step]:
+    if not any(counts.get("read") for counts in report["kinds"].values()):
+        yield Step("The input holds no records. Check the files and their patterns.")
+    if (verify := verify_command(folder, command, settings, report, ANY_SHELL)) is not None:
+        yield Step("Read the results back from Talon.One, and compare them with the files:", verify)
+    if command == "backfill" and settings.get("--dry"):
+        yield _step(
+            "This was a dry run: nothing changed.", "Send for real", _for_real(folder, settings), "without --dry"
+        )
+
+
+def _resume(why: str, what: str, settings: Mapping[str, Any]) -> Step:
+    return _step(why, what, resume_command(_typed(settings)) or "", "with --resume")
+
+
+def _step(why: str, what: str, command: str, change: str) -> Step:
+    """A step with a command; in words alone, with the `change` of the command that began the job, where it is not
+    known."""
+    return Step(f"{why} {what}:", command) if command else Step(f"{why} {what}: the same command {change}.")
+
+
+def _for_real(folder: Path, settings: Mapping[str, Any]) -> str:
+    """The command line of a dry run as that of a run that sends; empty where it is not known."""
+    words = [word for word in _typed(settings) if word not in ("--dry", "--resume")]
+    for place, word in enumerate(words):
+        name, equals, _ = word.partition("=")
+        if name == "--output":
+            output = str(free_folder(folder, "sent"))
+            words[place : place + 1 + (not equals)] = [name, output]
+            return command_line(words)
+    return ""
+
+
+def _typed(settings: Mapping[str, Any]) -> list[str]:
+    """The words of the command line of the job; none where they are not known."""
     line = settings.get(COMMAND_LINE)
-    return (resume_command(shlex.split(line)[1:]) or "") if isinstance(line, str) else ""
-
-
-def _options(settings: Mapping[str, Any], names: tuple[str, ...]) -> list[str]:
-    """The options of the job among `names`, as words of a command line."""
-    return [word for name in names for value in _values(settings.get(name)) for word in (name, value)]
-
-
-def _joins(settings: Mapping[str, Any]) -> list[str]:
-    joins = [(name.partition(" ")[2], value) for name, value in settings.items() if name.startswith("--join ")]
-    return [word for name, files in joins for pattern in _values(files) for word in ("--join", f"{name}={pattern}")]
-
-
-def _values(value: Any) -> list[str]:
-    if value is None:
-        return []
-    return [str(each) for each in value] if isinstance(value, list | tuple) else [str(value)]
+    return shlex.split(line)[1:] if isinstance(line, str) else []

@@ -8,13 +8,19 @@ from beam_talonone.pipelines.terminal.command_line import command_line
 
 COMMAND_LINE = "command line"
 API_KEY = "API key"
+API_KEY_SECRET = "--api-key-secret"
 
 
 def run_settings(options: BackfillOptions, words: Sequence[str]) -> dict[str, Any]:
     """All settings of a run. `words` is how the process was started (sys.argv): the command line is among the
     settings where it is that of this command."""
     sending, mapping = options.sending, options.input.mapping
-    source = sending.api_key_secret or f"the environment variable {sending.api_key_env}"
+    secret = sending.api_key_secret
+    key = (
+        {API_KEY: f"from the environment variable {sending.api_key_env}"}
+        if secret is None
+        else {API_KEY_SECRET: secret}
+    )
     settings = {
         **options.fixed(),
         **({} if mapping is None else {"--mapping": mapping.name}),
@@ -26,7 +32,7 @@ def run_settings(options: BackfillOptions, words: Sequence[str]) -> dict[str, An
         "--http-client": sending.http.client,
         "--insecure": sending.http.insecure,
         "--limit": options.limit,
-        API_KEY: f"from {source}",
+        **key,
     }
     if options.command in words[1:]:
         settings[COMMAND_LINE] = command_line(words[1:])

@@ -48,12 +48,13 @@ def test_after_dead_letters_looking_and_sending_again(tmp_path):
     assert commands["to compare Talon.One with the input"][-4:-2] == ["--mapping", "my map.yaml"]
 
 
+def test_records_are_sent_again_as_the_same_requests(tmp_path):
+    words = said(options(tmp_path, events_api="v3", profile_mode="bulk", unknown_fields="ignore"), report(dead=1))
+    assert words["to send them again, corrected"][-4:] == ["--unknown-fields", "ignore", "--events-api", "v3"]
+
+
 def test_a_command_that_this_version_lacks_is_not_named(tmp_path):
     assert "to look at the dead letters" not in said(options(tmp_path), report(dead=1), commands=("replay",))
-    assert "to see the run as a page" not in said(options(tmp_path), report())
-    assert said(options(tmp_path), report(), commands=("report",))["to see the run as a page"] == [
-        "report", f"{tmp_path}/out", "--open",
-    ]  # fmt: skip
 
 
 def test_the_deployment_is_named_where_the_environment_does_not(tmp_path):

@@ -1,5 +1,6 @@
 """The settings of a run, as its page shows them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,12 @@ def test_settings_go_by_the_names_of_the_command_line() -> None:
     )  # fmt: skip
     assert settings[API_KEY] == "from the environment variable TALONONE_API_KEY"
     assert COMMAND_LINE not in settings
+
+
+def test_a_secret_is_named_by_its_option() -> None:
+    secret = replace(OPTIONS, sending=replace(OPTIONS.sending, api_key_secret="projects/p/secrets/s"))
+    settings = run_settings(secret, ())
+    assert (settings["--api-key-secret"], API_KEY in settings) == ("projects/p/secrets/s", False)
 
 
 @pytest.mark.parametrize(
