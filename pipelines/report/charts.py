@@ -24,6 +24,9 @@ OUTCOMES = (
 )  # fmt: skip
 """The lines of the chart of outcomes, with the outcomes that each one adds up."""
 
+PACE = "pace: what the job allowed itself. It slows down after a 429, and speeds up again as long as none follows."
+LATENCY = "Half of the answers came within p50, 95 % within p95, 99 % within p99. Refusals such as 429 count too."
+
 RED = 5
 """The place of red among the colours of the page's script."""
 
@@ -46,16 +49,18 @@ class Chart:
     id: str
     name: str
     series: list[Line] = field(default_factory=list)
+    note: str = ""
+    """What its lines mean, where their names do not say so."""
 
 
 def charts_of(recorded: Recorded, report: Mapping[str, Any], settings: Mapping[str, Any]) -> list[Chart]:
     """The charts of a job; none where nothing was observed."""
     buckets = dense(recorded.series)
-    if not any(bucket is not None for bucket in buckets):
+    if not any(bucket.requests or bucket.outcomes for bucket in buckets if bucket is not None):
         return []
     charts = [_rate(buckets, float(report["rate"])), _latency(buckets)]
     charts += [_in_flight(buckets, settings.get("--concurrency")), _failures(buckets), _outcomes(buckets)]
-    return [chart for chart in charts if chart.series]
+    return [chart for chart in charts if chart.series or chart.note]
 
 
 def times(recorded: Recorded) -> list[float]:
@@ -64,10 +69,13 @@ def times(recorded: Recorded) -> list[float]:
 
 
 def dense(series: Series) -> list[Bucket | None]:
-    """All buckets from the first on, None for those in which too little was observed."""
+    """All buckets until the last that was observed, None for those in which too little was."""
     if not series.buckets:
         return []
-    return [_observed(series.buckets.get(number), series) for number in range(max(series.buckets) + 1)]
+    buckets = [_observed(series.buckets.get(number), series) for number in range(max(series.buckets) + 1)]
+    while buckets and buckets[-1] is None:
+        buckets.pop()
+    return buckets
 
 
 def all_latencies(recorded: Recorded) -> Latencies:
@@ -87,14 +95,15 @@ def _observed(bucket: Bucket | None, series: Series) -> Bucket | None:
 
 def _rate(buckets: Sequence[Bucket | None], limit: float) -> Chart:
     sent = _each(buckets, lambda bucket: bucket.requests / bucket.seconds)
-    name = "Requests per second"
+    name, note = "Requests per second", ""
     lines = [Line("sent", sent, fill=True)]
     if limit and limit <= OFF_THE_CHART * _highest(sent):
-        lines.append(Line("pace", _each(buckets, lambda bucket: bucket.granted / bucket.seconds), colour=3))
         lines.append(Line("limit", [limit] * len(buckets), dash=True, colour=1))
+        lines.append(Line("pace", _each(buckets, lambda bucket: bucket.granted / bucket.seconds), colour=3))
+        note = PACE
     elif limit:
         name = f"{name}, far below the limit of {limit:,g}"
-    return Chart("rate", name, lines)
+    return Chart("rate", name, lines, note)
 
 
 def _latency(buckets: Sequence[Bucket | None]) -> Chart:
@@ -102,7 +111,7 @@ def _latency(buckets: Sequence[Bucket | None]) -> Chart:
     for percent, colour in ((50, 3), (95, 0), (99, 1)):
         values = _each(buckets, lambda bucket, share=percent / 100: bucket.latencies.percentile(share))  # type: ignore[misc]
         lines.append(Line(f"p{percent}", values, colour=colour))
-    return Chart("latency", "Latency in milliseconds", lines)
+    return Chart("latency", "Latency in milliseconds", lines, LATENCY)
 
 
 def _in_flight(buckets: Sequence[Bucket | None], concurrency: Any) -> Chart:
@@ -122,7 +131,8 @@ def _failures(buckets: Sequence[Bucket | None]) -> Chart:
         Line("429", _each(buckets, lambda bucket: bucket.limited / bucket.seconds), colour=1),
         Line("5xx or no answer", _each(buckets, lambda bucket: bucket.failed / bucket.seconds), colour=RED),
     ]
-    return Chart("failures", "Retries and failed tries per second", lines)
+    lines = [line for line in lines if any(line.values)]
+    return Chart("failures", "Retries and failed tries per second", lines, "" if lines else "There were none.")
 
 
 def _outcomes(buckets: Sequence[Bucket | None]) -> Chart:

@@ -36,7 +36,7 @@ def _steps(
         yield _resume("The job was killed or ended early.", "Continue it", settings)
     if state.progress == "limited":
         left = f"{counted(report['remaining'], 'record')} left because of --limit."
-        yield _resume(left, "Continue, without --limit for all of them", settings)
+        yield _resume(left, "Continue (all of them without --limit)", settings)
     if dead:
         yield Step("Look at all dead letters by reason, field and file:", command_line(["dead-letters", str(folder)]))
     if dead and command in REPLAYABLE and state.progress != "stopped" and not settings.get("--dry"):
@@ -57,7 +57,10 @@ def _after_the_end(
         yield Step("Read the results back from Talon.One, and compare them with the files:", verify)
     if command == "backfill" and settings.get("--dry"):
         yield _step(
-            "This was a dry run: nothing changed.", "Send for real", _for_real(folder, settings), "without --dry"
+            "This was a dry run: nothing changed.",
+            "Send for real, to another folder,",
+            _for_real(folder, settings),
+            "without --dry",
         )
 
 
@@ -68,7 +71,7 @@ def _resume(why: str, what: str, settings: Mapping[str, Any]) -> Step:
 def _step(why: str, what: str, command: str, change: str) -> Step:
     """A step with a command; in words alone, with the `change` of the command that began the job, where it is not
     known."""
-    return Step(f"{why} {what}:", command) if command else Step(f"{why} {what}: the same command {change}.")
+    return Step(f"{why} {what} with:", command) if command else Step(f"{why} {what} with the same command {change}.")
 
 
 def _for_real(folder: Path, settings: Mapping[str, Any]) -> str:

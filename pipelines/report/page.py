@@ -67,7 +67,7 @@ def embedded(value: Any) -> str:
 
 def _series(data: PageData, charts: list[Chart]) -> dict[str, Any]:
     runs = [{"began": run.began, "at": run.at} for run in data.recorded.runs]
-    return {"x": times(data.recorded), "runs": runs, "charts": [asdict(chart) for chart in charts]}
+    return {"x": times(data.recorded), "runs": runs, "charts": [asdict(chart) for chart in charts if chart.series]}
 
 
 def _digest(text: str) -> str:
@@ -97,4 +97,4 @@ def _shown(value: Any) -> Any:
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-_MEANINGS: Mapping[str, str] = {reason.value: reason.meaning for reason in Reason}
+_MEANINGS: Mapping[str, str] = {reason.value: reason.meaning.replace("`", "") for reason in Reason}

@@ -8,11 +8,14 @@ from typing import Any
 from beam_talonone.pipelines.report.charts import all_latencies
 from beam_talonone.pipelines.report.model import PageData
 from beam_talonone.pipelines.report.recording.series_file import Run
+from beam_talonone.pipelines.terminal.summary import explanations
 from beam_talonone.pipelines.terminal.words import counted
-from beam_talonone.schemas.reasons import Skip
 
 SENT = ("read", "applied", "superseded", "duplicate", "skipped", "filtered", "dead_lettered")
 VERIFIED = ("read", "agree", "differ", "superseded", "duplicate", "filtered", "dead_lettered")
+
+ALWAYS = ("read", "applied", "agree", "differ", "dead_lettered")
+"""The columns that are shown without a count, too."""
 
 NAMES = {"dead_lettered": "dead letters"}
 
@@ -30,7 +33,7 @@ class Tile:
 def values(data: PageData) -> dict[str, Any]:
     """The variables of the template that follow from the data."""
     report, state = data.report, data.state
-    columns = VERIFIED if any("agree" in counts for counts in report["kinds"].values()) else SENT
+    columns = columns_of(report)
     dead = total_of(report, "dead_lettered")
     width = data.recorded.series.width
     return {
@@ -55,11 +58,19 @@ def values(data: PageData) -> dict[str, Any]:
     }
 
 
+def columns_of(report: Mapping[str, Any]) -> tuple[str, ...]:
+    """The outcomes that the table shows: those that every run has, and the others that occur."""
+    kinds = report["kinds"].values()
+    columns = VERIFIED if any("agree" in counts for counts in kinds) else SENT
+    return tuple(name for name in columns if name in ALWAYS or any(counts.get(name) for counts in kinds))
+
+
 def state_text(data: PageData, dead: int) -> str:
     """Where the job stands, in a few words."""
     state = data.state
     if state.progress == "finished":
-        return "finished, with dead letters" if dead else "finished"
+        finished = "dry run finished" if data.settings.get("--dry") else "finished"
+        return f"{finished}, with dead letters" if dead else finished
     if state.reading:
         return "running: reading the input" if state.progress == "running" else "stopped before anything was sent"
     word = {"running": "running: ", "limited": "stopped by --limit at ", "stopped": "stopped at "}[state.progress]
@@ -91,7 +102,8 @@ def tiles(data: PageData) -> Iterator[Tile]:
     for name, mark in (("applied", ""), ("agree", ""), ("differ", "bad")):
         if any(name in counts for counts in report["kinds"].values()):
             number = total_of(report, name)
-            yield Tile(name, count(number), mark=mark if number else "")
+            dry = "dry run: nothing changed" if name == "applied" and data.settings.get("--dry") else ""
+            yield Tile(name, count(number), dry, mark if number else "")
     dead = total_of(report, "dead_lettered")
     yield Tile("dead letters", count(dead), mark="bad" if dead else "")
     if data.state.progress != "finished":
@@ -110,13 +122,10 @@ def tiles(data: PageData) -> Iterator[Tile]:
 
 
 def notes(report: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    """What stands below the outcomes: why records were skipped or filtered, and which names are not known."""
-    skips = {skip.value for skip in Skip}
-    for kind, reasons in report["reasons"].items():
-        if skipped := {reason: number for reason, number in reasons.items() if reason in skips}:
-            yield {"name": kind, "text": f"skipped: {_listed(skipped)}"}
-    for kind, rules in report.get("filtered_by", {}).items():
-        yield {"name": kind, "text": f"filtered by the mapping: {_listed(rules)}"}
+    """What stands below the outcomes: their meanings, why records were skipped or filtered, and unknown names."""
+    for line in explanations(report):
+        name, _, text = line.strip().partition(": ")
+        yield {"name": name, "text": text}
     for kind, names in report["unknown_names"].items():
         yield {"name": kind, "text": f"unknown fields were ignored: {_listed(names)}"}
     for operation, names in report.get("unknown_api_fields", {}).items():
@@ -128,12 +137,14 @@ def notes(report: Mapping[str, Any]) -> Iterator[dict[str, str]]:
 
 
 def longest_text(data: PageData) -> str:
-    """How long the longest customer takes at least; empty where that is not known."""
+    """How long the longest customer takes at least, and how long the job did; empty where that is not known, or is
+    less than a second."""
     middle = all_latencies(data.recorded).percentile(0.5)
-    if not data.chains or middle is None:
+    if not data.chains or middle is None or (seconds := data.chains[0].records * middle / 1000) < 1:
         return ""
-    longest = data.chains[0].records
-    return f"{longest:,} records at {milliseconds(middle)} ms each take {duration(longest * middle / 1000)}"
+    longest, sending = data.chains[0].records, sum(run.seconds for run in data.recorded.runs)
+    taken = f", of {duration(sending)} of sending" if data.state.progress == "finished" else ""
+    return f"{longest:,} records at {milliseconds(middle)} ms each take {duration(seconds)}{taken}"
 
 
 def total_of(report: Mapping[str, Any], name: str) -> int:

@@ -59,9 +59,7 @@ def summary_lines(
 def details(report: Mapping[str, Any], examples: Examples = NO_EXAMPLES, width: int = WIDTH) -> list[str]:
     """All lines below the counts."""
     return [
-        *_meanings(report),
-        *_filtered(report),
-        *_skipped(report),
+        *explanations(report),
         *_dead_letters(report, examples, width),
         *_unknown(report),
         *_requests(report),
@@ -83,6 +81,12 @@ def remaining(report: Mapping[str, Any]) -> list[str]:
         return []
     remain = "remains" if left == 1 else "remain"
     return [f"{counted(left, 'record')} {remain} because of --limit: check the results, and go on with --resume"]
+
+
+def explanations(report: Mapping[str, Any]) -> list[str]:
+    """What the counts mean whose names do not say so, and why records were filtered or skipped. Reasons of dead
+    letters, which the report counts beside those of skipped records, are left out."""
+    return [*_meanings(report), *_filtered(report), *_skipped(report)]
 
 
 def _meanings(report: Mapping[str, Any]) -> Iterator[str]:

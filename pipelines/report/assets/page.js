@@ -19,7 +19,7 @@
     return hours ? `${hours}:${rest}` : rest;
   };
   const number = (value) => {
-    if (value === null || value === undefined) return "–";
+    if (value === null || value === undefined) return "";
     return value.toLocaleString("en", { maximumFractionDigits: value < 10 ? 2 : value < 100 ? 1 : 0 });
   };
   // the clock time of a moment of sending, which stood still between the runs
@@ -70,7 +70,7 @@
         { ...axis, values: (_, ticks) => ticks.map(number), size: 58 },
       ],
       series: [
-        { label: "Time", value: (_, value) => (value === null ? "–" : `${elapsed(value)}, ${clock(value)}`) },
+        { label: "Time", value: (_, value) => (value === null ? "" : `${elapsed(value)}, ${clock(value)}`) },
         ...chart.series.map((series, place) => line(colours, series, place)),
       ],
       hooks: { draw: [resumes(colours)] },
@@ -112,7 +112,15 @@
     });
   }
 
+  // paper shows the first examples of each reason
+  function openForPaper() {
+    const groups = [...document.querySelectorAll(".reason")];
+    addEventListener("beforeprint", () => groups.forEach((group) => { group.dataset.was = group.open; group.open = true; }));
+    addEventListener("afterprint", () => groups.forEach((group) => { group.open = group.dataset.was === "true"; }));
+  }
+
   search();
+  openForPaper();
   if (!data.charts.length) return;
   forScreen();
   dark.addEventListener("change", forScreen);

@@ -43,9 +43,20 @@ def test_the_concurrency_is_drawn_where_it_is_near(concurrency: int | None, draw
 
 
 def test_time_without_observation_leaves_a_gap() -> None:
-    series = Series(2.0, {0: Bucket(2.0, 10), 2: Bucket(2.0, 10), 3: Bucket(0.1, 1)})
-    assert [bucket is None for bucket in dense(series)] == [False, True, False, True]
+    series = Series(2.0, {0: Bucket(2.0, 10), 2: Bucket(0.1, 10), 3: Bucket(2.0, 1)})
+    assert [bucket is None for bucket in dense(series)] == [False, True, True, False]
     assert times(Recorded(series)) == [0.0, 2.0, 4.0, 6.0]
+
+
+def test_time_ends_with_the_last_observation() -> None:
+    series = Series(2.0, {0: Bucket(2.0, 10), 1: Bucket(2.0, 10), 2: Bucket(0.1, 1)})
+    assert times(Recorded(series)) == [0.0, 2.0]
+
+
+def test_failures_that_did_not_happen_are_told_in_words() -> None:
+    shown = charts({0: Bucket(1.0, 5)})["failures"]
+    assert (shown.series, shown.note) == ([], "There were none.")
+    assert [line.label for line in charts({0: Bucket(1.0, 5, limited=1)})["failures"].series] == ["429"]
 
 
 def test_the_only_bucket_is_shown_however_short() -> None:
@@ -55,3 +66,4 @@ def test_the_only_bucket_is_shown_however_short() -> None:
 def test_without_observations_there_are_no_charts() -> None:
     assert charts({}) == {}
     assert charts({0: Bucket()}) == {}
+    assert charts({0: Bucket(1.0)}) == {}, "a run without a request"

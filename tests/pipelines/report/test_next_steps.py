@@ -57,8 +57,8 @@ def test_without_a_command_line_the_step_has_words_alone() -> None:
     report = {"kinds": {"orders": {"read": 1}}, "remaining": 1}
     steps = [next_steps(Path("out"), "backfill", {}, State(end), report)[0] for end in ("stopped", "limited")]
     assert [(step.text.partition(". ")[2], step.command) for step in steps] == [
-        ("Continue it: the same command with --resume.", ""),
-        ("Continue, without --limit for all of them: the same command with --resume.", ""),
+        ("Continue it with the same command with --resume.", ""),
+        ("Continue (all of them without --limit) with the same command with --resume.", ""),
     ]
 
 

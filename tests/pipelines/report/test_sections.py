@@ -2,11 +2,13 @@
 
 import pytest
 
-from beam_talonone.pipelines.report.model import PageData, State
+from beam_talonone.pipelines.report.model import Chain, PageData, State
 from beam_talonone.pipelines.report.recording.series import Bucket, Series
 from beam_talonone.pipelines.report.recording.series_file import Recorded, Run
 from beam_talonone.pipelines.report.sections import (
+    Tile,
     duration,
+    longest_text,
     milliseconds,
     notes,
     setting,
@@ -86,19 +88,43 @@ def test_a_job_that_is_not_finished_says_what_is_left() -> None:
 def test_a_verification_has_its_own_columns() -> None:
     counts = {"read": 3, "agree": 2, "differ": 1, "superseded": 0, "duplicate": 0, "filtered": 0, "dead_lettered": 0}
     shown = values(data(State("finished"), report={**REPORT, "kinds": {"orders": counts}}))
-    assert shown["columns"][:3] == ["read", "agree", "differ"]
-    assert shown["kinds"] == [{"kind": "orders", "cells": [3, 2, 1, 0, 0, 0, 0], "share": 66.7}]
+    assert shown["columns"] == ["read", "agree", "differ", "dead letters"]
+    assert shown["kinds"] == [{"kind": "orders", "cells": [3, 2, 1, 0], "share": 66.7}]
+
+
+def test_an_outcome_has_a_column_where_it_occurs() -> None:
+    assert values(data(State("finished")))["columns"] == ["read", "applied", "skipped", "dead letters"]
+
+
+def test_a_dry_run_says_that_nothing_changed() -> None:
+    dry = data(State("finished"), settings={"--dry": True})
+    assert state_text(dry, 0) == "dry run finished"
+    assert Tile("applied", "7", "dry run: nothing changed") in list(tiles(dry))
+
+
+@pytest.mark.parametrize(
+    ("records", "text"),
+    [(3, ""), (500, "500 records at 19.9 ms each take 9.9 s, of 1 min 5 s of sending")],
+    ids=["short", "long"],
+)
+def test_the_longest_customer_is_timed_where_it_takes_a_while(records: int, text: str) -> None:
+    bucket = Bucket(1.0, 12)
+    bucket.latencies.add(20.0)
+    recorded = Recorded(Series(buckets={0: bucket}), (Run(0.0, 0.0, 65.0),))
+    chains = (Chain("customer", "c", records),)
+    assert longest_text(data(State("finished"), recorded=recorded, chains=chains)) == text
 
 
 def test_notes_name_what_the_counts_do_not() -> None:
     report = {
         **REPORT, "reasons": {"orders": {"refused": 2, "nothing_to_cancel": 10}}, "unaccounted": 3,
-        "filtered_by": {"orders": {"no rule": 4}}, "unknown_names": {"orders": {"colour": 1200, "note": 1}},
+        "filtered_by": {"orders": {"total > 0": 4}}, "unknown_names": {"orders": {"colour": 1200, "note": 1}},
         "unknown_api_fields": {"track_event_v2": {"body/x": 1}}, "differences": {"orders": {"state": 5}},
     }  # fmt: skip
     assert [f"{note['name']}: {note['text']}" for note in notes(report)] == [
-        "orders: skipped: nothing_to_cancel 10",
-        "orders: filtered by the mapping: no rule 4",
+        "skipped: nothing had to be sent, and nothing is wrong",
+        "4 orders filtered: condition not met: total > 0",
+        "10 orders skipped, nothing_to_cancel: a cancelled order that the API does not have",
         "orders: unknown fields were ignored: colour 1,200, note 1",
         "track_event_v2: sent although not known: body/x 1",
         "orders: differ in: state 5",
