@@ -11,8 +11,8 @@ from beam_talonone.pipelines.report.recording.series_file import Run
 from beam_talonone.pipelines.terminal.summary import explanations
 from beam_talonone.pipelines.terminal.words import counted
 
-SENT = ("read", "applied", "superseded", "duplicate", "skipped", "filtered", "dead_lettered")
-VERIFIED = ("read", "agree", "differ", "superseded", "duplicate", "filtered", "dead_lettered")
+SENT = ("read", "applied", "dead_lettered", "superseded", "duplicate", "skipped", "filtered")
+VERIFIED = ("read", "agree", "differ", "dead_lettered", "superseded", "duplicate", "filtered")
 
 ALWAYS = ("read", "applied", "agree", "differ", "dead_lettered")
 """The columns that are shown without a count, too."""

@@ -53,7 +53,7 @@
         context.moveTo(x, plot.bbox.top);
         context.lineTo(x, plot.bbox.top + plot.bbox.height);
         context.stroke();
-        context.fillText("resumed", x + 4 * uPlot.pxRatio, plot.bbox.top + 12 * uPlot.pxRatio);
+        context.fillText("resumed", x + 4 * uPlot.pxRatio, plot.bbox.top + 26 * uPlot.pxRatio);
       }
       context.restore();
     };
