@@ -51,8 +51,8 @@ def next_commands(
 
 
 def replay_command(folder: Path, settings: Mapping[str, Any], environment: Mapping[str, str]) -> str:
-    """The command that sends the dead letters in `folder` again, as the run with `settings` sent them: to the same
-    deployment, which is named where the `environment` does not name it."""
+    """The command that sends the dead letters in `folder` again, as the run with `settings` sent them. It names the
+    deployment where the `environment` does not."""
     words = [f"{folder / 'dead-letters'}/*.jsonl", "--output", str(free_folder(folder, "replay"))]
     return command_line(["replay", *words, *_api(settings, environment), *_options(settings, READING + REQUESTS)])
 
