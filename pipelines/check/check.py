@@ -20,7 +20,7 @@ from beam_talonone.pipelines.check.answers import EXAMPLES, Answers, Problem
 from beam_talonone.pipelines.check.facts import closing_lines, is_guest, orphan_lines, shape_lines
 from beam_talonone.pipelines.check.problem_fields import PROBLEM_FIELDS, ProblemFields
 from beam_talonone.pipelines.check.report_page import check_target, write_check_page
-from beam_talonone.pipelines.mappings.coverage import COVERAGE, Coverage, ObservedMapping, parses_json
+from beam_talonone.pipelines.mappings.coverage import COVERAGE, ObservedMapping, coverage_of
 from beam_talonone.pipelines.terminal.exit_codes import DEAD_LETTERS, FINISHED
 from beam_talonone.pipelines.terminal.interruptible import interruptible
 from beam_talonone.pipelines.terminal.stopping import STOP
@@ -66,9 +66,7 @@ def run_check(
 def _answers(
     options: InputOptions, files: dict[str, list[FileInfo]], rate: float, show: int, beam_args: tuple[str, ...]
 ) -> Answers:
-    coverage = Coverage(
-        parses_json=options.mapping is not None and parses_json(options.mapping), joins=sorted(options.joins)
-    )
+    coverage = coverage_of(options.mapping, sorted(options.joins))
     with temporary_folder() as folder, PROCESS.scope() as scope:
         path = folder / "spool.sqlite"
         mapping = options.mapping

@@ -1,6 +1,6 @@
 """What a mapping leaves aside: source fields that no rule reads, names that no document has, fields never set."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from beam_talonone.schemas import jsonio
@@ -36,17 +36,22 @@ class _Place:
 class Coverage:
     """Collects the names in the documents of a run, and the fields of their records. It is for one thread.
 
-    With `parses_json`, it also looks into texts that are JSON objects or arrays. `joins` names the joins of the run:
-    documents without rows of one are counted, as keys that are written differently look like that.
+    With `parses_json`, it also looks into texts that are JSON objects or arrays. Beyond MOST_PATHS it remembers only
+    the names that are `mentioned`, so that documents with ids as names take a bounded amount of memory. `joins` names
+    the joins of the run: documents without rows of one are counted, as keys that are written differently look like
+    that.
 
-    >>> coverage = Coverage()
+    >>> coverage = Coverage(mentioned={"id", "mail"})
     >>> coverage.add({"id": 7, "note": "x"}, MappingResult())
     >>> list(coverage.lines(Mentions({"id": 3, "mail": 4}, frozenset(), frozenset()), Table()))
     ['no rule reads 1 source field: note', 'no document has mail (line 4)']
     """
 
-    def __init__(self, *, parses_json: bool = False, joins: Iterable[str] = ()) -> None:
+    def __init__(
+        self, *, parses_json: bool = False, mentioned: Collection[str] = (), joins: Iterable[str] = ()
+    ) -> None:
         self._parses_json = parses_json
+        self._mentioned = frozenset(mentioned)
         self._without = dict.fromkeys(joins, 0)
         self._documents = 0
         self._root = _Place()
@@ -138,7 +143,7 @@ class Coverage:
     def _is_new(self, name: str) -> bool:
         """Count a path that was not there before; whether it is remembered."""
         self._paths += 1
-        if name != _LIST:
+        if name != _LIST and (self._paths <= MOST_PATHS or name in self._mentioned):
             self._names.add(name)
         return self._paths <= MOST_PATHS
 
@@ -171,9 +176,12 @@ def _json_in(value: Any) -> Any:
         return None
 
 
-def parses_json(mapping: Mapping) -> bool:
-    """Whether a mapping reads JSON that a text holds."""
-    return isinstance(mapping, FileMapping) and mapping.mentions().parses_json
+def coverage_of(mapping: Mapping | None, joins: Iterable[str] = ()) -> Coverage:
+    """The empty coverage of a mapping and of a run with `joins`."""
+    if not isinstance(mapping, FileMapping):
+        return Coverage(joins=joins)
+    mentions = mapping.mentions()
+    return Coverage(parses_json=mentions.parses_json, mentioned=mentions.names, joins=joins)
 
 
 def _counted(number: int, what: str) -> str:

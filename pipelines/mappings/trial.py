@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from beam_talonone.pipelines.mappings.coverage import Coverage, parses_json
+from beam_talonone.pipelines.mappings.coverage import coverage_of
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.parse import InvalidRecord, parse
 from beam_talonone.schemas.decoding.settings import AS_USUAL
@@ -26,7 +26,7 @@ def try_mapping(mapping: Mapping, documents: list[Any], show: int) -> tuple[list
     ('1 documents: 0 records, 1 filtered, 0 invalid, 0 documents not mapped', True)
     """
     lines: list[str] = []
-    coverage = Coverage(parses_json=parses_json(mapping))
+    coverage = coverage_of(mapping)
     records = filtered = invalid = failed = 0
     for number, document in enumerate(documents, 1):
         result = mapping(document)

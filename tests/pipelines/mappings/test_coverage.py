@@ -6,7 +6,7 @@ import pytest
 from support.presets import shopify
 
 from beam_talonone.pipelines.cli.main import run
-from beam_talonone.pipelines.mappings.coverage import COVERAGE, Coverage, ObservedMapping, parses_json
+from beam_talonone.pipelines.mappings.coverage import COVERAGE, Coverage, ObservedMapping, coverage_of
 from beam_talonone.transforms.mapping.mapping import FileMapping, FunctionMapping
 from beam_talonone.transforms.mapping.resolve import resolve_mapping
 from beam_talonone.transforms.mapping.result import MappingResult
@@ -18,7 +18,7 @@ FIELDS = "    customer_id: user.id\n    event_time: default(changed, created)\n"
 
 
 def findings(mapping, *documents):
-    coverage = Coverage(parses_json=parses_json(mapping))
+    coverage = coverage_of(mapping)
     for document in documents:
         coverage.add(document, mapping(document))
     return list(coverage.lines_of(mapping))
@@ -107,6 +107,18 @@ def test_documents_without_joined_rows_are_counted():
         coverage.add(DOCUMENT | {"items": items, "notes": [{"text": "x"}]}, MappingResult())
     lines = list(coverage.lines(None, Table()))
     assert lines == ["3 of 4 documents without rows of --join items"]
+
+
+def test_ids_as_names_take_a_bounded_amount_of_memory(monkeypatch):
+    monkeypatch.setattr("beam_talonone.pipelines.mappings.coverage.MOST_PATHS", 5)
+    read = mapping("    attributes: {late: user.late, never: user.never}\n")
+    coverage = coverage_of(read)
+    for number in range(100):
+        document = {f"id-{number}": {"n": 1}, "user": {"id": "7"}}
+        coverage.add(document, MappingResult())
+    coverage.add(DOCUMENT | {"user": {"late": 1}}, MappingResult())
+    assert len(coverage._names) <= 5 + len(read.mentions().names)
+    assert "m.yaml: no document has never (line 8)" in list(coverage.lines_of(read))
 
 
 def test_long_lists_are_cut_and_counted():
