@@ -35,6 +35,8 @@ def set_up(debug: bool) -> None:
         handler.setFormatter(JsonLines())
         logging.basicConfig(level=logging.INFO, handlers=[handler])
         logging.getLogger("apache_beam").setLevel(logging.INFO if debug else logging.WARNING)
+        # "Ignoring send_type hint: None" for each generator among our steps: nothing to act on
+        logging.getLogger("apache_beam.typehints").setLevel(logging.NOTSET if debug else logging.ERROR)
         return
     handler.setFormatter(TextLines("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO if debug else logging.ERROR, handlers=[handler])

@@ -53,7 +53,7 @@ def summary_lines(
     columns: tuple[str, ...] = COLUMNS,
 ) -> list[str]:
     """The counts and their meaning, dead letters with `examples` of at most `width` characters, and requests."""
-    return [*table(report, columns), *details(report, examples, width), *remaining(report)]
+    return [*table(report, columns, width), *details(report, examples, width), *remaining(report)]
 
 
 def details(report: Mapping[str, Any], examples: Examples = NO_EXAMPLES, width: int = WIDTH) -> list[str]:
@@ -66,8 +66,16 @@ def details(report: Mapping[str, Any], examples: Examples = NO_EXAMPLES, width: 
     ]
 
 
-def table(report: Mapping[str, Any], columns: tuple[str, ...]) -> list[str]:
-    """The counts in `columns`, a line for each kind."""
+def table(report: Mapping[str, Any], columns: tuple[str, ...], width: int = WIDTH) -> list[str]:
+    """The counts in `columns`, a line for each kind. Beyond `width`, columns of zeros are left out."""
+    full = _table(report, columns)
+    if len(full[0]) <= width:
+        return full
+    kinds = report["kinds"].values()
+    return _table(report, tuple(name for name in columns if any(counts[name] for counts in kinds)))
+
+
+def _table(report: Mapping[str, Any], columns: tuple[str, ...]) -> list[str]:
     heads = ("", *("dead letters" if name == "dead_lettered" else name for name in columns))
     rows = [(kind, *(f"{counts[name]:,}" for name in columns)) for kind, counts in report["kinds"].items()]
     widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads))]

@@ -93,7 +93,7 @@ class ProgressShown(AbstractContextManager["ProgressShown"]):
             self._thread.join()
         if self._frame is not None:
             self._look(ended_well=error is None)  # the last frame stays on the screen
-            self._frame.close()
+            self._frame.close(keep=self._run.tally.phase != "starting")
         elif self._way != "none":
             self._tell_starts()
 
@@ -142,18 +142,24 @@ class Frame:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live: Live | None = None
+        self._text = Text()
 
     def draw(self, shown: RunSnapshot) -> None:
         """Draw the lines again, for the width that the terminal has now."""
+        text = styled(shown, self._console.width, ascii_only=self._console.options.ascii_only)
         if self._live is None:
             self._live = Live(console=self._console, auto_refresh=False, redirect_stdout=False)
             self._live.start()
-        self._live.update(styled(shown, self._console.width, ascii_only=self._console.options.ascii_only))
+        elif text == self._text:
+            return  # nothing to see, and the recording of a terminal stays small
+        self._text = text
+        self._live.update(text)
         self._live.refresh()
 
-    def close(self) -> None:
-        """Leave the last lines where they are, and give the terminal back."""
+    def close(self, *, keep: bool = True) -> None:
+        """Give the terminal back. The last lines stay where they are, or go if they are not to `keep`."""
         if self._live is not None:
+            self._live.transient = not keep
             self._live.stop()
             self._live = None
 

@@ -209,3 +209,16 @@ def test_no_way_to_the_terminal_shows_a_key(capsys, monkeypatch):
     assert shown == "beam-talonone: [key] [key] [key]\n[key] [key] [key]\n"
     record = logging.LogRecord("apache_beam", logging.ERROR, "", 0, spelled, None, None)
     assert logs.TextLines("%(message)s").format(record) == "[key] [key] [key]"
+
+
+@pytest.mark.parametrize(("debug", "level"), [(False, logging.ERROR), (True, logging.INFO)])
+def test_hints_that_beam_ignores_are_not_in_a_json_log(debug, level, monkeypatch):
+    monkeypatch.setenv(logs.FORMAT, "json")
+    names = ("apache_beam", "apache_beam.typehints")
+    before = [logging.getLogger(name).level for name in names]
+    try:
+        logs.set_up(debug)
+        assert logging.getLogger("apache_beam.typehints.typehints").getEffectiveLevel() == level
+    finally:
+        for name, old in zip(names, before, strict=True):
+            logging.getLogger(name).setLevel(old)

@@ -52,6 +52,15 @@ EXAMPLES = {
 }
 
 
+def test_a_narrow_terminal_shows_the_columns_that_count_something():
+    few = report({"orders": counts(700, applied=698, dead_lettered=2), "events": counts(3, applied=3)})
+    assert summary_lines(few, width=39)[:3] == [
+        "        read  applied  dead letters",
+        "orders   700      698             2",
+        "events     3        3             0",
+    ]
+
+
 def test_all_of_a_summary():
     assert summary_lines(REPORT, EXAMPLES, 78) == [
         "           read  applied  superseded  duplicate  skipped  filtered  dead letters",

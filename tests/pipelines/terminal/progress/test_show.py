@@ -185,6 +185,25 @@ def test_a_log_has_the_start_of_the_sending_however_late_it_is_noticed(ended, ca
     )
 
 
+def test_a_frame_like_the_one_before_is_not_drawn_again():
+    terminal = Terminal()
+    frame = Frame(terminal.console)
+    frame.draw(SENDING)
+    terminal.rows()
+    frame.draw(SENDING)
+    assert terminal.written.getvalue() == ""
+    frame.draw(with_api(STORM))
+    assert terminal.rows()[-1] == "API: 429: slowed to 83/s"
+
+
+def test_an_error_before_anything_was_read_leaves_no_frame():
+    terminal, run = Terminal(), Run()
+    run.tally = Tally()
+    with pytest.raises(StopRun), ProgressShown(terminal.console, run, "bar"):
+        raise StopRun("x")
+    assert terminal.rows() == []
+
+
 def test_the_last_frame_has_no_speeds():
     terminal, run = Terminal(), Run()
     with ProgressShown(terminal.console, run, "bar"):
