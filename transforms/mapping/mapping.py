@@ -70,6 +70,9 @@ class FileMapping:
             return self._mapped(document, environment)
         except EvaluationError as error:
             return MappingResult(failure=self._failure(document, error))
+        except RecursionError:
+            deep = EvaluationError("too many variables that build on one another", Reason.OVER_LIMIT)
+            return MappingResult(failure=self._failure(document, deep))
         except Exception as error:  # a defect of ours must not stop a stream
             return MappingResult(failure=_defect(self.name, error))
 

@@ -58,6 +58,15 @@ def test_the_environment_cannot_be_read(monkeypatch):
         assert found in (None, ["a"])
 
 
+def test_a_long_chain_of_variables_is_over_limit():
+    chain = "".join(f"  v{number}: concat($v{number - 1}, 'x')\n" for number in range(1, 2000))
+    text = f"version: 1\nlet:\n  v0: id\n{chain}profiles:\n  fields: {{customer_id: $v1999, event_time: at}}\n"
+    failure = FileMapping("m.yaml", text)({"id": "1", "at": "t"}).failure
+    assert (failure.reason, failure.detail) == (
+        Reason.OVER_LIMIT, "m.yaml: too many variables that build on one another",
+    )  # fmt: skip
+
+
 def test_attributes_of_python_objects_are_no_fields():
     for value in ("text", 5, Decimal("1.1"), [1], True):
         assert (
