@@ -1,6 +1,8 @@
 """What a mapping leaves aside: source fields that no rule reads, names that no document has, fields never set."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from difflib import get_close_matches
 from typing import Any
 
 from beam_talonone.schemas import jsonio
@@ -8,12 +10,15 @@ from beam_talonone.schemas.decoding.parse import listed
 from beam_talonone.schemas.records import MODELS
 from beam_talonone.transforms.mapping.files.mentions import Mentions
 from beam_talonone.transforms.mapping.mapping import FileMapping
-from beam_talonone.transforms.mapping.result import Mapping, MappingResult
+from beam_talonone.transforms.mapping.result import NO_RULE, Mapping, MappingResult
 from beam_talonone.transforms.runtime.process_registry import PROCESS, Kind
 from beam_talonone.transforms.tables.table import ROWS, Table
 
 MOST_PATHS = 5000
 """Different paths that are remembered: some documents have ids as names."""
+
+MOST_LISTS = 5
+"""Lists of documents without a rule that are named."""
 
 _LIST = "[]"
 
@@ -54,6 +59,8 @@ class Coverage:
         self._mentioned = frozenset(mentioned)
         self._without = dict.fromkeys(joins, 0)
         self._documents = 0
+        self._lists: Counter[str] = Counter()
+        """Names of lists of objects, in documents that no rule concerns: those are often answers of an API, whole."""
         self._root = _Place()
         self._paths = 0
         self._names: set[str] = set()
@@ -66,6 +73,10 @@ class Coverage:
             self._documents += 1
             for name in self._without:
                 self._without[name] += document.get(name) == []
+            if not result.records and any(filtered.rule == NO_RULE for filtered in result.filtered):
+                self._lists.update(
+                    name for name in document if name in self._names and _holds_objects(document[name])
+                )
         for record in result.records:
             self._set.setdefault(record.kind, set()).update(record.fields)
 
@@ -80,20 +91,29 @@ class Coverage:
             unread = list(dict.fromkeys(self._unread(mentions, table)))
             if unread:
                 yield f"no rule reads {_counted(len(unread), 'source field')}: {listed(unread)}"
+        for name, without in self._without.items():
+            if without:
+                yield f"{without:,} of {_counted(self._documents, 'document')} without rows of --join {name}"
+        for name, count in self._lists.most_common(MOST_LISTS):
+            documents = "document without a rule has" if count == 1 else "documents without a rule have"
+            extract = f"jq -c '.{name}[]'"
+            yield f"{count:,} {documents} a list {name}: if its elements are the documents, extract them: {extract}"
+        for kind, names in self._set.items():
+            never = [name for name in MODELS[kind].model_fields if name not in names]
+            if never:
+                yield f"{kind} never have {listed(never)}"
+        if mentions is not None:
             absent = [
-                f"{name} ({f'line {line}' if line else 'table'})"
+                f"{name} ({f'line {line}' if line else 'table'}{self._meant(name)})"
                 for name, line in mentions.names.items()
                 if name not in self._names and name not in mentions.made
             ]
             if absent:
                 yield f"no document has {listed(absent)}"
-        for name, without in self._without.items():
-            if without:
-                yield f"{without:,} of {_counted(self._documents, 'document')} without rows of --join {name}"
-        for kind, names in self._set.items():
-            never = [name for name in MODELS[kind].model_fields if name not in names]
-            if never:
-                yield f"{kind} never have {listed(never)}"
+
+    def _meant(self, name: str) -> str:
+        close = get_close_matches(name, self._names, 1, 0.8)
+        return f", did you mean {close[0]}?" if close else ""
 
     def _look_at(self, document: dict[str, Any], place: _Place) -> None:
         """Note the names below an object. It runs for every value of every document, so most of them cost one look
@@ -164,6 +184,10 @@ class Coverage:
                 rows = (ROWS, _LIST)
                 inner = path[2:] if table.group_by and path[:2] == rows else path
                 yield ".".join(step or '""' for step in inner).replace(".[]", "[]")
+
+
+def _holds_objects(value: Any) -> bool:
+    return type(value) is list and bool(value) and type(value[0]) is dict
 
 
 def _json_in(value: Any) -> Any:

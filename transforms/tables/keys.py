@@ -103,6 +103,9 @@ def key_of(row: dict[str, Any], columns: tuple[str, ...]) -> bytes:
             raise NoKey(f"no column {column!r}: the columns are {', '.join(map(repr, row))[:300]}", column=False)
         value = row[column]
         if value is None or isinstance(value, dict | list):
-            raise NoKey(f"no value in the column {column!r}, by which rows are grouped or joined")
+            raise NoKey(
+                f"no value in the column {column!r}, by which rows are grouped or joined; `fill_down` would take it"
+                " from the row above"
+            )
         values.append(str(value))
     return jsonio.dumps(values)

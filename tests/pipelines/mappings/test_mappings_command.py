@@ -56,6 +56,22 @@ def test_what_a_sample_holds_does_not_reach_the_terminal_as_commands(tmp_path, c
     assert r"\x1b[31m\n" in shown
 
 
+def test_problems_are_counted_with_the_first_example_also_of_documents_that_are_not_shown(tmp_path, capsys):
+    sample, mapping = tmp_path / "rows.jsonl", tmp_path / "mine.yaml"
+    rows = [{"id": str(i), "tag": f"T{i}", "at": None if i == 3 else "2026-05-01T12:00:00Z"} for i in range(5)]
+    sample.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    mapping.write_text(
+        "version: 1\norders:\n  fields: {order_id: id, status: {literal: open}, customer_id: id, event_time: at,"
+        " items: {literal: []}, coupon_codes: tag}\n"
+    )
+    assert run(["mappings", "try", str(mapping), str(sample), "--show", "0"]) == 3
+    first, second, _ = capsys.readouterr().out.splitlines()[-3:]
+    assert first.startswith("4 orders invalid, invalid_field: ")
+    assert first.endswith("(first in document 1)")
+    assert second.startswith("1 not mapped, missing_field: ")
+    assert second.endswith("(first in document 4)")
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

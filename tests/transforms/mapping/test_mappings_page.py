@@ -26,11 +26,11 @@ DOCUMENT = {
 }  # fmt: skip
 
 
-EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+RULES, COUPONS, TABLE, GROUPED, JOINED, JSON_IN_A_TEXT, REFUSED = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 
 
 def test_the_example_of_the_page():
-    result = FileMapping("page", EXAMPLES[0])(DOCUMENT)
+    result = FileMapping("page", RULES)(DOCUMENT)
     assert result.failure is None
     order, returned = result.records
     assert parse("orders", order.fields).record.event_time.isoformat() == "2026-10-25T00:30:00+00:00"
@@ -38,18 +38,31 @@ def test_the_example_of_the_page():
     assert parse("returns", returned.fields).record.items[0].position == 0
 
 
+def test_the_example_of_coupons_and_costs():
+    document = {
+        "id": "7", "customer": "c", "ordered_at": "31.12.2025 14:05", "coupons": "A,B", "freight": "1.204,95",
+        "lines": [{"sku": "x", "quantity": "1", "price": "5"}],
+    }  # fmt: skip
+    [record] = FileMapping("page", COUPONS)(document).records
+    order = parse("orders", record.fields).record
+    assert (order.coupon_codes, str(order.additional_costs["shipping"])) == (["A", "B"], "1204.95")
+    assert record.fields["attributes"] == {"OrderDate": "2025-12-31T13:05:00Z"}
+    [without] = FileMapping("page", COUPONS)(document | {"coupons": None}).records
+    assert "coupon_codes" not in without.fields
+
+
 def test_the_example_of_a_table():
     rules = "version: 1\nprofiles: {fields: {customer_id: a, event_time: b}}"
-    table = FileMapping("page", f"{EXAMPLES[1]}\n{rules}").table
+    table = FileMapping("page", f"{TABLE}\n{rules}").table
     assert (table.group_by, table.dialect.delimiter, table.dialect.nulls) == (("Order",), ";", ("N/A", "-"))
 
 
 @pytest.mark.parametrize(
     ("example", "orders", "items"),
     [
-        (EXAMPLES[2], "order,email,date,sku,quantity,price\n7,a@b.c,31.12.2025,x,2,1.10\n7,,,y,1,5\n", None),
+        (GROUPED, "order,email,date,sku,quantity,price\n7,a@b.c,31.12.2025,x,2,1.10\n7,,,y,1,5\n", None),
         (
-            EXAMPLES[3], "order_id,customer_id,purchased_at\n7,c,2026-05-01T12:00:00Z\n",
+            JOINED, "order_id,customer_id,purchased_at\n7,c,2026-05-01T12:00:00Z\n",
             "order_id,product_id,price\n7,x,1.10\n7,y,5\n",
         ),
     ],
@@ -72,16 +85,16 @@ def test_the_examples_of_several_rows(tmp_path, example, orders, items):
 
 def test_the_example_of_json_in_a_text():
     payload = '{"customer": {"id": 12345678901234567890, "tier": "gold"}}'
-    result = FileMapping("page", EXAMPLES[4])({"payload": payload, "updated_at": "2026-05-01T12:00:00Z"})
+    result = FileMapping("page", JSON_IN_A_TEXT)({"payload": payload, "updated_at": "2026-05-01T12:00:00Z"})
     [profile] = result.records
     assert parse("profiles", profile.fields).record.customer_id == "12345678901234567890"
     assert profile.fields["attributes"] == {"Tier": "gold"}
-    failure = FileMapping("page", EXAMPLES[4])({"payload": "{"}).failure
+    failure = FileMapping("page", JSON_IN_A_TEXT)({"payload": "{"}).failure
     assert failure.detail.startswith("page:3: body: parse_json: expected JSON in a text, found")
 
 
 def test_the_example_that_refuses_a_document():
-    mapping = FileMapping("page", EXAMPLES[5])
+    mapping = FileMapping("page", REFUSED)
     lines = [{"sku": "A", "quantity": 1}]
     order = {"id": "1", "created_at": "2026-05-01T12:00:00Z", "currency": "EUR", "lines": lines}
     [record] = mapping(order).records

@@ -3,6 +3,7 @@
 One thing differs: `!a.b` is `!(a.b)`.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,19 @@ MAX_LENGTH = 4000
 
 MAX_DEPTH = 60
 """Levels of one expression's tree: evaluation descends into it."""
+
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`""")
+
+_NEEDS_QUOTES = re.compile(
+    r"""
+    (?<![\w$.])[^\W\d]\w*\.?-[\w.]*                          # E-Mail, Best.-Datum
+    | (?<![\w$.])[^\W\d]\w*(?:\ +[^\W\d]\w*)+                # Lineitem sku
+    | (?<![\w$.])[^\W\d]\w*(?:\.\w+)*\.(?!\s*[\w."\[{*])     # Bestellnr.
+    | (?<![\w$])\w*[^\W\d\x00-\x7f]\w*                       # Straße
+    """,
+    re.VERBOSE,
+)
+"""A name that the language takes for several, or for none."""
 
 Node = dict[str, Any]
 
@@ -36,15 +50,31 @@ def syntax_tree(text: str) -> Node:
     except exceptions.IncompleteExpressionError:
         raise ExpressionError("it ends too early", len(text)) from None
     except exceptions.LexerError as error:
-        raise ExpressionError(str(error.message), error.lexer_position + 1) from None
+        raise ExpressionError(f"{error.message}{_quotes_hint(text)}", error.lexer_position + 1) from None
     except exceptions.ParseError as error:
         early = str(error.token_type).lower() == "eof"
-        raise ExpressionError("it ends too early" if early else str(error.msg), error.lex_position + 1) from None
+        message = f"{'it ends too early' if early else error.msg}{_quotes_hint(text)}"
+        raise ExpressionError(message, error.lex_position + 1) from None
     except RecursionError:
         raise ExpressionError(f"nested deeper than {MAX_DEPTH} levels") from None
     if _depth(tree) > MAX_DEPTH:
         raise ExpressionError(f"nested deeper than {MAX_DEPTH} levels")
     return tree
+
+
+def _quotes_hint(text: str) -> str:
+    """What to add to an error if names of columns stand in an expression without the quotes that they need.
+
+    >>> _quotes_hint("guest(Nr, E-Mail)")
+    ': a name with a blank, a dot, a hyphen or a character beyond ASCII needs double quotes, as in "E-Mail"'
+    """
+    name = _NEEDS_QUOTES.search(_QUOTED.sub("", text))
+    if name is None:
+        return ""
+    return (
+        ": a name with a blank, a dot, a hyphen or a character beyond ASCII needs double quotes, as in"
+        f' "{name.group().strip()}"'
+    )
 
 
 class _Lexer(Lexer):  # type: ignore[misc]
