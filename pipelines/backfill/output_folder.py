@@ -22,6 +22,9 @@ from beam_talonone.talonone.state.whole_file import write_whole_file
 from beam_talonone.transforms.sources.opening import FileInfo
 
 MANIFEST = "job.json"
+DISTRIBUTED = "backfill on a runner"
+"""The command in the manifest of a distributed backfill, whose shards keep their state apart."""
+
 URL = "--base-url"
 CHECK = "checksum"
 DISK_ERRORS = (OSError, sqlite3.Error)

@@ -8,7 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from beam_talonone.pipelines.backfill.output_folder import MANIFEST, OURS, compare_options, lock_folder, no_job
+from beam_talonone.pipelines.backfill.output_folder import (
+    DISTRIBUTED,
+    MANIFEST,
+    OURS,
+    compare_options,
+    lock_folder,
+    no_job,
+)
 from beam_talonone.pipelines.distributed.journal_backup import Place
 from beam_talonone.pipelines.distributed.pipeline import WORKING, manifest
 from beam_talonone.pipelines.distributed.shard import GraphOptions
@@ -63,7 +70,7 @@ def claim(place: Place, options: GraphOptions) -> bool:
         raise ConfigurationError(
             f"--output {place.root} holds a job already: add --resume to go on with it, or name another folder"
         )
-    requested = {"command": "backfill on a runner", "options": options.fixed()}
+    requested = {"command": DISTRIBUTED, "options": options.fixed()}
     if used:
         compare_options(place.root, manifest(options.output), requested)
         return not finished

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.pipelines.backfill.output_folder import MANIFEST, started_with
+from beam_talonone.pipelines.backfill.output_folder import DISTRIBUTED, MANIFEST, started_with
 from beam_talonone.pipelines.backfill.report import make_report
 from beam_talonone.pipelines.report.current import (
     Journals,
@@ -28,6 +28,9 @@ from beam_talonone.talonone.requests.output_lines import rfc3339
 
 VERIFY = "verify"
 
+MAPPING = "MAPPING"
+"""Stands in commands for a mapping whose name is not known."""
+
 CHAINS = 10
 """The longest chains that are shown."""
 
@@ -42,6 +45,11 @@ def collect(folder: Path, *, running: bool | None = None) -> PageData:
 
     Raises ConfigurationError for a folder without a job, and where its files are damaged.
     """
+    if ":/" in str(folder):
+        url = str(folder).replace(":/", "://", 1)
+        raise ConfigurationError(
+            f"{url} is not a folder of this machine: copy it with `gcloud storage cp -r {url} .`, then name the copy"
+        )
     path = folder / MANIFEST
     if not path.exists():
         raise ConfigurationError(
@@ -66,7 +74,13 @@ def _collected(
     chains: tuple[Chain, ...] = ()
     journals = open_journals(folder / "state")
     database = folder / "state" / "spool.sqlite"
-    if not (folder / "state" / "read").exists() or not database.exists():
+    if command == DISTRIBUTED:
+        if report is None:
+            raise ConfigurationError(
+                f"{folder} holds a distributed backfill that has not ended: make its page when report.json is there"
+            )
+        state, reasons = State("finished"), reason_groups(dead_letter_lines(folder), None)
+    elif not (folder / "state" / "read").exists() or not database.exists():
         state = state_of(report, None, recorded, running=running)
         report = report or _nothing_read(manifest, settings)
     else:
@@ -75,6 +89,7 @@ def _collected(
             if report is None or state.progress == "stopped":
                 report = _report_now(connection, manifest, settings, state)
             reasons, chains = _reasons(connection, folder, journals), longest_chains(connection)
+    command = "backfill" if command == DISTRIBUTED else command
     steps = next_steps(folder, command, settings, state, report)
     return PageData(
         command, str(folder), manifest["job"], state, time.time(), report, recorded, reasons, chains, settings, steps
@@ -82,8 +97,12 @@ def _collected(
 
 
 def _settings(manifest: Mapping[str, Any], recorded: Recorded) -> dict[str, Any]:
-    """The settings of the last run; those that all runs share, where it has left no others."""
-    return recorded.runs[-1].settings if recorded.runs else dict(manifest["options"])
+    """The settings of the last run; those that all runs share, where it has left no others. These have no name of the
+    mapping, but its checksum."""
+    if recorded.runs:
+        return recorded.runs[-1].settings
+    options = dict(manifest["options"])
+    return {**options, "--mapping": MAPPING} if options.get("--mapping") else options
 
 
 def _nothing_read(manifest: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:

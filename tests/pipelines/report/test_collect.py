@@ -1,7 +1,9 @@
 """What the page of a job shows, from its folder: finished, running, killed in the middle of a slice."""
 
 import fcntl
+import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,8 +11,10 @@ from pathlib import Path
 import pytest
 from support.report_job import SETTINGS, Order, add_series, build_job, write_journal
 
+from beam_talonone.pipelines.backfill.output_folder import DISTRIBUTED, MANIFEST
 from beam_talonone.pipelines.report.collect import CHAINS, collect
 from beam_talonone.pipelines.report.model import Chain, PageData
+from beam_talonone.pipelines.report.page import page
 from beam_talonone.pipelines.report.sections import state_text
 from beam_talonone.pipelines.report.state import is_running
 from beam_talonone.talonone.errors import ConfigurationError
@@ -174,3 +178,45 @@ def test_whether_a_job_runs_is_seen_by_its_lock(tmp_path: Path) -> None:
     with locked(folder):
         assert is_running(folder) is True
     assert is_running(folder) is False
+
+
+def distributed(folder: Path, **options: object) -> Path:
+    """The folder of a distributed backfill that has ended, as a copy of it leaves it: without a staging database."""
+    build_job(folder, [Order(1), Order(2, "dead_lettered", "refused"), Order(3, "dead_lettered", "refused")])
+    shutil.rmtree(folder / "state")
+    (folder / "dead-letters" / "slice-000001.jsonl").rename(folder / "dead-letters" / "shard-0001-0001.jsonl")
+    manifest = json.loads((folder / MANIFEST).read_bytes())
+    manifest |= {"command": DISTRIBUTED, "options": {**manifest["options"], **options}}
+    del manifest["checksum"]
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    return folder
+
+
+def test_a_distributed_backfill_has_counts_and_dead_letters(tmp_path: Path) -> None:
+    folder = distributed(tmp_path / "out", **{"--mapping": "9f2c"})
+    data = collect(folder)
+    assert (data.command, data.state.progress, counts_of(data)) == ("backfill", "finished", (3, 1, 2))
+    (group,) = data.reasons
+    assert (group.reason, group.count, len(group.examples)) == ("refused", 2, 2)
+    assert [step.command.split()[1] for step in data.steps] == ["dead-letters", "replay", "verify"]
+    assert "--mapping MAPPING" in data.steps[1].command
+    assert "finished, with dead letters" in page(data)
+
+
+def test_a_distributed_backfill_without_a_report_has_no_page_yet(tmp_path: Path) -> None:
+    folder = distributed(tmp_path / "out")
+    (folder / "report.json").unlink()
+    with pytest.raises(ConfigurationError, match=r"has not ended: make its page when report\.json is there"):
+        collect(folder)
+
+
+def test_a_bucket_is_to_be_copied_first() -> None:
+    with pytest.raises(ConfigurationError, match=r"copy it with `gcloud storage cp -r gs://bucket/jobs/first \.`"):
+        collect(Path("gs://bucket/jobs/first"))
+
+
+def test_a_skipped_record_is_no_dead_letter(tmp_path: Path) -> None:
+    orders = [Order(1, "skipped", "nothing_to_cancel"), Order(2, "dead_lettered", "refused")]
+    data = collect(build_job(tmp_path / "out", orders))
+    assert data.report["reasons"]["orders"] == {"nothing_to_cancel": 1, "refused": 1}
+    assert [(group.reason, group.count) for group in data.reasons] == [("refused", 1)]
