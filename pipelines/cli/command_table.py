@@ -47,7 +47,7 @@ COMMANDS = {
         f"{_MODULES}.report",
         "Write report.html of a job again: charts, outcomes, dead letters. Also while the job runs, or after a kill.",
         ("report out --open",),
-        "docs/backfill.md",
+        "docs/report.md",
     ),
     "check": Command(
         f"{_MODULES}.check",
