@@ -16,10 +16,11 @@ class Columns:
 
     def find(self, names: tuple[str, ...], taken: set[Path]) -> Path | None:
         """The path that has the likeliest of these names, such as `customer.email`; None without one."""
-        paths = {path: _steps(".".join(path)) for path in self.values if path not in taken}
+        paths = {path: _forms(path) for path in self.values if path not in taken}
         for name in names:
-            for path, steps in paths.items():
-                if steps == _steps(name):
+            steps = _steps(name)
+            for path, forms in paths.items():
+                if steps in forms:
                     return path
         return None
 
@@ -47,6 +48,12 @@ def columns_of(objects: list[Any]) -> Columns:
     for document in objects:
         walk(document, ())
     return Columns(values)
+
+
+def _forms(path: Path) -> tuple[Path, ...]:
+    """The path for a comparison. The dots of a single name may be steps, or signs as in `Best.-Nr.`."""
+    steps = _steps(".".join(path))
+    return (steps, (plain(path[0]),)) if len(path) == 1 else (steps,)
 
 
 def _steps(name: str) -> Path:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from beam_talonone.pipelines.mappings.columns import Columns, columns_of
+from beam_talonone.pipelines.mappings.columns import Columns
 from beam_talonone.pipelines.mappings.guesses import Guess, guess, is_time
 from beam_talonone.pipelines.mappings.notation import (
     Path,
@@ -14,7 +14,8 @@ from beam_talonone.pipelines.mappings.notation import (
     yaml_expression,
     yaml_text,
 )
-from beam_talonone.pipelines.mappings.synonyms import ITEM_SYNONYMS, ITEMS, REQUIRED, ROW_GROUPS, SYNONYMS
+from beam_talonone.pipelines.mappings.recognize import Items, jq_filter, recognize
+from beam_talonone.pipelines.mappings.synonyms import ITEM_SYNONYMS, REQUIRED, SYNONYMS
 from beam_talonone.transforms.tables.table import PLAIN, Table
 
 
@@ -25,42 +26,65 @@ def draft(documents: list[Any], table: Table = PLAIN) -> str:
     >>> "order_id: number" in draft([{"number": "17", "date": "2026-05-01T12:00:00Z", "lines": [{"sku": "A"}]}])
     True
     """
-    objects = [document for document in documents if isinstance(document, dict)]
-    sample = columns_of(objects)
-    items = _items(objects)
-    kind = _kind(sample, items)
+    sample = recognize(documents)
+    kind, columns = sample.kind, sample.columns
     taken: set[Path] = set()
-    guesses = list(_guesses(kind, sample, taken))
+    guesses = list(_guesses(kind, columns, taken))
+    fields = {each.field for each in guesses}
     lines = [
         "# A draft from a sample. Check every line, then try it: beam-talonone mappings try THIS_FILE SAMPLE",
+        *(comment(f"# {notice[0].upper()}{notice[1:]}") for notice in sample.notices),
         "version: 1",
         *_table_lines(table),
         f"{kind}:",
+        *_wrapper_lines(sample.wrapper),
         "  fields:",
     ]
     for each in guesses:
         lines += _written(each, "    ")
-    fields = {each.field for each in guesses}
-    if kind == "orders" and items is not None:
-        path, rows = items
-        item_sample, item_taken = columns_of(rows), set[Path]()
-        lines += ["    items:", f"      each: {yaml_expression(path_expression(path))}", "      fields:"]
-        for field, names in ITEM_SYNONYMS.items():
-            if (name := item_sample.find(names, item_taken)) is not None:
-                item_taken.add(name)
-                lines += _written(guess(field, name, item_sample.values[name]), "        ")
-            elif field in ("sku", "quantity"):
-                lines.append(f"        {field}: {'null' if field == 'sku' else '1'}  # not guessed, and required")
+    if kind == "orders" and sample.items is not None:
+        lines += _items_lines(sample.items, taken, is_grouped=bool(table.group_by))
         fields.add("items")
-        if table.group_by:  # the columns of the rows are those of the document
-            taken |= item_taken
-        else:
-            lines += _unread(f"{shown_path(path)}[].", item_sample, item_taken)
     for field in REQUIRED[kind]:
         if field not in fields:
             lines.append(f"    {field}: null  # not guessed, and required")
-    lists = [f"{shown_path((name,))}[]" for name in _lists(objects) if items is None or (name,) != items[0]]
-    return "\n".join([*lines, *_attributes(kind, sample, taken), *_unread("", sample, taken, lists), ""])
+    prefix = "" if sample.wrapper is None else f"{shown_path((sample.wrapper,))}[]."
+    read = () if sample.items is None else sample.items.each
+    lists = [f"{prefix}{shown_path((name,))}[]" for name in _lists(sample.objects) if (name,) != read]
+    return "\n".join([*lines, *_attributes(kind, columns, taken), *_unread(prefix, columns, taken, lists), ""])
+
+
+def _wrapper_lines(wrapper: str | None) -> Iterator[str]:
+    """The rule's `each`, where the documents are lists of records."""
+    if wrapper is None:
+        return
+    yield "  # The elements of this field are the records. A document has at most 16 MiB: to write each element as a"
+    yield comment(
+        f"  # document of its own, run jq -c '{jq_filter(wrapper)}' SAMPLE > NEW_FILE.jsonl and remove `each`."
+    )
+    yield f"  each: {yaml_expression(path_expression((wrapper,)))}"
+
+
+def _items_lines(items: Items, taken: set[Path], is_grouped: bool) -> Iterator[str]:
+    """The block `items`. Adds to `taken` the columns of the document that it reads."""
+    is_row = not items.each
+    taken_of_items = taken if is_row else set[Path]()
+    if is_row:
+        yield "    # Each document is one item. If an order has several rows, name the column of its number:"
+        yield "    # table: {group_by: COLUMN}, and write `each: rows` below."
+    yield "    items:"
+    yield f"      each: {yaml_expression(path_expression(items.each) or '@')}"
+    yield "      fields:"
+    for field, names in ITEM_SYNONYMS.items():
+        if (name := items.columns.find(names, taken_of_items)) is not None:
+            taken_of_items.add(name)
+            yield from _written(guess(field, name, items.columns.values[name]), "        ")
+        elif field in ("sku", "quantity"):
+            yield f"        {field}: {'null' if field == 'sku' else '1'}  # not guessed, and required"
+    if is_grouped:  # the columns of the rows are those of the document
+        taken |= taken_of_items
+    elif not is_row:
+        yield from _unread(f"{shown_path(items.each)}[].", items.columns, taken_of_items)
 
 
 def _attributes(kind: str, sample: Columns, taken: set[Path]) -> Iterator[str]:
@@ -97,14 +121,6 @@ def _table_lines(table: Table) -> Iterator[str]:
             yield f"  {name}: [{', '.join(map(yaml_text, columns))}]  # guessed"
 
 
-def _kind(sample: Columns, items: Any) -> str:
-    if items is not None or sample.find(ROW_GROUPS[:-1], set()):
-        return "orders"
-    if sample.find(("event", "event_type", "event_id", "eventid"), set()):
-        return "events"
-    return "profiles"
-
-
 def _guesses(kind: str, sample: Columns, taken: set[Path]) -> Iterator[Guess]:
     for field, names in SYNONYMS[kind].items():
         path = sample.find(names, taken)
@@ -113,17 +129,6 @@ def _guesses(kind: str, sample: Columns, taken: set[Path]) -> Iterator[Guess]:
         if path is not None:
             taken.add(path)
             yield guess(field, path, sample.values[path])
-
-
-def _items(objects: list[Any]) -> tuple[Path, list[Any]] | None:
-    """The list of objects that most likely holds the items, and its elements."""
-    lists: dict[str, list[Any]] = {}
-    for document in objects:
-        for name, value in document.items():
-            if isinstance(value, list) and value and all(isinstance(element, dict) for element in value):
-                lists.setdefault(name, []).extend(value)
-    ranked = sorted(lists, key=lambda name: (name.lower() not in ITEMS, list(lists).index(name)))
-    return ((ranked[0],), lists[ranked[0]]) if ranked else None
 
 
 def _unread(prefix: str, sample: Columns, taken: set[Path], lists: Iterable[str] = ()) -> Iterator[str]:

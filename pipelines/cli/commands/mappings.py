@@ -39,9 +39,14 @@ def show(*, preset: PresetParameters) -> int:
 def draft(*, source: SampleParameters) -> int:
     """Propose a mapping for the documents of a sample, with a comment where you have to decide."""
     from beam_talonone.pipelines.mappings.draft import draft as draft_of
+    from beam_talonone.pipelines.mappings.recognize import recognize
     from beam_talonone.pipelines.mappings.sample import guessed_sample
+    from beam_talonone.pipelines.terminal.logs import notice
 
-    print(draft_of(*guessed_sample(source.sample)), end="")
+    documents, table = guessed_sample(source.sample)
+    for line in recognize(documents).notices:
+        notice(f"{source.sample}: {line}", severity="WARNING")
+    print(draft_of(documents, table), end="")
     return 0
 
 

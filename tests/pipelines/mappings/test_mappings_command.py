@@ -24,7 +24,9 @@ def test_a_draft_can_be_tried(tmp_path, capsys):
     sample, mapping = tmp_path / "orders.json", tmp_path / "mine.yaml"
     sample.write_text(json.dumps(shopify.order()))
     assert run(["mappings", "draft", str(sample)]) == 0
-    mapping.write_text(capsys.readouterr().out)
+    drafted = capsys.readouterr()
+    assert drafted.err == f"beam-talonone: {sample}: this looks like documents of Shopify: try --mapping shopify\n"
+    mapping.write_text(drafted.out)
     assert run(["mappings", "try", str(mapping), str(sample)]) == 0
     shown = capsys.readouterr().out
     assert "request update_customer_session_v2" in shown

@@ -1,0 +1,152 @@
+"""What the documents of a sample probably are: their kind, and the list that holds their items."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from beam_talonone.pipelines.mappings.columns import Columns, columns_of
+from beam_talonone.pipelines.mappings.notation import shown_path
+from beam_talonone.pipelines.mappings.shapes import likely_shape
+from beam_talonone.pipelines.mappings.statuses import status_of
+from beam_talonone.pipelines.mappings.synonyms import (
+    CUSTOMER_NUMBERS,
+    EMAILS,
+    ITEM_SYNONYMS,
+    ITEMS,
+    ORDER_NUMBERS,
+    SYNONYMS,
+    VAGUE,
+)
+
+_IDS = (*ORDER_NUMBERS, *CUSTOMER_NUMBERS, *EMAILS, "id", "event_id")
+"""Names that one record has, and a list of records does not."""
+
+
+class Items(NamedTuple):
+    """The items of the orders."""
+
+    each: tuple[str, ...]
+    """The path of their list; empty where a document is its own item, as a row of a CSV file."""
+    columns: Columns
+
+
+@dataclass(frozen=True)
+class Recognized:
+    """The documents of a sample, and what they are."""
+
+    kind: str
+    """A kind of records, such as `orders`."""
+    objects: list[dict[str, Any]]
+    columns: Columns
+    items: Items | None
+    wrapper: str | None
+    """The field of the documents whose elements are `objects`; None if the documents are."""
+    notices: tuple[str, ...]
+    """Sentences for the user, which are true of the whole sample."""
+
+
+def recognize(documents: list[Any]) -> Recognized:
+    """What the documents are, by the names of their fields. Documents that are not objects are left out."""
+    objects = [document for document in documents if isinstance(document, dict)]
+    wrapper = _wrapper(objects)
+    if wrapper is not None:
+        objects = [element for document in objects for element in _elements(document.get(wrapper))]
+    columns = columns_of(objects)
+    items = _items(objects)
+    signs = _signs_of_orders(columns)
+    kind = _kind(columns, items, signs)
+    if (
+        kind == "orders"
+        and items is None
+        and any(columns.find(_telling(field), set()) for field in ("sku", "quantity"))
+    ):
+        items = Items((), columns)
+    without_number = kind == "orders" and columns.find(SYNONYMS["orders"]["order_id"], set()) is None
+    notices = [*_notices_of_shape(objects, wrapper), *([_no_number(signs)] if without_number else [])]
+    return Recognized(kind, objects, columns, items, wrapper, tuple(notices))
+
+
+def jq_filter(wrapper: str) -> str:
+    """The filter of jq that writes each element of the field as a document of its own."""
+    return f".{wrapper}[]" if wrapper.isascii() and wrapper.isidentifier() else f".[{json.dumps(wrapper)}][]"
+
+
+def _kind(columns: Columns, items: Items | None, signs: list[str]) -> str:
+    if items is not None or columns.find(ORDER_NUMBERS, set()):
+        return "orders"
+    if columns.find(("event", "event_type", "event_id"), set()):
+        return "events"
+    return "orders" if signs else "profiles"
+
+
+def _telling(field: str) -> tuple[str, ...]:
+    return tuple(name for name in ITEM_SYNONYMS[field] if name not in VAGUE)
+
+
+def _signs_of_orders(columns: Columns) -> list[str]:
+    """The columns that only orders have: a quantity, a price, or a status with the words of orders."""
+    paths = [columns.find(_telling(field), set()) for field in ("quantity", "unit_price")]
+    status = columns.find(SYNONYMS["orders"]["status"], set())
+    if status is not None and any(isinstance(word, str) and status_of(word) for word in columns.values[status]):
+        paths.append(status)
+    return [shown_path(path) for path in paths if path is not None]
+
+
+def _no_number(signs: list[str]) -> str:
+    because = f" ({', '.join(signs)})" if signs else ""
+    return f"this looks like orders{because}, but no order number was found: write the name of its column at order_id"
+
+
+def _notices_of_shape(objects: list[Any], wrapper: str | None) -> list[str]:
+    shape = likely_shape(objects)
+    if shape is None:
+        return []
+    looks = f"this looks like documents of {shape.system}: try --mapping {shape.preset}"
+    if wrapper is None:
+        return [looks]
+    return [f"{looks}, after you have unwrapped the file: jq -c '{jq_filter(wrapper)}' SAMPLE > NEW_FILE.jsonl"]
+
+
+def _wrapper(objects: list[dict[str, Any]]) -> str | None:
+    """The field that holds the documents, as in the answer of an API: `{"orders": [...]}` or `{"order": {...}}`."""
+    own = [{name: value for name, value in each.items() if not isinstance(value, dict)} for each in objects]
+    if columns_of(own).find((*_IDS, "number"), set()):
+        return None
+    for name in dict.fromkeys(name for each in objects for name in each):
+        elements = [element for each in objects for element in _elements(each.get(name))]
+        is_only_field = all(list(each) == [name] for each in objects)
+        is_list = any(isinstance(each.get(name), list) for each in objects)
+        if elements and (is_list or is_only_field) and _are_documents(name, elements):
+            return name
+    return None
+
+
+def _are_documents(name: str, elements: list[dict[str, Any]]) -> bool:
+    """Whether these are orders, customers or events, and not the items of an order."""
+    columns = columns_of(elements)
+    if columns.find(_IDS, set()) is None:
+        return False
+    are_items = name.lower() in ITEMS or columns.find((*_telling("quantity"), *_telling("unit_price")), set())
+    return bool(_lists(elements)) or not are_items
+
+
+def _elements(value: Any) -> list[dict[str, Any]]:
+    values = value if isinstance(value, list) else [value]
+    return [element for element in values if isinstance(element, dict)]
+
+
+def _lists(objects: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """The lists of objects in the documents, by the name of the field."""
+    lists: dict[str, list[Any]] = {}
+    for document in objects:
+        for name, value in document.items():
+            if isinstance(value, list) and value and all(isinstance(element, dict) for element in value):
+                lists.setdefault(name, []).extend(value)
+    return lists
+
+
+def _items(objects: list[dict[str, Any]]) -> Items | None:
+    """The list of objects that most likely holds the items."""
+    lists = _lists(objects)
+    ranked = sorted(lists, key=lambda name: (name.lower() not in ITEMS, list(lists).index(name)))
+    return Items((ranked[0],), columns_of(lists[ranked[0]])) if ranked else None
