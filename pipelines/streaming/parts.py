@@ -1,6 +1,5 @@
 """The parts of a stream on this machine: its sinks, subscriber, engine, and processor."""
 
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from beam_talonone.talonone.streaming.dead_letter_window import LastEnds
 from beam_talonone.talonone.streaming.message_source import FILES
 from beam_talonone.talonone.streaming.open_processor import Waits, open_processor
 from beam_talonone.talonone.streaming.processor import StreamProcessor
+from beam_talonone.talonone.streaming.steady_clock import steady_time
 from beam_talonone.talonone.streaming.stream_output import StreamOutput
 from beam_talonone.transforms.notifications.file_reader import FILE_READERS, FileReader
 from beam_talonone.transforms.notifications.progress import Room
@@ -236,7 +236,7 @@ def dead_letter_limit(options: StreamOptions) -> MaxDeadLetters:
 
 
 def _quiet_until(state: StateFolder, lease: float, notice: Callable[[str], None]) -> float:
-    """The time before which nothing is sent, in seconds since 1970.
+    """The time before which nothing is sent, as `steady_time` shows it.
 
     A killed process held messages. Pub/Sub delivers them again when their leases end, and only then their order is
     known.
@@ -244,4 +244,4 @@ def _quiet_until(state: StateFolder, lease: float, notice: Callable[[str], None]
     if not state.unclean:
         return float("-inf")
     notice(f"the stream before this one was killed: waiting {lease:.0f} s until its messages are delivered again")
-    return time.time() + lease + 1.0
+    return steady_time() + lease + 1.0

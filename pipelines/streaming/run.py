@@ -25,6 +25,7 @@ from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopR
 from beam_talonone.talonone.state.state_folder import StateFolder, open_state
 from beam_talonone.talonone.streaming.message_source import FILES
 from beam_talonone.talonone.streaming.processor import StreamProcessor
+from beam_talonone.talonone.streaming.steady_clock import steady_time
 from beam_talonone.talonone.telemetry.process_tuning import tune_process
 from beam_talonone.talonone.telemetry.threads import start_thread
 from beam_talonone.transforms.outputs.sinks import check_place
@@ -188,7 +189,7 @@ class StreamRun:
             self._stop.note_failure(explain_failure(error, self.options))
             return
         # until then, an earlier process that was killed may still hold messages
-        if time.time() >= processor.sequencer.hold_until:
+        if steady_time() >= processor.sequencer.hold_until:
             state.ended_in_order()
 
 

@@ -36,7 +36,7 @@ def open_processor(
 ) -> StreamProcessor:
     """Open the store and the write-ahead log in `state`, and make the processor that sends with `engine`.
 
-    It sends nothing before `hold_until` (seconds since 1970). `output` makes the part that ends messages. Raises
+    It sends nothing before `hold_until` (of `steady_time`). `output` makes the part that ends messages. Raises
     sqlite3.Error or OSError if the state cannot be opened, ConfigurationError if it is damaged. The state is closed
     then.
     """

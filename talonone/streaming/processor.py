@@ -25,6 +25,7 @@ from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.store import MOST_AT_ONCE, Store
 from beam_talonone.talonone.state.write_ahead_log import WriteAheadLog
 from beam_talonone.talonone.streaming.counters import StreamCounters
+from beam_talonone.talonone.streaming.steady_clock import steady_time
 from beam_talonone.talonone.streaming.stream_output import Message, StreamOutput
 
 COMMIT_EVERY = 1.0
@@ -133,7 +134,7 @@ class StreamProcessor:
         if work.kind == "returns" and not work.profiles:
             customer = self.store.customer_of(work.sessions[0])
             work = work if customer is None else msgspec.structs.replace(work, profiles=[customer])
-        self._carry(self.sequencer.arrive(work, message, time.time()))
+        self._carry(self.sequencer.arrive(work, message, steady_time()))
         self._arm()
 
     def _invalid(self, kind: str, record_id: str | None, outcome: Outcome, message: Message) -> None:
@@ -149,7 +150,7 @@ class StreamProcessor:
     def _due(self) -> None:
         self._timer = None
         if not self._draining:
-            self._carry(self.sequencer.due(time.time()))
+            self._carry(self.sequencer.due(steady_time()))
             self._arm()
 
     def _arm(self) -> None:
@@ -159,7 +160,7 @@ class StreamProcessor:
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at = due
-        self._timer = self.engine.after(max(0.0, due - time.time()), self._due)
+        self._timer = self.engine.after(max(0.0, due - steady_time()), self._due)
 
     def _carry(self, decisions: Iterable[Decision[Message]]) -> None:
         jobs: list[Job] = []
@@ -173,7 +174,7 @@ class StreamProcessor:
             else:
                 self.output.finish(decision.work, decision.outcome, decision.token)
         packs = any(part.protocol == "pack" for job in jobs for part in job.work.parts)
-        if self.log.bulks and jobs and time.time() >= self.sequencer.hold_until:
+        if self.log.bulks and jobs and steady_time() >= self.sequencer.hold_until:
             jobs = self._as_before(jobs, renumbered)
         for job in jobs:
             self.engine.take(job)
@@ -235,9 +236,8 @@ class StreamProcessor:
     def _ended(self, job: Job, outcome: Outcome) -> None:
         if self._all_given_back:
             return
-        now = time.time()
-        self.log.job_ended(job.number, outcome, now)
-        self._carry(self.sequencer.ended(job.work, outcome, now))
+        self.log.job_ended(job.number, outcome, time.time())
+        self._carry(self.sequencer.ended(job.work, outcome, steady_time()))
         self._arm()
 
     def _give_back(self, over: threading.Event, until: float) -> None:

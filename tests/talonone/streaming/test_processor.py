@@ -38,6 +38,19 @@ def test_versions_in_disorder_leave_in_order(api, folder):
         assert one.streaming.counters.unaccounted == 0
 
 
+@pytest.mark.parametrize("hours", [-10, 10])
+def test_a_clock_that_is_set_changes_no_wait(api, folder, monkeypatch, hours):
+    wall = time.time
+    with stream(api, folder, settle=1.0) as one:
+        waiting = one.feed("orders", order("o", "c", "completed", 3))
+        wait_until(lambda: one.streaming.sequencer.next_due() is not None, "it waits for earlier ones")
+        monkeypatch.setattr(time, "time", lambda: wall() + hours * 3600.0)
+        one.feed("orders", order("o", "c", "open", 1))
+        one.settled(timeout=10.0)
+        assert waiting.acked
+        assert states(api) == ["open", "closed"]
+
+
 def test_a_return_that_comes_before_its_order(api, folder):
     with stream(api, folder) as one:
         early = one.feed("returns", returned("r", "o", 5))

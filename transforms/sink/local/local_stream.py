@@ -22,6 +22,7 @@ from beam_talonone.talonone.state.store import Store
 from beam_talonone.talonone.state.write_ahead_log import WriteAheadLog
 from beam_talonone.talonone.streaming.open_processor import Waits, open_processor
 from beam_talonone.talonone.streaming.processor import StreamProcessor
+from beam_talonone.talonone.streaming.steady_clock import steady_time
 from beam_talonone.talonone.streaming.stream_output import Message, StreamOutput
 from beam_talonone.transforms.outputs.sinks import Sink, already_dead_lettered, sink_for
 from beam_talonone.transforms.pubsub import holding
@@ -76,7 +77,7 @@ class LocalStream:
 
     def __init__(self, settings: LocalSettings) -> None:
         self._settings = settings
-        self._opened_at = time.time()
+        self._opened_at = steady_time()
         self._subscriptions: set[str] = set()
         self._lock = threading.Lock()
         self._exempt_at = 0.0
