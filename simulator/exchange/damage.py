@@ -19,7 +19,12 @@ GATEWAY_PAGES: Final[Mapping[str, Answer]] = {
 
 
 def _huge(answer: Answer, fault: Fault) -> Answer:
-    return Answer(200, b'{"padding":"%b"}' % (b"x" * int(fault.mb * 1_000_000)))
+    return Answer(_with_body(answer), b'{"padding":"%b"}' % (b"x" * int(fault.mb * 1_000_000)))
+
+
+def _with_body(answer: Answer) -> int:
+    """The status of the answer, or 200 for one that cannot have a body: a refusal stays a refusal."""
+    return 200 if answer.status == 204 else answer.status
 
 
 def _compressed(answer: Answer, fault: Fault) -> Answer:
@@ -29,7 +34,7 @@ def _compressed(answer: Answer, fault: Fault) -> Answer:
 
 
 REPLACED: Final[Mapping[str, Callable[[Answer, Fault], Answer]]] = {
-    "not-json": lambda answer, fault: Answer(200, b"OK, done\n", _TEXT),
+    "not-json": lambda answer, fault: Answer(_with_body(answer), b"OK, done\n", _TEXT),
     "empty-body": lambda answer, fault: answer._replace(body=b""),
     "huge-body": _huge,
     "compressed": _compressed,

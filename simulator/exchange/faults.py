@@ -157,7 +157,7 @@ EFFECTS: Mapping[str, str] = {
     "trickle": "acts, and sends the body of the answer byte by byte, one every `ms` milliseconds",
     "short-body": "acts, and closes the connection before the end of the body that Content-Length announces",
     "extra-bytes": "acts, and sends more bytes than Content-Length announces",
-    "not-json": "acts, and answers 200 with text that is not JSON",
+    "not-json": "acts, and answers with text that is not JSON",
     "empty-body": "acts, and answers without a body",
     "huge-body": "acts, and answers with a JSON object of `mb` megabytes (100 by default)",
     "compressed": "acts, and answers with a gzip body, although the request accepts none",

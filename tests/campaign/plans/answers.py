@@ -41,18 +41,21 @@ PLANS = (
     ),
     BackfillPlan(
         name="not-json",
-        effect="5 % of the requests act, and are answered 200 with text",
+        effect="5 % of the requests act, and are answered with text",
         faults=("not-json:share=0.05",),
+        reasons=frozenset({"refused"}),
     ),
     BackfillPlan(
         name="empty-body",
         effect="5 % of the requests act, and are answered without a body",
         faults=("empty-body:share=0.05",),
+        reasons=frozenset({"refused"}),
     ),
     BackfillPlan(
         name="huge-body",
         effect="three requests act, and are answered with 100 MB each",
         faults=("huge-body:from-request=20,to-request=22",),
+        reasons=frozenset({"refused"}),
     ),
     BackfillPlan(
         name="compressed",

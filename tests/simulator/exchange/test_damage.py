@@ -53,6 +53,13 @@ def test_answers_that_are_no_json(simulated):
     assert len(api.lines("ledger")) == 1
 
 
+@pytest.mark.parametrize("fault", ["not-json", "huge-body:mb=0.001", "empty-body"])
+def test_a_refusal_with_another_body_stays_a_refusal(simulated, fault):
+    api = simulated(faults=(fault,), unknown_attributes=("unheard",))
+    assert api.session(attributes={"unheard": 1}).status == 400
+    assert api.session(attributes={"heard": 1}).status == 200
+
+
 def test_an_empty_body(simulated):
     _, reply, _ = damaged(simulated, "empty-body")
     assert (reply.status, reply.text, reply.headers["content-length"]) == (200, b"", "0")
