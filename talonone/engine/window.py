@@ -5,7 +5,13 @@ import threading
 from collections.abc import Callable
 
 TELL_EVERY = 0.01
-"""Seconds after the end of a job until waiting threads wake."""
+"""Seconds after the end of a job until waiting threads wake. They wake at once when no job is left."""
+
+JOBS_BETWEEN = 200_000
+"""Of a large window, waiting threads wake every `limit / JOBS_BETWEEN` seconds: each time costs the sender a turn."""
+
+LATEST = 0.05
+"""Seconds, the most that a large window waits."""
 
 
 class Window:
@@ -19,6 +25,7 @@ class Window:
         self.pending = 0
         """Jobs taken in and not yet done."""
         self._limit, self._loop = limit, loop
+        self._every = max(TELL_EVERY, min(LATEST, limit / JOBS_BETWEEN))
         self._changed = threading.Condition()
         self._telling = False
 
@@ -36,13 +43,15 @@ class Window:
             self.pending += count
 
     def job_done(self, count: int) -> None:
-        """Count `count` jobs as done, and wake waiting threads after TELL_EVERY seconds."""
+        """Count `count` jobs as done, and wake waiting threads soon after."""
         with self._changed:
             self.pending -= count
         # Waking a waiter for each job would cost more than the job: two threads taking turns at every request
-        if not self._telling:
+        if not self.pending:
+            self._loop.call_soon(self._tell)
+        elif not self._telling:
             self._telling = True
-            self._loop.call_later(TELL_EVERY, self._tell)
+            self._loop.call_later(self._every, self._tell)
 
     def _tell(self) -> None:
         self._telling = False

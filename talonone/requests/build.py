@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from typing import Any, Literal, get_args
 
@@ -243,13 +244,23 @@ def _request(
 ) -> Request:
     """The request that the operation's row makes of it, with the options' query parameters where the row has them."""
     row = OPERATIONS[operation]
-    parameters: dict[str, object] = dict(query or {})
-    if "silent" in row.query:
-        parameters["silent"] = "no" if options.effects else "yes"
-    if options.dry and row.can_be_dry:
-        parameters["dry"] = True
     encoded = None if body is None else jsonio.dumps(body)
-    return Request(operation, row.method, row.template, path, render_query(parameters), encoded)
+    rendered = dict(_query_of_options(operation, effects=options.effects, dry=options.dry))
+    if query:
+        rendered = {**render_query(query), **rendered}
+    return Request(operation, row.method, row.template, path, rendered, encoded)
+
+
+@cache
+def _query_of_options(operation: str, *, effects: bool, dry: bool) -> dict[str, str | list[str]]:
+    """The query parameters that only depend on options: the same for each of millions of records."""
+    row = OPERATIONS[operation]
+    parameters: dict[str, object] = {}
+    if "silent" in row.query:
+        parameters["silent"] = "no" if effects else "yes"
+    if dry and row.can_be_dry:
+        parameters["dry"] = True
+    return render_query(parameters)
 
 
 def _costs(costs: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -10,7 +10,6 @@ from beam_talonone.pipelines.backfill.sending import limit, slices
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.fold import fold
 from beam_talonone.pipelines.backfill.sending.journal import Journal, JournalContent, read_journal
-from beam_talonone.pipelines.runners.runner import bounded_runner, run_bounded
 from beam_talonone.pipelines.terminal.stopping import RESUME, STOP
 from beam_talonone.schemas.operations import get_customer_session
 from beam_talonone.talonone.delivery.send_options import SendOptions
@@ -31,11 +30,17 @@ def write_options(job: ActiveJob, part: Slice) -> SendOptions:
     return SendOptions(dry=options.input.dry, edit_closed=options.sending.edit_closed, effects=options.input.results)
 
 
-def run_pipeline(job: ActiveJob, name: str, run: slices.SliceRun) -> None:
-    """Send a slice by a Beam pipeline in this process. Raises what stopped the engine or the pipeline."""
-    runner, beam_options = bounded_runner(job.options.beam_args)
+def run_steps(job: ActiveJob, name: str, run: slices.SliceRun) -> None:
+    """Send a slice by its steps, called in their order. Raises what stopped the engine.
+
+    A pipeline for each slice would send nothing while it is built, checked and taken down.
+    """
+    send = slices.SendSlice(name)
     with slices.registered(name, run):
-        run_bounded(slices.create_pipeline(name, runner, beam_options))
+        send.start_bundle()
+        for item in slices.ReadSlice().process(name):
+            send.process(item)
+        send.finish_bundle()
 
 
 def _nothing(*_: Any) -> None:
@@ -50,7 +55,7 @@ class SliceSteps:
     """First of all, before the journal is read."""
     read_journal: Callable[[ActiveJob, Slice], JournalContent] = read_slice_journal
     send_options: Callable[[ActiveJob, Slice], SendOptions] = write_options
-    send: Callable[[ActiveJob, str, slices.SliceRun], None] = run_pipeline
+    send: Callable[[ActiveJob, str, slices.SliceRun], None] = run_steps
     """Send a run under its name, until each of its records has ended."""
     folded: Callable[[ActiveJob, Slice, JournalContent], None] = _nothing
     """The journal was folded into the staging database. A journal may be folded several times."""

@@ -1,4 +1,4 @@
-"""The pipeline that sends one slice: read from the staging database in order, sent by the engine, journalled."""
+"""The steps that send one slice: read from the staging database in order, sent by the engine, journalled."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -68,18 +68,6 @@ class SliceRun:
 
 RUNS = Kind[str, SliceRun]("slice")
 """The slices under way in this process, by name: a graph carries the name."""
-
-
-def create_pipeline(name: str, runner: Any, beam_options: Any) -> beam.Pipeline:
-    """staging database -> engine -> outcomes. Returned unrun; the steps find the run by its name (see `known`)."""
-    pipeline = beam.Pipeline(runner=runner, options=beam_options)
-    _ = (
-        pipeline
-        | "Slice" >> beam.Create([name])
-        | "Read in order" >> beam.ParDo(ReadSlice())
-        | "Send" >> beam.ParDo(SendSlice(name))
-    )
-    return pipeline
 
 
 @contextmanager
