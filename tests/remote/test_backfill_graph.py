@@ -5,6 +5,8 @@ import json
 import pytest
 from e2e.harness import call, order, returned
 
+from beam_talonone.pipelines.report.collect import collect
+
 from .job import Job, traffic
 
 SESSION, RETURN, EVENT, READ = (
@@ -37,6 +39,8 @@ def test_all_is_sent_once_and_in_order_and_accounted_for(api, tmp_path, shards):
     dead_letters = job.lines("dead-letters")
     assert sorted(dead_letter["reason"] for dead_letter in dead_letters) == ["not_json", "unknown_attribute"]
     assert {dead_letter["job"] for dead_letter in dead_letters} == {report["job"]}
+    groups = collect(job.output).reasons
+    assert sorted((group.reason, group.count) for group in groups) == [("not_json", 1), ("unknown_attribute", 1)]
     assert len(job.lines("results")) == 80 + 8 + 10 + 14
     shown = {path.name for path in job.state.iterdir()}
     assert shown == {"lock", *(f"shard-{number:04d}" for number in range(shards))}
