@@ -75,8 +75,8 @@ def _step(why: str, what: str, command: str, change: str) -> Step:
 
 
 def _for_real(folder: Path, settings: Mapping[str, Any]) -> str:
-    """The command line of a dry run as that of a run that sends; empty where it is not known."""
-    words = [word for word in _typed(settings) if word not in ("--dry", "--resume")]
+    """The command line of a dry run as that of a run that sends, and asks first; empty where it is not known."""
+    words = [word for word in _typed(settings) if word not in ("--dry", "--resume", "--yes")]
     for place, word in enumerate(words):
         name, equals, _ = word.partition("=")
         if name == "--output":

@@ -74,7 +74,7 @@ def test_reads_are_not_replayed(command: str) -> None:
 @pytest.mark.parametrize(
     ("line", "command"),
     [
-        (f"{LINE} --dry --yes", "beam-talonone backfill --orders 'o-*.jsonl' --output out-sent --yes"),
+        (f"{LINE} --dry --yes", "beam-talonone backfill --orders 'o-*.jsonl' --output out-sent"),
         ("beam-talonone backfill --dry --output=out --resume", "beam-talonone backfill --output out-sent"),
         (None, ""),
     ],
