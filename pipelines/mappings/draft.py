@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from beam_talonone.pipelines.mappings.columns import Columns
-from beam_talonone.pipelines.mappings.guesses import Guess, guess, is_time
+from beam_talonone.pipelines.mappings.guesses import Guess, guess, is_time, with_date_kept
 from beam_talonone.pipelines.mappings.notation import (
     Path,
     comment,
@@ -116,6 +116,9 @@ def _table_lines(table: Table) -> Iterator[str]:
     for name, value in settings.items():
         if value != getattr(PLAIN.dialect, name):
             yield f"  {name}: {json.dumps(value)}"
+    if dialect.nulls:
+        yield "  # Words of the sample that stand for null. Remove one that is a value in your file, and add others."
+        yield f"  nulls: [{', '.join(map(yaml_text, dialect.nulls))}]"
     for name, columns in {"group_by": table.group_by, "fill_down": table.fill_down or ()}.items():
         if columns:
             yield f"  {name}: [{', '.join(map(yaml_text, columns))}]  # guessed"
@@ -128,7 +131,8 @@ def _guesses(kind: str, sample: Columns, taken: set[Path]) -> Iterator[Guess]:
             path = sample.first(taken, is_time)
         if path is not None:
             taken.add(path)
-            yield guess(field, path, sample.values[path])
+            guessed = guess(field, path, sample.values[path])
+            yield with_date_kept(guessed) if (kind, field) == ("orders", "event_time") else guessed
 
 
 def _unread(prefix: str, sample: Columns, taken: set[Path], lists: Iterable[str] = ()) -> Iterator[str]:

@@ -4,7 +4,8 @@ import json
 import re
 from typing import Any, NamedTuple
 
-from beam_talonone.pipelines.mappings.notation import Path, path_expression
+from beam_talonone.pipelines.mappings.notation import Path, path_expression, yaml_flow
+from beam_talonone.pipelines.mappings.null_words import null_words
 from beam_talonone.pipelines.mappings.statuses import status_of
 
 _PATTERNS = (
@@ -40,6 +41,9 @@ def is_time(path: Path, values: list[Any]) -> bool:
 def guess(field: str, path: Path, values: list[Any]) -> Guess:
     """The expression that reads `field` at `path`, where the sample has `values`."""
     expression = path_expression(path)
+    if words := null_words(values):
+        expression = f"empty_to_null({', '.join((expression, *map(_raw, words)))})"
+        values = [None if value in words else value for value in values]
     if field == "status":
         return _status(expression, values)
     if field == "event_time":
@@ -52,6 +56,21 @@ def guess(field: str, path: Path, values: list[Any]) -> Guess:
     if field == "coupon_codes":
         return Guess(field, f"[{expression}]", "a list of codes")
     return Guess(field, expression)
+
+
+def with_date_kept(guessed: Guess) -> Guess:
+    """The `event_time` of an order, with a comment on how Talon.One keeps the date of the order."""
+    above = (
+        "Talon.One dates a session itself, when the request arrives. event_time only puts records in order. To keep",
+        "the date of the order, create an attribute of sessions in Talon.One, and add it to the fields:",
+        f"  attributes: {{ordered_at: {yaml_flow(guessed.value)}}}",
+    )
+    return guessed._replace(above=(*guessed.above, *above))
+
+
+def _raw(word: str) -> str:
+    """A text as a literal of an expression."""
+    return f"'{word}'"
 
 
 def _is_time(value: Any) -> bool:
@@ -90,5 +109,5 @@ def _time(expression: str, values: list[Any]) -> Guess:
             if "%z" in directives:
                 return Guess("event_time", f"time({expression}, '{directives}')")
             zone = f"time({expression}, '{directives}', 'UTC', 'earlier')"
-            return Guess("event_time", zone, "the time zone is a guess: such as Europe/Berlin")
+            return Guess("event_time", zone, "UTC is a guess: write the zone of these times, such as 'Europe/Berlin'")
     return Guess("event_time", expression, "the format was not guessed")

@@ -30,7 +30,12 @@ def yaml_expression(expression: str) -> str:
     """The expression as a scalar of YAML, in single quotes unless YAML reads it as a text without them."""
     if _PLAIN_EXPRESSION.fullmatch(expression) and expression.lower() not in _YAML_WORDS:
         return expression
-    return "'" + expression.replace("'", "''") + "'"
+    return _single_quoted(expression)
+
+
+def yaml_flow(expression: str) -> str:
+    """The expression within braces, where a comma outside of quotes would end it."""
+    return expression if expression.isidentifier() and expression.isascii() else _single_quoted(expression)
 
 
 def yaml_text(text: str) -> str:
@@ -45,6 +50,10 @@ def yaml_text(text: str) -> str:
 def comment(text: str) -> str:
     """The text in one line of a comment: a character that cannot be printed is a question mark."""
     return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def _single_quoted(expression: str) -> str:
+    return "'" + expression.replace("'", "''") + "'"
 
 
 def _quoted(name: str) -> str:

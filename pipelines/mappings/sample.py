@@ -7,6 +7,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from beam_talonone.pipelines.mappings.null_words import null_words
 from beam_talonone.pipelines.mappings.synonyms import ITEM_SYNONYMS, ROW_GROUPS, plain
 from beam_talonone.schemas.decoding.decode import decode
 from beam_talonone.schemas.decoding.parse import InvalidRecord
@@ -52,13 +55,16 @@ def documents(path: Path, table: Table = PLAIN) -> list[Any]:
 def guessed_sample(path: Path) -> tuple[list[Any], Table]:
     """The first documents in a file for which there is no mapping yet, and how it is best read.
 
-    Of a CSV file, that is its delimiter, its encoding, and the column by which its rows belong together. Any other
-    file gets the plain table. Raises ConfigurationError for a file that cannot be read.
+    Of a CSV file, that is its delimiter, its encoding, its words for null, and the column by which its rows
+    belong together. Any other file gets the plain table. Raises ConfigurationError for a file that cannot be read.
     """
     if _format_of(path, PLAIN.dialect).name != "csv":
         return documents(path), PLAIN
     table = Table(_guessed_dialect(_start_of(path)))
     rows = documents(path, table)
+    nulls = null_words(cell for row in rows for cell in row.values())
+    table = Table(msgspec.structs.replace(table.dialect, nulls=nulls))
+    rows = [{column: None if cell in nulls else cell for column, cell in row.items()} for row in rows]
     column = _guessed_group(rows)
     if column is None:
         return rows, table

@@ -216,3 +216,38 @@ def test_lists_that_are_not_read_are_named():
     text, _ = drafted(shopify.order())
     assert "refunds[]" in text
     assert "line_items[]," not in text
+
+
+def test_words_for_null_are_read_as_null(tmp_path):
+    path = tmp_path / "customers.csv"
+    path.write_text("Kundennr.;Ort;Seit\n7;k.A.;31.12.2025\nNULL;Bonn;31.12.2025\n\\N;-;-\n")
+    sample, table = guessed_sample(path)
+    text = draft(sample, table)
+    assert '\n  nulls: ["NULL", "\\\\N", "k.A.", "-"]\n' in text
+    mapping = FileMapping("draft", text)
+    assert mapping.table == table
+    first, *others = [mapping(document) for document in documents(path, mapping.table)]
+    assert first.records[0].fields["customer_id"] == "7"
+    assert [result.failure.reason for result in others] == [Reason.MISSING_FIELD] * 2
+
+
+def test_words_for_null_in_json_are_read_as_null():
+    good = {"customer_id": "7", "updated_at": "31.12.2025"}
+    bad = [good | {"customer_id": "\\N"}, good | {"updated_at": "n/a"}]
+    text, mapping = drafted(good, *bad)
+    assert "empty_to_null(customer_id" in text
+    assert mapping(good).records[0].fields["customer_id"] == "7"
+    assert [mapping(document).failure.reason for document in bad] == [Reason.MISSING_FIELD] * 2
+
+
+def test_the_draft_says_how_to_keep_the_date_of_an_order():
+    [document] = orders_with("paid")
+    text, _ = drafted(document | {"created": "31.12.2025"})
+    assert "UTC is a guess" in text
+    assert "Talon.One dates a session itself" in text
+    [line] = [line for line in text.splitlines() if "attributes:" in line]
+    assert line.startswith("    #   attributes: {ordered_at: ")
+    uncommented = text.replace(line, f"    {line.removeprefix('    #   ')}")
+    [record] = FileMapping("draft", uncommented)(document | {"created": "31.12.2025"}).records
+    assert record.fields["attributes"] == {"ordered_at": record.fields["event_time"]}
+    assert "dates a session" not in draft([{"Kundennr.": "7", "Seit": "31.12.2025"}])

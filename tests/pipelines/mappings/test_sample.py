@@ -109,11 +109,13 @@ def test_a_long_sample_is_cut(tmp_path):
         ("order_id,sku\n1,a\n2,b\n", "utf-8", Table()),
         ("order_id,points\n1,a\n1,b\n", "utf-8", Table()),
         ("order_id,sku,rows\n1,a,1\n1,b,2\n", "utf-8", Table()),
+        ("id,name\n1,NULL\n2,k.A.\n-,Null\n", "utf-8", Table(Dialect(nulls=("NULL", "k.A.", "-")))),
+        ("order_id,sku\n1,a\n\\N,b\n", "utf-8", Table(Dialect(nulls=("\\N",)), ("order_id",), ("order_id",))),
         ('"a;b;c",d\n1,2\n', "utf-8", Table()),
         ('"a\n;;",d\n1,2\n', "utf-8", Table()),
     ],
     ids=["plain", "semicolon", "tab", "bar", "grouped", "filled", "one row each", "no items", "a column rows",
-         "quoted", "quoted line"],
+         "nulls", "nulls between", "quoted", "quoted line"],
 )  # fmt: skip
 def test_the_table_is_guessed(tmp_path, text, encoding, expected):
     path = tmp_path / "sample.csv"
