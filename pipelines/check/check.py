@@ -156,19 +156,29 @@ class _Counter(Dispatcher):
         self.operations: dict[str, int] = {}
 
     def submit(self, ticket: Ticket) -> None:
-        self.operations[ticket.operation] = self.operations.get(ticket.operation, 0) + 1
+        self.count(ticket.operation)
+
+    def count(self, operation: str) -> None:
+        """Count one request."""
+        self.operations[operation] = self.operations.get(operation, 0) + 1
 
 
 def _count_requests(path: Path, total: int, *, dry: bool) -> tuple[dict[str, int], int]:
     """Requests by operation, and the number of orders of guests. Bulks are packed as a backfill packs them. Retries
     and read-backs come on top."""
-    counter, guests = _Counter(), 0
+    counter, guests, packing = _Counter(), 0, False
     batcher = Batcher(counter, None)  # type: ignore[arg-type]
     for number, blob, _, _ in staging.slice_rows(path, 1, total):
         work = Work.from_bytes(blob)
         guests += is_guest(work)
         skipped = not_dry(work) if dry else {}
         STOP.check()
+        packing = packing or any(part.protocol == "pack" for part in work.parts)
+        if not packing:  # no bulk is open, so each part is a request of its own
+            for index, part in enumerate(work.parts):
+                if index not in skipped:
+                    counter.count(part.request.operation)
+            continue
         batcher.accept(
             Job(number, work, SendOptions(), lambda job: SessionFacts(), lambda job, outcome: None, parts=skipped)
         )

@@ -26,5 +26,5 @@ def message_of(error: Any) -> str:
 
 
 def _suggested(word: str, possible: list[str], quote: str) -> str:
-    likely = get_close_matches(word, possible, 1)
+    likely = get_close_matches(word, possible, 1, 0.65)  # the dashes are alike in all options
     return f" Did you mean {quote}{likely[0]}{quote}?" if likely else ""
