@@ -54,7 +54,7 @@ def guess(field: str, path: Path, values: list[Any]) -> Guess:
     if field == "quantity":
         return Guess(field, f"integer({expression})")
     if field == "coupon_codes":
-        return Guess(field, f"[{expression}]", "a list of codes")
+        return Guess(field, f"split({expression}, ',')[].trim(@)", "codes separated by commas")
     return Guess(field, expression)
 
 

@@ -251,3 +251,11 @@ def test_the_draft_says_how_to_keep_the_date_of_an_order():
     [record] = FileMapping("draft", uncommented)(document | {"created": "31.12.2025"}).records
     assert record.fields["attributes"] == {"ordered_at": record.fields["event_time"]}
     assert "dates a session" not in draft([{"Kundennr.": "7", "Seit": "31.12.2025"}])
+
+
+def test_a_column_of_coupons_has_none_one_or_several():
+    [document] = orders_with("paid")
+    documents = [document | {"Gutscheincode": codes} for codes in ("A", "A, B", None)]
+    _, mapping = drafted(*documents)
+    codes = [mapping(document).records[0].fields.get("coupon_codes") for document in documents]
+    assert codes == [["A"], ["A", "B"], None]
