@@ -190,7 +190,7 @@ def test_a_shell_is_offered_all_commands() -> None:
     ("words", "message"),
     [
         (["backfill", "--ordrs", "x"], "No such option: --ordrs. Did you mean --orders?"),
-        (["check", "--qwertz"], "No such option: --qwertz"),
+        (["check", "--zzyzx"], "No such option: --zzyzx"),
         (["check", "--profile-mode", "rule"], "'rule' is not one of 'bulk', 'rules'. Did you mean 'rules'?"),
         (["check", "--format", "xml"], "'xml' is not one of 'jsonl', 'json', 'avro', 'csv', 'parquet'."),
         (["mappings", "shw"], "'shw' is not one of 'list', 'show', 'draft', 'try'. Did you mean 'show'?"),
