@@ -14,7 +14,7 @@ from beam_talonone.pipelines.mappings.notation import (
     yaml_expression,
     yaml_text,
 )
-from beam_talonone.pipelines.mappings.recognize import Items, jq_filter, recognize
+from beam_talonone.pipelines.mappings.recognize import Items, jq_filter, names_of, recognize
 from beam_talonone.pipelines.mappings.synonyms import ITEM_SYNONYMS, REQUIRED, SYNONYMS
 from beam_talonone.transforms.tables.table import PLAIN, Table
 
@@ -29,7 +29,8 @@ def draft(documents: list[Any], table: Table = PLAIN) -> str:
     sample = recognize(documents)
     kind, columns = sample.kind, sample.columns
     taken: set[Path] = set()
-    guesses = list(_guesses(kind, columns, taken))
+    has_list = sample.items is not None and sample.items.each != ()
+    guesses = list(_guesses(kind, columns, taken, has_list))
     fields = {each.field for each in guesses}
     lines = [
         "# A draft from a sample. Check every line, then try it: beam-talonone mappings try THIS_FILE SAMPLE",
@@ -43,7 +44,7 @@ def draft(documents: list[Any], table: Table = PLAIN) -> str:
     for each in guesses:
         lines += _written(each, "    ")
     if kind == "orders" and sample.items is not None:
-        lines += _items_lines(sample.items, taken, is_grouped=bool(table.group_by))
+        lines += _items_lines(sample.items, taken, table.group_by)
         fields.add("items")
     for field in REQUIRED[kind]:
         if field not in fields:
@@ -65,10 +66,12 @@ def _wrapper_lines(wrapper: str | None) -> Iterator[str]:
     yield f"  each: {yaml_expression(path_expression((wrapper,)))}"
 
 
-def _items_lines(items: Items, taken: set[Path], is_grouped: bool) -> Iterator[str]:
+def _items_lines(items: Items, taken: set[Path], group_by: tuple[str, ...]) -> Iterator[str]:
     """The block `items`. Adds to `taken` the columns of the document that it reads."""
     is_row = not items.each
     taken_of_items = taken if is_row else set[Path]()
+    if group_by:  # the columns of the rows are those of the document
+        taken_of_items = taken | {(column,) for column in group_by}
     if is_row:
         yield "    # Each document is one item. If an order has several rows, name the column of its number:"
         yield "    # table: {group_by: COLUMN}, and write `each: rows` below."
@@ -81,7 +84,7 @@ def _items_lines(items: Items, taken: set[Path], is_grouped: bool) -> Iterator[s
             yield from _written(guess(field, name, items.columns.values[name]), "        ")
         elif field in ("sku", "quantity"):
             yield f"        {field}: {'null' if field == 'sku' else '1'}  # not guessed, and required"
-    if is_grouped:  # the columns of the rows are those of the document
+    if group_by:
         taken |= taken_of_items
     elif not is_row:
         yield from _unread(f"{shown_path(items.each)}[].", items.columns, taken_of_items)
@@ -124,9 +127,9 @@ def _table_lines(table: Table) -> Iterator[str]:
             yield f"  {name}: [{', '.join(map(yaml_text, columns))}]  # guessed"
 
 
-def _guesses(kind: str, sample: Columns, taken: set[Path]) -> Iterator[Guess]:
-    for field, names in SYNONYMS[kind].items():
-        path = sample.find(names, taken)
+def _guesses(kind: str, sample: Columns, taken: set[Path], has_list: bool) -> Iterator[Guess]:
+    for field in SYNONYMS[kind]:
+        path = sample.find(names_of(kind, field, has_list), taken)
         if path is None and field == "event_time":
             path = sample.first(taken, is_time)
         if path is not None:

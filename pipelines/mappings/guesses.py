@@ -17,7 +17,9 @@ _PATTERNS = (
     (re.compile(r"\d{1,2}\.\d{1,2}\.\d{4} \d{1,2}:\d\d"), "%d.%m.%Y %H:%M"),
     (re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}"), "%d.%m.%Y"),
 )
+_SLASHES = re.compile(r"(\d{1,2})/(\d{1,2})/\d{4}( \d{1,2}:\d\d(:\d\d)?)?")
 _MAIL_TIME = re.compile(r"(\w{3}, )?\d{1,2} \w{3} \d{4} \d\d:\d\d:\d\d .+")
+_ZONE = "UTC is a guess: write the zone of these times, such as 'Europe/Berlin'"
 _BIRTH = re.compile("birth|geburt|dob$")
 _COMMA_DECIMAL = re.compile(r"-?[\d.]*\d,\d{1,4}")
 
@@ -75,7 +77,7 @@ def _raw(word: str) -> str:
 
 def _is_time(value: Any) -> bool:
     text = value if isinstance(value, str) else ""
-    return any(pattern.fullmatch(text) for pattern in (*(pattern for pattern, _ in _PATTERNS), _MAIL_TIME))
+    return any(pattern.fullmatch(text) for pattern in (*(pattern for pattern, _ in _PATTERNS), _SLASHES, _MAIL_TIME))
 
 
 def _status(expression: str, values: list[Any]) -> Guess:
@@ -92,7 +94,7 @@ def _status(expression: str, values: list[Any]) -> Guess:
             'Add each below as "open", "completed" or "cancelled". Until then, such orders are dead letters',
             "(unmapped_value). A completed order closes its session.",
         )
-    entries = json.dumps(table).replace("`", "\\`")
+    entries = json.dumps(table, ensure_ascii=not all(map(str.isprintable, table))).replace("`", "\\`")
     return Guess("status", f"translate({expression}, `{entries}`)", "the words of the sample only", above)
 
 
@@ -108,6 +110,21 @@ def _time(expression: str, values: list[Any]) -> Guess:
                 return Guess("event_time", expression)
             if "%z" in directives:
                 return Guess("event_time", f"time({expression}, '{directives}')")
-            zone = f"time({expression}, '{directives}', 'UTC', 'earlier')"
-            return Guess("event_time", zone, "UTC is a guess: write the zone of these times, such as 'Europe/Berlin'")
+            return _local_time(expression, directives)
+    if dates := [match for value in values if (match := _SLASHES.fullmatch(str(value)))]:
+        return _time_with_slashes(expression, dates)
     return Guess("event_time", expression, "the format was not guessed")
+
+
+def _time_with_slashes(expression: str, dates: list[re.Match[str]]) -> Guess:
+    """The month goes first if some date shows it. Where none does, the note says that this is open."""
+    is_american = any(int(date[2]) > 12 for date in dates)
+    of_day = "" if not dates[0][3] else " %H:%M:%S" if dates[0][4] else " %H:%M"
+    guessed = _local_time(expression, ("%m/%d/%Y" if is_american else "%d/%m/%Y") + of_day)
+    if is_american or any(int(date[1]) > 12 for date in dates):
+        return guessed
+    return guessed._replace(note=f"{guessed.note}. The day goes first: that is a guess, too")
+
+
+def _local_time(expression: str, directives: str) -> Guess:
+    return Guess("event_time", f"time({expression}, '{directives}', 'UTC', 'earlier')", _ZONE)

@@ -52,8 +52,8 @@ def recognize(documents: list[Any]) -> Recognized:
     if wrapper is not None:
         objects = [element for document in objects for element in _elements(document.get(wrapper))]
     columns = columns_of(objects)
-    items = _items(objects)
     signs = _signs_of_orders(columns)
+    items = _items(objects, is_order=bool(signs) or columns.find(ORDER_NUMBERS, set()) is not None)
     kind = _kind(columns, items, signs)
     if (
         kind == "orders"
@@ -61,9 +61,16 @@ def recognize(documents: list[Any]) -> Recognized:
         and any(columns.find(_telling(field), set()) for field in ("sku", "quantity"))
     ):
         items = Items((), columns)
-    without_number = kind == "orders" and columns.find(SYNONYMS["orders"]["order_id"], set()) is None
+    has_list = items is not None and items.each != ()
+    without_number = kind == "orders" and columns.find(names_of("orders", "order_id", has_list), set()) is None
     notices = [*_notices_of_shape(objects, wrapper), *([_no_number(signs)] if without_number else [])]
     return Recognized(kind, objects, columns, items, wrapper, tuple(notices))
+
+
+def names_of(kind: str, field: str, has_list: bool) -> tuple[str, ...]:
+    """The names of a field in other systems. A `name` is the number of an order only beside the list of its items."""
+    names = SYNONYMS[kind][field]
+    return names if has_list or field != "order_id" else tuple(name for name in names if name != "name")
 
 
 def jq_filter(wrapper: str) -> str:
@@ -84,12 +91,16 @@ def _telling(field: str) -> tuple[str, ...]:
 
 
 def _signs_of_orders(columns: Columns) -> list[str]:
-    """The columns that only orders have: a quantity, a price, or a status with the words of orders."""
+    """The columns that only orders have: a quantity, a price, or a status that ends an order."""
     paths = [columns.find(_telling(field), set()) for field in ("quantity", "unit_price")]
     status = columns.find(SYNONYMS["orders"]["status"], set())
-    if status is not None and any(isinstance(word, str) and status_of(word) for word in columns.values[status]):
+    if status is not None and any(map(_ends_order, columns.values[status])):
         paths.append(status)
     return [shown_path(path) for path in paths if path is not None]
+
+
+def _ends_order(word: Any) -> bool:
+    return isinstance(word, str) and status_of(word) in ("completed", "cancelled")
 
 
 def _no_number(signs: list[str]) -> str:
@@ -145,8 +156,16 @@ def _lists(objects: list[dict[str, Any]]) -> dict[str, list[Any]]:
     return lists
 
 
-def _items(objects: list[dict[str, Any]]) -> Items | None:
-    """The list of objects that most likely holds the items."""
-    lists = _lists(objects)
-    ranked = sorted(lists, key=lambda name: (name.lower() not in ITEMS, list(lists).index(name)))
-    return Items((ranked[0],), columns_of(lists[ranked[0]])) if ranked else None
+def _items(objects: list[dict[str, Any]], is_order: bool) -> Items | None:
+    """The list of objects that most likely holds the items. In an order, that can be any list."""
+    lists = {name: columns_of(elements) for name, elements in _lists(objects).items()}
+    telling = {name for name, columns in lists.items() if name.lower() in ITEMS or _has_items(columns)}
+    ranked = sorted(
+        (name for name in lists if is_order or name in telling),
+        key=lambda name: (name.lower() not in ITEMS, name not in telling, list(lists).index(name)),
+    )
+    return Items((ranked[0],), lists[ranked[0]]) if ranked else None
+
+
+def _has_items(columns: Columns) -> bool:
+    return any(columns.find(_telling(field), set()) for field in ("sku", "quantity", "unit_price"))

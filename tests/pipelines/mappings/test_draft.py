@@ -6,7 +6,7 @@ import json
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from support.presets import shopify, woocommerce
+from support.presets import shopify, shopify_csv, woocommerce
 
 from beam_talonone.pipelines.mappings.draft import draft
 from beam_talonone.pipelines.mappings.sample import documents, guessed_sample
@@ -75,6 +75,8 @@ def test_no_word_of_status_is_known():
         ("2026-05-01 12:00:00", "2026-05-01T12:00:00+00:00"),
         ("31.12.2025", "2025-12-31T00:00:00+00:00"),
         ("1.5.2026 12:30", "2026-05-01T12:30:00+00:00"),
+        ("31/12/2025", "2025-12-31T00:00:00+00:00"),
+        ("12/31/2025 9:30:00", "2025-12-31T09:30:00+00:00"),
         (1_777_636_800, "2026-05-01T12:00:00+00:00"),
         (1_777_636_800_000, "2026-05-01T12:00:00+00:00"),
         ("Fri, 01 May 2026 12:00:00 +0200", "2026-05-01T10:00:00+00:00"),
@@ -259,3 +261,29 @@ def test_a_column_of_coupons_has_none_one_or_several():
     _, mapping = drafted(*documents)
     codes = [mapping(document).records[0].fields.get("coupon_codes") for document in documents]
     assert codes == [["A"], ["A", "B"], None]
+
+
+@pytest.mark.parametrize(
+    ("dates", "directives", "is_open"),
+    [
+        (["01/02/2026", "31/01/2026"], "%d/%m/%Y", False),
+        (["01/02/2026", "01/31/2026"], "%m/%d/%Y", False),
+        (["01/02/2026 10:00", "03/04/2026 11:00"], "%d/%m/%Y %H:%M", True),
+    ],
+    ids=["day first", "month first", "either"],
+)
+def test_dates_with_slashes_are_read_by_all_of_them(dates, directives, is_open):
+    text = draft([{"Kundennr.": "7", "Seit": date} for date in dates])
+    assert f"''{directives}''" in text
+    assert ("The day goes first: that is a guess" in text) == is_open
+
+
+def test_words_are_readable_in_the_translation():
+    assert '`{"Expédiée": "completed"}`' in draft(orders_with("Expédiée"))
+
+
+def test_the_columns_of_an_order_are_not_those_of_its_items(tmp_path):
+    path = tmp_path / "orders.csv"
+    shopify_csv.write(path, shopify_csv.order())
+    _, items = draft(*guessed_sample(path)).split("    items:\n")
+    assert "name: Name" not in items

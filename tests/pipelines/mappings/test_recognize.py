@@ -33,13 +33,27 @@ def test_orders_without_an_order_number_are_not_customers(document, signs):
     "document",
     [
         {"Kundennr.": "7", "E-Mail": "a@b.c", "Status": "aktiv"},
+        {"Kundennr.": "7", "Name": "Ann", "Status": "neu"},
         {"id": "7", "email": "a@b.c", "count": 3, "amount": "1.10"},
+        {"id": "7", "email": "a@b.c", "addresses": [{"id": 1, "name": "home"}]},
     ],
-    ids=["status of a customer", "vague names"],
+    ids=["status of a customer", "new customer", "vague names", "addresses"],
 )
 def test_customers_are_customers(document):
     recognized = recognize([document])
     assert (recognized.kind, recognized.notices) == ("profiles", ())
+
+
+def test_a_name_is_no_order_number_without_a_list_of_items():
+    row = {"Name": "Ann", "Status": "storniert", "Datum": "31.12.2025"}
+    assert "\n    order_id: null" in draft([row])
+    assert "\n    order_id: Name\n" in draft([row | {"items": [{"sku": "x"}]}])
+
+
+def test_the_items_of_an_order_may_have_any_names():
+    recognized = recognize([{"Bestellnr.": "7", "contents": [{"what": "x"}]}])
+    assert recognized.items is not None
+    assert recognized.items.each == ("contents",)
 
 
 def test_a_row_that_is_an_order_is_its_own_item():
