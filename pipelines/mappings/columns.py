@@ -32,6 +32,12 @@ class Columns:
                 return path
         return None
 
+    def has_row_without(self, paths: list[Path]) -> bool:
+        """Whether some row of a table has null at all of these paths; False without paths."""
+        return bool(paths) and any(
+            all(value is None for value in row) for row in zip(*(self.values[path] for path in paths), strict=False)
+        )
+
 
 def columns_of(objects: list[Any]) -> Columns:
     """The scalar values of the objects by path, also of objects within objects, but not within lists."""

@@ -75,13 +75,22 @@ def _items_lines(items: Items, taken: set[Path], group_by: tuple[str, ...]) -> I
     if is_row:
         yield "    # Each document is one item. If an order has several rows, name the column of its number:"
         yield "    # table: {group_by: COLUMN}, and write `each: rows` below."
-    yield "    items:"
-    yield f"      each: {yaml_expression(path_expression(items.each) or '@')}"
-    yield "      fields:"
+    paths: dict[str, Path] = {}
     for field, names in ITEM_SYNONYMS.items():
-        if (name := items.columns.find(names, taken_of_items)) is not None:
-            taken_of_items.add(name)
-            yield from _written(guess(field, name, items.columns.values[name]), "        ")
+        if (path := items.columns.find(names, taken_of_items)) is not None:
+            taken_of_items.add(path)
+            paths[field] = path
+    telling = [paths[field] for field in ("sku", "quantity", "unit_price") if field in paths]
+    each = path_expression(items.each) or "@"
+    if group_by and items.columns.has_row_without(telling):
+        yield comment(f"    # Rows without {', '.join(map(shown_path, telling))} are not items.")
+        each += f"[?{' || '.join(map(path_expression, telling))}]"
+    yield "    items:"
+    yield f"      each: {yaml_expression(each)}"
+    yield "      fields:"
+    for field in ITEM_SYNONYMS:
+        if field in paths:
+            yield from _written(guess(field, paths[field], items.columns.values[paths[field]]), "        ")
         elif field in ("sku", "quantity"):
             yield f"        {field}: {'null' if field == 'sku' else '1'}  # not guessed, and required"
     if group_by:

@@ -287,3 +287,15 @@ def test_the_columns_of_an_order_are_not_those_of_its_items(tmp_path):
     shopify_csv.write(path, shopify_csv.order())
     _, items = draft(*guessed_sample(path)).split("    items:\n")
     assert "name: Name" not in items
+
+
+def test_a_row_of_the_order_alone_is_no_item(tmp_path):
+    path = tmp_path / "orders.csv"
+    path.write_text("Bestellnr.;Kundennr.;Datum;Status;Artikelnr.;Menge\n1;C;31.12.2025;bezahlt;;\n;;;;x;2\n;;;;y;\n")
+    sample, table = guessed_sample(path)
+    text = draft(sample, table)
+    assert "\n    # Rows without Artikelnr., Menge are not items.\n" in text.replace('"', "")
+    [document] = documents(path, table)
+    text = text.replace("integer(Menge)", "default(integer(Menge), `9`)")
+    [record] = FileMapping("draft", text)(document).records
+    assert [(item["sku"], item["quantity"]) for item in record.fields["items"]] == [("x", 2), ("y", 9)]
