@@ -78,16 +78,22 @@ def open_dead_letter(
 def open_mapped_dead_letter(
     raw: Raw, options: BuildOptions, reading: Reading, mapping: Mapping, selection: ReplaySelection = ALL
 ) -> Iterator[Prepared]:
-    """As `open_dead_letter`, where a mapping may have made the record. Then the document is mapped again.
+    """As `open_dead_letter`, where a mapping made the record. The document is mapped again.
 
-    The record that the dead letter names is prepared, or all of a document that could not be mapped or decoded.
+    The record that the dead letter names is prepared, or all of a document that could not be mapped or decoded. A
+    record that no mapping made comes out with that problem: sent as it is, it would fail again for no visible reason.
     """
     try:
         opened = open_record(raw, options, mapping.table, selection)
         if isinstance(opened, Prepared):
             prepared = [opened]
         elif opened.part is None and opened.stage not in (Stage.MAP, Stage.DECODE) and opened.raw.kind != RECORDS:
-            prepared = [prepare(opened.raw, opened.options, reading)]
+            prepared = [
+                Prepared(
+                    opened.raw, None, problem=_not_mapped(mapping), origin=opened.origin,
+                    dead_letter=opened.dead_letter.line,
+                )
+            ]  # fmt: skip
         else:
             prepared = _mapped(opened, reading, mapping)
         if not isinstance(opened, Prepared):
@@ -109,6 +115,15 @@ def _mapped(opened: "Opened", reading: Reading, mapping: Mapping) -> list[Prepar
         return records
     detail = f"{mapping.name} makes no record {opened.part} of the document: replay it with the same --mapping"
     return [Prepared(opened.dead_letter, None, problem=InvalidRecord(Reason.INVALID_FIELD, detail, "/source/part"))]
+
+
+def _not_mapped(mapping: Mapping) -> InvalidRecord:
+    """The problem of a dead letter whose record came in the shape of records: mapping it now would be ignored."""
+    detail = (
+        f"no mapping made this record, so {mapping.name} does not change it: correct the record, or its file, and"
+        " replay it without --mapping"
+    )
+    return InvalidRecord(Reason.INVALID_FIELD, detail, "/source")
 
 
 def kind_missing() -> InvalidRecord:

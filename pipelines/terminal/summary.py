@@ -17,10 +17,10 @@ Examples = Mapping[tuple[str, str], Example]
 NO_EXAMPLES: Examples = MappingProxyType({})
 
 OUTCOMES = {
-    "superseded": "a newer version was applied before, so the record was not sent",
-    "duplicate": "the input has the same record before",
+    "superseded": "this version or a newer one was applied before, so nothing was sent",
+    "duplicate": "the same record came before",
     "skipped": "nothing had to be sent, and nothing is wrong",
-    "filtered": "left out by --since, --until or the mapping",
+    "filtered": "left out by an option or by the mapping",
 }
 """The outcomes whose names do not say what happened."""
 
@@ -103,11 +103,21 @@ def _meanings(report: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}: {meaning}"
 
 
+def why_filtered(rule: str) -> str:
+    """Why a rule left records out.
+
+    >>> why_filtered("--only naive_time"), why_filtered("no test order")
+    ('left out by --only naive_time', 'condition not met: no test order')
+    """
+    if rule == NO_RULE:
+        return "no rule of the mapping makes a record of it"
+    return f"left out by {rule}" if rule.startswith("--") else f"condition not met: {rule}"
+
+
 def _filtered(report: Mapping[str, Any]) -> Iterator[str]:
     for kind, rules in report.get("filtered_by", {}).items():
         for rule, count in rules.items():
-            why = "no rule of the mapping makes a record of it" if rule == NO_RULE else f"condition not met: {rule}"
-            yield f"  {_of_kind(count, kind)} filtered: {why}"
+            yield f"  {_of_kind(count, kind)} filtered: {why_filtered(rule)}"
 
 
 def _skipped(report: Mapping[str, Any]) -> Iterator[str]:

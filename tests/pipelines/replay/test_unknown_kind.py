@@ -104,3 +104,12 @@ def test_what_still_cannot_be_mapped_keeps_its_shape():
     assert again["record"] == {**DOCUMENT, "type": "unheard of"}
     [once_more] = mapped({**again, "record": DOCUMENT})
     assert once_more.work.id == "7"
+
+
+def test_a_record_that_no_mapping_made_stays_a_dead_letter_that_says_so():
+    dead = letter(jsonio.dumps(EVENT), "invalid_field", kind="events")
+    [prepared] = mapped(dead)
+    assert prepared.problem.detail.startswith("no mapping made this record, so mine.yaml does not change it: ")
+    again = staged(prepared)
+    assert (again["record"], again["before"]["reason"]) == (EVENT, "invalid_field")
+    assert open_dead_letter(raw_of(again), BuildOptions()).work.id == "e-1", "without --mapping it is sent"
