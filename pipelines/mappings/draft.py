@@ -14,7 +14,7 @@ from beam_talonone.pipelines.mappings.notation import (
     yaml_expression,
     yaml_text,
 )
-from beam_talonone.pipelines.mappings.recognize import Items, jq_filter, names_of, recognize
+from beam_talonone.pipelines.mappings.recognize import Items, Recognized, names_of, recognize
 from beam_talonone.pipelines.mappings.synonyms import ITEM_SYNONYMS, REQUIRED, SYNONYMS
 from beam_talonone.transforms.tables.table import PLAIN, Table
 
@@ -38,7 +38,7 @@ def draft(documents: list[Any], table: Table = PLAIN) -> str:
         "version: 1",
         *_table_lines(table),
         f"{kind}:",
-        *_wrapper_lines(sample.wrapper),
+        *_wrapper_lines(sample),
         "  fields:",
     ]
     for each in guesses:
@@ -49,21 +49,19 @@ def draft(documents: list[Any], table: Table = PLAIN) -> str:
     for field in REQUIRED[kind]:
         if field not in fields:
             lines.append(f"    {field}: null  # not guessed, and required")
-    prefix = "" if sample.wrapper is None else f"{shown_path((sample.wrapper,))}[]."
+    prefix = "" if sample.wrapper is None else f"{shown_path(sample.wrapper)}[]."
     read = () if sample.items is None else sample.items.each
     lists = [f"{prefix}{shown_path((name,))}[]" for name in _lists(sample.objects) if (name,) != read]
     return "\n".join([*lines, *_attributes(kind, columns, taken), *_unread(prefix, columns, taken, lists), ""])
 
 
-def _wrapper_lines(wrapper: str | None) -> Iterator[str]:
+def _wrapper_lines(sample: Recognized) -> Iterator[str]:
     """The rule's `each`, where the documents are lists of records."""
-    if wrapper is None:
+    if sample.wrapper is None:
         return
     yield "  # The elements of this field are the records. A document has at most 16 MiB: to write each element as a"
-    yield comment(
-        f"  # document of its own, run jq -c '{jq_filter(wrapper)}' SAMPLE > NEW_FILE.jsonl and remove `each`."
-    )
-    yield f"  each: {yaml_expression(path_expression((wrapper,)))}"
+    yield comment(f"  # document of its own, run {sample.unwrapping} and remove `each`.")
+    yield f"  each: {yaml_expression(path_expression(sample.wrapper))}"
 
 
 def _items_lines(items: Items, taken: set[Path], group_by: tuple[str, ...]) -> Iterator[str]:

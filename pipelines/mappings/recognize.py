@@ -1,11 +1,13 @@
 """What the documents of a sample probably are: their kind, and the list that holds their items."""
 
 import json
+import re
+import shlex
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from beam_talonone.pipelines.mappings.columns import Columns, columns_of
-from beam_talonone.pipelines.mappings.notation import shown_path
+from beam_talonone.pipelines.mappings.notation import Path, shown_path
 from beam_talonone.pipelines.mappings.shapes import likely_shape
 from beam_talonone.pipelines.mappings.statuses import status_of
 from beam_talonone.pipelines.mappings.synonyms import (
@@ -18,6 +20,7 @@ from beam_talonone.pipelines.mappings.synonyms import (
     VAGUE,
 )
 
+_JQ_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 _IDS = (*ORDER_NUMBERS, *CUSTOMER_NUMBERS, *EMAILS, "id", "event_id")
 """Names that one record has, and a list of records does not."""
 
@@ -39,8 +42,10 @@ class Recognized:
     objects: list[dict[str, Any]]
     columns: Columns
     items: Items | None
-    wrapper: str | None
+    wrapper: Path | None
     """The field of the documents whose elements are `objects`; None if the documents are."""
+    unwrapping: str
+    """The command that writes each of `objects` as a document of its own; empty without a wrapper."""
     notices: tuple[str, ...]
     """Sentences for the user, which are true of the whole sample."""
 
@@ -49,8 +54,11 @@ def recognize(documents: list[Any]) -> Recognized:
     """What the documents are, by the names of their fields. Documents that are not objects are left out."""
     objects = [document for document in documents if isinstance(document, dict)]
     wrapper = _wrapper(objects)
+    unwrapping = ""
     if wrapper is not None:
-        objects = [element for document in objects for element in _elements(document.get(wrapper))]
+        fields = [_at(document, wrapper) for document in objects]
+        unwrapping = _unwrapping(wrapper, is_list=any(isinstance(field, list) for field in fields))
+        objects = [element for field in fields for element in _elements(field)]
     columns = columns_of(objects)
     signs = _signs_of_orders(columns)
     items = _items(objects, is_order=bool(signs) or columns.find(ORDER_NUMBERS, set()) is not None)
@@ -63,8 +71,8 @@ def recognize(documents: list[Any]) -> Recognized:
         items = Items((), columns)
     has_list = items is not None and items.each != ()
     without_number = kind == "orders" and columns.find(names_of("orders", "order_id", has_list), set()) is None
-    notices = [*_notices_of_shape(objects, wrapper), *([_no_number(signs)] if without_number else [])]
-    return Recognized(kind, objects, columns, items, wrapper, tuple(notices))
+    notices = [*_notices_of_shape(objects, unwrapping), *([_no_number(signs)] if without_number else [])]
+    return Recognized(kind, objects, columns, items, wrapper, unwrapping, tuple(notices))
 
 
 def names_of(kind: str, field: str, has_list: bool) -> tuple[str, ...]:
@@ -73,9 +81,10 @@ def names_of(kind: str, field: str, has_list: bool) -> tuple[str, ...]:
     return names if has_list or field != "order_id" else tuple(name for name in names if name != "name")
 
 
-def jq_filter(wrapper: str) -> str:
-    """The filter of jq that writes each element of the field as a document of its own."""
-    return f".{wrapper}[]" if wrapper.isascii() and wrapper.isidentifier() else f".[{json.dumps(wrapper)}][]"
+def _unwrapping(wrapper: Path, is_list: bool) -> str:
+    steps = "".join(f".{name}" if _JQ_NAME.fullmatch(name) else f"[{json.dumps(name)}]" for name in wrapper)
+    filter_of_jq = f".{steps.removeprefix('.')}{'[]' * is_list}"
+    return f"jq -c {shlex.quote(filter_of_jq)} SAMPLE > NEW_FILE.jsonl"
 
 
 def _kind(columns: Columns, items: Items | None, signs: list[str]) -> str:
@@ -108,28 +117,36 @@ def _no_number(signs: list[str]) -> str:
     return f"this looks like orders{because}, but no order number was found: write the name of its column at order_id"
 
 
-def _notices_of_shape(objects: list[Any], wrapper: str | None) -> list[str]:
+def _notices_of_shape(objects: list[dict[str, Any]], unwrapping: str) -> list[str]:
     shape = likely_shape(objects)
     if shape is None:
         return []
     looks = f"this looks like documents of {shape.system}: try --mapping {shape.preset}"
-    if wrapper is None:
-        return [looks]
-    return [f"{looks}, after you have unwrapped the file: jq -c '{jq_filter(wrapper)}' SAMPLE > NEW_FILE.jsonl"]
+    return [f"{looks}, after you have unwrapped the file: {unwrapping}" if unwrapping else looks]
 
 
-def _wrapper(objects: list[dict[str, Any]]) -> str | None:
-    """The field that holds the documents, as in the answer of an API: `{"orders": [...]}` or `{"order": {...}}`."""
+def _wrapper(objects: list[dict[str, Any]]) -> Path | None:
+    """The field that holds the documents, as in the answer of an API: `{"orders": [...]}`, `{"order": {...}}` or
+    `{"data": {"orders": [...]}}`."""
     own = [{name: value for name, value in each.items() if not isinstance(value, dict)} for each in objects]
     if columns_of(own).find((*_IDS, "number"), set()):
         return None
-    for name in dict.fromkeys(name for each in objects for name in each):
+    names = list(dict.fromkeys(name for each in objects for name in each))
+    for name in names:
         elements = [element for each in objects for element in _elements(each.get(name))]
-        is_only_field = all(list(each) == [name] for each in objects)
         is_list = any(isinstance(each.get(name), list) for each in objects)
-        if elements and (is_list or is_only_field) and _are_documents(name, elements):
-            return name
-    return None
+        if elements and (is_list or len(names) == 1) and _are_documents(name, elements):
+            return (name,)
+    inner = [value for each in objects for value in each.values() if isinstance(value, dict)]
+    below = _wrapper(inner) if len(names) == 1 and len(inner) == len(objects) else None
+    return None if below is None else (names[0], *below)
+
+
+def _at(document: dict[str, Any], path: Path) -> Any:
+    value: Any = document
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def _are_documents(name: str, elements: list[dict[str, Any]]) -> bool:

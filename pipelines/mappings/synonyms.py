@@ -28,7 +28,7 @@ EMAILS = ("email", "e_mail_adresse", "email_address", "customer.email", "custome
 
 SYNONYMS: dict[str, Mapping[str, tuple[str, ...]]] = {
     "orders": {
-        "order_id": (*ORDER_NUMBERS, "id", "number", "name"),
+        "order_id": (*ORDER_NUMBERS, "increment_id", "id", "number", "name"),
         "customer_id": (*CUSTOMER_NUMBERS, *EMAILS, "customer"),
         "status": (
             "status", "state", "financial_status", "order_status", "orderstate", "bestellstatus", "auftragsstatus",
@@ -72,8 +72,8 @@ ITEM_SYNONYMS = {
         "reference", "article", "artikel", "stockcode", "product_id", "item_id", "id",
     ),
     "quantity": (
-        "quantity", "qty", "lineitem_quantity", "menge", "anzahl", "stück", "stk", "quantité", "cantidad", "quantità",
-        "aantal", "count", "pieces", "amount",
+        "quantity", "qty", "qty_ordered", "lineitem_quantity", "menge", "anzahl", "stück", "stk", "quantité",
+        "cantidad", "quantità", "aantal", "count", "pieces", "amount",
     ),
     "unit_price": (
         "unit_price", "price", "lineitem_price", "item_price", "einzelpreis", "stückpreis", "preis", "prix_unitaire",

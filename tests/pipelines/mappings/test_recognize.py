@@ -103,11 +103,28 @@ def test_a_list_of_orders_is_not_one_order(answer):
     )
 
 
+def test_a_list_within_an_object_is_unwrapped():
+    answer = {"data": {"orders": [shopify.order()]}}
+    recognized = recognize([answer])
+    assert recognized.wrapper == ("data", "orders")
+    assert recognized.unwrapping == "jq -c '.data.orders[]' SAMPLE > NEW_FILE.jsonl"
+    [record] = FileMapping("draft", draft([answer]))(answer).records
+    assert record.fields["order_id"] == shopify.order()["id"]
+
+
+def test_an_order_of_magento_has_its_number():
+    [notice] = recognize([{"items": [magento.order()], "total_count": 1}]).notices
+    assert "--mapping magento" in notice
+
+
 @pytest.mark.parametrize("kind", ["order", "customer", "a b"])
 def test_an_object_in_an_object_is_unwrapped(kind):
     answer = {kind: {"id": "7", "email": "a@b.c", "updated_at": "2026-05-01T12:00:00Z"}}
     recognized = recognize([answer])
-    assert (recognized.wrapper, recognized.kind) == (kind, "profiles")
+    assert (recognized.wrapper, recognized.kind) == ((kind,), "profiles")
+    assert recognized.unwrapping.split(" SAMPLE")[0] == (
+        f"jq -c .{kind}" if kind != "a b" else """jq -c '.["a b"]'"""
+    )
     [record] = FileMapping("draft", draft([answer]))(answer).records
     assert record.fields["customer_id"] == "7"
 
