@@ -17,6 +17,7 @@ from typing import Any
 from beam_talonone.pipelines.backfill.file_watch import FileWatch
 from beam_talonone.pipelines.report.recording.series_file import SERIES_FILE
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
+from beam_talonone.talonone.state.private_folder import make_private_folder
 from beam_talonone.talonone.state.sealed_lines import damaged
 from beam_talonone.talonone.state.whole_file import write_whole_file
 from beam_talonone.transforms.sources.opening import FileInfo
@@ -94,7 +95,7 @@ def open_job(
     * There is a job and `resume` is False, or there is none and `resume` is True.
     * Options or files differ from those the job was started with.
     * Another process is at work in the folder.
-    * The folder cannot be made, or is not on this machine.
+    * The folder cannot be made, is not on this machine, or is one whose files another user could exchange.
     """
     if ":/" in str(root):
         raise ConfigurationError(f"--output {root} must be a folder of this machine: the job keeps its journal there")
@@ -188,13 +189,15 @@ def _check_of(manifest: dict[str, Any]) -> str:
 def lock_folder(root: Path) -> int:
     """Lock a job's folder for this process; returns the file descriptor whose closing unlocks it.
 
-    Raises ConfigurationError when another process has locked it, and when the folder cannot be made.
+    Raises ConfigurationError when another process has locked it, when the folder cannot be made, and when
+    another user could exchange its files.
     """
     try:
-        (root / "state").mkdir(parents=True, exist_ok=True)
+        for folder in (root, root / "state"):
+            make_private_folder(folder, "--output")
     except OSError as error:
         raise ConfigurationError(f"--output {root} cannot be made: {error.strerror}") from None
-    lock = os.open(root / "state" / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    lock = os.open(root / "state" / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

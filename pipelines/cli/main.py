@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import sys
 import traceback
 from typing import Any
@@ -53,6 +54,7 @@ def common(*, options: CommonParameters) -> None:
 def main() -> None:
     """Entry point of `beam-talonone`: runs a command and exits with its code."""
     os.umask(0o077)  # reports, dead letters and state hold personal data
+    _leave_no_core_file()
     unbroken()
     if (name := called(sys.argv[1:])) is not None:
         function_of(name)  # before signals are taken: until then, one ends the process at once
@@ -64,6 +66,12 @@ def main() -> None:
     if STOP.abandoned:  # the interpreter's own end would wait for what hangs, or fall over it
         os._exit(code)
     sys.exit(code)
+
+
+def _leave_no_core_file() -> None:
+    """Memory holds the API key and personal data. Processes that this one starts inherit the limit."""
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def run(arguments: list[str]) -> int:

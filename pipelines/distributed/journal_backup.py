@@ -63,7 +63,7 @@ class Place:
         """Write a file whole, over one that is there."""
         path = self.path(*names)
         if self.is_local:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_whole_file(Path(path), data, concurrent=True)  # a runner may have a shard twice
             return
         with FileSystems.create(path, "application/json", CompressionTypes.UNCOMPRESSED) as file:

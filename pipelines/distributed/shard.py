@@ -121,7 +121,7 @@ class ShardRun:
     def go(self, rows: Iterable[StagedRecord]) -> ShardReport:
         """Send what is left of the shard's records. Raises StopRun when it cannot go on; trying again goes on."""
         root = self._options.output
-        (root / "state").mkdir(parents=True)
+        (root / "state").mkdir(mode=0o700, parents=True)
         folder = JobFolder(root, self._graph.job, True, {"started": self._started})
         with closing(staging.connect(folder.staging, fresh=True)) as connection:
             self._stage(connection, rows)

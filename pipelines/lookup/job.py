@@ -85,7 +85,7 @@ class LinesOnDisk:
 def copy_lines(source: Path, places: list[tuple[int, int]], target: Path) -> None:
     """Write the lines at `places` (offset and length in bytes) of `source`, in their order, to `target`: whole or not
     at all. Without places, `target` is removed."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not places:
         target.unlink(missing_ok=True)
         return

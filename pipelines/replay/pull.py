@@ -52,7 +52,7 @@ class PulledDeadLetters:
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = folder / DEAD_LETTERS_FILE
         self.message_ids: set[str] = set()
         """Message ids."""
@@ -62,9 +62,9 @@ class PulledDeadLetters:
         end = self._read_log(folder / LOG_FILE)
         _check_length(self.path, end)
         with ExitStack() as opened:
-            self._lines = AppendLog(self.path, keep=end, mode=0o644)
+            self._lines = AppendLog(self.path, keep=end)
             opened.callback(self._lines.close)
-            self._log = AppendLog(folder / LOG_FILE, mode=0o644)
+            self._log = AppendLog(folder / LOG_FILE)
             opened.callback(self._log.close)
             sync_folder(folder)
             opened.pop_all()

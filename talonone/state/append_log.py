@@ -41,14 +41,14 @@ class AppendLog:
 
     _FLAGS = os.O_APPEND
 
-    def __init__(self, path: Path, *, keep: int | None = None, exclusive: bool = False, mode: int = 0o600) -> None:
-        """Open the file at `path`, or create it with the permissions `mode`.
+    def __init__(self, path: Path, *, keep: int | None = None, exclusive: bool = False) -> None:
+        """Open the file at `path`, or create it for its owner alone (mode 0600).
 
         `keep` is a length in bytes that is stored elsewhere: everything after it is cut off. With
         `exclusive`, a file that exists raises FileExistsError. Raises OSError.
         """
         flags = os.O_RDWR | os.O_CREAT | self._FLAGS | (os.O_EXCL if exclusive else 0)
-        self._file = os.open(path, flags, mode)
+        self._file = os.open(path, flags, 0o600)
         try:
             self.size = _end_of_whole_lines(self._file) if keep is None else keep
             os.ftruncate(self._file, self.size)

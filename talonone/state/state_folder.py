@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.state.private_folder import make_private_folder
 from beam_talonone.talonone.state.whole_file import write_whole_file
 
 MANIFEST, STORE, LOG, UNCLEAN, ENDS = "stream.json", "store.sqlite", "log.jsonl", "running", "ends.json"
@@ -76,13 +77,13 @@ class StateFolder:
 def open_state(root: Path, base_url: str, setting: str = "--state") -> StateFolder:
     """Create or open the folder `root`, and lock it for a stream to `base_url`. Errors name the `setting`.
 
-    Raises ConfigurationError if the folder cannot be used, if another process has locked it, or if it belongs to a
-    stream to another deployment.
+    Raises ConfigurationError if the folder cannot be used, if another user could exchange its files, or if another
+    process has locked it. Also if it belongs to a stream to another deployment.
     """
     if ":/" in str(root):
         raise ConfigurationError(f"{setting} {root} is not a folder of this machine: name one that survives a crash")
     try:
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds personal data of the records
+        make_private_folder(root, setting)  # it holds personal data of the records
         lock = os.open(root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise ConfigurationError(f"{setting} {root} cannot be used: {error.strerror}") from None

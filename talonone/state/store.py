@@ -3,6 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -14,6 +15,7 @@ from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.ordering.state_store import Order
 from beam_talonone.talonone.requests.supersede import Change, change_of
 from beam_talonone.talonone.requests.work import Key, Work
+from beam_talonone.talonone.state.private_folder import make_private_file
 from beam_talonone.talonone.state.write_behind import WriteBehind
 
 FOR_EIGHT_DAYS = 8 * 86_400.0
@@ -117,6 +119,9 @@ class Store:
 
     def __init__(self, path: Path | None = None, expiry: float = FOR_EIGHT_DAYS) -> None:
         self.expiry = expiry
+        if path is not None:
+            with suppress(OSError):  # SQLite reports it
+                make_private_file(path)
         # a replay may write to the file of a stream that runs, and waits for its turn
         self._connection = sqlite3.connect(":memory:" if path is None else path, 60.0, check_same_thread=False)
         try:

@@ -24,7 +24,9 @@ def write_whole_file(path: Path, content: bytes | Iterable[bytes], *, concurrent
     """
     owner = f".{uuid.uuid4().hex[:8]}" if concurrent else ""
     temporary = path.with_name(f"{path.name}{owner}{TEMPORARY}")
-    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    # a new file: another user may have put a link or a file of theirs in its place, in a folder such as /tmp
+    temporary.unlink(missing_ok=True)
+    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with open(file, "wb") as output:
             for piece in (content,) if isinstance(content, bytes) else content:

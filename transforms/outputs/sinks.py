@@ -16,6 +16,7 @@ import msgspec
 from beam_talonone.schemas import jsonio
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
 from beam_talonone.talonone.state.append_log import AppendLog
+from beam_talonone.talonone.state.private_folder import make_private_folder
 from beam_talonone.talonone.state.whole_file import write_whole_file
 from beam_talonone.talonone.streaming.message_source import delivery_name
 from beam_talonone.transforms.outputs.table_name import is_table_not_folder
@@ -108,7 +109,7 @@ def sink_for(where: str, name: str, notice: Notice, setting: str | None = None) 
     which is `--name` by default.
 
     `notice` receives lines for a person, from any thread. Raises ConfigurationError for a value that is neither, and
-    for a folder that cannot be written to.
+    for a folder that cannot be written to, or whose files another user could exchange.
     """
     option = setting or f"--{name}"
     check_place(option, where)
@@ -119,7 +120,7 @@ def sink_for(where: str, name: str, notice: Notice, setting: str | None = None) 
     option = f"{option} {where}"
     folder = Path(where)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder, setting or f"--{name}")
     except OSError as error:
         raise ConfigurationError(f"{option} cannot be made: {error.strerror}") from None
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -187,13 +188,13 @@ class FolderSink:
             return False
 
     def _begin_file(self) -> AppendLog:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         while True:
             self._number += 1
             follows = "" if self._number == 1 else f"_{self._number:04d}"  # sorts behind the first
             self._path = self._folder / f"{self._stem}{follows}.jsonl"
             try:  # processes of two containers may have the same pid and start
-                return AppendLog(self._path, exclusive=True, mode=0o644)  # the umask decides who reads it
+                return AppendLog(self._path, exclusive=True)
             except FileExistsError:
                 continue
 
@@ -271,7 +272,7 @@ def already_dead_lettered(sink: Sink, folder: Path, state: Path, job: str) -> di
     if not isinstance(sink, FolderSink):
         return {}
     ids = dict.fromkeys(message_ids(folder, "dead-letters"), time.time())
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     say_whose(folder, state.resolve(), job)
     return ids
 

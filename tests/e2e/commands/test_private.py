@@ -1,12 +1,15 @@
 """Who may read what a run leaves, and what becomes of a run whose reader goes away."""
 
 import os
+import re
+import resource
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from beam_talonone.simulator.server.serve import READY
 from e2e.harness import (
     COMMAND,
     DEAD_LETTERS,
@@ -48,6 +51,47 @@ def test_nobody_else_may_read_what_a_run_leaves(sim: Simulator, tmp_path: Path) 
         os.umask(old)
     assert [_open_to_others(tmp_path / name) for name in ("out", "again", "read")] == [[], [], []]
     assert _open_to_others(tmp_path / "mine") == [str(tmp_path / "mine")], "it is the user's own"
+
+
+def test_the_simulator_listens_on_this_machine_alone_and_leaves_no_core_file() -> None:
+    """A command that runs until it is stopped, started by a shell that allows core files."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    process = subprocess.Popen(
+        [
+            "sh",
+            "-c",
+            'ulimit -S -c "$0"; exec "$@"',
+            "unlimited" if hard < 0 else str(hard),
+            *COMMAND,
+            "simulate",
+            "--port",
+            "0",
+        ],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    try:
+        url = next(line for line in process.stderr if line.startswith(READY)).removeprefix(READY)
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+        port = int(url.rpartition(":")[2])
+        addresses = _listening(port)
+        words = Path(f"/proc/{process.pid}/cmdline").read_bytes()
+    finally:
+        process.terminate()
+        process.wait()
+        process.stderr.close()
+    assert re.search(r"Max core file size +0 +0 ", limits)
+    assert addresses == ["0100007F"], "127.0.0.1, in the order of bytes of /proc"
+    assert b"simulate" in words, "it was the process itself, and no shell in front of it"
+
+
+def _listening(port: int) -> list[str]:
+    """The addresses on which a process of this machine listens to `port`, as in /proc/net/tcp."""
+    rows = [row.split() for name in ("tcp", "tcp6") for row in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
+    places = [row[1].split(":") for row in rows if row[3] == "0A"]
+    return [address for address, at in places if int(at, 16) == port]
 
 
 def test_a_reader_that_goes_away_fails_nothing(sim: Simulator, tmp_path: Path) -> None:

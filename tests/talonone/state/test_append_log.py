@@ -109,14 +109,14 @@ def test_a_log_of_another_process_is_not_taken(tmp_path: Path) -> None:
     assert path.read_bytes() == b"one\n"
 
 
-@pytest.mark.parametrize(("mode", "expected"), [({}, 0o600), ({"mode": 0o644}, 0o644)])
-def test_who_may_read_a_new_log(tmp_path: Path, mode: dict[str, int], expected: int) -> None:
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_only_the_owner_may_read_a_new_log(tmp_path: Path, exclusive: bool) -> None:
     before = os.umask(0o022)
     try:
-        AppendLog(tmp_path / "lines", **mode).close()
+        AppendLog(tmp_path / "lines", exclusive=exclusive).close()
     finally:
         os.umask(before)
-    assert (tmp_path / "lines").stat().st_mode & 0o777 == expected
+    assert (tmp_path / "lines").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_log_that_was_replaced_is_still_the_open_one(tmp_path: Path) -> None:

@@ -124,3 +124,16 @@ def test_a_file_system_without_fsync_of_folders(
             sync_folder(tmp_path)
     else:
         sync_folder(tmp_path)
+
+
+@pytest.mark.parametrize("what", ["link", "file"])
+def test_what_stands_in_the_place_of_the_temporary_file_gets_nothing(tmp_path: Path, what: str) -> None:
+    other, temporary = tmp_path / "other", tmp_path / f"file{whole_file.TEMPORARY}"
+    other.write_bytes(b"of somebody else")
+    temporary.symlink_to(other) if what == "link" else temporary.hardlink_to(other)
+    other.chmod(0o644)
+    write_whole_file(tmp_path / "file", b"personal")
+    assert other.read_bytes() == b"of somebody else"
+    assert (tmp_path / "file").read_bytes() == b"personal"
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
+    assert not (tmp_path / "file").is_symlink()
