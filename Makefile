@@ -10,6 +10,8 @@
 #   make bench    the benchmarks                make docs     write the generated pages of docs/ and templates/*.json
 #   make site     the pages of docs/ as a site, in site/; fails for a link or an anchor that leads nowhere
 #   make pictures the pictures of README.md and the recording of docs/what-you-see.md; needs Chromium
+#   make audit    bandit on the code, pip-audit on constraints.txt; needs the JSON API of pypi.org
+#   make sbom     the packages of a virtual environment as an SBOM; ENVIRONMENT=/tmp/release names another than .venv
 #   make lock     renew constraints.txt         make clean    remove everything that make made
 # PYTHON=/path/to/python chooses the interpreter that .venv is made with.
 
@@ -22,7 +24,7 @@ export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt
 
-.PHONY: demo demo-stream test test-all tools lint types bench campaign lock docs site pictures clean venv
+.PHONY: demo demo-stream test test-all tools lint types bench campaign audit sbom lock docs site pictures clean venv
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.runtime
@@ -96,6 +98,29 @@ site: $(VENV)/.site
 pictures: $(VENV)/.dev
 	$(BIN)/python docs/make_pictures.py
 
+# In environments of their own, so that their dependencies are not among those of `dev`. bandit warns on stderr of each
+# line of a statement whose other line has the finding that `nosec` accepts, so stderr is shown if it fails.
+# --strict: without it, pip-audit succeeds where it could look up nothing.
+RUN := $(BIN)/uv tool run --quiet --from
+BANDIT := $(RUN) bandit==1.9.4 bandit
+PIP_AUDIT := $(RUN) pip-audit==2.10.1 pip-audit
+CYCLONEDX := $(RUN) cyclonedx-bom==7.5.0 cyclonedx-py
+
+audit: $(VENV)/.uv
+	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
+	$(BANDIT) --quiet --configfile pyproject.toml --recursive schemas talonone transforms pipelines simulator 2>"$$log" || \
+	  { cat "$$log" >&2; exit 1; }
+	$(PIP_AUDIT) --requirement constraints.txt --no-deps --disable-pip --strict --progress-spinner off
+
+ENVIRONMENT := $(VENV)
+sbom: $(VENV)/.uv
+	@version=$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' beam_talonone/__init__.py); \
+	project=$$(mktemp); trap 'rm -f "$$project"' EXIT; \
+	sed "s/^dynamic = .*/version = \"$$version\"/" pyproject.toml >"$$project"; \
+	$(CYCLONEDX) environment --pyproject "$$project" --mc-type library --output-reproducible \
+	  --output-file beam-talonone.cdx.json $(ENVIRONMENT)/bin/python
+	@echo "beam-talonone.cdx.json"
+
 # --upgrade: without it, uv keeps the versions that it finds in the file.
 lock: $(VENV)/.uv
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra site --python-version 3.11 --upgrade --quiet \
@@ -104,7 +129,7 @@ lock: $(VENV)/.uv
 venv: $(VENV)/.dev
 
 clean:
-	rm -rf $(VENV) .tools .coverage* build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis demo-output demo-stream-output bench/out
+	rm -rf $(VENV) .tools .coverage* *.cdx.json build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis demo-output demo-stream-output bench/out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp says what is installed; it is older than its inputs when something has to be installed again.

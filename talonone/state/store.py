@@ -54,9 +54,9 @@ MOST_AT_ONCE = 10
 """The most records that `foresee` looks up together."""
 
 _FORESEE = {
-    count: "SELECT identity, content, NULL, NULL, NULL, NULL, NULL FROM ended WHERE identity IN"
+    count: "SELECT identity, content, NULL, NULL, NULL, NULL, NULL FROM ended WHERE identity IN"  # nosec B608
     f" ({', '.join('?' * MOST_AT_ONCE)})"
-    + " UNION ALL SELECT NULL, NULL, kind, id, event_us, rank, version FROM sent WHERE kind = ? AND id = ?"
+    + " UNION ALL SELECT NULL, NULL, kind, id, event_us, rank, version FROM sent WHERE kind = ? AND id = ?"  # nosec B608
     * count
     for count in (MOST_AT_ONCE, 2 * MOST_AT_ONCE)
 }
@@ -265,7 +265,7 @@ class Store:
         before = now - self.expiry
         self._behind.write()
         return sum(
-            self._connection.execute(f"DELETE FROM {table} WHERE at < ?", (before,)).rowcount
+            self._connection.execute(f"DELETE FROM {table} WHERE at < ?", (before,)).rowcount  # nosec B608
             for table in ("ended", "sent", "changes", "customers", "returned", "dead", "files")
         )
 

@@ -115,7 +115,7 @@ class FileMapping:
                             yield kind, record_id
                             kinds.add(kind)
                         break
-            except Exception:  # also a defect of ours: the id is only an aid
+            except Exception:  # also a defect of ours: the id is only an aid  # nosec B112
                 continue
 
 

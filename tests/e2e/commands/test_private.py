@@ -76,7 +76,7 @@ def test_the_simulator_listens_on_this_machine_alone_and_leaves_no_core_file() -
         url = next(line for line in process.stderr if line.startswith(READY)).removeprefix(READY)
         limits = Path(f"/proc/{process.pid}/limits").read_text()
         port = int(url.rpartition(":")[2])
-        addresses = _listening(port)
+        addresses = listening_addresses(port)
         words = Path(f"/proc/{process.pid}/cmdline").read_bytes()
     finally:
         process.terminate()
@@ -87,7 +87,7 @@ def test_the_simulator_listens_on_this_machine_alone_and_leaves_no_core_file() -
     assert b"simulate" in words, "it was the process itself, and no shell in front of it"
 
 
-def _listening(port: int) -> list[str]:
+def listening_addresses(port: int) -> list[str]:
     """The addresses on which a process of this machine listens to `port`, as in /proc/net/tcp."""
     rows = [row.split() for name in ("tcp", "tcp6") for row in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
     places = [row[1].split(":") for row in rows if row[3] == "0A"]

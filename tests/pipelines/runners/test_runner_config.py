@@ -39,6 +39,7 @@ def test_what_is_typed_wins(tmp_path):
     ("text", "named"),
     [
         ("runner: [", "not YAML"),
+        ("runner: !!python/object/apply:os.system ['true']", "not YAML"),
         ("[1]", "`runner: NAME`"),
         ("options: {}", "`runner: NAME`"),
         ("runner: 3", "`runner: NAME`"),

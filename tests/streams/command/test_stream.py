@@ -6,8 +6,11 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+from e2e.commands.test_private import listening_addresses
 from e2e.harness import KEY, free_port, order, returned, simulator, wait_until
 from prometheus_client.parser import text_string_to_metric_families
 from support.audit.traffic_check import check_traffic
@@ -260,3 +263,42 @@ def test_a_disk_that_is_full_ends_it_with_1_and_loses_nothing(stream_command):
         assert stream.stop() == 0, stream.stderr()
         assert check_traffic(traffic, stream.ledger(), stream.dead_letters(), by_customer=False).wrong() == {}
         stream.assert_empty()
+
+
+def test_other_users_see_no_key_and_no_file_and_reach_no_health_port(stream_command) -> None:
+    port = free_port()
+    with simulator() as api:
+        stream = stream_command(api, "--settle", 0, "--health-port", port, "--results")
+        stream.words = (*stream.words, stream.folder / "results")
+        stream.subscribe("orders")
+        stream.start()
+        records = [order("o1", "c1"), {"no": "order"}]
+        stream.publish([Sent("orders", json.dumps(record).encode(), 0, "") for record in records])
+        wait_until(lambda: stream.ledger() and stream.dead_letters(), "both have ended", timeout=120)
+        prism = stream.prism_pid()
+        shown = _command_lines()
+        environment = Path(f"/proc/{prism}/environ").read_bytes()
+        addresses = listening_addresses(port)
+        own = [path for name in ("state", "letters", "results") for path in _all_in(stream.folder / name)]
+        open_to_others = [str(path) for path in own if path.stat().st_mode & 0o077]
+        assert stream.stop() == 0, stream.stderr()
+        stream.assert_no_leftovers()
+    assert Path(f"/proc/{prism}/cmdline") in shown
+    assert [path for path, words in shown.items() if KEY.encode() in words] == []
+    assert b"PATH=" in environment
+    assert KEY.encode() not in environment
+    assert addresses == ["0100007F"], "127.0.0.1, in the order of bytes of /proc"
+    assert len(own) > 8
+    assert open_to_others == []
+
+
+def _all_in(folder: Path) -> list[Path]:
+    return [folder, *folder.rglob("*")]
+
+
+def _command_lines() -> dict[Path, bytes]:
+    lines = {}
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # the process has ended
+            lines[path] = path.read_bytes()
+    return lines
