@@ -242,7 +242,7 @@ def compare_options(root: str, manifest: dict[str, Any], requested: dict[str, An
         if before != now:
             raise ConfigurationError(
                 f"{name} was {_shown(before)} when the job in {root} was started and is {_shown(now)} now:"
-                " resume with the same value"
+                " resume with the same value, or start a new job in another folder"
             )
 
 

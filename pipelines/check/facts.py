@@ -30,7 +30,7 @@ def closing_lines(connection: Connection) -> Iterator[str]:
     """How many sessions a backfill closes, by the year of the order."""
     years = connection.execute(f"SELECT year, COUNT(*) FROM ({_CLOSED}) GROUP BY year ORDER BY year").fetchall()  # nosec B608
     if years:
-        listed = ", ".join(f"{count:,} of {year}" for year, count in years)
+        listed = ", ".join(f"{count:,} dated {year}" for year, count in years)
         yield f"{sum(count for _, count in years):,} sessions will be closed: {listed}"
 
 

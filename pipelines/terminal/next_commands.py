@@ -34,13 +34,13 @@ def next_commands(
     mapping: str | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> list[str]:
-    """Lines with the commands that make sense after a run with `options` and its `report`.
+    """Lines that say what to do next, with the commands that make sense after a run with `options` and its `report`.
 
     `commands` are those of this version. `replayable` is False if there is no deployment to send to, or to read
     from, afterwards: after a dry run or a demo. `mapping` is the --mapping as it was typed.
     """
     output, settings = options.output, {**run_settings(options, ()), "--mapping": mapping}
-    lines = []
+    lines = ["this was a dry run: nothing was changed in Talon.One"] if settings.get("--dry") else []
     if any(counts["dead_lettered"] for counts in report["kinds"].values()):
         if "dead-letters" in commands:
             lines.append(f"to look at the dead letters: {command_line(['dead-letters', str(output)])}")

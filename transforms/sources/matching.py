@@ -89,7 +89,8 @@ def _alternatives(pattern: str) -> list[str]:
 def _local(pattern: str, skipped: set[str], folders: set[str]) -> Iterator[FileInfo]:
     if os.path.lexists(pattern):
         if os.path.isdir(pattern):
-            example = os.path.join(pattern, "*.jsonl")
+            of_a_job = os.path.join(pattern, "dead-letters")
+            example = os.path.join(of_a_job if os.path.isdir(of_a_job) else pattern, "*.jsonl")
             raise UnknownFormat(f"{pattern} is a folder: name its files, for example {example}")
         yield _info(pattern)
         return

@@ -1,4 +1,4 @@
-"""A backfill that ends while other processes read its input: none of them stays, and the next start reads it again."""
+"""A backfill that ends while others read its input: no process stays, and the next start reads it again."""
 
 import os
 import signal

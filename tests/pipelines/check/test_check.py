@@ -45,7 +45,7 @@ def test_the_facts_are_listed_before_anything_is_sent(tmp_path, capsys):
     assert code == 3
     for line in (
         "    fields: /event_time in 1, /customer_id in 1, /items/*/sku in 1, /items/*/quantity in 1",
-        "3 sessions will be closed: 1 of 2025, 2 of 2026",
+        "3 sessions will be closed: 1 dated 2025, 2 dated 2026",
         "1 order of guests: each gets a profile guest-<order_id>",
         "1 return has no order in the input: Talon.One must have it already",
     ):

@@ -85,6 +85,9 @@ def test_when_there_is_nothing_to_compare(tmp_path, changes, of_report, replayab
     assert said(options(tmp_path, **changes), report(**of_report), replayable=replayable) == {}
 
 
-def test_a_dry_run_is_not_compared(tmp_path):
-    dry = options(tmp_path)
-    assert said(replace(dry, input=replace(dry.input, dry=True)), report()) == {}
+def test_a_dry_run_is_not_compared_and_says_what_it_was(tmp_path):
+    run = options(tmp_path)
+    dry = replace(run, input=replace(run.input, dry=True))
+    assert next_commands(dry, report(), COMMANDS, replayable=True, environment={}) == [
+        "this was a dry run: nothing was changed in Talon.One"
+    ]

@@ -98,7 +98,16 @@ def test_a_killed_process_stops_the_run() -> None:
         next(reader)
 
 
-def test_what_looks_ends_the_processes() -> None:
+def test_what_looks_ends_the_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    pids: list[int] = []
+    fork = os.fork
+
+    def noted() -> int:
+        pids.append(fork())
+        return pids[-1]
+
+    monkeypatch.setattr(os, "fork", noted)
+
     def task() -> Iterator[bytes]:
         yield b"first"
         time.sleep(600)
@@ -112,7 +121,7 @@ def test_what_looks_ends_the_processes() -> None:
     with pytest.raises(StopRun, match="a signal"):
         list(computed([task], 1, look))
     with pytest.raises(ChildProcessError):  # it has been waited for
-        os.waitpid(-1, os.WNOHANG)
+        os.waitpid(pids[0], os.WNOHANG)
 
 
 def test_signals_of_the_group_do_not_end_a_process() -> None:
