@@ -46,6 +46,7 @@ ONLY_PARSED = {
     "docs/messages.md": {"stream": EMULATORS},
     "docs/presets/bigquery.md": {"check": CLOUD},
     "docs/presets/shopify.md": {"stream": EMULATORS},
+    "docs/report.md": {"report": "tests/e2e/report and tests/pipelines/report make such pages, and open them"},
     "docs/rate.md": {"backfill": "needs the rate limit service; tests/rates runs such jobs"},
     "docs/releasing.md": {"demo": "a demo; tests/e2e/commands/test_options.py runs one"},
     "docs/run-a-stream.md": {"stream": EMULATORS},
@@ -138,14 +139,15 @@ def inline_commands() -> list[Command]:
     ]
 
 
-def parse(words: tuple[str, ...]) -> None:
-    """Read a command line as the program does, without running it. Raises what the program reports.
+def parse(words: tuple[str, ...]) -> str:
+    """Read a command line as the program does, without running it; returns the name of its command. Raises what the
+    program reports.
 
     `...` stands for words that the page leaves out, so required options may be missing beside it.
     """
     name, *rest = [word for word in words if word != "..."]
     if name.startswith("-"):
-        return
+        return name
     command: Any = group._built(name)
     try:
         context = command.make_context(name, rest)
@@ -155,3 +157,4 @@ def parse(words: tuple[str, ...]) -> None:
     except Exception as error:
         if type(error).__name__ != "MissingParameter" or "..." not in words:
             raise
+    return name
