@@ -21,7 +21,7 @@ SIZE = 24 << 20
 def _small_disk(scene: BackfillScene, size: int) -> None:
     """Mount a disk of its own for the output folder, until the verdict."""
     scene.output.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "campaign", scene.output], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "campaign", scene.output], check=True)
     scene.stack.callback(subprocess.run, ["umount", "--lazy", scene.output], check=True)
 
 

@@ -91,7 +91,7 @@ def disk_full(name: str) -> Callable[[StreamScene], None]:
     def play(scene: StreamScene) -> None:
         disk = scene.folder / name
         disk.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "campaign", disk], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=0700", "campaign", disk], check=True)
         scene.stack.callback(subprocess.run, ["umount", "--lazy", disk], check=True)
         scene.start_and_load()
         filler = fill_disk(disk)

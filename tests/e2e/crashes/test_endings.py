@@ -185,7 +185,7 @@ def test_dead_letters_of_reading_and_of_sending_count_together(sim: Simulator, t
     records = [
         *(["{"] * 8),
         *_orders(8, attributes={"unheard": 1}),
-        *(order(f"g{n}", "g", "open", n) for n in range(40)),
+        *(order(f"g{n}", "g", "open", n) for n in range(600)),
     ]
     words = backfill(sim.url, {"orders": write(tmp_path / "o.jsonl", records)}, tmp_path / "out")
     cli(*words, "--max-dead-letters", 12, "--concurrency", 1).says(STOPPED, "--max-dead-letters")
