@@ -179,10 +179,13 @@ class SendSlice(beam.DoFn):  # type: ignore[misc]
         return iter(())
 
     def finish_bundle(self) -> None:
-        """Wait until all records have ended. Raises what stopped the engine."""
+        """Wait until all records have ended. Raises what stopped the engine, and TooManyDeadLetters also where no
+        record was left to be stopped."""
         self._submit()
         for job, outcome in self._sending.rest():
             self._count(job, outcome)
+        if isinstance(self._run.engine.failure, TooManyDeadLetters):
+            raise self._run.engine.failure
 
     def _submit(self) -> None:
         if self._jobs:

@@ -185,13 +185,20 @@ def test_dead_letters_of_reading_and_of_sending_count_together(sim: Simulator, t
     records = [
         *(["{"] * 8),
         *_orders(8, attributes={"unheard": 1}),
-        *(order(f"g{n}", "g", "open", n) for n in range(600)),
+        *(order(f"g{n}", "g", "open", n) for n in range(40)),
     ]
     words = backfill(sim.url, {"orders": write(tmp_path / "o.jsonl", records)}, tmp_path / "out")
     cli(*words, "--max-dead-letters", 12, "--concurrency", 1).says(STOPPED, "--max-dead-letters")
     # and it stays so when the job is resumed
     cli(*words, "--max-dead-letters", 12, "--concurrency", 1, "--resume").says(STOPPED, "--max-dead-letters")
     assert cli(*words, "--max-dead-letters", 16, "--resume").code == DEAD_LETTERS
+
+
+def test_too_many_dead_letters_end_the_run_also_when_nothing_is_left_to_send(sim: Simulator, tmp_path: Path) -> None:
+    words = backfill(
+        sim.url, {"orders": write(tmp_path / "o.jsonl", _orders(8, attributes={"unheard": 1}))}, tmp_path / "out"
+    )
+    cli(*words, "--max-dead-letters", 7).says(STOPPED, "8 dead letters", "--max-dead-letters 7")
 
 
 def test_signals_stop_in_order_and_the_job_can_be_resumed(sim: Simulator, tmp_path: Path) -> None:
