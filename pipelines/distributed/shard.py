@@ -197,17 +197,13 @@ class ShardRun:
                 f" records to send, and there were {earlier['records']}): it can only be resumed with the same files"
             )
 
-    def _send(self, job: ActiveJob, name: str, run: slices.SliceRun) -> None:
-        # no pipeline inside of a pipeline: the same steps, called in their order
+    def _send(self, job: ActiveJob, run: slices.SliceRun) -> None:
         run.metrics = True
-        send = slices.SendSlice(name)
-        with slices.registered(name, run):
-            send.start_bundle()
-            for item in self._paced(slices.ReadSlice().process(name)):
-                for _ in send.process(item):
-                    pass
-                count_requests(run.engine, every=WHILE_BUSY)
-            send.finish_bundle()
+        sender = slices.SliceSender(run)
+        for item in self._paced(slices.read_slice(run)):
+            sender.send(item)
+            count_requests(run.engine, every=WHILE_BUSY)
+        sender.finish()
         count_requests(run.engine)
 
     def _paced(self, items: Iterator[Any]) -> Iterator[Any]:

@@ -1,1 +1,1 @@
-"""Sending what is staged, slice by slice: selection, journal, pipeline, and the fold into the staging database."""
+"""Sending what is staged, slice by slice: selection, journal, sender, and the fold into the staging database."""

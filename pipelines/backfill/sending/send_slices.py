@@ -30,17 +30,12 @@ def write_options(job: ActiveJob, part: Slice) -> SendOptions:
     return SendOptions(dry=options.input.dry, edit_closed=options.sending.edit_closed, effects=options.input.results)
 
 
-def run_steps(job: ActiveJob, name: str, run: slices.SliceRun) -> None:
-    """Send a slice by its steps, called in their order. Raises what stopped the engine.
-
-    A pipeline for each slice would send nothing while it is built, checked and taken down.
-    """
-    send = slices.SendSlice(name)
-    with slices.registered(name, run):
-        send.start_bundle()
-        for item in slices.ReadSlice().process(name):
-            send.process(item)
-        send.finish_bundle()
+def send_slice(job: ActiveJob, run: slices.SliceRun) -> None:
+    """Send a slice. Raises what stopped the engine."""
+    sender = slices.SliceSender(run)
+    for item in slices.read_slice(run):
+        sender.send(item)
+    sender.finish()
 
 
 def _nothing(*_: Any) -> None:
@@ -55,7 +50,7 @@ class SliceSteps:
     """First of all, before the journal is read."""
     read_journal: Callable[[ActiveJob, Slice], JournalContent] = read_slice_journal
     send_options: Callable[[ActiveJob, Slice], SendOptions] = write_options
-    send: Callable[[ActiveJob, str, slices.SliceRun], None] = run_steps
+    send: Callable[[ActiveJob, slices.SliceRun], None] = send_slice
     """Send a run under its name, until each of its records has ended."""
     folded: Callable[[ActiveJob, Slice, JournalContent], None] = _nothing
     """The journal was folded into the staging database. A journal may be folded several times."""
@@ -119,7 +114,7 @@ def _send_slice(job: ActiveJob, steps: SliceSteps, part: Slice, selected: set[in
         # what is in flight must end before its journal is closed
         with job.engine.stopped_by_errors(Interrupted("the pipeline failed")):
             _find_customers(job, part, selected, recorded)
-            steps.send(job, str(job.folder.root / part.name), run)
+            steps.send(job, run)
             job.folder.watch.check()
     finally:
         try:

@@ -1,12 +1,11 @@
 """The steps that send one slice: read from the staging database in order, sent by the engine, journalled."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import apache_beam as beam
 import msgspec
 
 from beam_talonone.pipelines.backfill import staging
@@ -28,7 +27,6 @@ from beam_talonone.talonone.requests.outcome import End, Outcome, skipped
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.session_cache import returned_items
 from beam_talonone.transforms.runtime.metrics import count_outcome
-from beam_talonone.transforms.runtime.process_registry import PROCESS, Kind
 from beam_talonone.transforms.sink.send import Sending
 from beam_talonone.transforms.sources.prepare import Origin
 
@@ -66,18 +64,6 @@ class SliceRun:
     """Orders whose earlier returns are in the engine's memory."""
 
 
-RUNS = Kind[str, SliceRun]("slice")
-"""The slices under way in this process, by name: a graph carries the name."""
-
-
-@contextmanager
-def registered(name: str, run: SliceRun) -> Iterator[None]:
-    """Register a run for the steps that have its name, inside the block. Its memory of its records ends with it."""
-    with PROCESS.scope() as scope:
-        scope.enter(RUNS, name, run)
-        yield
-
-
 @dataclass(slots=True)
 class Item:
     """A record of the slice; `origin` is that of a replayed dead letter."""
@@ -95,35 +81,33 @@ class PackItem:
     before: InFlight
 
 
-class ReadSlice(beam.DoFn):  # type: ignore[misc]
-    """Name of a run -> its records in order, those that ended already left out; bulks that were in flight first."""
+def read_slice(run: SliceRun) -> Iterator[Item | PackItem]:
+    """The records of a slice in order, those that ended already left out; bulks that were in flight first. Raises
+    Damaged where the staging database is damaged."""
+    packed = {number for members, _ in run.recorded.packs for number, _ in members}
+    yield from _packs(run, packed)
+    with closing(staging.reopen(run.staging)) as connection:
+        for number, blob, customer, origin in staging.slice_rows(run.staging, run.first, run.last):
+            if number in run.recorded.done or number in packed:
+                continue
+            if run.selected is not None and number not in run.selected:
+                continue
+            work = _with_customer(Work.from_bytes(blob), customer)
+            if work.sessions:
+                _recall(connection, run, work)
+            yield Item(number, work, read_origin(origin))
 
-    def process(self, name: str) -> Iterator[Item | PackItem]:
-        """Raises Damaged where the staging database is damaged."""
-        run = PROCESS.get(RUNS, name)
-        packed = {number for members, _ in run.recorded.packs for number, _ in members}
-        yield from self._packs(run, packed)
-        with closing(staging.reopen(run.staging)) as connection:
-            for number, blob, customer, origin in staging.slice_rows(run.staging, run.first, run.last):
-                if number in run.recorded.done or number in packed:
-                    continue
-                if run.selected is not None and number not in run.selected:
-                    continue
-                work = _with_customer(Work.from_bytes(blob), customer)
-                if work.sessions:
-                    _recall(connection, run, work)
-                yield Item(number, work, read_origin(origin))
 
-    def _packs(self, run: SliceRun, packed: set[int]) -> Iterator[PackItem]:
-        if not packed:
-            return
-        works = {
-            number: Item(number, Work.from_bytes(blob), read_origin(origin))
-            for number, blob, _, origin in staging.slice_rows(run.staging, min(packed), max(packed))
-            if number in packed
-        }
-        for members, before in run.recorded.packs:
-            yield PackItem([(works[number], part) for number, part in members], before)
+def _packs(run: SliceRun, packed: set[int]) -> Iterator[PackItem]:
+    if not packed:
+        return
+    works = {
+        number: Item(number, Work.from_bytes(blob), read_origin(origin))
+        for number, blob, _, origin in staging.slice_rows(run.staging, min(packed), max(packed))
+        if number in packed
+    }
+    for members, before in run.recorded.packs:
+        yield PackItem([(works[number], part) for number, part in members], before)
 
 
 def _with_customer(work: Work, customer: str | None) -> Work:
@@ -151,19 +135,15 @@ def _recall(connection: Any, run: SliceRun, work: Work) -> None:
             run.engine.memory.note_return(session, returned_items(Work.from_bytes(blob)))
 
 
-class SendSlice(beam.DoFn):  # type: ignore[misc]
-    """Records in order -> nothing: outcomes go to the journal, which is folded into the staging database later."""
+class SliceSender:
+    """Sends the records of a slice. Outcomes go to the journal, which is folded into the staging database later."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def start_bundle(self) -> None:
-        """Find the run by its name."""
-        self._run = PROCESS.get(RUNS, self._name)
-        self._sending = Sending(self._run.engine)
+    def __init__(self, run: SliceRun) -> None:
+        self._run = run
+        self._sending = Sending(run.engine)
         self._jobs: list[Job] = []
 
-    def process(self, item: Item | PackItem) -> Iterator[None]:
+    def send(self, item: Item | PackItem) -> None:
         """Give a record to the engine; waits while its window is full. Raises what stopped the engine."""
         if isinstance(item, PackItem):
             self._submit()
@@ -176,9 +156,8 @@ class SendSlice(beam.DoFn):  # type: ignore[misc]
                 self._submit()
         for job, outcome in self._sending.done():
             self._count(job, outcome)
-        return iter(())
 
-    def finish_bundle(self) -> None:
+    def finish(self) -> None:
         """Wait until all records have ended. Raises what stopped the engine, and TooManyDeadLetters also where no
         record was left to be stopped."""
         self._submit()

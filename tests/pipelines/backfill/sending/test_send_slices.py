@@ -11,7 +11,7 @@ from beam_talonone.pipelines.backfill.sending import slices
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.journal import Journal
 from beam_talonone.pipelines.backfill.sending.send_slices import SliceSteps, send_slices
-from beam_talonone.pipelines.backfill.sending.slices import PackItem, ReadSlice, SliceRun
+from beam_talonone.pipelines.backfill.sending.slices import PackItem, SliceRun, read_slice
 from beam_talonone.talonone.delivery.send_options import InFlight
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopRun
 from beam_talonone.talonone.telemetry.stats import Stats
@@ -28,19 +28,18 @@ class Sent:
         self.runs: list[SliceRun] = []
         self._stop_at = stop_at
 
-    def __call__(self, job: ActiveJob, name: str, run: SliceRun) -> None:
-        self.slices.append(Path(name).name)
+    def __call__(self, job: ActiveJob, run: SliceRun) -> None:
+        self.slices.append(Slice.starting_at(run.first, run.last).name)
         self.runs.append(run)
-        with slices.registered(name, run):
-            for item in ReadSlice().process(name):
-                members = [member for member, _ in item.members] if isinstance(item, PackItem) else [item]
-                if any(member.work.id == self._stop_at for member in members):
-                    raise Interrupted("killed here")
-                ids = [member.work.id for member in members]
-                self.items.append(ids if isinstance(item, PackItem) else ids[0])
-                for member in members:
-                    run.journal.on_start([(member.number, 0)], 0, 100.0)
-                    run.journal.on_end(member.number, APPLIED)
+        for item in read_slice(run):
+            members = [member for member, _ in item.members] if isinstance(item, PackItem) else [item]
+            if any(member.work.id == self._stop_at for member in members):
+                raise Interrupted("killed here")
+            ids = [member.work.id for member in members]
+            self.items.append(ids if isinstance(item, PackItem) else ids[0])
+            for member in members:
+                run.journal.on_start([(member.number, 0)], 0, 100.0)
+                run.journal.on_end(member.number, APPLIED)
 
 
 @pytest.fixture(autouse=True)
@@ -112,7 +111,7 @@ def test_a_bulk_that_was_in_flight_goes_first_and_as_it_was(tmp_path: Path) -> N
 def test_records_that_the_sending_has_lost_stop_the_job(tmp_path: Path) -> None:
     with staged_job(tmp_path, EVENTS) as job:
         with pytest.raises(StopRun, match="has outcomes of 0 of the 3 records sent: go on with --resume"):
-            send_slices(job, SliceSteps(send=lambda job, name, run: None))
+            send_slices(job, SliceSteps(send=lambda job, run: None))
         assert staging.get_meta(job.connection, "next") is None
         assert job.folder.journal("slice-000001").exists()
 
@@ -184,9 +183,8 @@ def test_the_customer_of_a_return_is_asked_for_once(tmp_path: Path, name: str | 
     records = {"returns": [returned("r1", "o1", 1), returned("r2", "o1", 2)]}
     profiles: list[list[str]] = []
 
-    def send(job: ActiveJob, path: str, run: SliceRun) -> None:
-        with slices.registered(path, run):
-            profiles.extend(list(item.work.profiles) for item in ReadSlice().process(path))
+    def send(job: ActiveJob, run: SliceRun) -> None:
+        profiles.extend(list(item.work.profiles) for item in read_slice(run))
         raise Interrupted("killed here")
 
     for _ in range(2):
@@ -213,9 +211,9 @@ def test_the_engine_knows_whether_the_api_has_taken_records_before(
     accepted: list[bool] = []
     sent = Sent()
 
-    def send(job: ActiveJob, name: str, run: SliceRun) -> None:
+    def send(job: ActiveJob, run: SliceRun) -> None:
         accepted.append(engine.accepted_before)
-        sent(job, name, run)
+        sent(job, run)
 
     with staged_job(tmp_path, EVENTS, engine=engine) as job:
         send_slices(job, SliceSteps(send=send, **steps))
@@ -229,9 +227,9 @@ def test_the_steps_of_a_slice_come_in_their_order(tmp_path: Path) -> None:
     def noting(name: str) -> Callable[..., None]:
         return lambda job, part, *more: called.append(f"{name} {part.first}-{part.last}")
 
-    def send(job: ActiveJob, name: str, run: SliceRun) -> None:
+    def send(job: ActiveJob, run: SliceRun) -> None:
         called.append("send")
-        sent(job, name, run)
+        sent(job, run)
 
     steps = SliceSteps(before=noting("before"), send=send, folded=noting("folded"), complete=noting("complete"))
     with staged_job(tmp_path, {"events": EVENTS["events"][:4]}) as job:
