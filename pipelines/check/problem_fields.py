@@ -1,7 +1,6 @@
 """The fields that make records of a run invalid, counted while these are read."""
 
 from beam_talonone.pipelines.dead_letters.aggregate import Counts, field_of
-from beam_talonone.schemas.decoding.parse import InvalidRecord
 from beam_talonone.transforms.runtime.process_registry import Kind
 
 MOST_SHOWN = 20
@@ -14,11 +13,11 @@ class ProblemFields:
     def __init__(self) -> None:
         self._counts: dict[tuple[str, str], Counts] = {}
 
-    def add(self, kind: str, problem: InvalidRecord) -> None:
-        """Count all fields of the problem of one record; the same field of several items counts once."""
-        if problem.fields:
-            counts = self._counts.setdefault((kind, problem.reason.value), Counts())
-            for name in dict.fromkeys(map(field_of, problem.fields)):
+    def add(self, kind: str, reason: str, fields: tuple[str, ...]) -> None:
+        """Count the `fields` at fault in one record; the same field of several items counts once."""
+        if fields:
+            counts = self._counts.setdefault((kind, reason), Counts())
+            for name in dict.fromkeys(map(field_of, fields)):
                 counts.add(name)
 
     def listed(self, kind: str, reason: str) -> str:

@@ -11,10 +11,8 @@ from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import BATCH, BATCH_BYTES, RAW, ShardStager
 from beam_talonone.pipelines.backfill.sending.tally import TALLIES
 from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
-from beam_talonone.pipelines.check.problem_fields import PROBLEM_FIELDS, ProblemFields
+from beam_talonone.pipelines.check.problem_fields import PROBLEM_FIELDS
 from beam_talonone.pipelines.terminal.stopping import STOP
-from beam_talonone.schemas.decoding.parse import InvalidRecord
-from beam_talonone.schemas.reasons import Reason
 from beam_talonone.transforms.formats.shard import Shard
 from beam_talonone.transforms.runtime.process_registry import PROCESS
 from beam_talonone.transforms.sources.prepare import Prepared
@@ -52,18 +50,14 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
         self._connection.close()
 
     def _write(self, batch: list[StagedRecord]) -> None:
-        if self._problem_fields is not None:
+        if (fields := self._problem_fields) is not None:
             for record in batch:
-                self._count_problem(self._problem_fields, record)
+                if record.outcome is not None and record.outcome[2] is not None:
+                    fields.add(record.row[0], record.outcome[2], record.problem_fields)
         stage_records(self._connection, batch, self._last + 1)
         self._last += len(batch)
         if self._tally is not None:
             self._tally.count_read(len(batch))
-
-    def _count_problem(self, problem_fields: ProblemFields, record: StagedRecord) -> None:
-        reason = None if record.outcome is None else record.outcome[2]
-        if record.problem_fields and reason is not None:
-            problem_fields.add(record.row[0], InvalidRecord(Reason(reason), "", None, record.problem_fields))
 
 
 class StageShards(_Stage):

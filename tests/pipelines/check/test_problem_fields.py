@@ -49,8 +49,8 @@ def test_unknown_fields_are_all_fields_of_a_refusal():
 def test_the_commonest_field_comes_first_and_items_count_once():
     counts = ProblemFields()
     for fields in (("/items/0/sku", "/items/1/sku"), ("/items/7/sku", "/order_id")):
-        counts.add("orders", InvalidRecord(Reason.MISSING_FIELD, "", fields[0], fields))
-    counts.add("orders", InvalidRecord(Reason.NOT_JSON, "no field"))
+        counts.add("orders", "missing_field", fields)
+    counts.add("orders", "not_json", ())
     assert counts.listed("orders", "missing_field") == "/items/*/sku in 2, /order_id in 1"
     assert counts.listed("orders", "not_json") == counts.listed("returns", "missing_field") == ""
 
@@ -58,7 +58,7 @@ def test_the_commonest_field_comes_first_and_items_count_once():
 def test_many_fields_are_counted_and_not_listed():
     counts = ProblemFields()
     fields = tuple(f"/f{number}x" for number in range(MOST_SHOWN + 5))
-    counts.add("events", InvalidRecord(Reason.UNKNOWN_FIELD, "", fields[0], fields))
+    counts.add("events", "unknown_field", fields)
     line = counts.listed("events", "unknown_field")
     assert line.endswith(" and 5 more")
     assert line.count(" in 1") == MOST_SHOWN
