@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any
 
+from beam_talonone.pipelines.terminal.words import counted
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.parse import listed
 from beam_talonone.schemas.records import MODELS
@@ -90,10 +91,10 @@ class Coverage:
         if mentions is not None:
             unread = list(dict.fromkeys(self._unread(mentions, table)))
             if unread:
-                yield f"no rule reads {_counted(len(unread), 'source field')}: {listed(unread)}"
+                yield f"no rule reads {counted(len(unread), 'source field')}: {listed(unread)}"
         for name, without in self._without.items():
             if without:
-                yield f"{without:,} of {_counted(self._documents, 'document')} without rows of --join {name}"
+                yield f"{without:,} of {counted(self._documents, 'document')} without rows of --join {name}"
         for name, count in self._lists.most_common(MOST_LISTS):
             documents = "document without a rule has" if count == 1 else "documents without a rule have"
             extract = f"jq -c '.{name}[]'"
@@ -206,10 +207,6 @@ def coverage_of(mapping: Mapping | None, joins: Iterable[str] = ()) -> Coverage:
         return Coverage(joins=joins)
     mentions = mapping.mentions()
     return Coverage(parses_json=mentions.parses_json, mentioned=mentions.names, joins=joins)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 COVERAGE = Kind[str, Coverage]("coverage of a mapping")

@@ -67,9 +67,7 @@ def open_dead_letter(
             detail = "a mapping made this record: replay it with the same --mapping"
             return Prepared(opened.dead_letter, None, problem=InvalidRecord(Reason.INVALID_FIELD, detail, "/source"))
         if opened.raw.kind == RECORDS:
-            return Prepared(
-                opened.raw, None, problem=kind_missing(), origin=opened.origin, dead_letter=opened.dead_letter.line
-            )
+            return _not_sent(opened, kind_missing())
         return replace(prepare(opened.raw, opened.options, reading), origin=opened.origin)
     except Exception as error:  # one letter must not end the replay of the others
         return _defect(raw, error)
@@ -88,12 +86,7 @@ def open_mapped_dead_letter(
         if isinstance(opened, Prepared):
             prepared = [opened]
         elif opened.part is None and opened.stage not in (Stage.MAP, Stage.DECODE) and opened.raw.kind != RECORDS:
-            prepared = [
-                Prepared(
-                    opened.raw, None, problem=_not_mapped(mapping), origin=opened.origin,
-                    dead_letter=opened.dead_letter.line,
-                )
-            ]  # fmt: skip
+            prepared = [_not_sent(opened, _not_mapped(mapping))]
         else:
             prepared = _mapped(opened, reading, mapping)
         if not isinstance(opened, Prepared):
@@ -115,6 +108,11 @@ def _mapped(opened: "Opened", reading: Reading, mapping: Mapping) -> list[Prepar
         return records
     detail = f"{mapping.name} makes no record {opened.part} of the document: replay it with the same --mapping"
     return [Prepared(opened.dead_letter, None, problem=InvalidRecord(Reason.INVALID_FIELD, detail, "/source/part"))]
+
+
+def _not_sent(opened: "Opened", problem: InvalidRecord) -> Prepared:
+    """A record that stays a dead letter, which keeps what the opened one says of earlier tries."""
+    return Prepared(opened.raw, None, problem=problem, origin=opened.origin, dead_letter=opened.dead_letter.line)
 
 
 def _not_mapped(mapping: Mapping) -> InvalidRecord:
