@@ -13,6 +13,11 @@ EXAMPLES = 3
 """Examples of each reason."""
 
 
+def to_send(counts: Mapping[str, int]) -> int:
+    """How many records of a kind a backfill would send, of its `counts` in the report."""
+    return counts["mapped"] - counts["duplicate"]
+
+
 @dataclass(frozen=True)
 class Problem:
     """The records of one kind that are invalid for one reason. `examples` are the first: `FILE:POSITION: DETAIL`."""
@@ -64,9 +69,14 @@ class Answers:
         """Records that would be dead letters."""
         return sum(counts["dead_lettered"] for counts in self.report["kinds"].values())
 
+    @property
+    def request_count(self) -> int:
+        """Requests of all operations."""
+        return sum(self.operations.values())
+
     def duration(self) -> str:
         """The least time that the requests take at the rate; empty if there are none."""
-        requests = sum(self.operations.values())
+        requests = self.request_count
         return str(timedelta(seconds=round(requests / self.rate))) if requests else ""
 
     def lines(self) -> Iterator[str]:
@@ -90,8 +100,9 @@ class Answers:
         )
         names = self.report["unknown_names"].get(kind)
         unknown = f"; ignored, as not known: {ignored(names)}" if names else ""
-        to_send = counts["mapped"] - counts["duplicate"]
-        return f"{kind}: {counts['read']:,} read, {to_send:,} to send{', ' + others if others else ''}{unknown}"
+        return (
+            f"{kind}: {counts['read']:,} read, {to_send(counts):,} to send{', ' + others if others else ''}{unknown}"
+        )
 
     def filtered(self, kind: str) -> Iterator[str]:
         """How many records the rules of a mapping left out, and which rule."""
@@ -108,7 +119,6 @@ class Answers:
         """The requests by operation, and how long they take."""
         for name, number in sorted(self.operations.items()):
             yield f"{counted(number, 'request')} {name}"
-        requests = sum(self.operations.values())
-        if requests:
+        if requests := self.request_count:
             take = "takes" if requests == 1 else "take"
             yield f"{counted(requests, 'request')} {take} at least {self.duration()} at {self.rate:g} a second"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from beam_talonone.pipelines.backfill.output_folder import cannot_write
 from beam_talonone.pipelines.backfill.report import ignored
-from beam_talonone.pipelines.check.answers import Answers
+from beam_talonone.pipelines.check.answers import Answers, to_send
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.state.whole_file import write_whole_file
 from beam_talonone.transforms.sources.opening import FileInfo, shown_name
@@ -46,16 +46,12 @@ def check_page(answers: Answers, files: Mapping[str, Iterable[FileInfo]], at: fl
         "check.html.j2", answers=answers, as_of=sections.clock(at), columns=COLUMNS,
         kinds=[(kind, _cells(counts)) for kind, counts in kinds.items()],
         read=sum(counts["read"] for counts in kinds.values()),
-        to_send=sum(_to_send(counts) for counts in kinds.values()),
+        to_send=sum(to_send(counts) for counts in kinds.values()),
         invalid=sum(counts["invalid"] for counts in kinds.values()),
-        requests=sum(answers.operations.values()), files=names[:FILES_SHOWN], more_files=len(names[FILES_SHOWN:]),
+        requests=answers.request_count, files=names[:FILES_SHOWN], more_files=len(names[FILES_SHOWN:]),
         ignored={kind: ignored(counts) for kind, counts in answers.report["unknown_names"].items()},
     )  # fmt: skip
 
 
 def _cells(counts: Mapping[str, int]) -> list[int]:
-    return [_to_send(counts) if name == "to send" else counts[name] for name in COLUMNS]
-
-
-def _to_send(counts: Mapping[str, int]) -> int:
-    return counts["mapped"] - counts["duplicate"]
+    return [to_send(counts) if name == "to send" else counts[name] for name in COLUMNS]
