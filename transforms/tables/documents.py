@@ -103,15 +103,16 @@ def _documents(store: RowStore, kind: str, table: Table) -> Iterator[Raw]:
     for key, size in store.groups():
         rows = store.rows(DOCUMENTS, key)
         first = next(rows)
-        document = jsonio.loads(first.document)
+        row = jsonio.loads(first.document)
+        document = dict(row)
         hidden = next((name for name in _made(table) if name in document), None)
         doubt = None if hidden is None else f"the column {hidden!r} has the name of what the table makes: rename it"
         doubt = doubt or store.doubt_about(DOCUMENTS, key)
         if table.group_by:
             if size <= LONGEST:
-                group = [first, *rows]
-                document[ROWS] = [jsonio.loads(other.document) for other in group]
-                doubt = doubt or _overlap(group)
+                others = list(rows)
+                document[ROWS] = [row, *(jsonio.loads(other.document) for other in others)]
+                doubt = doubt or _overlap([first, *others])
             else:
                 doubt = TOO_LARGE
         for number, join in enumerate(table.joins, 1):
