@@ -3,13 +3,12 @@
     python bench/check.py [--records 200000] [--rounds 3]
 
 For each kind, it prints records per second of wall time, microseconds of CPU time for a record, and the ratio to the
-CPU time of the bare loop. Figures are the best of the rounds, without the start-up. A
-check of one record measures that. It requires nothing.
+CPU time of the bare loop. Figures are the best of the rounds, without the start-up, which a check of one record
+measures. It requires nothing.
 """
 
 import argparse
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -17,17 +16,10 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from common.orders import FIRST, write_orders
-from common.runs import keep, run
-
-
-class Spent(NamedTuple):
-    """Seconds of wall time, and of CPU time with that of child processes."""
-
-    wall: float
-    cpu: float
+from common.runs import Ended, keep, run
 
 
 def profiles(count: int) -> Iterator[dict[str, Any]]:
@@ -69,8 +61,8 @@ def measured(kind: str, path: Path, records: int, rounds: int) -> dict[str, floa
     starts = [check(kind, single) for _ in range(rounds)]
     runs = [check(kind, path) for _ in range(rounds)]
     bare = min(by_hand(path) for _ in range(rounds))
-    wall = min(spent.wall for spent in runs) - min(spent.wall for spent in starts)
-    cpu = min(spent.cpu for spent in runs) - min(spent.cpu for spent in starts)
+    wall = min(ended.seconds for ended in runs) - min(ended.seconds for ended in starts)
+    cpu = min(ended.cpu for ended in runs) - min(ended.cpu for ended in starts)
     return {
         "records/s": records / wall,
         "CPU us/record": cpu / records * 1e6,
@@ -79,17 +71,9 @@ def measured(kind: str, path: Path, records: int, rounds: int) -> dict[str, floa
     }
 
 
-def check(kind: str, path: Path) -> Spent:
+def check(kind: str, path: Path) -> Ended:
     """`beam-talonone check` of one file, as a user runs it."""
-    before, began = children(), time.perf_counter()
-    run([str(Path(sys.executable).with_name("beam-talonone")), "check", f"--{kind}", str(path)])
-    return Spent(time.perf_counter() - began, children() - before)
-
-
-def children() -> float:
-    """Seconds of CPU time of all child processes that have ended."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+    return run([str(Path(sys.executable).with_name("beam-talonone")), "check", f"--{kind}", str(path)])
 
 
 def by_hand(path: Path) -> float:
