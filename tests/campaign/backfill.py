@@ -15,7 +15,6 @@ from e2e.harness import (
     Running,
     Simulator,
     backfill,
-    free_port,
     simulator_at,
     start,
     write_kinds,
@@ -23,6 +22,7 @@ from e2e.harness import (
 from support.audit.auditor import Options, fetch
 from support.audit.ledger import JITTER
 from support.audit.verdict import WRONG, Verdict, clean, judge_backfill
+from support.servers.ports import free_port
 from support.shop import shop
 
 from campaign.plan import BackfillPlan

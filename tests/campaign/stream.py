@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from e2e.harness import Simulator, free_port, simulator_at
+from e2e.harness import Simulator, simulator_at
 from streams.harness.emulator import running_emulator
 from streams.harness.pubsub import PubSub
 from streams.harness.stream_command import AFTER_KILL, StreamCommand, halves
@@ -15,6 +15,7 @@ from streams.harness.tools import Missing, find_emulator, find_prism
 from streams.harness.traffic import Sent, make_traffic
 from support.audit.ledger import JITTER, over_rate, rate_of
 from support.audit.verdict import WRONG, Verdict, judge_stream
+from support.servers.ports import free_port
 
 from campaign.plan import StreamPlan
 from campaign.stalls import Stalls

@@ -321,14 +321,6 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def wait_until(done: Callable[[], bool], what: str, process: Running | None = None, timeout: float = 60.0) -> None:
     deadline = time.monotonic() + timeout
     while not done():

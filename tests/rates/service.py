@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from e2e.harness import wait_until
-from streams.harness.emulator import free_port, guard
+from streams.harness.emulator import guard
 from streams.harness.tools import ROOT, find_rate_service, find_redis
+from support.servers.ports import free_ports
 
 EXAMPLE = ROOT / "examples/rate-service/config/talonone.yaml"
 HOST = "127.0.0.1"
@@ -99,8 +100,8 @@ def running_rate_service(folder: Path, limit: int = 200) -> Iterator[RateService
     find_rate_service()
     folder.mkdir(parents=True, exist_ok=True)
     service = RateService(folder, limit)
-    service.ports = {name: free_port() for name in ("PORT", "GRPC_PORT", "DEBUG_PORT")}
-    service.redis_port = free_port()
+    service.redis_port, *ports = free_ports(4)
+    service.ports = dict(zip(("PORT", "GRPC_PORT", "DEBUG_PORT"), ports, strict=True))
     service.configure()
     service.redis = redis = subprocess.Popen(
         [str(find_redis()), "--port", str(service.redis_port), "--bind", HOST, "--save", "", "--appendonly", "no",

@@ -6,6 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from support.servers.ports import free_port
+
 from e2e.harness import (
     AUDIENCES,
     DEAD_LETTERS,
@@ -18,7 +20,6 @@ from e2e.harness import (
     call,
     cli,
     dead_letters,
-    free_port,
     replay,
     simulator,
     simulator_at,

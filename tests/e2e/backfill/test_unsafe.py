@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.servers.ports import free_port
 
 from e2e.harness import (
     DEAD_LETTERS,
@@ -22,7 +23,6 @@ from e2e.harness import (
     call,
     cli,
     dead_letters,
-    free_port,
     lines,
     replay,
     report,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.servers.ports import free_port
 
 from e2e.harness import (
     DEAD_LETTERS,
@@ -17,7 +18,6 @@ from e2e.harness import (
     cli,
     dead_letters,
     event,
-    free_port,
     order,
     profile,
     replay,

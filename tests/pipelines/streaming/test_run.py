@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e.harness import KEY, Simulator, free_port, order, wait_until
+from e2e.harness import KEY, Simulator, order, wait_until
 from support.process.left_open import open_files
 from support.process.stream_run import SUBSCRIPTION, InProcess, marked_unclean, stop
+from support.servers.ports import free_port
 
 from beam_talonone.pipelines.backfill.options import parse_max_dead_letters
 from beam_talonone.pipelines.cli.main import run as run_command

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from e2e.harness import Simulator, free_port, order, simulator, wait_until
+from e2e.harness import Simulator, order, simulator, wait_until
 from rates.service import RateService, running_rate_service
+from support.servers.ports import free_port
 
 from streams.harness.stream_command import StreamCommand
 from streams.harness.tools import find_rate_service, find_redis, needed

@@ -11,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from e2e.commands.test_private import listening_addresses
-from e2e.harness import KEY, free_port, order, returned, simulator, wait_until
+from e2e.harness import KEY, order, returned, simulator, wait_until
 from prometheus_client.parser import text_string_to_metric_families
 from support.audit.traffic_check import check_traffic
+from support.servers.ports import free_port
 
 from beam_talonone.pipelines.streaming.health import OUTAGE
 from streams.harness.stream_command import halves

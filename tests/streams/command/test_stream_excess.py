@@ -2,7 +2,8 @@
 
 import json
 
-from e2e.harness import free_port, order, simulator, wait_until
+from e2e.harness import order, simulator, wait_until
+from support.servers.ports import free_port
 
 from streams.harness.traffic import Sent
 

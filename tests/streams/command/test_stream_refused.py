@@ -2,8 +2,9 @@
 
 from types import SimpleNamespace
 
-from e2e.harness import free_port, order, simulator, wait_until
+from e2e.harness import order, simulator, wait_until
 from support.servers.gateway import PAGE, gateway
+from support.servers.ports import free_port
 
 from .test_stream import health, sent
 

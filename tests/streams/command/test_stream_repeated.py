@@ -1,6 +1,7 @@
 """Several subscriptions of one kind: each is read, and all count as that kind."""
 
-from e2e.harness import free_port, order, simulator, wait_until
+from e2e.harness import order, simulator, wait_until
+from support.servers.ports import free_port
 
 from streams.harness.traffic import Sent
 

@@ -10,7 +10,6 @@ from e2e.harness import (
     call,
     cli,
     event,
-    free_port,
     order,
     profile,
     returned,
@@ -19,6 +18,7 @@ from e2e.harness import (
 )
 from support.audit.traffic_check import check_traffic
 from support.presets import shopify
+from support.servers.ports import free_port
 
 from streams.harness.stream_command import AFTER_KILL, halves
 from streams.harness.traffic import FAULTS, make_traffic

@@ -6,7 +6,6 @@ after its own script, so the official command it is. It needs no network and no 
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
+from support.servers.ports import free_port
 
 from .tools import host_options, quiet_gcloud
 
@@ -61,12 +61,6 @@ def running_emulator(command: list[str], folder: Path) -> Iterator[Emulator]:
         if ended is None or not left:
             state = f"did not answer within {STARTS_WITHIN:.0f} s" if ended is None else f"ended with {ended}"
             raise RuntimeError(f"the Pub/Sub emulator {state}; its log ends in\n{emulator.tail()}")
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
 
 
 @contextmanager

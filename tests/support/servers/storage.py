@@ -19,7 +19,9 @@ from typing import Any
 
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
-from streams.harness.emulator import free_port, guard
+from streams.harness.emulator import guard
+
+from support.servers.ports import free_port
 
 BUCKET = "some-bucket"
 

@@ -5,7 +5,8 @@ import os
 import subprocess
 
 import pytest
-from e2e.harness import COMMAND, DEAD_LETTERS, FINISHED, KEY, STOPPED, cli, event, free_port, report, simulator, write
+from e2e.harness import COMMAND, DEAD_LETTERS, FINISHED, KEY, STOPPED, cli, event, report, simulator, write
+from support.servers.ports import free_port
 
 pytestmark = pytest.mark.slow
 
