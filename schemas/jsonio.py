@@ -79,6 +79,15 @@ def one_line(text: bytes) -> bytes:
     return bytes(msgspec.json.format(text, indent=-1))
 
 
+def without_line_ends(text: bytes) -> bytes:
+    """The same JSON without a line end in it, in which case it fits into a JSONL file as it is.
+
+    >>> without_line_ends(b'{"a":  1.10}'), without_line_ends(b'{\\n "a":  1.10\\n}')
+    (b'{"a":  1.10}', b'{"a":1.10}')
+    """
+    return bytes(msgspec.json.format(text, indent=-1)) if b"\n" in text or b"\r" in text else text
+
+
 def dumps(value: Any) -> bytes:
     """`value` as compact UTF-8 JSON. Raises ValueError for values without a JSON form, such as a lone surrogate."""
     return _encode(_ENCODER, value)

@@ -186,5 +186,5 @@ def dead_letter_of(connection: Any, rec: int, outcome: Outcome, job: str, at: fl
     done = applied_parts(Work.from_bytes(work), outcome) if outcome.parts_done else []
     if origin is not None:  # what an earlier attempt has done still counts
         done = union(done, origin.parts_done)
-    record = Shown(msgspec.Raw(raw))
+    record = Shown(msgspec.Raw(jsonio.without_line_ends(raw)))
     return jsonio.dumps(dead_letter(kind, record_id or None, record, place, outcome, job, at, attempt, done))

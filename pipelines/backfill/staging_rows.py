@@ -116,10 +116,10 @@ def raw_json(raw: Raw) -> bytes:
 
 def _shown_exactly(raw: Raw) -> Shown:
     as_value = shown(raw)
-    # JSON stays byte by byte
+    # JSON stays byte by byte, but for line ends: files of JSON may have a record over several lines
     if raw.line is None or not isinstance(as_value.record, dict | list):
         return as_value
-    return Shown(msgspec.Raw(raw.line))
+    return Shown(msgspec.Raw(jsonio.without_line_ends(raw.line)))
 
 
 def format_of(raw: Raw) -> str:

@@ -96,7 +96,7 @@ def page_of(body: bytes, paging: Paging, skip: int) -> Page:
         if paging.rows not in fields:
             raise ValueError(f"it has only {', '.join(fields) or 'nothing'}")
         listed = msgspec.json.decode(fields.pop(paging.rows), type=list[msgspec.Raw] | None) or []
-        rows = [_one_line(bytes(row)) for row in listed]
+        rows = [jsonio.without_line_ends(bytes(row)) for row in listed]
         rest = {name: jsonio.loads(bytes(value)) for name, value in fields.items()}
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise BadPage(f"an answer without a list `{paging.rows}`: {error}") from None
@@ -105,10 +105,6 @@ def page_of(body: bytes, paging: Paging, skip: int) -> Page:
         raise BadPage("it says that there is more, and has no rows")
     more = rest.get("hasMore") is True or (isinstance(total, int) and total > skip + len(rows))
     return Page(rows, rest, more and bool(rows))
-
-
-def _one_line(row: bytes) -> bytes:
-    return bytes(msgspec.json.format(row, indent=-1)) if b"\n" in row or b"\r" in row else row
 
 
 @dataclass

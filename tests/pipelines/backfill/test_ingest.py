@@ -96,6 +96,25 @@ def test_what_is_no_record_is_a_dead_letter_with_its_line(tmp_path: Path) -> Non
         assert staging.count_read_and_dead(job.connection) == (3, 1)
 
 
+def test_a_dead_letter_is_one_line_although_its_record_is_not(tmp_path: Path) -> None:
+    """Files of JSON are often indented."""
+    path = tmp_path / "events.json"
+    bad = {"event_id": "bad", "amount": 1.10, "text": "a\nb"}
+    path.write_text(json.dumps([bad, event(1)], indent=2).replace("1.1", "1.10").replace("\n", "\r\n"))
+    database = tmp_path / "spool.sqlite"
+    ingest(
+        database, InputOptions({"events": str(path)}), {"events": [FileInfo(str(path), path.stat().st_size)]}, "j", ()
+    )
+    with closing(staging.reopen(database)) as connection:
+        (invalid,) = connection.execute("SELECT letter FROM fates").fetchone()
+        (rec,) = connection.execute("SELECT rec FROM records WHERE id = 'e1'").fetchone()
+        refused = dead_letter_of(connection, rec, Outcome(End.DEAD, "refused", "no"), "j", 1.0)
+    for line, record in ((invalid, bad), (refused, event(1))):
+        assert not {b"\n", b"\r"} & {line[at : at + 1] for at in range(len(line))}
+        assert json.loads(line)["record"] == record
+    assert b'"amount":1.10' in invalid
+
+
 def test_unknown_names_are_counted_by_records(tmp_path: Path) -> None:
     records = [event(1, colour="red"), event(2, colour="blue", size=1), event(3)]
     with staged_job(tmp_path, {"events": records}) as job:
