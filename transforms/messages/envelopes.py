@@ -29,7 +29,7 @@ def list_of(data: bytes) -> list[bytes] | None:
     """The elements of a JSON array, each with its text unchanged. None if `data` is no array."""
     try:
         return [bytes(element) for element in _LIST.decode(data)]
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return None
 
 
@@ -42,7 +42,7 @@ def opened(data: bytes) -> Opened | None:
         return None
     try:
         parts = _PARTS.decode(data)
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return None
     if parts.keys() >= _CLOUD_EVENT and _text(parts["specversion"]):
         return _cloud_event(parts)
@@ -73,7 +73,7 @@ def _debezium(parts: Mapping[str, msgspec.Raw]) -> Opened | None:
     if "payload" in parts and parts.keys() <= {"schema", "payload"}:
         try:
             parts = _PARTS.decode(parts["payload"])
-        except msgspec.DecodeError:
+        except (ValueError, RecursionError):
             return None
     if not _CHANGE <= parts.keys() <= _CHANGE_NAMES or _text(parts["op"]) not in _OPERATIONS:
         return None

@@ -99,7 +99,7 @@ class SeriesWriter:
 def _opened(path: Path) -> tuple[sqlite3.Connection, Recorded]:
     try:
         return _open(path)
-    except (sqlite3.DatabaseError, msgspec.DecodeError):
+    except (sqlite3.DatabaseError, ValueError):
         for leftover in path.parent.glob(f"{path.name}*"):
             leftover.unlink()
         return _open(path)
@@ -125,7 +125,7 @@ def read_series(path: Path) -> Recorded:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
             connection.execute("BEGIN")
             return _recorded(connection)
-    except (sqlite3.Error, msgspec.DecodeError):
+    except (sqlite3.Error, ValueError):
         return Recorded()
 
 

@@ -314,3 +314,17 @@ def test_no_damage_raises(place, byte):
     raws = unpack(bytes(data))
     assert raws
     assert all(raw.broken is None or raw.line == bytes(data) for raw in raws)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"specversion":"1.0","\xff":1}',
+        b'{"after":1,"op":"c","\xed\xa0\x80":{}}',
+        b'{"payload":{"after":1,"op":"c","\xff":1}}',
+        b'[{"after":1,"op":"c","\xff":1},{"order_id":"2"}]',
+        b'{"after":1,"op":"c","payload":' + b"[" * 100_000,
+    ],
+)
+def test_names_that_are_no_text_do_not_stop_the_stream(data):
+    assert unpack(data)
