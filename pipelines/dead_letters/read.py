@@ -106,6 +106,7 @@ def _dead_letter(raw: Raw) -> DeadLetter | BadLine:
     if raw.line is None or raw.broken is not None:
         return BadLine(raw.file, raw.position, raw.broken or "it cannot be read")
     try:
+        raw.line.decode()  # the decoder skips what it need not read, whatever its bytes are
         line = _DECODER.decode(raw.line)
     except (msgspec.DecodeError, UnicodeError, RecursionError, InvalidOperation) as error:
         return BadLine(raw.file, raw.position, f"not a dead letter: {error}")

@@ -2,11 +2,12 @@
 
 import csv
 import io
+import json
 
 import pytest
 
 from beam_talonone.pipelines.dead_letters.export import COLUMNS, cell_of, csv_header, csv_line, jsonl_line
-from beam_talonone.pipelines.dead_letters.read import read_dead_letters
+from beam_talonone.pipelines.dead_letters.read import BadLine, read_dead_letters
 
 
 def row_of(write, dead_letter):
@@ -65,3 +66,11 @@ def test_jsonl_has_the_bytes_of_the_file(write):
     line = b'{"kind": "orders","reason":"refused",  "record":{"a":19.90}, "source":{"file":"x"}}'
     [read] = read_dead_letters([str(write("d.jsonl", line))])
     assert jsonl_line(read) == line + b"\n"
+
+
+def test_a_line_that_is_not_utf_8_costs_no_other(write, dead_letter):
+    bad = json.dumps(dead_letter()).encode().replace(b'"R-1", "total"', b'"\xff", "total"')
+    first, second = read_dead_letters([str(write("d.jsonl", bad, dead_letter()))])
+    assert isinstance(first, BadLine)
+    assert "utf-8" in str(first)
+    assert csv_line(second)
