@@ -8,6 +8,7 @@ from pathlib import Path
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.sending.slices import SLICE
 from beam_talonone.talonone.state.sealed_lines import damaged
+from beam_talonone.talonone.state.sqlite_damage import READING_FAILED
 from beam_talonone.talonone.state.whole_file import write_whole_file
 
 LARGEST = 1 << 30
@@ -34,7 +35,7 @@ def check_staging(path: Path, marked: bytes, count_query: str) -> int:
                 raise damaged(path, f" ({problem})")
             total = int(connection.execute(count_query).fetchone()[0])
             next_record = staging.get_meta(connection, "next") or "1"
-    except sqlite3.Error as error:
+    except (sqlite3.Error, ValueError) as error:
         raise damaged(path, f" ({error})") from None
     if marked != str(total).encode():
         raise damaged(path.parent / "read", f": it holds {marked[:20]!r}, but {path.name} has {total} things to do")
@@ -50,7 +51,7 @@ def cause_of(path: Path, error: Exception) -> Exception:
     try:
         with closing(staging.reopen(path)) as connection:
             problem = _problem(connection)
-    except sqlite3.DatabaseError as unreadable:
+    except READING_FAILED as unreadable:
         problem = str(unreadable)
     return error if problem is None else damaged(path, f" ({problem})")
 
@@ -58,7 +59,7 @@ def cause_of(path: Path, error: Exception) -> Exception:
 def _problem(connection: sqlite3.Connection) -> str | None:
     try:
         row = connection.execute("PRAGMA quick_check(1)").fetchone()
-    except sqlite3.Error as error:
+    except READING_FAILED as error:
         return str(error)
     verdict = str(row[0]) if row else "quick_check returned nothing"
     return None if verdict == "ok" else " ".join(verdict.split())[:200]

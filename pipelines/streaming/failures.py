@@ -5,8 +5,8 @@ from pathlib import Path
 from beam_talonone.pipelines.backfill.output_folder import DISK_ERRORS, cannot_write
 from beam_talonone.pipelines.streaming.options import StreamOptions
 from beam_talonone.talonone.errors import StopRun, TooManyDeadLetters
+from beam_talonone.talonone.state.sqlite_damage import damaged_store, is_damage
 from beam_talonone.talonone.state.state_folder import STORE
-from beam_talonone.talonone.state.store import damaged_store, is_damage
 
 RESTART = "nothing is lost: start the stream again"
 REPAIR = "nothing is lost: repair this and start the stream again"

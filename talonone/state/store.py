@@ -16,6 +16,7 @@ from beam_talonone.talonone.ordering.state_store import Order
 from beam_talonone.talonone.requests.supersede import Change, change_of
 from beam_talonone.talonone.requests.work import Key, Work
 from beam_talonone.talonone.state.private_folder import make_private_file
+from beam_talonone.talonone.state.sqlite_damage import READING_FAILED, damaged_store, is_damage
 from beam_talonone.talonone.state.write_behind import WriteBehind
 
 FOR_EIGHT_DAYS = 8 * 86_400.0
@@ -95,21 +96,6 @@ def marks_of(work: Work) -> Marks:
     return Marks(work.order(), list(work.keys()))
 
 
-def is_damage(error: BaseException) -> bool:
-    """Whether SQLite reports that a file is damaged or not a database."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
-def damaged_store(path: object, error: BaseException) -> str:
-    """The message for a damaged store: how to restore it, and what happens without it."""
-    return (
-        f"{path} is damaged ({error}): put the folder back from a backup. Without one, `sqlite3 {path} .recover`"
-        " gives what can be read. To begin without it, delete it and its -wal and -shm files: then a record that was"
-        " sent before is sent again, and an older one over it"
-    )
-
-
 class Store:
     """A StateStore in SQLite: in the file `path`, or in memory without one. `expiry` is in seconds.
 
@@ -128,9 +114,9 @@ class Store:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self._connection.executescript(SCHEMA)
-        except sqlite3.DatabaseError as error:
+        except READING_FAILED as error:
             self._connection.close()
-            if is_damage(error):
+            if isinstance(error, UnicodeDecodeError) or is_damage(error):
                 raise ConfigurationError(damaged_store(path, error)) from None
             raise
         self._behind = WriteBehind(self._connection)

@@ -57,6 +57,16 @@ def test_a_damaged_page_is_named_before_anything_is_sent(database: Path) -> None
         check_staging(database, b"5", COUNT)
 
 
+def test_a_list_of_tables_that_is_no_text_is_damage(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    data = database.read_bytes()
+    database.write_bytes(data.replace(b"CREATE TABLE queue", b"CREATE TABLE qu\xffue"))
+    with pytest.raises(Damaged, match=r"spool\.sqlite is damaged"):
+        check_staging(database, b"5", COUNT)
+    assert isinstance(cause_of(database, ValueError("x")), Damaged)
+
+
 def test_a_large_database_is_not_read_through(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spoil_records(database)
     monkeypatch.setattr(damage, "LARGEST", database.stat().st_size - 1)

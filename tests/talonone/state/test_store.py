@@ -9,7 +9,8 @@ from support.process.left_open import open_files
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.requests.build import BuildOptions, build
-from beam_talonone.talonone.state.store import Marks, Store, is_damage, marks_of
+from beam_talonone.talonone.state.sqlite_damage import is_damage
+from beam_talonone.talonone.state.store import Marks, Store, marks_of
 from beam_talonone.talonone.state.write_behind import WriteBehind
 
 
@@ -187,6 +188,25 @@ def test_a_store_that_is_damaged_is_named(tmp_path):
     path.write_bytes(data)
     with pytest.raises(ConfigurationError, match=r"store.sqlite is damaged .*malformed"):
         Store(path)
+
+
+def test_a_name_in_the_list_of_tables_that_is_no_text_is_damage(tmp_path):
+    path = tmp_path / "store.sqlite"
+    Store(path).close()
+    path.write_bytes(path.read_bytes().replace(b"CREATE INDEX files_by_age", b"CREATE INDEX files_by\xffage"))
+    with pytest.raises(ConfigurationError, match=r"store.sqlite is damaged"):
+        Store(path)
+
+
+def test_a_text_that_is_none_is_damage(tmp_path):
+    path = tmp_path / "store.sqlite"
+    store = Store(path)
+    store.sent(order(1), 0.0)
+    store.commit()
+    store._connection.execute("UPDATE customers SET customer = CAST(x'ff' AS TEXT)")
+    with pytest.raises(sqlite3.OperationalError) as raised:
+        store.customer_of("o")
+    assert is_damage(raised.value)
 
 
 def test_a_folder_that_cannot_be_written_is_no_damage(tmp_path):
