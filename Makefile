@@ -7,6 +7,7 @@
 #                 emulator and redis-server; needs Go
 #   make lint     ruff, codespell, prose         make types    mypy --strict
 #   make campaign backfills and streams under many faults, with many seeds; ARGS="--list" shows the plans
+#   make fuzz     damaged input for each surface, ARGS="--seconds 600 --only decoding"; with atheris where it installs
 #   make bench    the benchmarks                make docs     write the generated pages of docs/ and templates/*.json
 #   make site     the pages of docs/ as a site, in site/; fails for a link or an anchor that leads nowhere
 #   make pictures the pictures of README.md and the recording of docs/what-you-see.md; needs Chromium
@@ -24,7 +25,7 @@ export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt
 
-.PHONY: demo demo-stream test test-all tools lint types bench campaign audit sbom lock docs site pictures clean venv
+.PHONY: demo demo-stream test test-all tools lint types bench campaign fuzz audit sbom lock docs site pictures clean venv
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.runtime
@@ -84,6 +85,11 @@ bench: $(VENV)/.dev
 
 campaign: $(VENV)/.dev
 	PATH="$(CURDIR)/.tools/bin:$$PATH" PYTHONPATH=tests:. $(BIN)/python -m campaign $(ARGS)
+
+# atheris is in a folder of its own, so that it is no dependency of `dev`. It is built for some platforms only.
+ATHERIS := 3.0.0
+fuzz: $(VENV)/.fuzz
+	PYTHONPATH=$(VENV)/fuzz:tests:. $(BIN)/python -m fuzz $(ARGS)
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py
@@ -154,6 +160,11 @@ $(VENV)/.runtime: $(VENV)/.uv $(INPUTS)
 $(VENV)/.dev: $(VENV)/.uv $(INPUTS)
 	$(INSTALL) --editable '.[dev]'
 	@touch $@ $(VENV)/.runtime
+
+$(VENV)/.fuzz: $(VENV)/.dev
+	$(INSTALL) --target $(VENV)/fuzz atheris==$(ATHERIS) || \
+	  echo "atheris does not install here: make fuzz chooses its examples at random" >&2
+	@touch $@
 
 $(VENV)/.site: $(VENV)/.dev
 	$(INSTALL) --editable '.[dev,site]'

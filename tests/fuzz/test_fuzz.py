@@ -1,0 +1,63 @@
+"""The command that fuzzes: its surfaces, what it prints, and that it finds a fault."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from hypothesis import strategies as st
+
+from fuzz.__main__ import arguments, fuzz_one, main, properties, surfaces
+from fuzz.fuzzed import Fuzzed, fuzzed
+
+
+def test_each_surface_has_properties() -> None:
+    assert surfaces()
+    for surface in surfaces():
+        names = [each.name for each in properties(surface)]
+        assert names
+        assert len(names) == len(set(names))
+
+
+def test_an_unknown_surface_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        arguments(["--only", "quake"])
+    assert "quake" in capsys.readouterr().err
+
+
+def test_the_list(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["fuzz", "--list", "--only", "journal"])
+    assert main() == 0
+    assert capsys.readouterr().out.startswith("journal\n  ")
+
+
+def small(number: int) -> None:
+    assert number < 1_000_000
+
+
+def test_a_fault_is_found_and_examples_are_counted() -> None:
+    broken = Fuzzed("small", {"number": st.integers(0, 1 << 40)}, small)
+    with pytest.raises(AssertionError):
+        fuzz_one(broken, 60.0, 1)
+    assert broken.checked
+    broken.from_bytes()(bytes(64))
+
+
+def test_a_property_is_a_test_of_few_examples() -> None:
+    seen = []
+
+    def collect(number: int) -> None:
+        seen.append(number)
+
+    fuzzed(examples=5, number=st.integers())(collect)()
+    assert len(seen) == 5
+
+
+def test_a_run_prints_a_line_for_each_property() -> None:
+    words = ["--only", "journal", "--property", "torn", "--seconds", "0.1", "--plain"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "fuzz", *words]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "a_torn_journal_goes_on" in done.stdout
+    assert "examples" in done.stdout
