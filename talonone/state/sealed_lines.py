@@ -1,4 +1,7 @@
-"""Lines on disk that tell when they were changed: each ends with a checksum of itself and of the lines before it.
+"""Lines on disk that tell when they were changed: each ends with a checksum.
+
+In a journal it is of the line and of those before it. In a write-ahead log it is of the line and of its place,
+because lines with holes may precede it.
 
 A process that is killed leaves at most its last line torn, without a line feed. That is no damage; all else is.
 """
@@ -23,7 +26,7 @@ def damaged(path: object, why: str) -> Damaged:
 
 
 def sealed(data: bytes, before: int = 0) -> tuple[bytes, int]:
-    """`data` as a line with its checksum, and that; `before` is that of the line before, 0 where a chain begins."""
+    """`data` as a line with its checksum, and that; `before` is that of the line before, or the place of the line."""
     check = zlib.crc32(data, before)
     return b"%b %08x\n" % (data, check), check
 

@@ -1,7 +1,8 @@
 """The write-ahead log of a stream: requests before they are sent, and their outcomes until the store has them.
 
 Each event is one line, appended whole. A killed process leaves at most its last line torn; after it there are zeros
-until the stream ends. Records are named by their identity and content, in hex. Lines:
+until the stream ends. Each line has a checksum of its content and its place in the file (see `log_entries`). Records
+are named by their identity and content, in hex. Lines:
 
 ```
     ["v", marks, at]                            the first request of a record is sent next, or a return was applied:
@@ -32,6 +33,7 @@ from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.append_log import MappedAppendLog
 from beam_talonone.talonone.state.log_entries import entries
 from beam_talonone.talonone.state.pending_overlay import PendingOverlay
+from beam_talonone.talonone.state.sealed_lines import sealed
 from beam_talonone.talonone.state.session_cache import returned_items
 from beam_talonone.talonone.state.store import Marks, marks_of
 
@@ -206,8 +208,12 @@ class WriteAheadLog:
         return [] if marks is None else [["v", marks, at]]
 
     def _write(self, *lines: list[Any]) -> None:
-        if lines:
-            self._file.append(b"".join([_ENCODER.encode(line) + b"\n" for line in lines]))
+        if not lines:
+            return
+        data = b""
+        for line in lines:
+            data += sealed(_ENCODER.encode(line), self._file.size + len(data))[0]
+        self._file.append(data)
 
     def _cut(self) -> None:
         self._forget_expired()

@@ -74,6 +74,25 @@ def rows(store: Store) -> list[Any]:
 EXPECTED = recovered(WHOLE)
 
 
+@fuzzed(examples=150, data=flipped(WHOLE, most=2))
+def test_flipped_bytes_of_the_log_are_called_damage(data: bytes) -> None:
+    found = recovered(data)
+    last = WHOLE.rindex(b"\n", 0, -1) + 1
+    torn = b"\0" in data or (data[:last] == WHOLE[:last] and not data.endswith(b"\n"))  # as a kill leaves it
+    assert found is None or found == EXPECTED or torn
+
+
+@fuzzed(examples=100, data=st.data())
+def test_a_line_that_is_missing_is_called_damage(data: st.DataObject) -> None:
+    lines = WHOLE.splitlines(keepends=True)
+    place = data.draw(st.integers(0, len(lines) - 1))
+    if place < len(lines) - 1 and data.draw(st.booleans()):
+        del lines[place]
+    else:
+        lines.insert(place, data.draw(st.sampled_from(lines)))
+    assert recovered(b"".join(lines)) is None
+
+
 @fuzzed(examples=100, data=damaged([WHOLE]))
 def test_damage_of_any_kind_is_one_line(data: bytes) -> None:
     recovered(data)

@@ -11,6 +11,7 @@ from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.state import write_ahead_log
 from beam_talonone.talonone.state.log_entries import LAST_APPEND
 from beam_talonone.talonone.state.pending_overlay import PendingOverlay
+from beam_talonone.talonone.state.sealed_lines import LENGTH
 from beam_talonone.talonone.state.store import Store
 from beam_talonone.talonone.state.write_ahead_log import WriteAheadLog
 
@@ -39,9 +40,9 @@ def leaves(log, number, outcome=None, at=NOW):
 
 @pytest.fixture
 def lines(tmp_path):
-    """The lines of a log of ten requests."""
+    """The lines of a log of many requests."""
     log = opened(tmp_path / "log.jsonl")
-    for number in range(10):
+    for number in range(50):
         leaves(log, number)
     log.close()
     return (tmp_path / "log.jsonl").read_bytes().splitlines(keepends=True)
@@ -65,7 +66,7 @@ DAMAGED = {
 def test_a_damaged_line_is_named_and_what_stands_before_it_can_be_kept(tmp_path, lines, what):
     path = tmp_path / "log.jsonl"
     # more than a killed process may have been copying behind it
-    path.write_bytes(b"".join([*lines[:3], DAMAGED[what](lines[3]), *lines[4:] * 5]))
+    path.write_bytes(b"".join([*lines[:3], DAMAGED[what](lines[3]), *lines[4:]]))
     before = path.read_bytes()
     with pytest.raises(ConfigurationError) as raised:
         opened(path)
@@ -79,6 +80,40 @@ def test_a_damaged_line_is_named_and_what_stands_before_it_can_be_kept(tmp_path,
     log = opened(path)
     assert len(log.open) == 3
     log.close()
+
+
+def test_each_changed_digit_is_found(tmp_path, lines):
+    """An identity with another digit is that of another record: this one would be sent twice."""
+    path = tmp_path / "log.jsonl"
+    whole = b"".join(lines[:5])
+    for at in range(len(lines[0]), len(whole) - 1):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with pytest.raises(ConfigurationError, match="is damaged in line"):
+            opened(path)
+
+
+@pytest.mark.parametrize("order", [[0, 2, 3], [0, 2, 1, 3], [0, 1, 1, 2], [1, 2]])
+def test_a_line_that_is_not_in_its_place_is_found(tmp_path, lines, order):
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b"".join(lines[number] for number in order))
+    with pytest.raises(ConfigurationError, match="is damaged in line"):
+        opened(path)
+
+
+def test_a_log_of_version_0_1_has_no_checksums(tmp_path, lines):
+    path = tmp_path / "log.jsonl"
+    old = [line[: -LENGTH - 1] + b"\n" for line in lines]
+    path.write_bytes(b"".join(old) + b'["s","torn' + bytes(40))
+    log = opened(path)
+    assert len(log.open) == 50
+    log.close()
+    assert sorted(path.read_bytes().splitlines()) == sorted(b"".join(lines).splitlines()), (
+        "it is written anew with them"
+    )
+    for mixed in ([old[0], *lines[1:]], [*lines[:3], old[3], *lines[4:]], [lines[0], old[1]]):
+        path.write_bytes(b"".join(mixed))
+        with pytest.raises(ConfigurationError, match="is damaged in line"):
+            opened(path)
 
 
 @pytest.mark.parametrize("zeros", [0, 5, LAST_APPEND])
