@@ -1,6 +1,7 @@
 """The first pipeline of a backfill: the whole input is read, checked, and staged in send order."""
 
 import time
+from collections import Counter
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,8 @@ from beam_talonone.pipelines.backfill.inputs import join_key
 from beam_talonone.pipelines.backfill.options import InputOptions
 from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import BATCH, ShardStager
 from beam_talonone.pipelines.backfill.reading_ahead.steps import StageRecords, StageShards
+from beam_talonone.pipelines.backfill.sending.left_to_send import count_kinds
+from beam_talonone.pipelines.backfill.sending.outcome_counts import Way, count_ended
 from beam_talonone.pipelines.backfill.sending.tally import TALLIES
 from beam_talonone.pipelines.backfill.staging_rows import RecordStager, read_origin, source
 from beam_talonone.pipelines.replay.dead_letters import open_dead_letter, open_mapped_dead_letter
@@ -133,10 +136,14 @@ def _prepares(options: InputOptions, files: dict[str, list[FileInfo]]) -> Prepar
 def complete(connection: Any, options: InputOptions, kinds: list[str], job: str) -> int:
     """Complete a database that has all records: find duplicates and the customers of returns, and number the send
     order; returns how many records are to be sent. `kinds` are those of the input, `job` the id in dead letters."""
-    connection.executescript(staging.INDEXES)
     _end_repeated(connection, job)
-    staging.name_anonymous_returns(connection)
-    if options.profiles_first:
+    staged = count_kinds(connection)
+    if "returns" in staged or ("orders" in staged and staging.any_cancelled(connection)):
+        connection.executescript(staging.SESSION_INDEXES)
+    if "returns" in staged:
+        staging.name_anonymous_returns(connection)
+    if options.profiles_first and "profiles" in staged:
+        connection.executescript(staging.CUSTOMER_INDEX)
         staging.keep_order_of_erased(connection)
     staging.set_meta(connection, "kinds", " ".join(kinds))
     return staging.set_send_order(connection)
@@ -145,12 +152,14 @@ def complete(connection: Any, options: InputOptions, kinds: list[str], job: str)
 def _end_repeated(connection: Any, job: str) -> None:
     """Of records with one identity the first is sent; others are duplicates, or dead letters if they differ."""
     rows: list[staging.OutcomeRow] = []
-    for (_, content), *others in staging.repeated(connection):
+    ways: Counter[Way] = Counter()
+    for (_, kind, content), *others in staging.repeated(connection):
         if len(rows) >= BATCH:
-            _save(connection, rows)
-        for rec, other in others:
+            _save(connection, rows, ways)
+        for rec, _, other in others:
             if other == content:
                 rows.append((rec, End.DUPLICATE.value, None, None, None))
+                ways[Way(kind, End.DUPLICATE.value)] += 1
                 continue
             outcome = Outcome(
                 End.DEAD,
@@ -160,15 +169,18 @@ def _end_repeated(connection: Any, job: str) -> None:
             )
             line = dead_letter_of(connection, rec, outcome, job, time.time())
             rows.append((rec, End.DEAD.value, Stage.VALIDATE.value, Reason.ID_REUSED.value, line))
-    _save(connection, rows)
+            ways[Way(kind, End.DEAD.value, Stage.VALIDATE.value, Reason.ID_REUSED.value)] += 1
+    _save(connection, rows, ways)
 
 
-def _save(connection: Any, rows: list[staging.OutcomeRow]) -> None:
-    """Write outcomes, and empty the list: many millions of records may be repeated."""
+def _save(connection: Any, rows: list[staging.OutcomeRow], ways: Counter[Way]) -> None:
+    """Write and count outcomes, and empty the list: many millions of records may be repeated."""
     connection.execute("BEGIN")
     staging.save_outcomes(connection, rows)
+    count_ended(connection, ways)
     connection.execute("COMMIT")
     rows.clear()
+    ways.clear()
 
 
 def dead_letter_of(connection: Any, rec: int, outcome: Outcome, job: str, at: float) -> bytes:

@@ -24,6 +24,8 @@ from beam_talonone.pipelines.backfill.report import check_summary, read_report
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
 from beam_talonone.pipelines.backfill.sending.left_to_send import count_closing, question
 from beam_talonone.pipelines.backfill.sending.limit import sent_anything
+from beam_talonone.pipelines.backfill.sending.outcome_counts import complete_counts, count_read_and_dead
+from beam_talonone.pipelines.backfill.sending.slices import SLICE
 from beam_talonone.pipelines.backfill.sending.tally import KindTally, Tally
 from beam_talonone.pipelines.report.recording.run_settings import run_settings
 from beam_talonone.pipelines.report.recording.sampler import Sampler
@@ -112,6 +114,7 @@ class JobRun:
         total = read_input(folder, options, files, self._kind, self._notice, self.tally)
         with closing(staging.reopen(folder.staging)) as connection:
             folder.watch.note(folder.staging, least=0)
+            complete_counts(connection, SLICE)
             write_input_dead_letters(folder, connection)
             check_dead_letters(connection, options.sending.max_dead_letters, str(options.output))
             STOP.check(RESUME)
@@ -148,7 +151,7 @@ class JobRun:
         """Count what earlier runs have left of `total` things, and ask whether to go on. Raises Declined."""
         tally, options = self.tally, self._options
         tally.begin("preparing")
-        _, tally.dead_before = staging.count_read_and_dead(connection)
+        _, tally.dead_before = count_read_and_dead(connection)
         kinds = self._kind.count_kinds(connection)
         tally.kinds = {kind: KindTally(*counts) for kind, counts in kinds.items()}
         if self.confirm is not None:

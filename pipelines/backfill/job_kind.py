@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import Any
 
-from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.options import InputOptions
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
 from beam_talonone.pipelines.backfill.report import make_report
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
 from beam_talonone.pipelines.backfill.sending.left_to_send import Kinds, count_kinds
+from beam_talonone.pipelines.backfill.sending.outcome_counts import count_unsent
 from beam_talonone.pipelines.backfill.sending.send_slices import send_slices
 from beam_talonone.transforms.sources.opening import FileInfo
 
@@ -43,7 +43,7 @@ def backfill_report(job: ActiveJob) -> Report:
     sending, started = job.options.sending, job.folder.manifest["started"]
     report = make_report(job.connection, job.folder.job, sending.rate, started, time.time(), sending.rate_service)
     if job.options.limit is not None:
-        report["remaining"] = staging.count_unsent(job.connection)
+        report["remaining"] = count_unsent(job.connection)
         report["unaccounted"] -= report["remaining"]
     return report
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from sqlite3 import Connection
 
-from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.damage import check_staging
 from beam_talonone.pipelines.backfill.ingest import READ_GRACE, ingest
 from beam_talonone.pipelines.backfill.job_kind import Files, JobKind
@@ -12,6 +11,7 @@ from beam_talonone.pipelines.backfill.options import BackfillOptions, MaxDeadLet
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
 from beam_talonone.pipelines.backfill.sending.fold import write_lines
 from beam_talonone.pipelines.backfill.sending.limit import sent_anything
+from beam_talonone.pipelines.backfill.sending.outcome_counts import count_read_and_dead
 from beam_talonone.pipelines.backfill.sending.tally import TALLIES, Tally
 from beam_talonone.pipelines.terminal.interruptible import interruptible
 from beam_talonone.pipelines.terminal.stopping import RESUME
@@ -56,7 +56,7 @@ def _stage(folder: JobFolder, options: BackfillOptions, files: Files, kind: JobK
 def check_dead_letters(connection: Connection, allowed: MaxDeadLetters, output: str) -> None:
     """Raises TooManyDeadLetters when more of the records read are dead letters than `allowed`; `output` is the folder
     in which the message says to look."""
-    read, dead = staging.count_read_and_dead(connection)
+    read, dead = count_read_and_dead(connection)
     if allowed.exceeded(dead, read):
         raise TooManyDeadLetters(
             f"{dead} of the {read} records read are dead letters, more than --max-dead-letters {allowed.text};"

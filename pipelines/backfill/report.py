@@ -1,13 +1,16 @@
 """The report of a job, made from its staging database: the same after a resume as without one."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from beam_talonone.pipelines.backfill.output_folder import decoded
+from beam_talonone.pipelines.backfill.sending.outcome_counts import OutcomeCounts, outcome_counts
 from beam_talonone.pipelines.backfill.staging import get_meta
 from beam_talonone.schemas.kinds import KINDS, LETTERS, LOOKUPS, RECORDS
+from beam_talonone.schemas.reasons import Stage
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.requests.outcome import End
 from beam_talonone.talonone.requests.output_lines import rfc3339
@@ -26,7 +29,8 @@ def make_report(
     (HOST:PORT) shared out the rate, it is named: `rate` was then the most of each process."""
     # of a replay, what is no dead letter has no kind of its own
     read_kinds = (get_meta(connection, "kinds") or "").split()
-    counted = {kind: _kind(connection, kind) for kind in (*KINDS, RECORDS, LETTERS, LOOKUPS)}
+    outcomes_counted = outcome_counts(connection)
+    counted = {kind: _kind(outcomes_counted, kind) for kind in (*KINDS, RECORDS, LETTERS, LOOKUPS)}
     kinds = {kind: counts for kind, counts in counted.items() if counts["read"] or kind in read_kinds}
     stats = all_stats(connection)
     outcomes = ("filtered", "applied", "superseded", "duplicate", "skipped", "dead_lettered")
@@ -41,8 +45,8 @@ def make_report(
         "requests_per_second": round(stats.requests / max(seconds, 1.0), 2),
         "started": rfc3339(started),
         "ended": rfc3339(ended),
-        "reasons": _reasons(connection),
-        **({"filtered_by": rules} if (rules := _reasons(connection, filtered=True)) else {}),
+        "reasons": _reasons(outcomes_counted),
+        **({"filtered_by": rules} if (rules := _reasons(outcomes_counted, filtered=True)) else {}),
         "unknown_names": _unknown_names(connection, "unknown", "kind"),
         "unknown_api_fields": _unknown_names(connection, "unknown_api", "operation"),
         "remaining": 0,
@@ -50,51 +54,42 @@ def make_report(
     }
 
 
-def _kind(connection: Any, kind: str) -> dict[str, int]:
-    read, valid, unknown = connection.execute(
-        "SELECT COUNT(*), COUNT(work), COALESCE(SUM(unknown_fields), 0) FROM records WHERE kind = ?", (kind,)
-    ).fetchone()
-    ends = dict(
-        connection.execute(
-            "SELECT end, COUNT(*) FROM fates JOIN records USING (rec) WHERE kind = ? GROUP BY end", (kind,)
-        ).fetchall()
-    )
-    reused = connection.execute(
-        "SELECT COUNT(*) FROM fates JOIN records USING (rec)"
-        " WHERE kind = ? AND stage = 'validate' AND work IS NOT NULL",
-        (kind,),
-    ).fetchone()[0]
-    filtered = ends.get(End.FILTERED.value, 0)
-    by_rule = connection.execute(
-        "SELECT COUNT(*) FROM fates JOIN records USING (rec) WHERE kind = ? AND end = ? AND work IS NULL",
-        (kind, End.FILTERED.value),
-    ).fetchone()[0]  # what a mapping filters was never made into work
-    invalid = read - valid - by_rule + reused
+def _kind(counts: OutcomeCounts, kind: str) -> dict[str, int]:
+    ends: Counter[str] = Counter()
+    reused = by_rule = 0
+    for way, records in counts.ended.items():
+        if way.kind == kind:
+            ends[way.end] += records
+            reused += records if way.mapped and way.stage == Stage.VALIDATE.value else 0
+            # what a mapping filters was never made into work
+            by_rule += records if not way.mapped and way.end == End.FILTERED.value else 0
+    read = counts.read[kind]
+    filtered = ends[End.FILTERED.value]
+    invalid = read - counts.mapped[kind] - by_rule + reused
     return {
         "read": read,
         "invalid": invalid,
         "filtered": filtered,
         "mapped": read - invalid - filtered,
-        "applied": sum(ends.get(end, 0) for end in APPLIED),
-        "superseded": ends.get(End.SUPERSEDED.value, 0),
-        "duplicate": ends.get(End.DUPLICATE.value, 0),
-        "skipped": ends.get(End.SKIPPED.value, 0),
-        "dead_lettered": ends.get(End.DEAD.value, 0),
-        "unknown_fields": unknown,
+        "applied": sum(ends[end] for end in APPLIED),
+        "superseded": ends[End.SUPERSEDED.value],
+        "duplicate": ends[End.DUPLICATE.value],
+        "skipped": ends[End.SKIPPED.value],
+        "dead_lettered": ends[End.DEAD.value],
+        "unknown_fields": counts.unknown_fields[kind],
     }
 
 
-def _reasons(connection: Any, *, filtered: bool = False) -> dict[str, dict[str, int]]:
+def _reasons(counts: OutcomeCounts, *, filtered: bool = False) -> dict[str, dict[str, int]]:
     """Dead letters and skipped records by kind and reason; with `filtered` records by the rule that filtered them."""
-    counts: dict[str, dict[str, int]] = {}
-    rows = connection.execute(
-        "SELECT kind, reason, COUNT(*) FROM fates JOIN records USING (rec)"  # nosec B608
-        f" WHERE reason IS NOT NULL AND end {'=' if filtered else '<>'} '{End.FILTERED.value}'"
-        " GROUP BY kind, reason ORDER BY kind, reason"
-    )
-    for kind, reason, count in rows:
-        counts.setdefault(kind, {})[reason] = count
-    return counts
+    totals: Counter[tuple[str, str]] = Counter()
+    for way, records in counts.ended.items():
+        if way.reason and (way.end == End.FILTERED.value) == filtered:
+            totals[way.kind, way.reason] += records
+    reasons: dict[str, dict[str, int]] = {}
+    for (kind, reason), records in sorted(totals.items()):
+        reasons.setdefault(kind, {})[reason] = records
+    return reasons
 
 
 def _unknown_names(connection: Any, table: str, by: str) -> dict[str, dict[str, int]]:

@@ -12,11 +12,12 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from beam_talonone.schemas.records import ERASURE
-from beam_talonone.talonone.requests.outcome import DONE
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.sealed_lines import damaged
 
@@ -51,15 +52,27 @@ CREATE TABLE IF NOT EXISTS unknown_api (
 CREATE TABLE IF NOT EXISTS stats (slice INTEGER NOT NULL, process INTEGER NOT NULL, value BLOB NOT NULL,
   seconds REAL NOT NULL,
   PRIMARY KEY (slice, process)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS counts (
+  slice INTEGER NOT NULL, kind TEXT NOT NULL, end TEXT NOT NULL, stage TEXT NOT NULL, reason TEXT NOT NULL,
+  mapped INTEGER NOT NULL, records INTEGER NOT NULL, unknown_fields INTEGER NOT NULL,
+  PRIMARY KEY (slice, kind, end, stage, reason, mapped)
+) WITHOUT ROWID;
 """
 
-INDEXES = """
+SESSION_INDEXES = """
 CREATE INDEX IF NOT EXISTS orders_by_session ON records (session) WHERE kind = 'orders';
 CREATE INDEX IF NOT EXISTS returns_by_session ON records (session) WHERE kind = 'returns';
-CREATE INDEX IF NOT EXISTS by_customer ON records (customer) WHERE kind = 'profiles';
-CREATE INDEX IF NOT EXISTS by_identity ON records (identity) WHERE identity IS NOT NULL;
-CREATE UNIQUE INDEX IF NOT EXISTS by_rec ON queue (rec);
 """
+"""For records that depend on what became of their order: returns, and orders that are cancelled."""
+
+CUSTOMER_INDEX = "CREATE INDEX IF NOT EXISTS by_customer ON records (customer) WHERE kind = 'profiles';"
+
+REPLAY_INDEXES = f"""
+{SESSION_INDEXES}
+{CUSTOMER_INDEX}
+CREATE INDEX IF NOT EXISTS by_identity ON records (identity) WHERE identity IS NOT NULL;
+"""
+"""For a replay of the dead letters of the job, which asks what else became of their records."""
 
 IN_ORDER = "phase, event_us, rank, version, file_no, position"
 
@@ -176,19 +189,35 @@ def set_send_order(connection: sqlite3.Connection) -> int:
     return int(row[0])
 
 
-def repeated(connection: sqlite3.Connection) -> Iterator[list[tuple[int, bytes]]]:
-    """Groups of records with one identity, each group in send order: (record, content)."""
-    connection.execute(  # on disk: outcomes are written while this is read
+def repeated(connection: sqlite3.Connection) -> Iterator[list[tuple[int, str, bytes]]]:
+    """Groups of records with one identity, each group in send order: (record, kind, content)."""
+    # An index would be as large as the identities of all records, and few of them are repeated
+    connection.execute(
         "CREATE TEMP TABLE repeated AS"
         " SELECT identity FROM records WHERE identity IS NOT NULL AND rec NOT IN (SELECT rec FROM fates)"
         " GROUP BY identity HAVING COUNT(*) > 1"
     )
-    for (identity,) in connection.execute("SELECT identity FROM temp.repeated"):
-        yield connection.execute(
-            "SELECT rec, content FROM records WHERE identity = ? AND rec NOT IN (SELECT rec FROM fates)"  # nosec B608
-            f" ORDER BY {IN_ORDER}",
-            (identity,),
-        ).fetchall()
+    if connection.execute("SELECT 1 FROM temp.repeated").fetchone() is None:
+        return
+    connection.executescript(  # on disk: outcomes are written while this is read
+        "CREATE UNIQUE INDEX temp.by_identity ON repeated (identity);"
+        "CREATE TEMP TABLE members AS SELECT rec, records.identity FROM records CROSS JOIN temp.repeated"  # nosec B608
+        f" USING (identity) WHERE rec NOT IN (SELECT rec FROM fates) ORDER BY records.identity, {IN_ORDER};"
+    )
+    rows = connection.execute(
+        "SELECT members.identity, rec, kind, content FROM temp.members CROSS JOIN records USING (rec)"
+        " ORDER BY members.rowid"
+    )
+    for _, group in groupby(rows, itemgetter(0)):
+        yield [row[1:] for row in group]
+
+
+def any_cancelled(connection: sqlite3.Connection) -> bool:
+    """True when an order is cancelled."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM records WHERE kind = 'orders' AND status = 'cancelled')"
+    ).fetchone()
+    return bool(row[0])
 
 
 def name_anonymous_returns(connection: sqlite3.Connection) -> None:
@@ -281,23 +310,3 @@ def returns_of(connection: sqlite3.Connection, session: str) -> list[bytes]:
         (session, session),
     )
     return [row[0] for row in rows]
-
-
-def count_unsent(connection: sqlite3.Connection) -> int:
-    """Records in the send order that have no outcome yet."""
-    row = connection.execute("SELECT COUNT(*) FROM queue WHERE rec NOT IN (SELECT rec FROM fates)").fetchone()
-    return int(row[0])
-
-
-def count_read_and_dead(connection: sqlite3.Connection) -> tuple[int, int]:
-    """Records that the job has read, and how many of them are dead letters so far."""
-    read, dead = connection.execute(
-        "SELECT (SELECT COUNT(*) FROM records), (SELECT COUNT(*) FROM fates WHERE end = 'dead_lettered')"
-    ).fetchone()
-    return int(read), int(dead)
-
-
-def any_applied(connection: sqlite3.Connection) -> bool:
-    """True when a record of the job has been applied."""
-    row = connection.execute("SELECT EXISTS (SELECT 1 FROM fates WHERE end IN (?, ?))", DONE).fetchone()
-    return bool(row[0])

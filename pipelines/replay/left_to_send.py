@@ -29,6 +29,7 @@ def end_by_origins(connection: Connection, origins: Iterable[Path], job: str) ->
     left: dict[int, Work] = {rec: Work.from_bytes(blob) for rec, blob in rows}
     for origin in origins:
         with closing(staging.connect(origin)) as applied:
+            applied.executescript(staging.REPLAY_INDEXES)
             others = related(applied, left.values())
             for rec, work in left.items():
                 _recall_attempts(connection, applied, rec, work)

@@ -7,7 +7,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.output_folder import DISTRIBUTED, MANIFEST, started_with
 from beam_talonone.pipelines.backfill.report import make_report
 from beam_talonone.pipelines.report.current import (
@@ -131,7 +130,8 @@ def _counts(connection: sqlite3.Connection, command: str) -> tuple[int, int]:
         done, total = connection.execute("SELECT COALESCE(SUM(done), 0), COUNT(*) FROM targets").fetchone()
         return int(done), int(total)
     (total,) = connection.execute("SELECT COUNT(*) FROM queue").fetchone()
-    return int(total) - staging.count_unsent(connection), int(total)
+    (unsent,) = connection.execute("SELECT COUNT(*) FROM queue WHERE rec NOT IN (SELECT rec FROM fates)").fetchone()
+    return int(total) - int(unsent), int(total)
 
 
 def _reasons(connection: sqlite3.Connection, folder: Path, journals: Journals) -> tuple[ReasonGroup, ...]:

@@ -10,6 +10,7 @@ from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.ingest import dead_letter_of
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
 from beam_talonone.pipelines.backfill.sending.fold import write_lines
+from beam_talonone.pipelines.backfill.sending.outcome_counts import count_read_and_dead
 from beam_talonone.pipelines.terminal.words import counted
 from beam_talonone.pipelines.verify import targets
 from beam_talonone.pipelines.verify.targets import Target
@@ -113,7 +114,8 @@ class _ReadBack:
 
     def _check_dead_letters(self, last: bytes) -> None:
         """Raises TooManyDeadLetters when too much cannot be read; a backfill ends so when too much cannot be sent."""
-        read, in_all = staging.count_read_and_dead(self._job.connection)
+        read, _ = count_read_and_dead(self._job.connection)
+        in_all = self._job.tally.dead_before + self._job.tally.dead
         dead, allowed = self._job.tally.dead, self._job.options.sending.max_dead_letters
         if allowed.exceeded(dead, self._records) or allowed.exceeded(in_all, read):
             dead_letter = jsonio.loads(last)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from beam_talonone.pipelines.backfill import staging
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.operations import get_customer_inventory, get_customer_session
 from beam_talonone.schemas.records import ERASURE
@@ -48,7 +49,7 @@ class Target:
 
 def list_targets(connection: Any) -> int:
     """Number the sessions, then the customers of profile changes, in the order of the input; gives how many."""
-    connection.executescript(SCHEMA)
+    connection.executescript(SCHEMA + staging.SESSION_INDEXES + staging.CUSTOMER_INDEX)
     connection.execute("BEGIN")
     for sort, column, kinds in (
         ("session", "session", "'orders', 'returns'"),

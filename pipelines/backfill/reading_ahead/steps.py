@@ -9,6 +9,7 @@ import apache_beam as beam
 
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import BATCH, BATCH_BYTES, RAW, ShardStager
+from beam_talonone.pipelines.backfill.sending.outcome_counts import count_staged
 from beam_talonone.pipelines.backfill.sending.tally import TALLIES
 from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
 from beam_talonone.pipelines.check.problem_fields import PROBLEM_FIELDS
@@ -121,6 +122,7 @@ def stage_records(connection: Any, records: list[StagedRecord], first: int) -> N
     staging.save_outcomes(
         connection, [(rec, *record.outcome) for rec, record in numbered if record.outcome is not None]
     )
+    count_staged(connection, records)
     staging.add_unknown(connection, unknown)
     staging.add_unknown_api(connection, Counter(named for record in records for named in record.unknown_api))
     connection.execute("COMMIT")

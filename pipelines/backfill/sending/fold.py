@@ -3,6 +3,7 @@
 Folding the same journal again gives the same, so that a killed run folds it once more.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from itertools import chain
@@ -15,6 +16,7 @@ from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.ingest import dead_letter_of
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.journal import JournalContent
+from beam_talonone.pipelines.backfill.sending.outcome_counts import Way, count_slice
 from beam_talonone.pipelines.backfill.staging_rows import read_origin
 from beam_talonone.pipelines.replay import attempt_history
 from beam_talonone.schemas import jsonio
@@ -44,6 +46,7 @@ def _fold_outcomes(job: ActiveJob, part: Slice, recorded: JournalContent) -> Non
     dead_letters: list[bytes] = []
     lines: list[bytes] = []
     rows: list[staging.OutcomeRow] = []
+    ways: Counter[Way] = Counter()
     staged = {
         number: (rec, kind, record_id)
         for number, rec, kind, record_id in job.connection.execute(
@@ -58,12 +61,15 @@ def _fold_outcomes(job: ActiveJob, part: Slice, recorded: JournalContent) -> Non
             dead_letters.append(dead_letter_of(job.connection, rec, outcome, folder.job, at))
         elif results and outcome.end in DONE:
             lines.append(jsonio.dumps(result(kind, record_id, outcome)))
-        rows.append((rec, outcome.end.value, outcome.stage.value if dead else None, outcome.reason, None))
+        stage = outcome.stage.value if dead else None
+        rows.append((rec, outcome.end.value, stage, outcome.reason, None))
+        ways[Way(kind, outcome.end.value, stage or "", outcome.reason or "")] += 1
     folder.watch.note(write_lines(folder.root / "dead-letters" / f"{part.name}.jsonl", dead_letters))
     if results:
         folder.watch.note(write_lines(folder.root / "results" / f"{part.name}.jsonl", lines))
     job.connection.execute("BEGIN")
     staging.save_outcomes(job.connection, rows)
+    count_slice(job.connection, part.number, ways)
     job.connection.execute("COMMIT")
 
 

@@ -11,10 +11,10 @@ Kinds = dict[str, tuple[int, int]]
 
 def count_kinds(connection: Connection) -> Kinds:
     """The records in the send order, by kind in the order of the report."""
-    # the table with the records is read once, from its beginning to its end
     rows = connection.execute(
-        "SELECT kind, COUNT(fates.rec), COUNT(*) FROM records CROSS JOIN queue USING (rec)"
-        " LEFT JOIN fates USING (rec) GROUP BY kind"
+        "SELECT kind, SUM(CASE WHEN slice > 0 THEN records ELSE 0 END) AS done,"
+        " SUM(CASE WHEN slice = 0 AND end = '' THEN records ELSE 0 END) AS total"
+        " FROM counts GROUP BY kind HAVING total > 0"
     ).fetchall()
     order = (*KINDS, *(kind for kind, _, _ in rows))
     return {kind: (done, total) for kind, done, total in sorted(rows, key=lambda row: order.index(row[0]))}
@@ -23,8 +23,8 @@ def count_kinds(connection: Connection) -> Kinds:
 def count_closing(connection: Connection) -> int:
     """The sessions that completed orders among the records left to send close. Some may be closed already."""
     row = connection.execute(
-        "SELECT COUNT(DISTINCT session) FROM records CROSS JOIN queue USING (rec)"
-        " WHERE kind = 'orders' AND status = 'completed' AND rec NOT IN (SELECT rec FROM fates)"
+        "SELECT COUNT(DISTINCT session) FROM records"
+        " WHERE kind = 'orders' AND status = 'completed' AND work IS NOT NULL AND rec NOT IN (SELECT rec FROM fates)"
     ).fetchone()
     return int(row[0])
 

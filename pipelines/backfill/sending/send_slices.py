@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.pipelines.backfill.sending import limit, slices
+from beam_talonone.pipelines.backfill.sending import limit, outcome_counts, slices
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.fold import fold
 from beam_talonone.pipelines.backfill.sending.journal import Journal, JournalContent, read_journal
@@ -69,7 +69,9 @@ def send_slices(job: ActiveJob, steps: SliceSteps = SliceSteps()) -> None:
     """
     selected = _selected(job, steps)
     total = job.tally.total
-    job.tally.begin_doing(total - staging.count_unsent(job.connection), None if selected is None else len(selected))
+    job.tally.begin_doing(
+        total - outcome_counts.count_unsent(job.connection), None if selected is None else len(selected)
+    )
     try:
         for first in range(_next(job), total + 1, slices.SLICE):
             part = Slice.starting_at(first, total)
@@ -77,7 +79,7 @@ def send_slices(job: ActiveJob, steps: SliceSteps = SliceSteps()) -> None:
                 _send_slice(job, steps, part, selected)
     except StopRun:
         # the pipeline has not counted the records that ended while it stopped
-        job.tally.ended = total - job.tally.already - staging.count_unsent(job.connection)
+        job.tally.ended = total - job.tally.already - outcome_counts.count_unsent(job.connection)
         raise
 
 
@@ -133,7 +135,7 @@ def _fold(job: ActiveJob, steps: SliceSteps, part: Slice, recorded: JournalConte
 
 def _prepare_engine(job: ActiveJob, steps: SliceSteps) -> None:
     job.engine.memory.forget()
-    if steps.accepted_before or staging.any_applied(job.connection):
+    if steps.accepted_before or outcome_counts.any_applied(job.connection):
         job.engine.was_accepted_before()
 
 
@@ -142,7 +144,7 @@ def _slice_run(
 ) -> slices.SliceRun:
     """A slice ready to be sent; its journal is open from here on."""
     before = snapshot(job.engine.stats)
-    read, dead = staging.count_read_and_dead(job.connection)
+    read, dead = outcome_counts.count_read_and_dead(job.connection)
     journal = Journal(
         job.folder.journal(part.name), lambda: since(job.engine.stats, before), job.folder.watch.check,
         lambda action: job.engine.after(0.0, action),

@@ -13,6 +13,7 @@ from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.ingest import complete, dead_letter_of, ingest
 from beam_talonone.pipelines.backfill.options import InputOptions
 from beam_talonone.pipelines.backfill.reading_ahead.steps import stage_records
+from beam_talonone.pipelines.backfill.sending.outcome_counts import count_read_and_dead
 from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
 from beam_talonone.schemas.reasons import Stage
 from beam_talonone.talonone.requests.outcome import End, Outcome
@@ -93,7 +94,7 @@ def test_what_is_no_record_is_a_dead_letter_with_its_line(tmp_path: Path) -> Non
         assert (dead_letter["stage"], dead_letter["source"]) == ("validate", {"file": str(path), "position": 2})
         assert dead_letter["record"] == {"event_id": "bad"}
         assert queue(job) == ["e1", "e2"]
-        assert staging.count_read_and_dead(job.connection) == (3, 1)
+        assert count_read_and_dead(job.connection) == (3, 1)
 
 
 def test_a_dead_letter_is_one_line_although_its_record_is_not(tmp_path: Path) -> None:

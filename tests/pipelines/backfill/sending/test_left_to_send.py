@@ -5,6 +5,7 @@ from support.staged_job import event, order, profile, staged_job
 
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.sending.left_to_send import count_closing, count_kinds, question
+from beam_talonone.pipelines.backfill.sending.outcome_counts import complete_counts
 
 URL = "https://shop.talon.one"
 ORDERS = [order("a", 1), order("a", 2), order("b", 3), order("c", 4, status="open")]
@@ -20,6 +21,7 @@ def test_what_is_left_is_counted(tmp_path):
         assert count_closing(job.connection) == 2, "each session once, and not the open one"
         [rec] = job.connection.execute("SELECT rec FROM records WHERE id = 'b'").fetchone()
         staging.save_outcomes(job.connection, [(rec, "applied", None, None, None)])
+        complete_counts(job.connection, 10)
         assert count_kinds(job.connection)["orders"] == (1, 4)
         assert count_closing(job.connection) == 1
 
