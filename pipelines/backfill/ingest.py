@@ -18,7 +18,8 @@ from beam_talonone.pipelines.backfill.reading_ahead.steps import StageRecords, S
 from beam_talonone.pipelines.backfill.sending.left_to_send import count_kinds
 from beam_talonone.pipelines.backfill.sending.outcome_counts import Way, count_ended
 from beam_talonone.pipelines.backfill.sending.tally import TALLIES
-from beam_talonone.pipelines.backfill.staging_rows import RecordStager, read_origin, source
+from beam_talonone.pipelines.backfill.staging_rows import Blobs, RecordStager, read_origin, source, whole
+from beam_talonone.pipelines.mappings.coverage import ObservedMapping
 from beam_talonone.pipelines.replay.dead_letters import open_dead_letter, open_mapped_dead_letter
 from beam_talonone.pipelines.runners.runner import bounded_runner, run_bounded
 from beam_talonone.pipelines.terminal.stopping import STOP
@@ -50,9 +51,12 @@ LOOK_EVERY = 100_000
 
 
 def ingest(
-    path: Path, options: InputOptions, files: dict[str, list[FileInfo]], job: str, beam_args: tuple[str, ...]
-) -> int:
+    path: Path, options: InputOptions, files: dict[str, list[FileInfo]], job: str, beam_args: tuple[str, ...],
+    blobs: Blobs = whole,
+) -> int:  # fmt: skip
     """Fill a fresh staging database at `path` from `files` (by kind); returns how many records are to be sent.
+
+    `blobs` says what is kept of a valid record beside its columns.
 
     Raises ConfigurationError for Beam options that cannot be used, StopRun if a file system does not answer, and
     Interrupted after a signal. After an error the database is incomplete and must not be used.
@@ -60,7 +64,7 @@ def ingest(
     runner, beam_options = bounded_runner(beam_args)
     POOL.unwanted = lambda: STOP.signal is not None
     try:
-        run_bounded(create_pipeline(path, options, files, job, runner, beam_options))
+        run_bounded(create_pipeline(path, options, files, RecordStager.of(options, job, blobs), runner, beam_options))
         STOP.check()
         if (tally := PROCESS.find(TALLIES, str(path))) is not None:
             tally.begin("sorting")
@@ -76,19 +80,22 @@ def ingest(
 
 
 def create_pipeline(
-    path: Path, options: InputOptions, files: dict[str, list[FileInfo]], job: str, runner: Any, beam_options: Any
-) -> beam.Pipeline:
+    path: Path, options: InputOptions, files: dict[str, list[FileInfo]], rows: RecordStager, runner: Any,
+    beam_options: Any,
+) -> beam.Pipeline:  # fmt: skip
     """files -> raw records -> valid work or a reason why not -> the staging database. Returned unrun."""
     pipeline = beam.Pipeline(runner=runner, options=beam_options)
     kinds = _kinds(options, files)
     joined = [info for kind in files if kind not in kinds for info in files[kind]]
     numbers = {(kind, info.path): number for kind in kinds for number, info in enumerate([*files[kind], *joined])}
     build, reading, prepares = options.build_options(), options.reading(), _prepares(options, files)
-    # a function of the user, or a mapping that counts, must run in this process
-    forks = options.mapping is None or type(options.mapping) is FileMapping
+    mapping = options.mapping
+    if isinstance(mapping, ObservedMapping):
+        mapping = mapping.observed
+    forks = mapping is None or type(mapping) is FileMapping  # a function of the user must run in this process
     # Each kind has a branch of its own: a Flatten would hold all records in memory between two stages
     for number, kind in enumerate(kinds):
-        stager = ShardStager(kind, build, reading, prepares, RecordStager.of(options, job), numbers, forks)
+        stager = ShardStager(kind, build, reading, prepares, rows, numbers, forks)
         table = options.table
         if table is None or not table.makes_documents_of_rows or kind == LETTERS:
             inputs = list(inputs_of(kind, files[kind], options.format, options.dialect))

@@ -1,6 +1,7 @@
 """Prepared records as rows of the staging database, and what a dead letter shows of them."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -42,6 +43,15 @@ class StagedRecord(msgspec.Struct, frozen=True, array_like=True):
     """Of an invalid record: the pointers to all fields that its problem names."""
 
 
+Blobs = Callable[[Prepared, Work, bool], tuple[bytes, bytes]]
+"""Makes the columns `raw` and `work` of a valid record. The last argument is true if the record is filtered."""
+
+
+def whole(prepared: Prepared, work: Work, _filtered: bool) -> tuple[bytes, bytes]:
+    """The record as it came, and its work: all that sending and dead letters need."""
+    return raw_json(prepared.raw), work.to_bytes()
+
+
 @dataclass(frozen=True)
 class RecordStager:
     """Makes rows of records. Those before `since` or from `until` on (microseconds since 1970) are filtered."""
@@ -50,12 +60,13 @@ class RecordStager:
     until: int
     profiles_first: bool
     job: str
+    blobs: Blobs = whole
 
     @classmethod
-    def of(cls, options: InputOptions, job: str) -> "RecordStager":
+    def of(cls, options: InputOptions, job: str, blobs: Blobs = whole) -> "RecordStager":
         """By the options of a run; `job` is the id that stands in dead letters."""
         since, until = _micros_or(options.since, -(2**63)), _micros_or(options.until, 2**63 - 1)
-        return cls(since, until, options.profiles_first, job)
+        return cls(since, until, options.profiles_first, job, blobs)
 
     def stage(self, prepared: Prepared, place: Place) -> StagedRecord:
         """The row of a record; one without work has the outcome of a dead letter, or of a skipped record."""
@@ -69,13 +80,13 @@ class RecordStager:
         return StagedRecord(row, (End.FILTERED.value, Stage.MAP.value, rule, None))
 
     def _valid(self, prepared: Prepared, work: Work, place: Place) -> StagedRecord:
+        filtered = not self.since <= work.event_us < self.until
         row = (
             work.kind, work.id, work.sessions[0] if work.sessions else None,
             work.profiles[0] if work.profiles else None, work.identity, work.content, self._phase(work),
             work.event_us, work.rank, work.version, work.status, *place,
-            prepared.unknown_fields, raw_json(prepared.raw), work.to_bytes(), _origin_json(prepared.origin),
+            prepared.unknown_fields, *self.blobs(prepared, work, filtered), _origin_json(prepared.origin),
         )  # fmt: skip
-        filtered = not self.since <= work.event_us < self.until
         outcome = (End.FILTERED.value, None, None, None) if filtered else None
         operation = work.parts[0].request.operation
         return StagedRecord(

@@ -8,17 +8,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.ingest import READ_GRACE, ingest
 from beam_talonone.pipelines.backfill.inputs import match_inputs
 from beam_talonone.pipelines.backfill.options import InputOptions
+from beam_talonone.pipelines.backfill.reading_ahead.observer import OBSERVERS
 from beam_talonone.pipelines.backfill.report import make_report
 from beam_talonone.pipelines.backfill.temporary_folder import temporary_folder
 from beam_talonone.pipelines.check.answers import EXAMPLES, Answers, Problem
-from beam_talonone.pipelines.check.facts import closing_lines, is_guest, orphan_lines, shape_lines
-from beam_talonone.pipelines.check.problem_fields import PROBLEM_FIELDS, ProblemFields
+from beam_talonone.pipelines.check.counting import count_requests, shown_requests
+from beam_talonone.pipelines.check.facts import closing_lines, orphan_lines, shape_lines
+from beam_talonone.pipelines.check.findings import Findings
+from beam_talonone.pipelines.check.forecast import ForecastBlobs
+from beam_talonone.pipelines.check.problem_fields import ProblemFields
 from beam_talonone.pipelines.check.report_page import check_target, write_check_page
 from beam_talonone.pipelines.mappings.coverage import COVERAGE, ObservedMapping, coverage_of
 from beam_talonone.pipelines.terminal.exit_codes import DEAD_LETTERS, FINISHED
@@ -26,14 +28,6 @@ from beam_talonone.pipelines.terminal.interruptible import interruptible
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.pipelines.terminal.words import counted
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.kinds import KINDS
-from beam_talonone.talonone.delivery.dispatcher import Dispatcher, Ticket
-from beam_talonone.talonone.delivery.send_options import SendOptions
-from beam_talonone.talonone.engine.batcher import Batcher
-from beam_talonone.talonone.engine.job import Job
-from beam_talonone.talonone.protocols.session_facts import SessionFacts
-from beam_talonone.talonone.requests.dry_run import not_dry
-from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.telemetry.logs import printable_line
 from beam_talonone.transforms.runtime.process_registry import PROCESS
 from beam_talonone.transforms.sources.opening import FileInfo
@@ -66,55 +60,29 @@ def run_check(
 def _answers(
     options: InputOptions, files: dict[str, list[FileInfo]], rate: float, show: int, beam_args: tuple[str, ...]
 ) -> Answers:
-    coverage = coverage_of(options.mapping, sorted(options.joins))
+    mapping = options.mapping
+    findings = Findings(coverage_of(mapping, sorted(options.joins)))
     with temporary_folder() as folder, PROCESS.scope() as scope:
         path = folder / "spool.sqlite"
-        mapping = options.mapping
+        scope.enter(OBSERVERS, str(path), findings)
         if mapping is not None:
-            scope.enter(COVERAGE, str(folder), coverage)
+            scope.enter(COVERAGE, str(folder), findings.coverage)
             options = replace(options, mapping=ObservedMapping(mapping, str(folder)))
-        fields = ProblemFields()
-        scope.enter(PROBLEM_FIELDS, str(path), fields)
-        total = interruptible(partial(ingest, path, options, files, "check", beam_args), None, grace=READ_GRACE)
+        blobs = ForecastBlobs(show, dry=options.dry)
+        interruptible(partial(ingest, path, options, files, "check", beam_args, blobs), None, grace=READ_GRACE)
         with closing(staging.connect(path)) as connection:
             report = make_report(connection, "check", rate, 0.0, 0.0)
-            operations, guests = _count_requests(path, total, dry=options.dry)
+            operations, guests = count_requests(connection)
             return Answers(
                 report,
-                {kind: tuple(_problems(connection, kind, report, fields)) for kind in report["kinds"]},
+                {kind: tuple(_problems(connection, kind, report, findings.fields)) for kind in report["kinds"]},
                 operations,
                 rate,
                 tuple(_facts(connection, guests, dry=options.dry)),
                 () if mapping is not None else tuple(shape_lines(connection, list(report["kinds"]))),
-                () if mapping is None else tuple(coverage.lines_of(mapping)),
-                tuple(_requests_in_input_order(connection, show, dry=options.dry)),
+                () if mapping is None else tuple(findings.coverage.lines_of(mapping)),
+                tuple(shown_requests(connection, show, dry=options.dry)),
             )
-
-
-def _requests_in_input_order(connection: Any, count: int, *, dry: bool) -> Iterator[str]:
-    rank = " ".join(f"WHEN '{kind}' THEN {place}" for place, kind in enumerate(KINDS))
-    rows = connection.execute(
-        "SELECT kind, id, work FROM queue JOIN records USING (rec)"  # nosec B608
-        f" ORDER BY CASE kind {rank} END, file_no, position LIMIT ?",
-        (count,),
-    )
-    for kind, record_id, blob in rows:
-        work = Work.from_bytes(blob)
-        skipped = not_dry(work) if dry else {}
-        for part in (part for index, part in enumerate(work.parts) if index not in skipped):
-            if count <= 0:
-                return
-            count -= 1
-            request = part.request
-            shown = {
-                "kind": kind,
-                "id": record_id,
-                "operation": request.operation,
-                "path": request.path,
-                "query": request.query,
-                "body": None if request.body is None else msgspec.Raw(request.body),
-            }
-            yield jsonio.dumps(shown).decode()
 
 
 def _problems(connection: Any, kind: str, report: dict[str, Any], fields: ProblemFields) -> Iterator[Problem]:
@@ -147,40 +115,3 @@ def _facts(connection: Any, guests: int, *, dry: bool) -> Iterator[str]:
     if longest:
         records = counted(longest[1], "record")
         yield f"the longest single customer is {longest[0]} with {records}, sent one after the other"
-
-
-class _Counter(Dispatcher):
-    """Takes the place of the dispatcher, and counts the first request of each ticket."""
-
-    def __init__(self) -> None:
-        self.operations: dict[str, int] = {}
-
-    def submit(self, ticket: Ticket) -> None:
-        self.count(ticket.operation)
-
-    def count(self, operation: str) -> None:
-        """Count one request."""
-        self.operations[operation] = self.operations.get(operation, 0) + 1
-
-
-def _count_requests(path: Path, total: int, *, dry: bool) -> tuple[dict[str, int], int]:
-    """Requests by operation, and the number of orders of guests. Bulks are packed as a backfill packs them. Retries
-    and read-backs come on top."""
-    counter, guests, packing = _Counter(), 0, False
-    batcher = Batcher(counter, None)  # type: ignore[arg-type]
-    for number, blob, _, _ in staging.slice_rows(path, 1, total):
-        work = Work.from_bytes(blob)
-        guests += is_guest(work)
-        skipped = not_dry(work) if dry else {}
-        STOP.check()
-        packing = packing or any(part.protocol == "pack" for part in work.parts)
-        if not packing:  # no bulk is open, so each part is a request of its own
-            for index, part in enumerate(work.parts):
-                if index not in skipped:
-                    counter.count(part.request.operation)
-            continue
-        batcher.accept(
-            Job(number, work, SendOptions(), lambda job: SessionFacts(), lambda job, outcome: None, parts=skipped)
-        )
-    batcher.flush()
-    return counter.operations, guests

@@ -7,8 +7,6 @@ from typing import Any
 
 from beam_talonone.pipelines.mappings.shapes import likely_shape
 from beam_talonone.schemas import jsonio
-from beam_talonone.talonone.requests.build import guest_id
-from beam_talonone.talonone.requests.work import Work
 
 SAMPLE = 200
 """Invalid records of a kind in which the shape of a preset is looked for."""
@@ -40,11 +38,6 @@ def orphan_lines(connection: Connection) -> Iterator[str]:
     if count:
         returns = "1 return has" if count == 1 else f"{count:,} returns have"
         yield f"{returns} no order in the input: Talon.One must have it already"
-
-
-def is_guest(work: Work) -> bool:
-    """Whether the work is that of an order without a customer."""
-    return work.kind == "orders" and work.profiles[:1] == [guest_id(work.id)]
 
 
 def shape_lines(connection: Connection, kinds: list[str]) -> Iterator[str]:

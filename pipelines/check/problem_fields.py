@@ -1,7 +1,6 @@
 """The fields that make records of a run invalid, counted while these are read."""
 
 from beam_talonone.pipelines.dead_letters.aggregate import Counts, field_of
-from beam_talonone.transforms.runtime.process_registry import Kind
 
 MOST_SHOWN = 20
 """Fields of one reason that are listed."""
@@ -29,7 +28,3 @@ class ProblemFields:
         hidden = len(top) - MOST_SHOWN
         more = f" and {hidden:,} more" if hidden > 0 else ""
         return ", ".join(f"{name} in {count:,}" for name, count in top[:MOST_SHOWN]) + more
-
-
-PROBLEM_FIELDS = Kind[str, ProblemFields]("fields of invalid records")
-"""By the path of the staging database of the run."""

@@ -5,6 +5,8 @@ from collections.abc import Collection, Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any
 
+import msgspec
+
 from beam_talonone.pipelines.terminal.words import counted
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.parse import listed
@@ -24,19 +26,30 @@ MOST_LISTS = 5
 _LIST = "[]"
 
 
-class _Place:
+class _Place(msgspec.Struct):
     """What documents have at one place: the names of an object there, or the elements of a list, which share one."""
 
-    __slots__ = ("below", "done", "elements", "filled")
+    below: dict[str, "_Place | None"] = {}
+    """Each name in the order of the documents, with its place if it had an object or a list."""
+    filled: set[str] = set()
+    """The names that had a value other than null, an object or a list."""
+    done: set[str] = set()
+    """Those of `filled` at whose values nothing more is to be seen, unless they are objects or lists."""
+    elements: "_Place | None" = None
 
-    def __init__(self) -> None:
-        self.below: dict[str, _Place | None] = {}
-        """Each name in the order of the documents, with its place if it had an object or a list."""
-        self.filled: set[str] = set()
-        """The names that had a value other than null, an object or a list."""
-        self.done: set[str] = set()
-        """Those of `filled` at whose values nothing more is to be seen, unless they are objects or lists."""
-        self.elements: _Place | None = None
+
+class _Findings(msgspec.Struct):
+    """What one process has collected, as another process gets it."""
+
+    documents: int
+    without: dict[str, int]
+    lists: dict[str, int]
+    root: _Place
+    names: set[str]
+    fields: dict[str, set[str]]
+
+
+_FINDINGS = msgspec.msgpack.Decoder(_Findings)
 
 
 class Coverage:
@@ -58,7 +71,12 @@ class Coverage:
     ) -> None:
         self._parses_json = parses_json
         self._mentioned = frozenset(mentioned)
-        self._without = dict.fromkeys(joins, 0)
+        self._joins = tuple(joins)
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget all documents."""
+        self._without = dict.fromkeys(self._joins, 0)
         self._documents = 0
         self._lists: Counter[str] = Counter()
         """Names of lists of objects, in documents that no rule concerns: those are often answers of an API, whole."""
@@ -80,6 +98,38 @@ class Coverage:
                 )
         for record in result.records:
             self._set.setdefault(record.kind, set()).update(record.fields)
+
+    def findings(self) -> bytes:
+        """All that was collected, for `merge`."""
+        return msgspec.msgpack.encode(
+            _Findings(self._documents, self._without, self._lists, self._root, self._names, self._set)
+        )
+
+    def merge(self, findings: bytes) -> None:
+        """Add what another process has collected of later documents of the same run."""
+        more = _FINDINGS.decode(findings)
+        self._documents += more.documents
+        for name, number in more.without.items():
+            self._without[name] += number
+        self._lists.update(more.lists)
+        self._merge(more.root, self._root)
+        self._names |= more.names & self._mentioned
+        for kind, fields in more.fields.items():
+            self._set.setdefault(kind, set()).update(fields)
+
+    def _merge(self, more: _Place, place: _Place) -> None:
+        for name, below in more.below.items():
+            if below is not None:
+                self._merge(below, self._place_of(name, place))
+            elif name not in place.below and self._is_new(name):
+                place.below[name] = None
+        known = place.below.keys()
+        place.filled |= more.filled & known
+        place.done |= more.done & known
+        if more.elements is not None:
+            if place.elements is None:
+                place.elements = _Place()
+            self._merge(more.elements, place.elements)
 
     def lines_of(self, mapping: Mapping) -> Iterator[str]:
         """The findings about a mapping, each with its name."""
@@ -220,12 +270,12 @@ class ObservedMapping:
         self.name = mapping.name
         self.table = mapping.table
         self.fingerprint = mapping.fingerprint
-        self._mapping = mapping
+        self.observed = mapping
         self._run = run
 
     def __call__(self, document: Any) -> MappingResult:
         """The result of the mapping. Never raises."""
-        result = self._mapping(document)
+        result = self.observed(document)
         coverage = PROCESS.find(COVERAGE, self._run)
         if coverage is not None:
             coverage.add(document, result)

@@ -7,6 +7,7 @@ from functools import partial
 
 import msgspec
 
+from beam_talonone.pipelines.backfill.reading_ahead.observer import ReadingObserver
 from beam_talonone.pipelines.backfill.reading_ahead.processes import POSSIBLE, computed
 from beam_talonone.pipelines.backfill.staging_rows import Place, RecordStager, StagedRecord, format_of
 from beam_talonone.schemas.decoding.settings import Reading
@@ -39,7 +40,7 @@ class ShardStager:
     """Reads shards of the input `kind`, and prepares and stages their records.
 
     `numbers` has the number of each file of a kind, by kind and path. `forks` is False if records must be prepared in
-    this process: a function of the user may depend on threads, and a mapping that counts must count here.
+    this process: a function of the user may depend on threads.
     """
 
     kind: str
@@ -57,14 +58,22 @@ class ShardStager:
             FORKED_SHARD_BYTES if lines and self._worth_it([source.info.path for source in inputs]) else SHARD_BYTES
         )
 
-    def batches(self, shards: Sequence[Shard], look: Callable[[], None]) -> Iterator[list[StagedRecord]]:
+    def batches(
+        self, shards: Sequence[Shard], look: Callable[[], None], observer: ReadingObserver | None = None
+    ) -> Iterator[list[StagedRecord]]:
         """The records of all shards. `look` is called between batches, and may raise what ends the reading.
 
-        Raises CannotReadNow if a file system does not answer, and StopRun if a process that reads is killed.
+        `observer` gets the findings of the processes that read. Raises CannotReadNow if a file system does not
+        answer, and StopRun if a process that reads is killed.
         """
         if self._worth_it([shard.file for shard in shards]):
-            for data in computed([partial(self._encoded, shard) for shard in shards], MOST_PROCESSES, look):
-                yield _BATCHES.decode(data)
+            tasks = [partial(self._encoded, number, shard, observer) for number, shard in enumerate(shards)]
+            findings = _InOrder(observer)
+            for message in map(_MESSAGES.decode, computed(tasks, MOST_PROCESSES, look)):
+                if message.records:
+                    yield message.records
+                else:
+                    findings.add(message.shard, message.findings)
             return
         for shard in shards:
             for batch in self._batches_of(shard):
@@ -81,8 +90,13 @@ class ShardStager:
             return False
         return all(map(os.path.isfile, files)) and sum(map(os.path.getsize, set(files))) >= FORK_FROM
 
-    def _encoded(self, shard: Shard) -> Iterator[bytes]:
-        return map(msgspec.msgpack.encode, self._batches_of(shard))
+    def _encoded(self, number: int, shard: Shard, observer: ReadingObserver | None) -> Iterator[bytes]:
+        if observer is not None:
+            observer.forget()
+        for batch in self._batches_of(shard):
+            yield msgspec.msgpack.encode(_Message(batch))
+        if observer is not None:
+            yield msgspec.msgpack.encode(_Message([], number, observer.findings()))
 
     def _batches_of(self, shard: Shard) -> Iterator[list[StagedRecord]]:
         batch: list[StagedRecord] = []
@@ -105,4 +119,28 @@ class ShardStager:
         return origin.file, self.numbers[LETTERS, origin.file], origin.position, format_of(raw)
 
 
-_BATCHES = msgspec.msgpack.Decoder(list[StagedRecord])
+class _Message(msgspec.Struct, array_like=True):
+    """What a process that reads a shard passes on: a batch of records, or at the end the findings of an observer."""
+
+    records: list[StagedRecord]
+    shard: int = 0
+    findings: bytes = b""
+
+
+_MESSAGES = msgspec.msgpack.Decoder(_Message)
+
+
+class _InOrder:
+    """Passes findings on in the order of the shards: processes end in any order, and findings are listed."""
+
+    def __init__(self, observer: ReadingObserver | None) -> None:
+        self._observer = observer
+        self._early: dict[int, bytes] = {}
+        self._next = 0
+
+    def add(self, shard: int, findings: bytes) -> None:
+        """Take the findings of a shard."""
+        self._early[shard] = findings
+        while self._observer is not None and self._next in self._early:
+            self._observer.add(self._early.pop(self._next))
+            self._next += 1

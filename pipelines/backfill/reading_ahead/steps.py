@@ -8,11 +8,11 @@ from typing import Any
 import apache_beam as beam
 
 from beam_talonone.pipelines.backfill import staging
+from beam_talonone.pipelines.backfill.reading_ahead.observer import OBSERVERS
 from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import BATCH, BATCH_BYTES, RAW, ShardStager
 from beam_talonone.pipelines.backfill.sending.outcome_counts import count_staged
 from beam_talonone.pipelines.backfill.sending.tally import TALLIES
 from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
-from beam_talonone.pipelines.check.problem_fields import PROBLEM_FIELDS
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.transforms.formats.shard import Shard
 from beam_talonone.transforms.runtime.process_registry import PROCESS
@@ -36,7 +36,7 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
     def setup(self) -> None:
         """Open the database, which is thrown away if the process dies."""
         self._tally = PROCESS.find(TALLIES, self._path)
-        self._problem_fields = PROCESS.find(PROBLEM_FIELDS, self._path)
+        self._observer = PROCESS.find(OBSERVERS, self._path)
         self._connection = staging.connect(Path(self._path), fresh=True)
 
     def start_bundle(self) -> None:
@@ -51,10 +51,8 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
         self._connection.close()
 
     def _write(self, batch: list[StagedRecord]) -> None:
-        if (fields := self._problem_fields) is not None:
-            for record in batch:
-                if record.outcome is not None and record.outcome[2] is not None:
-                    fields.add(record.row[0], record.outcome[2], record.problem_fields)
+        if self._observer is not None:
+            self._observer.on_batch(batch)
         stage_records(self._connection, batch, self._last + 1)
         self._last += len(batch)
         if self._tally is not None:
@@ -76,7 +74,7 @@ class StageShards(_Stage):
 
     def finish_bundle(self) -> None:
         """Read and stage all shards. Raises Interrupted when a signal came, and as `ShardStager.batches`."""
-        for batch in self._stager.batches(self._shards, STOP.check):
+        for batch in self._stager.batches(self._shards, STOP.check, self._observer):
             self._write(batch)
 
 

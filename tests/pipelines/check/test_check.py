@@ -6,7 +6,7 @@ import pytest
 from support.presets import shopify
 from support.staged_job import at, order, returned
 
-from beam_talonone.pipelines.check.facts import is_guest
+from beam_talonone.pipelines.check.forecast import is_guest
 from beam_talonone.pipelines.cli.main import run
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.talonone.requests.build import BuildOptions, build
