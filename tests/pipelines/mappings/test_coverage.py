@@ -1,15 +1,19 @@
 """What a mapping leaves aside: found by the names in its file and in the documents."""
 
 import json
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.presets import shopify
 
 from beam_talonone.pipelines.cli.main import run
 from beam_talonone.pipelines.mappings.coverage import COVERAGE, Coverage, ObservedMapping, coverage_of
+from beam_talonone.transforms.mapping.files.mentions import Mentions
 from beam_talonone.transforms.mapping.mapping import FileMapping, FunctionMapping
 from beam_talonone.transforms.mapping.resolve import resolve_mapping
-from beam_talonone.transforms.mapping.result import MappingResult
+from beam_talonone.transforms.mapping.result import NO_RULE, Filtered, MappingResult
 from beam_talonone.transforms.runtime.process_registry import PROCESS
 from beam_talonone.transforms.tables.table import Table
 
@@ -181,3 +185,44 @@ def test_names_in_json_that_a_text_holds():
     unread, _, absent = findings(mapping(fields), *documents)
     assert unread == "m.yaml: no rule reads 1 source field: user.data.city"
     assert absent == "m.yaml: no document has citty (line 8, did you mean city?)"
+
+
+NAMES = st.sampled_from(["a", "b", "c", "lines"])
+VALUES = st.recursive(
+    st.none() | st.integers(0, 3) | st.sampled_from(["x", '{"a": {"b": 1}}']),
+    lambda inner: st.dictionaries(NAMES, inner, max_size=3) | st.lists(inner, max_size=3),
+    max_leaves=8,
+)
+DOCUMENTS = st.lists(st.dictionaries(NAMES, VALUES, max_size=4), max_size=8)
+FINDS = Mentions({"c": 1, "d": 2}, frozenset(), frozenset(), parses_json=True)
+
+
+def _collected(documents, most, cuts):
+    """The coverage of documents, those between two `cuts` collected by a process of its own."""
+    merged = Coverage(parses_json=True, mentioned={"c"}, joins=["lines"])
+    filtered = MappingResult(filtered=(Filtered("orders", NO_RULE, ""),))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("beam_talonone.pipelines.mappings.coverage.MOST_PATHS", most)
+        for start, end in pairwise([0, *cuts, len(documents)]):
+            process = Coverage(parses_json=True, mentioned={"c"}, joins=["lines"])
+            for document in documents[start:end]:
+                process.add(document, filtered)
+            merged.merge(process.findings())
+    return merged
+
+
+@given(DOCUMENTS, st.sampled_from([0, 3, 5000]), st.data())
+def test_processes_find_together_what_one_finds(documents, most, data):
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(documents)), max_size=3)))
+    together = _collected(documents, most, cuts)
+    alone = _collected(documents, most, [])
+    if most:
+        assert list(together.lines(FINDS, Table())) == list(alone.lines(FINDS, Table()))
+    assert "c" in together._names or "c" not in alone._names
+
+
+def test_a_forked_process_begins_with_nothing():
+    coverage = Coverage(joins=["lines"])
+    coverage.add({"lines": [], "a": 1}, MappingResult())
+    coverage.forget()
+    assert coverage.findings() == Coverage(joins=["lines"]).findings()

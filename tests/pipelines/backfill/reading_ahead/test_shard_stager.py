@@ -2,9 +2,12 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -65,6 +68,51 @@ def test_other_processes_read_the_same(tmp_path: Path, monkeypatch: pytest.Monke
     assert len(forks) == len(list(plan_shards(source, 20_000))) > 2
     assert len(alone) == 1500
     assert [record.problem_fields for record in alone if record.outcome is not None] == [("/event_time",)] * 150
+
+
+class _Observer:
+    """Finds the number of records that a process has prepared."""
+
+    def __init__(self) -> None:
+        self.prepared = 0
+        self.found: list[int] = []
+
+    def prepare(self, *given: Any) -> Any:
+        """A record, counted."""
+        self.prepared += 1
+        return prepare(*given)
+
+    def on_batch(self, records: Sequence[StagedRecord]) -> None:
+        """Nothing."""
+
+    def forget(self) -> None:
+        """Forget the number."""
+        self.prepared = 0
+
+    def findings(self) -> bytes:
+        """The number."""
+        return str(self.prepared).encode()
+
+    def add(self, findings: bytes) -> None:
+        """Note the number of a shard."""
+        self.found.append(int(findings))
+
+
+@pytest.mark.skipif(not POSSIBLE, reason="processes are forked on Linux only")
+def test_an_observer_gets_the_findings_in_the_order_of_the_shards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = _profiles(tmp_path, 1500)
+    path, observer = Path(source.info.path), _Observer()
+    observer.prepared = 7
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(shard_stager, "FORK_FROM", 1)
+    stager = replace(_stager(path), prepares=observer.prepare)
+    shards = list(plan_shards(source, 20_000))
+    assert sum(map(len, stager.batches(shards, _nothing, observer))) == 1500
+    firsts = [shard.first for shard in shards] + [1501]
+    assert observer.found == [end - start for start, end in pairwise(firsts)]
+    assert observer.prepared == 7
 
 
 @pytest.mark.parametrize("why", ["a small input", "must not fork", "one core", "a file elsewhere"])
