@@ -111,9 +111,9 @@ class Coverage:
         self._documents += more.documents
         for name, number in more.without.items():
             self._without[name] += number
-        self._lists.update(more.lists)
         self._merge(more.root, self._root)
         self._names |= more.names & self._mentioned
+        self._lists.update({name: count for name, count in more.lists.items() if name in self._names})
         for kind, fields in more.fields.items():
             self._set.setdefault(kind, set()).update(fields)
 
