@@ -153,7 +153,7 @@ def decoded(data: bytes, where: object) -> Any:
     """The JSON value in a file of a job, which is at `where`. Raises ConfigurationError when it is damaged."""
     try:
         return json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ConfigurationError(
             f"{where} is damaged: put it back from a backup, or begin a new job in another folder, which sends again"
             " what was applied"

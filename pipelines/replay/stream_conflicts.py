@@ -90,7 +90,7 @@ def no_stream_in(state: Path, base_url: str) -> str | None:
         return f"there is no state of a stream in {state}"
     try:
         manifest = json.loads((state / MANIFEST).read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return f"{state / MANIFEST} cannot be read"
     other = str(manifest.get("--base-url")) if isinstance(manifest, dict) else ""
     same = other.rstrip("/") == base_url.rstrip("/")

@@ -7,6 +7,9 @@ from beam_talonone.pipelines.runners.runner import beam_option_names
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.telemetry.error_text import error_text
 
+MOST = 256 << 10
+"""Bytes of such a file."""
+
 SHAPE = "it has `runner: NAME` and `options:` with Beam's own options by name"
 
 
@@ -20,11 +23,17 @@ def read_runner_config(path: Path) -> tuple[str, ...]:
     import yaml
 
     try:
-        settings = yaml.safe_load(path.read_text())
+        with path.open("rb") as file:
+            data = file.read(MOST + 1)
+        settings = yaml.safe_load(data.decode())
     except OSError as error:
         raise ConfigurationError(f"--runner-config {path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise ConfigurationError(f"--runner-config {path} is nested too deep") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or a number that is none
         raise ConfigurationError(f"--runner-config {path} is not YAML: {error_text(error)}") from None
+    if len(data) > MOST:
+        raise ConfigurationError(f"--runner-config {path} is larger than {MOST >> 10} KiB")
     if not isinstance(settings, dict) or not isinstance(settings.get("runner"), str):
         raise ConfigurationError(f"--runner-config {path}: {SHAPE}")
     options = settings.get("options") or {}
@@ -54,8 +63,7 @@ def _words(path: Path, name: str, value: Any) -> list[str]:
     """An option as words: a list is given once for each, true is the option alone, and false or nothing none."""
     if isinstance(value, bool) or value is None:
         return [f"--{name}"] if value else []
-    if isinstance(value, list):
-        return [f"--{name}={item}" for item in value]
-    if isinstance(value, str | int | float):
-        return [f"--{name}={value}"]
+    values = value if isinstance(value, list) else [value]
+    if all(isinstance(item, str | float) or (isinstance(item, int) and abs(item) < 1 << 64) for item in values):
+        return [f"--{name}={item}" for item in values]
     raise ConfigurationError(f"--runner-config {path}: {name} is a text, a number, true, false or a list of texts")

@@ -32,7 +32,10 @@ def _of_json(text: str) -> Iterator[tuple[str, str]]:
         raise NotAttributes(f"not JSON: {error}") from None
     if isinstance(value, dict) and value.get("hasMore") is True:
         raise NotAttributes("it is one page of several (`hasMore`): join the `data` of all pages into one array")
-    for number, entry in enumerate(value.get("data", ()) if isinstance(value, dict) else value, 1):
+    entries = value.get("data") if isinstance(value, dict) else value
+    if not isinstance(entries, list):
+        raise NotAttributes("expected an array of attributes, or an object with one in `data`")
+    for number, entry in enumerate(entries, 1):
         entity, name = (entry.get("entity"), entry.get("name")) if isinstance(entry, dict) else (None, None)
         if not isinstance(entity, str) or not isinstance(name, str):
             raise NotAttributes(f"entry {number}: expected an object with `entity` and `name`")

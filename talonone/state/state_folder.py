@@ -46,7 +46,7 @@ class StateFolder:
             kept = json.loads(path.read_bytes())
         except FileNotFoundError:
             return {}
-        except ValueError:
+        except (ValueError, RecursionError):
             kept = None
         if not isinstance(kept, dict) or not all(
             isinstance(ends, str) and not set(ends) - {"0", "1"} for ends in kept.values()
@@ -117,5 +117,5 @@ def _deployment(manifest: Path, setting: str) -> str | None:
         return str(json.loads(manifest.read_text())["--base-url"])
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ConfigurationError(f"{manifest} was not written by a stream: is {setting} the right folder?") from None

@@ -281,7 +281,7 @@ def whose(folder: Path) -> Path | None:
     """The state folder of the stream whose dead letters are in `folder`; None if it is not recorded or is gone."""
     try:
         owner = json.loads((folder / STREAM).read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     state = owner.get("state") if isinstance(owner, dict) else None
     return Path(state) if isinstance(state, str) and Path(state).is_dir() else None

@@ -59,3 +59,14 @@ def test_what_cannot_be_used_is_one_line(check, words, why):
     code, shown, output = check(*words)
     assert (code, shown) == (2, "")
     assert output == f"beam-talonone: {why}{', which lists those of the account' if words[0][2] == 'u' else ''}\n"
+
+
+@pytest.mark.parametrize("text", ['{"data": null}', '{"data": 5}', '{"data": {}}', "{}", '{"data": "CartItem.a"}'])
+def test_a_list_of_another_shape_is_one_line(check, tmp_path, text):
+    path = tmp_path / "attributes.json"
+    path.write_text(text)
+    code, shown, output = check("--attributes", str(path))
+    assert (code, shown) == (2, "")
+    assert output == (
+        f"beam-talonone: --attributes {path}: expected an array of attributes, or an object with one in `data`\n"
+    )

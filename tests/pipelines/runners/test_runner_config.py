@@ -40,6 +40,13 @@ def test_what_is_typed_wins(tmp_path):
     [
         ("runner: [", "not YAML"),
         ("runner: !!python/object/apply:os.system ['true']", "not YAML"),
+        ("[" * 5_000, "nested too deep"),
+        ("runner: R\noptions: {a: 2026-99-99}", "not YAML"),
+        ("runner: R # " + "x" * (1 << 20), "larger than 256 KiB"),
+        ("runner: R\nx: &x [a, a]\noptions: {a: [*x, *x]}", "no 'x'"),
+        ("runner: R\noptions: {b: &b [a, a], a: [*b, *b]}", "a is a text, a number"),
+        ("runner: R\noptions: {a: [{}]}", "a is a text, a number"),
+        ("runner: R\noptions: {a: 0x" + "f" * 5_000 + "}", "a is a text, a number"),
         ("[1]", "`runner: NAME`"),
         ("options: {}", "`runner: NAME`"),
         ("runner: 3", "`runner: NAME`"),
