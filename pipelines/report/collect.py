@@ -33,11 +33,6 @@ MAPPING = "MAPPING"
 CHAINS = 10
 """The longest chains that are shown."""
 
-_CHAINS = (
-    ("customer", "customer IS NOT NULL AND customer <> ''", "customer"),
-    ("order", "(customer IS NULL OR customer = '') AND session IS NOT NULL", "session"),
-)
-
 
 def collect(folder: Path, *, running: bool | None = None) -> PageData:
     """The data of the job in `folder`. `running` is whether a process is at work there; None looks.
@@ -147,12 +142,16 @@ def _reasons(connection: sqlite3.Connection, folder: Path, journals: Journals) -
 
 def longest_chains(connection: sqlite3.Connection) -> tuple[Chain, ...]:
     """The customers, and the orders without one, that have the most records to send."""
-    chains = []
-    for what, condition, column in _CHAINS:
-        rows = connection.execute(
-            f"SELECT {column}, COUNT(*) FROM records WHERE work IS NOT NULL AND {condition}"  # nosec B608
-            f" GROUP BY {column} HAVING COUNT(*) > 1 ORDER BY COUNT(*) DESC, {column} LIMIT ?",
-            (CHAINS,),
-        )
-        chains += [Chain(what, cut(str(name), LONGEST_VALUE), count) for name, count in rows]  # type: ignore[arg-type]
-    return tuple(sorted(chains, key=lambda chain: (-chain.records, chain.id))[:CHAINS])
+    rows = connection.execute(  # a name of an order is a BLOB, so that one pass counts both
+        "SELECT COALESCE(NULLIF(customer, ''), CAST(session AS BLOB)) AS name, COUNT(*)"
+        " FROM records WHERE work IS NOT NULL AND name IS NOT NULL"
+        " GROUP BY 1 HAVING COUNT(*) > 1 ORDER BY 2 DESC, 1 LIMIT ?",
+        (CHAINS,),
+    )
+    chains = (
+        Chain("customer", cut(name, LONGEST_VALUE), count)
+        if isinstance(name, str)
+        else Chain("order", cut(name.decode(), LONGEST_VALUE), count)
+        for name, count in rows
+    )
+    return tuple(sorted(chains, key=lambda chain: (-chain.records, chain.id)))

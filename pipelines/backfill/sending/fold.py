@@ -46,30 +46,33 @@ def _fold_outcomes(job: ActiveJob, part: Slice, recorded: JournalContent) -> Non
     dead_letters: list[bytes] = []
     lines: list[bytes] = []
     rows: list[staging.OutcomeRow] = []
-    ways: Counter[Way] = Counter()
-    staged = {
-        number: (rec, kind, record_id)
-        for number, rec, kind, record_id in job.connection.execute(
-            "SELECT number, rec, kind, id FROM queue JOIN records USING (rec) WHERE number BETWEEN ? AND ?",
-            (min(recorded.done, default=0), max(recorded.done, default=-1)),
-        )
-    }
-    for number, (outcome, at) in sorted(recorded.done.items()):
-        rec, kind, record_id = staged[number]
-        dead = outcome.end is End.DEAD
+    ways: Counter[tuple[str, str, str | None, str | None]] = Counter()
+    staged = job.connection.execute(
+        "SELECT number, rec, kind, id FROM queue JOIN records USING (rec)"
+        " WHERE number BETWEEN ? AND ? ORDER BY number",
+        (min(recorded.done, default=0), max(recorded.done, default=-1)),
+    ).fetchall()
+    for number, rec, kind, record_id in staged:
+        if number not in recorded.done:
+            continue
+        outcome, at = recorded.done[number]
+        end, dead = outcome.end.value, outcome.end is End.DEAD
         if dead:
             dead_letters.append(dead_letter_of(job.connection, rec, outcome, folder.job, at))
         elif results and outcome.end in DONE:
             lines.append(jsonio.dumps(result(kind, record_id, outcome)))
         stage = outcome.stage.value if dead else None
-        rows.append((rec, outcome.end.value, stage, outcome.reason, None))
-        ways[Way(kind, outcome.end.value, stage or "", outcome.reason or "")] += 1
+        rows.append((rec, end, stage, outcome.reason, None))
+        ways[kind, end, stage, outcome.reason] += 1
+    if len(rows) < len(recorded.done):
+        raise LookupError("the journal has outcomes of records that are not in the send order")
     folder.watch.note(write_lines(folder.root / "dead-letters" / f"{part.name}.jsonl", dead_letters))
     if results:
         folder.watch.note(write_lines(folder.root / "results" / f"{part.name}.jsonl", lines))
     job.connection.execute("BEGIN")
     staging.save_outcomes(job.connection, rows)
-    count_slice(job.connection, part.number, ways)
+    counts = {Way(kind, end, stage or "", reason or ""): count for (kind, end, stage, reason), count in ways.items()}
+    count_slice(job.connection, part.number, counts)
     job.connection.execute("COMMIT")
 
 
