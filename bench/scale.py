@@ -17,6 +17,7 @@ missed:
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -173,16 +174,14 @@ def perform(run: Measured, command: list[str], output: Path, *, kill_at: int = 0
 
 def _follow(run: Measured, process: "subprocess.Popen[str]", began: float, kill_at: int) -> None:
     """Add the seconds of each phase, as the progress tells them, until the process ends or is killed."""
-    phase, start, since, at = "", 0.0, 0.0, 0.0
+    phase, since, at, start = "", 0.0, 0.0, math.inf
     for line in process.stderr or ():
         try:
             progress = json.loads(line)["progress"]
         except (ValueError, KeyError, TypeError):
             continue
-        if not phase:  # progress counts from when the command was imported
-            start = since = time.monotonic() - began - progress["elapsed"]
-            run.phases.setdefault("start", start)
-        at = start + progress["elapsed"]
+        at = progress["elapsed"]  # since the command was imported
+        start = min(start, time.monotonic() - began - at)  # a line may come late
         if progress["phase"] != phase:
             run.add(phase or progress["phase"], at - since)
             phase, since = progress["phase"], at
@@ -190,7 +189,8 @@ def _follow(run: Measured, process: "subprocess.Popen[str]", began: float, kill_
             process.kill()
             break
     process.wait()
-    run.add(phase, (at if kill_at else time.monotonic() - began) - since)
+    run.phases.setdefault("start", start)
+    run.add(phase, (at if kill_at else time.monotonic() - began - start) - since)
 
 
 def _requests(url: str) -> int:
