@@ -150,7 +150,7 @@ def complete(connection: Any, options: InputOptions, kinds: list[str], job: str)
     if "returns" in staged:
         staging.name_anonymous_returns(connection)
     if options.profiles_first and "profiles" in staged:
-        connection.executescript(staging.CUSTOMER_INDEX)
+        connection.executescript(staging.ERASURE_INDEX)
         staging.keep_order_of_erased(connection)
     staging.set_meta(connection, "kinds", " ".join(kinds))
     return staging.set_send_order(connection)

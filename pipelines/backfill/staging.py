@@ -65,6 +65,12 @@ CREATE INDEX IF NOT EXISTS returns_by_session ON records (session) WHERE kind = 
 """
 """For records that depend on what became of their order: returns, and orders that are cancelled."""
 
+ERASURE_INDEX = f"""
+CREATE INDEX IF NOT EXISTS erasures ON records (customer, event_us, rank, version)
+  WHERE kind = 'profiles' AND rank = {ERASURE};
+"""
+"""For profile changes that are sent first, unless they follow an erasure."""
+
 CUSTOMER_INDEX = "CREATE INDEX IF NOT EXISTS by_customer ON records (customer) WHERE kind = 'profiles';"
 
 REPLAY_INDEXES = f"""

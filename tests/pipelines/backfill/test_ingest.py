@@ -200,3 +200,38 @@ def test_a_document_is_stored_once_and_each_dead_letter_shows_it(tmp_path: Path,
             dead_letter = json.loads(line)
             assert f"e-{dead_letter['record']['order_id']}" == dead_letter["id"]
             assert dead_letter["record"]["note"] == "x" * 500
+
+
+def steps_to_complete(folder: Path, kinds: dict[str, list[dict[str, Any]]]) -> int:
+    """The steps of SQLite's virtual machine, in hundreds, in which a job with these records is completed."""
+    folder.mkdir()
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    with staged_job(folder, kinds, profiles_first=True) as job:
+        job.connection.set_progress_handler(count, 100)
+        complete(job.connection, job.options.input, list(kinds), "job-1")
+    return steps
+
+
+@pytest.mark.parametrize("kind", ["orders", "returns", "profiles"])
+def test_a_record_takes_as_many_steps_if_its_customer_has_many(tmp_path: Path, kind: str) -> None:
+    """The records of one customer, and the versions of one order, must not be compared with each other."""
+
+    def records(count: int) -> dict[str, list[dict[str, Any]]]:
+        if kind == "profiles":
+            changes = [profile("c", minute) for minute in range(count)]
+            return {"profiles": [*changes, profile("c", count, erase=True)]}
+        if kind == "orders":
+            return {"orders": [order("o", minute, status="cancelled") for minute in range(count)]}
+        return {
+            "orders": [order(f"o{minute}", minute) for minute in range(count)],
+            "returns": [returned(f"r{minute}", f"o{minute}", count + minute) for minute in range(count)],
+        }
+
+    few, many = (steps_to_complete(tmp_path / str(count), records(count)) for count in (250, 1000))
+    assert many < 6 * few
