@@ -1,9 +1,10 @@
 """The state of a shard of a backfill beside its output, on any file system: what survives the machine it runs on.
 
 A shard writes a journal on its worker's disk (pipelines.backfill.sending.journal). The journal is copied as it grows,
-into files `STATE/slice-000001.<who>-<number>.part`, each written once; for a complete slice there is the whole
-journal, `slice-000001.jsonl`. A worker that vanishes takes the last seconds of its journal with it. So before records
-may leave, `slice-000001.let-go` says up to which one they may, and since when. A record that was let go, and has no
+into files `STATE/slice-000001.<who>-<number>.part`, each written once. A bundle that ends in the middle of a slice
+replaces them by the journal so far, `slice-000001.<who>-whole.part`; for a complete slice there is the whole journal,
+`slice-000001.jsonl`. A worker that vanishes takes the last seconds of its journal with it. So before records may
+leave, `slice-000001.let-go` says up to which one they may, and since when. A record that was let go, and has no
 outcome in the journal, may have been sent.
 """
 
@@ -12,7 +13,8 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,9 @@ log = logging.getLogger(__name__)
 COPY_EVERY = 2.0
 LONGEST_WAIT = 30.0
 """Seconds between two tries to write to a file system that fails."""
+
+WHOLE = "-whole.part"
+"""The end of the name of a part that holds all of the journal so far: earlier parts are no longer needed."""
 
 
 class Place:
@@ -53,26 +58,47 @@ class Place:
 
     def read(self, *names: str) -> bytes | None:
         """The content of a file; None where there is none."""
-        path = self.path(*names)
-        if not FileSystems.exists(path):
+        if not self.has(*names):
             return None
-        with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+        with self.open(*names) as file:
             return bytes(file.read())
 
-    def write(self, data: bytes, *names: str) -> None:
-        """Write a file whole, over one that is there."""
+    def has(self, *names: str) -> bool:
+        """Whether there is such a file."""
+        return bool(FileSystems.exists(self.path(*names)))
+
+    def open(self, *names: str) -> Any:
+        """A file, open for reading."""
+        return FileSystems.open(self.path(*names), compression_type=CompressionTypes.UNCOMPRESSED)
+
+    def write(self, data: bytes | Iterable[bytes], *names: str) -> None:
+        """Write a file whole, in one piece or several, over one that is there."""
         path = self.path(*names)
         if self.is_local:
             Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_whole_file(Path(path), data, concurrent=True)  # a runner may have a shard twice
             return
         with FileSystems.create(path, "application/json", CompressionTypes.UNCOMPRESSED) as file:
-            file.write(data)
+            for piece in (data,) if isinstance(data, bytes) else data:
+                file.write(piece)
 
     def delete(self, names: list[str]) -> None:
         """Delete files of the folder; nothing for no names."""
         if names:
             FileSystems.delete([self.path(name) for name in names])
+
+    def persist(self, write: Callable[[], Any], sleep: Callable[[float], None] = time.sleep) -> None:
+        """Call `write`, again and again while the file system fails."""
+        wait = 1.0
+        while True:
+            try:
+                write()
+            except Exception as error:
+                say(log, logging.WARNING, "cannot write; trying again", error=error, to=self.root, wait=wait)
+                sleep(wait)
+                wait = min(2 * wait, LONGEST_WAIT)
+            else:
+                return
 
 
 class JournalBackup:
@@ -80,9 +106,9 @@ class JournalBackup:
 
     def __init__(self, place: Place, sleep: Callable[[float], None] = time.sleep) -> None:
         self._place = place
-        self._who = f"{int(time.time() * 1000):013d}-{uuid.uuid4().hex[:8]}"
+        self._who = _who(0)
         self._number = 0
-        self._sleep = sleep
+        self._persist = partial(place.persist, sleep=sleep)
         self._lock = threading.Lock()
         self._following: tuple[str, Path] | None = None
         self._copied = 0
@@ -93,23 +119,26 @@ class JournalBackup:
         self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
         self._thread.start()
 
-    def fetch(self, journals: Callable[[str], Path]) -> dict[str, list[tuple[int, float]]]:
-        """Bring the journals here, each to the path that `journals` returns for its slice.
+    def fetch(self, journals: Callable[[str], Path], first: int = 1) -> dict[str, list[tuple[int, float]]]:
+        """Bring the journals of the slice number `first` and of those after it here, each to the path that `journals`
+        returns for its slice.
 
         Returns what was let go of each slice that did not end in order: (last record, seconds since 1970). Raises
         Damaged where files are damaged or gone.
         """
         files = self._slices()
+        begun = [name.split(".")[1] for names in files.values() for name in names if name.endswith(".part")]
+        self._who = _who(max((int(who.partition("-")[0]) for who in begun), default=0))
         for number, slice_name in enumerate(sorted(files), 1):
             if slice_name != f"slice-{number:06d}":
                 raise damaged(
                     self._place.path(f"slice-{number:06d}.jsonl"), ": the file is missing, although later ones exist"
                 )
-        for slice_name, names in files.items():
+        for slice_name, names in sorted(files.items())[first - 1 :]:
             whole = f"{slice_name}.jsonl"
             if whole in names:
                 self.whole.add(slice_name)
-            parts = [whole] if whole in names else [name for name in names if name.endswith(".part")]
+            parts = [whole] if whole in names else _needed(names)
             pieces = [piece for name in parts if (piece := self._place.read(name)) is not None]
             write_whole_file(journals(slice_name), pieces)
         let_go = {}
@@ -131,21 +160,32 @@ class JournalBackup:
         slice_name = self._following[0]
         self._let_go.append((last, at))
         data = json.dumps(self._let_go).encode()
-        self.persist(lambda: self._place.write(data, f"{slice_name}.let-go"))
+        self._persist(lambda: self._place.write(data, f"{slice_name}.let-go"))
 
     def ended(self) -> None:
-        """Copy all of the journal: the run of a slice has ended in order, complete or not."""
+        """Keep all of the journal in one piece, instead of its parts: the run of a slice has ended in order, and not
+        all of it was sent."""
         if self._following is not None:
-            slice_name = self._following[0]
-            self.persist(self._copy)
-            self.persist(lambda: self._place.delete(self._place.names(f"{slice_name}.let-go")))
-            self._following = None
+            slice_name, journal = self._following
+            with self._lock:  # the copying thread writes no further part
+                self._following = None
+            data = journal.read_bytes() if journal.exists() else b""
+            data = data[: data.rfind(b"\n") + 1]
+            if data:
+                self._keep_whole(slice_name, data)
+            self._persist(lambda: self._place.delete(self._place.names(f"{slice_name}.let-go")))
+
+    def _keep_whole(self, slice_name: str, data: bytes) -> None:
+        whole = f"{slice_name}.{self._who}{WHOLE}"
+        self._persist(lambda: self._place.write(data, whole))
+        parts = f"{slice_name}.*.part"  # those of a later attempt stay
+        self._persist(lambda: self._place.delete([name for name in self._place.names(parts) if name < whole]))
 
     def complete(self, slice_name: str, journal: Path) -> None:
         """Keep the journal of a complete slice in one piece, instead of its parts."""
-        self.persist(lambda: self._place.write(journal.read_bytes(), f"{slice_name}.jsonl"))
-        self.persist(lambda: self._place.delete(self._place.names(f"{slice_name}.*.part")))
-        self.persist(lambda: self._place.delete(self._place.names(f"{slice_name}.let-go")))
+        self._persist(lambda: self._place.write(journal.read_bytes(), f"{slice_name}.jsonl"))
+        self._persist(lambda: self._place.delete(self._place.names(f"{slice_name}.*.part")))
+        self._persist(lambda: self._place.delete(self._place.names(f"{slice_name}.let-go")))
         self._following = None
 
     def close(self) -> None:
@@ -189,15 +229,15 @@ class JournalBackup:
                 self._number += 1
                 self._copied += len(data)
 
-    def persist(self, write: Callable[[], Any]) -> None:
-        """Call `write`, again and again while the file system fails."""
-        wait = 1.0
-        while True:
-            try:
-                write()
-            except Exception as error:
-                say(log, logging.WARNING, "cannot write; trying again", error=error, to=self._place.root, wait=wait)
-                self._sleep(wait)
-                wait = min(2 * wait, LONGEST_WAIT)
-            else:
-                return
+
+def _who(last: int) -> str:
+    """A new name, which sorts behind those that begin with the milliseconds `last`: also where the clock of another
+    machine was ahead."""
+    return f"{max(int(time.time() * 1000), last + 1):013d}-{uuid.uuid4().hex[:8]}"
+
+
+def _needed(names: list[str]) -> list[str]:
+    """The parts of a journal: from the last one on that holds all before it."""
+    parts = [name for name in names if name.endswith(".part")]
+    whole = [index for index, name in enumerate(parts) if name.endswith(WHOLE)]
+    return parts[whole[-1] :] if whole else parts

@@ -1,41 +1,49 @@
 """A backfill as one pipeline, for runners whose workers come and go: Dataflow, and what runs like it.
 
 ```
-Read KIND -> Prepare KIND -> Lay KIND -> [By order -> Find shard ->] By shard -> Send -> Together -> Report
-files, matched  decode,       a row as     all versions of an order   one bundle   journal,      report.json
-when it runs    validate      bytes        and its returns together   a shard      letters
+Read KIND -> Prepare KIND -> Lay KIND -> [By order -> Find shard ->] By shard -> Stage -> Send -> Together -> Report
+files, matched  decode,       a row as     all versions of an order   sorted,     journal,         report.json
+when it runs    validate      bytes        and its returns together   saved       dead letters
 ```
 """
 
 import json
-import shutil
-import tempfile
+import logging
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import apache_beam as beam
 import msgspec
+from apache_beam.io.filesystems import FileSystems
 
 from beam_talonone.pipelines.backfill.output_folder import MANIFEST, started_with
 from beam_talonone.pipelines.backfill.report import check_summary
 from beam_talonone.pipelines.backfill.staging_rows import RecordStager, StagedRecord, format_of
 from beam_talonone.pipelines.distributed.journal_backup import Place
-from beam_talonone.pipelines.distributed.local_shards import LOCAL_SHARDS
-from beam_talonone.pipelines.distributed.shard import GraphOptions, ShardRun
+from beam_talonone.pipelines.distributed.local_shards import LOCAL_SHARDS, Stoppable
+from beam_talonone.pipelines.distributed.shard import GraphOptions, ShardRun, working
+from beam_talonone.pipelines.distributed.shard_copies import STAGED, ShardCopy, copies_for
 from beam_talonone.pipelines.distributed.shard_report import ShardReport, merged
+from beam_talonone.pipelines.distributed.shard_restriction import REST_OF_SHARD, BundleBudget
+from beam_talonone.pipelines.distributed.stage_shard import ShardStaging
+from beam_talonone.pipelines.terminal.words import counted
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.streaming.call_key import call_key
+from beam_talonone.talonone.telemetry.logs import say
 from beam_talonone.talonone.telemetry.process_tuning import tune_process
 from beam_talonone.transforms.runtime.process_registry import PROCESS
 from beam_talonone.transforms.sources.files import ReadRecords
 from beam_talonone.transforms.sources.prepare import Prepare, Prepared, prepares_with
 
-WORKING = "working"
-"""The folder in `state` in which shards keep their records while they are sent from this machine."""
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+EXPECTED = b"expected"
+"""Stands for the report of a shard: so it is noticed where a runner loses the rest of a shard that was deferred."""
 
 ID, SESSION, CUSTOMER, ORDER = 1, 2, 3, slice(7, 10)
 """The places of these columns in a row."""
@@ -53,10 +61,17 @@ def create_pipeline(options: GraphOptions, runner: Any, beam_options: Any) -> be
             | "By order" >> beam.GroupByKey()
             | "Find shard" >> beam.FlatMap(to_shards, options.shards).with_output_types(tuple[int, bytes])
         )
-    reports = keyed | "By shard" >> beam.GroupByKey() | "Send" >> beam.ParDo(SendShard(options))
+    staged = (
+        keyed
+        | "By shard" >> beam.GroupByKey()
+        | "Stage" >> beam.ParDo(SaveShard(options)).with_output_types(tuple[int, int])
+        | "Staged" >> beam.Reshuffle()  # staging is not repeated with the first bundle that sends
+    )
+    reports = staged | "Send" >> beam.ParDo(SendShard(options))
+    expected = staged | "Expected" >> beam.Map(lambda _: ("report", EXPECTED))
     nothing = pipeline | "Nothing" >> beam.Create([("report", b"")])
     _ = (
-        (reports, nothing)
+        (reports, expected, nothing)
         | "Reports" >> beam.Flatten().with_output_types(tuple[str, bytes])
         | "Together" >> beam.GroupByKey()
         | "Report" >> beam.ParDo(WriteReport(options))
@@ -123,9 +138,11 @@ def _row(data: bytes) -> tuple[Any, ...]:
     return _ROWS.decode(data).row
 
 
-class SendShard(beam.DoFn):  # type: ignore[misc]
-    """(shard, all of its rows) -> ("report", its report). It notes its progress beside the output as it happens, so
-    that a bundle that is tried again goes on."""
+class SaveShard(beam.DoFn):  # type: ignore[misc]
+    """(shard, all of its rows) -> (shard, records to send), once they are staged beside the output.
+
+    A bundle of the next step must not carry the rows: it ends and goes on many times.
+    """
 
     def __init__(self, options: GraphOptions) -> None:
         self._options = options
@@ -134,26 +151,69 @@ class SendShard(beam.DoFn):  # type: ignore[misc]
         """Tune the process of the worker, once."""
         tune_process()
 
-    def process(self, group: tuple[int, Iterable[bytes]]) -> Iterator[tuple[str, bytes]]:
-        """Send one shard. Raises StopRun when it cannot go on; a job in this process is stopped instead."""
+    def process(self, group: tuple[int, Iterable[bytes]]) -> Iterator[tuple[int, int]]:
+        """Stage one shard. Raises as ShardStaging.go does; a job in this process is stopped instead."""
         shard, rows = group
         options = self._options
-        started = float(manifest(options.output)["started"])
-        folder = Path(tempfile.mkdtemp(prefix="talonone-", dir=working(options)))
+        copy = ShardCopy.empty(options.job, _started(options), working(options))
         try:
-            run = ShardRun(options, shard, folder / "job", started)
-            send = partial(run.go, map(_ROWS.decode, rows))
-            report = _sent_here(options, run, send) if options.here else send()
-            if report is not None:
-                yield "report", report.to_bytes()
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            staging = ShardStaging(options, shard, copy)
+            total = _run(options, staging, partial(staging.go, map(_ROWS.decode, rows)))
+        except BaseException:
+            copy.close()
+            raise
+        if total is None:
+            copy.close()
+            return
+        copies_for(options.output).keep(shard, copy)
+        yield shard, total
 
 
-def _sent_here(options: GraphOptions, run: ShardRun, send: Callable[[], ShardReport]) -> ShardReport | None:
-    """The report of a shard; None where the run in this process was stopped, or has ended."""
+class SendShard(beam.DoFn):  # type: ignore[misc]
+    """(shard, records to send) -> ("report", its report), in bundles of a few minutes each: what is left of a shard
+    is deferred. It notes its progress beside the output as it happens, so that a bundle that is tried again goes on.
+    """
+
+    def __init__(self, options: GraphOptions, clock: Callable[[], float] = time.monotonic) -> None:
+        self._options, self._clock = options, clock
+        self.start_bundle()
+
+    def setup(self) -> None:
+        """Tune the process of the worker, once."""
+        tune_process()
+
+    def start_bundle(self) -> None:
+        """Each bundle has a budget of its own, also for several shards."""
+        self._budget = BundleBudget(self._options.bundle_seconds, self._options.bundle_records, self._clock)
+
+    def process(self, element: tuple[int, int], rest: Any = REST_OF_SHARD) -> Iterator[tuple[str, bytes]]:
+        """Send a part of one shard. Raises StopRun when it cannot go on; a job in this process is stopped instead."""
+        options = self._options
+        first, end = rest.current_restriction()
+        place: int | None = first
+        if not self._budget.spent():
+            run = ShardRun(options, element, _started(options), copies_for(options.output), self._budget)
+            ended = _run(options, run, run.go)
+            place = ended if isinstance(ended, int) else None
+            if isinstance(ended, ShardReport):
+                yield "report", ended.to_bytes()
+        if place is None:  # all is sent, or the run in this process was stopped
+            rest.try_claim(end)
+        else:
+            rest.try_claim(place)
+            rest.defer_remainder()
+
+
+def _started(options: GraphOptions) -> float:
+    return float(manifest(options.output)["started"])
+
+
+def _run(options: GraphOptions, work: Stoppable, go: Callable[[], T]) -> T | None:
+    """What `go` returns; None where the run in this process was stopped, or has ended."""
+    if not options.here:
+        return go()
     shards = PROCESS.find(LOCAL_SHARDS, options.output)
-    return None if shards is None else shards.run(run, send)
+    return None if shards is None else shards.run(work, go)
 
 
 class WriteReport(beam.DoFn):  # type: ignore[misc]
@@ -168,12 +228,14 @@ class WriteReport(beam.DoFn):  # type: ignore[misc]
         shards = PROCESS.find(LOCAL_SHARDS, self._options.output) if self._options.here else None
         if self._options.here and (shards is None or shards.failure is not None):
             return iter(())
-        parts = [ShardReport.from_bytes(data) for data in group[1] if data]
+        found = list(group[1])
+        parts = [ShardReport.from_bytes(data) for data in found if data not in (b"", EXPECTED)]
         options, started = self._options, float(manifest(self._options.output)["started"])
         kinds = list(options.input.globs)
         rate, service = options.sending.rate, options.sending.rate_service
         report = merged(parts, kinds, options.job, rate, started, time.time(), service)
         try:
+            check_shards(found.count(EXPECTED), len(parts))
             check_summary(report, options.output)
         except StopRun as error:
             if shards is None:
@@ -181,7 +243,27 @@ class WriteReport(beam.DoFn):  # type: ignore[misc]
             shards.stop(error)
             return iter(())
         Place(options.output).write(json.dumps(report, indent=2).encode() + b"\n", "report.json")
+        _delete_staged(options)
         return iter(())
+
+
+def check_shards(staged: int, reported: int) -> None:
+    """Raises StopRun where not all shards that were staged have a report."""
+    if staged > reported:
+        raise StopRun(
+            f"the runner has lost the rest of {counted(staged - reported, 'shard')}, so no report.json was written;"
+            " go on with --resume"
+        )
+
+
+def _delete_staged(options: GraphOptions) -> None:
+    """Delete the records of a finished job from its state; where that fails, say which are left."""
+    pattern = Place(options.output).path("state", "shard-*", STAGED)
+    try:
+        [match] = FileSystems.match([pattern])
+        FileSystems.delete([file.path for file in match.metadata_list])
+    except Exception as error:
+        say(log, logging.WARNING, "staged records are left beside the output", error=error, where=pattern)
 
 
 def manifest(output: str) -> dict[str, Any]:
@@ -190,13 +272,3 @@ def manifest(output: str) -> dict[str, Any]:
     if data is None:
         raise RuntimeError(f"{output}/{MANIFEST} is missing: it holds the options of the job")
     return started_with(data, f"{output}/{MANIFEST}")
-
-
-def working(options: GraphOptions) -> Path | None:
-    """Where shards keep their records while they are sent: in the job's folder where it is on this machine, so that
-    what a killed process leaves there is found. Else None: the worker's disk."""
-    if not options.here or not Place(options.output).is_local:
-        return None
-    folder = Path(options.output) / "state" / WORKING
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder

@@ -1,50 +1,43 @@
 """One shard of a backfill on a worker: a small backfill of its own, whose journal is kept beside the job's output.
 
-A shard has its share of the rate and of the customers. Its records are staged on the worker's disk and sent in order,
-as pipelines.backfill.job does it. When its bundle is tried again, on any machine, it goes on where it was.
+A shard has its share of the rate and of the customers. Its records are staged (pipelines.distributed.stage_shard) and
+sent in order, as pipelines.backfill.job does it, for some minutes at a time. The next bundle goes on where it was, on
+any machine, and a bundle that is tried again goes on too.
 """
 
 import hashlib
-import json
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.file_watch import vanished_from
-from beam_talonone.pipelines.backfill.ingest import complete
 from beam_talonone.pipelines.backfill.job import engine_config
 from beam_talonone.pipelines.backfill.options import BackfillOptions, InputOptions, SendingOptions
-from beam_talonone.pipelines.backfill.output_folder import MANIFEST, JobFolder, decoded
-from beam_talonone.pipelines.backfill.reading import check_dead_letters, write_input_dead_letters
-from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import BATCH
-from beam_talonone.pipelines.backfill.reading_ahead.steps import stage_records
+from beam_talonone.pipelines.backfill.output_folder import MANIFEST, JobFolder
 from beam_talonone.pipelines.backfill.report import all_stats, check_summary, make_report
 from beam_talonone.pipelines.backfill.sending import slices
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.journal import JournalContent, read_journal
-from beam_talonone.pipelines.backfill.sending.send_slices import SliceSteps, send_slices
+from beam_talonone.pipelines.backfill.sending.send_slices import SliceSteps, next_slice, send_slices
 from beam_talonone.pipelines.backfill.sending.tally import Tally
-from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
 from beam_talonone.pipelines.distributed.journal_backup import JournalBackup, Place
+from beam_talonone.pipelines.distributed.shard_copies import ShardCopies, ShardCopy, fetch_staged
 from beam_talonone.pipelines.distributed.shard_report import ShardReport
-from beam_talonone.schemas.reasons import Stage
+from beam_talonone.pipelines.distributed.shard_restriction import BundleBudget
 from beam_talonone.talonone.delivery.send_options import InFlight
 from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.engine.settings import WINDOW
-from beam_talonone.talonone.errors import ConfigurationError, StopRun
-from beam_talonone.talonone.requests.outcome import End, Outcome
+from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.requests.work import Work
-from beam_talonone.talonone.state.sealed_lines import damaged
 from beam_talonone.transforms.runtime.engines import make_engine
-from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_outcome, count_read, count_requests
+from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_requests
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +47,11 @@ AHEAD = 5.0
 LEAST_AHEAD = 500
 """Records."""
 
-UNKNOWN_FIELDS = 15
-"""The place of their number in a row."""
+QUEUE = "queue.json"
+"""The file in the state of a shard that tells whether its send order is the same as before."""
+
+WORKING = "working"
+"""The folder in `state` in which shards keep their records while they are sent from this machine."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +70,9 @@ class GraphOptions:
     beam_args: tuple[str, ...] = ()
     here: bool = False
     """Whether the steps run in the process that starts the job."""
+    bundle_seconds: float = 120.0
+    bundle_records: int = 100_000
+    """How long a bundle sends, and how many records at most. Then the rest of its shards is deferred."""
 
     @property
     def job(self) -> str:
@@ -95,41 +94,67 @@ def shard_name(shard: int) -> str:
     return f"shard-{shard:04d}"
 
 
+def state_of(options: GraphOptions, shard: int) -> Place:
+    """The state of a shard beside the output."""
+    return Place(Place(options.output).path("state", shard_name(shard)))
+
+
+def working(options: GraphOptions) -> Path | None:
+    """Where shards keep their records while they are sent: in the job's folder where it is on this machine, so that
+    what a killed process leaves there is found. Else None: the worker's disk."""
+    if not options.here or not Place(options.output).is_local:
+        return None
+    folder = Path(options.output) / "state" / WORKING
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
 class ShardRun:
-    """A run of the shard `shard` in the folder `local` of this machine, which is empty. `started` is the time in
+    """A run of a shard within one bundle, until all of it or the `budget` is spent. `started` is the time in
     seconds since 1970 at which the whole job was started."""
 
-    def __init__(self, options: GraphOptions, shard: int, local: Path, started: float) -> None:
-        """Raises ConfigurationError for a base URL that is none."""
+    def __init__(
+        self,
+        options: GraphOptions,
+        element: tuple[int, int],
+        started: float,
+        copies: ShardCopies,
+        budget: BundleBudget,
+    ) -> None:
+        """`element` is the shard, and the number of its records. Raises ConfigurationError for a base URL that is
+        none."""
+        shard, self._total = element
         shared = options.sending.rate_service is not None
         rate = options.sending.rate if shared else options.sending.rate / options.shards
-        self._graph, self._name, self._started = options, shard_name(shard), started
-        self._options = BackfillOptions(options.input, replace(options.sending, rate=rate), local)
-        config = engine_config(self._options.sending)
+        self._graph, self._shard, self._name, self._started = options, shard, shard_name(shard), started
+        self._copies, self._budget = copies, budget
+        self._sending = replace(options.sending, rate=rate)
+        config = engine_config(self._sending)
         window = int(min(WINDOW, max(4 * LEAST_AHEAD, AHEAD * rate)))
         self._config = replace(config, settings=replace(config.settings, window=window), among=options.shards)
         self._block = int(max(LEAST_AHEAD, AHEAD * rate))
-        self._output = Place(options.output)
-        self._state = Place(self._output.path("state", self._name))
-        self._tally = Tally()
+        self._output, self._state = Place(options.output), state_of(options, shard)
         self._engine: Engine | None = None
         self._stopped: StopRun | None = None
         self._let_go: dict[str, list[tuple[int, float]]] = {}
         self._written: list[tuple[str, str]] = []
         """Files beside the output that this run has written: folder and name."""
 
-    def go(self, rows: Iterable[StagedRecord]) -> ShardReport:
-        """Send what is left of the shard's records. Raises StopRun when it cannot go on; trying again goes on."""
-        root = self._options.output
-        (root / "state").mkdir(mode=0o700, parents=True)
-        folder = JobFolder(root, self._graph.job, True, {"started": self._started})
-        with closing(staging.connect(folder.staging, fresh=True)) as connection:
-            self._stage(connection, rows)
-        self._backup = JournalBackup(self._state)
+    def go(self) -> int | ShardReport:
+        """Send what is left of the shard's records, or as much as the budget allows. Returns the first record that
+        has no outcome, or the report where all have one. Raises StopRun when it cannot go on; trying again goes on.
+        """
+        copy = self._copies.take(self._shard) or self._fetch_copy()
         try:
-            return self._go(folder)
-        finally:
-            self._backup.close()
+            ended = self._go(copy)
+        except BaseException:
+            copy.close()
+            raise
+        if isinstance(ended, ShardReport):
+            copy.close()
+        else:
+            self._copies.keep(self._shard, copy)
+        return ended
 
     def stop(self, why: StopRun) -> None:
         """Send nothing more, and let what is in flight end; `go` then raises `why`."""
@@ -141,70 +166,65 @@ class ShardRun:
         if self._stopped is not None:
             raise self._stopped
 
-    def _go(self, folder: JobFolder) -> ShardReport:
-        self._let_go = self._backup.fetch(folder.journal)
-        with closing(staging.reopen(folder.staging)) as connection:
-            self._check_same_order(connection)
-            write_input_dead_letters(folder, connection)
-            self._upload(folder, "input")
-            check_dead_letters(connection, self._options.sending.max_dead_letters, self._graph.output)
-            self._engine = make_engine(self._config)
-            job = ActiveJob(self._options, folder, connection, self._engine, self._tally, log.info)
-            try:
-                self._unless_stopped()
-                steps = SliceSteps(read_journal=self._read_journal, send=self._send, complete=self._complete)
-                send_slices(job, steps)
-            finally:
-                self._engine.close()
-                self._backup.ended()
-            report = make_report(connection, folder.job, self._graph.sending.rate, self._started, time.time())
-            self._check_output()
-            check_summary(report, self._graph.output)
-            return ShardReport.of(report, all_stats(connection))
+    def _fetch_copy(self) -> ShardCopy:
+        copy = ShardCopy.empty(self._graph.job, self._started, working(self._graph))
+        try:
+            fetch_staged(self._state, copy.folder.staging)
+        except BaseException:
+            copy.close()
+            raise
+        return copy
 
-    def _stage(self, connection: Connection, rows: Iterable[StagedRecord]) -> None:
-        first, remaining = 1, iter(rows)
-        while batch := list(islice(remaining, BATCH)):
+    def _go(self, copy: ShardCopy) -> int | ShardReport:
+        backup = self._backup = JournalBackup(self._state)
+        try:
+            with closing(staging.reopen(copy.folder.staging)) as connection:
+                self._let_go = backup.fetch(copy.folder.journal, next_slice(connection))
+                self._send_rest(copy, connection)
+                if (place := staging.first_unsent(connection)) is not None:
+                    return place
+                report = make_report(
+                    connection, self._graph.job, self._graph.sending.rate, self._started, time.time()
+                )
+                self._check_output()
+                check_summary(report, self._graph.output)
+                return ShardReport.of(report, all_stats(connection))
+        finally:
+            backup.close()
+
+    def _send_rest(self, copy: ShardCopy, connection: Connection) -> None:
+        if copy.engine is None:
+            copy.engine = make_engine(self._config)
+        engine = self._engine = copy.engine
+        options = BackfillOptions(self._graph.input, self._sending, copy.folder.root)
+        tally = Tally()
+        tally.total = self._total
+        job = ActiveJob(options, copy.folder, connection, engine, tally, log.info)
+        steps = SliceSteps(read_journal=self._read_journal, send=self._send, complete=self._complete)
+        try:
             self._unless_stopped()
-            stage_records(connection, batch, first)
-            first += len(batch)
-            for record in batch:
-                count_read(str(record.row[0]), int(record.row[UNKNOWN_FIELDS]))
-        staging.number_files(connection)
-        kinds = list(self._options.input.globs)
-        self._tally.total = complete(connection, self._options.input, kinds, self._graph.job)
-        outcomes = connection.execute("SELECT kind, end, stage, reason FROM fates JOIN records USING (rec)")
-        for kind, end, stage, reason in outcomes:
-            count_outcome(kind, Outcome(End(end), reason, stage=Stage(stage or Stage.SEND)))
+            send_slices(job, steps)
+        except BaseException:
+            engine.close()  # what is in flight ends first, and is journalled
+            copy.engine = None
+            raise
+        finally:
+            self._backup.ended()
 
-    def _check_same_order(self, connection: Connection) -> None:
-        """Raises ConfigurationError when the input is not what it was: the journals refer to records by number."""
-        digest = hashlib.blake2b(digest_size=16)
-        rows = connection.execute("SELECT identity, content FROM queue JOIN records USING (rec) ORDER BY number")
-        for identity, content in rows:
-            digest.update(identity + (content or b""))
-        current = {"records": self._tally.total, "digest": digest.hexdigest()}
-        before = self._state.read("queue.json")
-        if before is None:
-            self._state.write(json.dumps(current).encode(), "queue.json")
-            return
-        earlier = decoded(before, self._state.path("queue.json"))
-        if not isinstance(earlier, dict) or set(earlier) != set(current):
-            raise damaged(self._state.path("queue.json"), "")
-        if earlier != current:
-            raise ConfigurationError(
-                f"the input has changed since the job in {self._graph.output} was started ({self._tally.total}"
-                f" records to send, and there were {earlier['records']}): it can only be resumed with the same files"
-            )
-
-    def _send(self, job: ActiveJob, run: slices.SliceRun) -> None:
+    def _send(self, job: ActiveJob, run: slices.SliceRun) -> bool:
         run.metrics = True
         sender = slices.SliceSender(run)
+        left = False
         for item in self._paced(slices.read_slice(run)):
+            if self._budget.spent():
+                left = True
+                break
+            self._budget.use()
             sender.send(item)
             count_requests(run.engine, every=WHILE_BUSY)
         sender.finish()
         count_requests(run.engine)
+        return left
 
     def _paced(self, items: Iterator[Any]) -> Iterator[Any]:
         """Each item once its record is let go: the backup says that it may be sent."""
@@ -238,7 +258,7 @@ class ShardRun:
         sent."""
         for path, data in (
             (self._output.path(MANIFEST), self._output.read(MANIFEST)),
-            (self._state.path("queue.json"), self._state.read("queue.json")),
+            (self._state.path(QUEUE), self._state.read(QUEUE)),
         ):
             if data is None:
                 raise vanished_from(path, self._graph.output)
@@ -258,4 +278,4 @@ class ShardRun:
             if path.exists():
                 data, target = path.read_bytes(), (sort, f"{self._name}-{name}.jsonl")
                 self._written.append(target)
-                self._backup.persist(partial(self._output.write, data, *target))
+                self._output.persist(partial(self._output.write, data, *target))

@@ -1,5 +1,7 @@
 """Start a backfill on a runner, wait for its end, and show its report."""
 
+import math
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -11,8 +13,9 @@ from beam_talonone.pipelines.backfill.output_folder import DISK_ERRORS, cannot_w
 from beam_talonone.pipelines.distributed.journal_backup import Place
 from beam_talonone.pipelines.distributed.local_shards import LOCAL_SHARDS, LocalShards
 from beam_talonone.pipelines.distributed.output_claim import check_output, claim, taken
-from beam_talonone.pipelines.distributed.pipeline import create_pipeline, working
-from beam_talonone.pipelines.distributed.shard import GraphOptions
+from beam_talonone.pipelines.distributed.pipeline import create_pipeline
+from beam_talonone.pipelines.distributed.shard import GraphOptions, working
+from beam_talonone.pipelines.distributed.shard_copies import SHARD_COPIES, ShardCopies
 from beam_talonone.pipelines.runners.prism import Prism, find_prism, is_ours, prism_for
 from beam_talonone.pipelines.runners.runner import (
     beam_options,
@@ -53,6 +56,8 @@ def _run_remote(options: GraphOptions, notice: Notice) -> int:
     dataflow = on_dataflow(settings)
     local = is_in_process(settings) or is_ours(settings)
     options = replace(options, here=local and not has_worker_processes(settings))
+    if has_worker_processes(settings):  # where there are several, Beam 2.77 forgets what a bundle has deferred
+        options = replace(options, bundle_seconds=math.inf, bundle_records=sys.maxsize)
     find_prism(settings)
     _check(options, notice, local=local, dataflow=dataflow)
     if dataflow:
@@ -118,6 +123,7 @@ def _run_here(pipeline: Any, options: GraphOptions, notice: Notice, prism: Prism
     shards = LocalShards()
     folder = working(options)
     with PROCESS.scope() as scope, nullcontext() if folder is None else temporary_files_in(folder):
+        scope.enter(SHARD_COPIES, options.output, ShardCopies())
         scope.enter(LOCAL_SHARDS, options.output, shards)
         try:
             result = interruptible(pipeline.run, None)

@@ -1,4 +1,5 @@
-"""A backfill as one pipeline on Beam's in-process engine: what a cloud does with many machines, in one to be killed.
+"""A backfill as one pipeline on Beam's in-process engine, or on the one that `beam_args` name: what a cloud does with
+many machines, in one to be killed.
 
     python graph_job.py OPTIONS.json
 
@@ -19,7 +20,8 @@ from beam_talonone.talonone.errors import ConfigurationError, StopRun
 
 def main() -> int:
     given = json.loads(open(sys.argv[1]).read())  # noqa: SIM115
-    submit.make_runner = lambda settings: FnApiRunner()
+    if not any(word.startswith("--runner") for word in given["beam_args"]):
+        submit.make_runner = lambda settings: FnApiRunner()
     slices.SLICE = given.pop("slice", slices.SLICE)
     sending = given.pop("sending")
     if "max_dead_letters" in sending:

@@ -25,6 +25,8 @@ class Job:
     sending: Json = field(default_factory=dict)
     input: Json = field(default_factory=dict)
     slice: int = 10_000
+    bundle: int = 100_000
+    """Records that a bundle sends at most."""
     beam: tuple[str, ...] = ()
     """Beam's own options."""
     starts: int = 0
@@ -49,7 +51,7 @@ class Job:
         options = {
             "globs": {kind: str(self.folder / f"{kind}.jsonl") for kind in self.records}, "sending": sending,
             "output": str(self.output), "shards": self.shards, "resume": resume, "input": self.input,
-            "slice": self.slice, "beam_args": self.beam,
+            "slice": self.slice, "beam_args": self.beam, "bundle_records": self.bundle,
         }  # fmt: skip
         path = self.folder / "options.json"
         path.write_text(json.dumps(options))

@@ -50,7 +50,8 @@ def test_all_is_sent_once_and_in_order_and_accounted_for(api, tmp_path, shards):
 
 def test_workers_that_are_processes_of_their_own_do_the_same(api, tmp_path):
     beam = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
-    job = Job(api, tmp_path, {"orders": [order(f"o{n}", f"c{n}", "completed", 1) for n in range(40)]}, 2, beam=beam)
+    orders = [order(f"o{n}", f"c{n}", "completed", 1) for n in range(40)]
+    job = Job(api, tmp_path, {"orders": orders}, 2, beam=beam, bundle=7)
     code, output = job.run()
     assert code == 0, output
     job.assert_accounted()
@@ -68,11 +69,13 @@ def test_an_anonymous_return_goes_with_its_order_and_what_is_filtered_is_not_sen
     assert [row["operation"] for row in api.acted(session="o")] == [SESSION, RETURN]
 
 
-@pytest.mark.parametrize(("shards", "vanished"), [(1, False), (2, True)])
-def test_killed_and_resumed_nothing_is_lost_or_done_twice(api, tmp_path, shards, vanished):
-    """Also when the last seconds of its journal went with the machine."""
+@pytest.mark.parametrize(
+    ("shards", "vanished", "bundle"), [(1, False, 100_000), (2, True, 100_000), (1, True, 23), (2, False, 23)]
+)
+def test_killed_and_resumed_nothing_is_lost_or_done_twice(api, tmp_path, shards, vanished, bundle):
+    """Also when the last seconds of its journal went with the machine, and in the middle of many bundles."""
     api.faults("latency:ms=30")
-    job = Job(api, tmp_path, traffic(100), shards, {"rate": 150.0}, slice=60)
+    job = Job(api, tmp_path, traffic(100), shards, {"rate": 150.0}, slice=60, bundle=bundle)
     for number in range(2):
         job.kill_after(90, resume=number > 0)
         if vanished:
@@ -87,6 +90,21 @@ def test_killed_and_resumed_nothing_is_lost_or_done_twice(api, tmp_path, shards,
     assert api.summary()["keys_misused"] == 0
     if vanished:
         assert len(api.rows("requests")) > len(api.acted()), "what may have been sent was asked for"
+
+
+def test_on_prism_it_is_sent_in_bundles_too_and_killed_between_and_within_them(api, tmp_path, prism):
+    beam = ("--runner=PrismRunner", f"--prism_location={prism}", "--environment_type=LOOPBACK")
+    api.faults("latency:ms=30")
+    job = Job(api, tmp_path, traffic(100), 2, {"rate": 150.0}, slice=60, beam=beam, bundle=23)
+    for number in range(2):
+        job.kill_after(90, resume=number > 0)
+    code, output = job.run(resume=True)
+    assert code == 0, output
+    job.assert_accounted()
+    counts = job.report()["kinds"]
+    assert [counts[kind]["applied"] for kind in ("orders", "returns", "profiles", "events")] == [200, 20, 25, 34]
+    assert api.summary()["keys_misused"] == 0
+    assert not list(job.state.rglob("*.gz"))
 
 
 def test_what_failed_goes_on_where_it_was(api, tmp_path):

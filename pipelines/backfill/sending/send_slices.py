@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 from beam_talonone.pipelines.backfill import staging
@@ -30,12 +31,13 @@ def write_options(job: ActiveJob, part: Slice) -> SendOptions:
     return SendOptions(dry=options.input.dry, edit_closed=options.sending.edit_closed, effects=options.input.results)
 
 
-def send_slice(job: ActiveJob, run: slices.SliceRun) -> None:
-    """Send a slice. Raises what stopped the engine."""
+def send_slice(job: ActiveJob, run: slices.SliceRun) -> bool:
+    """Send a slice. Returns False: none of its records is left for later. Raises what stopped the engine."""
     sender = slices.SliceSender(run)
     for item in slices.read_slice(run):
         sender.send(item)
     sender.finish()
+    return False
 
 
 def _nothing(*_: Any) -> None:
@@ -50,8 +52,9 @@ class SliceSteps:
     """First of all, before the journal is read."""
     read_journal: Callable[[ActiveJob, Slice], JournalContent] = read_slice_journal
     send_options: Callable[[ActiveJob, Slice], SendOptions] = write_options
-    send: Callable[[ActiveJob, slices.SliceRun], None] = send_slice
-    """Send a run under its name, until each of its records has ended."""
+    send: Callable[[ActiveJob, slices.SliceRun], bool] = send_slice
+    """Send a run under its name, until each of its records has ended. Returns True if records are left for a later
+    call: then no further slice is begun."""
     folded: Callable[[ActiveJob, Slice, JournalContent], None] = _nothing
     """The journal was folded into the staging database. A journal may be folded several times."""
     complete: Callable[[ActiveJob, Slice], None] = _nothing
@@ -73,19 +76,25 @@ def send_slices(job: ActiveJob, steps: SliceSteps = SliceSteps()) -> None:
         total - outcome_counts.count_unsent(job.connection), None if selected is None else len(selected)
     )
     try:
-        for first in range(_next(job), total + 1, slices.SLICE):
+        for first in range(_next(job.connection), total + 1, slices.SLICE):
             part = Slice.starting_at(first, total)
-            if selected is None or any(number in selected for number in range(part.first, part.last + 1)):
-                _send_slice(job, steps, part, selected)
+            wanted = selected is None or any(number in selected for number in range(part.first, part.last + 1))
+            if wanted and _send_slice(job, steps, part, selected):
+                break
     except StopRun:
         # the pipeline has not counted the records that ended while it stopped
         job.tally.ended = total - job.tally.already - outcome_counts.count_unsent(job.connection)
         raise
 
 
-def _next(job: ActiveJob) -> int:
+def _next(connection: Connection) -> int:
     """The number of the first record that is in no complete slice."""
-    return int(staging.get_meta(job.connection, "next") or 1)
+    return int(staging.get_meta(connection, "next") or 1)
+
+
+def next_slice(connection: Connection) -> int:
+    """The number of the first slice that is not complete; of the last one where all are."""
+    return Slice.starting_at(_next(connection), 0).number
 
 
 def _selected(job: ActiveJob, steps: SliceSteps) -> set[int] | None:
@@ -99,7 +108,8 @@ def _selected(job: ActiveJob, steps: SliceSteps) -> set[int] | None:
     return limit.select(job.connection, job.options.limit)
 
 
-def _send_slice(job: ActiveJob, steps: SliceSteps, part: Slice, selected: set[int] | None) -> None:
+def _send_slice(job: ActiveJob, steps: SliceSteps, part: Slice, selected: set[int] | None) -> bool:
+    """Whether records of the slice are left for a later call."""
     STOP.check(RESUME)
     job.folder.watch.check()
     path = job.folder.journal(part.name)
@@ -116,7 +126,7 @@ def _send_slice(job: ActiveJob, steps: SliceSteps, part: Slice, selected: set[in
         # what is in flight must end before its journal is closed
         with job.engine.stopped_by_errors(Interrupted("the pipeline failed")):
             _find_customers(job, part, selected, recorded)
-            steps.send(job, run)
+            left = steps.send(job, run)
             job.folder.watch.check()
     finally:
         try:
@@ -125,7 +135,8 @@ def _send_slice(job: ActiveJob, steps: SliceSteps, part: Slice, selected: set[in
             job.folder.watch.check()
         recorded = read_journal(path)
         _fold(job, steps, part, recorded)
-    _end_slice(job, steps, part, selected, recorded)
+    _end_slice(job, steps, part, recorded, whole=not left and selected is None)
+    return left
 
 
 def _fold(job: ActiveJob, steps: SliceSteps, part: Slice, recorded: JournalContent) -> None:
@@ -170,18 +181,17 @@ def _find_customers(job: ActiveJob, part: Slice, selected: set[int] | None, reco
     )
 
 
-def _end_slice(
-    job: ActiveJob, steps: SliceSteps, part: Slice, selected: set[int] | None, recorded: JournalContent
-) -> None:
-    """Delete the journal of a complete slice. Raises StopRun when a slice was sent and records have no outcome."""
+def _end_slice(job: ActiveJob, steps: SliceSteps, part: Slice, recorded: JournalContent, *, whole: bool) -> None:
+    """Delete the journal of a complete slice. Raises StopRun when the `whole` slice was sent and records have no
+    outcome."""
     path, records = job.folder.journal(part.name), part.last - part.first + 1
     complete = len(recorded.done) == records
-    if not complete and selected is None:
+    if whole and not complete:
         raise StopRun(
             f"{path} has outcomes of {len(recorded.done):,} of the {records:,} records sent: go on with --resume"
         )
     # of slices that --limit has touched, the later ones wait for the first
-    if complete and part.first == _next(job):
+    if complete and part.first == _next(job.connection):
         staging.set_meta(job.connection, "next", str(part.last + 1))
         job.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the journal that could tell it again goes
         steps.complete(job, part)

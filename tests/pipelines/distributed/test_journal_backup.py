@@ -43,19 +43,99 @@ def test_what_a_journal_gets_is_copied_in_parts_of_whole_lines(place, journals):
     assert journal.read_bytes() == b'["a"]\n["b"]\n["torn"]\n'
 
 
+def append(journal, text):
+    with journal.open("ab") as file:
+        file.write(text)
+
+
 def test_the_next_one_copies_only_what_is_new_and_stands_behind(place, journals):
     journal = journals("slice-000001")
     for text in (b"[1]\n", b"[2]\n", b"[3]\n"):
         one = mirror(place)
         one.fetch(journals)
         one.follow("slice-000001", journal)
-        with journal.open("ab") as file:
-            file.write(text)
-        one.ended()
+        append(journal, text)
+        one._copy()
         journal.unlink()
-    assert len(names(place)) == 3
+    assert [place.read(name) for name in names(place)] == [b"[1]\n", b"[2]\n", b"[3]\n"]
     mirror(place).fetch(journals)
     assert journal.read_bytes() == b"[1]\n[2]\n[3]\n"
+
+
+def test_a_run_that_ends_in_the_middle_of_a_slice_leaves_one_file(place, journals):
+    journal = journals("slice-000001")
+    for text in (b"[1]\n", b"[2]\n", b'[3]\n["torn'):
+        one = mirror(place)
+        one.fetch(journals)
+        one.follow("slice-000001", journal)
+        append(journal, text)
+        one._copy()
+        one.ended()
+        one._copy()
+        assert len(names(place)) == 1, names(place)
+        journal.unlink()
+    mirror(place).fetch(journals)
+    assert journal.read_bytes() == b"[1]\n[2]\n[3]\n"
+
+
+def test_parts_that_a_killed_run_did_not_delete_are_not_read_twice(place, journals, monkeypatch):
+    journal = journals("slice-000001")
+    one = mirror(place)
+    one.follow("slice-000001", journal)
+    append(journal, b"[1]\n")
+    one._copy()
+    append(journal, b"[2]\n")
+    monkeypatch.setattr(place, "delete", lambda names: None)
+    one.ended()
+    two = mirror(place)
+    two.fetch(journals)
+    two.follow("slice-000001", journal)
+    append(journal, b"[3]\n")
+    two._copy()
+    assert len(names(place)) == 3
+    journal.unlink()
+    mirror(place).fetch(journals)
+    assert journal.read_bytes() == b"[1]\n[2]\n[3]\n"
+
+
+def test_a_worker_whose_clock_is_behind_stands_behind_all_the_same(place, journals, monkeypatch):
+    journal = journals("slice-000001")
+    for now, text in ((5_000.0, b"[1]\n"), (1_000.0, b"[2]\n"), (1_000.0, b"[3]\n")):
+        monkeypatch.setattr("time.time", lambda now=now: now)
+        one = mirror(place)
+        one.fetch(journals)
+        one.follow("slice-000001", journal)
+        append(journal, text)
+        one._copy()
+        journal.unlink()
+    mirror(place).fetch(journals)
+    assert journal.read_bytes() == b"[1]\n[2]\n[3]\n"
+
+
+def test_an_attempt_that_ends_late_leaves_what_the_next_one_has_written(place, journals, tmp_path):
+    """A runner may try a bundle again although the first attempt still runs."""
+    late, journal = mirror(place), journals("slice-000001")
+    late.follow("slice-000001", journal)
+    append(journal, b"[1]\n")
+    late._copy()
+    other = tmp_path / "other.jsonl"
+    again = mirror(place)
+    again.fetch(lambda name: other)
+    again.follow("slice-000001", other)
+    append(other, b"[2]\n")
+    again._copy()
+    late.ended()
+    mirror(place).fetch(journals)
+    assert journal.read_bytes() == b"[1]\n[2]\n"
+
+
+def test_a_worker_that_has_the_first_slices_fetches_the_others(place, journals):
+    for number in (1, 2, 3):
+        place.write(b"[%d]\n" % number, f"slice-00000{number}.jsonl")
+    one = mirror(place)
+    one.fetch(journals, first=3)
+    assert (one.whole, journals("slice-000001").exists()) == ({"slice-000003"}, False)
+    assert journals("slice-000003").read_bytes() == b"[3]\n"
 
 
 def test_a_complete_slice_is_one_file(place, journals):

@@ -1,14 +1,19 @@
 """The steps of a backfill as one pipeline, called without a runner: in a run of this process, and after it."""
 
+from dataclasses import replace
+
 import pytest
 
 from beam_talonone.pipelines.backfill.options import InputOptions, SendingOptions
 from beam_talonone.pipelines.distributed.journal_backup import Place
 from beam_talonone.pipelines.distributed.local_shards import LOCAL_SHARDS, LocalShards
 from beam_talonone.pipelines.distributed.output_claim import claim, taken
-from beam_talonone.pipelines.distributed.pipeline import SendShard, WriteReport
+from beam_talonone.pipelines.distributed.pipeline import EXPECTED, SaveShard, SendShard, WriteReport
 from beam_talonone.pipelines.distributed.shard import GraphOptions
+from beam_talonone.pipelines.distributed.shard_copies import SHARD_COPIES, ShardCopies
+from beam_talonone.pipelines.distributed.shard_restriction import all_of
 from beam_talonone.pipelines.runners.runner import beam_options, has_worker_processes
+from beam_talonone.talonone.errors import StopRun
 from beam_talonone.transforms.runtime.process_registry import PROCESS
 
 
@@ -24,9 +29,13 @@ def options(tmp_path, monkeypatch):
     return options
 
 
-def send_and_report(options):
+def send_and_report(options, send_bundle):
     """Returns the reports of a shard without records, after they were written together."""
-    reports = list(SendShard(options).process((0, [])))
+    reports = []
+    for element in SaveShard(options).process((0, [])):
+        emitted, deferred = send_bundle(SendShard(options), element, all_of(element[1]))
+        reports += emitted
+        assert deferred is None
     list(WriteReport(options).process(("report", [data for _, data in reports])))
     return reports
 
@@ -35,24 +44,26 @@ def has_report(options):
     return Place(options.output).read("report.json") is not None
 
 
-def test_a_shard_of_a_run_is_reported(options):
+def test_a_shard_of_a_run_is_reported(options, send_bundle):
     with PROCESS.scope() as scope:
+        scope.enter(SHARD_COPIES, options.output, ShardCopies())
         scope.enter(LOCAL_SHARDS, options.output, LocalShards())
-        assert len(send_and_report(options)) == 1
+        assert len(send_and_report(options, send_bundle)) == 1
     assert has_report(options)
 
 
-def test_a_step_that_comes_after_its_run_sends_and_writes_nothing(options):
-    assert send_and_report(options) == []
+def test_a_step_that_comes_after_its_run_sends_and_writes_nothing(options, send_bundle):
+    assert send_and_report(options, send_bundle) == []
+    assert send_bundle(SendShard(options), (0, 5), all_of(5)) == ([], None), "nothing is deferred"
     assert not has_report(options)
 
 
-def test_a_run_that_was_stopped_is_not_reported(options):
+def test_a_run_that_was_stopped_is_not_reported(options, send_bundle):
     shards = LocalShards()
     shards.stop(RuntimeError("the disk is full"))
     with PROCESS.scope() as scope:
         scope.enter(LOCAL_SHARDS, options.output, shards)
-        assert send_and_report(options) == []
+        assert send_and_report(options, send_bundle) == []
     assert not has_report(options)
 
 
@@ -66,3 +77,14 @@ def test_a_run_that_was_stopped_is_not_reported(options):
 )
 def test_whether_the_steps_run_in_processes_of_their_own(words, expected):
     assert has_worker_processes(beam_options(words)) is expected
+
+
+def test_a_runner_that_loses_what_was_deferred_is_noticed(options, send_bundle):
+    options = replace(options, here=False)
+    [element] = SaveShard(options).process((0, []))
+    reports, _ = send_bundle(SendShard(options), element, all_of(0))
+    with pytest.raises(StopRun, match="the runner has lost the rest of 1 shard, so no report"):
+        list(WriteReport(options).process(("report", [EXPECTED, b"", EXPECTED, *(data for _, data in reports)])))
+    assert not has_report(options)
+    list(WriteReport(options).process(("report", [EXPECTED, b"", *(data for _, data in reports)])))
+    assert has_report(options)

@@ -10,7 +10,7 @@ from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.sending import slices
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.journal import Journal
-from beam_talonone.pipelines.backfill.sending.send_slices import SliceSteps, send_slices
+from beam_talonone.pipelines.backfill.sending.send_slices import SliceSteps, next_slice, send_slices
 from beam_talonone.pipelines.backfill.sending.slices import PackItem, SliceRun, read_slice
 from beam_talonone.talonone.delivery.send_options import InFlight
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopRun
@@ -28,7 +28,7 @@ class Sent:
         self.runs: list[SliceRun] = []
         self._stop_at = stop_at
 
-    def __call__(self, job: ActiveJob, run: SliceRun) -> None:
+    def __call__(self, job: ActiveJob, run: SliceRun) -> bool:
         self.slices.append(Slice.starting_at(run.first, run.last).name)
         self.runs.append(run)
         for item in read_slice(run):
@@ -40,6 +40,7 @@ class Sent:
             for member in members:
                 run.journal.on_start([(member.number, 0)], 0, 100.0)
                 run.journal.on_end(member.number, APPLIED)
+        return False
 
 
 @pytest.fixture(autouse=True)
@@ -108,10 +109,30 @@ def test_a_bulk_that_was_in_flight_goes_first_and_as_it_was(tmp_path: Path) -> N
         assert sent.items[:2] == [["e3", "e1"], "e2"]
 
 
+def test_records_that_are_left_for_later_end_the_sending_in_order(tmp_path: Path) -> None:
+    def send(job: ActiveJob, run: SliceRun) -> bool:
+        if run.first == 4:
+            return True
+        return first(job, run)
+
+    first, second = Sent(), Sent()
+    with staged_job(tmp_path, EVENTS) as job:
+        send_slices(job, SliceSteps(send=send))
+        assert first.items == ["e1", "e2", "e3"]
+        assert staging.first_unsent(job.connection) == 4
+        assert next_slice(job.connection) == 2
+        assert job.folder.journal("slice-000002").exists()
+    with staged_job(tmp_path, EVENTS) as job:
+        send_slices(job, SliceSteps(send=second))
+        assert second.items == ["e4", "e5", "e6", "e7"]
+        assert staging.first_unsent(job.connection) is None
+        assert next_slice(job.connection) == 3
+
+
 def test_records_that_the_sending_has_lost_stop_the_job(tmp_path: Path) -> None:
     with staged_job(tmp_path, EVENTS) as job:
         with pytest.raises(StopRun, match="has outcomes of 0 of the 3 records sent: go on with --resume"):
-            send_slices(job, SliceSteps(send=lambda job, run: None))
+            send_slices(job, SliceSteps(send=lambda job, run: False))
         assert staging.get_meta(job.connection, "next") is None
         assert job.folder.journal("slice-000001").exists()
 

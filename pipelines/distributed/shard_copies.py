@@ -1,0 +1,138 @@
+"""A shard between two bundles: its records beside the output, and what a worker keeps of it on its own disk.
+
+The staging database of a shard is written once, to `STATE/staged.sqlite.gz`, before anything is sent. A worker that
+sends the shard copies it, and keeps the copy for the next bundle. A copy is never wrong, only behind: what other
+workers have sent since is in their journals (pipelines.distributed.journal_backup).
+"""
+
+import atexit
+import shutil
+import tempfile
+import threading
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from beam_talonone.pipelines.backfill.output_folder import JobFolder
+from beam_talonone.pipelines.distributed.journal_backup import Place
+from beam_talonone.talonone.engine.engine import Engine
+from beam_talonone.talonone.errors import StopRun
+from beam_talonone.talonone.state.whole_file import write_whole_file
+from beam_talonone.transforms.runtime.process_registry import PROCESS, Kind
+
+STAGED = "staged.sqlite.gz"
+"""The name of the file with the records of a shard."""
+
+KEPT = 4
+"""The copies that a worker keeps of shards that it is not sending: other workers may send them by now."""
+
+PIECE = 1 << 20
+GZIP = 31
+"""The `wbits` of zlib that mean gzip."""
+
+
+def save_staged(place: Place, staging: Path) -> None:
+    """Write the staging database of a shard to `place`, which is its state beside the output. Nobody may have it
+    open."""
+    place.write(_packed(staging), STAGED)
+
+
+def fetch_staged(place: Place, staging: Path) -> None:
+    """Copy the staging database of a shard to `staging`. Raises StopRun where `place` has none, or a damaged one."""
+    path, again = place.path(STAGED), "--resume stages the records again"
+    if not place.has(STAGED):
+        raise StopRun(f"{path} is missing; {again}")
+    try:
+        write_whole_file(staging, _unpacked(place))
+    except zlib.error as error:
+        raise StopRun(f"{path} is damaged ({error}); {again}") from None
+
+
+def _packed(path: Path) -> Iterator[bytes]:
+    packing = zlib.compressobj(1, zlib.DEFLATED, GZIP)
+    with path.open("rb") as file:
+        while piece := file.read(PIECE):
+            yield packing.compress(piece)
+    yield packing.flush()
+
+
+def _unpacked(place: Place) -> Iterator[bytes]:
+    unpacking = zlib.decompressobj(GZIP)
+    with place.open(STAGED) as file:
+        while piece := file.read(PIECE):
+            yield unpacking.decompress(piece)
+    yield unpacking.flush()
+    if not unpacking.eof:
+        raise zlib.error("the file breaks off")
+
+
+class ShardCopy:
+    """A worker's copy of a shard: the folder of its small backfill, and the engine that sends it, or None."""
+
+    def __init__(self, folder: JobFolder) -> None:
+        self.folder = folder
+        self.engine: Engine | None = None
+
+    @classmethod
+    def empty(cls, job: str, started: float, within: Path | None) -> "ShardCopy":
+        """A copy without a staging database, in a new folder of `within`, or of the disk for temporary files."""
+        root = Path(tempfile.mkdtemp(prefix="talonone-", dir=within)) / "job"
+        (root / "state").mkdir(mode=0o700, parents=True)
+        return cls(JobFolder(root, job, True, {"started": started}))
+
+    def close(self) -> None:
+        """End the engine, and remove the folder."""
+        if self.engine is not None:
+            self.engine.close()
+        shutil.rmtree(self.folder.root.parent, ignore_errors=True)
+
+
+class ShardCopies:
+    """The copies that this process keeps for later bundles of a job. All methods may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: dict[int, ShardCopy] = {}
+        self._over = False
+
+    def take(self, shard: int) -> ShardCopy | None:
+        """The copy of a shard, now the caller's alone; None where there is none."""
+        with self._lock:
+            return self._kept.pop(shard, None)
+
+    def keep(self, shard: int, copy: ShardCopy) -> None:
+        """Keep a copy for the next bundle. The oldest ones are closed when there are too many."""
+        with self._lock:
+            closed = [copy] if self._over else []
+            if not self._over:
+                replaced = self._kept.pop(shard, None)
+                self._kept[shard] = copy
+                closed += [replaced] if replaced is not None else []
+                while len(self._kept) > KEPT:
+                    closed.append(self._kept.pop(next(iter(self._kept))))
+        for old in closed:
+            old.close()
+
+    def close(self) -> None:
+        """Close all copies, and those that come later."""
+        with self._lock:
+            kept, self._over = list(self._kept.values()), True
+            self._kept.clear()
+        for copy in kept:
+            copy.close()
+
+
+SHARD_COPIES = Kind[str, ShardCopies]("copies of shards", ShardCopies.close)
+"""By the output of the job."""
+
+
+def copies_for(output: str) -> ShardCopies:
+    """The copies of this process. They end with the scope of the run, or else with the process."""
+
+    def make() -> ShardCopies:
+        made = ShardCopies()
+        atexit.register(made.close)
+        return made
+
+    copies: ShardCopies = PROCESS.obtain(SHARD_COPIES, output, make)
+    return copies
