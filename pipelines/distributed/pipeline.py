@@ -65,7 +65,9 @@ def create_pipeline(options: GraphOptions, runner: Any, beam_options: Any) -> be
         keyed
         | "By shard" >> beam.GroupByKey()
         | "Stage" >> beam.ParDo(SaveShard(options)).with_output_types(tuple[int, int])
-        | "Staged" >> beam.Reshuffle()  # staging is not repeated with the first bundle that sends
+        | "All staged" >> beam.GroupBy(lambda _: 0)  # who has a share of the rate is known before anything is sent
+        | "Each shard" >> beam.FlatMap(lambda group: group[1]).with_output_types(tuple[int, int])
+        | "Staged" >> beam.Reshuffle()  # shards go to different workers
     )
     reports = staged | "Send" >> beam.ParDo(SendShard(options))
     expected = staged | "Expected" >> beam.Map(lambda _: ("report", EXPECTED))

@@ -31,12 +31,12 @@ from beam_talonone.pipelines.distributed.journal_backup import JournalBackup, Pl
 from beam_talonone.pipelines.distributed.shard_copies import ShardCopies, ShardCopy, fetch_staged
 from beam_talonone.pipelines.distributed.shard_report import ShardReport
 from beam_talonone.pipelines.distributed.shard_restriction import BundleBudget
+from beam_talonone.pipelines.distributed.shares import Shares
 from beam_talonone.talonone.delivery.send_options import InFlight
 from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.engine.settings import WINDOW
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.requests.work import Work
-from beam_talonone.transforms.runtime.engines import make_engine
 from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_requests
 
 log = logging.getLogger(__name__)
@@ -60,8 +60,8 @@ class GraphOptions:
 
     input: InputOptions
     sending: SendingOptions
-    """`rate` is that of the whole job. Each shard has an equal share of it, unless a `rate_service` grants the parts.
-    `concurrency` is that of each shard."""
+    """`rate` is that of the whole job. The shards that still send have equal shares, unless a `rate_service`
+    grants them. `concurrency` is that of each shard."""
     output: str
     """A folder, local or gs://."""
     shards: int = 1
@@ -124,14 +124,16 @@ class ShardRun:
         """`element` is the shard, and the number of its records. Raises ConfigurationError for a base URL that is
         none."""
         shard, self._total = element
-        shared = options.sending.rate_service is not None
-        rate = options.sending.rate if shared else options.sending.rate / options.shards
+        rate, phase = options.sending.rate, None
+        if options.sending.rate_service is None:
+            rate, phase = Shares(options.output).of(shard, rate)
         self._graph, self._shard, self._name, self._started = options, shard, shard_name(shard), started
         self._copies, self._budget = copies, budget
         self._sending = replace(options.sending, rate=rate)
         config = engine_config(self._sending)
         window = int(min(WINDOW, max(4 * LEAST_AHEAD, AHEAD * rate)))
-        self._config = replace(config, settings=replace(config.settings, window=window), among=options.shards)
+        settings = replace(config.settings, window=window, phase=phase)
+        self._config = replace(config, settings=settings, among=options.shards)
         self._block = int(max(LEAST_AHEAD, AHEAD * rate))
         self._output, self._state = Place(options.output), state_of(options, shard)
         self._engine: Engine | None = None
@@ -188,14 +190,13 @@ class ShardRun:
                 )
                 self._check_output()
                 check_summary(report, self._graph.output)
+                Shares(self._graph.output).ended(self._shard)
                 return ShardReport.of(report, all_stats(connection))
         finally:
             backup.close()
 
     def _send_rest(self, copy: ShardCopy, connection: Connection) -> None:
-        if copy.engine is None:
-            copy.engine = make_engine(self._config)
-        engine = self._engine = copy.engine
+        engine = self._engine = copy.engine_for(self._config)
         options = BackfillOptions(self._graph.input, self._sending, copy.folder.root)
         tally = Tally()
         tally.total = self._total
@@ -205,8 +206,7 @@ class ShardRun:
             self._unless_stopped()
             send_slices(job, steps)
         except BaseException:
-            engine.close()  # what is in flight ends first, and is journalled
-            copy.engine = None
+            copy.close_engine()  # what is in flight ends first, and is journalled
             raise
         finally:
             self._backup.ended()

@@ -18,6 +18,7 @@ from beam_talonone.pipelines.distributed.journal_backup import Place
 from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.state.whole_file import write_whole_file
+from beam_talonone.transforms.runtime.engines import EngineConfig, make_engine
 from beam_talonone.transforms.runtime.process_registry import PROCESS, Kind
 
 STAGED = "staged.sqlite.gz"
@@ -71,7 +72,7 @@ class ShardCopy:
 
     def __init__(self, folder: JobFolder) -> None:
         self.folder = folder
-        self.engine: Engine | None = None
+        self._engine: tuple[EngineConfig, Engine] | None = None
 
     @classmethod
     def empty(cls, job: str, started: float, within: Path | None) -> "ShardCopy":
@@ -80,10 +81,24 @@ class ShardCopy:
         (root / "state").mkdir(mode=0o700, parents=True)
         return cls(JobFolder(root, job, True, {"started": started}))
 
+    def engine_for(self, config: EngineConfig) -> Engine:
+        """The engine that is there, if it has this configuration; else a new one. Raises as make_engine does."""
+        if self._engine is not None and self._engine[0] == config:
+            return self._engine[1]
+        self.close_engine()
+        engine = make_engine(config)
+        self._engine = config, engine
+        return engine
+
+    def close_engine(self) -> None:
+        """End the engine, if there is one."""
+        if self._engine is not None:
+            self._engine[1].close()
+        self._engine = None
+
     def close(self) -> None:
         """End the engine, and remove the folder."""
-        if self.engine is not None:
-            self.engine.close()
+        self.close_engine()
         shutil.rmtree(self.folder.root.parent, ignore_errors=True)
 
 

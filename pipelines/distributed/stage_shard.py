@@ -17,6 +17,7 @@ from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
 from beam_talonone.pipelines.distributed.journal_backup import Place
 from beam_talonone.pipelines.distributed.shard import QUEUE, GraphOptions, shard_name, state_of
 from beam_talonone.pipelines.distributed.shard_copies import ShardCopy, save_staged
+from beam_talonone.pipelines.distributed.shares import Shares
 from beam_talonone.schemas.reasons import Stage
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
 from beam_talonone.talonone.requests.outcome import End, Outcome
@@ -31,7 +32,8 @@ class ShardStaging:
     """Stages the shard `shard` in `copy`, which is empty, and saves what it staged beside the output."""
 
     def __init__(self, options: GraphOptions, shard: int, copy: ShardCopy) -> None:
-        self._graph, self._name, self._folder = options, shard_name(shard), copy.folder
+        self._graph, self._folder = options, copy.folder
+        self._shard, self._name = shard, shard_name(shard)
         self._output, self._state = Place(options.output), state_of(options, shard)
         self._stopped: StopRun | None = None
 
@@ -57,6 +59,7 @@ class ShardStaging:
             check_dead_letters(connection, self._graph.sending.max_dead_letters, self._graph.output)
         self._unless_stopped()
         save_staged(self._state, staged)  # over the same of an earlier run, which may be damaged
+        Shares(self._graph.output).staged(self._shard)
         return total
 
     def _unless_stopped(self) -> None:

@@ -5,6 +5,7 @@ import concurrent.futures
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import uvloop
@@ -258,7 +259,8 @@ class Engine:
     async def _main(self) -> None:
         settings = self.settings
         async with client_for(settings.base_url, self._key, settings.timeout, settings.http) as client:
-            self._pacer = pacer = Pacer(settings.rate)
+            phase = None if settings.phase is None else self._loop.time() - time.time() + settings.phase
+            self._pacer = pacer = Pacer(settings.rate, phase)
             self._permits = RatePermits(pacer, settings.concurrency, self._shared_rate(pacer))
             self._dispatcher = Dispatcher(self._permits, self._failed)
             self._sender = Sender(

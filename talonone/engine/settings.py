@@ -20,5 +20,8 @@ class EngineSettings:
     timeout: float = 30.0
     window: int = WINDOW
     http: HttpSettings = DEFAULT
+    phase: float | None = None
+    """Where other processes have parts of the same rate: the seconds after a whole interval of the wall clock at
+    which the requests of this one leave. See talonone.rate.pacer."""
     in_code: bool = field(default=False, compare=False)
     """The settings are arguments of a step, not options of the command line: messages name them so."""

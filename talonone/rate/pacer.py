@@ -1,11 +1,23 @@
 """Paces requests at an even rate (GCRA), and slows down when the API asks for it.
 
+Many processes with small parts of one rate would send together if they began together. So each may have a phase: its
+requests then leave whole intervals after it, and the phases of all processes divide an interval into equal parts.
+
 Times are passed in, in seconds of any monotonic clock, so tests need not wait.
 """
+
+import math
 
 TOLERANCE = 0.004
 """Seconds that a request may be late without moving the schedule: a busy event loop needs them to keep the rate.
 At 200 per second, one request may follow a late one after 1 ms, but no further one."""
+
+HALF = 0.5
+"""The part of an interval that a request may be late where there is a phase: otherwise it would wait for the next
+interval."""
+
+ROUNDING = 1e-4
+"""Seconds by which a time may miss the phase."""
 
 SLOWEST = 0.05
 """The lowest share of the rate."""
@@ -25,10 +37,15 @@ the rate, the pace settles a thirtieth of the rate above that part.
 
 
 class Pacer:
-    """Schedules at most `rate` requests per second, evenly spaced. Unused time gives no credit."""
+    """Schedules at most `rate` requests per second, evenly spaced. Unused time gives no credit.
 
-    def __init__(self, rate: float) -> None:
+    `phase` is any time at which a request may leave: all others leave whole intervals before or after it, unless the
+    API asked to slow down. None: at any time.
+    """
+
+    def __init__(self, rate: float, phase: float | None = None) -> None:
         self.rate = rate
+        self._phase = phase
         self._next = float("-inf")
         self._factor = 1.0
         self._slowed_at = float("-inf")
@@ -41,18 +58,24 @@ class Pacer:
         At less than one request per second, the first one waits for its interval, too: an earlier process may have
         sent a request just now.
         """
-        if self._next == float("-inf") and self.rate < 1.0:
+        if self._next == float("-inf") and self.rate < 1.0 and self._phase is None:
             self._next = now + 1.0 / self.rate
-        due = max(self._next, now - TOLERANCE)
-        self._next = due + 1.0 / (self.rate * self.factor(now))
+        factor = self.factor(now)
+        due = self._next if now - self._next <= self._tolerance() else now - TOLERANCE
+        if self._phase is not None and factor == 1.0:
+            due = self._phase + math.ceil((due - self._phase - ROUNDING) * self.rate) / self.rate
+        self._next = due + 1.0 / (self.rate * factor)
         return max(due, now)
+
+    def _tolerance(self) -> float:
+        return TOLERANCE if self._phase is None else max(TOLERANCE, HALF / self.rate)
 
     def left(self, at: float) -> None:
         """Report that the request that was booked last left late, at `at`.
 
         Later requests catch up, but never so much that two requests leave at the same instant.
         """
-        self._next = max(self._next, at - TOLERANCE + 1.0 / (self.rate * self.factor(at)))
+        self._next = max(self._next, at - self._tolerance() + 1.0 / (self.rate * self.factor(at)))
 
     def slow_down(self, now: float) -> None:
         """Slow down a step after a 429 or 503, never below SLOWEST of the rate."""

@@ -1,9 +1,9 @@
 """A fleet of workers that share one rate, simulated on one clock of our own: 1 to 500 processes, minutes in seconds.
 
 Each worker is a process with a loop of its own, so that one can stand still while the others go on. The pacers, the
-permits, the dispatcher and the schedule of tokens are the product's. The rate service counts in fixed windows of a
-second, and answers a draw after 5 to 50 ms. The customers of the records are uneven, and all records of a customer are
-one worker's, one at a time. So some workers have much more to do than others.
+permits, the dispatcher, the shares and the schedule of tokens are the product's. The rate service counts in fixed
+windows of a second, and answers a draw after 5 to 50 ms. The customers of the records are uneven, and all records of
+a customer are one worker's, one at a time. So some workers have much more to do than others.
 """
 
 import asyncio
@@ -12,10 +12,12 @@ import math
 import random
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from beam_talonone.pipelines.distributed.shares import divide
 from beam_talonone.simulator.exchange.gate import Rate
 from beam_talonone.talonone.delivery.dispatcher import Dispatcher, RatePermits, Ticket
 from beam_talonone.talonone.rate.pacer import Pacer
@@ -43,7 +45,7 @@ class _Nothing:
 
 
 class ProcessLoop(asyncio.BaseEventLoop):
-    """The event loop of one process. Whoever owns it calls `step` when it is time."""
+    """The event loop of one process. The owner calls `step` when it is time."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
@@ -119,14 +121,14 @@ class Worker:
     def __init__(self, clock: Clock, shard: int, records: list[tuple[int, int]]) -> None:
         self.shard, self.records, self.loop = shard, records, ProcessLoop(clock)
         self.left: list[tuple[float, int]] = []
-        self.pacer = Pacer(LIMIT)
+        self.stood_still = False
+        """Whether it stood still for long."""
 
     def start(self, pacer: Pacer, shared: SharedRate | None) -> None:
         """Begin to send, within this process's own loop."""
-        self.pacer = pacer
-        self._permits = RatePermits(pacer, CONCURRENCY, shared)
-        dispatcher = Dispatcher(self._permits, self._failed)
-        self._task = self.loop.create_task(self._permits.run())
+        self.permits = RatePermits(pacer, CONCURRENCY, shared)
+        dispatcher = Dispatcher(self.permits, self._failed)
+        self._task = self.loop.create_task(self.permits.run())
         for number, customer in self.records:
             dispatcher.submit(Record(number, (("profile", str(customer)),), customer=customer, worker=self))
 
@@ -152,13 +154,16 @@ class Worker:
         return len(self.left) == len(self.records)
 
 
+BACKFILL, STREAM, SERVICE = WAYS = ("shares of a backfill", "shares of a stream", "rate service")
+"""Shards know each other, and which of them have ended. Workers of a stream only know how many they may be."""
+
+
 @dataclass
 class Fleet:
-    """Workers that share LIMIT. `share` is the rate of a worker by shares, given (shards, shards that have ended);
-    None means that the rate service grants it."""
+    """Workers that share LIMIT, in one of WAYS."""
 
     workers: int
-    share: Callable[[int, int], float] | None
+    way: str
     seed: int = 0
     seconds: float = 60.0
     load: float = 1.0
@@ -170,8 +175,10 @@ class Fleet:
     """All workers start within so many seconds."""
     churn: bool = False
     """Whether workers come and go, stand still, and have wrong clocks."""
+    clocks: float = 3.0
+    """Seconds by which the clocks are wrong at most."""
     bundle: float = 120.0
-    """Seconds after which a worker looks at its share again."""
+    """Seconds after which a shard of a backfill looks at its share again."""
     requests: list[tuple[float, int, int]] = field(default_factory=list)
     """(second, shard, customer) of all that was sent."""
 
@@ -221,8 +228,9 @@ class Fleet:
             self._ended.add(shard)
             return
         worker = Worker(self._clock, shard, records)
-        off = self._rng.uniform(-3.0, 3.0) if self.churn else self._rng.uniform(-0.005, 0.005)
-        pacer, shared = self._rate(off)
+        error = self.clocks if self.churn else 0.005
+        off = self._rng.uniform(-error, error)
+        pacer, shared = self._pacer_of(shard, off)
         asyncio._set_running_loop(worker.loop)
         try:
             worker.start(pacer, shared)
@@ -231,19 +239,23 @@ class Fleet:
         self._live.append(worker)
         self._all.append(worker)
         self._go_on(worker)
-        if self.share is not None:
-            self._at(self._clock.now - START + self.bundle, lambda: self._share_again(worker))
+        if self.way == BACKFILL:
+            self._at(self._clock.now - START + self.bundle, lambda: self._share_again(worker, off))
 
-    def _rate(self, off: float) -> tuple[Pacer, SharedRate | None]:
-        if self.share is not None:
-            return Pacer(self.share(self.workers, len(self._ended))), None
-        pacer = Pacer(LIMIT)
-        return pacer, SharedRate(pacer, Slots(LIMIT, LIMIT, off, self.workers), self._service.draw, "the service")
+    def _pacer_of(self, shard: int, off: float) -> tuple[Pacer, SharedRate | None]:
+        """What a process of this shard starts with, whose clock is `off` by so many seconds."""
+        if self.way == SERVICE:
+            pacer = Pacer(LIMIT)
+            return pacer, SharedRate(pacer, Slots(LIMIT, LIMIT, off, self.workers), self._service.draw, "the service")
+        if self.way == STREAM:
+            return Pacer(LIMIT / self.workers), None
+        share = divide(LIMIT, shard, set(range(self.workers)) - self._ended)
+        return Pacer(share.rate, off + share.phase), None
 
-    def _share_again(self, worker: Worker) -> None:
-        if worker in self._live and self.share is not None:
-            worker.pacer.rate = self.share(self.workers, len(self._ended))
-            self._at(self._clock.now - START + self.bundle, lambda: self._share_again(worker))
+    def _share_again(self, worker: Worker, off: float) -> None:
+        if worker in self._live:
+            worker.permits._pacer, _ = self._pacer_of(worker.shard, off)
+            self._at(self._clock.now - START + self.bundle, lambda: self._share_again(worker, off))
 
     def _go_on(self, worker: Worker) -> None:
         if worker not in self._live:
@@ -257,19 +269,23 @@ class Fleet:
             self._at(at - START, worker)
 
     def _disturb(self) -> None:
-        """Every second: a few stand still for 200 ms, now and then one for 30 s, and one in 20 s is lost. Another one
-        takes over what it has not sent, 5 to 20 s later."""
+        """Every second: one in twenty stands still for 200 ms, one in 500 for 30 s. At least one in 20 s is lost, and
+        one of 200 in each second. Another one takes over what it has not sent, 5 to 20 s later."""
+        now = self._clock.now - START
         for worker in self._live:
-            if self._rng.random() < 0.05:
-                worker.loop.still_until = self._clock.now + 0.2
-            elif self._rng.random() < 0.002:
-                worker.loop.still_until = self._clock.now + 30.0
+            still = 0.2 if self._rng.random() < 0.05 else 30.0 if self._rng.random() < 0.002 else 0.0
+            if still:
+                self._at(now + self._rng.random(), partial(self._stand_still, worker, still))
         if self._live and self._rng.random() < 0.05 + 0.005 * len(self._live):
             lost = self._rng.choice(self._live)
             self._live.remove(lost)
             rest, wait = lost.rest(), self._rng.uniform(5.0, 20.0)
-            self._at(self._clock.now - START + wait, lambda: self._begin(lost.shard, rest))
-        self._at(self._clock.now - START + 1.0, self._disturb)
+            self._at(now + wait, lambda: self._begin(lost.shard, rest))
+        self._at(now + 1.0, self._disturb)
+
+    def _stand_still(self, worker: Worker, seconds: float) -> None:
+        worker.stood_still |= seconds > 1.0
+        worker.loop.still_until = max(worker.loop.still_until, self._clock.now + seconds)
 
     # What is to be seen
 
@@ -292,9 +308,17 @@ class Fleet:
         return sum(api.wait(at) > 0 for at, _, _ in self.requests) / len(self.requests)
 
     def unfairness(self, first: float = 10.0) -> float:
-        """Among the workers that had something to send all the time from `first` on: the most by the least."""
+        """Among the workers that had something to send all the time from `first` on, and were not lost or still for
+        long: the most requests by the least. 1.0 where there are not two of them."""
         last = min(self.seconds, self.requests[-1][0])
         sent = Counter(shard for _, shard, _ in self.sent(first, last))
         whole = Counter(shard for _, shard, _ in self.requests)
-        busy = [sent[shard] for shard in range(self.workers) if whole[shard] < self.records[shard]]
+        lives = Counter(worker.shard for worker in self._all)
+        busy = [
+            sent[worker.shard]
+            for worker in self._all
+            if whole[worker.shard] < self.records[worker.shard]
+            and lives[worker.shard] == 1
+            and not worker.stood_still
+        ]
         return max(busy) / max(1, min(busy)) if len(busy) > 1 else 1.0

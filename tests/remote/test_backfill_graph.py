@@ -43,7 +43,7 @@ def test_all_is_sent_once_and_in_order_and_accounted_for(api, tmp_path, shards):
     assert sorted((group.reason, group.count) for group in groups) == [("not_json", 1), ("unknown_attribute", 1)]
     assert len(job.lines("results")) == 80 + 8 + 10 + 14
     shown = {path.name for path in job.state.iterdir()}
-    assert shown == {"lock", *(f"shard-{number:04d}" for number in range(shards))}
+    assert shown == {"lock", "shares", *(f"shard-{number:04d}" for number in range(shards))}
     assert not list(job.state.rglob("*.part"))
     assert not list(job.state.rglob("*.let-go"))
 

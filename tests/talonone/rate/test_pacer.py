@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beam_talonone.talonone.rate.pacer import SLOWEST, TOLERANCE, Pacer
+from beam_talonone.talonone.rate.pacer import HALF, SLOWEST, TOLERANCE, Pacer
 
 RATES = st.sampled_from([1.0, 7.0, 100.0, 200.0, 1000.0])
 STEP = st.tuples(st.sampled_from(["ask", "ask", "ask", "idle", "slow"]), st.floats(0.0, 3.0))
@@ -137,3 +137,54 @@ def test_below_one_a_second_the_first_departure_waits_too():
     """Runs in a row keep the interval too: the first request of one is not too close to the last of another."""
     pacer = Pacer(0.1)
     assert [pacer.reserve(50.0) for _ in range(3)] == [60.0, 70.0, 80.0]
+
+
+@given(RATES, st.floats(0.0, 5.0), st.lists(STEP, max_size=60))
+def test_no_window_holds_more_than_the_rate_with_a_phase_either(rate, phase, steps):
+    left = departures(Pacer(rate, phase), steps)
+    assert left == sorted(left)
+    for first, start in enumerate(left):
+        for width in (0.0, 0.001, 0.01, 0.1, 1.0, 10.0):
+            held = bisect_right(left, start + width) - first
+            assert held <= rate * width + 1 + max(TOLERANCE * rate, HALF) + 1e-6
+
+
+@pytest.mark.parametrize("rate", [0.4, 4.0, 100.0])
+def test_with_a_phase_requests_leave_whole_intervals_after_it(rate):
+    pacer, now = Pacer(rate, 2.0), 1000.1
+    for pause in (0.0, 0.0, 7.77, 0.0, 3600.0, 0.0, 0.0):
+        now = pacer.reserve(now + pause)
+        at = (now - 2.0) * rate
+        assert at == pytest.approx(round(at), abs=(TOLERANCE + 0.001) * rate)
+
+
+def test_lateness_of_less_than_half_an_interval_costs_no_turn():
+    pacer, now = Pacer(20.0, 0.0), 0.0
+    for _ in range(1000):
+        now = pacer.reserve(now) + 0.02
+        pacer.left(now)
+    assert 1000 / now >= 0.99 * 20
+
+
+def test_after_it_was_slowed_down_it_finds_its_phase_again():
+    pacer, now = Pacer(10.0, 0.05), 0.0
+    pacer.slow_down(now)
+    between = []
+    while now < 60.0:
+        now = pacer.reserve(now)
+        between.append((now - 0.05) * 10.0)
+    assert any(abs(at - round(at)) > 0.1 for at in between[:20])
+    assert all(abs(at - round(at)) < 0.01 for at in between[-100:])
+
+
+def test_many_with_phases_of_their_own_send_as_evenly_as_one():
+    parts, left = 500, []
+    for part in range(parts):
+        pacer, now = Pacer(200.0 / parts, part / 200.0), 1000.0
+        while now < 1060.0:
+            now = pacer.reserve(now)
+            left.append(now)
+    left.sort()
+    left = [at for at in left if 1005.0 <= at < 1055.0]
+    assert len(left) == pytest.approx(200.0 * 50.0, rel=0.001)
+    assert all(b - a == pytest.approx(0.005, abs=0.001) for a, b in pairwise(left))
