@@ -316,12 +316,3 @@ def returns_of(connection: sqlite3.Connection, session: str) -> list[bytes]:
         (session, session),
     )
     return [row[0] for row in rows]
-
-
-def first_unsent(connection: sqlite3.Connection) -> int | None:
-    """The first number of the send order that has no outcome yet; None if all have one."""
-    row = connection.execute(
-        "SELECT number FROM queue WHERE number >= ? AND rec NOT IN (SELECT rec FROM fates) ORDER BY number LIMIT 1",
-        (int(get_meta(connection, "next") or 1),),
-    ).fetchone()
-    return None if row is None else int(row[0])

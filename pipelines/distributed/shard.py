@@ -25,6 +25,7 @@ from beam_talonone.pipelines.backfill.report import all_stats, check_summary, ma
 from beam_talonone.pipelines.backfill.sending import slices
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.journal import JournalContent, read_journal
+from beam_talonone.pipelines.backfill.sending.outcome_counts import first_unsent
 from beam_talonone.pipelines.backfill.sending.send_slices import SliceSteps, next_slice, send_slices
 from beam_talonone.pipelines.backfill.sending.tally import Tally
 from beam_talonone.pipelines.distributed.journal_backup import JournalBackup, Place
@@ -183,7 +184,7 @@ class ShardRun:
             with closing(staging.reopen(copy.folder.staging)) as connection:
                 self._let_go = backup.fetch(copy.folder.journal, next_slice(connection))
                 self._send_rest(copy, connection)
-                if (place := staging.first_unsent(connection)) is not None:
+                if (place := first_unsent(connection)) is not None:
                     return place
                 report = make_report(
                     connection, self._graph.job, self._graph.sending.rate, self._started, time.time()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from sqlite3 import Connection
 from typing import NamedTuple
 
+from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
 from beam_talonone.talonone.requests.outcome import DONE, End
 
@@ -175,6 +176,15 @@ def count_read_and_dead(connection: Connection) -> tuple[int, int]:
 def count_unsent(connection: Connection) -> int:
     """Records in the send order that have no outcome yet."""
     return _to_send(connection) - _sum(connection, "slice > 0")
+
+
+def first_unsent(connection: Connection) -> int | None:
+    """The first number of the send order that has no outcome yet; None if all have one."""
+    row = connection.execute(
+        "SELECT number FROM queue WHERE number >= ? AND rec NOT IN (SELECT rec FROM fates) ORDER BY number LIMIT 1",
+        (int(staging.get_meta(connection, "next") or 1),),
+    ).fetchone()
+    return None if row is None else int(row[0])
 
 
 def any_applied(connection: Connection) -> bool:

@@ -10,6 +10,7 @@ from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.sending import slices
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.journal import Journal
+from beam_talonone.pipelines.backfill.sending.outcome_counts import first_unsent
 from beam_talonone.pipelines.backfill.sending.send_slices import SliceSteps, next_slice, send_slices
 from beam_talonone.pipelines.backfill.sending.slices import PackItem, SliceRun, read_slice
 from beam_talonone.talonone.delivery.send_options import InFlight
@@ -119,13 +120,13 @@ def test_records_that_are_left_for_later_end_the_sending_in_order(tmp_path: Path
     with staged_job(tmp_path, EVENTS) as job:
         send_slices(job, SliceSteps(send=send))
         assert first.items == ["e1", "e2", "e3"]
-        assert staging.first_unsent(job.connection) == 4
+        assert first_unsent(job.connection) == 4
         assert next_slice(job.connection) == 2
         assert job.folder.journal("slice-000002").exists()
     with staged_job(tmp_path, EVENTS) as job:
         send_slices(job, SliceSteps(send=second))
         assert second.items == ["e4", "e5", "e6", "e7"]
-        assert staging.first_unsent(job.connection) is None
+        assert first_unsent(job.connection) is None
         assert next_slice(job.connection) == 3
 
 
