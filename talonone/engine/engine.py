@@ -5,7 +5,6 @@ import concurrent.futures
 import contextlib
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import uvloop
@@ -28,7 +27,7 @@ from beam_talonone.talonone.http.api_key import ApiKey, KeySource
 from beam_talonone.talonone.http.client_choice import client_for, route_to
 from beam_talonone.talonone.http.responses import Answer
 from beam_talonone.talonone.rate.pacer import Pacer
-from beam_talonone.talonone.rate.shared_limit import RateService, SharedRate, shared_rate
+from beam_talonone.talonone.rate.shared_limit import RateService, SharedRate, pacer_of_process, shared_rate
 from beam_talonone.talonone.requests.outcome import Outcome
 from beam_talonone.talonone.state.session_cache import SessionMemory
 from beam_talonone.talonone.telemetry.logs import say
@@ -259,8 +258,7 @@ class Engine:
     async def _main(self) -> None:
         settings = self.settings
         async with client_for(settings.base_url, self._key, settings.timeout, settings.http) as client:
-            phase = None if settings.phase is None else self._loop.time() - time.time() + settings.phase
-            self._pacer = pacer = Pacer(settings.rate, phase)
+            self._pacer = pacer = pacer_of_process(settings.rate, settings.phase)
             self._permits = RatePermits(pacer, settings.concurrency, self._shared_rate(pacer))
             self._dispatcher = Dispatcher(self._permits, self._failed)
             self._sender = Sender(

@@ -194,6 +194,14 @@ class SharedRate:
             self.down_since, self._said_at = None, float("-inf")
 
 
+def pacer_of_process(rate: float, phase: float | None) -> Pacer:
+    """The pacer of this process. `phase` is in seconds after whole intervals of the wall clock, None for no phase.
+
+    Call it on the event loop that sends.
+    """
+    return Pacer(rate, None if phase is None else asyncio.get_running_loop().time() - time.time() + phase)
+
+
 def shared_rate(service: RateService, pacer: Pacer, rate: float, give_up_after: float | None) -> SharedRate:
     """Return this process's part of the limit of `service`: at most `rate` requests per second.
 
