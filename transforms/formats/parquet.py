@@ -60,7 +60,10 @@ def read(
             one_by_one = True  # the rows before the damage in its batch are readable
         if one_by_one:
             for row in itertools.islice(_rows_of(file, group, 1, target), done, None):
+                done += 1
                 yield _record(kind, row, converts)
+        _check_count(done, file.metadata.row_group(group).num_rows, f"row group {group + 1}")
+    _check_count(_rows_in_groups(file.metadata), file.metadata.num_rows, "the file")
 
 
 def _rows_of(file: Any, group: int, many: int, target: Any) -> Iterator[dict[str, Any] | BadRow]:
@@ -84,6 +87,16 @@ def _check_rows(metadata: Any, size: int) -> None:
     """Raise BadFile for too many rows: rows without values take no bytes, and a damaged file can claim any number."""
     if metadata.num_rows > ROWS_FREE + ROWS_PER_BYTE * size:
         raise BadFile(f"damaged data: the file claims {metadata.num_rows:,} rows in {size:,} bytes")
+
+
+def _check_count(found: int, claimed: int, what: str) -> None:
+    """Raise BadFile for a count that differs: pyarrow stops at the end of the shortest column, without an error."""
+    if found != claimed:
+        raise BadFile(f"damaged data: {what} has {found:,} of the {claimed:,} rows that its metadata claims")
+
+
+def _rows_in_groups(metadata: Any) -> int:
+    return sum(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
 
 
 def _rows(batch: Any) -> Iterator[dict[str, Any] | BadRow]:

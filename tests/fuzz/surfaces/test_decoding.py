@@ -4,7 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 
-from fuzz.corpus import FILES, ID_OF, KINDS, MANY, RECORDS, avro_file, records
+from fuzz.corpus import FILES, ID_OF, KINDS, MANY, RECORDS, avro_file, parquet_file, records
 from fuzz.damage import Digits, changed, damaged, flipped, json_lines, json_text
 from fuzz.endings import OPTIONS, check_end
 from fuzz.fuzzed import fuzzed
@@ -17,7 +17,7 @@ from beam_talonone.transforms.sources.prepare import Prepared, prepare
 from beam_talonone.transforms.sources.shards import plan_shards, read_shard
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="fuzz-")
-_PACKED = [avro_file("null"), avro_file("deflate")]
+_PACKED = {"avro": [avro_file("null"), avro_file("deflate")], "parquet": [parquet_file("none")]}
 
 
 def read(data: bytes, format_name: str, kind: str, shard_bytes: int = 1 << 30) -> list[Raw]:
@@ -63,9 +63,9 @@ def test_damaged_typed_files(data: st.DataObject, format_name: str, shard_bytes:
     ended(read(data.draw(damaged(seeds)), format_name, kind, shard_bytes))
 
 
-@fuzzed(examples=30, data=st.data())
-def test_flipped_bytes_of_avro_lose_nothing_silently(data: st.DataObject) -> None:
-    raws = read(data.draw(flipped(data.draw(st.sampled_from(_PACKED)))), "avro", "profiles")
+@fuzzed(examples=30, data=st.data(), format_name=st.sampled_from(["avro", "parquet"]))
+def test_flipped_bytes_of_typed_files_lose_nothing_silently(data: st.DataObject, format_name: str) -> None:
+    raws = read(data.draw(flipped(data.draw(st.sampled_from(_PACKED[format_name])))), format_name, "profiles")
     prepared = ended(raws)
     told = any(raw.broken is not None and raw.whole_file for raw in raws)
     assert told or len(prepared) >= MANY, f"{len(prepared)} of {MANY} records, and no word of the others"

@@ -347,6 +347,22 @@ def test_a_damaged_parquet_page_breaks_the_file_at_its_rows(tmp_path):
     assert "CRC" in last.broken
 
 
+def test_rows_that_damaged_metadata_hides_are_named(tmp_path):
+    """Where a count in the metadata is too low, pyarrow reads fewer rows without an error."""
+    path = tmp_path / "e.parquet"
+    table = pa.table({"n": pa.array(range(6)), "s": ["x"] * 6})
+    pq.write_table(table, path, row_group_size=2, use_dictionary=False)
+    whole = path.read_bytes()
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    hidden = 0
+    for at in range(footer, len(whole)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
+        raws = read(path)
+        assert len(raws) >= 6 or (raws and raws[-1].broken and raws[-1].whole_file), at
+        hidden += bool(raws[-1].broken) and "rows that its metadata claims" in raws[-1].broken
+    assert hidden
+
+
 def test_offsets_other_than_utc_are_brought_to_utc(tmp_path):
     plus_two = timezone(timedelta(hours=2))
     table = pa.table({"t": pa.array([NOW.astimezone(plus_two)], pa.timestamp("us", "+02:00"))})
