@@ -2,6 +2,7 @@
 
     make fuzz                                        each surface for a minute
     make fuzz ARGS="--seconds 600 --only decoding"   one surface for ten minutes
+    make fuzz ARGS="--bombs"                         small input that claims gigabytes, with little memory
     make fuzz ARGS="--list"                          the surfaces and their properties
 
 It exits with 1 if a property fails, and prints the smallest example that was found. With atheris, the choice of
@@ -47,6 +48,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60.0, help="time for each surface (default: 60)")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="the first seed (default: the time)")
     parser.add_argument("--plain", action="store_true", help="without atheris")
+    parser.add_argument("--bombs", nargs="*", metavar="WORD", help="decode the bombs whose names have these words")
     parser.add_argument("--list", action="store_true", help="print the surfaces and exit")
     parser.add_argument("--one", nargs=2, metavar=("SURFACE", "NAME"), help=argparse.SUPPRESS)
     return parser.parse_args(words)
@@ -106,6 +108,10 @@ def main() -> int:
         [each] = [found for found in properties(surface) if found.name == name]
         fuzz_one(each, options.seconds, options.seed)
         return 0
+    if options.bombs is not None:
+        from fuzz.bombs import explode_all
+
+        return int(explode_all(options.bombs) > 0)
     chosen = options.only or surfaces()
     if options.list:
         for surface in chosen:

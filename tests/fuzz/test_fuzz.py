@@ -53,6 +53,16 @@ def test_a_property_is_a_test_of_few_examples() -> None:
     assert len(seen) == 5
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("word", ["deep", "answer", "Avro", "number"])
+def test_small_input_that_claims_much_needs_little_memory(word: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "fuzz", "--bombs", word]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert word in done.stdout
+
+
 def test_a_run_prints_a_line_for_each_property() -> None:
     words = ["--only", "journal", "--property", "torn", "--seconds", "0.1", "--plain"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
