@@ -10,11 +10,26 @@ from beam_talonone.talonone import hooks
 from beam_talonone.talonone.delivery.ambiguity import Look
 from beam_talonone.talonone.delivery.dispatcher import Ticket
 from beam_talonone.talonone.delivery.observer import NO_OBSERVER, Observer, PartId
-from beam_talonone.talonone.http.responses import Answer
+from beam_talonone.talonone.http.responses import Answer, answer_to
+from beam_talonone.talonone.http.send import Reply, TransportFailure
 from beam_talonone.talonone.requests.identity import KEY_HOLDS, idempotency_key, key_holds
 
 FRESH_KEY_AFTER = 2
 """Answers 409 in a row after which a request takes a fresh key: an API that stores a 409 would replay it for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """What came of one try: the answer, the failure where no answer came, and the seconds it took."""
+
+    answer: Answer
+    failed: TransportFailure | None
+    seconds: float
+
+
+def exchanged(request: Request, ended: Reply | TransportFailure, seconds: float) -> Exchanged:
+    """Return what came of one try of `request`, which took `seconds`."""
+    return Exchanged(answer_to(request, ended), ended if isinstance(ended, TransportFailure) else None, seconds)
 
 
 @dataclass(slots=True)
@@ -64,6 +79,8 @@ class RequestAttempt:
     confirmed: bool = False
     """True if a refusal counts without a second try."""
     probe: bool = False
+    result: Exchanged | None = None
+    """The end of a try that was sent without a task, until the sender takes it."""
 
     def idempotency_key(self) -> str | None:
         """The key for its next try; None for reads, and for operations that accept no key."""
@@ -71,6 +88,15 @@ class RequestAttempt:
             return None
         step = self.step if self.generation == 0 else f"{self.step}#{self.generation}"
         return idempotency_key(self.identities, step, dry=self.dry, attempt=self.replay)
+
+    def count_try(self, now: float, wall: float) -> None:
+        """Count a try that is sent at `now`, by the loop's clock, and at `wall`, in seconds since 1970."""
+        self.tries += 1
+        if self.first_left is None:
+            self.first_left = now
+            self.sent_earlier = self.first_sent is not None
+        if self.first_sent is None:
+            self.first_sent = wall
 
     def report_start(self, at: float) -> None:
         """Report to the observer that the request is sent at `at` (seconds since 1970), unless it knows already."""

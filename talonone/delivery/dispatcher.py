@@ -133,9 +133,20 @@ class Ticket:
         """Send what there is to send. The dispatcher calls it once, when all keys are free and it has a permit."""
         raise NotImplementedError
 
+    def begin(self, over: "Over") -> bool:
+        """Send the first request without a task; returns False, and sends nothing, where `run` must.
+
+        The dispatcher calls it as `run`. If it returns True, it calls `over` later, once.
+        """
+        return False
+
     def ends_unsent(self) -> bool:
         """Whether nothing has to be sent; then it has ended. The dispatcher asks once, when all keys are free."""
         return False
+
+
+Over = Callable[[Ticket, Exception | bool], None]
+"""Called with a ticket: with True when it has ended, with False if `run` must go on, or with what ends the run."""
 
 
 class Dispatcher:
@@ -146,6 +157,8 @@ class Dispatcher:
         self._failed = failed
         self._queues: dict[Key, deque[Ticket]] = {}
         self._running: set[asyncio.Task[None]] = set()
+        self._begun = 0
+        """Tickets that were started and have no task."""
         self.pending = 0
         """Tickets submitted that have not ended."""
         self.stopped: StopRun | None = None
@@ -168,7 +181,7 @@ class Dispatcher:
     @property
     def running(self) -> int:
         """Tickets that were started and have not ended."""
-        return len(self._running)
+        return len(self._running) + self._begun
 
     def _ready(self, ticket: Ticket) -> None:
         if self.stopped is None and ticket.ends_unsent():
@@ -180,23 +193,43 @@ class Dispatcher:
         if self.stopped is not None:
             return False
         ticket.has_permit = True
+        if ticket.begin(self._over):
+            self._begun += 1
+        else:
+            self._go_on(ticket)
+        return True
+
+    def _over(self, ticket: Ticket, how: Exception | bool) -> None:
+        self._begun -= 1
+        if how is False:
+            self._go_on(ticket)
+            return
+        self._permits.release_of(ticket)
+        if how is True:
+            self._finish(ticket)
+        else:
+            self._fail(how)
+
+    def _go_on(self, ticket: Ticket) -> None:
         task = asyncio.get_running_loop().create_task(self._run(ticket))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        return True
 
     async def _run(self, ticket: Ticket) -> None:
         try:
             await ticket.run()
             self._permits.release_of(ticket)
             self._finish(ticket)
-        except StopRun as why:
-            self.stop(why)
-            self._failed(why)  # its keys stay held: nothing that shares them may overtake it
         except Exception as error:
-            self._failed(error)
+            self._fail(error)
         finally:
             self._permits.release_of(ticket)
+
+    def _fail(self, error: Exception) -> None:
+        """Report what ends the run. The keys of its ticket stay held: nothing that shares them may overtake it."""
+        if isinstance(error, StopRun):
+            self.stop(error)
+        self._failed(error)
 
     def _finish(self, ticket: Ticket) -> None:
         # A loop, not recursion: thousands of tickets of one key may settle without a request

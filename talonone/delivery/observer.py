@@ -21,6 +21,9 @@ class Observer(Protocol):
         unless `on_retract` came between.
         """
 
+    def on_starts(self, parts: list[PartId], at: float) -> None:
+        """As `on_start` for each of these parts, under its first key: their requests are sent together."""
+
     def on_retract(self, number: int, part: int) -> None:
         """The request of a part, not of a bulk, failed, and the API is known not to have acted on it."""
 
@@ -33,6 +36,11 @@ class NoObserver:
 
     def on_start(self, parts: list[PartId], generation: int, at: float, *, bulk: bool = False) -> None:
         """Ignore the start."""
+
+    def on_starts(self, parts: list[PartId], at: float) -> None:
+        """Pass on one start after the other."""
+        for part in parts:
+            self.on_start([part], 0, at)
 
     def on_retract(self, number: int, part: int) -> None:
         """Ignore the retraction."""

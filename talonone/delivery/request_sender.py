@@ -36,14 +36,15 @@ class RequestSender(Ticket):
     """When the part's own request first left, in seconds since 1970."""
     generation: int = 0
     """Generation of the key that its own request last left with."""
+    first: RequestAttempt | None = None
+    """The delivery of its own request, if that was begun without a task: `send` goes on with it."""
 
     async def send(self, request: Request, *, takes_refusal: bool = False) -> Answer:
         """Send the part's own request: the one that is journalled and read back after a crash.
 
         With `takes_refusal`, a refusal that may be about the API key is returned as it is. Raises StopRun.
         """
-        attempt = self._attempt(request, self.identities, self.step)
-        attempt.observer, attempt.parts, attempt.bulk = self.observer, self.parts, self.bulk
+        attempt, self.first = self.first or self.own_attempt(request), None
         attempt.takes_refusal = takes_refusal
         if request.operation in LOOKS:
             attempt.look = lambda: self.look(request)
@@ -54,6 +55,12 @@ class RequestSender(Ticket):
             return await self._answer(attempt)
         finally:
             self.first_sent, self.generation = attempt.first_sent, attempt.generation
+
+    def own_attempt(self, request: Request) -> RequestAttempt:
+        """The delivery of the part's own request, `request`."""
+        attempt = self._attempt(request, self.identities, self.step)
+        attempt.observer, attempt.parts, attempt.bulk = self.observer, self.parts, self.bulk
+        return attempt
 
     async def send_step(self, request: Request, name: str, identities: list[bytes] | None = None) -> Answer:
         """Send a further request of the same part, under a key of its own. Raises StopRun."""

@@ -6,14 +6,15 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 
-from beam_talonone.schemas.operations import OPERATIONS, Operation, SafeToRepeat, get_customer_session
+from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat, get_customer_session
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone import hooks
 from beam_talonone.talonone.delivery.ambiguity import resolve
 from beam_talonone.talonone.delivery.attempt import (
+    Exchanged,
     RequestAttempt,
+    exchanged,
     maybe_fresh_key,
     no_longer_protected,
     tell_sent,
@@ -31,11 +32,9 @@ from beam_talonone.talonone.http.responses import (
     GATEWAY,
     Answer,
     Verdict,
-    classify,
     proves_the_key,
-    with_unreadable_body,
 )
-from beam_talonone.talonone.http.send import Send, TransportFailure
+from beam_talonone.talonone.http.send import Reply, Send, TransportFailure
 from beam_talonone.talonone.rate.pacer import Pacer
 from beam_talonone.talonone.telemetry.logs import say
 from beam_talonone.talonone.telemetry.stats import Stats
@@ -95,7 +94,7 @@ class Sender:
         self.next_tries: dict[int, float] = {}
         """Attempts that wait after a failure: when each may be sent again, in seconds of the loop's clock."""
         self._careful = asyncio.Lock()
-        self._under_way = 0
+        self.under_way = 0
         """Attempts that have no final answer yet."""
 
     async def final_answer(self, attempt: RequestAttempt) -> Answer:
@@ -103,11 +102,11 @@ class Sender:
 
         Raises StopRun if the run cannot go on: key refused, address wrong, API unreachable for too long.
         """
-        self._under_way += 1
+        self.under_way += 1
         try:
             return await self._final_answer(attempt)
         finally:
-            self._under_way -= 1
+            self.under_way -= 1
 
     async def _final_answer(self, attempt: RequestAttempt) -> Answer:
         budget = RetryBudget(id(attempt))
@@ -175,7 +174,10 @@ class Sender:
         return replace(answer, verdict=Verdict.UNKNOWN, unclear_before=True, tries=attempt.tries)
 
     async def _next_try(self, attempt: RequestAttempt, unsafe: bool) -> Answer:
-        """Send one try. While the key gate is closed, one request goes at a time, with growing waits."""
+        """Send one try, unless it was sent already. While the key gate is closed, one request goes at a time, with
+        growing waits."""
+        if attempt.result is not None:
+            return self.take(attempt, attempt.result)
         while True:
             if self.gate.refusal is None:
                 await self._acquire(attempt.ticket)
@@ -227,42 +229,40 @@ class Sender:
             raise StopRun("stopped")
         if attempt.protected and no_longer_protected(attempt, self.wall):
             raise _Expired
-        attempt.tries += 1
-        if attempt.first_left is None:
-            attempt.first_left = asyncio.get_running_loop().time()
-            attempt.sent_earlier = attempt.first_sent is not None
-        if attempt.first_sent is None:
-            attempt.first_sent = self.wall()
+        self.count(attempt)
         attempt.report_start(self.wall())
         began = time.perf_counter()
-        row = OPERATIONS[attempt.request.operation]
-        attempt.api_key, attempt.number = self.gate.api_key.number, self.gate.evidence.leaves()
+        ended: Reply | TransportFailure
         try:
-            answer, failed = await self._exchange(row, attempt)
+            ended = await self.send(attempt.request, attempt.idempotency_key())
+        except TransportFailure as failure:
+            ended = failure
         finally:
             self.permits.release_of(ticket)
-        ms = (time.perf_counter() - began) * 1000
-        self.stats.tried(row.name, answer.status, ms, retry=attempt.tries > 1)
+        return self.take(attempt, exchanged(attempt.request, ended, time.perf_counter() - began))
+
+    def count(self, attempt: RequestAttempt) -> None:
+        """Count a try that is sent next."""
+        attempt.count_try(asyncio.get_running_loop().time(), self.wall())
+        attempt.api_key, attempt.number = self.gate.api_key.number, self.gate.evidence.leaves()
+
+    def take(self, attempt: RequestAttempt, result: Exchanged) -> Answer:
+        """Take the end of a try into the statistics and the evidence about the key; returns its answer.
+
+        Raises WrongAddress when an address that was never reached leads nowhere.
+        """
+        answer, row = result.answer, OPERATIONS[attempt.request.operation]
+        attempt.result = None
+        self.stats.tried(row.name, answer.status, result.seconds * 1000, retry=attempt.tries > 1)
         if hooks.wanted():
-            tell_sent(attempt, answer.status, failed, self.wall() - ms / 1000, ms / 1000)
+            tell_sent(attempt, answer.status, result.failed, self.wall() - result.seconds, result.seconds)
         if proves_the_key(row, answer):
             self.gate.accepted(attempt)
         if not (answer.acted or attempt.ambiguous) and answer.verdict in (Verdict.RETRY, Verdict.STOP):
             attempt.retract()
-        if failed is not None:
-            self.outages.check_address(failed)
+        if result.failed is not None:
+            self.outages.check_address(result.failed)
         return answer
-
-    async def _exchange(self, row: Operation, attempt: RequestAttempt) -> tuple[Answer, TransportFailure | None]:
-        """Send the request once. Returns its answer, and the failure if no answer came."""
-        try:
-            reply = await self.send(attempt.request, attempt.idempotency_key())
-        except TransportFailure as failure:
-            return Answer(None, Verdict.RETRY, None, str(failure), acted=failure.may_have_acted), failure
-        answer = classify(row, reply.status, reply.body, reply.retry_after, datetime.now(UTC))
-        if reply.unreadable is not None:
-            answer = with_unreadable_body(row, answer, reply.unreadable)
-        return answer, None
 
     def _pause_all(self, now: float, answer: Answer) -> None:
         """Send nothing for as long as the API asks for, and log each pause once."""
@@ -295,7 +295,7 @@ class Sender:
         return max(0.0, min(waiting, default=now) - now)
 
     def _is_busy(self, suspects: int) -> bool:
-        return self._under_way > suspects or self.permits.waiting > 0
+        return self.under_way > suspects or self.permits.waiting > 0
 
     async def _reads(self) -> bool | None:
         """Probe: whether the API accepts a read of a session that does not exist; None if the API fails."""

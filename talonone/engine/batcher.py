@@ -5,6 +5,7 @@ from beam_talonone.talonone.delivery.send_options import InFlight
 from beam_talonone.talonone.delivery.sender import Sender
 from beam_talonone.talonone.engine.bulk import Pack, Variant, variant_of
 from beam_talonone.talonone.engine.bulk_sender import Member, bulk_sender, part_of
+from beam_talonone.talonone.engine.first_tries import FirstTries
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.engine.part_sender import part_sender
 from beam_talonone.talonone.requests.outcome import combined
@@ -17,8 +18,9 @@ MOST_OPEN = 100
 class Batcher:
     """Takes jobs in the order of their records, packs bulks, and submits request senders to the dispatcher."""
 
-    def __init__(self, dispatcher: Dispatcher, sender: Sender) -> None:
+    def __init__(self, dispatcher: Dispatcher, sender: Sender, first_tries: FirstTries | None = None) -> None:
         self._dispatcher = dispatcher
+        self._first_tries = first_tries
         self._sender = sender
         self._packs: dict[Variant, Pack[Member]] = {}
 
@@ -61,7 +63,7 @@ class Batcher:
         held = job.work.keys_of(part)
         if any(pack.holds(held) for pack in self._packs.values()):
             self.flush()
-        self._dispatcher.submit(part_sender(self._sender, job, index, held))
+        self._dispatcher.submit(part_sender(self._sender, job, index, held, self._first_tries))
 
     def _pack(self, job: Job, index: int, part: Part) -> None:
         variant, held = variant_of(part.request), job.work.keys_of(part)

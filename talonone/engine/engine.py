@@ -17,6 +17,7 @@ from beam_talonone.talonone.delivery.send_options import InFlight, SendOptions
 from beam_talonone.talonone.delivery.sender import Sender
 from beam_talonone.talonone.engine.batcher import Batcher
 from beam_talonone.talonone.engine.bulk_sender import Member
+from beam_talonone.talonone.engine.first_tries import FirstTries
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.engine.mailbox import Mailbox
 from beam_talonone.talonone.engine.settings import EngineSettings
@@ -63,16 +64,13 @@ class Engine:
         route_to(settings.base_url, settings.http)
         tune_process()
         follow_provider()
-        self.settings = settings
-        self.stats = Stats()
-        self.memory = SessionMemory()
+        self.settings, self.stats, self.memory = settings, Stats(), SessionMemory()
         self._key, self._key_source, self._rate_service = api_key, key_source, rate_service
         self._hold_on, self._accepted_before = hold_on, accepted_before
         self._loop = uvloop.new_event_loop()
         self._inbox = Mailbox(self._loop, self._guarded)
         self._window = Window(settings.window, self._loop)
-        self._ready = threading.Event()
-        self._closing = asyncio.Event()
+        self._ready, self._closing = threading.Event(), asyncio.Event()
         self._why: BaseException | None = None
         """The first reason to stop; it becomes `failure` once no request is in flight."""
         self._thread = threading.Thread(target=self._run, name="talonone-engine", daemon=True)
@@ -266,11 +264,12 @@ class Engine:
                 hold_on=self._hold_on, api_key=ApiKey(self._key, self._key_source, client.use_key),
                 evidence=Evidence(earlier=self._accepted_before), in_code=settings.in_code,
             )  # fmt: skip
-            self._batcher = Batcher(self._dispatcher, self._sender)
+            self._batcher = Batcher(self._dispatcher, self._sender, first := FirstTries(self._sender, client.start))
             permits = asyncio.create_task(self._permits.run())
             permits.add_done_callback(lambda task: None if task.cancelled() else self._failed(_end_of(task)))
             self._ready.set()
             await self._closing.wait()
+            first.closed = True
             tasks = asyncio.all_tasks() - {asyncio.current_task()}
             for task in tasks:
                 task.cancel()

@@ -3,12 +3,16 @@
 from dataclasses import dataclass, field
 
 from beam_talonone.schemas.reasons import Skip
+from beam_talonone.talonone.delivery.attempt import RequestAttempt
+from beam_talonone.talonone.delivery.dispatcher import Over
 from beam_talonone.talonone.delivery.request_sender import RequestSender
 from beam_talonone.talonone.delivery.sender import Sender
+from beam_talonone.talonone.engine.first_tries import FirstTries
 from beam_talonone.talonone.engine.job import Ended, Job
-from beam_talonone.talonone.protocols.carry_out import carry_out
-from beam_talonone.talonone.protocols.session_facts import SessionFacts
-from beam_talonone.talonone.requests.outcome import Outcome, skipped
+from beam_talonone.talonone.http.responses import Answer
+from beam_talonone.talonone.protocols.carry_out import begins_at_once, carry_out
+from beam_talonone.talonone.protocols.session_facts import NOTHING_KNOWN, SessionFacts
+from beam_talonone.talonone.requests.outcome import End, Outcome, skipped
 from beam_talonone.talonone.requests.work import Key
 
 
@@ -18,7 +22,8 @@ class PartSender(RequestSender):
 
     job: Job
     index: int
-    _context: SessionFacts = field(default_factory=SessionFacts, init=False)
+    first_tries: FirstTries | None = None
+    _context: SessionFacts = field(default=NOTHING_KNOWN, init=False)
 
     def ends_unsent(self) -> bool:
         """Whether the part, or its whole job, ends without a request.
@@ -41,18 +46,48 @@ class PartSender(RequestSender):
         self._context = context
         return False
 
+    def begin(self, over: Over) -> bool:
+        """See Ticket. Most parts end with the answer to their first try."""
+        work, part = self.job.work, self.job.work.parts[self.index]
+        first = self.first_tries
+        if first is None or self.was_in_flight is not None or self.options.effects or not first.may_leave():
+            return False
+        if not begins_at_once(work, part, self._context):
+            return False
+        attempt = self.first = self.own_attempt(part.request)
+        first.send(attempt, lambda ended: self._ended(attempt, ended, over))
+        return True
+
+    def _ended(self, attempt: RequestAttempt, ended: Answer | Exception | None, over: Over) -> None:
+        if not isinstance(ended, Answer):
+            over(self, ended or False)
+            return
+        self.first = None  # they refer to each other: only the garbage collector would free them
+        outcome = Outcome(
+            End.APPLIED, operation=self.operation, status=ended.status, attempts=attempt.tries,
+            first_sent=attempt.first_sent, generation=attempt.generation,
+        )  # fmt: skip
+        try:
+            self.job.part_done(self.index, outcome)
+        except Exception as error:
+            over(self, error)
+        else:
+            over(self, True)
+
     async def run(self) -> None:
         """Carry out the part and pass its outcome to the job. Raises StopRun."""
         work = self.job.work
         self.job.part_done(self.index, await carry_out(self, work, work.parts[self.index], self._context))
 
 
-def part_sender(sender: Sender, job: Job, index: int, keys: tuple[Key, ...]) -> PartSender:
-    """The sender of the part `index` of `job`, which holds `keys`."""
+def part_sender(
+    sender: Sender, job: Job, index: int, keys: tuple[Key, ...], first_tries: FirstTries | None = None
+) -> PartSender:
+    """The sender of the part `index` of `job`, which holds `keys`. It begins with `first_tries`, where it can."""
     work, operation = job.work, job.work.parts[index].request.operation
     return PartSender(
         job.number, keys, operation, work.kind, work.id,
         sender=sender, options=job.options, identities=[work.identity], step=f"{index}:{operation}",
         observer=job.observer, parts=[(job.number, index)], was_in_flight=job.in_flight.get(index),
-        job=job, index=index,
+        job=job, index=index, first_tries=first_tries,
     )  # fmt: skip

@@ -26,7 +26,8 @@ class Window:
         """Jobs taken in and not yet done."""
         self._limit, self._loop = limit, loop
         self._every = max(TELL_EVERY, min(LATEST, limit / JOBS_BETWEEN))
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._telling = False
 
     def make_room(self, count: int, when_full: Callable[[], None]) -> None:
@@ -44,7 +45,7 @@ class Window:
 
     def job_done(self, count: int) -> None:
         """Count `count` jobs as done, and wake waiting threads soon after."""
-        with self._changed:
+        with self._lock:  # once for each record: the condition takes longer to enter
             self.pending -= count
         # Waking a waiter for each job would cost more than the job: two threads taking turns at every request
         if not self.pending:

@@ -4,7 +4,9 @@ General clients spend more on a request than all the rest of the sending togethe
 """
 
 import asyncio
+import re
 import select
+from collections.abc import Callable
 from typing import cast
 
 import httptools
@@ -16,12 +18,26 @@ ONE_WRITE = 4096
 """Bytes that the system takes in one piece or not at all, from a connection with nothing else under way."""
 
 
+_HEADER = rb"(?!content-|transfer-|connection|retry-after|upgrade|trailer)[a-z0-9-]+:[\t -~\x80-\xff]*\r\n"
+_COMMON = rb"(?:" + _HEADER + rb"|connection: ?keep-alive\r\n|content-type:[\t -~]*\r\n)*"
+PLAIN_HEAD = re.compile(
+    rb"HTTP/1\.1 (20[01])(?: [\t -~]*)?\r\n" + _COMMON + rb"content-length: ?([0-9]{1,7})\r\n" + _COMMON + rb"\r\n",
+    re.IGNORECASE,
+)
+"""The head of nearly all answers: a success of known length, without a header that changes how it is read. The parser
+calls back for each header, which takes longer than this pattern."""
+
+
 class NothingLeft(ConnectionError):
     """The connection failed before the system took any of the request."""
 
 
 class SpeaksTls(ConnectionError):
     """The answer to plain HTTP is a TLS alert: the request was not understood."""
+
+
+Done = Callable[[Answered | OSError], None]
+"""Called with the whole answer to a request, or with what broke."""
 
 
 class Connection(asyncio.Protocol):
@@ -33,7 +49,9 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._poll = select.poll()
         self._parser = httptools.HttpResponseParser(self)
-        self._waiting: asyncio.Future[Answered] | None = None
+        self._done: Done | None = None
+        """Takes the end of the exchange under way; None where there is none, or its answer is whole."""
+        self._answered: Answered | None = None
         self._body = b""
         self._pieces: bytearray | None = None
         """The body, where it comes in more than one piece."""
@@ -47,28 +65,24 @@ class Connection(asyncio.Protocol):
         """True while a body is read that ends with the connection."""
         self._small = False
 
-    async def exchange(self, message: bytes, within: float) -> Answered:
-        """Send `message`, a whole request, and wait for its answer for at most `within` seconds.
+    def start(self, message: bytes, done: Done) -> None:
+        """Send `message`, a whole request. `done` is called once, with the answer or with an OSError.
 
-        Raises OSError: TimeoutError when it is late, NothingLeft when none of it was taken, else ConnectionError with
-        what broke. After that, or when it is cancelled, the connection is closed.
+        The error is NothingLeft when none of the request was taken, else a ConnectionError with what broke, or that
+        of `fail`. The connection is closed then. Raises NothingLeft for a connection that is closed already.
         """
         if self._transport is None or not self.usable:
             raise NothingLeft("the connection was closed before it was used")
-        loop = asyncio.get_running_loop()
-        waiting: asyncio.Future[Answered] = loop.create_future()
-        self._waiting = waiting
+        self._done = done
         self._read, self._small = 0, len(message) <= ONE_WRITE
-        timer = loop.call_later(within, self._fail, TimeoutError(f"no answer within {within:g} s"))
         self._transport.write(message)
-        try:
-            return await waiting
-        except BaseException:
-            self.close()
-            raise
-        finally:
-            timer.cancel()
-            self._waiting = None
+
+    def fail(self, error: OSError) -> None:
+        """Close the connection; the exchange under way ends with `error`."""
+        done, self._done = self._done, None
+        self.close()
+        if done is not None:
+            done(error)
 
     def quiet(self) -> bool:
         """True while the other side has sent nothing and closed nothing since the last answer.
@@ -92,21 +106,31 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol. Bytes that answer no request close the connection."""
-        if self._waiting is None or self._waiting.done():
+        if self._done is None:
             self.close()  # an answer that nobody asked for: what comes next could be taken for another's
             return
-        if self._read == 0 and data.startswith(TLS_ALERT):
-            self._fail(SpeaksTls("the answer is a TLS alert"))
-            return
+        if self._read == 0:
+            plain = PLAIN_HEAD.match(data)
+            if plain is not None and plain.end() + int(plain[2]) == len(data) <= LONGEST_ANSWER:
+                self._answered = Answered(int(plain[1]), data[plain.end() :])
+                self._tell()
+                return
+            if data.startswith(TLS_ALERT):
+                self.fail(SpeaksTls("the answer is a TLS alert"))
+                return
         self._read += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._fail(ConnectionAbortedError(f"the answer is not HTTP/1.1: {error}"))
-        if self._in_head and self._read > LONGEST_HEAD:
-            self._fail(ConnectionAbortedError(f"the answer's headers are longer than {LONGEST_HEAD >> 10} KiB"))
-        elif self._read > 2 * LONGEST_ANSWER:  # most of it is no body, but what chunks are wrapped in
+            if self._answered is None:
+                self.fail(ConnectionAbortedError(f"the answer is not HTTP/1.1: {error}"))
+            self.close()
+        if self._answered is None and self._in_head and self._read > LONGEST_HEAD:
+            self.fail(ConnectionAbortedError(f"the answer's headers are longer than {LONGEST_HEAD >> 10} KiB"))
+        elif self._answered is None and self._read > 2 * LONGEST_ANSWER:  # mostly what chunks are wrapped in
             self._too_long()
+        # only here: the callback may begin the next exchange, and what is left of the data belongs to this one
+        self._tell()
 
     def connection_lost(self, error: Exception | None) -> None:
         """See asyncio.Protocol. The end of the connection is also the end of an answer without a length (RFC 9112,
@@ -115,15 +139,16 @@ class Connection(asyncio.Protocol):
         self.usable = False
         if self._open_ended and error is None:
             self._complete()
+            self._tell()
         elif isinstance(error, BrokenPipeError) and self._small:
-            self._fail(NothingLeft(f"the connection was closed before it was used: {error}"))
+            self.fail(NothingLeft(f"the connection was closed before it was used: {error}"))
         else:
             cause = f": {error}" if error is not None else ""
-            self._fail(ConnectionResetError(f"the connection closed before the answer was whole{cause}"))
+            self.fail(ConnectionResetError(f"the connection closed before the answer was whole{cause}"))
 
     def on_message_begin(self) -> None:
         """Called by httptools: an answer begins."""
-        if self._waiting is None or self._waiting.done():
+        if self._done is None or self._answered is not None:
             self.close()  # more than one answer
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -182,11 +207,57 @@ class Connection(asyncio.Protocol):
         self.close()
 
     def _answer(self, answered: Answered) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(answered)
+        if self._answered is None:
+            self._answered = answered
 
-    def _fail(self, error: OSError) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(error)
-        else:
-            self.close()
+    def _tell(self) -> None:
+        """Pass a whole answer on."""
+        done, answered = self._done, self._answered
+        if answered is not None:
+            self._done = self._answered = None
+            if done is not None:
+                done(answered)
+
+
+def late(within: float) -> TimeoutError:
+    """The error of an exchange that took longer than `within` seconds."""
+    return TimeoutError(f"no answer within {within:g} s")
+
+
+class AnswerTimer:
+    """Fails each exchange that takes longer than `within` seconds. A timer for each would cost as much as a message.
+
+    All exchanges have the same limit, so the one that began first is the first to be late.
+    """
+
+    def __init__(self, within: float) -> None:
+        self._within = within
+        self._deadlines: dict[Connection, float] = {}
+        """In the order of beginning, by the loop's clock."""
+        self._timer: asyncio.TimerHandle | None = None
+
+    def began(self, connection: Connection) -> None:
+        """An exchange begins on `connection`."""
+        loop = asyncio.get_running_loop()
+        self._deadlines[connection] = loop.time() + self._within
+        if self._timer is None:
+            self._timer = loop.call_later(self._within, self._check)
+
+    def ended(self, connection: Connection) -> None:
+        """The exchange on `connection` is over."""
+        self._deadlines.pop(connection, None)
+
+    def stop(self) -> None:
+        """Fail nothing any more."""
+        self._deadlines.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _check(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = None
+        now = loop.time()
+        for connection in [connection for connection, deadline in self._deadlines.items() if deadline <= now]:
+            connection.fail(late(self._within))
+        if self._deadlines:
+            self._timer = loop.call_at(next(iter(self._deadlines.values())), self._check)

@@ -11,10 +11,19 @@ import yarl
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.http.address import check_base_url
 from beam_talonone.talonone.http.connect import explained, open_socket, place_of
-from beam_talonone.talonone.http.connection import Connection, NothingLeft, SpeaksTls
+from beam_talonone.talonone.http.connection import AnswerTimer, Connection, NothingLeft, SpeaksTls
 from beam_talonone.talonone.http.message import Message
-from beam_talonone.talonone.http.reading import needs_tls, reply_of
-from beam_talonone.talonone.http.send import CONNECT_WITHIN, KEEP_IDLE, BadAddress, Broken, NotSent, Reply
+from beam_talonone.talonone.http.reading import Answered, needs_tls, reply_of
+from beam_talonone.talonone.http.send import (
+    CONNECT_WITHIN,
+    KEEP_IDLE,
+    BadAddress,
+    Broken,
+    Came,
+    NotSent,
+    Reply,
+    TransportFailure,
+)
 from beam_talonone.talonone.http.tls import Tls
 from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.talonone.telemetry.redact import Redactor
@@ -26,7 +35,9 @@ class FastClient:
     def __init__(self, base_url: str, api_key: str, timeout: float, tls: Tls = Tls()) -> None:  # noqa: B008 - frozen
         """`timeout` is in seconds, for an answer. Raises ConfigurationError for a URL or key that cannot be."""
         self._url = yarl.URL(check_base_url(base_url))
+        self._place = place_of(self._url)
         self._timeout = timeout
+        self._timer = AnswerTimer(timeout)
         self._redactor = Redactor()
         self._message = Message(self._url)
         self.use_key(api_key)
@@ -48,6 +59,7 @@ class FastClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._timer.stop()
         for connection in self._connections:
             connection.close()
         await asyncio.sleep(0)  # a closed connection is taken down in the loop's next round
@@ -56,19 +68,53 @@ class FastClient:
         """Send `request` and read the whole answer. Raises NotSent, BadAddress or Broken."""
         message = self._message.whole(request, key)
         connection = self._kept() or await self._connect()
+        waiting: asyncio.Future[Reply | TransportFailure] = asyncio.get_running_loop().create_future()
+
+        def came(ended: Reply | TransportFailure) -> None:
+            if not waiting.done():
+                waiting.set_result(ended)
+
         try:
-            answered = await connection.exchange(message, self._timeout)
-        except SpeaksTls:
-            raise BadAddress(needs_tls(place_of(self._url))) from None
+            self._begin(connection, message, came)
+            ended = await waiting
         except NothingLeft as error:
+            self._connections.discard(connection)
             raise NotSent(str(error)) from None
-        except TimeoutError as error:
-            raise Broken(str(error)) from None
-        except OSError as error:
-            raise Broken(error_line(error)) from None
-        finally:
+        except BaseException:
+            connection.close()
+            raise
+        if isinstance(ended, TransportFailure):
+            raise ended
+        return ended
+
+    def start(self, request: Request, key: str | None, came: Came) -> bool:
+        """Send `request` on a connection that is open; see Client.start."""
+        connection = self._kept()
+        if connection is None:
+            return False
+        self._begin(connection, self._message.whole(request, key), came)
+        return True
+
+    def _begin(self, connection: Connection, message: bytes, came: Came) -> None:
+        def done(ended: Answered | OSError) -> None:
+            self._timer.ended(connection)
             self._keep(connection)
-        return reply_of(answered, self._redactor, place_of(self._url), tls=self._tls is not None)
+            came(self._reply(ended))
+
+        connection.start(message, done)
+        self._timer.began(connection)
+
+    def _reply(self, ended: Answered | OSError) -> Reply | TransportFailure:
+        try:
+            if isinstance(ended, Answered):
+                return reply_of(ended, self._redactor, self._place, tls=self._tls is not None)
+        except BadAddress as failure:
+            return failure
+        if isinstance(ended, SpeaksTls):
+            return BadAddress(needs_tls(self._place))
+        if isinstance(ended, NothingLeft):
+            return NotSent(str(ended))
+        return Broken(str(ended) if isinstance(ended, TimeoutError) else error_line(ended))
 
     def _kept(self) -> Connection | None:
         """The connection used last, if there is one to be had: used not long ago, and quiet since."""

@@ -26,6 +26,7 @@ from beam_talonone.talonone.http.send import (
     LONGEST_ANSWER,
     BadAddress,
     Broken,
+    Came,
     NotSent,
     Reply,
     TransportFailure,
@@ -69,6 +70,10 @@ class HttpxClient:
     ) -> None:
         if self._transport is not None:
             await self._transport.aclose()
+
+    def start(self, request: Request, key: str | None, came: Came) -> bool:
+        """Send nothing: httpx needs a task for each request."""
+        return False
 
     async def send(self, request: Request, key: str | None) -> Reply:
         """Send `request` and read the whole answer. Raises NotSent, BadAddress or Broken."""

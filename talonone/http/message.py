@@ -41,9 +41,12 @@ class Message:
 
     def whole(self, request: Request, key: str | None) -> bytes:
         """The request as it goes over the wire."""
-        own = "".join(f"{name}: {value}\r\n" for name, value in _of_one(request, key))
-        head = f"{request.method} {self.target(request)} HTTP/1.1\r\n{self._head}{own}\r\n"
-        return head.encode("ascii") + (request.body or b"")
+        own = "" if key is None else f"Idempotency-Key: {key}\r\n"
+        body = request.body or b""
+        if body or request.method != "GET":
+            own = f"{own}Content-Length: {len(body)}\r\n"
+        head = f"{request.method} {self._path}{request.target()} HTTP/1.1\r\n{self._head}{own}\r\n"
+        return head.encode("ascii") + body
 
 
 def _of_one(request: Request, key: str | None) -> list[tuple[str, str]]:

@@ -9,8 +9,10 @@ from typing import Any
 import msgspec
 
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.operations import Operation, Says
+from beam_talonone.schemas.operations import OPERATIONS, Operation, Says
 from beam_talonone.schemas.reasons import Reason
+from beam_talonone.schemas.request import Request
+from beam_talonone.talonone.http.send import Reply, TransportFailure
 
 
 class Verdict(Enum):
@@ -122,6 +124,19 @@ class Answer:
         return next((p.pointer for p in self.problems if p.pointer), None)
 
 
+def answer_to(request: Request, ended: Reply | TransportFailure) -> Answer:
+    """Classify the end of `request`: a reply, or a failure."""
+    if isinstance(ended, TransportFailure):
+        return Answer(None, Verdict.RETRY, None, str(ended), acted=ended.may_have_acted)
+    row = OPERATIONS[request.operation]
+    now = datetime.now(UTC) if ended.retry_after is not None else _NEVER
+    answer = classify(row, ended.status, ended.body, ended.retry_after, now)
+    return answer if ended.unreadable is None else with_unreadable_body(row, answer, ended.unreadable)
+
+
+_NEVER = datetime.fromtimestamp(0, UTC)
+
+
 def classify(row: Operation, status: int, body: bytes, retry_after: str | None, now: datetime) -> Answer:
     """Classify an answer to the operation `row`. `retry_after` is the header's text, `now` is in UTC."""
     if 200 <= status < 300:
@@ -164,7 +179,7 @@ def _not_the_apis(row: Operation, body: bytes) -> str | None:
     A gateway wrote or cut such a body, so the API may have acted. Of an answer to a read only a web page counts: the
     caller checks the rest.
     """
-    if not body.strip():
+    if body[:1] != b"{" and not body.strip():
         return None
     if is_web_page(body):
         return "a web page instead of the API's answer"

@@ -53,6 +53,10 @@ class Broken(TransportFailure):
     """The connection broke, or the answer did not come in time, after the request may have left."""
 
 
+Came = Callable[[Reply | TransportFailure], None]
+"""Called once with what came of a request."""
+
+
 class Client(Protocol):
     """Keeps connections to one deployment. To be used inside an event loop, as an async context manager.
 
@@ -61,6 +65,12 @@ class Client(Protocol):
 
     async def send(self, request: Request, key: str | None) -> Reply:
         """Send `request` and read the whole answer. Raises NotSent, BadAddress or Broken."""
+
+    def start(self, request: Request, key: str | None, came: Came) -> bool:
+        """Send `request` at once, without a task that waits for it; `came` is called with the reply, or the failure.
+
+        Returns False, and sends nothing, where no connection is open and idle: then `send` makes one.
+        """
 
     def use_key(self, api_key: str) -> None:
         """Send this API key from now on. Raises ConfigurationError for one that no HTTP header can carry."""
@@ -74,3 +84,6 @@ class Client(Protocol):
 
 Send = Callable[[Request, str | None], Awaitable[Reply]]
 """Sends a request under an idempotency key (None: without). Raises TransportFailure."""
+
+Start = Callable[[Request, str | None, Came], bool]
+"""As Client.start."""

@@ -17,7 +17,7 @@ from beam_talonone.talonone.protocols.plain import plain
 from beam_talonone.talonone.protocols.returns import returned
 from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.protocols.session_reads import CannotRead
-from beam_talonone.talonone.protocols.sessions import order
+from beam_talonone.talonone.protocols.sessions import is_lone_cancel, order
 from beam_talonone.talonone.requests.outcome import Outcome, refused
 from beam_talonone.talonone.requests.work import Part, Protocol, Work
 
@@ -39,6 +39,13 @@ async def carry_out(sender: RequestSender, work: Work, part: Part, facts: Sessio
         outcome, attempts=sender.attempts, first_sent=first_sent, generation=sender.generation,
         pointer=in_whole(outcome.pointer, bulk, part.first),
     )  # fmt: skip
+
+
+def begins_at_once(work: Work, part: Part, facts: SessionFacts) -> bool:
+    """Whether the part's own request is the first that its protocol sends, if it was not in flight before."""
+    if part.protocol == "order":
+        return not is_lone_cancel(work, facts)
+    return part.protocol == "plain"
 
 
 def _unread(sender: RequestSender, part: Part, error: CannotRead) -> Outcome:

@@ -21,3 +21,7 @@ class SessionFacts:
     order_dead: bool = False
     returned: list[dict[str, Any]] = field(default_factory=list)
     repeat: Repeat | None = None
+
+
+NOTHING_KNOWN = SessionFacts()
+"""The facts of nearly all sessions: one object for all of them."""

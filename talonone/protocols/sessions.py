@@ -21,7 +21,7 @@ from beam_talonone.talonone.requests.work import Part, Work
 async def order(sender: RequestSender, work: Work, part: Part, facts: SessionFacts) -> Outcome:
     """Update a session: also one that is cancelled without an update, already closed, or edited after closing. Raises
     CannotRead and StopRun."""
-    lone_cancel = work.status == "cancelled" and not facts.session_sent
+    lone_cancel = is_lone_cancel(work, facts)
     if sender.was_in_flight is not None or lone_cancel:
         existing = await read_session(sender, work.id)
         if existing is None and lone_cancel:
@@ -32,6 +32,11 @@ async def order(sender: RequestSender, work: Work, part: Part, facts: SessionFac
     if answer.verdict is Verdict.UNKNOWN or _may_be_a_state(answer):
         return await _by_state(sender, work, part, answer, _expected(part))
     return settled(sender, part, answer)
+
+
+def is_lone_cancel(work: Work, facts: SessionFacts) -> bool:
+    """Whether an order is cancelled whose session this job has not sent: the API may not have it."""
+    return work.status == "cancelled" and not facts.session_sent
 
 
 def _expected(part: Part) -> dict[str, Any]:

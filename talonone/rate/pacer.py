@@ -90,4 +90,6 @@ class Pacer:
 
     def factor(self, now: float) -> float:
         """The share of the rate in use at `now`, from SLOWEST to 1.0."""
+        if self._factor == 1.0:
+            return 1.0
         return min(1.0, self._factor + RECOVERY_PER_SECOND * max(0.0, now - self._slowed_at))

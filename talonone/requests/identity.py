@@ -35,17 +35,17 @@ def idempotency_key(identities: list[bytes], step: str, *, dry: bool = False, at
 
     `attempt` names a replay after a definite refusal, and is empty otherwise.
     """
-    parts = [b"".join(identities).hex(), step, "dry" if dry else "real", attempt]
-    return _uuid5("/".join(parts))
+    records = identities[0] if len(identities) == 1 else b"".join(identities)
+    return _uuid5(f"{records.hex()}/{step}/{'dry' if dry else 'real'}/{attempt}")
+
+
+_VARIANT = {digit: f"{int(digit, 16) & 0x3 | 0x8:x}" for digit in "0123456789abcdef"}
 
 
 def _uuid5(name: str) -> str:
-    """As uuid.uuid5, in a third of its time."""
-    hashed = bytearray(sha1(_NAMESPACE + name.encode(), usedforsecurity=False).digest()[:16])
-    hashed[6] = hashed[6] & 0x0F | 0x50
-    hashed[8] = hashed[8] & 0x3F | 0x80
-    text = hashed.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    """As uuid.uuid5, in a fifth of its time."""
+    text = sha1(_NAMESPACE + name.encode(), usedforsecurity=False).hexdigest()
+    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
 
 
 KEY_HOLDS = 23 * 3600.0

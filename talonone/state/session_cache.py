@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from beam_talonone.talonone.compare.repeated_returns import Repeat
-from beam_talonone.talonone.protocols.session_facts import SessionFacts
+from beam_talonone.talonone.protocols.session_facts import NOTHING_KNOWN, SessionFacts
 from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
 from beam_talonone.talonone.requests.work import Work
 
@@ -79,6 +79,8 @@ class SessionMemory:
         """The facts of a session, for its returns and for later versions of its order."""
         with self._lock:
             flags, returned = self._flags(session), self._returned(session)
+        if not flags and not returned:
+            return NOTHING_KNOWN
         return SessionFacts(
             session_sent=bool(flags & _SENT),
             session_closed=bool(flags & _CLOSED),

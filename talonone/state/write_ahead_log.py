@@ -165,6 +165,11 @@ class WriteAheadLog:
         self._note(name, part, generation, at)
         self._write(*self._leaves(name, at), ["s", name, part, generation, at, self.open[name].content])
 
+    def on_starts(self, parts: list[PartId], at: float) -> None:
+        """Log requests that are sent together, each of one part. Raises OSError when the disk is full."""
+        for part in parts:
+            self.on_start([part], 0, at)
+
     def on_retract(self, number: int, part: int) -> None:
         """Log that the API did not act on a request, so that a later process knows. Raises OSError."""
         name = self._names[number]

@@ -57,34 +57,42 @@ class Journal:
         self._soon = soon
         self._waiting: list[bytes] = []
         self._outcome: Outcome | None = None
-        self._encoded = msgspec.Raw(b"")
+        self._encoded = b""
         self._lock = threading.Lock()
         self._log = AppendLog(path)
         self._check = 0
         self._stats, self._watch = stats, watch
         self._began = self._stats_at = time.monotonic()
-        self._write(["o"])
+        self._write(BEGIN)
 
     def on_start(self, parts: list[PartId], generation: int, at: float, *, bulk: bool = False) -> None:
         """Record that the request of a part is about to leave, `at` seconds since 1970; with `bulk`, that of several
         in this order. Raises OSError when the disk is full, as all of these methods do."""
-        self._write(["b", parts, generation, at] if bulk else ["s", *parts[0], generation, at])
+        self._write(_ENCODER.encode(["b", parts, generation, at] if bulk else ["s", *parts[0], generation, at]))
+
+    def on_starts(self, parts: list[PartId], at: float) -> None:
+        """Record that the requests of these parts are about to leave, each alone: with one write."""
+        self._write(*[b'["s",%d,%d,0,%a]' % (number, part, at) for number, part in parts])
 
     def on_retract(self, number: int, part: int) -> None:
         """Record that the API is known not to have acted on the request that left last."""
-        self._write(["u", number, part])
+        self._write(_ENCODER.encode(["u", number, part]))
 
     def on_end(self, number: int, outcome: Outcome, part: int | None = None) -> None:
         """Record the outcome of a part, or without one that of the record; now and then the statistics, too. Raises
         as `write_stats` does."""
         if outcome is not self._outcome:  # all entries of a bulk share one
-            self._outcome, self._encoded = outcome, msgspec.Raw(_ENCODER.encode(outcome))
+            self._outcome, self._encoded = outcome, _ENCODER.encode(outcome)
         encoded = self._encoded
-        line = ["d", number, encoded, time.time()] if part is None else ["p", number, part, encoded]
+        if part is None:
+            line = b'["d",%d,%b,%a]' % (number, encoded, time.time())
+        else:
+            line = b'["p",%d,%d,%b]' % (number, part, encoded)
         if self._soon is None:
             self._write(line)
         else:
-            self._add(line)
+            with self._lock:
+                self._waiting.append(line)
             if len(self._waiting) == 1:
                 self._soon(self._flush)
         if part is None and time.monotonic() - self._stats_at >= STATS_EVERY:
@@ -95,7 +103,7 @@ class Journal:
         check_written(self._path, written(self._log.stat(), self._log.size))
         self._watch()
         self._stats_at = time.monotonic()
-        self._write(["q", self._stats(), self._stats_at - self._began])
+        self._write(_ENCODER.encode(["q", self._stats(), self._stats_at - self._began]))
 
     def close(self) -> None:
         """End the journal: its lines survive a loss of power from here on. Raises as `write_stats` does."""
@@ -105,27 +113,31 @@ class Journal:
         finally:
             self._log.close()
 
-    def _add(self, line: list[Any]) -> None:
+    def _write(self, *lines: bytes) -> None:
+        """Append lines, behind those that wait. If that fails, they are dropped, and the others still wait."""
         with self._lock:
-            data, self._check = sealed(_ENCODER.encode(line), self._check)
-            self._waiting.append(data)
-
-    def _write(self, line: list[Any]) -> None:
-        """Append a line, behind those that wait. If that fails, it is dropped, and the others still wait."""
-        before = self._check
-        self._add(line)
-        try:
-            self._flush()
-        except OSError:
-            self._waiting.pop()
-            self._check = before
-            raise
+            before = len(self._waiting)
+            self._waiting += lines
+            try:
+                self._append()
+            except OSError:
+                del self._waiting[before:]
+                raise
 
     def _flush(self) -> None:
         with self._lock:
             if self._waiting:
-                self._log.append(b"".join(self._waiting))
-                self._waiting.clear()
+                self._append()
+
+    def _append(self) -> None:
+        """Write the lines that wait, each with its checksum."""
+        check, data = self._check, []
+        for line in self._waiting:
+            line, check = sealed(line, check)
+            data.append(line)
+        self._log.append(b"".join(data))
+        self._check = check
+        self._waiting.clear()
 
 
 @dataclass

@@ -99,7 +99,7 @@ def test_retry_after_as_a_date_is_obeyed(monkeypatch):
         def now(cls, tz=None):
             return now
 
-    monkeypatch.setattr("beam_talonone.talonone.delivery.sender.datetime", Clock)
+    monkeypatch.setattr("beam_talonone.talonone.http.responses.datetime", Clock)
     api = Api(Reply(503, b"", format_datetime(datetime(2026, 5, 1, 12, 0, 40, tzinfo=UTC), usegmt=True)))
     answer, _, w = answer_of(api)
     assert 40.0 <= api.waits[0] <= 40.5

@@ -5,7 +5,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from beam_talonone.talonone.http.connection import Connection
+from beam_talonone.schemas.operations import get_customer_session
+from beam_talonone.talonone.http.connection import Connection, late
+from beam_talonone.talonone.http.fast_client import FastClient
 from beam_talonone.talonone.http.reading import Answered
 
 ASK = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -38,12 +40,24 @@ async def connected(*replies, close=False):
         server.close()
 
 
+async def exchange(connection, within):
+    """The answer to ASK; fails it after `within` seconds. Raises the error that it ends with."""
+    waiting = asyncio.get_running_loop().create_future()
+    connection.start(ASK, waiting.set_result)
+    timer = asyncio.get_running_loop().call_later(within, lambda: connection.fail(late(within)))
+    ended = await waiting
+    timer.cancel()
+    if isinstance(ended, Exception):
+        raise ended
+    return ended
+
+
 def answers(*replies, asks=1, close=False, within=5.0):
     """The answers to `asks` exchanges on one connection, and whether it can be used again."""
 
     async def run():
         async with connected(*replies, close=close) as connection:
-            found = [await connection.exchange(ASK, within) for _ in range(asks)]
+            found = [await exchange(connection, within) for _ in range(asks)]
             await asyncio.sleep(0.03)
             return found, connection.usable
 
@@ -107,10 +121,10 @@ def test_an_answer_that_is_late_closes_the_connection():
     async def run():
         async with connected([]) as connection:
             with pytest.raises(TimeoutError, match=r"no answer within 0\.05 s"):
-                await connection.exchange(ASK, 0.05)
+                await exchange(connection, 0.05)
             assert not connection.usable
             with pytest.raises(ConnectionError, match="before it was used"):
-                await connection.exchange(ASK, 0.05)
+                await exchange(connection, 0.05)
 
     asyncio.run(run())
 
@@ -120,13 +134,55 @@ def test_what_nobody_asked_for_closes_the_connection():
     assert (found, usable) == ([Answered(204, b"")], False)
 
 
-def test_a_cancelled_exchange_closes_the_connection():
+@pytest.mark.parametrize(
+    "head",
+    [
+        "HTTP/1.1 200 OK\r\nContent-Length: 2",
+        "HTTP/1.1 201\r\ncontent-type: application/json\r\ncontent-length:2\r\nx-a: \xe9",
+        "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\nDate: now",
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nRetry-After: 9",
+        "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nno header",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nx-a: \0",
+        "HTTP/1.0 200 OK\r\nContent-Length: 2",
+        "HTTP/1.1 204 No Content\r\nContent-Length: 2",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1",
+        "HTTP/1.1 200 OK\r\nX-Content-Length: 2",
+    ],
+)
+def test_an_answer_in_one_piece_is_read_as_one_that_comes_in_two(head):
+    reply = head.encode("latin-1") + b"\r\n\r\n{}"
+
+    def read(*pieces):
+        try:
+            return answers(list(pieces), close=True)[0]
+        except ConnectionError as error:
+            return str(error)
+
+    assert read(reply) == read(reply[:12], reply[12:])
+
+
+def test_a_cancelled_request_closes_its_connection():
     async def run():
-        async with connected([]) as connection:
-            task = asyncio.create_task(connection.exchange(ASK, 5.0))
-            await asyncio.sleep(0.02)
+        closed = asyncio.Event()
+
+        async def serve(reader, writer):
+            await reader.readuntil(b"\r\n\r\n")
+            await reader.read()
+            closed.set()
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with FastClient(f"http://127.0.0.1:{port}", "sesame", 5.0) as client:
+            task = asyncio.create_task(client.send(get_customer_session("s"), None))
+            await asyncio.sleep(0.05)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            assert not connection.usable
+            await asyncio.wait_for(closed.wait(), 5.0)
+        server.close()
 
     asyncio.run(run())

@@ -255,3 +255,41 @@ def test_ends_wait_for_room_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.M
     written.close()
     content = read_journal(path)
     assert (set(content.done), content.in_flight) == ({1}, {})
+
+
+def test_requests_that_leave_together_are_noted_with_one_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, soon = tmp_path / "journal", _Later()
+    written = Journal(path, Stats, soon=soon)
+    writes: list[bytes] = []
+    real = os.write
+
+    def write(file: int, data: bytes) -> int:
+        writes.append(data)
+        return real(file, data)
+
+    monkeypatch.setattr(os, "write", write)
+    written.on_end(1, APPLIED)
+    written.on_starts([(2, 0), (3, 1)], 101.5)
+    assert len(writes) == 1
+    content = read_journal(path)
+    assert (set(content.done), content.in_flight) == ({1}, {2: {0: InFlight(0, 101.5)}, 3: {1: InFlight(0, 101.5)}})
+    written.close()
+
+
+def test_starts_that_find_no_room_are_not_noted_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, soon = tmp_path / "journal", _Later()
+    written = Journal(path, Stats, soon=soon)
+    written.on_end(1, APPLIED)
+    with monkeypatch.context() as patched:
+
+        def full(*_: object) -> int:
+            raise OSError(errno.ENOSPC, "full")
+
+        patched.setattr(os, "write", full)
+        with pytest.raises(OSError, match="full"):
+            written.on_starts([(2, 0), (3, 0)], 101.0)
+    written.close()
+    content = read_journal(path)
+    assert (set(content.done), content.in_flight) == ({1}, {})

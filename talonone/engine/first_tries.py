@@ -1,0 +1,101 @@
+"""First tries that are sent without a task each: most requests need no second one.
+
+A task, its future and a dozen coroutines take longer than a request itself. So requests that may leave now are sent
+together, and whatever needs more than a plain success goes on in a task.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from functools import partial
+
+from beam_talonone.talonone.delivery.attempt import RequestAttempt, exchanged
+from beam_talonone.talonone.delivery.observer import Observer, PartId
+from beam_talonone.talonone.delivery.sender import Sender
+from beam_talonone.talonone.errors import StopRun
+from beam_talonone.talonone.http.responses import Answer, Verdict
+from beam_talonone.talonone.http.send import Reply, Start, TransportFailure
+
+Ended = Callable[[Answer | Exception | None], None]
+"""Called with the final answer of a first try; with None if a task must go on with the attempt, or with an error that
+ends the run."""
+
+
+class FirstTries:
+    """Sends first tries through `start`, on behalf of `sender`."""
+
+    def __init__(self, sender: Sender, start: Start) -> None:
+        self._sender, self._start = sender, start
+        self._leaving: list[tuple[RequestAttempt, Ended]] = []
+        self.closed = False
+        """True once the connections close: their failures then say nothing."""
+
+    def may_leave(self) -> bool:
+        """Whether nothing is in the way of requests: the key gate is open, and the API works."""
+        sender = self._sender
+        gate = sender.gate
+        return gate.refusal is None and not gate.api_key.being_read and sender.circuit.failing_since is None
+
+    def send(self, attempt: RequestAttempt, ended: Ended) -> None:
+        """Send `attempt`, whose ticket has a permit, in the loop's next turn. Later `ended` is called, once."""
+        if not self._leaving:
+            asyncio.get_running_loop().call_soon(self._leave)
+        self._leaving.append((attempt, ended))
+        self._sender.under_way += 1
+
+    def _leave(self) -> None:
+        """Send the attempts that have come together: the observer notes them with one write."""
+        leaving, self._leaving = self._leaving, []
+        if self.closed:
+            return
+        sender = self._sender
+        error: Exception | None = StopRun("stopped") if sender.stopping.is_set() else None
+        clear = error is None and self.may_leave()
+        if clear:
+            for attempt, _ in leaving:
+                sender.count(attempt)
+            try:
+                _report(leaving, sender.wall())
+            except Exception as failure:
+                error, clear = failure, False
+        for attempt, ended in leaving:
+            if not clear or not self._begin(attempt, ended):
+                sender.under_way -= 1
+                ended(error)
+
+    def _begin(self, attempt: RequestAttempt, ended: Ended) -> bool:
+        came = partial(self._came, attempt, ended, time.perf_counter())
+        if self._start(attempt.request, attempt.idempotency_key(), came):
+            return True
+        attempt.tries = 0  # a task sends it on a new connection; that it leaves is noted
+        return False
+
+    def _came(self, attempt: RequestAttempt, ended: Ended, began: float, reply: Reply | TransportFailure) -> None:
+        if self.closed:
+            return
+        sender = self._sender
+        sender.permits.release_of(attempt.ticket)
+        sender.under_way -= 1
+        final: Answer | Exception | None = None
+        try:
+            result = exchanged(attempt.request, reply, time.perf_counter() - began)
+            answer = result.answer
+            if answer.verdict is Verdict.APPLIED and not answer.already and answer.unreadable is None:
+                final = sender.take(attempt, result)
+                sender.circuit.works(asyncio.get_running_loop().time())
+            else:
+                attempt.result = result
+        except Exception as error:
+            final = error
+        ended(final)
+
+
+def _report(leaving: list[tuple[RequestAttempt, Ended]], at: float) -> None:
+    """Report the starts of all attempts, those with one observer together. Raises what an observer raises."""
+    by_observer: dict[int, tuple[Observer, list[PartId]]] = {}
+    for attempt, _ in leaving:
+        attempt.reported = True
+        if attempt.parts:
+            by_observer.setdefault(id(attempt.observer), (attempt.observer, []))[1].append(attempt.parts[0])
+    for observer, parts in by_observer.values():
+        observer.on_starts(parts, at)
