@@ -29,6 +29,10 @@ class JobWatch:
         self._ended.set()
         self._thread.join()
 
+    def cpu(self) -> float:
+        """The processor time of the processes so far, in seconds."""
+        return sum(map(_cpu, tree(self._pid)))
+
     def _look(self) -> None:
         while not self._ended.wait(EVERY):
             processes = tree(self._pid)
@@ -55,6 +59,14 @@ def tree(pid: int) -> list[int]:
             for task in os.listdir(f"/proc/{parent}/task"):
                 found += map(int, Path(f"/proc/{parent}/task/{task}/children").read_text().split())
     return found
+
+
+def _cpu(pid: int) -> float:
+    """The seconds of a process and of those below it that have ended."""
+    with suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 def _memory(pid: int) -> int:
