@@ -1,9 +1,11 @@
 """The command that fuzzes.
 
+```
     make fuzz                                        each surface for a minute
     make fuzz ARGS="--seconds 600 --only decoding"   one surface for ten minutes
     make fuzz ARGS="--bombs"                         small input that claims gigabytes, with little memory
     make fuzz ARGS="--list"                          the surfaces and their properties
+```
 
 It exits with 1 if a property fails, and prints the smallest example that was found. With atheris, the choice of
 examples follows the code that they reach; `--plain` leaves atheris out.
