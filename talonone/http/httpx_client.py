@@ -32,6 +32,7 @@ from beam_talonone.talonone.http.send import (
     TransportFailure,
 )
 from beam_talonone.talonone.http.tls import Tls
+from beam_talonone.talonone.telemetry.error_text import error_text
 from beam_talonone.talonone.telemetry.redact import Redactor
 
 _BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
@@ -126,7 +127,8 @@ class HttpxClient:
     def _sorted(self, error: httpx.TransportError, *, begun: bool) -> TransportFailure:
         """What httpx's error means; `begun` when the request may have begun to leave."""
         causes = list(_causes(error))
-        text = next((str(cause) for cause in reversed(causes) if str(cause)), type(error).__name__)
+        # some texts quote all that came
+        text = next((words for cause in reversed(causes) if (words := error_text(cause))), type(error).__name__)
         if self._url.scheme == "http" and any(isinstance(cause, SpeaksTls) for cause in causes):
             return BadAddress(needs_tls(place_of(self._url)))
         if isinstance(error, _BEFORE_SENDING) or not begun:

@@ -62,33 +62,35 @@ class _Transport(asyncio.Transport):
             asyncio.get_running_loop().call_soon(self._connection.connection_lost, None)
 
 
-async def _exchanged(data: bytes, size: int, closes: bool) -> Answered:
+async def _exchanged(data: bytes, size: int, closes: bool) -> Answered | OSError:
     end, other = socket.socketpair()
     with end, other:
         connection = Connection()
         transport = _Transport(connection, end)
         connection.connection_made(transport)
-        task = asyncio.ensure_future(connection.exchange(b"GET / HTTP/1.1\r\n\r\n", 0.02))
-        await asyncio.sleep(0)
+        ends: list[Answered | OSError] = []
+        connection.start(b"GET / HTTP/1.1\r\n\r\n", ends.append)
         for at in range(0, len(data), size):
             if not transport.closed:
                 connection.data_received(data[at : at + size])
         if closes and not transport.closed:
             transport.closed = True
             connection.connection_lost(None)
-        try:
-            return await task
-        finally:
-            assert connection.usable is not transport.closed
-            connection.close()
+        await asyncio.sleep(0)
+        if not ends:
+            connection.fail(TimeoutError("no answer"))
+        assert connection.usable is not transport.closed
+        connection.close()
+        await asyncio.sleep(0)
+        [end_of_exchange] = ends
+        return end_of_exchange
 
 
 @fuzzed(examples=150, data=raw_answers, size=st.sampled_from([1, 7, 1_000_000]), closes=st.booleans())
 def test_damaged_bytes_of_a_connection(data: bytes, size: int, closes: bool) -> None:
-    try:
-        answered = asyncio.run(_exchanged(data, size, closes))
-    except OSError as error:
-        check_line(error)
+    answered = asyncio.run(_exchanged(data, size, closes))
+    if isinstance(answered, OSError):
+        check_line(answered)
         return
     reply = reply_of(answered, Redactor(), "api:80", tls=True)
     assert 200 <= reply.status <= 999

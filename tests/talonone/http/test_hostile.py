@@ -250,3 +250,11 @@ def test_a_connection_that_was_idle_for_too_long_is_not_used(client, monkeypatch
 
     assert asyncio.run(main(0.0)), "the same connection"
     assert not asyncio.run(main(0.2)), "another one"
+
+
+@pytest.mark.parametrize("status_line", [b"9" * 60_000, b"HTTP/1.1 200 " + b"x\x01" * 9_000, b"\xff" * 9_000])
+def test_what_broke_is_a_short_line(client, status_line):
+    [error] = replies(client, status_line + b"\r\n\r\n")
+    assert isinstance(error, Broken)
+    assert len(str(error)) < 700
+    assert "\n" not in str(error)
