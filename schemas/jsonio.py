@@ -11,7 +11,7 @@ import msgspec
 
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
-_SORTED = msgspec.json.Encoder(decimal_format="number", order="deterministic")
+_SORTED = msgspec.json.Encoder(decimal_format="number", order="sorted")  # of objects of all kinds
 _PARTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 NULL = msgspec.Raw(b"null")

@@ -120,9 +120,14 @@ class ReturnItem(BaseModel):
 
     @model_validator(mode="after")
     def _names_one_item(self) -> "ReturnItem":
-        if (self.sku is None) == (self.position is None):
-            raise PydanticCustomError("which_item", "a returned item has either `sku` or `position`")
+        check_returned(self.sku, self.position)
         return self
+
+
+def check_returned(sku: str | None, position: int | None) -> None:
+    """Check that one of them names the returned item. Raises PydanticCustomError."""
+    if (sku is None) == (position is None):
+        raise PydanticCustomError("which_item", "a returned item has either `sku` or `position`")
 
 
 class Return(Record):
@@ -151,12 +156,17 @@ class Audiences(BaseModel):
 
     @model_validator(mode="after")
     def _one_request_is_enough(self) -> "Audiences":
-        both = set(self.add or ()) & set(self.remove or ())
-        if both:
-            raise PydanticCustomError("audiences_both", "audience {id} is both added and removed", {"id": min(both)})
-        if len(self.add or ()) + len(self.remove or ()) > MAX_BULK:
-            raise PydanticCustomError("audiences_many", "more than 1000 audience changes")
+        check_audiences(self.add, self.remove)
         return self
+
+
+def check_audiences(add: list[int] | None, remove: list[int] | None) -> None:
+    """Check that one request can change these audiences. Raises PydanticCustomError."""
+    both = set(add or ()) & set(remove or ())
+    if both:
+        raise PydanticCustomError("audiences_both", "audience {id} is both added and removed", {"id": min(both)})
+    if len(add or ()) + len(remove or ()) > MAX_BULK:
+        raise PydanticCustomError("audiences_many", "more than 1000 audience changes")
 
 
 class Profile(Record):
@@ -255,6 +265,6 @@ ERASURE = 5
 """The rank of an erasure: after all other records of the same time."""
 
 
-def rank(kind: str, record: Record) -> int:
+def rank(kind: str, record: Any) -> int:
     """The position of a record among those of the same time: profile, order, event, return, call, erasure."""
-    return ERASURE if isinstance(record, Profile) and record.erase else _RANKS[kind]
+    return ERASURE if kind == "profiles" and record.erase else _RANKS[kind]

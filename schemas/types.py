@@ -19,6 +19,9 @@ _RFC3339 = re.compile(
     r"(?P<zone>[Zz]|[+-]\d\d:[0-5]\d)?",
     re.ASCII,
 )
+_USUAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:[0-5]\d)", re.ASCII)
+"""The form of nearly every time, which Python reads as it is."""
+_NO_LEAP = timedelta()
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _SHORT = re.compile(r"(?:0|-?[1-9]\d{0,14})(?:\.\d{0,8}[1-9])?", re.ASCII)
 _DECIMAL = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
@@ -68,7 +71,8 @@ Whole = Annotated[int, Field(strict=True), BeforeValidator(whole)]
 Count = Annotated[int, Field(strict=True, ge=1), BeforeValidator(whole)]
 
 
-def _as_amount(value: Any) -> Decimal:
+def as_amount(value: Any) -> Decimal:
+    """The amount in a number or decimal text. Raises PydanticCustomError, so it may be called from validators."""
     if type(value) is str and _SHORT.fullmatch(value):
         return Decimal(value)  # the form of nearly every price: nothing to normalise or refuse
     if isinstance(value, bool) or not isinstance(value, int | str | float | Decimal):
@@ -95,7 +99,7 @@ def plain(amount: Decimal) -> Decimal:
     return short.quantize(Decimal(1), context=_WIDE) if short.as_tuple().exponent > 0 else short  # type: ignore[operator]
 
 
-Amount = Annotated[Decimal, BeforeValidator(_as_amount)]
+Amount = Annotated[Decimal, BeforeValidator(as_amount)]
 """Money or a measure: a decimal of at most 30 digits, from the input to the request."""
 
 
@@ -115,13 +119,15 @@ def parse_instant(value: Any, assume: tzinfo | None = None, ambiguous: Ambiguous
     `ambiguous` chooses one; raises AmbiguousTime if it is None. A leap second counts as the next second. Raises
     ValueError for other values.
     """
-    if isinstance(value, datetime):
-        moment, leap = value, timedelta()
+    if type(value) is str and _USUAL.fullmatch(value):
+        moment, leap = datetime.fromisoformat(value), _NO_LEAP
+    elif isinstance(value, datetime):
+        moment, leap = value, _NO_LEAP
     elif isinstance(value, str):
         match = _RFC3339.fullmatch(value)
         if match is None:
             raise ValueError("not an RFC 3339 time such as 2026-05-01T12:00:00Z")
-        leap = timedelta(seconds=1) if match["second"] == "60" else timedelta()
+        leap = timedelta(seconds=1) if match["second"] == "60" else _NO_LEAP
         second = "59" if leap else match["second"]
         zone = (match["zone"] or "").upper()
         moment = datetime.fromisoformat(
@@ -221,7 +227,8 @@ Skip = Annotated[int, Field(ge=0)]
 
 def micros(moment: datetime) -> int:
     """`moment` in whole microseconds since 1970-01-01T00:00:00Z."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

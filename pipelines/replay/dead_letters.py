@@ -68,7 +68,7 @@ def open_dead_letter(
             return Prepared(opened.dead_letter, None, problem=InvalidRecord(Reason.INVALID_FIELD, detail, "/source"))
         if opened.raw.kind == RECORDS:
             return _not_sent(opened, kind_missing())
-        return replace(prepare(opened.raw, opened.options, reading), origin=opened.origin)
+        return msgspec.structs.replace(prepare(opened.raw, opened.options, reading), origin=opened.origin)
     except Exception as error:  # one letter must not end the replay of the others
         return _defect(raw, error)
 
@@ -91,7 +91,8 @@ def open_mapped_dead_letter(
             prepared = _mapped(opened, reading, mapping)
         if not isinstance(opened, Prepared):
             prepared = [
-                record if record.raw.kind == LETTERS else replace(record, origin=opened.origin) for record in prepared
+                record if record.raw.kind == LETTERS else msgspec.structs.replace(record, origin=opened.origin)
+                for record in prepared
             ]
     except Exception as error:  # one letter must not end the replay of the others
         prepared = [_defect(raw, error)]

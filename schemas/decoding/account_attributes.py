@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 ENTITIES = ("CustomerProfile", "CustomerSession", "CartItem", "Event")
 """The entities of the API whose attributes records have. Source: operation getAttributes, field `entity`."""
 
@@ -41,10 +43,10 @@ class AccountAttributes:
         changes: dict[str, Any] = {"attributes": self._within(entity, record.attributes)}
         if kind == "orders" and record.items is not None:
             changes["items"] = [
-                item.model_copy(update={"attributes": self._within("CartItem", item.attributes)})
+                msgspec.structs.replace(item, attributes=self._within("CartItem", item.attributes))
                 for item in record.items
             ]
-        return record.model_copy(update=changes)
+        return msgspec.structs.replace(record, **changes)
 
     def _beyond(self, entity: str, attributes: dict[str, Any] | None) -> list[str]:
         return [name for name in attributes or () if name not in self.names[entity]]

@@ -1,18 +1,19 @@
 """Validation: from a decoded object to a record, or to the reason why it is invalid."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
+import msgspec
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from beam_talonone.schemas.decoding.misnamed import Unknown, unknown_fields
+from beam_talonone.schemas.decoding.misnamed import Unknown, unknown_fields, without_unknown
 from beam_talonone.schemas.decoding.settings import AS_USUAL, Reading
 from beam_talonone.schemas.reasons import Reason
-from beam_talonone.schemas.records import MODELS, Lookup, Record
+from beam_talonone.schemas.records import MODELS, Lookup
+from beam_talonone.schemas.valid import ValidRecord, of_model, usual_record
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -36,11 +37,10 @@ class InvalidRecord(ValueError):
         return InvalidRecord, (self.reason, self.detail, self.pointer, self.fields)  # it may travel between workers
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(msgspec.Struct, frozen=True, gc=False):
     """A valid record, and the number of its unknown fields at all levels."""
 
-    record: Record
+    record: ValidRecord
     unknown_fields: int
     unknown_names: tuple[str, ...] = ()
     """The unknown names, each once, those within items (`items/price`) included."""
@@ -62,17 +62,11 @@ def parse(kind: str, fields: Mapping[str, Any], reading: Reading = AS_USUAL) -> 
     Null counts as absent, except as the customer of an order. Raises InvalidRecord, which lists all misnamed fields,
     or all missing ones, or else describes the first error.
     """
-    model = MODELS[kind]
-    unknown = unknown_fields(model, fields)
-    known = model.model_fields
-    values = {
-        name: value
-        for name, value in fields.items()
-        if name in known and (value is not None or (name == "customer_id" and kind == "orders"))
-    }
-    record = _validated(model, values, unknown, reading)
+    record = usual_record(kind, fields, reading)
+    names: tuple[str, ...] = ()
+    if record is None:
+        record, names = _parse_unusual(kind, fields, reading)
     _refuse_future(record, reading)
-    names = tuple(dict.fromkeys(field.name for field in unknown))
     account = reading.attributes
     if account is not None and (lacking := list(account.lacking(kind, record))):
         if not account.drop:
@@ -80,6 +74,24 @@ def parse(kind: str, fields: Mapping[str, Any], reading: Reading = AS_USUAL) -> 
         record = account.without_lacking(kind, record)
         names += tuple(dict.fromkeys(f"{entity}.{name}" for _, entity, name in lacking))
     return Parsed(record, len(names), names)
+
+
+def _parse_unusual(kind: str, fields: Mapping[str, Any], reading: Reading) -> tuple[ValidRecord, tuple[str, ...]]:
+    """The record and the names of its unknown fields. Raises InvalidRecord."""
+    model = MODELS[kind]
+    unknown = unknown_fields(model, fields)
+    names = tuple(dict.fromkeys(field.name for field in unknown))
+    if unknown and _refused(unknown, reading) is None:  # often the only unusual thing about a record
+        record = usual_record(kind, without_unknown(model, fields), reading)
+        if record is not None:
+            return record, names
+    known = model.model_fields
+    values = {
+        name: value
+        for name, value in fields.items()
+        if name in known and (value is not None or (name == "customer_id" and kind == "orders"))
+    }
+    return of_model(kind, _validated(model, values, unknown, reading)), names
 
 
 def _lacking(attributes: list[tuple[str, str, str]]) -> InvalidRecord:
@@ -120,7 +132,7 @@ def _refused(unknown: list[Unknown], reading: Reading) -> InvalidRecord | None:
     return None
 
 
-def _refuse_future(record: Record, reading: Reading) -> None:
+def _refuse_future(record: ValidRecord, reading: Reading) -> None:
     """Raise InvalidRecord for an event time too far ahead: all later changes would count as older and be lost."""
     now = reading.now()
     if record.event_time - now > reading.max_future:

@@ -12,13 +12,13 @@ from beam_talonone.schemas.content import AdvancedContent, ProfileContent
 from beam_talonone.schemas.decoding.parse import InvalidRecord
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.reasons import Reason
-from beam_talonone.schemas.records import Call, Event, Order, OrderItem, Profile, Record, Return
+from beam_talonone.schemas.records import Call
 from beam_talonone.schemas.request import Request, render_query
 from beam_talonone.schemas.types import ID_MAX, micros
+from beam_talonone.schemas.valid import ValidEvent, ValidOrder, ValidProfile, ValidRecord, ValidReturn
 from beam_talonone.talonone.requests.build_calls import call_work
+from beam_talonone.talonone.requests.session_body import session_body
 from beam_talonone.talonone.requests.work import Part, Work, each_once, work_of
-
-STATES = {"open": "open", "completed": "closed", "cancelled": "cancelled"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class BuildOptions:
         return Beyond(self.allow_unknown_api_fields, self.setting("allow_unknown_api_fields"))
 
 
-def unknown_api_fields(record: Record, options: BuildOptions) -> tuple[str, ...]:
+def unknown_api_fields(record: ValidRecord, options: BuildOptions) -> tuple[str, ...]:
     """The names and enum values of a valid call that passed although the operation table lacks them."""
     if not options.allow_unknown_api_fields or not isinstance(record, Call):
         return ()
@@ -58,7 +58,7 @@ def unknown_api_fields(record: Record, options: BuildOptions) -> tuple[str, ...]
     return tuple(each_once(name for item in called for name in item.beyond))
 
 
-def build(kind: str, record: Record, options: BuildOptions) -> Work:
+def build(kind: str, record: ValidRecord, options: BuildOptions) -> Work:
     """Build the work for `record`.
 
     Raises InvalidRecord for a call that the operation table refuses, and for a value that JSON cannot carry.
@@ -71,15 +71,15 @@ def build(kind: str, record: Record, options: BuildOptions) -> Work:
         raise InvalidRecord(Reason.INVALID_FIELD, str(error)) from None
 
 
-def _build(kind: str, record: Record, options: BuildOptions) -> Work:
+def _build(kind: str, record: ValidRecord, options: BuildOptions) -> Work:
     match record:
-        case Order():
+        case ValidOrder():
             return _order(record, options)
-        case Return():
+        case ValidReturn():
             return _return(record, options)
-        case Profile():
+        case ValidProfile():
             return _profile(record, options)
-        case Event():
+        case ValidEvent():
             return _event(record, options)
         case Call():
             return call_work(record, dry=options.dry, effects=options.effects, beyond=options.beyond())
@@ -92,24 +92,9 @@ def guest_id(order_id: str) -> str:
     return guest if len(guest) <= ID_MAX else "guest-" + sha256(order_id.encode()).hexdigest()
 
 
-def _order(order: Order, options: BuildOptions) -> Work:
+def _order(order: ValidOrder, options: BuildOptions) -> Work:
     customer = guest_id(order.order_id) if order.customer_id is None else order.customer_id
-    session = _present(
-        {
-            "profileId": customer,
-            "storeIntegrationId": order.store_id,
-            "state": STATES[order.status],
-            "cartItems": None if order.items is None else [_item(item) for item in order.items],
-            "couponCodes": order.coupon_codes,
-            "referralCode": order.referral_code,
-            "loyaltyCards": None if order.loyalty_card is None else [order.loyalty_card],
-            "additionalCosts": _costs(order.additional_costs),
-            "identifiers": order.identifiers,
-            "attributes": order.attributes,
-            "experimentVariantAllocations": _allocations(order),
-            "evaluableCampaignIds": order.evaluable_campaign_ids,
-        }
-    )
+    session = session_body(order, customer)
     more = _present({"responseContent": order.response_content})
     request = _request(
         "update_customer_session_v2",
@@ -125,34 +110,7 @@ def _order(order: Order, options: BuildOptions) -> Work:
     )  # fmt: skip
 
 
-def _allocations(order: Order) -> list[dict[str, Any]] | None:
-    if order.experiment_variant_allocations is None:
-        return None
-    return [
-        {"experimentID": item.experiment_id, "variantID": item.variant_id}
-        for item in order.experiment_variant_allocations
-    ]
-
-
-def _item(item: OrderItem) -> dict[str, Any]:
-    # the hottest function of a backfill: it looks only at the fields that the item has
-    present = item.__dict__
-    values = {name: value for field, name in _ITEM_FIELDS if (value := present[field]) is not None}
-    if item.product is not None:  # in the place that it has
-        values["product"] = {"name": item.product.name}
-    if item.additional_costs is not None:
-        values["additionalCosts"] = _costs(item.additional_costs)
-    return values
-
-
-_ITEM_FIELDS = (
-    ("sku", "sku"), ("quantity", "quantity"), ("unit_price", "price"), ("name", "name"), ("category", "category"),
-    ("product", "product"), ("weight", "weight"), ("height", "height"), ("width", "width"), ("length", "length"),
-    ("attributes", "attributes"), ("additional_costs", "additionalCosts"),
-)  # fmt: skip
-
-
-def _return(record: Return, options: BuildOptions) -> Work:
+def _return(record: ValidReturn, options: BuildOptions) -> Work:
     items = [_present({"sku": i.sku, "position": i.position, "quantity": i.quantity}) for i in record.items]
     content_options = _present({"responseContent": record.response_content})
     query: dict[str, object] = _present({"runRuleEngine": record.run_rule_engine})
@@ -167,7 +125,7 @@ def _return(record: Return, options: BuildOptions) -> Work:
     )
 
 
-def _profile(profile: Profile, options: BuildOptions) -> Work:
+def _profile(profile: ValidProfile, options: BuildOptions) -> Work:
     customer, audiences = profile.customer_id, profile.audiences
     actions = [] if audiences is None else [
         {"action": action, "profileIntegrationId": customer, "audienceId": audience}
@@ -197,7 +155,7 @@ def _attributes_part(customer: str, attributes: dict[str, Any] | None, options: 
     return Part(_request("update_customer_profiles_v2", {}, body, options), "pack")
 
 
-def _event(event: Event, options: BuildOptions) -> Work:
+def _event(event: ValidEvent, options: BuildOptions) -> Work:
     own_id = options.events_api == "v3"
     _check_event(event, options)
     body = _present(
@@ -220,7 +178,7 @@ def _event(event: Event, options: BuildOptions) -> Work:
     return work_of("events", event.event_id, event, [Part(request, "plain")], sessions, [event.customer_id], content)
 
 
-def _check_event(event: Event, options: BuildOptions) -> None:
+def _check_event(event: ValidEvent, options: BuildOptions) -> None:
     """Raises InvalidRecord for what the API of events in use does not know."""
     if event.connected_session_id is not None and options.events_api == "v2":
         needed = f"{options.setting('events_api')}{'=' if options.in_code else ' '}v3"
@@ -245,14 +203,14 @@ def _request(
     """The request that the operation's row makes of it, with the options' query parameters where the row has them."""
     row = OPERATIONS[operation]
     encoded = None if body is None else jsonio.dumps(body)
-    rendered = dict(_query_of_options(operation, effects=options.effects, dry=options.dry))
+    rendered = _query_of_options(operation, options.effects, options.dry)
     if query:
         rendered = {**render_query(query), **rendered}
     return Request(operation, row.method, row.template, path, rendered, encoded)
 
 
 @cache
-def _query_of_options(operation: str, *, effects: bool, dry: bool) -> dict[str, str | list[str]]:
+def _query_of_options(operation: str, effects: bool, dry: bool) -> dict[str, str | list[str]]:
     """The query parameters that only depend on options: the same for each of millions of records."""
     row = OPERATIONS[operation]
     parameters: dict[str, object] = {}
@@ -261,12 +219,6 @@ def _query_of_options(operation: str, *, effects: bool, dry: bool) -> dict[str, 
     if dry and row.can_be_dry:
         parameters["dry"] = True
     return render_query(parameters)
-
-
-def _costs(costs: dict[str, Any] | None) -> dict[str, Any] | None:
-    if costs is None:
-        return None
-    return {name: {"price": amount} for name, amount in costs.items() if amount is not None}
 
 
 def _present(values: dict[str, Any]) -> dict[str, Any]:

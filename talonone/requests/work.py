@@ -5,9 +5,10 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from beam_talonone.schemas.records import Record, rank
+from beam_talonone.schemas.records import rank
 from beam_talonone.schemas.request import Request
 from beam_talonone.schemas.types import micros
+from beam_talonone.schemas.valid import ValidRecord
 from beam_talonone.talonone.requests.identity import digest, identity
 
 T = TypeVar("T")
@@ -91,7 +92,7 @@ _DECODER = msgspec.msgpack.Decoder(Work)
 def work_of(
     kind: str,
     record_id: str,
-    record: Record,
+    record: ValidRecord,
     parts: list[Part],
     sessions: list[str],
     profiles: list[str],

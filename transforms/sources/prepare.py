@@ -51,8 +51,7 @@ class Origin:
     """Requests of a call that were applied and must not be sent again; see talonone.engine.applied_parts."""
 
 
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True):
     """A record as read, with its work, or with the `problem` and the readable `fields`.
 
     `origin` is set for a record from a dead letter.

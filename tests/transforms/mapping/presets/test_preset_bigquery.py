@@ -62,7 +62,7 @@ def test_all_kinds_and_fields_of_all_exports(tmp_path, kind, ending):
     assert full == parse(kind, ROWS[kind]).record
     expected = {name: value for name, value in sparse(kind).items() if value not in (None, [])}
     assert little == parse(kind, {"customer_id": None, **expected} if kind == "orders" else expected).record
-    assert little.model_fields_set >= {"event_time"}
+    assert little.event_time is not None
 
 
 @pytest.mark.parametrize(
