@@ -2,7 +2,7 @@
 
     python bench/staging.py [--orders 20000]
 
-Prints the bytes of the input and of the staging database, and the records and bytes of each kind.
+Prints the bytes of the input, of the staging database, of the requests of each kind, and of the documents.
 """
 
 import argparse
@@ -32,11 +32,11 @@ def main() -> None:
         ingest(database, options, {"orders": [FileInfo(str(source), size)]}, "bench", ())
         print(f"{count:,} orders, {size / 1e6:,.1f} MB; staging database {database.stat().st_size / 1e6:,.1f} MB")
         with closing(staging.reopen(database)) as connection:
-            rows = connection.execute(
-                "SELECT kind, COUNT(*), SUM(LENGTH(raw)), SUM(LENGTH(work)) FROM records GROUP BY kind"
-            )
-            for kind, number, raw, work in rows:
-                print(f"{kind:10} {number:8,}  documents {(raw or 0) / 1e6:7.1f} MB  work {work / 1e6:7.1f} MB")
+            rows = connection.execute("SELECT kind, COUNT(*), SUM(LENGTH(work)) FROM records GROUP BY kind")
+            for kind, number, work in rows:
+                print(f"{kind:10} {number:8,}  work {work / 1e6:7.1f} MB")
+            (documents,) = connection.execute("SELECT SUM(LENGTH(block)) FROM documents").fetchone()
+            print(f"documents  {documents / 1e6:7.1f} MB")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import msgspec
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.inputs import join_key
 from beam_talonone.pipelines.backfill.options import InputOptions
+from beam_talonone.pipelines.backfill.packed import document_of, work_of
 from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import BATCH, ShardStager
 from beam_talonone.pipelines.backfill.reading_ahead.steps import StageRecords, StageShards
 from beam_talonone.pipelines.backfill.sending.left_to_send import count_kinds
@@ -31,7 +32,6 @@ from beam_talonone.talonone.engine.applied_parts import applied_parts, union
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.output_lines import dead_letter
-from beam_talonone.talonone.requests.work import Work
 from beam_talonone.transforms.decoding.decoder import POOL
 from beam_talonone.transforms.formats.errors import CannotReadNow
 from beam_talonone.transforms.mapping.mapping import FileMapping
@@ -192,18 +192,14 @@ def _save(connection: Any, rows: list[staging.OutcomeRow], ways: Counter[Way]) -
 
 def dead_letter_of(connection: Any, rec: int, outcome: Outcome, job: str, at: float) -> bytes:
     """The dead letter of the staged record `rec`, which failed `at` (seconds since 1970), as JSON."""
-    kind, record_id, raw, file, position, format_name, work, blob = connection.execute(
-        "SELECT kind, id, raw, file, position, format, work, origin FROM records WHERE rec = ?", (rec,)
+    kind, record_id, file, position, format_name, work, blob = connection.execute(
+        "SELECT kind, id, file, position, format, work, origin FROM records WHERE rec = ?", (rec,)
     ).fetchone()
-    if raw is None:  # it is of one document with the records before it
-        raw = connection.execute(
-            "SELECT raw FROM records WHERE rec < ? AND raw IS NOT NULL ORDER BY rec DESC LIMIT 1", (rec,)
-        ).fetchone()[0]
     origin = read_origin(blob)
     place = source(file, position, format_name) if origin is None else origin.source
     attempt = "" if origin is None else origin.attempt
-    done = applied_parts(Work.from_bytes(work), outcome) if outcome.parts_done else []
+    done = applied_parts(work_of(work), outcome) if outcome.parts_done else []
     if origin is not None:  # what an earlier attempt has done still counts
         done = union(done, origin.parts_done)
-    record = Shown(msgspec.Raw(jsonio.without_line_ends(raw)))
+    record = Shown(msgspec.Raw(jsonio.without_line_ends(document_of(connection, rec))))
     return jsonio.dumps(dead_letter(kind, record_id or None, record, place, outcome, job, at, attempt, done))

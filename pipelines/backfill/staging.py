@@ -5,7 +5,7 @@ keeps the outcome of every record for resuming, replaying and the report.
 
 The names on disk are those of version 0.1, because its jobs must still open. The file is `spool.sqlite`. The table
 `queue` is the send order. `fates` holds the outcomes, and its column `letter` the dead letters. `tried` is the
-attempt history.
+attempt history. `documents` has the records as they came, in blocks (see `packed`).
 """
 
 import sqlite3
@@ -17,6 +17,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from beam_talonone.pipelines.backfill.packed import unpack_work, work_of
 from beam_talonone.schemas.records import ERASURE
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.sealed_lines import damaged
@@ -30,6 +31,7 @@ CREATE TABLE IF NOT EXISTS records (
   file TEXT NOT NULL, file_no INTEGER NOT NULL, position INTEGER NOT NULL, format TEXT NOT NULL,
   unknown_fields INTEGER NOT NULL, raw BLOB, work BLOB, origin BLOB, work_check INTEGER
 );
+CREATE TABLE IF NOT EXISTS documents (first INTEGER PRIMARY KEY, block BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS queue (number INTEGER PRIMARY KEY, rec INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS fates (
   rec INTEGER PRIMARY KEY, end TEXT NOT NULL, stage TEXT, reason TEXT, letter BLOB, result BLOB
@@ -280,7 +282,7 @@ def slice_rows(path: Path, first: int, last: int) -> Iterator[tuple[int, bytes, 
         ):
             if check is not None and check != check_of(work):
                 raise damaged(path, f" (record {number})")
-            yield number, work, customer, origin
+            yield number, unpack_work(work), customer, origin
 
 
 def orders_of(connection: sqlite3.Connection, session: str) -> list[tuple[str | None, str]]:
@@ -304,7 +306,7 @@ def applied_since(
         (*since, *since),
     )
     for (blob,) in rows:
-        yield Work.from_bytes(blob)
+        yield work_of(blob)
 
 
 def returns_of(connection: sqlite3.Connection, session: str) -> list[bytes]:
@@ -315,4 +317,4 @@ def returns_of(connection: sqlite3.Connection, session: str) -> list[bytes]:
         " UNION SELECT work FROM replayed WHERE kind = 'returns' AND session = ?",
         (session, session),
     )
-    return [row[0] for row in rows]
+    return [unpack_work(row[0]) for row in rows]

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from beam_talonone.pipelines.backfill.options import InputOptions
+from beam_talonone.pipelines.backfill.packed import pack_work
 from beam_talonone.pipelines.backfill.staging import Row
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.raw import Raw
@@ -43,13 +44,13 @@ class StagedRecord(msgspec.Struct, frozen=True, array_like=True):
     """Of an invalid record: the pointers to all fields that its problem names."""
 
 
-Blobs = Callable[[Prepared, Work, bool], tuple[bytes, bytes]]
+Blobs = Callable[[Prepared, Work, bool], tuple[bytes | None, bytes]]
 """Makes the columns `raw` and `work` of a valid record. The last argument is true if the record is filtered."""
 
 
 def whole(prepared: Prepared, work: Work, _filtered: bool) -> tuple[bytes, bytes]:
     """The record as it came, and its work: all that sending and dead letters need."""
-    return raw_json(prepared.raw), work.to_bytes()
+    return raw_json(prepared.raw), pack_work(work.to_bytes())
 
 
 @dataclass(frozen=True)

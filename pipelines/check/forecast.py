@@ -8,9 +8,6 @@ from beam_talonone.talonone.requests.dry_run import not_dry
 from beam_talonone.talonone.requests.work import Key, Part, Work
 from beam_talonone.transforms.sources.prepare import Prepared
 
-NO_RECORD = b"null"
-"""In place of the record as it came, which a check does not show."""
-
 _UPDATED = ("orders", "profiles")
 """Kinds whose records of one identity have one time: the first in the input is the one that is sent."""
 
@@ -67,18 +64,18 @@ class ForecastBlobs:
         self._file, self._position = "", 0
         self._seen: dict[str, set[bytes]] = {}
 
-    def __call__(self, prepared: Prepared, work: Work, filtered: bool) -> tuple[bytes, bytes]:
-        """The columns `raw` and `work`."""
+    def __call__(self, prepared: Prepared, work: Work, filtered: bool) -> tuple[None, bytes]:
+        """The columns `raw` and `work`. A check shows no record as it came."""
         skipped = not_dry(work) if self._dry else {}
         parts = [_part(part) for index, part in enumerate(work.parts) if index not in skipped]
         if not parts:
-            return NO_RECORD, NOTHING
+            return None, NOTHING
         plain = not work.others and len(work.sessions) <= 1 and len(work.profiles) <= 1
         forecast = Forecast(
             is_guest(work), bool(work.profiles), parts, None if plain else list(work.keys()),
             work.to_bytes() if self._show and not filtered and self._may_be_shown(prepared, work) else b"",
         )  # fmt: skip
-        return NO_RECORD, _encoded(forecast)
+        return None, _encoded(forecast)
 
     def _may_be_shown(self, prepared: Prepared, work: Work) -> bool:
         if work.kind not in _UPDATED:

@@ -11,6 +11,7 @@ from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.ingest import complete
 from beam_talonone.pipelines.backfill.output_folder import decoded
 from beam_talonone.pipelines.backfill.reading import check_dead_letters, write_input_dead_letters
+from beam_talonone.pipelines.backfill.reading_ahead.batch import batch_of
 from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import BATCH
 from beam_talonone.pipelines.backfill.reading_ahead.steps import stage_records
 from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
@@ -70,7 +71,7 @@ class ShardStaging:
         first, remaining = 1, iter(rows)
         while batch := list(islice(remaining, BATCH)):
             self._unless_stopped()
-            stage_records(connection, batch, first)
+            stage_records(connection, batch_of(batch), first)
             first += len(batch)
             for record in batch:
                 count_read(str(record.row[0]), int(record.row[UNKNOWN_FIELDS]))

@@ -7,6 +7,7 @@ from functools import partial
 
 import msgspec
 
+from beam_talonone.pipelines.backfill.reading_ahead.batch import RAW, Batch, batch_of
 from beam_talonone.pipelines.backfill.reading_ahead.observer import ReadingObserver
 from beam_talonone.pipelines.backfill.reading_ahead.processes import POSSIBLE, computed
 from beam_talonone.pipelines.backfill.staging_rows import Place, RecordStager, StagedRecord, format_of
@@ -21,9 +22,6 @@ BATCH = 500
 
 BATCH_BYTES = 16 << 20
 """A batch ends when its raw records are this large: a record may have 16 MiB."""
-
-RAW = 16
-"""The place of the raw record in a row."""
 
 FORK_FROM = 4 << 20
 """Bytes of input from which on other processes read it. Less is read as fast by this one."""
@@ -60,7 +58,7 @@ class ShardStager:
 
     def batches(
         self, shards: Sequence[Shard], look: Callable[[], None], observer: ReadingObserver | None = None
-    ) -> Iterator[list[StagedRecord]]:
+    ) -> Iterator[Batch]:
         """The records of all shards. `look` is called between batches, and may raise what ends the reading.
 
         `observer` gets the findings of the processes that read. Raises CannotReadNow if a file system does not
@@ -70,8 +68,8 @@ class ShardStager:
             tasks = [partial(self._encoded, number, shard, observer) for number, shard in enumerate(shards)]
             findings = _InOrder(observer)
             for message in map(_MESSAGES.decode, computed(tasks, MOST_PROCESSES, look)):
-                if message.records:
-                    yield message.records
+                if message.batch is not None:
+                    yield message.batch
                 else:
                     findings.add(message.shard, message.findings)
             return
@@ -96,9 +94,9 @@ class ShardStager:
         for batch in self._batches_of(shard):
             yield msgspec.msgpack.encode(_Message(batch))
         if observer is not None:
-            yield msgspec.msgpack.encode(_Message([], number, observer.findings()))
+            yield msgspec.msgpack.encode(_Message(None, number, observer.findings()))
 
-    def _batches_of(self, shard: Shard) -> Iterator[list[StagedRecord]]:
+    def _batches_of(self, shard: Shard) -> Iterator[Batch]:
         batch: list[StagedRecord] = []
         size = 0
         for raw in read_shard(shard):
@@ -107,10 +105,10 @@ class ShardStager:
                 batch.append(record)
                 size += len(record.row[RAW] or b"")
                 if len(batch) >= BATCH or size >= BATCH_BYTES:
-                    yield batch
+                    yield batch_of(batch)
                     batch, size = [], 0
         if batch:
-            yield batch
+            yield batch_of(batch)
 
     def _place(self, prepared: Prepared) -> Place:
         raw, origin = prepared.raw, prepared.origin
@@ -122,7 +120,7 @@ class ShardStager:
 class _Message(msgspec.Struct, array_like=True):
     """What a process that reads a shard passes on: a batch of records, or at the end the findings of an observer."""
 
-    records: list[StagedRecord]
+    batch: Batch | None
     shard: int = 0
     findings: bytes = b""
 

@@ -8,8 +8,10 @@ from typing import Any
 import apache_beam as beam
 
 from beam_talonone.pipelines.backfill import staging
+from beam_talonone.pipelines.backfill.packed import DOCUMENTS
+from beam_talonone.pipelines.backfill.reading_ahead.batch import RAW, Batch, batch_of
 from beam_talonone.pipelines.backfill.reading_ahead.observer import OBSERVERS
-from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import BATCH, BATCH_BYTES, RAW, ShardStager
+from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import BATCH, BATCH_BYTES, ShardStager
 from beam_talonone.pipelines.backfill.sending.outcome_counts import count_staged
 from beam_talonone.pipelines.backfill.sending.tally import TALLIES
 from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
@@ -18,8 +20,8 @@ from beam_talonone.transforms.formats.shard import Shard
 from beam_talonone.transforms.runtime.process_registry import PROCESS
 from beam_talonone.transforms.sources.prepare import Prepared
 
-FILE, POSITION, WORK = 11, 13, 17
-"""The places of the file, the position in it, and the work of a record in a row. RAW is that of the raw record."""
+WORK = 17
+"""The place of the work in a row."""
 
 BRANCH_BITS = 48
 """Each branch of the graph numbers its records in a range of its own."""
@@ -50,13 +52,14 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
         """Close the database."""
         self._connection.close()
 
-    def _write(self, batch: list[StagedRecord]) -> None:
+    def _write(self, batch: Batch) -> None:
+        records = len(batch.records)
         if self._observer is not None:
-            self._observer.on_batch(batch)
+            self._observer.on_batch(batch.records)
         stage_records(self._connection, batch, self._last + 1)
-        self._last += len(batch)
+        self._last += records
         if self._tally is not None:
-            self._tally.count_read(len(batch))
+            self._tally.count_read(records)
 
 
 class StageShards(_Stage):
@@ -102,38 +105,27 @@ class StageRecords(_Stage):
         self._flush()
 
     def _flush(self) -> None:
-        self._write(self._batch)
+        self._write(batch_of(self._batch))
         self._batch = []
         self._bytes = 0
 
 
-def stage_records(connection: Any, records: list[StagedRecord], first: int) -> None:
+def stage_records(connection: Any, batch: Batch, first: int) -> None:
     """Write records with their outcomes and unknown names, numbered from `first` on, in one transaction."""
-    numbered = list(enumerate(records, first))
+    records = batch.records
     unknown = Counter((record.row[0], name) for record in records for name in record.unknown)
+    rows = [(rec, *record.row, staging.check_of(record.row[WORK])) for rec, record in enumerate(records, first)]
     connection.execute("BEGIN")
-    rows = [
-        (rec, *row, staging.check_of(row[WORK]))
-        for (rec, _), row in zip(numbered, _documents_once(records), strict=True)
-    ]
     connection.executemany(f"INSERT INTO records VALUES (?{', ?' * 20})", rows)  # nosec B608
+    connection.executemany(
+        "INSERT INTO documents VALUES (?, ?)",
+        [(first + number * DOCUMENTS, block) for number, block in enumerate(batch.blocks)],
+    )
     staging.save_outcomes(
-        connection, [(rec, *record.outcome) for rec, record in numbered if record.outcome is not None]
+        connection,
+        [(rec, *record.outcome) for rec, record in enumerate(records, first) if record.outcome is not None],
     )
     count_staged(connection, records)
     staging.add_unknown(connection, unknown)
     staging.add_unknown_api(connection, Counter(named for record in records for named in record.unknown_api))
     connection.execute("COMMIT")
-
-
-def _documents_once(records: list[StagedRecord]) -> Iterator[staging.Row]:
-    """The rows of records. Of those that are made of one document, only the first has the document as `raw`."""
-    document: tuple[Any, ...] | None = None
-    for record in records:
-        row = record.row
-        if row[RAW] is not None:
-            own = (row[FILE], row[POSITION], row[RAW])
-            if own == document:
-                row = (*row[:RAW], None, *row[RAW + 1 :])
-            document = own
-        yield row

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from beam_talonone.pipelines.backfill import staging
+from beam_talonone.pipelines.backfill.packed import work_of
 from beam_talonone.pipelines.backfill.sending.journal import JournalContent, read_journal
-from beam_talonone.talonone.requests.work import Work
 
 
 def select(connection: Any, limit: int) -> set[int]:
@@ -32,7 +32,7 @@ def select(connection: Any, limit: int) -> set[int]:
         keys = [hash(("profile", customer))] if customer else []
         keys += [hash(("session", session))] if session else []
         if work is not None:
-            keys += [hash(key) for key in Work.from_bytes(work).keys()]  # noqa: SIM118 - a work is no dict
+            keys += [hash(key) for key in work_of(work).keys()]  # noqa: SIM118 - a work is no dict
         if counts[kind] < limit and waiting.isdisjoint(keys):
             selected.add(number)
             counts[kind] += 1

@@ -12,6 +12,8 @@ from support.staged_job import at, ends, event, order, profile, queue, returned,
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.ingest import complete, dead_letter_of, ingest
 from beam_talonone.pipelines.backfill.options import InputOptions
+from beam_talonone.pipelines.backfill.packed import unpack_documents
+from beam_talonone.pipelines.backfill.reading_ahead.batch import Batch
 from beam_talonone.pipelines.backfill.reading_ahead.steps import stage_records
 from beam_talonone.pipelines.backfill.sending.outcome_counts import count_read_and_dead
 from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
@@ -159,8 +161,8 @@ def test_staged_records_that_come_in_any_order_are_completed_alike(tmp_path: Pat
         expected = queue(job)
         rows = job.connection.execute("SELECT * FROM records ORDER BY position DESC").fetchall()
         other = staging.connect(tmp_path / "other.sqlite", fresh=True)
-        stage_records(other, [StagedRecord(row[1:-1]) for row in rows[:1]], 1)
-        stage_records(other, [StagedRecord(row[1:-1]) for row in rows[1:]], 2)
+        stage_records(other, Batch([StagedRecord(row[1:-1]) for row in rows[:1]], []), 1)
+        stage_records(other, Batch([StagedRecord(row[1:-1]) for row in rows[1:]], []), 2)
         staging.number_files(other)
         total = complete(other, job.options.input, ["events"], "job-1")
         ids = other.execute("SELECT id FROM queue JOIN records USING (rec) ORDER BY number").fetchall()
@@ -193,8 +195,10 @@ def test_a_document_is_stored_once_and_each_dead_letter_shows_it(tmp_path: Path,
     options = InputOptions({"orders": str(path)}, mapping=FunctionMapping("shop", _shop))
     ingest(database, options, {"orders": [FileInfo(str(path), path.stat().st_size)]}, "job", ())
     with closing(staging.reopen(database)) as connection:
-        stored = connection.execute("SELECT kind, raw IS NOT NULL FROM records ORDER BY rec").fetchall()
-        assert stored == [("orders", 1), ("profiles", 0), ("events", 0)] * 3
+        stored = connection.execute("SELECT kind, raw FROM records ORDER BY rec").fetchall()
+        assert stored == [(kind, number) for number in range(3) for kind in ("orders", "profiles", "events")]
+        ((block,),) = connection.execute("SELECT block FROM documents").fetchall()
+        assert len(unpack_documents(block)) == 3
         for (rec,) in connection.execute("SELECT rec FROM records WHERE kind = 'events' ORDER BY rec").fetchall():
             line = dead_letter_of(connection, rec, Outcome(End.DEAD, "refused", "no", stage=Stage.SEND), "job", 0.0)
             dead_letter = json.loads(line)

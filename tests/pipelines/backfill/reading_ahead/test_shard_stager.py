@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -12,9 +12,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from beam_talonone.pipelines.backfill.packed import DOCUMENTS, unpack_documents
 from beam_talonone.pipelines.backfill.reading_ahead import shard_stager
+from beam_talonone.pipelines.backfill.reading_ahead.batch import RAW, Batch
 from beam_talonone.pipelines.backfill.reading_ahead.processes import POSSIBLE
-from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import FORKED_SHARD_BYTES, RAW, ShardStager
+from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import FORKED_SHARD_BYTES, ShardStager
 from beam_talonone.pipelines.backfill.staging_rows import RecordStager, StagedRecord
 from beam_talonone.schemas.decoding.settings import AS_USUAL
 from beam_talonone.talonone.requests.build import BuildOptions
@@ -50,10 +52,21 @@ def _nothing() -> None:
     pass
 
 
+def _with_documents(batch: Batch) -> Iterator[StagedRecord]:
+    """The records of a batch, with their documents in place of where these are in the blocks."""
+    for number, record in enumerate(batch.records):
+        if (place := record.row[RAW]) is not None:
+            document = unpack_documents(batch.blocks[number // DOCUMENTS])[place]
+            record = msgspec.structs.replace(record, row=(*record.row[:RAW], document, *record.row[RAW + 1 :]))
+        yield record
+
+
 def _all(stager: ShardStager, source: Input, shard_bytes: int) -> list[StagedRecord]:
     batches = list(stager.batches(list(plan_shards(source, shard_bytes)), _nothing))
-    assert all(0 < len(batch) <= shard_stager.BATCH for batch in batches)
-    records = sorted((record for batch in batches for record in batch), key=lambda record: record.row[13])
+    assert all(0 < len(batch.records) <= shard_stager.BATCH for batch in batches)
+    records = sorted(
+        (record for batch in batches for record in _with_documents(batch)), key=lambda record: record.row[13]
+    )
     return [msgspec.structs.replace(record, outcome=record.outcome and record.outcome[:3]) for record in records]  # type: ignore[misc]
 
 
@@ -109,7 +122,7 @@ def test_an_observer_gets_the_findings_in_the_order_of_the_shards(
     monkeypatch.setattr(shard_stager, "FORK_FROM", 1)
     stager = replace(_stager(path), prepares=observer.prepare)
     shards = list(plan_shards(source, 20_000))
-    assert sum(map(len, stager.batches(shards, _nothing, observer))) == 1500
+    assert sum(len(batch.records) for batch in stager.batches(shards, _nothing, observer)) == 1500
     firsts = [shard.first for shard in shards] + [1501]
     assert observer.found == [end - start for start, end in pairwise(firsts)]
     assert observer.prepared == 7
@@ -147,7 +160,7 @@ def test_a_batch_ends_with_its_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(shard_stager, "BATCH_BYTES", 150)
     batches = list(_stager(Path(source.info.path)).batches(list(plan_shards(source)), _nothing))
     # invalid records have no raw bytes in their row
-    assert [sum(record.row[RAW] is not None for record in batch) for batch in batches] == [2, 2, 2, 2, 1]
+    assert [sum(record.row[RAW] is not None for record in batch.records) for batch in batches] == [2, 2, 2, 2, 1]
 
 
 @pytest.mark.skipif(not POSSIBLE, reason="processes are forked on Linux only")
