@@ -63,6 +63,7 @@ def test_small_input_that_claims_much_needs_little_memory(word: str) -> None:
     assert word in done.stdout
 
 
+@pytest.mark.slow
 def test_a_run_prints_a_line_for_each_property() -> None:
     words = ["--only", "journal", "--property", "torn", "--seconds", "0.1", "--plain"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

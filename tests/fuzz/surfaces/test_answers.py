@@ -154,7 +154,7 @@ async def carried(made: Way, work: Work, age: float | None, options: SendOptions
 
 
 @fuzzed(
-    examples=150,
+    examples=40,
     work=st.sampled_from([work for work in WORKS if work.parts[-1].protocol != "pack"]),
     script=scripts,
     age=st.sampled_from([None, 60.0, 90_000.0]),
@@ -178,7 +178,7 @@ def test_each_protocol_comes_to_an_outcome(
         check_line(error)
 
 
-@fuzzed(examples=80, script=scripts, count=st.integers(1, 5))
+@fuzzed(examples=30, script=scripts, count=st.integers(1, 5))
 def test_a_bulk_comes_to_an_outcome_for_each_entry(script: list[Reply | TransportFailure], count: int) -> None:
     ended: dict[int, Outcome] = {}
     works = [_profile(number) for number in range(count)]

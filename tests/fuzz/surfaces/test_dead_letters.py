@@ -64,19 +64,19 @@ def check_opened(line: bytes) -> None:
         check_shown(shown)
 
 
-@fuzzed(examples=120, data=st.data())
+@fuzzed(examples=40, data=st.data())
 def test_damaged_lines(data: st.DataObject) -> None:
     line = data.draw(damaged(LINES) | st.sampled_from(SEEDS).flatmap(json_lines))
     check_opened(line.replace(b"\n", b" "))
 
 
-@fuzzed(examples=120, data=st.data())
+@fuzzed(examples=40, data=st.data())
 def test_edited_dead_letters(data: st.DataObject) -> None:
     value = data.draw(changed(data.draw(changed(data.draw(st.sampled_from(SEEDS))))))
     check_opened(json_text(value).replace(b"\n", b" "))
 
 
-@fuzzed(examples=60, data=damaged(LINES))
+@fuzzed(examples=20, data=damaged(LINES))
 def test_messages_of_a_topic_of_dead_letters(data: bytes) -> None:
     line = as_line(data, "17")
     assert b"\n" not in line

@@ -51,7 +51,7 @@ def sent(prepared: list[Prepared]) -> list[str]:
 _SHARD_BYTES = st.sampled_from([1 << 30, 1, 100, 1_000])
 
 
-@fuzzed(examples=60, data=st.data(), format_name=st.sampled_from(["jsonl", "json", "csv"]), shard_bytes=_SHARD_BYTES)
+@fuzzed(examples=20, data=st.data(), format_name=st.sampled_from(["jsonl", "json", "csv"]), shard_bytes=_SHARD_BYTES)
 def test_damaged_text_files(data: st.DataObject, format_name: str, shard_bytes: int) -> None:
     kind, seeds = FILES[format_name]
     ended(read(data.draw(damaged(seeds)), format_name, kind, shard_bytes))
@@ -71,7 +71,7 @@ def test_flipped_bytes_of_typed_files_lose_nothing_silently(data: st.DataObject,
     assert told or len(prepared) >= MANY, f"{len(prepared)} of {MANY} records, and no word of the others"
 
 
-@fuzzed(examples=60, data=st.data(), kind=st.sampled_from(KINDS), at=st.integers(0, MANY - 1))
+@fuzzed(examples=20, data=st.data(), kind=st.sampled_from(KINDS), at=st.integers(0, MANY - 1))
 def test_a_damaged_line_costs_no_other(data: st.DataObject, kind: str, at: int) -> None:
     lines = [json_text(record) for record in records(kind)]
     lines[at] = data.draw(json_lines(records(kind)[at]))
@@ -81,7 +81,7 @@ def test_a_damaged_line_costs_no_other(data: st.DataObject, kind: str, at: int) 
     assert [name for name in sent(prepared) if name in others] == others
 
 
-@fuzzed(examples=60, data=st.data(), kind=st.sampled_from(KINDS), at=st.integers(0, MANY - 1))
+@fuzzed(examples=20, data=st.data(), kind=st.sampled_from(KINDS), at=st.integers(0, MANY - 1))
 def test_an_odd_record_of_an_array_costs_no_other(data: st.DataObject, kind: str, at: int) -> None:
     values = records(kind)
     values[at] = data.draw(changed(values[at]))
@@ -103,7 +103,7 @@ def test_a_damaged_row_of_csv_costs_no_other(data: st.DataObject, at: int) -> No
     assert len(prepared) in (MANY, MANY - (not rows[at].strip(b", \xef\xbb\xbf")))
 
 
-@fuzzed(examples=80, data=st.data(), kind=st.sampled_from(KINDS))
+@fuzzed(examples=30, data=st.data(), kind=st.sampled_from(KINDS))
 def test_odd_records_of_each_kind(data: st.DataObject, kind: str) -> None:
     value = data.draw(changed(data.draw(changed(RECORDS[kind]))))
     line = json_text(value).replace(b"\n", b" ")

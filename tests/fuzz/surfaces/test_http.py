@@ -86,7 +86,7 @@ async def _exchanged(data: bytes, size: int, closes: bool) -> Answered | OSError
         return end_of_exchange
 
 
-@fuzzed(examples=150, data=raw_answers, size=st.sampled_from([1, 7, 1_000_000]), closes=st.booleans())
+@fuzzed(examples=40, data=raw_answers, size=st.sampled_from([1, 7, 1_000_000]), closes=st.booleans())
 def test_damaged_bytes_of_a_connection(data: bytes, size: int, closes: bool) -> None:
     answered = asyncio.run(_exchanged(data, size, closes))
     if isinstance(answered, OSError):

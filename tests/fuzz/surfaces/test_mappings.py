@@ -107,27 +107,27 @@ def check_mapped(mapping: Any, document: Any) -> None:
         check_end(prepared)
 
 
-@fuzzed(examples=60, text=damaged([OWN, *PRESETS]), document=st.just(DOCUMENT) | changed(DOCUMENT))
+@fuzzed(examples=20, text=damaged([OWN, *PRESETS]), document=st.just(DOCUMENT) | changed(DOCUMENT))
 def test_damaged_mapping_files(text: bytes, document: Any) -> None:
     mapping = loaded(text)
     if mapping is not None:
         check_mapped(mapping, document)
 
 
-@fuzzed(examples=150, expression=expressions, document=st.just(DOCUMENT) | changed(DOCUMENT))
+@fuzzed(examples=40, expression=expressions, document=st.just(DOCUMENT) | changed(DOCUMENT))
 def test_odd_expressions(expression: bytes, document: Any) -> None:
     mapping = mapping_with(expression.decode("utf-8", "replace"))
     if mapping is not None:
         check_mapped(mapping, document)
 
 
-@fuzzed(examples=60, data=st.data(), name=st.sampled_from(sorted(DOCUMENTS)))
+@fuzzed(examples=20, data=st.data(), name=st.sampled_from(sorted(DOCUMENTS)))
 def test_odd_documents_for_presets(data: st.DataObject, name: str) -> None:
     document = data.draw(changed(data.draw(changed(as_read(DOCUMENTS[name])))))
     check_mapped(MAPPINGS[name], document)
 
 
-@fuzzed(examples=60, name=st.sampled_from(sorted(FUNCTIONS)), values=st.lists(odd_values, max_size=4))
+@fuzzed(examples=20, name=st.sampled_from(sorted(FUNCTIONS)), values=st.lists(odd_values, max_size=4))
 def test_functions_on_odd_values(name: str, values: list[Any]) -> None:
     words = ", ".join(f"values[{number}]" for number in range(len(values)))
     mapping = mapping_with(f"{name}({words})")

@@ -97,12 +97,12 @@ def check_message(data: bytes, attributes: dict[str, str], subscription: str) ->
     return len(pairs)
 
 
-@fuzzed(examples=120, data=damaged(SEEDS), attributes=ATTRIBUTES, subscription=st.sampled_from([*_READERS]))
+@fuzzed(examples=40, data=damaged(SEEDS), attributes=ATTRIBUTES, subscription=st.sampled_from([*_READERS]))
 def test_damaged_messages(data: bytes, attributes: dict[str, str], subscription: str) -> None:
     check_message(data, attributes, subscription)
 
 
-@fuzzed(examples=60, line=json_lines(RECORDS["profiles"]), subscription=st.sampled_from([PLAIN, MIXED]))
+@fuzzed(examples=20, line=json_lines(RECORDS["profiles"]), subscription=st.sampled_from([PLAIN, MIXED]))
 def test_a_list_keeps_its_other_records(line: bytes, subscription: str) -> None:
     try:
         json.loads(line)
@@ -111,7 +111,7 @@ def test_a_list_keeps_its_other_records(line: bytes, subscription: str) -> None:
     assert check_message(b"[" + RECORD + b"," + line + b"]", {"kind": "profiles"}, subscription) >= 1
 
 
-@fuzzed(examples=60, schema=changed(PROFILE_SCHEMA), data=damaged(SEEDS))
+@fuzzed(examples=20, schema=changed(PROFILE_SCHEMA), data=damaged(SEEDS))
 def test_odd_schemas(schema: object, data: bytes) -> None:
     text = json_text(schema)
     try:
@@ -126,7 +126,7 @@ def test_odd_schemas(schema: object, data: bytes) -> None:
         check_end(prepared)
 
 
-@fuzzed(examples=60, attributes=ATTRIBUTES)
+@fuzzed(examples=20, attributes=ATTRIBUTES)
 def test_odd_notifications(attributes: dict[str, str]) -> None:
     try:
         notification = read_notification(attributes)

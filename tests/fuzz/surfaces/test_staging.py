@@ -64,20 +64,20 @@ def found(data: bytes) -> list[tuple[object, ...]] | None:
 EXPECTED = found(WHOLE)
 
 
-@fuzzed(examples=40, data=flipped(WHOLE, most=2))
+@fuzzed(examples=15, data=flipped(WHOLE, most=2))
 def test_flipped_bytes_send_nothing_else(data: bytes) -> None:
     rows = found(data)
     if rows is not None and EXPECTED is not None:
         assert [row[1] for row in rows] == [row[1] for row in EXPECTED]
 
 
-@fuzzed(examples=40, data=damaged([WHOLE]))
+@fuzzed(examples=15, data=damaged([WHOLE]))
 def test_damage_of_any_kind_is_one_line(data: bytes) -> None:
     rows = found(data)
     assert rows is None or len(rows) == int(TOTAL)
 
 
-@fuzzed(examples=60, data=st.data())
+@fuzzed(examples=20, data=st.data())
 def test_a_damaged_manifest_is_one_line(data: st.DataObject) -> None:
     value = {"job": "j", "started": 1.0, "command": "backfill", "options": {"rate": 100}, "files": {"a": [1, 2]}}
     whole = data.draw(damaged([json_text(value)]) | changed(value).map(json_text) | odd_values.map(json_text))

@@ -74,7 +74,7 @@ def rows(store: Store) -> list[Any]:
 EXPECTED = recovered(WHOLE)
 
 
-@fuzzed(examples=150, data=flipped(WHOLE, most=2))
+@fuzzed(examples=40, data=flipped(WHOLE, most=2))
 def test_flipped_bytes_of_the_log_are_called_damage(data: bytes) -> None:
     found = recovered(data)
     last = WHOLE.rindex(b"\n", 0, -1) + 1
@@ -82,7 +82,7 @@ def test_flipped_bytes_of_the_log_are_called_damage(data: bytes) -> None:
     assert found is None or found == EXPECTED or torn
 
 
-@fuzzed(examples=100, data=st.data())
+@fuzzed(examples=30, data=st.data())
 def test_a_line_that_is_missing_is_called_damage(data: st.DataObject) -> None:
     lines = WHOLE.splitlines(keepends=True)
     place = data.draw(st.integers(0, len(lines) - 1))
@@ -93,12 +93,12 @@ def test_a_line_that_is_missing_is_called_damage(data: st.DataObject) -> None:
     assert recovered(b"".join(lines)) is None
 
 
-@fuzzed(examples=100, data=damaged([WHOLE]))
+@fuzzed(examples=30, data=damaged([WHOLE]))
 def test_damage_of_any_kind_is_one_line(data: bytes) -> None:
     recovered(data)
 
 
-@fuzzed(examples=100, end=st.integers(0, len(WHOLE)), zeros=st.sampled_from([0, 1, 5_000]))
+@fuzzed(examples=30, end=st.integers(0, len(WHOLE)), zeros=st.sampled_from([0, 1, 5_000]))
 def test_a_torn_log_opens(end: int, zeros: int) -> None:
     assert recovered(WHOLE[:end] + bytes(zeros)) is not None
 
@@ -119,7 +119,7 @@ def stored() -> bytes:
 DATABASE = stored()
 
 
-@fuzzed(examples=60, data=damaged([DATABASE]) | flipped(DATABASE))
+@fuzzed(examples=20, data=damaged([DATABASE]) | flipped(DATABASE))
 def test_a_damaged_store_is_one_line(data: bytes) -> None:
     for path in STORE.parent.glob("store.sqlite*"):
         path.unlink()
@@ -138,7 +138,7 @@ def test_a_damaged_store_is_one_line(data: bytes) -> None:
             raise
 
 
-@fuzzed(examples=60, name=st.sampled_from([ENDS, MANIFEST]), value=odd_values, data=st.data())
+@fuzzed(examples=20, name=st.sampled_from([ENDS, MANIFEST]), value=odd_values, data=st.data())
 def test_damaged_files_of_the_state_folder_are_one_line(name: str, value: object, data: st.DataObject) -> None:
     shutil.rmtree(STATE, ignore_errors=True)
     folder = open_state(STATE, "https://api.example")

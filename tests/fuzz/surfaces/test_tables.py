@@ -64,7 +64,7 @@ def ended(raws: list[Raw]) -> None:
 
 
 @fuzzed(
-    examples=60,
+    examples=20,
     table=st.sampled_from(TABLES),
     orders=st.just(ORDERS) | damaged([ORDERS, ORDERS.decode().encode("utf-16")]),
     notes=st.just(NOTES) | damaged([NOTES]),
@@ -73,7 +73,7 @@ def test_damaged_rows(table: Table, orders: bytes, notes: bytes) -> None:
     ended(documents(table, orders, notes))
 
 
-@fuzzed(examples=40, data=st.data(), at=st.integers(1, 4))
+@fuzzed(examples=15, data=st.data(), at=st.integers(1, 4))
 def test_a_damaged_row_is_told_and_costs_no_other_document(data: st.DataObject, at: int) -> None:
     rows = ORDERS.splitlines()
     before = rows[at]
