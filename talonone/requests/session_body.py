@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from beam_talonone.schemas.valid import ValidAllocation, ValidItem, ValidOrder
+from beam_talonone.schemas.valid import ValidAllocation, ValidItem, ValidOrder, ValidProduct
 
 STATES = {"open": "open", "completed": "closed", "cancelled": "cancelled"}
 
@@ -24,13 +24,13 @@ class CartItem(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
     price: Decimal | None = None
     name: str | None = None
     category: str | None = None
-    product: dict[str, str] | None = None
+    product: ValidProduct | None = None
     weight: Decimal | None = None
     height: Decimal | None = None
     width: Decimal | None = None
     length: Decimal | None = None
     attributes: dict[str, Any] | None = None
-    additional_costs: Costs | None = None
+    additional_costs: Any = None
 
 
 class CustomerSession(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
@@ -70,20 +70,10 @@ def session_body(order: ValidOrder, customer: str) -> CustomerSession:
 
 
 def _cart_item(item: ValidItem) -> CartItem:
-    return CartItem(
-        item.sku,
-        item.quantity,
-        item.unit_price,
-        item.name,
-        item.category,
-        None if item.product is None else {"name": item.product.name},
-        item.weight,
-        item.height,
-        item.width,
-        item.length,
-        item.attributes,
-        None if item.additional_costs is None else _costs(item.additional_costs),
-    )
+    found = CartItem(*msgspec.structs.astuple(item))  # both have the same fields in the same order
+    if found.additional_costs is not None:
+        found.additional_costs = _costs(found.additional_costs)
+    return found
 
 
 def _costs(costs: dict[str, Decimal | None]) -> Costs:
