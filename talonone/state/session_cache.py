@@ -59,6 +59,12 @@ class SessionMemory:
             self._young.returned[session] = [*self._returned(session), *items]
             self._age()
 
+    def forget_returns(self, session: str) -> None:
+        """Forget the items that were returned of a session, which `note_return` then names again."""
+        with self._lock:
+            self._young.returned.pop(session, None)
+            self._old.returned.pop(session, None)
+
     def note_repeated(self, session: str) -> None:
         """Remember that the API had the order before it was sent."""
         with self._lock:

@@ -32,6 +32,7 @@ from beam_talonone.talonone.state.sealed_lines import damaged, sealed, unsealed
 from beam_talonone.talonone.telemetry.stats import Stats
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
+_OUTCOME = msgspec.json.Decoder(Outcome)
 STATS_EVERY = 0.2
 
 BEGIN = b'["o"]'
@@ -43,14 +44,15 @@ class Journal:
     any.
 
     A journal that is there is continued, behind its last whole line. `stats` returns what this process has sent in
-    the slice; `watch` is called whenever they are written, and raises what ends the run.
+    the slice, None while that is not counted yet; `watch` is called whenever they are written, and raises what ends
+    the run.
 
     The ends of records wait until the next start, or until `soon` calls what it gets: one write then serves all
     answers that arrived together. Without `soon`, each line is written at once.
     """
 
     def __init__(
-        self, path: Path, stats: Callable[[], Stats], watch: Callable[[], None] = lambda: None,
+        self, path: Path, stats: Callable[[], Stats | None], watch: Callable[[], None] = lambda: None,
         soon: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:  # fmt: skip
         self._path = path
@@ -61,6 +63,8 @@ class Journal:
         self._lock = threading.Lock()
         self._log = AppendLog(path)
         self._check = 0
+        self._ended: dict[int, tuple[Outcome, float]] = {}
+        self._last_stats: tuple[Stats, float] = Stats(), 0.0
         self._stats, self._watch = stats, watch
         self._began = self._stats_at = time.monotonic()
         self._write(BEGIN)
@@ -85,7 +89,9 @@ class Journal:
             self._outcome, self._encoded = outcome, _ENCODER.encode(outcome)
         encoded = self._encoded
         if part is None:
-            line = b'["d",%d,%b,%a]' % (number, encoded, time.time())
+            at = time.time()
+            line = b'["d",%d,%b,%a]' % (number, encoded, at)
+            self._ended[number] = self._as_read(outcome), at
         else:
             line = b'["p",%d,%d,%b]' % (number, part, encoded)
         if self._soon is None:
@@ -103,7 +109,20 @@ class Journal:
         check_written(self._path, written(self._log.stat(), self._log.size))
         self._watch()
         self._stats_at = time.monotonic()
-        self._write(_ENCODER.encode(["q", self._stats(), self._stats_at - self._began]))
+        stats = self._stats()
+        if stats is not None:
+            self._last_stats = stats, max(0.0, self._stats_at - self._began)
+            self._write(_ENCODER.encode(["q", *self._last_stats]))
+
+    def restart(self) -> None:
+        """Count the seconds of the statistics from now on."""
+        self._began = time.monotonic()
+
+    def content(self, before: "JournalContent") -> "JournalContent":
+        """The outcomes and statistics in the journal, which held those of `before` when it was opened."""
+        stats, seconds = self._last_stats
+        own = msgspec.to_builtins(stats), seconds
+        return JournalContent(done={**before.done, **self._ended}, parts=before.parts, stats=[*before.stats, own])
 
     def close(self) -> None:
         """End the journal: its lines survive a loss of power from here on. Raises as `write_stats` does."""
@@ -112,6 +131,12 @@ class Journal:
             self._log.sync()
         finally:
             self._log.close()
+
+    def _as_read(self, outcome: Outcome) -> Outcome:
+        """The outcome as it is read back: numbers in what the API answered lose their digits."""
+        if outcome.effects is None and outcome.response is None:
+            return outcome
+        return _OUTCOME.decode(self._encoded)
 
     def _write(self, *lines: bytes) -> None:
         """Append lines, behind those that wait. If that fails, they are dropped, and the others still wait."""

@@ -1,6 +1,8 @@
 """The queue of a job sent slice by slice, each journalled while it is sent and folded when it has ended."""
 
+from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
@@ -11,13 +13,13 @@ from beam_talonone.pipelines.backfill.sending import limit, outcome_counts, slic
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.fold import fold
 from beam_talonone.pipelines.backfill.sending.journal import Journal, JournalContent, read_journal
+from beam_talonone.pipelines.backfill.sending.slice_stats import SliceStats
+from beam_talonone.pipelines.backfill.sending.unnamed_returns import find_customers, unnamed_returns
 from beam_talonone.pipelines.terminal.stopping import RESUME, STOP
-from beam_talonone.schemas.operations import get_customer_session
 from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.errors import Interrupted, StopRun
-from beam_talonone.talonone.protocols.session_reads import profile_of
 from beam_talonone.talonone.state.sealed_lines import damaged
-from beam_talonone.talonone.telemetry.stats import since, snapshot
+from beam_talonone.talonone.telemetry.stats import snapshot
 
 
 def read_slice_journal(job: ActiveJob, part: Slice) -> JournalContent:
@@ -31,12 +33,22 @@ def write_options(job: ActiveJob, part: Slice) -> SendOptions:
     return SendOptions(dry=options.input.dry, edit_closed=options.sending.edit_closed, effects=options.input.results)
 
 
-def send_slice(job: ActiveJob, run: slices.SliceRun) -> bool:
-    """Send a slice. Returns False: none of its records is left for later. Raises what stopped the engine."""
+Finish = Callable[[], None]
+"""Waits until each record of a slice has ended. Raises what stopped the engine."""
+
+
+def begin_slice(job: ActiveJob, run: slices.SliceRun) -> Finish:
+    """Hand a slice to the engine, and return as soon as it has all of it. Raises what stopped the engine."""
     sender = slices.SliceSender(run)
     for item in slices.read_slice(run):
         sender.send(item)
-    sender.finish()
+    sender.flush()
+    return sender.finish
+
+
+def send_slice(job: ActiveJob, run: slices.SliceRun) -> bool:
+    """Send a slice. Returns False: none of its records is left for later. Raises what stopped the engine."""
+    begin_slice(job, run)()
     return False
 
 
@@ -55,6 +67,9 @@ class SliceSteps:
     send: Callable[[ActiveJob, slices.SliceRun], bool] = send_slice
     """Send a run under its name, until each of its records has ended. Returns True if records are left for a later
     call: then no further slice is begun."""
+    begin: Callable[[ActiveJob, slices.SliceRun], Finish] | None = None
+    """Takes the place of `send` where the next slice may begin while the last records of this one are under way: the
+    sending does not stand still in between."""
     folded: Callable[[ActiveJob, Slice, JournalContent], None] = _nothing
     """The journal was folded into the staging database. A journal may be folded several times."""
     complete: Callable[[ActiveJob, Slice], None] = _nothing
@@ -65,7 +80,26 @@ class SliceSteps:
     """Whether the API has taken records under these settings before: then a refused key is a passing failure."""
 
 
-def send_slices(job: ActiveJob, steps: SliceSteps = SliceSteps()) -> None:
+BACKFILL_STEPS = SliceSteps(begin=begin_slice)
+
+
+@dataclass
+class OpenSlice:
+    """A slice that is being sent, with its share of the statistics."""
+
+    part: Slice
+    run: slices.SliceRun
+    stats: SliceStats
+    finish: Finish | None = None
+    left: bool = False
+    """Whether records are left for a later call."""
+
+
+Opened = deque[OpenSlice]
+"""The slices that are being sent: one, or two while the last records of the first are under way."""
+
+
+def send_slices(job: ActiveJob, steps: SliceSteps = BACKFILL_STEPS) -> None:
     """Send what is left of the queue, or what --limit lets through. Goes on behind the last complete slice.
 
     Raises StopRun when the sending ended early, Damaged where a journal is damaged or gone.
@@ -76,15 +110,30 @@ def send_slices(job: ActiveJob, steps: SliceSteps = SliceSteps()) -> None:
         total - outcome_counts.count_unsent(job.connection), None if selected is None else len(selected)
     )
     try:
-        for first in range(_next(job.connection), total + 1, slices.SLICE):
-            part = Slice.starting_at(first, total)
-            wanted = selected is None or any(number in selected for number in range(part.first, part.last + 1))
-            if wanted and _send_slice(job, steps, part, selected):
-                break
+        _send_slices(job, steps, selected)
     except StopRun:
         # the pipeline has not counted the records that ended while it stopped
         job.tally.ended = total - job.tally.already - outcome_counts.count_unsent(job.connection)
         raise
+
+
+def _send_slices(job: ActiveJob, steps: SliceSteps, selected: set[int] | None) -> None:
+    opened: Opened = deque()
+    try:
+        # what is in flight must end before its journal is closed
+        with job.engine.stopped_by_errors(Interrupted("the pipeline failed")):
+            for first in range(_next(job.connection), job.tally.total + 1, slices.SLICE):
+                part = Slice.starting_at(first, job.tally.total)
+                if selected is None or any(number in selected for number in range(part.first, part.last + 1)):
+                    current = _open_slice(job, steps, part, selected, opened)
+                    _end_slices(job, steps, selected, opened, most=0 if current.finish is None else 1)
+                    if current.left:
+                        break
+            _end_slices(job, steps, selected, opened, most=0)
+    finally:
+        with ExitStack() as left:  # also the second, if the first cannot be closed
+            for _ in opened:
+                left.callback(_close_slice, job, steps, opened)
 
 
 def _next(connection: Connection) -> int:
@@ -108,8 +157,10 @@ def _selected(job: ActiveJob, steps: SliceSteps) -> set[int] | None:
     return limit.select(job.connection, job.options.limit)
 
 
-def _send_slice(job: ActiveJob, steps: SliceSteps, part: Slice, selected: set[int] | None) -> bool:
-    """Whether records of the slice are left for a later call."""
+def _open_slice(
+    job: ActiveJob, steps: SliceSteps, part: Slice, selected: set[int] | None, opened: Opened
+) -> OpenSlice:
+    """Send a slice, at least so far that the engine has all of it."""
     STOP.check(RESUME)
     job.folder.watch.check()
     path = job.folder.journal(part.name)
@@ -119,24 +170,37 @@ def _send_slice(job: ActiveJob, steps: SliceSteps, part: Slice, selected: set[in
     steps.before(job, part)
     recorded = steps.read_journal(job, part)
     _fold(job, steps, part, recorded)
-    _prepare_engine(job, steps)
-    run = _slice_run(job, steps, part, selected, recorded)
+    unnamed = unnamed_returns(job, part, selected, recorded)
+    # the customers may depend on the records before them, and what a killed run has counted is counted first
+    if unnamed or recorded.done:
+        _end_slices(job, steps, selected, opened, most=0)
+    _prepare_engine(job, steps, opened)
+    current = _slice(job, steps, part, selected, recorded, opened)
+    opened.append(current)
     staging.set_meta(job.connection, begun, "")
+    find_customers(job, unnamed)
+    if steps.begin is None:
+        current.left = steps.send(job, current.run)
+    else:
+        current.finish = steps.begin(job, current.run)
+    return current
+
+
+def _close_slice(job: ActiveJob, steps: SliceSteps, opened: Opened) -> JournalContent:
+    """Close the journal of the first open slice, and fold it."""
+    current = opened.popleft()
+    until = current.stats.end()
     try:
-        # what is in flight must end before its journal is closed
-        with job.engine.stopped_by_errors(Interrupted("the pipeline failed")):
-            _find_customers(job, part, selected, recorded)
-            left = steps.send(job, run)
-            job.folder.watch.check()
+        current.run.journal.close()
     finally:
-        try:
-            run.journal.close()
-        finally:
-            job.folder.watch.check()
-        recorded = read_journal(path)
-        _fold(job, steps, part, recorded)
-    _end_slice(job, steps, part, recorded, whole=not left and selected is None)
-    return left
+        if opened:
+            opened[0].stats.begin(until)
+            opened[0].run.journal.restart()
+            opened[0].run.before = None
+        job.folder.watch.check()
+    recorded = current.run.journal.content(current.run.recorded)
+    _fold(job, steps, current.part, recorded)
+    return recorded
 
 
 def _fold(job: ActiveJob, steps: SliceSteps, part: Slice, recorded: JournalContent) -> None:
@@ -144,49 +208,59 @@ def _fold(job: ActiveJob, steps: SliceSteps, part: Slice, recorded: JournalConte
     steps.folded(job, part, recorded)
 
 
-def _prepare_engine(job: ActiveJob, steps: SliceSteps) -> None:
-    job.engine.memory.forget()
+def _prepare_engine(job: ActiveJob, steps: SliceSteps, opened: Opened) -> None:
+    if not opened:  # else its records still need what is remembered
+        job.engine.memory.forget()
     if steps.accepted_before or outcome_counts.any_applied(job.connection):
         job.engine.was_accepted_before()
 
 
-def _slice_run(
-    job: ActiveJob, steps: SliceSteps, part: Slice, selected: set[int] | None, recorded: JournalContent
-) -> slices.SliceRun:
+def _slice(
+    job: ActiveJob,
+    steps: SliceSteps,
+    part: Slice,
+    selected: set[int] | None,
+    recorded: JournalContent,
+    opened: Opened,
+) -> OpenSlice:
     """A slice ready to be sent; its journal is open from here on."""
-    before = snapshot(job.engine.stats)
+    stats = SliceStats(job.engine.stats)
+    if not opened:
+        stats.begin(snapshot(job.engine.stats))
+    before = opened[-1].run if opened else None
     read, dead = outcome_counts.count_read_and_dead(job.connection)
+    dead_before = dead - job.tally.dead if before is None else before.dead_before
     journal = Journal(
-        job.folder.journal(part.name), lambda: since(job.engine.stats, before), job.folder.watch.check,
-        lambda action: job.engine.after(0.0, action),
-    )  # fmt: skip
-    return slices.SliceRun(
-        job.folder.staging, part.first, part.last, job.engine, journal, recorded, steps.send_options(job, part),
-        job.options.sending.max_dead_letters, job.tally, read, dead - job.tally.dead, selected, steps.origins,
-    )  # fmt: skip
-
-
-def _find_customers(job: ActiveJob, part: Slice, selected: set[int] | None, recorded: JournalContent) -> None:
-    """Ask the API for the customers of returns whose order is not in the input."""
-    returns = [
-        (rec, session)
-        for number, rec, session in staging.unnamed_returns(job.connection, part.first, part.last)
-        if (selected is None or number in selected) and number not in recorded.done
-    ]
-    sessions = sorted({session for _, session in returns})
-    answers = job.engine.answers([get_customer_session(session) for session in sessions], helping=True)
-    customers = {session: profile_of(answer) for session, answer in zip(sessions, answers, strict=True)}
-    job.connection.executemany(
-        "UPDATE records SET customer = ? WHERE rec = ?", [(customers[session] or "", rec) for rec, session in returns]
+        job.folder.journal(part.name), stats, job.folder.watch.check, lambda action: job.engine.after(0.0, action)
     )
+    run = slices.SliceRun(
+        job.folder.staging, part.first, part.last, job.engine, journal, recorded, steps.send_options(job, part),
+        job.options.sending.max_dead_letters, job.tally, read, dead_before, selected,
+        steps.origins, before=before,
+    )  # fmt: skip
+    return OpenSlice(part, run, stats)
 
 
-def _end_slice(job: ActiveJob, steps: SliceSteps, part: Slice, recorded: JournalContent, *, whole: bool) -> None:
-    """Delete the journal of a complete slice. Raises StopRun when the `whole` slice was sent and records have no
-    outcome."""
-    path, records = job.folder.journal(part.name), part.last - part.first + 1
+def _end_slices(job: ActiveJob, steps: SliceSteps, selected: set[int] | None, opened: Opened, *, most: int) -> None:
+    """End the first slices, until at most `most` are open."""
+    while len(opened) > most:
+        _end_slice(job, steps, selected, opened)
+
+
+def _end_slice(job: ActiveJob, steps: SliceSteps, selected: set[int] | None, opened: Opened) -> None:
+    """Wait for the end of the first open slice, and delete its journal if it is complete.
+
+    Raises StopRun when the whole slice was sent and records have no outcome.
+    """
+    current = opened[0]
+    part, path = current.part, job.folder.journal(current.part.name)
+    if current.finish is not None:
+        current.finish()
+    job.folder.watch.check()
+    recorded = _close_slice(job, steps, opened)
+    records = part.last - part.first + 1
     complete = len(recorded.done) == records
-    if whole and not complete:
+    if not complete and not current.left and selected is None:
         raise StopRun(
             f"{path} has outcomes of {len(recorded.done):,} of the {records:,} records sent: go on with --resume"
         )

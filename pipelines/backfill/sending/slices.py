@@ -60,8 +60,12 @@ class SliceRun:
     """The staging databases of the jobs whose dead letters are replayed."""
     metrics: bool = False
     """Whether records that end are counted in Beam's metrics."""
+    before: "SliceRun | None" = None
+    """The slice before this one, if its last records are still under way."""
     recalled: set[str] = field(default_factory=set)
     """Orders whose earlier returns are in the engine's memory."""
+    sender: "SliceSender | None" = None
+    """What sends it."""
 
 
 @dataclass(slots=True)
@@ -125,6 +129,9 @@ def _recall(connection: Any, run: SliceRun, work: Work) -> None:
             run.engine.memory.note_order(session, status or "", End(end))
     if work.kind == "returns" and session not in run.recalled:
         run.recalled.add(session)
+        if run.before is not None and session in run.before.recalled:
+            return  # the memory has all, and the database lacks what the slice before does
+        run.engine.memory.forget_returns(session)
         earlier = set(staging.returns_of(connection, session))
         for origin in run.origins:
             with closing(staging.connect(origin)) as applied:
@@ -140,6 +147,7 @@ class SliceSender:
 
     def __init__(self, run: SliceRun) -> None:
         self._run = run
+        run.sender = self
         self._sending = Sending(run.engine)
         self._jobs: list[Job] = []
 
@@ -154,13 +162,25 @@ class SliceSender:
             self._jobs.append(self._job(item))
             if len(self._jobs) >= TOGETHER:
                 self._submit()
+        self.count()
+        before = self._run.before
+        if before is not None and before.sender is not None:
+            before.sender.count()
+
+    def count(self) -> None:
+        """Count the records that have ended since the last call."""
         for job, outcome in self._sending.done():
             self._count(job, outcome)
+
+    def flush(self) -> None:
+        """Give the engine what is left, and let no record of a later slice join a bulk of this one."""
+        self._submit()
+        self._run.engine.flush()
 
     def finish(self) -> None:
         """Wait until all records have ended. Raises what stopped the engine, and TooManyDeadLetters also where no
         record was left to be stopped."""
-        self._submit()
+        self.flush()
         for job, outcome in self._sending.rest():
             self._count(job, outcome)
         if isinstance(self._run.engine.failure, TooManyDeadLetters):

@@ -7,12 +7,13 @@ import pytest
 from support.staged_job import APPLIED, IdleEngine, ends, event, order, queue, returned, staged_job
 
 from beam_talonone.pipelines.backfill import staging
+from beam_talonone.pipelines.backfill.report import all_stats
 from beam_talonone.pipelines.backfill.sending import slices
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.journal import Journal
 from beam_talonone.pipelines.backfill.sending.outcome_counts import first_unsent
 from beam_talonone.pipelines.backfill.sending.send_slices import SliceSteps, next_slice, send_slices
-from beam_talonone.pipelines.backfill.sending.slices import PackItem, SliceRun, read_slice
+from beam_talonone.pipelines.backfill.sending.slices import Item, PackItem, SliceRun, read_slice
 from beam_talonone.talonone.delivery.send_options import InFlight
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted, StopRun
 from beam_talonone.talonone.telemetry.stats import Stats
@@ -260,3 +261,77 @@ def test_the_steps_of_a_slice_come_in_their_order(tmp_path: Path) -> None:
         *("before 1-3", "folded 1-3", "send", "folded 1-3", "complete 1-3"),
         *("before 4-4", "folded 4-4", "send", "folded 4-4", "complete 4-4"),
     ]
+
+
+class Overlapping:
+    """Begins slices as the pipeline does: their records end when it waits for them. `called` has the steps."""
+
+    def __init__(self, fails_at: int | None = None) -> None:
+        self.called: list[str] = []
+        self.returned: list[list[str]] = []
+        self._fails_at = fails_at
+
+    def begin(self, job: ActiveJob, run: SliceRun) -> Callable[[], None]:
+        self.called.append(f"begin {run.first}")
+        items = [item for item in read_slice(run) if isinstance(item, Item)]
+        for item in items:
+            job.engine.stats.tried("track_event_v2", 204, 1.0, retry=False)
+            if item.work.sessions:
+                facts = job.engine.memory.known(item.work.sessions[0])
+                self.returned.append([entry["sku"] for entry in facts.returned])
+            job.engine.memory.note(item.work, APPLIED)
+        if run.first == self._fails_at:
+            raise Interrupted("stopped here")
+
+        def finish() -> None:
+            self.called.append(f"finish {run.first}")
+            for item in items:
+                run.journal.on_end(item.number, APPLIED)
+
+        return finish
+
+    def steps(self) -> SliceSteps:
+        return SliceSteps(begin=self.begin, complete=lambda job, part: self.called.append(f"complete {part.first}"))
+
+
+def test_a_slice_begins_while_the_last_records_of_the_one_before_are_under_way(tmp_path: Path) -> None:
+    sending = Overlapping()
+    with staged_job(tmp_path, EVENTS) as job:
+        send_slices(job, sending.steps())
+        assert sending.called == [
+            *("begin 1", "begin 4", "finish 1", "complete 1"),
+            *("begin 7", "finish 4", "complete 4", "finish 7", "complete 7"),
+        ]
+        assert set(ends(job).values()) == {"applied"}
+        assert staging.get_meta(job.connection, "next") == "8"
+        assert all_stats(job.connection).requests == 7, "each request counts once"
+        assert list((job.folder.root / "state").glob("journal-*")) == []
+
+
+def test_slices_that_are_under_way_at_a_stop_keep_what_ended(tmp_path: Path) -> None:
+    stopped = Overlapping(fails_at=4)
+    with staged_job(tmp_path, EVENTS) as job:
+        with pytest.raises(Interrupted):
+            send_slices(job, stopped.steps())
+        assert all_stats(job.connection).requests == 6
+        state = job.folder.root / "state"
+        assert sorted(path.name for path in state.glob("journal-*")) == [
+            "journal-slice-000001.jsonl", "journal-slice-000002.jsonl",
+        ]  # fmt: skip
+    sent = Sent()
+    with staged_job(tmp_path, EVENTS) as job:
+        send_slices(job, SliceSteps(send=sent))
+        assert sent.items == ["e1", "e2", "e3", "e4", "e5", "e6", "e7"]
+
+
+@pytest.mark.parametrize("between", [0, 1, 4], ids=["next slice", "same or next", "a slice later"])
+def test_items_returned_in_earlier_slices_are_known_once(tmp_path: Path, between: int) -> None:
+    records = {
+        "orders": [order("o1", 1)],
+        "returns": [returned("r1", "o1", 2), returned("r2", "o1", 60), returned("r3", "o1", 61)],
+        "events": [event(number) for number in range(3, 3 + between)],
+    }
+    sending = Overlapping()
+    with staged_job(tmp_path, records) as job:
+        send_slices(job, sending.steps())
+    assert sending.returned == [[], [], ["tea"], ["tea", "tea"]]
