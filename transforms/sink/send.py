@@ -47,9 +47,14 @@ class Sending:
     def rest(self) -> Iterator[Done]:
         """Send incomplete batches and yield all open outcomes. Raises the error that stopped the engine."""
         self.engine.flush()
-        while self._open:
-            self.engine.wait(lambda: bool(self._done))
+        while self.more():
             yield from self.done()
+
+    def more(self) -> bool:
+        """Wait until outcomes have arrived; False if no job is open. Raises the error that stopped the engine."""
+        if self._open:
+            self.engine.wait(lambda: bool(self._done))
+        return self._open > 0
 
 
 def in_window(output: Any, window: GlobalWindow) -> Any:

@@ -1,5 +1,6 @@
 """The steps that send one slice: read from the staging database in order, sent by the engine, journalled."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -169,8 +170,16 @@ class SliceSender:
 
     def count(self) -> None:
         """Count the records that have ended since the last call."""
+        counts: Counter[tuple[str, End]] = Counter()  # the lock is taken once for many records
         for job, outcome in self._sending.done():
-            self._count(job, outcome)
+            if self._run.metrics:
+                count_outcome(job.work.kind, outcome)
+            counts[job.work.kind, outcome.end] += 1
+            if outcome.end is End.DEAD:
+                self._run.tally.count_ended(counts)
+                counts.clear()
+                self._check_dead_letters(outcome)
+        self._run.tally.count_ended(counts)
 
     def flush(self) -> None:
         """Give the engine what is left, and let no record of a later slice join a bulk of this one."""
@@ -181,8 +190,8 @@ class SliceSender:
         """Wait until all records have ended. Raises what stopped the engine, and TooManyDeadLetters also where no
         record was left to be stopped."""
         self.flush()
-        for job, outcome in self._sending.rest():
-            self._count(job, outcome)
+        while self._sending.more():
+            self.count()
         if isinstance(self._run.engine.failure, TooManyDeadLetters):
             raise self._run.engine.failure
 
@@ -192,7 +201,9 @@ class SliceSender:
             self._jobs.clear()
 
     def _job(self, item: Item) -> Job:
-        run = self._run
+        run, recorded = self._run, self._run.recorded
+        if item.origin is None and not (recorded.parts or recorded.in_flight or run.options.dry):  # nearly all
+            return Job(item.number, item.work, run.options, self._facts_of, self._sending.tell, run.journal)
         parts = dict(run.recorded.parts.get(item.number, ()))
         if run.options.dry:
             parts.update(not_dry(item.work))
@@ -222,19 +233,13 @@ class SliceSender:
             return skipped(Skip.ORDER_NOT_SENT, "return_cart_items")
         return replace(facts, repeat=self._run.engine.memory.repeat(job.work.sessions[0]))
 
-    def _count(self, job: Job, outcome: Outcome) -> None:
+    def _check_dead_letters(self, outcome: Outcome) -> None:
+        """Stop the engine when `outcome` is one dead letter too many."""
         run, tally = self._run, self._run.tally
-        if run.metrics:
-            count_outcome(job.work.kind, outcome)
-        with tally.lock:
-            tally.ended += 1
-            tally.dead += outcome.end is End.DEAD
-            tally.outcomes[outcome.end.value] += 1
-            if (of_kind := tally.kinds.get(job.work.kind)) is not None:
-                of_kind.done += 1
-            dead, sent = tally.dead, tally.ended
-        if outcome.end is not End.DEAD or run.engine.failure is not None:
+        if run.engine.failure is not None:
             return
+        with tally.lock:
+            dead, sent = tally.dead, tally.ended
         # the records sent now also count alone, or a bad attribute would be noticed after half of all records only
         in_all, allowed = run.dead_before + dead, run.max_dead_letters
         if allowed.exceeded(dead, sent) or allowed.exceeded(in_all, run.read):

@@ -3,8 +3,10 @@
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from beam_talonone.talonone.requests.outcome import End
 from beam_talonone.transforms.runtime.process_registry import Kind
 
 BEFORE_SENDING = ("starting", "reading", "sorting", "preparing")
@@ -51,6 +53,16 @@ class Tally:
         """Count records that were read. Call it from any thread."""
         with self.lock:
             self.read += records
+
+    def count_ended(self, counts: Mapping[tuple[str, End], int]) -> None:
+        """Count records that have ended: how many of each kind in each way. Call it from any thread."""
+        with self.lock:
+            for (kind, end), records in counts.items():
+                self.ended += records
+                self.dead += records if end is End.DEAD else 0
+                self.outcomes[end.value] += records
+                if (of_kind := self.kinds.get(kind)) is not None:
+                    of_kind.done += records
 
     def begin(self, phase: str) -> None:
         """Go over to another phase, and keep the counts at its start."""
