@@ -8,6 +8,8 @@ from typing import Any
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.packed import work_of
 from beam_talonone.pipelines.backfill.sending.journal import JournalContent, read_journal
+from beam_talonone.pipelines.backfill.sending.left_to_send import count_kinds
+from beam_talonone.pipelines.backfill.sending.outcome_counts import first_unsent
 
 
 def select(connection: Any, limit: int) -> set[int]:
@@ -17,16 +19,18 @@ def select(connection: Any, limit: int) -> set[int]:
     that one. The next of its kind takes its place.
     """
     quotas = {
-        kind: min(limit, count)
-        for kind, count in connection.execute(f"SELECT kind, COUNT(*) FROM {_UNSENT} GROUP BY kind").fetchall()  # nosec B608
+        kind: min(limit, total - done) for kind, (done, total) in count_kinds(connection).items() if total > done
     }
+    if not quotas:
+        return set()
     selected: set[int] = set()
     counts: Counter[str] = Counter()
     waiting: set[int] = set()
     """Hashes of the customers, sessions and things of each record that waits."""
     rows = connection.execute(
         "SELECT number, kind, customer, session, CASE WHEN kind = 'calls' THEN work END"  # nosec B608
-        f" FROM {_UNSENT} ORDER BY number"
+        f" FROM {_UNSENT} AND number >= ? ORDER BY number",
+        (first_unsent(connection) or 1,),
     )
     for number, kind, customer, session, work in rows:
         keys = [hash(("profile", customer))] if customer else []

@@ -9,6 +9,7 @@ from support.staged_job import APPLIED, event, order, queue, returned, staged_jo
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.sending.journal import Journal
 from beam_talonone.pipelines.backfill.sending.limit import select, sent_anything
+from beam_talonone.pipelines.backfill.sending.outcome_counts import complete_counts
 from beam_talonone.talonone.telemetry.stats import Stats
 
 
@@ -41,7 +42,22 @@ def test_records_with_an_outcome_do_not_count(tmp_path: Path) -> None:
     with staged_job(tmp_path, {"events": [event(number) for number in (1, 2, 3)]}) as job:
         (rec,) = job.connection.execute("SELECT rec FROM queue WHERE number = 1").fetchone()
         staging.save_outcomes(job.connection, [(rec, "applied", None, None, None)])
+        complete_counts(job.connection, 10)
         assert select(job.connection, 1) == {2}
+
+
+def test_a_few_records_are_found_without_reading_all(tmp_path: Path) -> None:
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    with staged_job(tmp_path, {"events": [event(number) for number in range(1, 1001)]}) as job:
+        job.connection.set_progress_handler(count, 10)
+        assert select(job.connection, 2) == {1, 2}
+    assert steps < 100, "tens of steps of SQLite's virtual machine: fewer than one for each record"
 
 
 @pytest.mark.parametrize(
