@@ -10,6 +10,7 @@ from beam_talonone.pipelines.backfill.sending.slices import SLICE
 from beam_talonone.talonone.state.sealed_lines import damaged
 from beam_talonone.talonone.state.sqlite_damage import READING_FAILED
 from beam_talonone.talonone.state.whole_file import write_whole_file
+from beam_talonone.talonone.telemetry.error_text import in_one_line
 
 LARGEST = 1 << 30
 """Bytes. A staging database up to this size is checked before a job goes on, which takes a second or two."""
@@ -36,7 +37,7 @@ def check_staging(path: Path, marked: bytes, count_query: str) -> int:
             total = int(connection.execute(count_query).fetchone()[0])
             next_record = staging.get_meta(connection, "next") or "1"
     except (sqlite3.Error, ValueError) as error:
-        raise damaged(path, f" ({error})") from None
+        raise damaged(path, f" ({in_one_line(str(error), 200)})") from None
     if marked != str(total).encode():
         raise damaged(path.parent / "read", f": it holds {marked[:20]!r}, but {path.name} has {total} things to do")
     if not next_record.isdigit() or (int(next_record) != total + 1 and int(next_record) % SLICE != 1):
@@ -52,7 +53,7 @@ def cause_of(path: Path, error: Exception) -> Exception:
         with closing(staging.reopen(path)) as connection:
             problem = _problem(connection)
     except READING_FAILED as unreadable:
-        problem = str(unreadable)
+        problem = in_one_line(str(unreadable), 200)
     return error if problem is None else damaged(path, f" ({problem})")
 
 
@@ -60,7 +61,7 @@ def _problem(connection: sqlite3.Connection) -> str | None:
     try:
         row = connection.execute("PRAGMA quick_check(1)").fetchone()
     except READING_FAILED as error:
-        return str(error)
+        return in_one_line(str(error), 200)
     verdict = str(row[0]) if row else "quick_check returned nothing"
     return None if verdict == "ok" else " ".join(verdict.split())[:200]
 

@@ -3,6 +3,8 @@
 import sqlite3
 from typing import Final
 
+from beam_talonone.talonone.telemetry.error_text import in_one_line
+
 READING_FAILED: Final = (sqlite3.DatabaseError, UnicodeDecodeError)
 """What a statement may raise of a damaged file. The second stands for an error whose text quotes damaged bytes."""
 
@@ -18,8 +20,9 @@ def is_damage(error: BaseException) -> bool:
 
 def damaged_store(path: object, error: BaseException) -> str:
     """The message for a damaged store: how to restore it, and what happens without it."""
+    why = in_one_line(str(error), 200)
     return (
-        f"{path} is damaged ({error}): put the folder back from a backup. Without one, `sqlite3 {path} .recover`"
+        f"{path} is damaged ({why}): put the folder back from a backup. Without one, `sqlite3 {path} .recover`"
         " gives what can be read. To begin without it, delete it and its -wal and -shm files: then a record that was"
         " sent before is sent again, and an older one over it"
     )

@@ -64,6 +64,10 @@ def test_a_list_of_tables_that_is_no_text_is_damage(database: Path) -> None:
     database.write_bytes(data.replace(b"CREATE TABLE queue", b"CREATE TABLE qu\xffue"))
     with pytest.raises(Damaged, match=r"spool\.sqlite is damaged"):
         check_staging(database, b"5", COUNT)
+    database.write_bytes(data.replace(b"CREATE TABLE queue", b"CREATE TABLE q\n\n'ue"))
+    with pytest.raises(Damaged) as raised:
+        check_staging(database, b"5", COUNT)
+    assert "\n" not in str(raised.value)
     assert isinstance(cause_of(database, ValueError("x")), Damaged)
 
 
