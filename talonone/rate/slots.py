@@ -58,6 +58,10 @@ SHOWN, SHOWN_AGAIN, LOOK = 0.1, 60.0, 0.03
 """Seconds: two answers at most SHOWN apart show the beginning of a window. If that was more than SHOWN_AGAIN ago, the
 process draws every LOOK seconds until they show it again."""
 
+STARVED, SEARCH = 3, (-0.05, 0.0, 0.05, 0.0, -0.1, 0.0, 0.1, 0.0)
+"""A process that got no token in STARVED windows may presume a wrong beginning, and come when other processes have
+drawn all tokens. In the windows after that, it draws by the seconds of SEARCH later, until it gets one."""
+
 WEIGHT, MOST = 0.25, 0.1
 """WEIGHT is the share of the last draw in the running means of the time and the tokens of draws. Times count as MOST
 seconds at most."""
@@ -95,6 +99,9 @@ class Slots:
         self._hungry = False
         """Whether the last answer was a refusal."""
         self._shown_at = float("-inf")
+        self._empty = 0
+        """Windows without a token since the last one."""
+        self._emptied_at = float("-inf")
 
     def first(self, now: float) -> float | None:
         """Return the time of the first token, which may be in the past; None without tokens. Drops late tokens."""
@@ -136,6 +143,8 @@ class Slots:
             self.limit, self._last = limit, None
             self._throw_away()
         self._takes += WEIGHT * (min(MOST, answered - requested) - self._takes)
+        self._begins += self._shift()  # there it found some
+        self._empty = 0
         gone = max(float(hits), limit - remaining)
         begun = self._last is not None and gone <= self._last[1]
         if begun:
@@ -159,8 +168,12 @@ class Slots:
         window = math.floor(answered - self._begins)
         self._last, self._left, self._behind, self._hungry = (requested, math.inf, window), 0, 0.0, True
         again = answered + AGAIN
-        if answered - self._begins - window > NEAR:
-            again = max(again, self._next(window))
+        begins = self._begins + self._shift()
+        window = math.floor(requested - begins + 2 * PROBE)  # the first draw comes PROBE before it
+        if answered - begins - window > NEAR:
+            if answered - self._emptied_at > 0.5:
+                self._empty, self._emptied_at = self._empty + 1, answered
+            again = max(again, self._begins + window + 1 + self._shift() - PROBE)
         if answered - self._shown_at > SHOWN_AGAIN:
             again = min(again, answered + LOOK)
         self._not_before = again
@@ -175,6 +188,10 @@ class Slots:
         """When to draw tokens of the window after this one."""
         return self._begins + window + 1 + (-PROBE if self._hungry else SINCE)
 
+    def _shift(self) -> float:
+        """By how much the next windows are presumed to begin later than `_begins`, after too many without a token."""
+        return SEARCH[(self._empty - STARVED) % len(SEARCH)] if self._empty >= STARVED else 0.0
+
     def _window(self, requested: float, answered: float, new: bool) -> int:
         """The window of granted tokens. Around the end of a window, `new` tokens belong to the next one."""
         if new:
@@ -188,8 +205,9 @@ class Slots:
             return
         if answered - earliest <= SHOWN:
             self._shown_at = answered
-        thought = self._begins + round((earliest + answered) / 2 - self._begins)
-        moved = min(answered, max(earliest, thought - PULLED)) - thought
+        first = self._begins + math.floor((earliest + answered) / 2 - self._begins)
+        thoughts = (first, first + 1)  # the one that contradicts the answers less
+        moved = min((min(answered, max(earliest, at - PULLED)) - at for at in thoughts), key=abs)
         self._begins += moved
         if abs(moved) > NEAR:  # the times of these tokens come from another clock
             self._throw_away()

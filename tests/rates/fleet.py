@@ -297,6 +297,11 @@ class Fleet:
         last = self.requests[-1][0] if len(self.requests) == sum(self.records) else self.seconds
         return len(self.sent(first, last)) / (LIMIT * (last - first))
 
+    @property
+    def draws(self) -> int:
+        """The draws from the rate service."""
+        return self._service.draws
+
     def most_within(self, seconds: float) -> int:
         """The most requests in any window of so many seconds."""
         times = [at for at, _, _ in self.requests]

@@ -185,3 +185,30 @@ def test_an_answer_that_cannot_be_is_no_defect():
     made.granted(100.01, 100.014, 2, 500, LIMIT)
     made.granted(100.02, 100.024, 2, 200, LIMIT)
     assert made.hits(100.03) >= 1
+
+
+def test_who_gets_no_token_in_three_windows_looks_earlier_and_later():
+    """Others have drawn them all by then: it presumes the beginning of the windows 70 ms too late."""
+    made = slots()
+    now, starts = 101.06, []
+    for _ in range(120):
+        made.refused(now, now + TAKES)
+        at = made.draw_at(now + TAKES)
+        if at - now > 0.1:
+            starts.append(round(at - 102.0 - len(starts), 2))
+        now = at
+    assert starts[:2] == [-0.01, -0.01]
+    assert set(starts[2:]) == {-0.11, -0.06, -0.01, 0.04, 0.09}
+
+
+def test_where_it_finds_one_it_presumes_the_beginning():
+    made = slots()
+    now = 101.06
+    while made._empty < 3:
+        made.refused(now, now + TAKES)
+        now = made.draw_at(now + TAKES)
+    begins = made._begins
+    assert now == pytest.approx(104.0 - 0.05, abs=0.01)
+    made.granted(now, now + TAKES, 1, 199, LIMIT)
+    assert made._begins == pytest.approx(begins - 0.05, abs=0.01)
+    assert made._empty == 0
