@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 import pytest
+from apache_beam.portability.api import beam_runner_api_pb2
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from beam_talonone.pipelines.backfill.options import InputOptions, SendingOptions
 from beam_talonone.pipelines.distributed.journal_backup import Place
 from beam_talonone.pipelines.distributed.local_shards import LOCAL_SHARDS, LocalShards
 from beam_talonone.pipelines.distributed.output_claim import claim, taken
-from beam_talonone.pipelines.distributed.pipeline import EXPECTED, SaveShard, SendShard, WriteReport
+from beam_talonone.pipelines.distributed.pipeline import EXPECTED, SaveShard, SendShard, WriteReport, create_pipeline
 from beam_talonone.pipelines.distributed.shard import GraphOptions
 from beam_talonone.pipelines.distributed.shard_copies import SHARD_COPIES, ShardCopies
 from beam_talonone.pipelines.distributed.shard_restriction import all_of
@@ -88,3 +90,14 @@ def test_a_runner_that_loses_what_was_deferred_is_noticed(options, send_bundle):
     assert not has_report(options)
     list(WriteReport(options).process(("report", [EXPECTED, b"", *(data for _, data in reports)])))
     assert has_report(options)
+
+
+def test_the_graph_says_that_shards_are_deferred_and_all_is_bounded(options):
+    """A runner that does not know such steps refuses the graph, and none takes the job for a stream."""
+    graph = create_pipeline(options, FnApiRunner(), beam_options(())).to_runner_api()
+    assert "beam:requirement:pardo:splittable_dofn:v1" in graph.requirements
+    [send] = [step for step in graph.components.transforms.values() if step.unique_name == "Send"]
+    payload = beam_runner_api_pb2.ParDoPayload.FromString(send.spec.payload)
+    assert payload.restriction_coder_id
+    bounded = beam_runner_api_pb2.IsBounded.BOUNDED
+    assert {collection.is_bounded for collection in graph.components.pcollections.values()} == {bounded}
