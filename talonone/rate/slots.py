@@ -60,7 +60,8 @@ process draws every LOOK seconds until they show it again."""
 
 STARVED, SEARCH = 3, (-0.05, 0.0, 0.05, 0.0, -0.1, 0.0, 0.1, 0.0)
 """A process that got no token in STARVED windows may presume a wrong beginning, and come when other processes have
-drawn all tokens. In the windows after that, it draws by the seconds of SEARCH later, until it gets one."""
+drawn all tokens. With many processes, more windows without one are usual. In the windows after that, it draws by the
+seconds of SEARCH later, until it gets one."""
 
 WEIGHT, MOST = 0.25, 0.1
 """WEIGHT is the share of the last draw in the running means of the time and the tokens of draws. Times count as MOST
@@ -78,7 +79,8 @@ class Slots:
     def __init__(self, rate: float, limit: float, begins: float, among: int | None = None) -> None:
         self.limit = limit
         self._rate, self._begins = rate, begins
-        self.part = 1.0 / (among or 1)
+        self._among = among or 1
+        self.part = 1.0 / self._among
         self._takes = 0.0
         """Running mean of the seconds that a draw takes."""
         self._tokens: deque[float] = deque()
@@ -190,7 +192,10 @@ class Slots:
 
     def _shift(self) -> float:
         """By how much the next windows are presumed to begin later than `_begins`, after too many without a token."""
-        return SEARCH[(self._empty - STARVED) % len(SEARCH)] if self._empty >= STARVED else 0.0
+        block = max(1.0, max(BLOCK, MARGIN * self._takes) * min(self._rate, self.limit))
+        turn = self._among * block / self.limit  # windows until all have drawn a block
+        starved = STARVED if turn <= STARVED else round(STARVED * turn)
+        return SEARCH[(self._empty - starved) % len(SEARCH)] if self._empty >= starved else 0.0
 
     def _window(self, requested: float, answered: float, new: bool) -> int:
         """The window of granted tokens. Around the end of a window, `new` tokens belong to the next one."""
