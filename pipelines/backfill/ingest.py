@@ -18,6 +18,7 @@ from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import BATCH, S
 from beam_talonone.pipelines.backfill.reading_ahead.steps import StageRecords, StageShards
 from beam_talonone.pipelines.backfill.sending.left_to_send import count_kinds
 from beam_talonone.pipelines.backfill.sending.outcome_counts import Way, count_ended
+from beam_talonone.pipelines.backfill.sending.send_order import set_send_order
 from beam_talonone.pipelines.backfill.sending.tally import TALLIES
 from beam_talonone.pipelines.backfill.staging_rows import Blobs, RecordStager, read_origin, source, whole
 from beam_talonone.pipelines.mappings.coverage import ObservedMapping
@@ -153,7 +154,7 @@ def complete(connection: Any, options: InputOptions, kinds: list[str], job: str)
         connection.executescript(staging.ERASURE_INDEX)
         staging.keep_order_of_erased(connection)
     staging.set_meta(connection, "kinds", " ".join(kinds))
-    return staging.set_send_order(connection)
+    return set_send_order(connection)
 
 
 def _end_repeated(connection: Any, job: str) -> None:

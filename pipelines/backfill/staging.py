@@ -11,7 +11,6 @@ attempt history. `documents` has the records as they came, in blocks (see `packe
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -20,7 +19,6 @@ from typing import Any
 from beam_talonone.pipelines.backfill.packed import unpack_work, work_of
 from beam_talonone.schemas.records import ERASURE
 from beam_talonone.talonone.requests.work import Work
-from beam_talonone.talonone.state.sealed_lines import damaged
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -141,6 +139,7 @@ def get_meta(connection: sqlite3.Connection, name: str) -> str | None:
     * `kinds`: the kinds of the input
     * `origin`: the database of the job or stream that wrote the replayed dead letters
     * `begun N`: the slice that begins with record N may have sent requests
+    * `order N`: the checksum of the Nth stretch of the send order
     """
     row = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
     return None if row is None else str(row[0])
@@ -184,17 +183,6 @@ def number_files(connection: sqlite3.Connection) -> None:
         " WHERE files.kind = records.kind AND files.file = records.file) - 1;"
         "DROP TABLE temp.files;"
     )
-
-
-def set_send_order(connection: sqlite3.Connection) -> int:
-    """Number the records that have no outcome yet in send order; returns how many there are."""
-    connection.execute("DELETE FROM queue")
-    connection.execute(
-        "INSERT INTO queue (rec) SELECT rec FROM records WHERE work IS NOT NULL"  # nosec B608
-        f" AND rec NOT IN (SELECT rec FROM fates) ORDER BY {IN_ORDER}"
-    )
-    row = connection.execute("SELECT COUNT(*) FROM queue").fetchone()
-    return int(row[0])
 
 
 def repeated(connection: sqlite3.Connection) -> Iterator[list[tuple[int, str, bytes]]]:
@@ -269,20 +257,6 @@ def unnamed_returns(connection: sqlite3.Connection, first: int, last: int) -> li
         " WHERE number BETWEEN ? AND ? AND kind = 'returns' AND customer IS NULL",
         (first, last),
     ).fetchall()
-
-
-def slice_rows(path: Path, first: int, last: int) -> Iterator[tuple[int, bytes, str | None, bytes | None]]:
-    """The records of a slice in send order: (number, work, customer, origin). Raises Damaged where the checksum of a
-    work does not fit."""
-    with closing(reopen(path)) as connection:
-        for number, work, customer, origin, check in connection.execute(
-            "SELECT number, work, customer, origin, work_check FROM queue JOIN records USING (rec)"
-            " WHERE number BETWEEN ? AND ? ORDER BY number",
-            (first, last),
-        ):
-            if check is not None and check != check_of(work):
-                raise damaged(path, f" (record {number})")
-            yield number, unpack_work(work), customer, origin
 
 
 def orders_of(connection: sqlite3.Connection, session: str) -> list[tuple[str | None, str]]:

@@ -26,6 +26,7 @@ from beam_talonone.pipelines.backfill.sending import slices
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.journal import JournalContent, read_journal
 from beam_talonone.pipelines.backfill.sending.outcome_counts import first_unsent
+from beam_talonone.pipelines.backfill.sending.send_order import slice_rows
 from beam_talonone.pipelines.backfill.sending.send_slices import SliceSteps, next_slice, send_slices
 from beam_talonone.pipelines.backfill.sending.tally import Tally
 from beam_talonone.pipelines.distributed.journal_backup import JournalBackup, Place
@@ -245,7 +246,7 @@ class ShardRun:
         self._backup.follow(part.name, path)
         begun = part.first
         for last, at in self._let_go.pop(part.name, []):
-            for number, blob, _, _ in staging.slice_rows(job.folder.staging, begun, min(last, part.last)):
+            for number, blob, _, _ in slice_rows(job.folder.staging, begun, min(last, part.last)):
                 if number not in recorded.done:
                     in_flight = recorded.in_flight.setdefault(number, {})
                     for index in range(len(Work.from_bytes(blob).parts)):

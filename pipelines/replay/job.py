@@ -15,6 +15,7 @@ from beam_talonone.pipelines.backfill.job_kind import Files, JobKind, Report, ba
 from beam_talonone.pipelines.backfill.options import BackfillOptions, InputOptions
 from beam_talonone.pipelines.backfill.output_folder import MANIFEST, JobFolder
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
+from beam_talonone.pipelines.backfill.sending.send_order import set_send_order
 from beam_talonone.pipelines.backfill.sending.send_slices import SliceSteps, send_slices
 from beam_talonone.pipelines.replay.altered import WHAT_TO_DO
 from beam_talonone.pipelines.replay.left_to_send import end_by_origins
@@ -110,7 +111,7 @@ class _Replay:
         self._tell_lost(files)
         with closing(staging.reopen(folder.staging)) as connection:
             end_by_origins(connection, self._origins.databases, folder.job)
-            total = staging.set_send_order(connection)
+            total = set_send_order(connection)
             self._tell_altered(connection)
             self._tell_left_out(connection)
             first = str(self._origins.databases[0]) if self._origins.databases else ""

@@ -12,6 +12,7 @@ import msgspec
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.options import MaxDeadLetters
 from beam_talonone.pipelines.backfill.sending.journal import Journal, JournalContent
+from beam_talonone.pipelines.backfill.sending.send_order import slice_rows
 from beam_talonone.pipelines.backfill.sending.tally import Tally
 from beam_talonone.pipelines.backfill.staging_rows import read_origin
 from beam_talonone.pipelines.terminal.words import counted
@@ -92,7 +93,7 @@ def read_slice(run: SliceRun) -> Iterator[Item | PackItem]:
     packed = {number for members, _ in run.recorded.packs for number, _ in members}
     yield from _packs(run, packed)
     with closing(staging.reopen(run.staging)) as connection:
-        for number, blob, customer, origin in staging.slice_rows(run.staging, run.first, run.last):
+        for number, blob, customer, origin in slice_rows(run.staging, run.first, run.last):
             if number in run.recorded.done or number in packed:
                 continue
             if run.selected is not None and number not in run.selected:
@@ -108,7 +109,7 @@ def _packs(run: SliceRun, packed: set[int]) -> Iterator[PackItem]:
         return
     works = {
         number: Item(number, Work.from_bytes(blob), read_origin(origin))
-        for number, blob, _, origin in staging.slice_rows(run.staging, min(packed), max(packed))
+        for number, blob, _, origin in slice_rows(run.staging, min(packed), max(packed))
         if number in packed
     }
     for members, before in run.recorded.packs:

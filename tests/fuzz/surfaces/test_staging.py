@@ -11,9 +11,9 @@ from fuzz.fuzzed import fuzzed
 from hypothesis import strategies as st
 from support.staged_job import event, order, profile, returned, staged_job
 
-from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.damage import DAMAGE_ERRORS, cause_of, check_staging
 from beam_talonone.pipelines.backfill.output_folder import started_with
+from beam_talonone.pipelines.backfill.sending.send_order import slice_rows
 from beam_talonone.pipelines.report.recording.series_file import read_series
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.state.sealed_lines import Damaged
@@ -50,7 +50,7 @@ def found(data: bytes) -> list[tuple[object, ...]] | None:
     PATH.write_bytes(data)
     try:
         check_staging(PATH, TOTAL, COUNT)
-        return list(staging.slice_rows(PATH, 1, 80))
+        return list(slice_rows(PATH, 1, 80))
     except Damaged as error:
         check_line(error, PATH.name)
     except DAMAGE_ERRORS as error:  # as `_failures_explained` of a job has it

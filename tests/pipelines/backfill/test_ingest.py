@@ -16,6 +16,7 @@ from beam_talonone.pipelines.backfill.packed import unpack_documents
 from beam_talonone.pipelines.backfill.reading_ahead.batch import Batch
 from beam_talonone.pipelines.backfill.reading_ahead.steps import stage_records
 from beam_talonone.pipelines.backfill.sending.outcome_counts import count_read_and_dead
+from beam_talonone.pipelines.backfill.sending.send_order import slice_rows
 from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
 from beam_talonone.schemas.reasons import Stage
 from beam_talonone.talonone.requests.outcome import End, Outcome
@@ -128,11 +129,11 @@ def test_unknown_names_are_counted_by_records(tmp_path: Path) -> None:
 def test_damaged_work_is_not_sent(tmp_path: Path) -> None:
     with staged_job(tmp_path, {"events": [event(1), event(2)]}) as job:
         path = job.folder.staging
-        assert [number for number, *_ in staging.slice_rows(path, 1, 2)] == [1, 2]
+        assert [number for number, *_ in slice_rows(path, 1, 2)] == [1, 2]
         job.connection.execute(
             "UPDATE records SET work = CAST(REPLACE(work, 'seen', 'Seen') AS BLOB) WHERE id = 'e2'"
         )
-        rows = staging.slice_rows(path, 1, 2)
+        rows = slice_rows(path, 1, 2)
         assert next(rows)[0] == 1
         with pytest.raises(Damaged, match=r"spool.sqlite is damaged \(record 2\)"):
             next(rows)
@@ -140,10 +141,10 @@ def test_damaged_work_is_not_sent(tmp_path: Path) -> None:
 
 def test_changed_work_is_sent_in_the_place_of_the_other(tmp_path: Path) -> None:
     with staged_job(tmp_path, {"events": [event(1), event(2)]}) as job:
-        first, second = (Work.from_bytes(row[1]) for row in staging.slice_rows(job.folder.staging, 1, 2))
+        first, second = (Work.from_bytes(row[1]) for row in slice_rows(job.folder.staging, 1, 2))
         (rec,) = job.connection.execute("SELECT rec FROM queue WHERE number = 1").fetchone()
         staging.change_work(job.connection, rec, second)
-        assert [Work.from_bytes(row[1]) for row in staging.slice_rows(job.folder.staging, 1, 2)] == [second, second]
+        assert [Work.from_bytes(row[1]) for row in slice_rows(job.folder.staging, 1, 2)] == [second, second]
         assert first != second
 
 
@@ -152,7 +153,7 @@ def test_a_database_of_version_0_1_opens(tmp_path: Path) -> None:
     with staged_job(tmp_path, {"events": [event(1)]}) as job:
         job.connection.execute("ALTER TABLE records DROP COLUMN work_check")
     with staged_job(tmp_path, {"events": [event(1)]}) as job:
-        assert [number for number, *_ in staging.slice_rows(job.folder.staging, 1, 1)] == [1]
+        assert [number for number, *_ in slice_rows(job.folder.staging, 1, 1)] == [1]
 
 
 def test_staged_records_that_come_in_any_order_are_completed_alike(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from beam_talonone.pipelines.backfill.packed import (
     work_of,
 )
 from beam_talonone.pipelines.backfill.reading_ahead.batch import FILE, POSITION, RAW, batch_of
+from beam_talonone.pipelines.backfill.sending.send_order import slice_rows
 from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.schemas.reasons import Stage
@@ -166,7 +167,7 @@ def test_works_of_a_folder_of_version_0_1_are_the_same(tmp_path: Path) -> None:
 
         def all_works() -> list[Any]:
             return [
-                [row[:3] for row in staging.slice_rows(path, 1, 12)],
+                [row[:3] for row in slice_rows(path, 1, 12)],
                 staging.returns_of(connection, "o1"),
                 list(staging.applied_since(connection, "orders", "session", "o1", (0, 0, 0))),
             ]

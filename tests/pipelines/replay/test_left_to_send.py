@@ -12,6 +12,7 @@ from support.staged_job import at, ends, event, order, profile, queue, staged_jo
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.packed import work_of
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
+from beam_talonone.pipelines.backfill.sending.send_order import set_send_order
 from beam_talonone.pipelines.backfill.staging_rows import read_origin
 from beam_talonone.pipelines.replay import attempt_history
 from beam_talonone.pipelines.replay.left_to_send import end_by_origins
@@ -50,7 +51,7 @@ def replayed(jobs: ExitStack, folder: Path, dead_letters: list[Json], *origins: 
     folder.mkdir()
     job = jobs.enter_context(staged_job(folder, {"dead_letters": dead_letters}))
     end_by_origins(job.connection, [origin.folder.staging for origin in origins], "replay-1")
-    staging.set_send_order(job.connection)
+    set_send_order(job.connection)
     return job
 
 

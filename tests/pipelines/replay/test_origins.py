@@ -13,6 +13,7 @@ from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.output_folder import signed
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.journal import JournalContent, read_journal
+from beam_talonone.pipelines.backfill.sending.send_order import slice_rows
 from beam_talonone.pipelines.replay.origins import Origins, origin_of
 from beam_talonone.pipelines.replay.stream_conflicts import REPLAYS, note_applied, sent_by
 from beam_talonone.schemas.decoding.parse import parse
@@ -138,6 +139,6 @@ def test_of_a_profile_change_the_stream_leaves_the_rest(tmp_path: Path) -> None:
     with staged_job(tmp_path, {"profiles": [change(1, a=1, b=1)]}) as job:
         Origins.of([state / REPLAYS]).give_way(job, Slice(1, 1))
         assert read_journal(job.folder.journal("slice-000001")).done == {}
-        [(_, blob, _, _)] = staging.slice_rows(job.folder.staging, 1, 1)
+        [(_, blob, _, _)] = slice_rows(job.folder.staging, 1, 1)
     body = Work.from_bytes(blob).parts[0].request.body_json()
     assert body["customerProfiles"][0]["attributes"] == {"b": 1}
