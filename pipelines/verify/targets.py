@@ -27,6 +27,9 @@ CREATE TABLE IF NOT EXISTS differences (
 CREATE TABLE IF NOT EXISTS erasures (customer TEXT PRIMARY KEY, place INTEGER NOT NULL) WITHOUT ROWID;
 """
 
+INDEXES = f"{staging.SESSION_INDEXES}{staging.CUSTOMER_INDEX}CREATE UNIQUE INDEX IF NOT EXISTS by_rec ON queue (rec);"
+"""Each chunk of targets looks up its records, and the places of these in the order of sending."""
+
 PLACE = "((kind = 'returns') << 62) + (file_no << 40) + position"
 """Where a record stands in the input: orders first, then by file and row."""
 
@@ -50,7 +53,7 @@ class Target:
 
 def list_targets(connection: Any) -> int:
     """Number the sessions, then the customers of profile changes, in the order of the input; gives how many."""
-    connection.executescript(SCHEMA + staging.SESSION_INDEXES + staging.CUSTOMER_INDEX)
+    connection.executescript(SCHEMA + INDEXES)
     connection.execute("BEGIN")
     for sort, column, kinds in (
         ("session", "session", "'orders', 'returns'"),

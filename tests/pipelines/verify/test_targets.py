@@ -149,3 +149,21 @@ def test_what_an_answer_shows(listed, answer, found):
         return
     shown = targets.entity_in(target, answer)
     assert shown is None if found is None else str(shown["total"]) == "1.50"
+
+
+class _Explained:
+    """A connection that gives the plan of a query in place of its rows."""
+
+    def __init__(self, connection):
+        self._connection = connection
+
+    def execute(self, query, parameters):
+        return self._connection.execute(f"EXPLAIN QUERY PLAN {query}", parameters)
+
+
+@pytest.mark.parametrize("sort", ["session", "customer"])
+def test_a_chunk_costs_the_same_however_many_records_there_are(listed, sort):
+    connection, _ = listed(orders=[order("b", 5)], returns=[back("r", "b", 6)], profiles=[change("z", 4)])
+    plan = [row[-1] for row in targets._rows(_Explained(connection), sort, 1, 5)]
+    assert any("by_rec" in step for step in plan)
+    assert not [step for step in plan if "AUTOMATIC" in step or step.startswith(("SCAN q", "SCAN r"))]
