@@ -86,7 +86,7 @@ def as_amount(value: Any) -> Decimal:
         raise PydanticCustomError("amount_text", "not a decimal number") from None
     if not amount.is_finite():
         raise PydanticCustomError("amount_finite", "an amount is a finite number")
-    if len(amount.as_tuple().digits) > MAX_DIGITS or abs(amount.adjusted()) > MAX_DIGITS:
+    if len(amount.as_tuple().digits) > MAX_DIGITS or not -MAX_DIGITS <= amount.adjusted() < MAX_DIGITS:
         raise PydanticCustomError("amount_digits", "an amount has at most 30 digits")
     return plain(amount)
 

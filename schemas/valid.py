@@ -38,8 +38,17 @@ Code = Annotated[str, Meta(max_length=CODE_MAX)]
 Attributes = dict[str, Any]
 Costs = dict[str, Amount | None]
 
-_amount = lru_cache(maxsize=16_384, typed=True)(as_amount)
+_REMEMBERED = 40
+"""Characters of an amount that is remembered. A longer one is no price."""
+
+_remembered = lru_cache(maxsize=16_384, typed=True)(as_amount)
 """The same few thousand prices come again and again."""
+
+
+def _amount(value: Any) -> Decimal:
+    """The amount in a number or decimal text. Raises PydanticCustomError."""
+    text = str(value) if type(value) is Decimal else value  # equal decimals may differ in their number of digits
+    return as_amount(value) if type(text) is str and len(text) > _REMEMBERED else _remembered(text)
 
 
 class ValidProduct(Struct, forbid_unknown_fields=True, gc=False):
@@ -222,7 +231,7 @@ def usual_record(kind: str, fields: Mapping[str, Any], reading: Reading) -> Vali
         moment = parse_instant(fields.get("event_time"), reading.assume_timezone, reading.ambiguous_time)
         record: ValidRecord = msgspec.convert({**fields, "event_time": moment}, struct)
         msgspec.msgpack.encode(fields)  # refuses text that UTF-8 cannot carry, such as lone surrogates
-    except (ValueError, TypeError, OverflowError, RecursionError, msgspec.MsgspecError):
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError, msgspec.MsgspecError):
         return None
     return record
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -140,7 +140,9 @@ def test_amounts_leave_with_the_digits_they_came_with(value, wire):
         "1" * 31,
         10**31,
         10**5000,
+        "1e30",
         "1e31",
+        Decimal("999E+28"),
         "1e-31",
         "9" * 100_000,
         Decimal("1E+999999999"),
@@ -150,6 +152,22 @@ def test_amounts_leave_with_the_digits_they_came_with(value, wire):
 def test_what_is_no_amount(value):
     with pytest.raises(ValidationError):
         AMOUNT.validate_python(value)
+
+
+@given(
+    st.decimals(allow_nan=False, allow_infinity=False)
+    | st.from_regex(r"-?[1-9]{1,3}[eE][+-]?[1-3]?[0-9]", fullmatch=True)
+)
+@example("999e27")
+@example("1e-30")
+@example("0e30")
+def test_an_amount_is_an_amount(value):
+    """Records are read again where attributes are left out."""
+    try:
+        form = AMOUNT.validate_python(value)
+    except ValidationError:
+        return
+    assert AMOUNT.validate_python(form) == form
 
 
 @given(st.decimals(min_value=-(10**12), max_value=10**12, places=4))

@@ -159,3 +159,23 @@ def test_amounts_are_those_of_the_model(price):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parsing, "usual_record", lambda *_: None)
         assert usual == outcome("orders", order, AS_USUAL)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (Decimal("1.5"), Decimal("1.5" + "0" * 40)),
+        (1, True),
+        (Decimal("1E+29"), Decimal(10**30)),
+        ("1.5", "1.5" + "0" * 40),
+    ],
+)
+def test_an_amount_is_judged_alike_whatever_came_before(first, second):
+    """The prices of other records are remembered."""
+    orders = [
+        {**RICH["orders"], "items": [{"sku": "a", "quantity": 1, "unit_price": price}]} for price in (first, second)
+    ]
+    forwards = [outcome("orders", order, AS_USUAL) for order in orders]
+    valid._remembered.cache_clear()
+    backwards = [outcome("orders", order, AS_USUAL) for order in reversed(orders)]
+    assert forwards == backwards[::-1]
