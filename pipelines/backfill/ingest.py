@@ -14,7 +14,8 @@ from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.inputs import join_key
 from beam_talonone.pipelines.backfill.options import InputOptions
 from beam_talonone.pipelines.backfill.packed import document_of, work_of
-from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import BATCH, ShardStager
+from beam_talonone.pipelines.backfill.reading_ahead.batch import BATCH
+from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import ShardStager
 from beam_talonone.pipelines.backfill.reading_ahead.steps import StageRecords, StageShards
 from beam_talonone.pipelines.backfill.sending.left_to_send import count_kinds
 from beam_talonone.pipelines.backfill.sending.outcome_counts import Way, count_ended

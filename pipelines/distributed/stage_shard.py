@@ -4,15 +4,13 @@ import hashlib
 import json
 from collections.abc import Iterable
 from contextlib import closing
-from itertools import islice
 from sqlite3 import Connection
 
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.ingest import complete
 from beam_talonone.pipelines.backfill.output_folder import decoded
 from beam_talonone.pipelines.backfill.reading import check_dead_letters, write_input_dead_letters
-from beam_talonone.pipelines.backfill.reading_ahead.batch import batch_of
-from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import BATCH
+from beam_talonone.pipelines.backfill.reading_ahead.batch import batch_of, in_batches
 from beam_talonone.pipelines.backfill.reading_ahead.steps import stage_records
 from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
 from beam_talonone.pipelines.distributed.journal_backup import Place
@@ -68,8 +66,8 @@ class ShardStaging:
             raise self._stopped
 
     def _stage(self, connection: Connection, rows: Iterable[StagedRecord]) -> int:
-        first, remaining = 1, iter(rows)
-        while batch := list(islice(remaining, BATCH)):
+        first = 1
+        for batch in in_batches(rows):
             self._unless_stopped()
             stage_records(connection, batch_of(batch), first)
             first += len(batch)

@@ -1,6 +1,6 @@
 """A batch of records as the staging database takes it: their documents packed together, by the process that reads."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -8,8 +8,16 @@ import msgspec
 from beam_talonone.pipelines.backfill.packed import DOCUMENTS, pack_documents
 from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
 
-FILE, POSITION, RAW = 11, 13, 16
-"""The places of the file, the position in it, and the document in a row."""
+FILE, POSITION, RAW, WORK = 11, 13, 16, 17
+"""The places of the file, the position in it, the document and the work in a row."""
+
+LETTER = 3
+"""The place of the dead letter in an outcome."""
+
+BATCH = 500
+
+BATCH_BYTES = 16 << 20
+"""A batch ends when its records are this large: a record may have 16 MiB."""
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True):
@@ -18,6 +26,27 @@ class Batch(msgspec.Struct, frozen=True, array_like=True):
     records: list[StagedRecord]
     blocks: list[bytes]
     """One block for each DOCUMENTS records."""
+
+
+def in_batches(records: Iterable[StagedRecord]) -> Iterator[list[StagedRecord]]:
+    """The records in batches of at most BATCH, and of little more than BATCH_BYTES."""
+    batch: list[StagedRecord] = []
+    size = 0
+    for record in records:
+        batch.append(record)
+        size += bytes_of(record)
+        if len(batch) >= BATCH or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def bytes_of(record: StagedRecord) -> int:
+    """The bytes of what may be large in a record: its document, its work, and its dead letter."""
+    row, outcome = record.row, record.outcome
+    letter = None if outcome is None else outcome[LETTER]
+    return len(row[RAW] or b"") + len(row[WORK] or b"") + len(letter or b"")
 
 
 def batch_of(records: Sequence[StagedRecord]) -> Batch:

@@ -7,7 +7,7 @@ from functools import partial
 
 import msgspec
 
-from beam_talonone.pipelines.backfill.reading_ahead.batch import RAW, Batch, batch_of
+from beam_talonone.pipelines.backfill.reading_ahead.batch import Batch, batch_of, in_batches
 from beam_talonone.pipelines.backfill.reading_ahead.observer import ReadingObserver
 from beam_talonone.pipelines.backfill.reading_ahead.processes import POSSIBLE, computed
 from beam_talonone.pipelines.backfill.staging_rows import Place, RecordStager, StagedRecord, format_of
@@ -17,11 +17,6 @@ from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.transforms.formats.shard import Input, Shard
 from beam_talonone.transforms.sources.prepare import Prepared, Prepares, prepare_all
 from beam_talonone.transforms.sources.shards import SHARD_BYTES, read_shard
-
-BATCH = 500
-
-BATCH_BYTES = 16 << 20
-"""A batch ends when its raw records are this large: a record may have 16 MiB."""
 
 FORK_FROM = 4 << 20
 """Bytes of input from which on other processes read it. Less is read as fast by this one."""
@@ -97,18 +92,12 @@ class ShardStager:
             yield msgspec.msgpack.encode(_Message(None, number, observer.findings()))
 
     def _batches_of(self, shard: Shard) -> Iterator[Batch]:
-        batch: list[StagedRecord] = []
-        size = 0
-        for raw in read_shard(shard):
-            for prepared in prepare_all(raw, self.build, self.reading, self.prepares):
-                record = self.stage(prepared)
-                batch.append(record)
-                size += len(record.row[RAW] or b"")
-                if len(batch) >= BATCH or size >= BATCH_BYTES:
-                    yield batch_of(batch)
-                    batch, size = [], 0
-        if batch:
-            yield batch_of(batch)
+        records = (
+            self.stage(prepared)
+            for raw in read_shard(shard)
+            for prepared in prepare_all(raw, self.build, self.reading, self.prepares)
+        )
+        return map(batch_of, in_batches(records))
 
     def _place(self, prepared: Prepared) -> Place:
         raw, origin = prepared.raw, prepared.origin

@@ -9,9 +9,9 @@ import apache_beam as beam
 
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.packed import DOCUMENTS
-from beam_talonone.pipelines.backfill.reading_ahead.batch import RAW, Batch, batch_of
+from beam_talonone.pipelines.backfill.reading_ahead.batch import BATCH, BATCH_BYTES, WORK, Batch, batch_of, bytes_of
 from beam_talonone.pipelines.backfill.reading_ahead.observer import OBSERVERS
-from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import BATCH, BATCH_BYTES, ShardStager
+from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import ShardStager
 from beam_talonone.pipelines.backfill.sending.outcome_counts import count_staged
 from beam_talonone.pipelines.backfill.sending.tally import TALLIES
 from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
@@ -19,9 +19,6 @@ from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.transforms.formats.shard import Shard
 from beam_talonone.transforms.runtime.process_registry import PROCESS
 from beam_talonone.transforms.sources.prepare import Prepared
-
-WORK = 17
-"""The place of the work in a row."""
 
 BRANCH_BITS = 48
 """Each branch of the graph numbers its records in a range of its own."""
@@ -95,7 +92,7 @@ class StageRecords(_Stage):
         STOP.check()
         record = self._stager.stage(prepared)
         self._batch.append(record)
-        self._bytes += len(record.row[RAW] or b"")
+        self._bytes += bytes_of(record)
         if len(self._batch) >= BATCH or self._bytes >= BATCH_BYTES:
             self._flush()
         return iter(())

@@ -13,8 +13,9 @@ import msgspec
 import pytest
 
 from beam_talonone.pipelines.backfill.packed import DOCUMENTS, unpack_documents
+from beam_talonone.pipelines.backfill.reading_ahead import batch as batch_module
 from beam_talonone.pipelines.backfill.reading_ahead import shard_stager
-from beam_talonone.pipelines.backfill.reading_ahead.batch import RAW, Batch
+from beam_talonone.pipelines.backfill.reading_ahead.batch import RAW, WORK, Batch, in_batches
 from beam_talonone.pipelines.backfill.reading_ahead.processes import POSSIBLE
 from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import FORKED_SHARD_BYTES, ShardStager
 from beam_talonone.pipelines.backfill.staging_rows import RecordStager, StagedRecord
@@ -63,7 +64,7 @@ def _with_documents(batch: Batch) -> Iterator[StagedRecord]:
 
 def _all(stager: ShardStager, source: Input, shard_bytes: int) -> list[StagedRecord]:
     batches = list(stager.batches(list(plan_shards(source, shard_bytes)), _nothing))
-    assert all(0 < len(batch.records) <= shard_stager.BATCH for batch in batches)
+    assert all(0 < len(batch.records) <= batch_module.BATCH for batch in batches)
     records = sorted(
         (record for batch in batches for record in _with_documents(batch)), key=lambda record: record.row[13]
     )
@@ -157,10 +158,18 @@ def test_shards_are_small_where_processes_share_a_file(tmp_path: Path, monkeypat
 
 def test_a_batch_ends_with_its_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = _profiles(tmp_path, 11)
-    monkeypatch.setattr(shard_stager, "BATCH_BYTES", 150)
+    monkeypatch.setattr(batch_module, "BATCH_BYTES", 1)
     batches = list(_stager(Path(source.info.path)).batches(list(plan_shards(source)), _nothing))
-    # invalid records have no raw bytes in their row
-    assert [sum(record.row[RAW] is not None for record in batch.records) for batch in batches] == [2, 2, 2, 2, 1]
+    assert [len(batch.records) for batch in batches] == [1] * 11
+
+
+@pytest.mark.parametrize("column", [RAW, WORK])
+def test_a_batch_ends_with_the_bytes_of_any_large_column(column: int) -> None:
+    row = [None] * 19
+    row[column] = b"x" * (6 << 20)
+    letter = StagedRecord((None,) * 19, ("dead_lettered", "decode", "not_json", b"x" * (17 << 20)))
+    records = [*[StagedRecord(tuple(row))] * 4, letter, letter]
+    assert [len(batch) for batch in in_batches(records)] == [3, 2, 1]
 
 
 @pytest.mark.skipif(not POSSIBLE, reason="processes are forked on Linux only")
