@@ -5,8 +5,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 ENTITIES = ("CustomerProfile", "CustomerSession", "CartItem", "Event")
 """The entities of the API whose attributes records have. Source: operation getAttributes, field `entity`."""
 
@@ -39,6 +37,8 @@ class AccountAttributes:
 
     def without_lacking(self, kind: str, record: Any) -> Any:
         """The record of `kind` without the attributes that the account lacks."""
+        import msgspec  # not at import time: the help of a command imports this module
+
         entity = _ENTITY_OF[kind]
         changes: dict[str, Any] = {"attributes": self._within(entity, record.attributes)}
         if kind == "orders" and record.items is not None:
