@@ -106,7 +106,10 @@ class Coverage:
         )
 
     def merge(self, findings: bytes) -> None:
-        """Add what another process has collected of later documents of the same run."""
+        """Add what another process has collected of later documents of the same run.
+
+        Beyond MOST_PATHS, each process has remembered its own first paths, so fewer may be found than by one.
+        """
         more = _FINDINGS.decode(findings)
         self._documents += more.documents
         for name, number in more.without.items():

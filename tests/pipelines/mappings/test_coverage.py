@@ -216,7 +216,7 @@ def test_processes_find_together_what_one_finds(documents, most, data):
     cuts = sorted(data.draw(st.lists(st.integers(0, len(documents)), max_size=3)))
     together = _collected(documents, most, cuts)
     alone = _collected(documents, most, [])
-    if most:
+    if _collected(documents, 5000, [])._paths <= most:  # beyond, each process remembers its own first paths
         assert list(together.lines(FINDS, Table())) == list(alone.lines(FINDS, Table()))
     assert "c" in together._names or "c" not in alone._names
 
