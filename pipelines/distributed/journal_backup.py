@@ -1,11 +1,14 @@
 """The state of a shard of a backfill beside its output, on any file system: what survives the machine it runs on.
 
-A shard writes a journal on its worker's disk (pipelines.backfill.sending.journal). The journal is copied as it grows,
-into files `STATE/slice-000001.<who>-<number>.part`, each written once. A bundle that ends in the middle of a slice
-replaces them by the journal so far, `slice-000001.<who>-whole.part`; for a complete slice there is the whole journal,
-`slice-000001.jsonl`. A worker that vanishes takes the last seconds of its journal with it. So before records may
-leave, `slice-000001.let-go` says up to which one they may, and since when. A record that was let go, and has no
-outcome in the journal, may have been sent.
+A shard writes a journal on its worker's disk (pipelines.backfill.sending.journal). The lines that an attempt adds are
+copied as they come, in parts (pipelines.distributed.journal_parts). An attempt that ends in the middle of a slice
+replaces its own parts, and those that it had read, by one whole part. A complete slice has a whole journal,
+`STATE/slice-000001.jsonl`.
+
+A worker that vanishes takes the last seconds of its journal with it. So before records may leave,
+`slice-000001.<attempt>.let-go` says up to which one they may, and since when. A record that was let go, and has no
+outcome in the journal, may have been sent. An attempt that ends in order deletes its own file; those of attempts that
+vanished stay until the slice is complete, as their records may not have had their turn.
 """
 
 import json
@@ -22,6 +25,17 @@ from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from beam_talonone.pipelines.backfill.output_folder import decoded
+from beam_talonone.pipelines.distributed.journal_parts import (
+    WHOLE,
+    Fetched,
+    Incomplete,
+    LetGo,
+    attempt_of,
+    earliest,
+    merged,
+    packed,
+    part_name,
+)
 from beam_talonone.talonone.state.sealed_lines import damaged
 from beam_talonone.talonone.state.whole_file import write_whole_file
 from beam_talonone.talonone.telemetry.logs import say
@@ -32,8 +46,8 @@ COPY_EVERY = 2.0
 LONGEST_WAIT = 30.0
 """Seconds between two tries to write to a file system that fails."""
 
-WHOLE = "-whole.part"
-"""The end of the name of a part that holds all of the journal so far: earlier parts are no longer needed."""
+READS = 10
+"""Times that the files of a state are listed, where one is gone before it is read: another attempt ends meanwhile."""
 
 
 class Place:
@@ -58,10 +72,13 @@ class Place:
 
     def read(self, *names: str) -> bytes | None:
         """The content of a file; None where there is none."""
-        if not self.has(*names):
+        try:
+            with self.open(*names) as file:
+                return bytes(file.read())
+        except Exception:
+            if self.has(*names):
+                raise
             return None
-        with self.open(*names) as file:
-            return bytes(file.read())
 
     def has(self, *names: str) -> bool:
         """Whether there is such a file."""
@@ -102,110 +119,152 @@ class Place:
 
 
 class JournalBackup:
-    """Keeps the journals of one shard at `place`. `write` is used by one thread besides its own."""
+    """Keeps the journals of one shard at `place`, for one attempt. Used by one thread besides its own."""
 
     def __init__(self, place: Place, sleep: Callable[[float], None] = time.sleep) -> None:
         self._place = place
         self._who = _who(0)
-        self._number = 0
         self._persist = partial(place.persist, sleep=sleep)
         self._lock = threading.Lock()
         self._following: tuple[str, Path] | None = None
+        self._fetched: dict[str, Fetched] = {}
         self._copied = 0
-        self._let_go: list[tuple[int, float]] = []
+        self._let_go: LetGo = []
         self.whole: set[str] = set()
         """Slices that were complete when their journals were fetched."""
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
         self._thread.start()
 
-    def fetch(self, journals: Callable[[str], Path], first: int = 1) -> dict[str, list[tuple[int, float]]]:
+    def fetch(self, journals: Callable[[str], Path], first: int = 1) -> dict[str, LetGo]:
         """Bring the journals of the slice number `first` and of those after it here, each to the path that `journals`
         returns for its slice.
 
-        Returns what was let go of each slice that did not end in order: (last record, seconds since 1970). Raises
-        Damaged where files are damaged or gone.
+        Returns what was let go of each slice that did not end in order. Raises Damaged where files are damaged or
+        gone.
         """
-        files = self._slices()
-        begun = [name.split(".")[1] for names in files.values() for name in names if name.endswith(".part")]
-        self._who = _who(max((int(who.partition("-")[0]) for who in begun), default=0))
-        for number, slice_name in enumerate(sorted(files), 1):
+        for _ in range(READS):
+            try:
+                return self._fetch(journals, first)
+            except Incomplete as error:
+                missing = str(error)
+        raise damaged(self._place.path(missing), ": the file is missing, or one before it")
+
+    def _fetch(self, journals: Callable[[str], Path], first: int) -> dict[str, LetGo]:
+        names = self._place.names("slice-*")  # all with one look: files take the place of others
+        slices = sorted({name.partition(".")[0] for name in names if name.endswith((".jsonl", ".part"))})
+        for number, slice_name in enumerate(slices, 1):
             if slice_name != f"slice-{number:06d}":
                 raise damaged(
                     self._place.path(f"slice-{number:06d}.jsonl"), ": the file is missing, although later ones exist"
                 )
-        for slice_name, names in sorted(files.items())[first - 1 :]:
-            whole = f"{slice_name}.jsonl"
+        begun = [attempt_of(name) for name in names if name.endswith(".part")]
+        self._who = _who(max((int(who.partition("-")[0]) for who in begun), default=0))
+        for slice_name in slices[first - 1 :]:
+            whole, parts = f"{slice_name}.jsonl", f"{slice_name}."
             if whole in names:
+                write_whole_file(journals(slice_name), self._read(whole))
                 self.whole.add(slice_name)
-            parts = [whole] if whole in names else _needed(names)
-            pieces = [piece for name in parts if (piece := self._place.read(name)) is not None]
-            write_whole_file(journals(slice_name), pieces)
-        let_go = {}
-        for name in self._place.names("*.let-go"):
-            let_go[name.removesuffix(".let-go")] = self._let_go_of(name)
-        return let_go
+                continue
+            read = [name for name in names if name.startswith(parts) and name.endswith(".part")]
+            lines = merged(read, self._read, lambda name: damaged(self._place.path(name), ""))
+            write_whole_file(journals(slice_name), list(lines.values()))
+            lengths = tuple((attempt, len(own)) for attempt, own in lines.items())
+            self._fetched[slice_name] = Fetched(frozenset(read), lengths)
+        let_go: dict[str, LetGo] = {}
+        for name in names:
+            slice_name = name.partition(".")[0]
+            if name.endswith(".let-go") and slice_name >= f"slice-{first:06d}" and slice_name not in self.whole:
+                let_go.setdefault(slice_name, []).extend(self._let_go_of(name))
+        return {slice_name: earliest(entries) for slice_name, entries in let_go.items()}
 
     def follow(self, slice_name: str, journal: Path) -> None:
-        """From now on, copy what is written to `journal`."""
+        """From now on, copy what is written to `journal` behind what was fetched of it."""
         with self._lock:
             self._following = slice_name, journal
-            self._copied = journal.stat().st_size if journal.exists() else 0
-            self._let_go = self._let_go_of(f"{slice_name}.let-go")
+            self._copied = self._fetched.setdefault(slice_name, Fetched()).size
+            self._let_go = []
 
     def let_go(self, last: int, at: float) -> None:
         """Records up to number `last` may leave when this returns. Waits while the file system fails."""
         if self._following is None:
             raise RuntimeError("nothing is let go before its journal is followed")
-        slice_name = self._following[0]
+        name = self._own_let_go(self._following[0])
         self._let_go.append((last, at))
         data = json.dumps(self._let_go).encode()
-        self._persist(lambda: self._place.write(data, f"{slice_name}.let-go"))
+        self._persist(lambda: self._place.write(data, name))
 
-    def ended(self) -> None:
-        """Keep all of the journal in one piece, instead of its parts: the run of a slice has ended in order, and not
-        all of it was sent."""
-        if self._following is not None:
-            slice_name, journal = self._following
-            with self._lock:  # the copying thread writes no further part
-                self._following = None
-            data = journal.read_bytes() if journal.exists() else b""
-            data = data[: data.rfind(b"\n") + 1]
-            if data:
-                self._keep_whole(slice_name, data)
-            self._persist(lambda: self._place.delete(self._place.names(f"{slice_name}.let-go")))
+    def ended(self, least: int = 0) -> None:
+        """Keep all of the journal in one piece, instead of its parts: the run of a slice has ended, and not all of it
+        was sent. A journal that somebody has removed, or cut to less than `least` bytes, changes nothing: what was
+        copied stays, and what was let go may have been sent."""
+        if self._following is None:
+            return
+        slice_name, journal = self._following
+        with self._lock:  # the copying thread writes no further part
+            self._following = None
+        data = _whole_lines(journal)
+        if data is None and not (least or self._copied or self._let_go):
+            return  # it was never opened
+        if data is None or len(data) < max(least, self._copied):
+            say(log, logging.WARNING, "the journal was removed or cut; its copy stays as it is", path=journal)
+            return
+        fetched = self._fetched[slice_name]
+        lines, begin = {}, 0
+        for attempt, length in fetched.lengths:
+            lines[attempt] = data[begin : begin + length]
+            begin += length
+        if len(data) > begin:
+            lines[self._who] = data[begin:]
+            content, whole = packed(lines), f"{slice_name}.{self._who}{WHOLE}"
+            self._persist(lambda: self._place.write(content, whole))
+            self._persist(lambda: self._delete_parts(slice_name, fetched.names))
+        own = self._own_let_go(slice_name)
+        self._persist(lambda: self._place.delete(self._place.names(own)))
 
-    def _keep_whole(self, slice_name: str, data: bytes) -> None:
-        whole = f"{slice_name}.{self._who}{WHOLE}"
-        self._persist(lambda: self._place.write(data, whole))
-        parts = f"{slice_name}.*.part"  # those of a later attempt stay
-        self._persist(lambda: self._place.delete([name for name in self._place.names(parts) if name < whole]))
+    def _delete_parts(self, slice_name: str, fetched: frozenset[str]) -> None:
+        """Delete the parts in the whole part: those that were fetched, and one's own. Other attempts may have written
+        others."""
+        own = f"{slice_name}.{self._who}-0"
+        names = self._place.names(f"{slice_name}.*.part")
+        pattern = [f"{own}*.part"] if any(name.startswith(own) for name in names) else []  # one request, not hundreds
+        self._place.delete([*fetched.intersection(names), *pattern])
 
-    def complete(self, slice_name: str, journal: Path) -> None:
-        """Keep the journal of a complete slice in one piece, instead of its parts."""
-        self._persist(lambda: self._place.write(journal.read_bytes(), f"{slice_name}.jsonl"))
-        self._persist(lambda: self._place.delete(self._place.names(f"{slice_name}.*.part")))
-        self._persist(lambda: self._place.delete(self._place.names(f"{slice_name}.let-go")))
+    def complete(self, slice_name: str, journal: Path, least: int = 0) -> None:
+        """Keep the journal of a complete slice in one piece, instead of all parts. Raises Damaged when somebody has
+        removed it, or cut it to less than `least` bytes."""
+        data = _whole_lines(journal)
+        if data is None or len(data) < max(least, self._copied):
+            raise damaged(journal, ": the file was removed or cut")
+        self._persist(lambda: self._place.write(data, f"{slice_name}.jsonl"))
         self._following = None
+        for pattern in (f"{slice_name}.*.part", f"{slice_name}.*let-go"):
+            self._persist(partial(self._delete_all, pattern))
+
+    def _delete_all(self, pattern: str) -> None:
+        if self._place.names(pattern):
+            self._place.delete([pattern])
 
     def close(self) -> None:
-        """End the copying thread; `ended` or `complete` copies what is left before."""
+        """End the copying thread. `ended` or `complete` keeps the rest of the journal before."""
         self._over.set()
         self._thread.join()
 
-    def _let_go_of(self, name: str) -> list[tuple[int, float]]:
+    def _own_let_go(self, slice_name: str) -> str:
+        return f"{slice_name}.{self._who}.let-go"
+
+    def _read(self, name: str) -> bytes:
         data = self._place.read(name)
-        entries = [] if data is None else decoded(data, self._place.path(name))
+        if data is None:
+            raise Incomplete(name)
+        return data
+
+    def _let_go_of(self, name: str) -> LetGo:
+        entries = decoded(self._read(name), self._place.path(name))
         try:
             return [(int(last), float(at)) for last, at in entries]
         except (TypeError, ValueError):
             raise damaged(self._place.path(name), "") from None
-
-    def _slices(self) -> dict[str, list[str]]:
-        files: dict[str, list[str]] = {}
-        for name in [*self._place.names("slice-*.jsonl"), *self._place.names("slice-*.part")]:
-            files.setdefault(name.partition(".")[0], []).append(name)
-        return files
 
     def _run(self) -> None:
         while not self._over.wait(COPY_EVERY):
@@ -225,19 +284,21 @@ class JournalBackup:
                 data = file.read()
             data = data[: data.rfind(b"\n") + 1]
             if data:
-                self._place.write(data, f"{slice_name}.{self._who}-{self._number:06d}.part")
-                self._number += 1
+                begin = self._copied - self._fetched[slice_name].size
+                self._place.write(data, part_name(slice_name, self._who, begin))
                 self._copied += len(data)
+
+
+def _whole_lines(journal: Path) -> bytes | None:
+    """The whole lines of a journal; None if the file is missing."""
+    try:
+        data = journal.read_bytes()
+    except FileNotFoundError:
+        return None
+    return data[: data.rfind(b"\n") + 1]
 
 
 def _who(last: int) -> str:
     """A new name, which sorts behind those that begin with the milliseconds `last`: also where the clock of another
     machine was ahead."""
     return f"{max(int(time.time() * 1000), last + 1):013d}-{uuid.uuid4().hex[:8]}"
-
-
-def _needed(names: list[str]) -> list[str]:
-    """The parts of a journal: from the last one on that holds all before it."""
-    parts = [name for name in names if name.endswith(".part")]
-    whole = [index for index, name in enumerate(parts) if name.endswith(WHOLE)]
-    return parts[whole[-1] :] if whole else parts

@@ -24,12 +24,13 @@ from beam_talonone.pipelines.backfill.output_folder import MANIFEST, JobFolder
 from beam_talonone.pipelines.backfill.report import all_stats, check_summary, make_report
 from beam_talonone.pipelines.backfill.sending import slices
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
-from beam_talonone.pipelines.backfill.sending.journal import JournalContent, read_journal
+from beam_talonone.pipelines.backfill.sending.journal import Journal, JournalContent, read_journal
 from beam_talonone.pipelines.backfill.sending.outcome_counts import first_unsent
 from beam_talonone.pipelines.backfill.sending.send_order import slice_rows
 from beam_talonone.pipelines.backfill.sending.send_slices import SliceSteps, next_slice, send_slices
 from beam_talonone.pipelines.backfill.sending.tally import Tally
 from beam_talonone.pipelines.distributed.journal_backup import JournalBackup, Place
+from beam_talonone.pipelines.distributed.journal_parts import LetGo
 from beam_talonone.pipelines.distributed.shard_copies import ShardCopies, ShardCopy, fetch_staged
 from beam_talonone.pipelines.distributed.shard_report import ShardReport
 from beam_talonone.pipelines.distributed.shard_restriction import BundleBudget
@@ -140,7 +141,8 @@ class ShardRun:
         self._output, self._state = Place(options.output), state_of(options, shard)
         self._engine: Engine | None = None
         self._stopped: StopRun | None = None
-        self._let_go: dict[str, list[tuple[int, float]]] = {}
+        self._let_go: dict[str, LetGo] = {}
+        self._journal: Journal | None = None
         self._written: list[tuple[str, str]] = []
         """Files beside the output that this run has written: folder and name."""
 
@@ -211,10 +213,15 @@ class ShardRun:
             copy.close_engine()  # what is in flight ends first, and is journalled
             raise
         finally:
-            self._backup.ended()
+            self._backup.ended(self._journalled)
+
+    @property
+    def _journalled(self) -> int:
+        """The bytes that the journal which is sent has at least."""
+        return 0 if self._journal is None else self._journal.size
 
     def _send(self, job: ActiveJob, run: slices.SliceRun) -> bool:
-        run.metrics = True
+        run.metrics, self._journal = True, run.journal
         sender = slices.SliceSender(run)
         left = False
         for item in self._paced(slices.read_slice(run)):
@@ -244,6 +251,7 @@ class ShardRun:
         path = job.folder.journal(part.name)
         recorded = read_journal(path)
         self._backup.follow(part.name, path)
+        self._journal = None
         begun = part.first
         for last, at in self._let_go.pop(part.name, []):
             for number, blob, _, _ in slice_rows(job.folder.staging, begun, min(last, part.last)):
@@ -272,7 +280,7 @@ class ShardRun:
         self._check_output()
         if part.name not in self._backup.whole:  # else all of this was done before
             self._upload(job.folder, part.name)
-            self._backup.complete(part.name, job.folder.journal(part.name))
+            self._backup.complete(part.name, job.folder.journal(part.name), self._journalled)
 
     def _upload(self, folder: JobFolder, name: str) -> None:
         for sort in ("dead-letters", "results"):

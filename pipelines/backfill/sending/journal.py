@@ -69,6 +69,11 @@ class Journal:
         self._began = self._stats_at = time.monotonic()
         self._write(BEGIN)
 
+    @property
+    def size(self) -> int:
+        """The bytes of all lines that were written, in this run and before."""
+        return self._log.size
+
     def on_start(self, parts: list[PartId], generation: int, at: float, *, bulk: bool = False) -> None:
         """Record that the request of a part is about to leave, `at` seconds since 1970; with `bulk`, that of several
         in this order. Raises OSError when the disk is full, as all of these methods do."""

@@ -1,11 +1,19 @@
 """The journal beside the output: what is there when a worker vanishes, and what is fetched by the next."""
 
 import json
+import os
+import shutil
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from beam_talonone.pipelines.distributed.journal_backup import JournalBackup, Place
+from beam_talonone.talonone.state.sealed_lines import Damaged
 
 
 @pytest.fixture
@@ -129,6 +137,207 @@ def test_an_attempt_that_ends_late_leaves_what_the_next_one_has_written(place, j
     assert journal.read_bytes() == b"[1]\n[2]\n"
 
 
+def attempt(place, journal):
+    """An attempt that has fetched what is there, with a journal of its own."""
+    one = mirror(place)
+    let_go = one.fetch(lambda name: journal)
+    one.follow("slice-000001", journal)
+    append(journal, b"")  # a run opens its journal before it lets go anything
+    return one, let_go.get("slice-000001", [])
+
+
+def fetched(place, tmp_path):
+    """The journal, and what was let go, as the next attempt finds them."""
+    journal = tmp_path / "next.jsonl"
+    _, let_go = attempt(place, journal)
+    content = journal.read_bytes()
+    journal.unlink()
+    return content, let_go
+
+
+def test_a_journal_that_was_cut_or_removed_takes_nothing_from_its_copy(place, tmp_path):
+    for number, spoil in enumerate((lambda path: os.truncate(path, 4), lambda path: path.unlink())):
+        one, _ = attempt(place, journal := tmp_path / f"{number}.jsonl")
+        before = fetched(place, tmp_path)[0]
+        append(journal, b"[1]\n[2]\n[3]\n")
+        one.let_go(500, float(number))
+        one._copy()
+        spoil(journal)
+        one.ended()
+        content, let_go = fetched(place, tmp_path)
+        assert content == before + b"[1]\n[2]\n[3]\n"
+        assert len(let_go) == number + 1
+        with pytest.raises(Damaged, match=f"{journal} is damaged: the file was removed or cut"):
+            one.complete("slice-000001", journal)
+
+
+def test_a_journal_that_was_cut_behind_its_copy_keeps_what_was_let_go(place, tmp_path):
+    one, _ = attempt(place, journal := tmp_path / "one.jsonl")
+    append(journal, b"[1]\n")
+    one.let_go(500, 1.0)
+    one._copy()
+    append(journal, b"[2]\n")
+    one.ended(least=12)
+    assert fetched(place, tmp_path) == (b"[1]\n", [(500, 1.0)])
+
+
+def test_an_attempt_that_ends_late_leaves_what_the_next_one_let_go(place, tmp_path):
+    late, _ = attempt(place, tmp_path / "late.jsonl")
+    late.let_go(500, 1.0)
+    again, let_go = attempt(place, tmp_path / "again.jsonl")
+    assert let_go == [(500, 1.0)]
+    again.let_go(900, 2.0)
+    late.let_go(700, 3.0)
+    assert fetched(place, tmp_path)[1] == [(500, 1.0), (700, 2.0), (900, 2.0)]
+    append(tmp_path / "late.jsonl", b"[1]\n")
+    late.ended()
+    assert fetched(place, tmp_path) == (b"[1]\n", [(900, 2.0)])
+
+
+def test_files_that_others_replace_between_the_look_and_the_read_are_looked_for_again(place, tmp_path, monkeypatch):
+    late, _ = attempt(place, tmp_path / "late.jsonl")
+    append(tmp_path / "late.jsonl", b"[1]\n")
+    late.let_go(500, 1.0)
+    late._copy()
+    look, looks = place.names, []
+
+    def names(pattern):
+        found = look(pattern)
+        if not looks:
+            looks.append(pattern)
+            late.ended()
+        return found
+
+    monkeypatch.setattr(place, "names", names)
+    assert fetched(place, tmp_path) == (b"[1]\n", [])
+    again, _ = attempt(place, tmp_path / "again.jsonl")
+    append(tmp_path / "again.jsonl", b"[2]\n")
+
+    def completing(pattern):
+        found = look(pattern)
+        if len(looks) == 1:
+            looks.append(pattern)
+            again.complete("slice-000001", tmp_path / "again.jsonl")
+        return found
+
+    monkeypatch.setattr(place, "names", completing)
+    assert fetched(place, tmp_path) == (b"[1]\n[2]\n", [])
+
+
+def test_a_part_that_is_gone_is_named(place, tmp_path):
+    one, _ = attempt(place, journal := tmp_path / "one.jsonl")
+    for text in (b"[1]\n", b"[2]\n"):
+        append(journal, text)
+        one._copy()
+    [first, second] = place.names("*.part")
+    place.delete([first])
+    with pytest.raises(Damaged, match=f"{second} is damaged: the file is missing, or one before it"):
+        attempt(place, tmp_path / "other.jsonl")
+
+
+def test_a_whole_part_that_breaks_off_is_named(place, tmp_path):
+    one, _ = attempt(place, journal := tmp_path / "one.jsonl")
+    append(journal, b"[1]\n")
+    one.ended()
+    [name] = place.names("*.part")
+    for broken in (place.read(name)[:-1], b"", b"[3]\n", b"no json\n"):
+        place.write(broken, name)
+        with pytest.raises(Damaged, match=name):
+            attempt(place, tmp_path / "other.jsonl")
+
+
+class Attempts(RuleBasedStateMachine):
+    """Attempts of one bundle that run at a time, with clocks of their own. Each line that one of them copied stays,
+    once and in its order. What a lost one had let go stays, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.place = Place(str(self.folder / "state"))
+        self.running, self.lines, self.copied, self.lost_let_go, self.number = {}, {}, {}, set(), 0
+
+    @rule(clock=st.integers(0, 5))
+    def begin(self, clock):
+        self.number += 1
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("time.time", lambda: float(clock))
+            one, _ = attempt(self.place, self.folder / f"{self.number}.jsonl")
+        self.running[self.number], self.lines[self.number], self.copied[self.number] = one, [], 0
+
+    def _one(self, data):
+        return data.draw(st.sampled_from(sorted(self.running)))
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data())
+    def write(self, data):
+        number = self._one(data)
+        line = b"[%d,%d]\n" % (number, len(self.lines[number]))
+        self.lines[number].append(line)
+        append(self.folder / f"{number}.jsonl", line)
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data())
+    def copy(self, data):
+        number = self._one(data)
+        self.running[number]._copy()
+        self.copied[number] = len(self.lines[number])
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data(), lost=st.booleans())
+    def end(self, data, lost):
+        number = self._one(data)
+        one = self.running.pop(number)
+        one.let_go(number, 1.0)
+        if lost:
+            self.lost_let_go.add(number)
+        else:
+            one.ended()
+            self.copied[number] = len(self.lines[number])
+
+    @invariant()
+    def what_was_copied_is_found(self):
+        content, let_go = fetched(self.place, self.folder)
+        expected = sorted(line for number, lines in self.lines.items() for line in lines[: self.copied[number]])
+        assert sorted(content.splitlines(keepends=True)) == expected
+        for number, lines in self.lines.items():
+            own = [line for line in content.splitlines(keepends=True) if line.startswith(b"[%d," % number)]
+            assert own == lines[: self.copied[number]]
+        assert {last for last, _ in let_go} == self.lost_let_go
+
+    def teardown(self):
+        shutil.rmtree(self.folder)
+
+
+TestAttempts = Attempts.TestCase
+TestAttempts.settings = settings(max_examples=60, stateful_step_count=15, deadline=None)
+
+
+def test_parts_and_what_was_let_go_of_version_0_1_are_read(place, tmp_path):
+    place.write(b"[1]\n", "slice-000001.1700000000000-aaaaaaaa-000000.part")
+    place.write(b"[2]\n", "slice-000001.1700000000000-aaaaaaaa-000001.part")
+    place.write(b"[3]\n", "slice-000001.1700000000005-bbbbbbbb-000000.part")
+    place.write(b"[[500, 1.0]]", "slice-000001.let-go")
+    one, let_go = attempt(place, journal := tmp_path / "one.jsonl")
+    assert (journal.read_bytes(), let_go) == (b"[1]\n[2]\n[3]\n", [(500, 1.0)])
+    append(journal, b"[4]\n")
+    one.ended()
+    assert fetched(place, tmp_path) == (b"[1]\n[2]\n[3]\n[4]\n", [(500, 1.0)])
+    one.complete("slice-000001", journal)
+    assert names(place) == ["slice-000001.jsonl"]
+
+
+def test_own_parts_are_deleted_with_one_request(place, tmp_path, monkeypatch):
+    one, _ = attempt(place, journal := tmp_path / "one.jsonl")
+    for number in range(5):
+        append(journal, b"[%d]\n" % number)
+        one._copy()
+    deleted, delete = [], place.delete
+    monkeypatch.setattr(place, "delete", lambda names: (deleted.append(names), delete(names)))
+    one.ended()
+    assert [len(names) for names in deleted if names] == [1]
+    assert len(names(place)) == 1
+
+
 def test_a_worker_that_has_the_first_slices_fetches_the_others(place, journals):
     for number in (1, 2, 3):
         place.write(b"[%d]\n" % number, f"slice-00000{number}.jsonl")
@@ -151,17 +360,22 @@ def test_a_complete_slice_is_one_file(place, journals):
 
 
 def test_what_was_let_go_is_told_after_a_kill_and_not_after_an_end_in_order(place, journals):
+    place.write(b"[0]\n", "slice-000001.jsonl")
     one = mirror(place)
     one.follow("slice-000002", journals("slice-000002"))
     one.let_go(10_500, 1.0)
     one.let_go(11_000, 6.0)
     assert mirror(place).fetch(journals) == {"slice-000002": [(10_500, 1.0), (11_000, 6.0)]}
     again = mirror(place)
+    append(journals("slice-000002"), b"[1]\n")
     again.follow("slice-000002", journals("slice-000002"))
     again.let_go(11_500, 9.0)
     assert mirror(place).fetch(journals) == {"slice-000002": [(10_500, 1.0), (11_000, 6.0), (11_500, 9.0)]}
     again.ended()
-    assert mirror(place).fetch(journals) == {}
+    left = {"slice-000002": [(10_500, 1.0), (11_000, 6.0)]}
+    assert mirror(place).fetch(journals) == left, "these may not have had their turn"
+    again.complete("slice-000002", journals("slice-000002"))
+    assert mirror(place).fetch(journals, first=2) == {}
 
 
 def test_nothing_is_let_go_while_it_cannot_be_written(place, journals, monkeypatch):
@@ -177,7 +391,8 @@ def test_nothing_is_let_go_while_it_cannot_be_written(place, journals, monkeypat
     one.follow("slice-000001", journals("slice-000001"))
     one.let_go(500, 1.0)
     assert waits == [1.0, 2.0, 4.0]
-    assert json.loads(place.read("slice-000001.let-go")) == [[500, 1.0]]
+    [name] = place.names("slice-000001.*.let-go")
+    assert json.loads(place.read(name)) == [[500, 1.0]]
 
 
 def test_its_own_thread_copies(place, journals, monkeypatch):

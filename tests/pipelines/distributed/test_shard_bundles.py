@@ -157,7 +157,7 @@ def test_a_worker_that_is_lost_costs_what_it_had_let_go(api, options, rows, work
     [element] = workers(options).stage(rows)
     _, rest = workers(options).send(element, all_of(TOTAL))
     lost = workers(options)
-    monkeypatch.setattr("beam_talonone.pipelines.distributed.journal_backup.JournalBackup.ended", lambda self: None)
+    monkeypatch.setattr("beam_talonone.pipelines.distributed.journal_backup.JournalBackup.ended", lambda *_: None)
     monkeypatch.setattr("beam_talonone.pipelines.distributed.journal_backup.JournalBackup._copy", lambda self: None)
     lost.send(element, rest)
     monkeypatch.undo()
