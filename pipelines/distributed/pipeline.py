@@ -27,7 +27,7 @@ from beam_talonone.pipelines.distributed.local_shards import LOCAL_SHARDS, Stopp
 from beam_talonone.pipelines.distributed.shard import GraphOptions, ShardRun, working
 from beam_talonone.pipelines.distributed.shard_copies import STAGED, ShardCopy, copies_for
 from beam_talonone.pipelines.distributed.shard_report import ShardReport, merged
-from beam_talonone.pipelines.distributed.shard_restriction import REST_OF_SHARD, BundleBudget
+from beam_talonone.pipelines.distributed.shard_restriction import REST_OF_SHARD, BundleBudget, ahead_of
 from beam_talonone.pipelines.distributed.stage_shard import ShardStaging
 from beam_talonone.pipelines.terminal.words import counted
 from beam_talonone.talonone.errors import StopRun
@@ -186,7 +186,9 @@ class SendShard(beam.DoFn):  # type: ignore[misc]
 
     def start_bundle(self) -> None:
         """Each bundle has a budget of its own, also for several shards."""
-        self._budget = BundleBudget(self._options.bundle_seconds, self._options.bundle_records, self._clock)
+        seconds = self._options.bundle_seconds
+        handing_over = seconds - 2 * ahead_of(seconds)  # the last records must also end
+        self._budget = BundleBudget(handing_over, self._options.bundle_records, self._clock)
 
     def process(self, element: tuple[int, int], rest: Any = REST_OF_SHARD) -> Iterator[tuple[str, bytes]]:
         """Send a part of one shard. Raises StopRun when it cannot go on; a job in this process is stopped instead."""

@@ -33,22 +33,23 @@ from beam_talonone.pipelines.distributed.journal_backup import JournalBackup, Pl
 from beam_talonone.pipelines.distributed.journal_parts import LetGo
 from beam_talonone.pipelines.distributed.shard_copies import ShardCopies, ShardCopy, fetch_staged
 from beam_talonone.pipelines.distributed.shard_report import ShardReport
-from beam_talonone.pipelines.distributed.shard_restriction import BundleBudget
+from beam_talonone.pipelines.distributed.shard_restriction import (
+    A_REQUEST,
+    BundleBudget,
+    ahead_of,
+    members_of,
+    requests_of,
+    requests_of_item,
+)
 from beam_talonone.pipelines.distributed.shares import Shares
 from beam_talonone.talonone.delivery.send_options import InFlight
 from beam_talonone.talonone.engine.engine import Engine
-from beam_talonone.talonone.engine.settings import WINDOW
+from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_requests
 
 log = logging.getLogger(__name__)
-
-AHEAD = 5.0
-"""Seconds of sending that are let go at a time. Their outcomes are ambiguous when the worker vanishes."""
-
-LEAST_AHEAD = 500
-"""Records."""
 
 QUEUE = "queue.json"
 """The file in the state of a shard that tells whether its send order is the same as before."""
@@ -134,10 +135,9 @@ class ShardRun:
         self._copies, self._budget = copies, budget
         self._sending = replace(options.sending, rate=rate)
         config = engine_config(self._sending)
-        window = int(min(WINDOW, max(4 * LEAST_AHEAD, AHEAD * rate)))
-        settings = replace(config.settings, window=window, phase=phase)
+        settings = replace(config.settings, phase=phase)
         self._config = replace(config, settings=settings, among=options.shards)
-        self._block = int(max(LEAST_AHEAD, AHEAD * rate))
+        self._block = ahead_of(options.bundle_seconds) * rate * A_REQUEST
         self._output, self._state = Place(options.output), state_of(options, shard)
         self._engine: Engine | None = None
         self._stopped: StopRun | None = None
@@ -223,12 +223,22 @@ class ShardRun:
     def _send(self, job: ActiveJob, run: slices.SliceRun) -> bool:
         run.metrics, self._journal = True, run.journal
         sender = slices.SliceSender(run)
-        left = False
+        left, under_way = False, 0
+
+        def ended(job: Job) -> None:
+            nonlocal under_way
+            under_way -= requests_of(job.work)
+
+        sender.on_done = ended
         for item in self._paced(slices.read_slice(run)):
+            # the bundle ends once all of these have ended
+            while under_way >= 2 * self._block and not self._budget.spent() and sender.wait():
+                pass
             if self._budget.spent():
                 left = True
                 break
             self._budget.use()
+            under_way += requests_of_item(item)
             sender.send(item)
             count_requests(run.engine, every=WHILE_BUSY)
         sender.finish()
@@ -237,13 +247,17 @@ class ShardRun:
 
     def _paced(self, items: Iterator[Any]) -> Iterator[Any]:
         """Each item once its record is let go: the backup says that it may be sent."""
-        let_go = 0
+        while block := list(self._next_block(items)):
+            self._backup.let_go(max(member.number for item in block for member in members_of(item)), time.time())
+            yield from block
+
+    def _next_block(self, items: Iterator[Any]) -> Iterator[Any]:
+        requests = 0
         for item in items:
-            last = item.number if isinstance(item, slices.Item) else max(member.number for member, _ in item.members)
-            if last > let_go:
-                let_go = last + self._block
-                self._backup.let_go(let_go, time.time())
             yield item
+            requests += requests_of_item(item)
+            if requests >= self._block:
+                return
 
     def _read_journal(self, job: ActiveJob, part: Slice) -> JournalContent:
         """Records that were let go and have not ended may have been sent, also where the journal does not say so: its

@@ -11,6 +11,15 @@ import apache_beam as beam
 from apache_beam.io.iobase import RestrictionProgress, RestrictionTracker
 from apache_beam.transforms.core import RestrictionProvider
 
+from beam_talonone.pipelines.backfill.sending import slices
+from beam_talonone.talonone.requests.work import Work
+
+AHEAD = 5.0
+"""Seconds of sending that are let go at a time, and twice as many are under way. They are a part of the bundle's."""
+
+A_REQUEST = 1000
+"""Requests are counted in thousandths, as a bulk may have a thousand records."""
+
 Places = tuple[int, int]
 """The first record that is not sent, and the place behind the report, which comes after the last record."""
 
@@ -37,6 +46,26 @@ class BundleBudget:
         if self._ends is None:
             self._ends = self._clock() + self._seconds
         self._records -= 1
+
+
+def ahead_of(bundle_seconds: float) -> float:
+    """The seconds of sending that are let go at a time. At the end of a bundle it waits for twice as many."""
+    return min(AHEAD, bundle_seconds / 8)
+
+
+def members_of(item: slices.Item | slices.PackItem) -> list[slices.Item]:
+    """The records of an item."""
+    return [item] if isinstance(item, slices.Item) else [member for member, _ in item.members]
+
+
+def requests_of_item(item: slices.Item | slices.PackItem) -> int:
+    """The requests of an item in thousandths."""
+    return sum(requests_of(member.work) for member in members_of(item))
+
+
+def requests_of(work: Work) -> int:
+    """The requests of a record in thousandths: one for each entry of a bulk, as bulks are full where many wait."""
+    return sum(part.entries if part.protocol == "pack" else A_REQUEST for part in work.parts)
 
 
 class ShardTracker(RestrictionTracker):  # type: ignore[misc]

@@ -146,9 +146,9 @@ class Engine:
         """Count submitted jobs as done. Call it on the engine's thread, once for each job after its `on_outcome`."""
         self._window.job_done(count)
 
-    def wait(self, done: Callable[[], bool]) -> None:
-        """Wait until `done()` is true; it is called whenever jobs end. Raises the error that stopped the engine."""
-        self._window.wait(done)
+    def wait(self, done: Callable[[], bool], *, flush: bool = False) -> None:
+        """Wait as Window.wait does. With `flush`, half-filled bulks leave where nothing else is under way."""
+        self._window.wait(done, self._ask_to_flush if flush else lambda: None)
 
     @property
     def failure(self) -> BaseException | None:

@@ -59,11 +59,13 @@ class Window:
         with self._changed:
             self._changed.notify_all()
 
-    def wait(self, done: Callable[[], bool]) -> None:
-        """Wait until `done()` is true; it is called whenever jobs end. Raises the error that stopped the engine."""
+    def wait(self, done: Callable[[], bool], meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Wait until `done()` is true; it is called whenever jobs end. Until then, call `meanwhile` at least once a
+        second. Raises the error that stopped the engine."""
         with self._changed:
             while not done():
                 self.raise_failure()
+                meanwhile()
                 self._changed.wait(1.0)
 
     def raise_failure(self) -> None:

@@ -50,6 +50,12 @@ class Sending:
         while self.more():
             yield from self.done()
 
+    def some(self) -> bool:
+        """Wait until outcomes have arrived, as `more` does, before all jobs are submitted."""
+        if self._open:
+            self.engine.wait(lambda: bool(self._done), flush=True)
+        return self._open > 0
+
     def more(self) -> bool:
         """Wait until outcomes have arrived; False if no job is open. Raises the error that stopped the engine."""
         if self._open:

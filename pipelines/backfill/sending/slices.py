@@ -1,7 +1,7 @@
 """The steps that send one slice: read from the staging database in order, sent by the engine, journalled."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -152,6 +152,8 @@ class SliceSender:
         run.sender = self
         self._sending = Sending(run.engine)
         self._jobs: list[Job] = []
+        self.on_done: Callable[[Job], None] | None = None
+        """Called with each record that has ended, once it is counted."""
 
     def send(self, item: Item | PackItem) -> None:
         """Give a record to the engine; waits while its window is full. Raises what stopped the engine."""
@@ -176,11 +178,21 @@ class SliceSender:
             if self._run.metrics:
                 count_outcome(job.work.kind, outcome)
             counts[job.work.kind, outcome.end] += 1
+            if self.on_done is not None:
+                self.on_done(job)
             if outcome.end is End.DEAD:
                 self._run.tally.count_ended(counts)
                 counts.clear()
                 self._check_dead_letters(outcome)
         self._run.tally.count_ended(counts)
+
+    def wait(self) -> bool:
+        """Give the engine what it does not have yet, and wait until records have ended; False if none is open. Raises
+        what stopped the engine."""
+        self._submit()
+        more = self._sending.some()
+        self.count()
+        return more
 
     def flush(self) -> None:
         """Give the engine what is left, and let no record of a later slice join a bulk of this one."""

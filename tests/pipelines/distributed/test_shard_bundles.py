@@ -11,7 +11,7 @@ from pathlib import Path
 import apache_beam as beam
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-from e2e.harness import KEY, order, returned
+from e2e.harness import KEY, order, profile, returned
 
 from beam_talonone.pipelines.backfill.options import InputOptions, SendingOptions
 from beam_talonone.pipelines.backfill.sending import slices
@@ -21,8 +21,10 @@ from beam_talonone.pipelines.distributed.output_claim import claim, taken
 from beam_talonone.pipelines.distributed.pipeline import SaveShard, SendShard, WriteReport
 from beam_talonone.pipelines.distributed.shard import GraphOptions
 from beam_talonone.pipelines.distributed.shard_copies import SHARD_COPIES, STAGED, ShardCopies
-from beam_talonone.pipelines.distributed.shard_restriction import all_of
+from beam_talonone.pipelines.distributed.shard_restriction import all_of, requests_of
+from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.talonone.errors import StopRun
+from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.transforms.runtime.process_registry import PROCESS
 
 ORDERS, CUSTOMERS, A_BUNDLE = 60, 7, 25
@@ -172,12 +174,33 @@ def test_a_worker_that_is_lost_costs_what_it_had_let_go(api, options, rows, work
 
 def test_time_ends_a_bundle_too(api, options, rows, workers):
     """A second of the fake clock goes by with each look at it."""
-    options = replace(options, bundle_records=1_000_000, bundle_seconds=30.0)
+    options = replace(options, bundle_records=1_000_000, bundle_seconds=40.0)
     now = iter(range(1_000_000))
     [element] = workers(options).stage(rows)
     _, rest = workers(options).send(element, all_of(TOTAL), clock=lambda: float(next(now)))
     assert rest == (31, TOTAL + 2)
     assert len(api.acted()) == 30
+
+
+def test_a_bundle_of_a_small_share_ends_in_time(api, options, rows, workers):
+    """It hands over only what it can send: the records of a slice would take six seconds. The clock is the real one,
+    and the budget a second."""
+    sending = replace(options.sending, rate=20.0)
+    options = replace(options, sending=sending, bundle_records=1_000_000, bundle_seconds=1.0)
+    [element] = workers(options).stage(rows)
+    before = api.rows("requests")
+    _, rest = workers(options).send(element, all_of(TOTAL))
+    assert before == []
+    assert 1 <= len(api.acted()) <= 25, "twenty a second"
+    assert rest == (len(api.acted()) + 1, TOTAL + 2)
+
+
+def test_bulks_are_counted_as_requests():
+    """A thousand profiles are one request: small shares still fill their bulks."""
+    profiles = [profile("c", 1, {"a": 1}), profile("c", 1, {"a": 1}, audiences={"add": [1]})]
+    records = [("profiles", profiles[0]), ("profiles", profiles[1]), ("orders", order("o", "c"))]
+    works = [build(kind, parse(kind, record).record, BuildOptions()) for kind, record in records]
+    assert [requests_of(work) for work in works] == [1, 2, 1000]
 
 
 def test_shards_of_one_bundle_share_its_budget(api, options, rows, workers):
