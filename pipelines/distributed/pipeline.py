@@ -246,8 +246,8 @@ class WriteReport(beam.DoFn):  # type: ignore[misc]
                 raise
             shards.stop(error)
             return iter(())
+        delete_staged(options.output)  # before the report: a job with one is finished, and not resumed
         Place(options.output).write(json.dumps(report, indent=2).encode() + b"\n", "report.json")
-        _delete_staged(options)
         return iter(())
 
 
@@ -260,12 +260,13 @@ def check_shards(staged: int, reported: int) -> None:
         )
 
 
-def _delete_staged(options: GraphOptions) -> None:
+def delete_staged(output: str) -> None:
     """Delete the records of a finished job from its state; where that fails, say which are left."""
-    pattern = Place(options.output).path("state", "shard-*", STAGED)
+    pattern = Place(output).path("state", "shard-*", STAGED)
     try:
         [match] = FileSystems.match([pattern])
-        FileSystems.delete([file.path for file in match.metadata_list])
+        if match.metadata_list:
+            FileSystems.delete([file.path for file in match.metadata_list])
     except Exception as error:
         say(log, logging.WARNING, "staged records are left beside the output", error=error, where=pattern)
 

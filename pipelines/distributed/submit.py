@@ -13,7 +13,7 @@ from beam_talonone.pipelines.backfill.output_folder import DISK_ERRORS, cannot_w
 from beam_talonone.pipelines.distributed.journal_backup import Place
 from beam_talonone.pipelines.distributed.local_shards import LOCAL_SHARDS, LocalShards
 from beam_talonone.pipelines.distributed.output_claim import check_output, claim, taken
-from beam_talonone.pipelines.distributed.pipeline import create_pipeline
+from beam_talonone.pipelines.distributed.pipeline import create_pipeline, delete_staged
 from beam_talonone.pipelines.distributed.shard import GraphOptions, working
 from beam_talonone.pipelines.distributed.shard_copies import SHARD_COPIES, ShardCopies
 from beam_talonone.pipelines.runners.prism import Prism, find_prism, is_ours, prism_for
@@ -69,6 +69,7 @@ def _run_remote(options: GraphOptions, notice: Notice) -> int:
     place = Place(options.output)
     with taken(place):
         if not claim(place, options):
+            delete_staged(options.output)  # a late attempt, or a failure to delete, may have left them
             notice(f"the job in {options.output} is finished: nothing was changed")
             return _show_report(options, place, notice)
         log = place.path("state", "prism.log") if place.is_local else None

@@ -22,6 +22,7 @@ from beam_talonone.pipelines.distributed.pipeline import SaveShard, SendShard, W
 from beam_talonone.pipelines.distributed.shard import GraphOptions
 from beam_talonone.pipelines.distributed.shard_copies import SHARD_COPIES, STAGED, ShardCopies
 from beam_talonone.pipelines.distributed.shard_restriction import all_of, requests_of
+from beam_talonone.pipelines.distributed.submit import run_remote
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.requests.build import BuildOptions, build
@@ -222,6 +223,34 @@ def test_records_are_beside_the_output_while_the_job_needs_them(api, options, ro
         reports, rest = worker.send(element, rest)
     assert state.has(STAGED), "the bundle may be tried again"
     list(WriteReport(options).process(("report", [data for _, data in reports])))
+    assert not state.has(STAGED)
+
+
+def test_no_finished_job_keeps_staged_records(api, options, rows, workers, monkeypatch):
+    worker = workers(options)
+    [element] = worker.stage(rows)
+    rest, reports = all_of(TOTAL), []
+    while rest is not None:
+        reports, rest = worker.send(element, rest)
+    state, write = Place(Place(options.output).path("state", "shard-0000")), Place.write
+    found = ("report", [data for _, data in reports])
+
+    def killed(place, data, *names):
+        if names == ("report.json",):
+            raise OSError("killed")
+        write(place, data, *names)
+
+    monkeypatch.setattr(Place, "write", killed)
+    with pytest.raises(OSError, match="killed"):
+        list(WriteReport(options).process(found))
+    assert not state.has(STAGED), "or it would stay: a job with a report is not resumed"
+    monkeypatch.setattr(Place, "write", write)
+    list(WriteReport(options).process(found))
+    worker.stage(rows)  # by an attempt that comes late
+    assert state.has(STAGED)
+    said = []
+    run_remote(replace(options, resume=True), said.append)
+    assert f"the job in {options.output} is finished: nothing was changed" in said
     assert not state.has(STAGED)
 
 
