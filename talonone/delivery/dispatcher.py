@@ -205,10 +205,13 @@ class Dispatcher:
             self._go_on(ticket)
             return
         self._permits.release_of(ticket)
-        if how is True:
-            self._finish(ticket)
-        else:
+        if how is not True:
             self._fail(how)
+            return
+        try:
+            self._finish(ticket)
+        except Exception as error:  # the caller is a connection: it would be closed, and the error lost
+            self._fail(error)
 
     def _go_on(self, ticket: Ticket) -> None:
         task = asyncio.get_running_loop().create_task(self._run(ticket))

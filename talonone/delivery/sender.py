@@ -177,6 +177,7 @@ class Sender:
         """Send one try, unless it was sent already. While the key gate is closed, one request goes at a time, with
         growing waits."""
         if attempt.result is not None:
+            self.permits.release_of(attempt.ticket)
             return self.take(attempt, attempt.result)
         while True:
             if self.gate.refusal is None:

@@ -57,11 +57,15 @@ class FirstTries:
             try:
                 _report(leaving, sender.wall())
             except Exception as failure:
-                error, clear = failure, False
+                error = failure
         for attempt, ended in leaving:
-            if not clear or not self._begin(attempt, ended):
-                sender.under_way -= 1
-                ended(error)
+            try:
+                if clear and error is None and self._begin(attempt, ended):
+                    continue
+            except Exception as failure:  # each of the others ends too, or its ticket would never end
+                error = failure
+            sender.under_way -= 1
+            ended(error)
 
     def _begin(self, attempt: RequestAttempt, ended: Ended) -> bool:
         came = partial(self._came, attempt, ended, time.perf_counter())
@@ -74,7 +78,7 @@ class FirstTries:
         if self.closed:
             return
         sender = self._sender
-        sender.permits.release_of(attempt.ticket)
+        # the permit stays: until the answer is judged, nothing may leave in place of this request
         sender.under_way -= 1
         final: Answer | Exception | None = None
         try:

@@ -73,9 +73,9 @@ class Connection(asyncio.Protocol):
         """
         if self._transport is None or not self.usable:
             raise NothingLeft("the connection was closed before it was used")
-        self._done = done
         self._read, self._small = 0, len(message) <= ONE_WRITE
         self._transport.write(message)
+        self._done = done  # not before: it is not called for what `start` raises
 
     def fail(self, error: OSError) -> None:
         """Close the connection; the exchange under way ends with `error`."""

@@ -110,6 +110,8 @@ class FastClient:
                 return reply_of(ended, self._redactor, self._place, tls=self._tls is not None)
         except BadAddress as failure:
             return failure
+        except Exception as error:  # the request would never end: nobody above a connection takes an error
+            return Broken(f"the answer could not be read: {error_line(error)}")
         if isinstance(ended, SpeaksTls):
             return BadAddress(needs_tls(self._place))
         if isinstance(ended, NothingLeft):

@@ -218,3 +218,34 @@ def test_waiting_for_leave_is_abandoned_with_the_run():
                 await waiting
 
     run(main())
+
+
+class BegunTicket(FakeTicket):
+    """Is sent without a task, and ends in a later turn of the loop."""
+
+    def __init__(self, number, keys, ends_unsent=lambda: False):
+        super().__init__(number, keys, None, ends_unsent)
+
+    def begin(self, over):
+        asyncio.get_running_loop().call_soon(over, self, True)
+        return True
+
+
+@pytest.mark.parametrize("error", [OSError(28, "disk full"), StopRun("the journal was removed")])
+def test_an_error_of_the_next_ticket_ends_the_run_though_the_one_before_had_no_task(error):
+    def full():
+        raise error
+
+    async def main():
+        async with way(never) as w:
+            swallowed = []
+            asyncio.get_running_loop().set_exception_handler(lambda loop, context: swallowed.append(context))
+            w.dispatcher.submit(BegunTicket(1, (("profile", "a"),)))
+            w.dispatcher.submit(BegunTicket(2, (("profile", "a"),), full))
+            await asyncio.sleep(1.0)
+            return swallowed, w
+
+    swallowed, w = run(main())
+    assert (w.failures, swallowed) == ([error], [])
+    assert (w.permits.in_flight, w.dispatcher.running, w.dispatcher.pending) == (0, 0, 1)
+    assert w.dispatcher.stopped is (error if isinstance(error, StopRun) else None)

@@ -180,3 +180,56 @@ def test_connections_that_close_at_the_end_say_nothing():
 
     outcomes, _ = scene(close, api, journal)
     assert (outcomes, api.sent, journal.events) == ({}, [], ["started"])
+
+
+def test_a_request_that_cannot_be_begun_ends_the_others_that_leave_with_it():
+    error = ValueError("no such header")
+
+    class Failing(Api):
+        def start(self, request, key, came):
+            if len(self.begun) == 1:
+                raise error
+            return super().start(request, key, came)
+
+    api, journal = Failing(), Journal()
+    outcomes, w = scene(answer_all, api, journal, jobs=4)
+    assert (len(api.begun), api.sent, w.failures) == (1, [], [error] * 3)
+    assert (w.sender.under_way, w.permits.in_flight, w.dispatcher.running) == (0, 0, 0)
+    assert outcomes[0].end is End.APPLIED
+
+
+def test_nothing_leaves_while_an_answer_that_asks_for_a_pause_is_judged():
+    left = []
+
+    class Timed(Api):
+        def start(self, request, key, came):
+            left.append(asyncio.get_running_loop().time())
+            return super().start(request, key, came)
+
+        async def send(self, request, key):
+            left.append(asyncio.get_running_loop().time())
+            return OK
+
+    api, journal = Timed(), Journal()
+
+    async def main():
+        async with way(api.send, rate=50.0, concurrency=2) as w:
+            batcher = Batcher(w.dispatcher, w.sender, FirstTries(w.sender, api.start))
+            for number in range(4):
+                options = SendOptions()
+                batcher.accept(
+                    Job(number, work(number), options, lambda job: SessionFacts(), lambda *_: None, journal)
+                )
+            await asyncio.sleep(1.0)
+            assert len(left) == 2
+            at = asyncio.get_running_loop().time()
+            for _, _, came in list(api.begun):
+                came(Reply(429, b'{"message": "slow down"}', "30"))
+            await asyncio.sleep(29.0)
+            assert len(left) == 2
+            await asyncio.sleep(60.0)
+            return [time - at for time in left[2:]], w
+
+    later, w = run(main())
+    assert later and min(later) >= 30.0
+    assert w.permits.in_flight == w.dispatcher.running == len(api.begun) - 2
