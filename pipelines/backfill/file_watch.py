@@ -1,6 +1,9 @@
 """Whether the files of a job are still those that its process wrote: what is removed while it runs is noticed."""
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from beam_talonone.talonone.errors import StopRun
@@ -10,26 +13,39 @@ Written = tuple[int, int, int]
 
 
 class FileWatch:
-    """Files, and the folder `root` they are in, as this process has left them."""
+    """Files, and the folder `root` they are in, as this process has left them. Used by any thread."""
 
     def __init__(self, root: Path) -> None:
         self._files: dict[Path, Written] = {root: _stat_of(root)}
+        self._lock = threading.Lock()
 
     def note(self, path: Path, *, least: int | None = None) -> None:
         """Watch `path` as this process has just written it; stop watching it where there is no such file.
 
         From now on it must have `least` bytes, or without `least` all the bytes that it has now.
         """
-        if path.exists():
-            device, inode, size = _stat_of(path)
-            self._files[path] = device, inode, size if least is None else least
-        else:
+        with self._lock:
+            if path.exists():
+                device, inode, size = _stat_of(path)
+                self._files[path] = device, inode, size if least is None else least
+            else:
+                self._files.pop(path, None)
+
+    @contextmanager
+    def rewriting(self, path: Path) -> Iterator[None]:
+        """Within it, `path` is not watched, as this process writes it anew; afterwards it is, as by `note`."""
+        with self._lock:  # a check on another thread ends first, and no later one knows the file
             self._files.pop(path, None)
+        try:
+            yield
+        finally:
+            self.note(path)
 
     def check(self) -> None:
         """Raises StopRun that names what is gone, was replaced, or is shorter than it was."""
-        for path, written in list(self._files.items()):
-            check_written(path, written)
+        with self._lock:
+            for path, written in self._files.items():
+                check_written(path, written)
 
 
 def check_written(path: Path, written: Written) -> None:

@@ -98,7 +98,8 @@ class _ReadBack:
         # a run that was killed here writes them again: under the same name, so that nothing stands twice
         job.folder.watch.check()
         path = job.folder.root / "dead-letters" / f"reads-{chunk[0].number:09d}.jsonl"
-        job.folder.watch.note(write_lines(path, compared.dead_letters))
+        with job.folder.watch.rewriting(path):
+            write_lines(path, compared.dead_letters)
         job.connection.execute("BEGIN")
         targets.keep_differences(job.connection, compared.differences)
         staging.save_outcomes(job.connection, compared.outcomes)

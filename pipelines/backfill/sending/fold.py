@@ -14,6 +14,7 @@ import msgspec
 
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.ingest import dead_letter_of
+from beam_talonone.pipelines.backfill.output_folder import JobFolder
 from beam_talonone.pipelines.backfill.packed import work_of
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.journal import JournalContent
@@ -67,14 +68,19 @@ def _fold_outcomes(job: ActiveJob, part: Slice, recorded: JournalContent) -> Non
         ways[kind, end, stage, outcome.reason] += 1
     if len(rows) < len(recorded.done):
         raise LookupError("the journal has outcomes of records that are not in the send order")
-    folder.watch.note(write_lines(folder.root / "dead-letters" / f"{part.name}.jsonl", dead_letters))
+    _write_watched(folder, folder.root / "dead-letters" / f"{part.name}.jsonl", dead_letters)
     if results:
-        folder.watch.note(write_lines(folder.root / "results" / f"{part.name}.jsonl", lines))
+        _write_watched(folder, folder.root / "results" / f"{part.name}.jsonl", lines)
     job.connection.execute("BEGIN")
     staging.save_outcomes(job.connection, rows)
     counts = {Way(kind, end, stage or "", reason or ""): count for (kind, end, stage, reason), count in ways.items()}
     count_slice(job.connection, part.number, counts)
     job.connection.execute("COMMIT")
+
+
+def _write_watched(folder: JobFolder, path: Path, lines: list[bytes]) -> None:
+    with folder.watch.rewriting(path):  # the sending of the next slice checks the files meanwhile
+        write_lines(path, lines)
 
 
 def _note_attempts(connection: Connection, recorded: JournalContent, origins: Iterable[Path]) -> None:

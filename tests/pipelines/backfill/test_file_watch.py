@@ -3,10 +3,12 @@
 import os
 from pathlib import Path
 from shutil import rmtree
+from threading import Event, Thread
 
 import pytest
 
 from beam_talonone.pipelines.backfill.file_watch import FileWatch
+from beam_talonone.pipelines.backfill.sending.fold import write_lines
 from beam_talonone.talonone.errors import StopRun
 
 
@@ -62,3 +64,44 @@ def test_what_was_written_anew_is_known_as_it_is(root: Path, kept: FileWatch) ->
     (root / "dead-letters" / "a.jsonl").unlink()
     kept.note(root / "dead-letters" / "a.jsonl")
     kept.check()
+
+
+def test_a_check_while_a_file_is_written_anew_finds_nothing_wrong(root: Path, kept: FileWatch) -> None:
+    path = root / "dead-letters" / "a.jsonl"
+    with kept.rewriting(path):
+        write_lines(path, [b"{}"])
+        kept.check()
+    kept.check()
+    path.unlink()
+    with pytest.raises(StopRun, match="was removed"):
+        kept.check()
+
+
+def test_a_file_that_could_not_be_written_anew_is_watched_as_it_was(root: Path, kept: FileWatch) -> None:
+    path = root / "dead-letters" / "a.jsonl"
+    with pytest.raises(OSError, match="full"), kept.rewriting(path):
+        raise OSError("full")
+    kept.check()
+    os.truncate(path, 4)
+    with pytest.raises(StopRun, match="was cut"):
+        kept.check()
+
+
+def test_no_check_on_another_thread_stops_a_run_whose_slice_is_folded(root: Path, kept: FileWatch) -> None:
+    path, alarms, over = root / "dead-letters" / "a.jsonl", list[StopRun](), Event()
+
+    def check() -> None:
+        while not over.is_set():
+            try:
+                kept.check()
+            except StopRun as alarm:
+                alarms.append(alarm)
+
+    checking = Thread(target=check)
+    checking.start()
+    for _ in range(50):
+        with kept.rewriting(path):
+            write_lines(path, [b"{}"])
+    over.set()
+    checking.join()
+    assert alarms == []
