@@ -111,6 +111,12 @@ class RequestAttempt:
         if self.parts and not self.bulk:
             self.observer.on_retract(*self.parts[0])
 
+    def did_not_leave(self) -> None:
+        """Take back its first try, which was counted and perhaps reported, but not sent."""
+        self.tries, self.first_left, self.first_sent = 0, None, None
+        if self.reported:
+            self.retract()
+
 
 def tell_sent(
     attempt: RequestAttempt, status: int | None, failure: BaseException | None, at: float, seconds: float

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from functools import partial
 
 from beam_talonone.talonone.delivery.attempt import RequestAttempt, exchanged
-from beam_talonone.talonone.delivery.observer import Observer, PartId
 from beam_talonone.talonone.delivery.sender import Sender
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.http.responses import Answer, Verdict
@@ -55,13 +54,14 @@ class FirstTries:
             for attempt, _ in leaving:
                 sender.count(attempt)
             try:
-                _report(leaving, sender.wall())
+                _report([attempt for attempt, _ in leaving], sender.wall())
             except Exception as failure:
                 error = failure
         for attempt, ended in leaving:
             try:
                 if clear and error is None and self._begin(attempt, ended):
                     continue
+                attempt.did_not_leave()
             except Exception as failure:  # each of the others ends too, or its ticket would never end
                 error = failure
             sender.under_way -= 1
@@ -69,10 +69,7 @@ class FirstTries:
 
     def _begin(self, attempt: RequestAttempt, ended: Ended) -> bool:
         came = partial(self._came, attempt, ended, time.perf_counter())
-        if self._start(attempt.request, attempt.idempotency_key(), came):
-            return True
-        attempt.tries = 0  # a task sends it on a new connection; that it leaves is noted
-        return False
+        return self._start(attempt.request, attempt.idempotency_key(), came)
 
     def _came(self, attempt: RequestAttempt, ended: Ended, began: float, reply: Reply | TransportFailure) -> None:
         if self.closed:
@@ -94,12 +91,12 @@ class FirstTries:
         ended(final)
 
 
-def _report(leaving: list[tuple[RequestAttempt, Ended]], at: float) -> None:
+def _report(leaving: list[RequestAttempt], at: float) -> None:
     """Report the starts of all attempts, those with one observer together. Raises what an observer raises."""
-    by_observer: dict[int, tuple[Observer, list[PartId]]] = {}
-    for attempt, _ in leaving:
-        attempt.reported = True
-        if attempt.parts:
-            by_observer.setdefault(id(attempt.observer), (attempt.observer, []))[1].append(attempt.parts[0])
-    for observer, parts in by_observer.values():
-        observer.on_starts(parts, at)
+    by_observer: dict[int, list[RequestAttempt]] = {}
+    for attempt in leaving:
+        by_observer.setdefault(id(attempt.observer), []).append(attempt)
+    for attempts in by_observer.values():
+        attempts[0].observer.on_starts([attempt.parts[0] for attempt in attempts if attempt.parts], at)
+        for attempt in attempts:
+            attempt.reported = True

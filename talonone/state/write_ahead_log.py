@@ -166,9 +166,13 @@ class WriteAheadLog:
         self._write(*self._leaves(name, at), ["s", name, part, generation, at, self.open[name].content])
 
     def on_starts(self, parts: list[PartId], at: float) -> None:
-        """Log requests that are sent together, each of one part. Raises OSError when the disk is full."""
-        for part in parts:
-            self.on_start([part], 0, at)
+        """Log requests that are sent together, each of one part: all, or none. Raises OSError when the disk is full."""
+        lines: list[list[Any]] = []
+        for number, part in parts:
+            name = self._names[number]
+            self._note(name, part, 0, at)
+            lines += [*self._leaves(name, at), ["s", name, part, 0, at, self.open[name].content]]
+        self._write(*lines)
 
     def on_retract(self, number: int, part: int) -> None:
         """Log that the API did not act on a request, so that a later process knows. Raises OSError."""

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 from support.fakeloop import run
 from support.sender_fixture import Noting, way
 
@@ -107,10 +108,10 @@ def test_requests_that_may_leave_together_are_noted_together_and_end_without_a_t
     assert w.sender.circuit.last_success is not None
 
 
-def test_without_an_idle_connection_a_task_sends_and_nothing_is_noted_twice():
+def test_without_an_idle_connection_a_task_sends_and_the_start_is_taken_back_until_then():
     api, journal = Api(1), Journal()
     outcomes, w = scene(answer_all, api, journal, jobs=2)
-    assert journal.events == ["started", "ended", "ended"]
+    assert journal.events == ["started", "retracted", "started", "ended", "ended"]
     assert [outcomes[number].attempts for number in (0, 1)] == [1, 1]
     assert (len(api.begun), len(api.sent), w.permits.in_flight) == (1, 1, 0)
 
@@ -231,5 +232,55 @@ def test_nothing_leaves_while_an_answer_that_asks_for_a_pause_is_judged():
             return [time - at for time in left[2:]], w
 
     later, w = run(main())
-    assert later and min(later) >= 30.0
+    assert later
+    assert min(later) >= 30.0
     assert w.permits.in_flight == w.dispatcher.running == len(api.begun) - 2
+
+
+def test_a_request_that_waits_for_the_api_to_work_is_not_noted_as_sent():
+    """The API restarts: the batch finds no idle connection, and another request's failure breaks the circuit."""
+
+    class Restarting(Api):
+        def start(self, request, key, came):
+            w.sender.circuit.fails(asyncio.get_running_loop().time(), 1, reachable=False)
+            return False
+
+    class Waiting(Restarting):
+        async def send(self, request, key):
+            await asyncio.get_running_loop().create_future()
+
+    api, journal, w = Waiting(), Journal(), None
+
+    async def main():
+        nonlocal w
+        async with way(api.send, rate=1e6) as w:
+            batcher = Batcher(w.dispatcher, w.sender, FirstTries(w.sender, api.start))
+            unsafe = work(0)
+            request = msgspec.structs.replace(unsafe.parts[0].request, operation="create_referral", path={})
+            unsafe = msgspec.structs.replace(
+                unsafe, parts=[msgspec.structs.replace(unsafe.parts[0], request=request)]
+            )
+            batcher.accept(Job(0, unsafe, SendOptions(), lambda job: SessionFacts(), lambda *_: None, journal))
+            await asyncio.sleep(0.01)
+
+    run(main())
+    assert journal.events == ["started", "retracted"]
+
+
+def test_starts_that_one_journal_has_are_taken_back_when_another_is_full():
+    api, journal, full = Api(), Journal(), OSError("no space left on device")
+
+    async def main():
+        async with way(api.send, rate=1e6) as w:
+            batcher = Batcher(w.dispatcher, w.sender, FirstTries(w.sender, api.start))
+            for number, observer in enumerate([journal, Journal(full)]):
+                options = SendOptions()
+                batcher.accept(
+                    Job(number, work(number), options, lambda job: SessionFacts(), lambda *_: None, observer)
+                )
+            await asyncio.sleep(1.0)
+            return w
+
+    w = run(main())
+    assert (journal.events, api.begun, api.sent) == (["started", "retracted"], [], [])
+    assert w.failures == [full, full]
