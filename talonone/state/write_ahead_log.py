@@ -166,7 +166,7 @@ class WriteAheadLog:
         self._write(*self._leaves(name, at), ["s", name, part, generation, at, self.open[name].content])
 
     def on_starts(self, parts: list[PartId], at: float) -> None:
-        """Log requests that are sent together, each of one part: all, or none. Raises OSError when the disk is full."""
+        """Log requests that are sent together, each of one part: all or none. Raises OSError on a full disk."""
         lines: list[list[Any]] = []
         for number, part in parts:
             name = self._names[number]

@@ -56,10 +56,11 @@ class Sending:
             self.engine.wait(lambda: bool(self._done), flush=True)
         return self._open > 0
 
-    def more(self) -> bool:
-        """Wait until outcomes have arrived; False if no job is open. Raises the error that stopped the engine."""
+    def more(self, beside: "Sending | None" = None) -> bool:
+        """Wait until outcomes have arrived, here or `beside`; False if no job is open here. Raises the error that
+        stopped the engine."""
         if self._open:
-            self.engine.wait(lambda: bool(self._done))
+            self.engine.wait(lambda: bool(self._done or (beside is not None and beside._done)))
         return self._open > 0
 
 

@@ -64,6 +64,8 @@ class SliceRun:
     """Whether records that end are counted in Beam's metrics."""
     before: "SliceRun | None" = None
     """The slice before this one, if its last records are still under way."""
+    after: "SliceRun | None" = None
+    """The slice after this one, if that is being sent already."""
     recalled: set[str] = field(default_factory=set)
     """Orders whose earlier returns are in the engine's memory."""
     sender: "SliceSender | None" = None
@@ -150,6 +152,8 @@ class SliceSender:
     def __init__(self, run: SliceRun) -> None:
         self._run = run
         run.sender = self
+        if run.before is not None:
+            run.before.after = run
         self._sending = Sending(run.engine)
         self._jobs: list[Job] = []
         self.on_done: Callable[[Job], None] | None = None
@@ -203,8 +207,11 @@ class SliceSender:
         """Wait until all records have ended. Raises what stopped the engine, and TooManyDeadLetters also where no
         record was left to be stopped."""
         self.flush()
-        while self._sending.more():
+        after = None if self._run.after is None else self._run.after.sender
+        while self._sending.more(None if after is None else after._sending):
             self.count()
+            if after is not None:  # nobody else counts these meanwhile, and too many dead letters must end the run
+                after.count()
         if isinstance(self._run.engine.failure, TooManyDeadLetters):
             raise self._run.engine.failure
 

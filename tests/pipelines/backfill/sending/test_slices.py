@@ -1,0 +1,62 @@
+"""Two slices under way: while the last records of the first end, those of the second count as well."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from beam_talonone.pipelines.backfill.options import MaxDeadLetters
+from beam_talonone.pipelines.backfill.sending.journal import JournalContent
+from beam_talonone.pipelines.backfill.sending.slices import SliceRun, SliceSender
+from beam_talonone.pipelines.backfill.sending.tally import Tally
+from beam_talonone.talonone.delivery.send_options import SendOptions
+from beam_talonone.talonone.errors import TooManyDeadLetters
+from beam_talonone.talonone.requests.outcome import End, Outcome
+
+
+class FakeEngine:
+    """Its jobs end, one after the other, while somebody waits: those of `ends`."""
+
+    def __init__(self) -> None:
+        self.failure: BaseException | None = None
+        self.memory = SimpleNamespace(note=lambda *_: None)
+        self.ends: list[Any] = []
+
+    def flush(self) -> None:
+        pass
+
+    def job_done(self, count: int = 1) -> None:
+        pass
+
+    def stop(self, why: BaseException) -> None:
+        self.failure = why
+
+    def wait(self, done: Any) -> None:
+        while not done():
+            if self.failure is not None:
+                raise self.failure
+            self.ends.pop(0)()
+
+
+def run(engine: FakeEngine, tally: Tally, first: int, before: SliceRun | None = None) -> SliceRun:
+    nothing, allowed = cast(Any, None), MaxDeadLetters(count=5, text="5")
+    return SliceRun(
+        Path("none"), first, first + 999, cast(Any, engine), nothing, JournalContent(), SendOptions(), allowed, tally,
+        100_000, 0, before=before,
+    )  # fmt: skip
+
+
+def test_dead_letters_of_the_second_slice_stop_the_run_while_the_first_is_finished() -> None:
+    engine, tally = FakeEngine(), Tally()
+    first = SliceSender(one := run(engine, tally, 1))
+    second = SliceSender(run(engine, tally, 1001, one))
+    job = cast(Any, SimpleNamespace(work=SimpleNamespace(kind="events", sessions=[])))
+    first._sending.took(1)
+    second._sending.took(500)
+    dead = Outcome(End.DEAD, "refused", "no such type")
+    engine.ends = [lambda: second._sending.tell(job, dead)] * 500
+    engine.ends.append(lambda: first._sending.tell(job, Outcome(End.APPLIED)))
+    with pytest.raises(TooManyDeadLetters):
+        first.finish()
+    assert (tally.dead, len(engine.ends)) == (6, 495)
