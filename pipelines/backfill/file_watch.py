@@ -33,7 +33,7 @@ class FileWatch:
 
     @contextmanager
     def rewriting(self, path: Path) -> Iterator[None]:
-        """Within it, `path` is not watched, as this process writes it anew; afterwards it is, as by `note`."""
+        """Within it, `path` is not watched, as this process writes it again; afterwards it is, as by `note`."""
         with self._lock:  # a check on another thread ends first, and no later one knows the file
             self._files.pop(path, None)
         try:

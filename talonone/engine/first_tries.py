@@ -75,7 +75,7 @@ class FirstTries:
         if self.closed:
             return
         sender = self._sender
-        # the permit stays: until the answer is judged, nothing may leave in place of this request
+        # the permit stays: until the answer is resolved, nothing may leave in place of this request
         sender.under_way -= 1
         final: Answer | Exception | None = None
         try:
