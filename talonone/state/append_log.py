@@ -87,7 +87,8 @@ class AppendLog:
 
     def close(self) -> None:
         """Close the file without a sync: call `sync` first where a loss of power matters."""
-        os.close(self._file)
+        file, self._file = self._file, -1  # another file may get the number, and must not get a late line
+        os.close(file)
 
 
 class MappedAppendLog(AppendLog):

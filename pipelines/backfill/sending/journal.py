@@ -57,6 +57,8 @@ class Journal:
     ) -> None:  # fmt: skip
         self._path = path
         self._soon = soon
+        self.earlier: Journal | None = None
+        """The journal of the slice before, while that is open: its ends are written before any start here."""
         self._waiting: list[bytes] = []
         self._outcome: Outcome | None = None
         self._encoded = b""
@@ -77,10 +79,12 @@ class Journal:
     def on_start(self, parts: list[PartId], generation: int, at: float, *, bulk: bool = False) -> None:
         """Record that the request of a part is about to leave, `at` seconds since 1970; with `bulk`, that of several
         in this order. Raises OSError when the disk is full, as all of these methods do."""
+        self._flush_earlier()
         self._write(_ENCODER.encode(["b", parts, generation, at] if bulk else ["s", *parts[0], generation, at]))
 
     def on_starts(self, parts: list[PartId], at: float) -> None:
         """Record that the requests of these parts are about to leave, each alone: with one write."""
+        self._flush_earlier()
         self._write(*[b'["s",%d,%d,0,%a]' % (number, part, at) for number, part in parts])
 
     def on_retract(self, number: int, part: int) -> None:
@@ -158,6 +162,10 @@ class Journal:
         with self._lock:
             if self._waiting:
                 self._append()
+
+    def _flush_earlier(self) -> None:
+        if self.earlier is not None:  # a customer's record may have ended there
+            self.earlier._flush()
 
     def _append(self) -> None:
         """Write the lines that wait, each with its checksum."""

@@ -197,6 +197,7 @@ def _close_slice(job: ActiveJob, steps: SliceSteps, opened: Opened) -> JournalCo
             opened[0].stats.begin(until)
             opened[0].run.journal.restart()
             opened[0].run.before = None
+            opened[0].run.journal.earlier = None
         job.folder.watch.check()
     recorded = current.run.journal.content(current.run.recorded)
     _fold(job, steps, current.part, recorded)
@@ -233,6 +234,7 @@ def _slice(
     journal = Journal(
         job.folder.journal(part.name), stats, job.folder.watch.check, lambda action: job.engine.after(0.0, action)
     )
+    journal.earlier = None if before is None else before.journal
     run = slices.SliceRun(
         job.folder.staging, part.first, part.last, job.engine, journal, recorded, steps.send_options(job, part),
         job.options.sending.max_dead_letters, job.tally, read, dead_before, selected,

@@ -150,3 +150,15 @@ def test_places_are_numbers_and_offsets(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     path.write_bytes(b"one\ntwo\n\nlast")
     assert list(whole_lines(path)) == [(1, 0, b"one"), (2, 4, b"two"), (3, 8, b"")]
+
+
+@pytest.mark.parametrize("kind", [AppendLog, MappedAppendLog])
+def test_a_late_line_reaches_no_other_file(tmp_path, kind):
+    log = kind(tmp_path / "lines")
+    log.append(b"one\n")
+    log.close()
+    with (tmp_path / "other").open("wb", buffering=0) as other:  # the system gives it the number of the closed file
+        other.write(b"other\n")
+        with pytest.raises((OSError, ValueError)):
+            log.append(b"late\n")
+    assert (tmp_path / "other").read_bytes() == b"other\n"

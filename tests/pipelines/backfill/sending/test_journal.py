@@ -293,3 +293,22 @@ def test_starts_that_find_no_room_are_not_noted_later(tmp_path: Path, monkeypatc
     written.close()
     content = read_journal(path)
     assert (set(content.done), content.in_flight) == ({1}, {})
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_the_ends_in_the_journal_of_the_slice_before_are_written_before_a_start(
+    tmp_path: Path, together: bool
+) -> None:
+    soon = _Later()
+    first, second = Journal(tmp_path / "first", Stats, soon=soon), Journal(tmp_path / "second", Stats, soon=soon)
+    second.earlier = first
+    first.on_end(1, APPLIED)
+    assert not read_journal(tmp_path / "first").done
+    if together:
+        second.on_starts([(2, 0)], 101.5)
+    else:
+        second.on_start([(2, 0)], 0, 101.5)
+    assert set(read_journal(tmp_path / "first").done) == {1}
+    first.close()
+    second.on_start([(3, 0)], 0, 102.0)
+    second.close()
