@@ -129,7 +129,7 @@ class MappedAppendLog(AppendLog):
         """Cut the zeros off and close the file, without a sync. Raises OSError."""
         if self._map is not None:
             self._map.close()
-            self._map = None
+            self._map, self._room = None, 0  # a late line needs the file, and so raises
         try:
             os.ftruncate(self._file, self.size)
         finally:
