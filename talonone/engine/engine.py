@@ -264,7 +264,8 @@ class Engine:
                 hold_on=self._hold_on, api_key=ApiKey(self._key, self._key_source, client.use_key),
                 evidence=Evidence(earlier=self._accepted_before), in_code=settings.in_code,
             )  # fmt: skip
-            self._batcher = Batcher(self._dispatcher, self._sender, first := FirstTries(self._sender, client.start))
+            first = FirstTries(self._sender, client.start, possible=client.starts)
+            self._batcher = Batcher(self._dispatcher, self._sender, first)
             permits = asyncio.create_task(self._permits.run())
             permits.add_done_callback(lambda task: None if task.cancelled() else self._failed(_end_of(task)))
             self._ready.set()

@@ -23,8 +23,9 @@ ends the run."""
 class FirstTries:
     """Sends first tries through `start`, on behalf of `sender`."""
 
-    def __init__(self, sender: Sender, start: Start) -> None:
-        self._sender, self._start = sender, start
+    def __init__(self, sender: Sender, start: Start, *, possible: bool = True) -> None:
+        """`possible` is False where `start` never sends anything."""
+        self._sender, self._start, self._possible = sender, start, possible
         self._leaving: list[tuple[RequestAttempt, Ended]] = []
         self.closed = False
         """True once the connections close: their failures then say nothing."""
@@ -33,7 +34,12 @@ class FirstTries:
         """Whether nothing is in the way of requests: the key gate is open, and the API works."""
         sender = self._sender
         gate = sender.gate
-        return gate.refusal is None and not gate.api_key.being_read and sender.circuit.failing_since is None
+        return (
+            self._possible
+            and gate.refusal is None
+            and not gate.api_key.being_read
+            and sender.circuit.failing_since is None
+        )
 
     def send(self, attempt: RequestAttempt, ended: Ended) -> None:
         """Send `attempt`, whose ticket has a permit, in the loop's next turn. Later `ended` is called, once."""

@@ -32,6 +32,8 @@ from beam_talonone.talonone.telemetry.redact import Redactor
 class FastClient:
     """Keeps connections to one deployment, as `Client` says."""
 
+    starts = True
+
     def __init__(self, base_url: str, api_key: str, timeout: float, tls: Tls = Tls()) -> None:  # noqa: B008 - frozen
         """`timeout` is in seconds, for an answer. Raises ConfigurationError for a URL or key that cannot be."""
         self._url = yarl.URL(check_base_url(base_url))

@@ -42,6 +42,8 @@ _BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, 
 class HttpxClient:
     """A `Client` that keeps connections to one deployment, through a proxy if it gets one."""
 
+    starts = False
+
     def __init__(
         self, base_url: str, api_key: str, timeout: float, tls: Tls = Tls(), proxy: Proxy | None = None  # noqa: B008
     ) -> None:  # fmt: skip

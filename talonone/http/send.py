@@ -63,6 +63,10 @@ class Client(Protocol):
     It repeats nothing, follows no redirect, and sends the API key to the deployment alone.
     """
 
+    @property
+    def starts(self) -> bool:
+        """Whether `start` sends anything at all."""
+
     async def send(self, request: Request, key: str | None) -> Reply:
         """Send `request` and read the whole answer. Raises NotSent, BadAddress or Broken."""
 
