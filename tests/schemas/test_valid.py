@@ -136,6 +136,8 @@ def outcome(kind, fields, reading):
         work = build(kind, parsed.record, BuildOptions(events_api="v3"))
     except InvalidRecord as problem:
         return problem.reason, problem.detail, problem.pointer, problem.fields
+    except TypeError as error:  # a name that is no text, within attributes: readers of files and messages yield none
+        return str(error)
     return repr(parsed), work.to_bytes()
 
 
