@@ -34,7 +34,7 @@ class _Place(msgspec.Struct):
     filled: set[str] = set()
     """The names that had a value other than null, an object or a list."""
     done: set[str] = set()
-    """Those of `filled` at whose values nothing more is to be seen, unless they are objects or lists."""
+    """Those of `filled` at whose values nothing more is to be seen, unless they are objects, lists or JSON texts."""
     elements: "_Place | None" = None
 
 
@@ -179,7 +179,9 @@ class Coverage:
                 self._look_at(inner, self._place_of(name, place))
             elif kind is list:
                 self._look_through(inner, self._place_of(name, place))
-            elif name not in done and (inner is not None or name not in place.below):
+            elif (name not in done or (kind is str and self._parses_json)) and (
+                inner is not None or name not in place.below
+            ):
                 self._note(name, inner, place)
 
     def _look_through(self, elements: list[Any], place: _Place) -> None:

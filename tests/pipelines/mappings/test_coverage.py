@@ -187,6 +187,15 @@ def test_names_in_json_that_a_text_holds():
     assert absent == "m.yaml: no document has citty (line 8, did you mean city?)"
 
 
+@pytest.mark.parametrize("first", [0, True, None, "plain", {"x": 1}])
+def test_json_in_a_text_is_found_whatever_came_before(first):
+    coverage = Coverage(parses_json=True)
+    for value in (first, '{"a": {"b": 1}}'):
+        coverage.add({"data": value}, MappingResult())
+    unread = next(coverage.lines(FINDS, Table()))
+    assert "data.a.b" in unread
+
+
 NAMES = st.sampled_from(["a", "b", "c", "lines"])
 VALUES = st.recursive(
     st.none() | st.integers(0, 3) | st.sampled_from(["x", '{"a": {"b": 1}}']),
