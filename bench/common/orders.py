@@ -9,21 +9,25 @@ from typing import Any
 import msgspec
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+MOST = timedelta(days=180)
+"""From the first order to the last one: a time in the future is refused."""
 CATEGORIES = ("dairy", "bakery", "produce", "drinks", "household", "frozen")
 
 
 def make_orders(count: int, customers: int) -> Iterator[dict[str, Any]]:
-    """`count` completed orders of 3 to 9 items, 30 s apart; the customers take turns, so that none is in a hurry."""
-    rng = Random(2026)
+    """`count` completed orders of 3 to 9 items, at most 30 s apart; the customers take turns, so that none is in a
+    hurry."""
+    rng, apart = Random(2026), min(timedelta(seconds=30), MOST / max(count, 1))
     for number in range(count):
+        since = number * apart
         yield {
             "order_id": f"order-{number:07d}",
             "customer_id": f"customer-{number % customers:06d}",
             "status": "completed",
-            "event_time": (FIRST + timedelta(seconds=30 * number)).isoformat(),
+            "event_time": (FIRST + since).isoformat(),
             "store_id": f"store-{number % 37}",
             "items": [_item(rng) for _ in range(rng.randint(3, 9))],
-            "attributes": {"channel": "web", "week": number // 20160 + 1},
+            "attributes": {"channel": "web", "week": since.days // 7 + 1},
         }
 
 
