@@ -232,7 +232,7 @@ class ShardRun:
         sender.on_done = ended
         for item in self._paced(slices.read_slice(run)):
             # the bundle ends once all of these have ended
-            while under_way >= 2 * self._block and not self._budget.spent() and sender.wait():
+            while under_way >= self._block and not self._budget.spent() and sender.wait():
                 pass
             if self._budget.spent():
                 left = True

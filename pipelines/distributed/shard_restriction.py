@@ -15,7 +15,7 @@ from beam_talonone.pipelines.backfill.sending import slices
 from beam_talonone.talonone.requests.work import Work
 
 AHEAD = 5.0
-"""Seconds of sending that are let go at a time, and twice as many are under way. They are a part of the bundle's."""
+"""Seconds of sending that are let go at a time, and that are under way. They are a part of the bundle's."""
 
 A_REQUEST = 1000
 """Requests are counted in thousandths, as a bulk may have a thousand records."""
@@ -49,7 +49,7 @@ class BundleBudget:
 
 
 def ahead_of(bundle_seconds: float) -> float:
-    """The seconds of sending that are let go at a time. At the end of a bundle it waits for twice as many."""
+    """The seconds of sending that are let go at a time. At the end of a bundle it waits for at most twice as many."""
     return min(AHEAD, bundle_seconds / 8)
 
 
