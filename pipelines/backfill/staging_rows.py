@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -27,6 +27,15 @@ UNKNOWN_NAME = 100
 
 Place = tuple[str, int, int, str]
 """Where a record stands in the input of the job: file, number of the file, position, format."""
+
+
+KIND, ID, SESSION, CUSTOMER, ORDER = 0, 1, 2, 3, slice(7, 10)
+FILE, POSITION, UNKNOWN_FIELDS, RAW, WORK = 11, 13, 15, 16, 17
+"""The places of these columns in the row of a record. ORDER is by event time, rank and version."""
+
+REASON: Final = 2
+LETTER: Final = 3
+"""The places of the reason and the dead letter in its outcome."""
 
 
 class StagedRecord(msgspec.Struct, frozen=True, array_like=True):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
+from beam_talonone.pipelines.backfill.staging_rows import KIND, REASON, StagedRecord
 from beam_talonone.pipelines.check.problem_fields import ProblemFields
 from beam_talonone.pipelines.mappings.coverage import Coverage
 
@@ -17,8 +17,8 @@ class Findings:
     def on_batch(self, records: Sequence[StagedRecord]) -> None:
         """Count the fields at fault."""
         for record in records:
-            if record.outcome is not None and record.outcome[2] is not None:
-                self.fields.add(record.row[0], record.outcome[2], record.problem_fields)
+            if record.outcome is not None and record.outcome[REASON] is not None:
+                self.fields.add(record.row[KIND], record.outcome[REASON], record.problem_fields)
 
     def forget(self) -> None:
         """Begin a new coverage, in a forked process."""

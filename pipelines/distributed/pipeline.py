@@ -21,7 +21,15 @@ from apache_beam.io.filesystems import FileSystems
 
 from beam_talonone.pipelines.backfill.output_folder import MANIFEST, started_with
 from beam_talonone.pipelines.backfill.report import check_summary
-from beam_talonone.pipelines.backfill.staging_rows import RecordStager, StagedRecord, format_of
+from beam_talonone.pipelines.backfill.staging_rows import (
+    CUSTOMER,
+    KIND,
+    ORDER,
+    SESSION,
+    RecordStager,
+    StagedRecord,
+    format_of,
+)
 from beam_talonone.pipelines.distributed.journal_backup import Place
 from beam_talonone.pipelines.distributed.local_shards import LOCAL_SHARDS, Stoppable
 from beam_talonone.pipelines.distributed.shard import GraphOptions, ShardRun, working
@@ -44,9 +52,6 @@ T = TypeVar("T")
 
 EXPECTED = b"expected"
 """Stands for the report of a shard: so it is noticed where a runner loses the rest of a shard that was deferred."""
-
-ID, SESSION, CUSTOMER, ORDER = 1, 2, 3, slice(7, 10)
-"""The places of these columns in a row."""
 
 
 def create_pipeline(options: GraphOptions, runner: Any, beam_options: Any) -> beam.Pipeline:
@@ -126,7 +131,7 @@ def to_shards(group: tuple[str, Iterable[bytes]], shards: int) -> Iterator[tuple
     key, rows = group
     if key.startswith("order/"):
         kept = list(rows)
-        named = [row for row in map(_row, kept) if row[0] == "orders" and row[CUSTOMER] is not None]
+        named = [row for row in map(_row, kept) if row[KIND] == "orders" and row[CUSTOMER] is not None]
         named = named or [row for row in map(_row, kept) if row[CUSTOMER] is not None]
         if named:
             key = f"customer/{max(named, key=lambda row: (row[ORDER], row[CUSTOMER]))[CUSTOMER]}"

@@ -12,7 +12,7 @@ from beam_talonone.pipelines.backfill.output_folder import decoded
 from beam_talonone.pipelines.backfill.reading import check_dead_letters, write_input_dead_letters
 from beam_talonone.pipelines.backfill.reading_ahead.batch import batch_of, in_batches
 from beam_talonone.pipelines.backfill.reading_ahead.steps import stage_records
-from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
+from beam_talonone.pipelines.backfill.staging_rows import KIND, UNKNOWN_FIELDS, StagedRecord
 from beam_talonone.pipelines.distributed.journal_backup import Place
 from beam_talonone.pipelines.distributed.shard import QUEUE, GraphOptions, shard_name, state_of
 from beam_talonone.pipelines.distributed.shard_copies import ShardCopy, save_staged
@@ -22,9 +22,6 @@ from beam_talonone.talonone.errors import ConfigurationError, StopRun
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.state.sealed_lines import damaged
 from beam_talonone.transforms.runtime.metrics import count_outcome, count_read
-
-UNKNOWN_FIELDS = 15
-"""The place of their number in a row."""
 
 
 class ShardStaging:
@@ -72,7 +69,7 @@ class ShardStaging:
             stage_records(connection, batch_of(batch), first)
             first += len(batch)
             for record in batch:
-                count_read(str(record.row[0]), int(record.row[UNKNOWN_FIELDS]))
+                count_read(str(record.row[KIND]), int(record.row[UNKNOWN_FIELDS]))
         staging.number_files(connection)
         kinds = list(self._graph.input.globs)
         total = complete(connection, self._graph.input, kinds, self._graph.job)

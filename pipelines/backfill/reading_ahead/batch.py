@@ -6,13 +6,7 @@ from typing import Any
 import msgspec
 
 from beam_talonone.pipelines.backfill.packed import DOCUMENTS, pack_documents
-from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
-
-FILE, POSITION, RAW, WORK = 11, 13, 16, 17
-"""The places of the file, the position in it, the document and the work in a row."""
-
-LETTER = 3
-"""The place of the dead letter in an outcome."""
+from beam_talonone.pipelines.backfill.staging_rows import FILE, LETTER, POSITION, RAW, WORK, StagedRecord
 
 BATCH = 500
 

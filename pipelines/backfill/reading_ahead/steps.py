@@ -9,12 +9,12 @@ import apache_beam as beam
 
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.packed import DOCUMENTS
-from beam_talonone.pipelines.backfill.reading_ahead.batch import BATCH, BATCH_BYTES, WORK, Batch, batch_of, bytes_of
+from beam_talonone.pipelines.backfill.reading_ahead.batch import BATCH, BATCH_BYTES, Batch, batch_of, bytes_of
 from beam_talonone.pipelines.backfill.reading_ahead.observer import OBSERVERS
 from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import ShardStager
 from beam_talonone.pipelines.backfill.sending.outcome_counts import count_staged
 from beam_talonone.pipelines.backfill.sending.tally import TALLIES
-from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
+from beam_talonone.pipelines.backfill.staging_rows import KIND, WORK, StagedRecord
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.transforms.formats.shard import Shard
 from beam_talonone.transforms.runtime.process_registry import PROCESS
@@ -110,7 +110,7 @@ class StageRecords(_Stage):
 def stage_records(connection: Any, batch: Batch, first: int) -> None:
     """Write records with their outcomes and unknown names, numbered from `first` on, in one transaction."""
     records = batch.records
-    unknown = Counter((record.row[0], name) for record in records for name in record.unknown)
+    unknown = Counter((record.row[KIND], name) for record in records for name in record.unknown)
     rows = [(rec, *record.row, staging.check_of(record.row[WORK])) for rec, record in enumerate(records, first)]
     connection.execute("BEGIN")
     connection.executemany(f"INSERT INTO records VALUES (?{', ?' * 20})", rows)  # nosec B608

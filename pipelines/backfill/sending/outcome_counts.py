@@ -11,11 +11,8 @@ from sqlite3 import Connection
 from typing import NamedTuple
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
+from beam_talonone.pipelines.backfill.staging_rows import KIND, UNKNOWN_FIELDS, WORK, StagedRecord
 from beam_talonone.talonone.requests.outcome import DONE, End
-
-KIND, UNKNOWN_FIELDS, WORK = 0, 15, 17
-"""The places of these columns in a row."""
 
 
 class Way(NamedTuple):

@@ -25,9 +25,9 @@ from beam_talonone.pipelines.backfill.packed import (
     unpack_work,
     work_of,
 )
-from beam_talonone.pipelines.backfill.reading_ahead.batch import FILE, POSITION, RAW, batch_of
+from beam_talonone.pipelines.backfill.reading_ahead.batch import batch_of
 from beam_talonone.pipelines.backfill.sending.send_order import slice_rows
-from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
+from beam_talonone.pipelines.backfill.staging_rows import FILE, POSITION, RAW, StagedRecord
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.schemas.reasons import Stage
 from beam_talonone.talonone.requests.build import BuildOptions, build

@@ -15,10 +15,10 @@ import pytest
 from beam_talonone.pipelines.backfill.packed import DOCUMENTS, unpack_documents
 from beam_talonone.pipelines.backfill.reading_ahead import batch as batch_module
 from beam_talonone.pipelines.backfill.reading_ahead import shard_stager
-from beam_talonone.pipelines.backfill.reading_ahead.batch import RAW, WORK, Batch, in_batches
+from beam_talonone.pipelines.backfill.reading_ahead.batch import Batch, in_batches
 from beam_talonone.pipelines.backfill.reading_ahead.processes import POSSIBLE
 from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import FORKED_SHARD_BYTES, ShardStager
-from beam_talonone.pipelines.backfill.staging_rows import RecordStager, StagedRecord
+from beam_talonone.pipelines.backfill.staging_rows import RAW, WORK, RecordStager, StagedRecord
 from beam_talonone.schemas.decoding.settings import AS_USUAL
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.transforms.formats.errors import CannotReadNow
