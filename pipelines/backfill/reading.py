@@ -9,7 +9,7 @@ from beam_talonone.pipelines.backfill.ingest import READ_GRACE, ingest
 from beam_talonone.pipelines.backfill.job_kind import Files, JobKind
 from beam_talonone.pipelines.backfill.options import BackfillOptions, MaxDeadLetters
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
-from beam_talonone.pipelines.backfill.sending.fold import write_lines
+from beam_talonone.pipelines.backfill.sending.fold import write_watched
 from beam_talonone.pipelines.backfill.sending.limit import sent_anything
 from beam_talonone.pipelines.backfill.sending.outcome_counts import count_read_and_dead
 from beam_talonone.pipelines.backfill.sending.tally import TALLIES, Tally
@@ -69,4 +69,4 @@ def write_input_dead_letters(folder: JobFolder, connection: Connection) -> None:
     rows = connection.execute(
         "SELECT letter FROM fates JOIN records USING (rec) WHERE letter IS NOT NULL ORDER BY file, position"
     )
-    folder.watch.note(write_lines(folder.root / "dead-letters" / "input.jsonl", (row[0] for row in rows)))
+    write_watched(folder, folder.root / "dead-letters" / "input.jsonl", (row[0] for row in rows))

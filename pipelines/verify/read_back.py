@@ -9,7 +9,7 @@ import msgspec
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.ingest import dead_letter_of
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
-from beam_talonone.pipelines.backfill.sending.fold import write_lines
+from beam_talonone.pipelines.backfill.sending.fold import write_watched
 from beam_talonone.pipelines.backfill.sending.outcome_counts import count_read_and_dead
 from beam_talonone.pipelines.terminal.words import counted
 from beam_talonone.pipelines.verify import targets
@@ -98,8 +98,7 @@ class _ReadBack:
         # a run that was killed here writes them again: under the same name, so that nothing stands twice
         job.folder.watch.check()
         path = job.folder.root / "dead-letters" / f"reads-{chunk[0].number:09d}.jsonl"
-        with job.folder.watch.rewriting(path):
-            write_lines(path, compared.dead_letters)
+        write_watched(job.folder, path, compared.dead_letters)
         job.connection.execute("BEGIN")
         targets.keep_differences(job.connection, compared.differences)
         staging.save_outcomes(job.connection, compared.outcomes)

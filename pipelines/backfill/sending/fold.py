@@ -68,9 +68,9 @@ def _fold_outcomes(job: ActiveJob, part: Slice, recorded: JournalContent) -> Non
         ways[kind, end, stage, outcome.reason] += 1
     if len(rows) < len(recorded.done):
         raise LookupError("the journal has outcomes of records that are not in the send order")
-    _write_watched(folder, folder.root / "dead-letters" / f"{part.name}.jsonl", dead_letters)
+    write_watched(folder, folder.root / "dead-letters" / f"{part.name}.jsonl", dead_letters)
     if results:
-        _write_watched(folder, folder.root / "results" / f"{part.name}.jsonl", lines)
+        write_watched(folder, folder.root / "results" / f"{part.name}.jsonl", lines)
     job.connection.execute("BEGIN")
     staging.save_outcomes(job.connection, rows)
     counts = {Way(kind, end, stage or "", reason or ""): count for (kind, end, stage, reason), count in ways.items()}
@@ -78,7 +78,8 @@ def _fold_outcomes(job: ActiveJob, part: Slice, recorded: JournalContent) -> Non
     job.connection.execute("COMMIT")
 
 
-def _write_watched(folder: JobFolder, path: Path, lines: list[bytes]) -> None:
+def write_watched(folder: JobFolder, path: Path, lines: Iterable[bytes]) -> None:
+    """As write_lines, for a file of a running job: from now on it must stay as it was written."""
     with folder.watch.rewriting(path):  # the sending of the next slice checks the files meanwhile
         write_lines(path, lines)
 
