@@ -22,6 +22,11 @@ class Batch(msgspec.Struct, frozen=True, array_like=True):
     """One block for each DOCUMENTS records."""
 
 
+def is_full(records: int, size: int) -> bool:
+    """Whether a batch of so many records, with `size` bytes, takes no more."""
+    return records >= BATCH or size >= BATCH_BYTES
+
+
 def in_batches(records: Iterable[StagedRecord]) -> Iterator[list[StagedRecord]]:
     """The records in batches of at most BATCH, and of little more than BATCH_BYTES."""
     batch: list[StagedRecord] = []
@@ -29,7 +34,7 @@ def in_batches(records: Iterable[StagedRecord]) -> Iterator[list[StagedRecord]]:
     for record in records:
         batch.append(record)
         size += bytes_of(record)
-        if len(batch) >= BATCH or size >= BATCH_BYTES:
+        if is_full(len(batch), size):
             yield batch
             batch, size = [], 0
     if batch:

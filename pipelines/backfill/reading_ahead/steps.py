@@ -9,7 +9,7 @@ import apache_beam as beam
 
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.packed import DOCUMENTS
-from beam_talonone.pipelines.backfill.reading_ahead.batch import BATCH, BATCH_BYTES, Batch, batch_of, bytes_of
+from beam_talonone.pipelines.backfill.reading_ahead.batch import Batch, batch_of, bytes_of, is_full
 from beam_talonone.pipelines.backfill.reading_ahead.observer import OBSERVERS
 from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import ShardStager
 from beam_talonone.pipelines.backfill.sending.outcome_counts import count_staged
@@ -93,7 +93,7 @@ class StageRecords(_Stage):
         record = self._stager.stage(prepared)
         self._batch.append(record)
         self._bytes += bytes_of(record)
-        if len(self._batch) >= BATCH or self._bytes >= BATCH_BYTES:
+        if is_full(len(self._batch), self._bytes):
             self._flush()
         return iter(())
 
