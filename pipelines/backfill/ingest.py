@@ -13,12 +13,12 @@ import msgspec
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.inputs import join_key
 from beam_talonone.pipelines.backfill.options import InputOptions
-from beam_talonone.pipelines.backfill.packed import document_of, work_of
+from beam_talonone.pipelines.backfill.packed import document_of, read_work
 from beam_talonone.pipelines.backfill.reading_ahead.batch import BATCH
 from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import ShardStager
 from beam_talonone.pipelines.backfill.reading_ahead.steps import StageRecords, StageShards
 from beam_talonone.pipelines.backfill.sending.left_to_send import count_kinds
-from beam_talonone.pipelines.backfill.sending.outcome_counts import Way, count_ended
+from beam_talonone.pipelines.backfill.sending.outcome_counts import Way, count_ended_unsent
 from beam_talonone.pipelines.backfill.sending.send_order import set_send_order
 from beam_talonone.pipelines.backfill.sending.tally import TALLIES
 from beam_talonone.pipelines.backfill.staging_rows import Blobs, RecordStager, read_origin, source, whole
@@ -186,7 +186,7 @@ def _save(connection: Any, rows: list[staging.OutcomeRow], ways: Counter[Way]) -
     """Write and count outcomes, and empty the list: many millions of records may be repeated."""
     connection.execute("BEGIN")
     staging.save_outcomes(connection, rows)
-    count_ended(connection, ways)
+    count_ended_unsent(connection, ways)
     connection.execute("COMMIT")
     rows.clear()
     ways.clear()
@@ -200,7 +200,7 @@ def dead_letter_of(connection: Any, rec: int, outcome: Outcome, job: str, at: fl
     origin = read_origin(blob)
     place = source(file, position, format_name) if origin is None else origin.source
     attempt = "" if origin is None else origin.attempt
-    done = applied_parts(work_of(work), outcome) if outcome.parts_done else []
+    done = applied_parts(read_work(work), outcome) if outcome.parts_done else []
     if origin is not None:  # what an earlier attempt has done still counts
         done = union(done, origin.parts_done)
     record = Shown(msgspec.Raw(jsonio.without_line_ends(document_of(connection, rec))))

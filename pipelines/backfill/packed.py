@@ -38,7 +38,7 @@ def unpack_work(blob: bytes) -> bytes:
     return _unpacked(_codec("lz4_raw"), blob[1:]) if blob[:1] == MARK else blob
 
 
-def work_of(blob: bytes) -> Work:
+def read_work(blob: bytes) -> Work:
     """The work in a column of the staging database. Raises ValueError for a damaged one."""
     return Work.from_bytes(unpack_work(blob))
 

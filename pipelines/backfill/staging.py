@@ -16,7 +16,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from beam_talonone.pipelines.backfill.packed import unpack_work, work_of
+from beam_talonone.pipelines.backfill.packed import read_work, unpack_work
 from beam_talonone.schemas.records import ERASURE
 from beam_talonone.talonone.requests.work import Work
 
@@ -280,7 +280,7 @@ def applied_since(
         (*since, *since),
     )
     for (blob,) in rows:
-        yield work_of(blob)
+        yield read_work(blob)
 
 
 def returns_of(connection: sqlite3.Connection, session: str) -> list[bytes]:

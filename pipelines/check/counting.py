@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from beam_talonone.pipelines.check.forecast import NOTHING, Single, read_forecast, work_of
+from beam_talonone.pipelines.check.forecast import NOTHING, Single, read_forecast, work_to_pack
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.kinds import KINDS
@@ -63,7 +63,7 @@ def _bulks(connection: Connection, first: int) -> Counter[str]:
         (first, NOTHING),
     ):
         STOP.check()
-        work = work_of(read_forecast(blob), session, customer)
+        work = work_to_pack(read_forecast(blob), session, customer)
         batcher.accept(Job(number, work, SendOptions(), lambda job: SessionFacts(), lambda job, outcome: None))
     batcher.flush()
     return counter.operations

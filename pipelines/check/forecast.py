@@ -108,7 +108,7 @@ def is_guest(work: Work) -> bool:
     return work.kind == "orders" and work.profiles[:1] == [guest_id(work.id)]
 
 
-def work_of(forecast: Forecast, session: str | None, customer: str | None) -> Work:
+def work_to_pack(forecast: Forecast, session: str | None, customer: str | None) -> Work:
     """As much of the work of a record as batching looks at. `session` and `customer` are those of its row."""
     parts = [
         Part(Request(part.operation, "", ""), "plain", holds=part.holds)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from sqlite3 import Connection
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.pipelines.backfill.packed import work_of
+from beam_talonone.pipelines.backfill.packed import read_work
 from beam_talonone.schemas.records import ERASURE
 from beam_talonone.talonone.requests.supersede import Change, change_of, without
 from beam_talonone.talonone.requests.work import Key, Work
@@ -34,7 +34,7 @@ def related(applied: Connection, works: Iterable[Work]) -> Related:
         (ERASURE, ERASURE),
     )
     for (blob,) in rows:
-        work = work_of(blob)
+        work = read_work(blob)
         for key in work.keys():  # noqa: SIM118
             if key in keys:
                 by_key.setdefault(key, []).append(work)

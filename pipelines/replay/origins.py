@@ -10,7 +10,7 @@ from pathlib import Path
 
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.output_folder import MANIFEST, started_with
-from beam_talonone.pipelines.backfill.packed import work_of
+from beam_talonone.pipelines.backfill.packed import read_work
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.journal import Journal, JournalContent, read_journal
 from beam_talonone.pipelines.replay.stream_conflicts import REPLAYS, no_stream_in, note_applied, sent_by
@@ -58,7 +58,7 @@ class Origins:
                 database.executemany("INSERT OR REPLACE INTO replayed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
                 database.execute("COMMIT")
         for state in self.streams:
-            note_applied(state, [work_of(row[-1]) for row in rows])
+            note_applied(state, [read_work(row[-1]) for row in rows])
 
 
 def _give_way(job: ActiveJob, part: Slice, state: Path) -> None:
@@ -74,7 +74,7 @@ def _give_way(job: ActiveJob, part: Slice, state: Path) -> None:
         for number, rec, blob in rows:
             if number in recorded.done or number in in_bulks:
                 continue
-            work = work_of(blob)
+            work = read_work(blob)
             left = sent.left_to_send(work)
             if isinstance(left, Outcome):
                 journal.on_end(number, left)

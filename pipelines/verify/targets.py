@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.pipelines.backfill.packed import work_of
+from beam_talonone.pipelines.backfill.packed import read_work
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.operations import get_customer_inventory, get_customer_session
 from beam_talonone.schemas.records import ERASURE
@@ -152,11 +152,11 @@ def _sessions(connection: Any, first: int, last: int) -> Iterator[Target]:
     for number, session, place, rec, kind, status, work in _rows(connection, "session", first, last):
         target = sessions.setdefault(number, _Session(number, session))
         if kind == "returns":
-            target.returns.append((rec, work_of(work)))
+            target.returns.append((rec, read_work(work)))
             continue
         if target.order is not None:
             target.superseded.append(target.order[0])
-        target.order, target.order_number = (rec, work_of(work)), place
+        target.order, target.order_number = (rec, read_work(work)), place
         target.created = target.created or status != CANCELLED
     for target in sessions.values():
         target.forgotten = target.order is not None and _erased_after(
@@ -174,7 +174,7 @@ def _customers(connection: Any, first: int, last: int) -> Iterator[Target]:
             targets[number] = Target(
                 number, get_customer_inventory(customer, profile=True), _compared(customer, profile)
             )
-        profiles[number].change(work_of(work))
+        profiles[number].change(read_work(work))
         targets[number].records[rec] = (kind, customer)
     yield from targets.values()
 

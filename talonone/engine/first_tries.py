@@ -15,7 +15,7 @@ from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.http.responses import Answer, Verdict
 from beam_talonone.talonone.http.send import Reply, Start, TransportFailure
 
-Ended = Callable[[Answer | Exception | None], None]
+OnFinal = Callable[[Answer | Exception | None], None]
 """Called with the final answer of a first try; with None if a task must go on with the attempt, or with an error that
 ends the run."""
 
@@ -26,7 +26,7 @@ class FirstTries:
     def __init__(self, sender: Sender, start: Start, *, possible: bool = True) -> None:
         """`possible` is False where `start` never sends anything."""
         self._sender, self._start, self._possible = sender, start, possible
-        self._leaving: list[tuple[RequestAttempt, Ended]] = []
+        self._leaving: list[tuple[RequestAttempt, OnFinal]] = []
         self.closed = False
         """True once the connections close: their failures then say nothing."""
 
@@ -41,7 +41,7 @@ class FirstTries:
             and sender.circuit.failing_since is None
         )
 
-    def send(self, attempt: RequestAttempt, ended: Ended) -> None:
+    def send(self, attempt: RequestAttempt, ended: OnFinal) -> None:
         """Send `attempt`, whose ticket has a permit, in the loop's next turn. Later `ended` is called, once."""
         if not self._leaving:
             asyncio.get_running_loop().call_soon(self._leave)
@@ -73,11 +73,11 @@ class FirstTries:
             sender.under_way -= 1
             ended(error)
 
-    def _begin(self, attempt: RequestAttempt, ended: Ended) -> bool:
+    def _begin(self, attempt: RequestAttempt, ended: OnFinal) -> bool:
         came = partial(self._came, attempt, ended, time.perf_counter())
         return self._start(attempt.request, attempt.idempotency_key(), came)
 
-    def _came(self, attempt: RequestAttempt, ended: Ended, began: float, reply: Reply | TransportFailure) -> None:
+    def _came(self, attempt: RequestAttempt, ended: OnFinal, began: float, reply: Reply | TransportFailure) -> None:
         if self.closed:
             return
         sender = self._sender

@@ -15,7 +15,7 @@ import msgspec
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.ingest import dead_letter_of
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
-from beam_talonone.pipelines.backfill.packed import work_of
+from beam_talonone.pipelines.backfill.packed import read_work
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.journal import JournalContent
 from beam_talonone.pipelines.backfill.sending.outcome_counts import Way, count_slice
@@ -109,7 +109,7 @@ def _dead_works(connection: Connection, recorded: JournalContent) -> Iterator[tu
             blob, origin = connection.execute(
                 "SELECT work, origin FROM queue JOIN records USING (rec) WHERE number = ?", (number,)
             ).fetchone()
-            yield work_of(blob), outcome, read_origin(origin)
+            yield read_work(blob), outcome, read_origin(origin)
 
 
 def write_lines(path: Path, lines: Iterable[bytes]) -> Path:

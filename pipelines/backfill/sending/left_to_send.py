@@ -10,7 +10,7 @@ Kinds = dict[str, tuple[int, int]]
 
 
 def count_kinds(connection: Connection) -> Kinds:
-    """The records in the send order, by kind in the order of the report."""
+    """The records that are to be sent or were sent, by kind in the order of the report."""
     rows = connection.execute(
         "SELECT kind, SUM(CASE WHEN slice > 0 THEN records ELSE 0 END) AS done,"
         " SUM(CASE WHEN slice = 0 AND end = '' THEN records ELSE 0 END) AS total"

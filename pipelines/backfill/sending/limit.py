@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.pipelines.backfill.packed import work_of
+from beam_talonone.pipelines.backfill.packed import read_work
 from beam_talonone.pipelines.backfill.sending.journal import JournalContent, read_journal
 from beam_talonone.pipelines.backfill.sending.left_to_send import count_kinds
 from beam_talonone.pipelines.backfill.sending.outcome_counts import first_unsent
@@ -36,7 +36,7 @@ def select(connection: Any, limit: int) -> set[int]:
         keys = [hash(("profile", customer))] if customer else []
         keys += [hash(("session", session))] if session else []
         if work is not None:
-            keys += [hash(key) for key in work_of(work).keys()]  # noqa: SIM118 - a work is no dict
+            keys += [hash(key) for key in read_work(work).keys()]  # noqa: SIM118 - a work is no dict
         if counts[kind] < limit and waiting.isdisjoint(keys):
             selected.add(number)
             counts[kind] += 1

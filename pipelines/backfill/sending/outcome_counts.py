@@ -58,7 +58,7 @@ def _way(record: StagedRecord) -> Way:
     return Way(record.row[KIND], end, stage or "", reason or "", int(record.row[WORK] is not None))
 
 
-def count_ended(connection: Connection, ways: Mapping[Way, int]) -> None:
+def count_ended_unsent(connection: Connection, ways: Mapping[Way, int]) -> None:
     """Count staged records that ended before anything was sent, in the same transaction."""
     changes = Counter(ways)
     for way, records in ways.items():

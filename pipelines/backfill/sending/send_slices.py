@@ -14,7 +14,7 @@ from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.fold import fold
 from beam_talonone.pipelines.backfill.sending.journal import Journal, JournalContent, read_journal
 from beam_talonone.pipelines.backfill.sending.slice_stats import SliceStats
-from beam_talonone.pipelines.backfill.sending.unnamed_returns import find_customers, unnamed_returns
+from beam_talonone.pipelines.backfill.sending.unnamed_returns import find_customers, returns_to_name
 from beam_talonone.pipelines.terminal.stopping import RESUME, STOP
 from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.errors import Interrupted, StopRun
@@ -170,7 +170,7 @@ def _open_slice(
     steps.before(job, part)
     recorded = steps.read_journal(job, part)
     _fold(job, steps, part, recorded)
-    unnamed = unnamed_returns(job, part, selected, recorded)
+    unnamed = returns_to_name(job, part, selected, recorded)
     # the customers may depend on the records before them, and what a killed run has counted is counted first
     if unnamed or recorded.done:
         _end_slices(job, steps, selected, opened, most=0)

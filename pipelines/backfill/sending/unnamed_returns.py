@@ -7,7 +7,7 @@ from beam_talonone.schemas.operations import get_customer_session
 from beam_talonone.talonone.protocols.session_reads import profile_of
 
 
-def unnamed_returns(
+def returns_to_name(
     job: ActiveJob, part: Slice, selected: set[int] | None, recorded: JournalContent
 ) -> list[tuple[int, str]]:
     """The returns of a slice that are to be sent and whose customer is not known: (record, order)."""

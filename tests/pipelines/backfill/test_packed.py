@@ -21,9 +21,9 @@ from beam_talonone.pipelines.backfill.packed import (
     document_of,
     pack_documents,
     pack_work,
+    read_work,
     unpack_documents,
     unpack_work,
-    work_of,
 )
 from beam_talonone.pipelines.backfill.reading_ahead.batch import batch_of
 from beam_talonone.pipelines.backfill.sending.send_order import slice_rows
@@ -54,7 +54,7 @@ def test_a_work_is_unpacked_as_it_was(text: str, items: int) -> None:
     packed = pack_work(data)
     assert unpack_work(packed) == unpack_work(data) == data
     assert len(packed) <= len(data)
-    assert work_of(packed) == work_of(data) == work
+    assert read_work(packed) == read_work(data) == work
 
 
 def test_an_order_of_three_items_takes_three_quarters() -> None:
@@ -74,7 +74,7 @@ def test_documents_are_unpacked_as_they_were(documents: list[bytes]) -> None:
 @example(MARK + b"\xff\xff\xff\xff")
 @example(MARK + b"\0\0\0\x09\x10a")
 def test_what_is_damaged_is_a_value_error(data: bytes) -> None:
-    for read in (work_of, unpack_documents):
+    for read in (read_work, unpack_documents):
         try:
             read(data)
         except ValueError:  # msgspec.DecodeError is one
