@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,28 @@ def url(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def load(name: str) -> Any:
+    """The example as a module. Its options end with the test: see `forgotten`."""
     spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    LOADED.append(module)
     return module
+
+
+LOADED: list[Any] = []
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    """Beam adds the options of all classes that live, and a class lives until the garbage collector runs: options of
+    two examples would conflict, in whatever test comes next."""
+    yield
+    while LOADED:
+        for value in vars(LOADED.pop()).values():
+            if isinstance(value, type) and issubclass(value, PipelineOptions) and value is not PipelineOptions:
+                value._add_argparse_args = classmethod(lambda cls, parser: None)
 
 
 def stateful(proto: Any) -> set[str]:
