@@ -5,12 +5,14 @@ Every run is checked for two things that no run may do: show the API key, and sh
 
 import json
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -122,18 +124,25 @@ class Forked:
 
     def __init__(self, words: list[str], environment: dict[str, str], output_files: tuple[Path, Path]) -> None:
         self._process = _FORKS.Process(target=_run_command, args=(words, environment, *map(str, output_files)))
-        self._process.start()
+        with _ONE_LOOKS:
+            self._process.start()
         self.pid = self._process.pid or 0
 
     def poll(self) -> int | None:
-        return self._process.exitcode
+        with _ONE_LOOKS:
+            return self._process.exitcode
 
     def wait(self, timeout: float | None = None) -> int:
-        self._process.join(timeout)
-        if self._process.exitcode is None:
+        multiprocessing.connection.wait([self._process.sentinel], timeout)
+        code = self.poll()
+        if code is None:
             raise subprocess.TimeoutExpired("beam-talonone", timeout or 0.0)
-        return self._process.exitcode
+        return code
 
+
+_ONE_LOOKS = threading.Lock()
+"""A start also looks for the ends of all other processes. Of two threads that look for one end, the second would find
+255 in place of the exit code."""
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
@@ -302,7 +311,8 @@ def simulator(**settings: Any) -> Iterator[Simulator]:
 def simulator_at(port: int, **settings: Any) -> Iterator[Simulator]:
     """A simulator on a given port. A later one at the same URL stands for the same account with other settings."""
     server = _FORKS.Process(target=_serve, args=(SimulatorSettings(**{"key": KEY, **settings}), port))
-    server.start()
+    with _ONE_LOOKS:
+        server.start()
     try:
         wait_until(lambda: _listens(port) or not server.is_alive(), "the simulator listens", timeout=20)
         assert server.is_alive(), "the simulator did not start"
