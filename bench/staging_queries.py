@@ -93,12 +93,12 @@ def _rehashed(identity: bytes, copy: int) -> bytes:
 
 def _send_half(connection: Connection) -> None:
     """Apply the first half of the send order, in one slice."""
-    kind, total = connection.execute("SELECT kind, records FROM counts").fetchone()
+    (total,) = connection.execute("SELECT records FROM counts").fetchone()
     connection.execute("BEGIN")
     connection.execute(
         "INSERT INTO fates SELECT rec, 'applied', NULL, NULL, NULL, NULL FROM queue WHERE number <= ?", (total // 2,)
     )
-    outcome_counts.count_slice(connection, 1, {outcome_counts.Way(kind, "applied"): total // 2})
+    outcome_counts.recount_slice(connection, 1, 1, total // 2)
     connection.execute("COMMIT")
 
 

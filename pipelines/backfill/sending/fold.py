@@ -3,7 +3,6 @@
 Folding the same journal again gives the same, so that a killed run folds it once more.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from itertools import chain
@@ -18,7 +17,7 @@ from beam_talonone.pipelines.backfill.output_folder import JobFolder
 from beam_talonone.pipelines.backfill.packed import read_work
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.journal import JournalContent
-from beam_talonone.pipelines.backfill.sending.outcome_counts import Way, count_slice
+from beam_talonone.pipelines.backfill.sending.outcome_counts import recount_slice
 from beam_talonone.pipelines.backfill.staging_rows import read_origin
 from beam_talonone.pipelines.replay import attempt_history
 from beam_talonone.schemas import jsonio
@@ -27,6 +26,9 @@ from beam_talonone.talonone.requests.output_lines import result
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.whole_file import write_whole_file
 from beam_talonone.transforms.sources.prepare import Origin
+
+EqualOutcomes = tuple[int, int, str, str | None, str | None]
+"""The first and the last of consecutive numbers in the send order; end, stage and reason of all of them."""
 
 
 def fold(job: ActiveJob, part: Slice, recorded: JournalContent, origins: Iterable[Path] = ()) -> None:
@@ -44,38 +46,72 @@ def fold(job: ActiveJob, part: Slice, recorded: JournalContent, origins: Iterabl
 
 
 def _fold_outcomes(job: ActiveJob, part: Slice, recorded: JournalContent) -> None:
+    connection = job.connection
+    connection.execute("BEGIN")
+    try:
+        # set by set: a loop over the records would hold up the thread that sends the next slice
+        if _save(connection, _equal_outcomes(recorded)) < len(recorded.done):
+            raise LookupError("the journal has outcomes of records that are not in the send order")
+        _write_lines_of(job, part, recorded)
+        recount_slice(connection, part.number, part.first, part.last)
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _equal_outcomes(recorded: JournalContent) -> list[EqualOutcomes]:
+    """The outcomes of a slice, those of consecutive records that ended in the same way as one."""
+    equal: list[EqualOutcomes] = []
+    first, last = 0, -1
+    way: tuple[str, str | None, str | None] = ("", None, None)
+    for number in sorted(recorded.done):
+        outcome = recorded.done[number][0]
+        stage = outcome.stage.value if outcome.end is End.DEAD else None
+        this = outcome.end.value, stage, outcome.reason
+        if number != last + 1 or this != way:
+            if last >= first:
+                equal.append((first, last, *way))
+            first, way = number, this
+        last = number
+    if last >= first:
+        equal.append((first, last, *way))
+    return equal
+
+
+def _save(connection: Connection, equal: Iterable[EqualOutcomes]) -> int:
+    """Write outcomes over earlier ones of the same records. Returns how many there are now: numbers that are not in
+    the send order have none."""
+    cursor = connection.executemany(
+        "INSERT OR REPLACE INTO fates SELECT rec, ?3, ?4, ?5, NULL, NULL FROM queue WHERE number BETWEEN ?1 AND ?2",
+        equal,
+    )
+    return max(0, cursor.rowcount)
+
+
+def _write_lines_of(job: ActiveJob, part: Slice, recorded: JournalContent) -> None:
+    """Write the dead letters and the results of a slice."""
     folder, results = job.folder, job.options.input.results
     dead_letters: list[bytes] = []
     lines: list[bytes] = []
-    rows: list[staging.OutcomeRow] = []
-    ways: Counter[tuple[str, str, str | None, str | None]] = Counter()
+    ends = (End.DEAD, *DONE) if results else (End.DEAD,)
+    shown = {number: entry for number, entry in recorded.done.items() if entry[0].end in ends}
     staged = job.connection.execute(
         "SELECT number, rec, kind, id FROM queue JOIN records USING (rec)"
         " WHERE number BETWEEN ? AND ? ORDER BY number",
-        (min(recorded.done, default=0), max(recorded.done, default=-1)),
+        (min(shown, default=0), max(shown, default=-1)),
     ).fetchall()
     for number, rec, kind, record_id in staged:
-        if number not in recorded.done:
+        if number not in shown:
             continue
-        outcome, at = recorded.done[number]
-        end, dead = outcome.end.value, outcome.end is End.DEAD
-        if dead:
+        outcome, at = shown[number]
+        if outcome.end is End.DEAD:
             dead_letters.append(dead_letter_of(job.connection, rec, outcome, folder.job, at))
-        elif results and outcome.end in DONE:
+        else:
             lines.append(jsonio.dumps(result(kind, record_id, outcome)))
-        stage = outcome.stage.value if dead else None
-        rows.append((rec, end, stage, outcome.reason, None))
-        ways[kind, end, stage, outcome.reason] += 1
-    if len(rows) < len(recorded.done):
-        raise LookupError("the journal has outcomes of records that are not in the send order")
     write_watched(folder, folder.root / "dead-letters" / f"{part.name}.jsonl", dead_letters)
     if results:
         write_watched(folder, folder.root / "results" / f"{part.name}.jsonl", lines)
-    job.connection.execute("BEGIN")
-    staging.save_outcomes(job.connection, rows)
-    counts = {Way(kind, end, stage or "", reason or ""): count for (kind, end, stage, reason), count in ways.items()}
-    count_slice(job.connection, part.number, counts)
-    job.connection.execute("COMMIT")
 
 
 def write_watched(folder: JobFolder, path: Path, lines: Iterable[bytes]) -> None:

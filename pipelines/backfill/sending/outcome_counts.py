@@ -66,10 +66,17 @@ def count_ended_unsent(connection: Connection, ways: Mapping[Way, int]) -> None:
     _add(connection, 0, changes, {})
 
 
-def count_slice(connection: Connection, number: int, ways: Mapping[Way, int]) -> None:
-    """Count the outcomes of a slice, in place of earlier counts of it. `number` counts the slices from 1."""
+def recount_slice(connection: Connection, number: int, first: int, last: int) -> None:
+    """Count the outcomes of a slice, in place of earlier counts of it. `number` counts the slices from 1, `first` and
+    `last` are the numbers of its records."""
+    counted = connection.execute(
+        "SELECT COUNT(*), kind, end, COALESCE(stage, ''), COALESCE(reason, '')"
+        " FROM queue CROSS JOIN fates USING (rec) CROSS JOIN records USING (rec)"
+        " WHERE number BETWEEN ? AND ? GROUP BY kind, end, stage, reason",
+        (first, last),
+    ).fetchall()
     connection.execute("DELETE FROM counts WHERE slice = ?", (number,))
-    _add(connection, number, ways, {})
+    _add(connection, number, {Way(*way): records for records, *way in counted}, {})
 
 
 def _add(connection: Connection, number: int, ways: Mapping[Way, int], unknown: Mapping[Way, int]) -> None:

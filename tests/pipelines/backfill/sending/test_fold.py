@@ -1,6 +1,8 @@
 """Folding: what a journal has recorded reaches the staging database and the files, however often it is folded."""
 
 import json
+import random
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,8 @@ from beam_talonone.pipelines.backfill.report import make_report
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.fold import fold, write_lines
 from beam_talonone.pipelines.backfill.sending.journal import Journal, read_journal
-from beam_talonone.schemas.reasons import Reason
+from beam_talonone.pipelines.backfill.sending.outcome_counts import Way, outcome_counts
+from beam_talonone.schemas.reasons import Reason, Skip
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.telemetry.stats import Stats
@@ -119,3 +122,50 @@ def test_files_that_were_folded_are_watched(tmp_path: Path) -> None:
         (job.folder.root / "dead-letters" / "slice-000001.jsonl").unlink()
         with pytest.raises(StopRun, match=r"slice-000001\.jsonl was removed"):
             job.folder.watch.check()
+
+
+OTHER_ENDS = [
+    APPLIED,
+    Outcome(End.ALREADY_APPLIED),
+    Outcome(End.SKIPPED, Skip.NOTHING_TO_CANCEL.value),
+    Outcome(End.SKIPPED, Skip.ORDER_NOT_SENT.value),
+    REFUSED,
+    UNKNOWN,
+]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_database_has_each_outcome_of_the_journal(tmp_path: Path, seed: int) -> None:
+    """Equal ones are written together: in any mixture, and with records that have none."""
+    rng = random.Random(seed)
+    names = {number: f"e{number}" for number in range(1, 31)}
+    with staged_job(tmp_path, {"events": [event(number) for number in names]}) as job:
+        outcome = APPLIED
+        outcomes = {}
+        for number in names:
+            outcome = outcome if rng.random() < 0.6 else rng.choice(OTHER_ENDS)
+            if rng.random() < 0.8:
+                outcomes[number] = outcome
+        part = Slice(1, 30)
+        record(job, dict(rng.sample(list(outcomes.items()), len(outcomes))))
+        fold(job, part, read_journal(job.folder.journal(part.name)))
+        rows = job.connection.execute("SELECT id, end, stage, reason FROM fates JOIN records USING (rec)")
+        expected = {
+            names[number]: (one.end.value, "send" if one.end is End.DEAD else None, one.reason)
+            for number, one in outcomes.items()
+        }
+        assert {name: tuple(way) for name, *way in rows} == expected
+        ways = Counter(Way("events", end, stage or "", reason or "") for end, stage, reason in expected.values())
+        assert outcome_counts(job.connection).ended == ways
+        dead = [names[number] for number in sorted(outcomes) if outcomes[number].end is End.DEAD]
+        assert [dead_letter["id"] for dead_letter in dead_letters(job)] == dead
+
+
+def test_outcomes_of_records_that_are_not_in_the_send_order_change_nothing(tmp_path: Path) -> None:
+    with staged_job(tmp_path, EVENTS) as job:
+        record(job, {1: APPLIED, 2: REFUSED, 3: APPLIED, 4: APPLIED})
+        job.connection.execute("DELETE FROM queue WHERE number = 3")
+        with pytest.raises(LookupError, match="not in the send order"):
+            folded(job)
+        assert not job.connection.in_transaction
+        assert (ends(job), dead_letters(job)) == ({}, [])
