@@ -30,8 +30,8 @@ from beam_talonone.pipelines.backfill.staging_rows import (
     StagedRecord,
     format_of,
 )
-from beam_talonone.pipelines.distributed.journal_backup import Place
 from beam_talonone.pipelines.distributed.local_shards import LOCAL_SHARDS, Stoppable
+from beam_talonone.pipelines.distributed.place import Place
 from beam_talonone.pipelines.distributed.shard import GraphOptions, ShardRun, working
 from beam_talonone.pipelines.distributed.shard_copies import STAGED, ShardCopy, copies_for
 from beam_talonone.pipelines.distributed.shard_report import ShardReport, merged

@@ -29,8 +29,9 @@ from beam_talonone.pipelines.backfill.sending.outcome_counts import first_unsent
 from beam_talonone.pipelines.backfill.sending.send_order import slice_rows
 from beam_talonone.pipelines.backfill.sending.send_slices import SliceSteps, next_slice, send_slices
 from beam_talonone.pipelines.backfill.sending.tally import Tally
-from beam_talonone.pipelines.distributed.journal_backup import JournalBackup, Place
-from beam_talonone.pipelines.distributed.journal_parts import LetGo
+from beam_talonone.pipelines.distributed.journal_copies.journal_backup import JournalBackup
+from beam_talonone.pipelines.distributed.journal_copies.journal_parts import LetGo
+from beam_talonone.pipelines.distributed.place import Place
 from beam_talonone.pipelines.distributed.shard_copies import ShardCopies, ShardCopy, fetch_staged
 from beam_talonone.pipelines.distributed.shard_report import ShardReport
 from beam_talonone.pipelines.distributed.shard_restriction import (

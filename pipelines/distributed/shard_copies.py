@@ -2,7 +2,7 @@
 
 The staging database of a shard is written once, to `STATE/staged.sqlite.gz`, before anything is sent. A worker that
 sends the shard copies it, and keeps the copy for the next bundle. A copy is never wrong, only behind: what other
-workers have sent since is in their journals (pipelines.distributed.journal_backup).
+workers have sent since is in their journals (pipelines.distributed.journal_copies.journal_backup).
 """
 
 import atexit
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
-from beam_talonone.pipelines.distributed.journal_backup import Place
+from beam_talonone.pipelines.distributed.place import Place
 from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.state.whole_file import write_whole_file

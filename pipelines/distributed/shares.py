@@ -8,7 +8,7 @@ and the sum is never above the rate.
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from beam_talonone.pipelines.distributed.journal_backup import Place
+from beam_talonone.pipelines.distributed.place import Place
 
 STAGED, ENDED = "staged", "ended"
 

@@ -16,9 +16,9 @@ from e2e.harness import KEY, order, profile, returned
 from beam_talonone.pipelines.backfill.options import InputOptions, SendingOptions
 from beam_talonone.pipelines.backfill.sending import slices
 from beam_talonone.pipelines.distributed import pipeline as steps
-from beam_talonone.pipelines.distributed.journal_backup import Place
 from beam_talonone.pipelines.distributed.output_claim import claim, taken
 from beam_talonone.pipelines.distributed.pipeline import SaveShard, SendShard, WriteReport
+from beam_talonone.pipelines.distributed.place import Place
 from beam_talonone.pipelines.distributed.shard import GraphOptions
 from beam_talonone.pipelines.distributed.shard_copies import SHARD_COPIES, STAGED, ShardCopies
 from beam_talonone.pipelines.distributed.shard_restriction import all_of, requests_of
@@ -160,8 +160,12 @@ def test_a_worker_that_is_lost_costs_what_it_had_let_go(api, options, rows, work
     [element] = workers(options).stage(rows)
     _, rest = workers(options).send(element, all_of(TOTAL))
     lost = workers(options)
-    monkeypatch.setattr("beam_talonone.pipelines.distributed.journal_backup.JournalBackup.ended", lambda *_: None)
-    monkeypatch.setattr("beam_talonone.pipelines.distributed.journal_backup.JournalBackup._copy", lambda self: None)
+    monkeypatch.setattr(
+        "beam_talonone.pipelines.distributed.journal_copies.journal_backup.JournalBackup.ended", lambda *_: None
+    )
+    monkeypatch.setattr(
+        "beam_talonone.pipelines.distributed.journal_copies.journal_backup.JournalBackup._copy", lambda self: None
+    )
     lost.send(element, rest)
     monkeypatch.undo()
     monkeypatch.setenv("TALONONE_API_KEY", KEY)

@@ -1,7 +1,7 @@
 """The state of a shard of a backfill beside its output, on any file system: what survives the machine it runs on.
 
 A shard writes a journal on its worker's disk (pipelines.backfill.sending.journal). The lines that an attempt adds are
-copied as they come, in parts (pipelines.distributed.journal_parts). An attempt that ends in the middle of a slice
+copied as they come, in parts (journal_parts beside this module). An attempt that ends in the middle of a slice
 replaces its own parts, and those that it had read, by one whole part. A complete slice has a whole journal,
 `STATE/slice-000001.jsonl`.
 
@@ -16,16 +16,12 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-from apache_beam.io.filesystem import CompressionTypes
-from apache_beam.io.filesystems import FileSystems
 
 from beam_talonone.pipelines.backfill.output_folder import decoded
-from beam_talonone.pipelines.distributed.journal_parts import (
+from beam_talonone.pipelines.distributed.journal_copies.journal_parts import (
     WHOLE,
     Fetched,
     Incomplete,
@@ -36,6 +32,7 @@ from beam_talonone.pipelines.distributed.journal_parts import (
     packed,
     part_name,
 )
+from beam_talonone.pipelines.distributed.place import Place
 from beam_talonone.talonone.state.sealed_lines import damaged
 from beam_talonone.talonone.state.whole_file import write_whole_file
 from beam_talonone.talonone.telemetry.logs import say
@@ -43,79 +40,8 @@ from beam_talonone.talonone.telemetry.logs import say
 log = logging.getLogger(__name__)
 
 COPY_EVERY = 2.0
-LONGEST_WAIT = 30.0
-"""Seconds between two tries to write to a file system that fails."""
-
 READS = 10
 """Times that the files of a state are listed, where one is gone before it is read: another attempt ends meanwhile."""
-
-
-class Place:
-    """A folder, local or gs://. Its methods raise Beam's BeamIOError, or OSError."""
-
-    def __init__(self, root: str) -> None:
-        self.root = root.rstrip("/")
-
-    @property
-    def is_local(self) -> bool:
-        """Whether the folder is on this machine, or mounted there."""
-        return "://" not in self.root
-
-    def path(self, *names: str) -> str:
-        """The path of what lies under these names in the folder, for messages and for Beam."""
-        return "/".join([self.root, *names])
-
-    def names(self, pattern: str) -> list[str]:
-        """The names of the files that match, sorted."""
-        [match] = FileSystems.match([self.path(pattern)])
-        return sorted(file.path.rpartition("/")[2] for file in match.metadata_list)
-
-    def read(self, *names: str) -> bytes | None:
-        """The content of a file; None where there is none."""
-        try:
-            with self.open(*names) as file:
-                return bytes(file.read())
-        except Exception:
-            if self.has(*names):
-                raise
-            return None
-
-    def has(self, *names: str) -> bool:
-        """Whether there is such a file."""
-        return bool(FileSystems.exists(self.path(*names)))
-
-    def open(self, *names: str) -> Any:
-        """A file, open for reading."""
-        return FileSystems.open(self.path(*names), compression_type=CompressionTypes.UNCOMPRESSED)
-
-    def write(self, data: bytes | Iterable[bytes], *names: str) -> None:
-        """Write a file whole, in one piece or several, over one that is there."""
-        path = self.path(*names)
-        if self.is_local:
-            Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_whole_file(Path(path), data, concurrent=True)  # a runner may have a shard twice
-            return
-        with FileSystems.create(path, "application/json", CompressionTypes.UNCOMPRESSED) as file:
-            for piece in (data,) if isinstance(data, bytes) else data:
-                file.write(piece)
-
-    def delete(self, names: list[str]) -> None:
-        """Delete files of the folder; nothing for no names."""
-        if names:
-            FileSystems.delete([self.path(name) for name in names])
-
-    def persist(self, write: Callable[[], Any], sleep: Callable[[float], None] = time.sleep) -> None:
-        """Call `write`, again and again while the file system fails."""
-        wait = 1.0
-        while True:
-            try:
-                write()
-            except Exception as error:
-                say(log, logging.WARNING, "cannot write; trying again", error=error, to=self.root, wait=wait)
-                sleep(wait)
-                wait = min(2 * wait, LONGEST_WAIT)
-            else:
-                return
 
 
 class JournalBackup:

@@ -12,7 +12,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from beam_talonone.pipelines.distributed.journal_backup import JournalBackup, Place
+from beam_talonone.pipelines.distributed.journal_copies.journal_backup import JournalBackup
+from beam_talonone.pipelines.distributed.place import Place
 from beam_talonone.talonone.state.sealed_lines import Damaged
 
 
@@ -396,7 +397,7 @@ def test_nothing_is_let_go_while_it_cannot_be_written(place, journals, monkeypat
 
 
 def test_its_own_thread_copies(place, journals, monkeypatch):
-    monkeypatch.setattr("beam_talonone.pipelines.distributed.journal_backup.COPY_EVERY", 0.01)
+    monkeypatch.setattr("beam_talonone.pipelines.distributed.journal_copies.journal_backup.COPY_EVERY", 0.01)
     written = threading.Event()
     write = place.write
     monkeypatch.setattr(place, "write", lambda data, *name: (write(data, *name), written.set()))
