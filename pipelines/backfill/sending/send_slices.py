@@ -198,6 +198,7 @@ def _close_slice(job: ActiveJob, steps: SliceSteps, opened: Opened) -> JournalCo
             opened[0].run.journal.restart()
             opened[0].run.before = None
             opened[0].run.journal.earlier = None
+        current.run.sender = current.run.after = None  # else it stays until a rare garbage collection
         job.folder.watch.check()
     recorded = current.run.journal.content(current.run.recorded)
     _fold(job, steps, current.part, recorded)

@@ -1,7 +1,9 @@
 """A job from its input to its report, called as a function."""
 
+import gc
 import json
 import sqlite3
+import weakref
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,8 +22,10 @@ from beam_talonone.pipelines.backfill.options import (
     parse_max_dead_letters,
 )
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
+from beam_talonone.pipelines.backfill.sending import slices
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
-from beam_talonone.pipelines.backfill.sending.send_slices import send_slices
+from beam_talonone.pipelines.backfill.sending.send_slices import SliceSteps, begin_slice, send_slices
+from beam_talonone.pipelines.backfill.sending.slices import SliceRun
 from beam_talonone.pipelines.report.recording.series_file import read_series
 from beam_talonone.talonone.errors import ConfigurationError, StopRun, TooManyDeadLetters
 
@@ -72,6 +76,28 @@ def test_every_record_is_in_the_report_once(run: Run, api: "Simulator", tmp_path
         "slice-000001.jsonl",
     ]
     assert notices[-1] == "reading and checking the input"
+
+
+def test_a_slice_that_ended_leaves_nothing_in_memory(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job has thousands of slices, and the garbage collector looks for cycles after hundreds of them only."""
+    begun: list[weakref.ref[SliceRun]] = []
+    alive: list[int] = []
+
+    def begin(job: ActiveJob, run: SliceRun) -> Callable[[], None]:
+        alive.append(sum(before() is not None for before in begun))
+        begun.append(weakref.ref(run))
+        return begin_slice(job, run)
+
+    monkeypatch.setattr(slices, "SLICE", 5)
+    kind = replace(BACKFILL, send=lambda job: send_slices(job, SliceSteps(begin=begin)))
+    gc.disable()
+    try:
+        report, _ = run([event(number) for number in range(40)], kind=kind)
+    finally:
+        gc.enable()
+    assert report["kinds"]["events"]["applied"] == 40
+    assert len(alive) == 8
+    assert max(alive) == 1, "only the slice before is still needed"
 
 
 def test_what_a_job_did_over_time_is_kept(run: Run, tmp_path: Path) -> None:
