@@ -1,9 +1,9 @@
 """The state of a shard of a backfill beside its output, on any file system: what survives the machine it runs on.
 
 A shard writes a journal on its worker's disk (pipelines.backfill.sending.journal). The lines that an attempt adds are
-copied as they come, in parts (journal_parts beside this module). An attempt that ends in the middle of a slice
-replaces its own parts, and those that it had read, by one whole part. A complete slice has a whole journal,
-`STATE/slice-000001.jsonl`.
+copied as they come, in parts (journal_parts beside this module). Where an attempt has many parts, its first one takes
+the place of all. An attempt that ends in the middle of a slice replaces its own parts, and those that it had read, by
+one whole part. A complete slice has a whole journal, `STATE/slice-000001.jsonl`.
 
 A worker that vanishes takes the last seconds of its journal with it. So before records may leave,
 `slice-000001.<attempt>.let-go` says up to which one they may, and since when. A record that was let go, and has no
@@ -40,6 +40,12 @@ from beam_talonone.talonone.telemetry.logs import say
 log = logging.getLogger(__name__)
 
 COPY_EVERY = 2.0
+MOST_PARTS = 16
+"""Parts of an attempt, at most. Then one part takes the place of all: a slice may take hours."""
+
+BETWEEN_WRITES = 1.0
+"""Seconds between two writes of one object. Cloud Storage refuses more of one name."""
+
 READS = 10
 """Times that the files of a state are listed, where one is gone before it is read: another attempt ends meanwhile."""
 
@@ -50,12 +56,13 @@ class JournalBackup:
     def __init__(self, place: Place, sleep: Callable[[float], None] = time.sleep) -> None:
         self._place = place
         self._who = _who(0)
-        self._persist = partial(place.persist, sleep=sleep)
+        self._persist, self._sleep = partial(place.persist, sleep=sleep), sleep
         self._lock = threading.Lock()
         self._following: tuple[str, Path] | None = None
         self._fetched: dict[str, Fetched] = {}
-        self._copied = 0
+        self._copied = self._parts = 0
         self._let_go: LetGo = []
+        self._let_go_at = float("-inf")
         self.whole: set[str] = set()
         """Slices that were complete when their journals were fetched."""
         self._over = threading.Event()
@@ -109,16 +116,21 @@ class JournalBackup:
         with self._lock:
             self._following = slice_name, journal
             self._copied = self._fetched.setdefault(slice_name, Fetched()).size
-            self._let_go = []
+            self._let_go, self._let_go_at, self._parts = [], float("-inf"), 0
 
     def let_go(self, last: int, at: float) -> None:
-        """Records up to number `last` may leave when this returns. Waits while the file system fails."""
+        """Records up to number `last` may leave when this returns. Waits while the file system fails, and until
+        BETWEEN_WRITES have passed since the call before: records that need no request are let go quickly."""
         if self._following is None:
             raise RuntimeError("nothing is let go before its journal is followed")
         name = self._own_let_go(self._following[0])
         self._let_go.append((last, at))
         data = json.dumps(self._let_go).encode()
+        wait = self._let_go_at + BETWEEN_WRITES - time.monotonic()
+        if wait > 0 and not self._place.is_local:
+            self._sleep(wait)
         self._persist(lambda: self._place.write(data, name))
+        self._let_go_at = time.monotonic()
 
     def ended(self, least: int = 0) -> None:
         """Keep all of the journal in one piece, instead of its parts: the run of a slice has ended, and not all of it
@@ -200,19 +212,26 @@ class JournalBackup:
                 say(log, logging.WARNING, "the journal cannot be copied", error=error, to=self._place.root)
 
     def _copy(self) -> None:
-        """Copy the whole lines that the journal has got since."""
+        """Copy the whole lines that the journal has got since. Where the attempt has many parts, write all its lines
+        into the first one, and delete the others."""
         with self._lock:
             if self._following is None or not self._following[1].exists():
                 return
             slice_name, journal = self._following
+            fetched, joined = self._fetched[slice_name].size, self._parts >= MOST_PARTS
+            begin = fetched if joined else self._copied
             with journal.open("rb") as file:
-                file.seek(self._copied)
+                file.seek(begin)
                 data = file.read()
             data = data[: data.rfind(b"\n") + 1]
-            if data:
-                begin = self._copied - self._fetched[slice_name].size
-                self._place.write(data, part_name(slice_name, self._who, begin))
-                self._copied += len(data)
+            if begin + len(data) <= self._copied:
+                return
+            self._place.write(data, part_name(slice_name, self._who, begin - fetched))
+            if joined:
+                self._delete_all(f"{slice_name}.{self._who}-*[1-9]*.part")  # the first one has the number 0
+                self._parts = 0
+            self._copied = begin + len(data)
+            self._parts += 1
 
 
 def _whole_lines(journal: Path) -> bytes | None:

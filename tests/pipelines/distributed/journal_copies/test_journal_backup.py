@@ -1,5 +1,6 @@
 """The journal beside the output: what is there when a worker vanishes, and what is fetched by the next."""
 
+import itertools
 import json
 import os
 import shutil
@@ -11,8 +12,10 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from support.servers import memory_files
 
-from beam_talonone.pipelines.distributed.journal_copies.journal_backup import JournalBackup
+from beam_talonone.pipelines.distributed.journal_copies import journal_backup
+from beam_talonone.pipelines.distributed.journal_copies.journal_backup import MOST_PARTS, JournalBackup
 from beam_talonone.pipelines.distributed.place import Place
 from beam_talonone.talonone.state.sealed_lines import Damaged
 
@@ -253,6 +256,8 @@ class Attempts(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(journal_backup, "MOST_PARTS", 2)
         self.folder = Path(tempfile.mkdtemp())
         self.place = Place(str(self.folder / "state"))
         self.running, self.lines, self.copied, self.lost_let_go, self.number = {}, {}, {}, set(), 0
@@ -306,6 +311,7 @@ class Attempts(RuleBasedStateMachine):
         assert {last for last, _ in let_go} == self.lost_let_go
 
     def teardown(self):
+        self.patch.undo()
         shutil.rmtree(self.folder)
 
 
@@ -337,6 +343,96 @@ def test_own_parts_are_deleted_with_one_request(place, tmp_path, monkeypatch):
     one.ended()
     assert [len(names) for names in deleted if names] == [1]
     assert len(names(place)) == 1
+
+
+@pytest.fixture
+def bucket(tmp_path):
+    """A place whose requests are counted."""
+    memory_files.REQUESTS.clear()
+    return Place(f"mem://bucket/{tmp_path.name}")
+
+
+def asked(sort):
+    return [name.rpartition("/")[2] for what, name in memory_files.REQUESTS if what == sort]
+
+
+def test_a_slice_of_hours_leaves_few_parts_and_needs_few_deletions(bucket, tmp_path):
+    one, _ = attempt(bucket, journal := tmp_path / "one.jsonl")
+    most = 0
+    for number in range(1000):
+        append(journal, b"[%d]\n" % number)
+        one._copy()
+        most = max(most, len(names(bucket)))
+        if number % 101 == 0:
+            assert fetched(bucket, tmp_path)[0] == journal.read_bytes()
+    assert most <= MOST_PARTS + 1, "the one that takes the place of the others is written first"
+    assert len(asked("delete")) <= 1000 / (MOST_PARTS - 1) + 1
+    whole = journal.read_bytes()
+    memory_files.REQUESTS.clear()
+    next_one, _ = attempt(bucket, tmp_path / "other.jsonl")  # the first one has vanished
+    append(tmp_path / "other.jsonl", b"[1000]\n")
+    next_one.ended()
+    assert len(asked("delete")) <= MOST_PARTS + 2
+    assert len(names(bucket)) == 1
+    assert fetched(bucket, tmp_path)[0] == whole + b"[1000]\n"
+
+
+def test_parts_that_were_joined_and_not_deleted_are_not_read_twice(bucket, tmp_path, monkeypatch):
+    one, _ = attempt(bucket, journal := tmp_path / "one.jsonl")
+
+    def vanishes(names):
+        raise OSError("the worker is lost")
+
+    monkeypatch.setattr(bucket, "delete", vanishes)
+    for number in range(MOST_PARTS):
+        append(journal, b"[%d]\n" % number)
+        one._copy()
+    append(journal, b"[1000]\n")
+    with pytest.raises(OSError, match="lost"):
+        one._copy()
+    monkeypatch.undo()
+    assert len(names(bucket)) == MOST_PARTS
+    assert fetched(bucket, tmp_path)[0] == journal.read_bytes()
+
+
+def test_parts_stay_where_their_journal_was_cut(bucket, tmp_path):
+    one, _ = attempt(bucket, journal := tmp_path / "one.jsonl")
+    for number in range(MOST_PARTS):
+        append(journal, b"[%d]\n" % number)
+        one._copy()
+    before = fetched(bucket, tmp_path)[0]
+    os.truncate(journal, 8)
+    one._copy()
+    assert fetched(bucket, tmp_path)[0] == before
+
+
+def test_one_object_is_written_once_a_second_at_most(bucket, tmp_path, monkeypatch):
+    """Records that need no request are let go one after the other."""
+    now, written = [100.0], []
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    write = bucket.write
+    monkeypatch.setattr(bucket, "write", lambda data, *name: (written.append(now[0]), write(data, *name)))
+
+    def sleep(seconds):
+        now[0] += seconds
+
+    one = mirror(bucket, sleep=sleep)
+    one.follow("slice-000001", tmp_path / "one.jsonl")
+    for number in range(1, 6):
+        one.let_go(100 * number, float(number))
+        now[0] += 0.125
+    assert [later - earlier for earlier, later in itertools.pairwise(written)] == [1.0] * 4
+    one.follow("slice-000002", tmp_path / "two.jsonl")
+    before = now[0]
+    one.let_go(700, 7.0)
+    assert now[0] == before, "another object"
+
+
+def test_nobody_waits_for_a_file_of_this_machine(place, tmp_path):
+    one = mirror(place, sleep=lambda seconds: pytest.fail("it waits"))
+    one.follow("slice-000001", tmp_path / "one.jsonl")
+    for number in range(1, 6):
+        one.let_go(100 * number, float(number))
 
 
 def test_a_worker_that_has_the_first_slices_fetches_the_others(place, journals):
