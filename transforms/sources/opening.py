@@ -73,12 +73,22 @@ def format_of(path: str, override: str | None = None, dialect: Dialect | None = 
         if "://" not in path and os.path.isdir(path):
             raise UnknownFormat(f"{path} is a folder: name its files, for example {os.path.join(path, '*.jsonl')}")
         raise UnknownFormat(
-            f"{path}: the name does not tell the format: it ends in .jsonl, .json, .avro, .csv, .parquet,"
-            " .jsonl.gz, .json.gz or .csv.gz, or --format says it"
+            f"{path}: the name does not tell the format: it ends in {endings_in_words()}, or --format says it"
         )
     if gzipped and name not in LINE_FORMATS:
         raise UnknownFormat(f"{path}: {name} files compress inside and are not gzipped as a whole: unpack it first")
     return Format(name, gzipped, dialect if name == "csv" else None)
+
+
+def endings_in_words() -> str:
+    """The endings of names that tell a format, for a line of text.
+
+    >>> endings_in_words()
+    '.jsonl, .json, .avro, .csv, .parquet, .ndjson, .jsonl.gz, .json.gz, .csv.gz or .ndjson.gz'
+    """
+    packed = (f"{ending}.gz" for ending, name in ENDINGS.items() if name in LINE_FORMATS)
+    *others, last = (f".{ending}" for ending in (*ENDINGS, *packed))
+    return f"{', '.join(others)} or {last}"
 
 
 def check_kind(kind: str, format: Format) -> None:

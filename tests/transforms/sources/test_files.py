@@ -4,6 +4,8 @@ import gzip
 import io
 import json
 import os
+import re
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import apache_beam as beam
@@ -37,6 +39,7 @@ from beam_talonone.transforms.sources.files import (
     inputs_of,
     match_files,
 )
+from beam_talonone.transforms.sources.opening import ENDINGS
 from beam_talonone.transforms.sources.shards import read_shard
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -102,6 +105,17 @@ def test_the_name_or_the_option_tells_the_format(path, override, format):
 def test_what_does_not_tell_is_refused(path, override, why):
     with pytest.raises(UnknownFormat, match=why):
         format_of(path, override)
+
+
+def test_the_refusal_lists_every_ending_that_is_read():
+    with pytest.raises(UnknownFormat) as refused:
+        format_of("orders.txt")
+    listed = re.findall(r"\.(\w+(?:\.gz)?)\b", str(refused.value).partition("ends in")[2])
+    assert {*ENDINGS} <= {*listed}
+    for ending in (*ENDINGS, *(f"{ending}.gz" for ending in ENDINGS)):
+        with suppress(UnknownFormat):
+            format_of(f"a.{ending}")
+            assert ending in listed
 
 
 def test_a_folder_is_named_as_one(tmp_path):
