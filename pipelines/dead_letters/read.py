@@ -44,6 +44,9 @@ class _Line(msgspec.Struct):
     source: Any = msgspec.UNSET
 
 
+_NEEDED = ("kind", "reason", "source")
+"""The fields without which a line is no dead letter."""
+
 _DECODER = msgspec.json.Decoder(_Line, float_hook=Decimal)
 
 
@@ -107,15 +110,33 @@ def _dead_letter(raw: Raw) -> DeadLetter | BadLine:
         return BadLine(raw.file, raw.position, raw.broken or "it cannot be read")
     try:
         raw.line.decode()  # the decoder skips what it need not read, whatever its bytes are
-        line = _DECODER.decode(raw.line)
-    except (msgspec.DecodeError, UnicodeError, RecursionError, InvalidOperation) as error:
+        line = _line(raw.line)
+    except (ValueError, RecursionError) as error:
         return BadLine(raw.file, raw.position, f"not a dead letter: {error}")
-    missing = [name for name in ("kind", "reason") if not isinstance(getattr(line, name), str)]
+    missing = [name for name in _NEEDED[:2] if not isinstance(getattr(line, name), str)]
     if line.source is msgspec.UNSET:
         missing.append("source")
     if missing:
         return BadLine(raw.file, raw.position, f"not a dead letter: it has no {', '.join(missing)}")
     return DeadLetter(raw, raw.line, msgspec.structs.asdict(line))
+
+
+def _line(data: bytes) -> _Line:
+    """The fields of a JSON object. A value that cannot be read, such as a number without bounds, stands as its text:
+    a replay takes the dead letter all the same. Raises ValueError for anything but an object."""
+    with suppress(msgspec.DecodeError, RecursionError, InvalidOperation):
+        return _DECODER.decode(data)
+    parts = jsonio.parts(data)
+    return _Line(**{name: _readable(name, parts[name]) for name in _Line.__struct_fields__ if name in parts})
+
+
+def _readable(name: str, part: bytes) -> Any:
+    try:
+        return jsonio.loads(part)
+    except ValueError:
+        if name in _NEEDED:
+            raise
+        return part.decode()
 
 
 def _names_files(place: str) -> bool:

@@ -115,6 +115,14 @@ def test_a_bad_line_is_named_and_costs_only_itself(write, dead_letter, line, pro
     assert problem in bad.problem
 
 
+@pytest.mark.parametrize("value", [b"9" * 5000, b"1e99999999999999999999"])
+def test_a_field_that_cannot_be_read_is_shown_as_its_text(write, value):
+    line = b'{"kind": "orders", "reason": "refused", "source": {}, "status": 400, "id": ' + value + b"}"
+    [letter] = read_dead_letters([str(write("d.jsonl", line))])
+    assert isinstance(letter, DeadLetter)
+    assert (letter.fields["id"], letter.fields["status"]) == (value.decode(), 400)
+
+
 def test_a_file_that_cannot_be_read_is_named(tmp_path, write, dead_letter):
     path = tmp_path / "packed.jsonl"
     path.write_bytes(b"\x1f\x8b\x08\x00damaged")
