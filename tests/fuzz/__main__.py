@@ -5,10 +5,12 @@
     make fuzz ARGS="--seconds 600 --only decoding"   one surface for ten minutes
     make fuzz ARGS="--bombs"                         small input that claims gigabytes, with little memory
     make fuzz ARGS="--list"                          the surfaces and their properties
+    make fuzz ARGS="--one decoding NAME --input F"   the one example that a file describes
 ```
 
-It exits with 1 if a property fails, and prints the smallest example that was found. With atheris, the choice of
-examples follows the code that they reach; `--plain` leaves atheris out.
+It exits with 1 if a property fails. It prints why, shortened, and names a file with all that was printed. Without
+atheris, that has the smallest example. With atheris, the choice of examples follows the code that they reach, and the
+bytes of the example are in a file of their own, for `--input`. `--plain` leaves atheris out.
 """
 
 import argparse
@@ -21,6 +23,7 @@ import time
 from importlib import import_module, util
 from pathlib import Path
 
+from fuzz.failure import digest
 from fuzz.fuzzed import Fuzzed
 
 SURFACES = Path(__file__).parent / "surfaces"
@@ -52,7 +55,8 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--plain", action="store_true", help="without atheris")
     parser.add_argument("--bombs", nargs="*", metavar="WORD", help="decode the bombs whose names have these words")
     parser.add_argument("--list", action="store_true", help="print the surfaces and exit")
-    parser.add_argument("--one", nargs=2, metavar=("SURFACE", "NAME"), help=argparse.SUPPRESS)
+    parser.add_argument("--one", nargs=2, metavar=("SURFACE", "NAME"), help="only this property, in this process")
+    parser.add_argument("--input", type=Path, metavar="FILE", help="with --one: the example in a file of atheris")
     return parser.parse_args(words)
 
 
@@ -75,8 +79,15 @@ def fuzz(surface: str, options: argparse.Namespace) -> int:
         print(f"{surface:14} {each.name:60} {time.monotonic() - began:6.0f} s  {end}", flush=True)
         if done.returncode:
             failed += 1
-            print((done.stdout + done.stderr)[-12_000:], flush=True)
+            output = Path(f"{kept(surface, each.name)}{options.seed}.txt")
+            output.write_text(done.stdout + done.stderr)
+            print(digest(done.stdout + done.stderr), f"all that was printed: {output}", sep="\n", flush=True)
     return failed
+
+
+def kept(surface: str, name: str) -> str:
+    """The begin of the paths of files about a failure of a property."""
+    return f"{tempfile.gettempdir()}/fuzz-{surface}-{name}-"
 
 
 def fuzz_one(each: Fuzzed, seconds: float, first_seed: int) -> None:
@@ -96,7 +107,7 @@ def fuzz_guided(surface: str, name: str, seconds: float, seed: int) -> None:
         [each] = [found for found in properties(surface) if found.name == name]
     limits = ["-rss_limit_mb=4096", "-timeout=60", "-max_len=16384", "-len_control=0", "-print_final_stats=1"]
     run = [f"-max_total_time={max(1, round(seconds))}", f"-seed={seed & 0x7FFFFFFF}"]
-    atheris.Setup([sys.argv[0], *limits, *run, f"-artifact_prefix={tempfile.gettempdir()}/"], each.from_bytes())
+    atheris.Setup([sys.argv[0], *limits, *run, f"-artifact_prefix={kept(surface, name)}"], each.from_bytes())
     atheris.Fuzz()
 
 
@@ -105,9 +116,12 @@ def main() -> int:
     options = arguments()
     if options.one:
         surface, name = options.one
-        if not options.plain:
+        if not options.plain and options.input is None:
             fuzz_guided(surface, name, options.seconds, options.seed)
         [each] = [found for found in properties(surface) if found.name == name]
+        if options.input is not None:
+            each.from_bytes()(options.input.read_bytes())
+            return 0
         fuzz_one(each, options.seconds, options.seed)
         return 0
     if options.bombs is not None:

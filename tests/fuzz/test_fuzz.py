@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import strategies as st
 
-from fuzz.__main__ import arguments, fuzz_one, main, properties, surfaces
+from fuzz.__main__ import arguments, fuzz, fuzz_one, main, properties, surfaces
+from fuzz.failure import LONGEST, MOST_LINES, digest
 from fuzz.fuzzed import Fuzzed, fuzzed
 
 
@@ -51,6 +54,39 @@ def test_a_property_is_a_test_of_few_examples() -> None:
 
     fuzzed(examples=5, number=st.integers())(collect)()
     assert len(seen) == 5
+
+
+def test_a_failure_is_printed_in_few_short_lines() -> None:
+    search = [f"#{number}\tNEW    cov: 7 exec/s: 3" for number in range(1_000)]
+    told = ["=== Uncaught Python exception: ===", f"AssertionError: {b'x' * 300_000!r} is not a dead letter", *search]
+    shown = digest("\n".join([*["frame"] * 100, *told])).splitlines()
+    assert len(shown) == MOST_LINES + 1
+    assert max(map(len, shown)) < 2 * LONGEST
+    assert shown[0] == f"... {102 - MOST_LINES} lines before"
+    assert shown[-1].startswith("AssertionError: b'xxx")
+    assert shown[-1].endswith("' is not a dead letter")
+
+
+def test_all_that_a_failed_process_printed_is_kept(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    printed = "y" * 5_000
+    failed = subprocess.CompletedProcess([], 77, stdout="", stderr=printed)
+    monkeypatch.setattr(subprocess, "run", lambda *words, **options: failed)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert fuzz("journal", arguments(["--property", "a_torn_journal_goes_on", "--seed", "7"])) == 1
+    [path] = tmp_path.iterdir()
+    shown = capsys.readouterr().out
+    assert path.read_text() == printed
+    assert f"all that was printed: {path}" in shown
+    assert len(shown) < 1_000
+
+
+def test_an_example_in_a_file_is_checked_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "crash-1"
+    path.write_bytes(bytes(64))
+    monkeypatch.setattr(sys, "argv", ["fuzz", "--one", "journal", "a_torn_journal_goes_on", "--input", str(path)])
+    assert main() == 0
 
 
 @pytest.mark.slow
