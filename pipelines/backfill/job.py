@@ -1,7 +1,6 @@
 """A job on one machine: everything is read and staged in order, then sent slice by slice, resumable at any moment."""
 
 import json
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -30,6 +29,7 @@ from beam_talonone.pipelines.backfill.sending.tally import KindTally, Tally
 from beam_talonone.pipelines.report.recording.run_settings import run_settings
 from beam_talonone.pipelines.report.recording.sampler import Sampler
 from beam_talonone.pipelines.runners.runner import bounded_runner
+from beam_talonone.pipelines.terminal.command_line import command_line
 from beam_talonone.pipelines.terminal.confirm import Declined
 from beam_talonone.pipelines.terminal.stopping import RESUME, STOP
 from beam_talonone.talonone.engine.engine import Engine
@@ -140,7 +140,7 @@ class JobRun:
         try:
             write_page(folder.root, running=False)
         except Exception as error:
-            command = shlex.join(["beam-talonone", "report", str(folder.root)])
+            command = command_line(["report", str(folder.root)])
             self._notice(f"report.html was not written ({error_line(error)}); to write it: {command}")
 
     def _sampler(self, job: ActiveJob) -> Sampler:

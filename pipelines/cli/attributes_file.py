@@ -1,5 +1,7 @@
 """The file that --attributes names."""
 
+from dataclasses import replace
+
 from beam_talonone.schemas.decoding.account_attributes import AccountAttributes
 from beam_talonone.schemas.decoding.attribute_list import NotAttributes, parse_attributes
 from beam_talonone.talonone.errors import ConfigurationError
@@ -22,6 +24,6 @@ def read_attributes(path: str, *, drop: bool = False) -> AccountAttributes:
     if len(data) > MOST:
         raise ConfigurationError(f"--attributes {path} is larger than {MOST >> 20} MiB")
     try:
-        return parse_attributes(text, drop=drop)
+        return replace(parse_attributes(text, drop=drop), path=path)
     except NotAttributes as error:
         raise ConfigurationError(f"--attributes {path}: {error}") from None

@@ -63,7 +63,7 @@ def open_dead_letter(
         opened = open_record(raw, options, selection=selection)
         if isinstance(opened, Prepared):
             return opened
-        if opened.part is not None or opened.stage == Stage.MAP:
+        if opened.is_mapped:
             detail = "a mapping made this record: replay it with the same --mapping"
             return Prepared(opened.dead_letter, None, problem=InvalidRecord(Reason.INVALID_FIELD, detail, "/source"))
         if opened.raw.kind == RECORDS:
@@ -85,7 +85,7 @@ def open_mapped_dead_letter(
         opened = open_record(raw, options, mapping.table, selection)
         if isinstance(opened, Prepared):
             prepared = [opened]
-        elif opened.part is None and opened.stage not in (Stage.MAP, Stage.DECODE) and opened.raw.kind != RECORDS:
+        elif opened.is_not_mapped:
             prepared = [_not_sent(opened, _not_mapped(mapping))]
         else:
             prepared = _mapped(opened, reading, mapping)
@@ -119,8 +119,8 @@ def _not_sent(opened: "Opened", problem: InvalidRecord) -> Prepared:
 def _not_mapped(mapping: Mapping) -> InvalidRecord:
     """The problem of a dead letter whose record came in the shape of records: mapping it now would be ignored."""
     detail = (
-        f"no mapping made this record, so {mapping.name} does not change it: correct the record, or its file, and"
-        " replay it without --mapping"
+        f"no mapping made this record, so {mapping.name} does not change it: correct the record, and replay it"
+        " without --mapping; if its file needs a mapping, begin a backfill with --mapping and a new --output"
     )
     return InvalidRecord(Reason.INVALID_FIELD, detail, "/source")
 
@@ -152,6 +152,16 @@ class Opened:
     """The part of its document that a mapped record is; None for other records."""
     operation: str | None
     """The operation that failed."""
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether a mapping made the record, or failed to: it is sent only with that mapping."""
+        return self.part is not None or self.stage == Stage.MAP
+
+    @property
+    def is_not_mapped(self) -> bool:
+        """Whether no mapping made the record, as far as one can tell: it is sent only without a mapping."""
+        return not self.is_mapped and self.stage != Stage.DECODE and self.raw.kind != RECORDS
 
 
 def open_record(

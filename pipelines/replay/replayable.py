@@ -8,21 +8,26 @@ from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.schemas.kinds import RECORDS
 from beam_talonone.schemas.operation import SafeToRepeat, values_at
 from beam_talonone.schemas.operations import OPERATIONS
-from beam_talonone.schemas.reasons import Stage
+from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.requests.build import BuildOptions
 from beam_talonone.transforms.sources.prepare import Prepared
 
 _OPTIONS = BuildOptions()
+
+_LOST = (Reason.UNREADABLE_FILE, Reason.READ_OPERATION)
 
 UNPROTECTED = "nothing protects a repeat of the request, which may have acted: look it up in Talon.One"
 
 
 class Replayability(NamedTuple):
     """`problem` is why a replay sends nothing of a dead letter as it is; None if it sends it. `needs_mapping` is
-    True if it does so only with the mapping of the job."""
+    True if it does so only with the mapping of the job, `refuses_mapping` if it does so only without one. `lost` is
+    True if no correction of the dead letter makes a replay send it."""
 
     problem: str | None
     needs_mapping: bool = False
+    refuses_mapping: bool = False
+    lost: bool = False
 
 
 def replayability(raw: Raw) -> Replayability:
@@ -30,13 +35,14 @@ def replayability(raw: Raw) -> Replayability:
     opened = open_record(raw, _OPTIONS)
     if isinstance(opened, Prepared):
         problem = opened.problem
-        return Replayability("it has no record" if problem is None else problem.detail)
+        if problem is None:
+            return Replayability("it has no record")
+        return Replayability(problem.detail, lost=problem.reason in _LOST)
     if not opened.origin.definite and opened.origin.unknown and _acts_again(opened.operation, opened.raw):
         return Replayability(UNPROTECTED)
-    needs_mapping = opened.part is not None or opened.stage == Stage.MAP
-    if opened.raw.kind == RECORDS and not needs_mapping:
+    if opened.raw.kind == RECORDS and not opened.is_mapped:
         return Replayability(kind_missing().detail)
-    return Replayability(None, needs_mapping)
+    return Replayability(None, opened.is_mapped, opened.is_not_mapped)
 
 
 def _acts_again(operation: str | None, raw: Raw) -> bool:

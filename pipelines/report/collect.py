@@ -1,5 +1,6 @@
 """The data of the page of a job, from the files in its folder. Nothing is written, and the job may be running."""
 
+import re
 import sqlite3
 import time
 from collections.abc import Mapping
@@ -21,14 +22,15 @@ from beam_talonone.pipelines.report.model import Chain, PageData, ReasonGroup, S
 from beam_talonone.pipelines.report.next_steps import next_steps
 from beam_talonone.pipelines.report.recording.series_file import SERIES_FILE, Recorded, read_series
 from beam_talonone.pipelines.report.state import finished_report, is_running, state_of
+from beam_talonone.pipelines.terminal.next_commands import ATTRIBUTES, MAPPING
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.requests.outcome import End
 from beam_talonone.talonone.requests.output_lines import rfc3339
 
 VERIFY = "verify"
 
-MAPPING = "MAPPING"
-"""Stands in commands for a mapping whose name is not known."""
+_FINGERPRINT = re.compile(r"[0-9a-f]{16}")
+"""What stands for the file of attributes in the settings of older versions."""
 
 CHAINS = 10
 """The longest chains that are shown."""
@@ -92,11 +94,13 @@ def _collected(
 
 def _settings(manifest: Mapping[str, Any], recorded: Recorded) -> dict[str, Any]:
     """The settings of the last run; those that all runs share, where it has left no others. These have no name of the
-    mapping, but its checksum."""
-    if recorded.runs:
-        return recorded.runs[-1].settings
-    options = dict(manifest["options"])
-    return {**options, "--mapping": MAPPING} if options.get("--mapping") else options
+    mapping and of the file of attributes, but their checksums."""
+    options = dict(recorded.runs[-1].settings) if recorded.runs else dict(manifest["options"])
+    if options.get("--mapping") and not recorded.runs:
+        options["--mapping"] = MAPPING
+    if _FINGERPRINT.fullmatch(str(options.get("--attributes"))):
+        options["--attributes"] = ATTRIBUTES
+    return options
 
 
 def _nothing_read(manifest: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:

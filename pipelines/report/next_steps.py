@@ -7,9 +7,15 @@ from typing import Any
 
 from beam_talonone.pipelines.report.model import State, Step
 from beam_talonone.pipelines.report.recording.run_settings import COMMAND_LINE
-from beam_talonone.pipelines.terminal.command_line import command_line, free_folder
-from beam_talonone.pipelines.terminal.next_commands import REPLAYABLE, replay_command, verify_command
-from beam_talonone.pipelines.terminal.resume_command import resume_command
+from beam_talonone.pipelines.terminal.next_commands import (
+    REPLAYABLE,
+    dead_letters_command,
+    preset_commands,
+    replay_commands,
+    report_command,
+    verify_command,
+)
+from beam_talonone.pipelines.terminal.resume_command import command_again, resume_command
 from beam_talonone.pipelines.terminal.words import counted
 
 ANY_SHELL: Mapping[str, str] = {}
@@ -29,8 +35,7 @@ def _steps(
     kinds = report["kinds"].values()
     dead = sum(counts.get("dead_lettered", 0) for counts in kinds)
     if state.progress == "running":
-        again = command_line(["report", str(folder)])
-        yield Step("The job is running. Make this page again to see where it is:", again)
+        yield Step("The job is running. Make this page again to see where it is:", report_command(folder))
         return
     if state.progress == "stopped":
         yield _resume("The job was killed or ended early.", "Continue it", settings)
@@ -38,12 +43,16 @@ def _steps(
         left = f"{counted(report['remaining'], 'record')} left because of --limit."
         yield _resume(left, "Continue (all of them without --limit)", settings)
     if dead:
-        yield Step("Look at all dead letters by reason, field and file:", command_line(["dead-letters", str(folder)]))
+        yield Step("Look at all dead letters by reason, field and file:", dead_letters_command(folder))
+    if dead and command == "backfill" and not settings.get("--mapping"):
+        for what, again in preset_commands(folder, _typed(settings)):
+            yield Step(f"The {what}:" if again else f"The {what}.", again)
     if dead and command in REPLAYABLE and state.progress != "stopped" and not settings.get("--dry"):
-        yield Step(
-            "Correct the records of the dead letters, or the settings in Talon.One. Then send them again:",
-            replay_command(folder, settings, ANY_SHELL),
-        )
+        for which, again in replay_commands(folder, settings, ANY_SHELL):
+            what = (
+                f"Correct the records of the dead letters, or the settings in Talon.One. Then send {which or 'them'}"
+            )
+            yield Step(f"{what} again:", again)
     if state.progress == "finished":
         yield from _after_the_end(folder, command, settings, report)
 
@@ -59,7 +68,7 @@ def _after_the_end(
         yield _step(
             "This was a dry run: nothing changed.",
             "Send for real, to another folder,",
-            _for_real(folder, settings),
+            command_again(_typed(settings), "sent", without=("--dry",)) or "",
             "without --dry",
         )
 
@@ -72,18 +81,6 @@ def _step(why: str, what: str, command: str, change: str) -> Step:
     """A step with a command; in words alone, with the `change` of the command that began the job, where it is not
     known."""
     return Step(f"{why} {what} with:", command) if command else Step(f"{why} {what} with the same command {change}.")
-
-
-def _for_real(folder: Path, settings: Mapping[str, Any]) -> str:
-    """The command line of a dry run as that of a run that sends, and asks first; empty where it is not known."""
-    words = [word for word in _typed(settings) if word not in ("--dry", "--resume", "--yes")]
-    for place, word in enumerate(words):
-        name, equals, _ = word.partition("=")
-        if name == "--output":
-            output = str(free_folder(folder, "sent"))
-            words[place : place + 1 + (not equals)] = [name, output]
-            return command_line(words)
-    return ""
 
 
 def _typed(settings: Mapping[str, Any]) -> list[str]:

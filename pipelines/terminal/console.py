@@ -1,5 +1,6 @@
 """What a person at the terminal sees of a run: notices, progress, and the report at its end. All on stderr."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -42,18 +43,17 @@ def run_with_progress(
     progress: Progress = "auto",
     asks: bool = False,
     replayable: bool = False,
-    mapping: str | None = None,
 ) -> int:
     """Run a job with its progress shown as `progress` says. Returns 3 when there are dead letters, else 0.
 
     With `asks` the person at the terminal is asked before the first request. Raises Declined for a no.
-    With `replayable` the end names the command that sends the dead letters again, with the `mapping` that they need.
+    With `replayable` the end names the commands that send the dead letters again.
     """
     console = console_for(progress)
     report = run_shown(console, make, options, summary_lines, progress, asks=asks)
     if exit_code(report):
         console.print(f"records not applied, with reasons: {options.output / 'dead-letters'}", soft_wrap=True)
-    for line in next_commands(options, report, COMMANDS, replayable=replayable, mapping=mapping):
+    for line in next_commands(options, report, COMMANDS, replayable=replayable, typed=sys.argv[1:]):
         console.print(line, soft_wrap=True)
     return exit_code(report)
 

@@ -1,13 +1,15 @@
 """The commands that may follow a run, ready to be copied: at the end of the run, and on its page."""
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from beam_talonone.pipelines.backfill.options import BackfillOptions
+from beam_talonone.pipelines.dead_letters.needs import mapped_before, needs_of, shapes_of
 from beam_talonone.pipelines.report.recording.run_settings import API_KEY_SECRET, run_settings
 from beam_talonone.pipelines.terminal.command_line import command_line, free_folder
+from beam_talonone.pipelines.terminal.resume_command import command_again, resume_command
 
 READABLE = ("orders", "returns", "profiles")
 """The kinds that `verify` reads back."""
@@ -15,14 +17,31 @@ READABLE = ("orders", "returns", "profiles")
 REPLAYABLE = ("backfill", "replay")
 """The commands whose dead letters can be sent again."""
 
-READING = ("--assume-timezone", "--ambiguous-time", "--max-future", "--unknown-fields", "--mapping")
-"""The options with which a record is read as in the run before."""
+READING = (
+    "--assume-timezone", "--ambiguous-time", "--max-future", "--unknown-fields", "--attributes",
+    "--unknown-attributes",
+)  # fmt: skip
+"""The options with which a record is read as in the run before, apart from its mapping."""
 
-REQUESTS = ("--allow-unknown-api-fields", "--profile-mode", "--events-api", "--edit-closed")
+REQUESTS = ("--allow-unknown-api-fields", "--profile-mode", "--events-api", "--edit-closed", "--results")
 """The options with which a record becomes the same requests."""
 
-DEFAULTS = {"--profile-mode": "bulk", "--events-api": "v2"}
+CONNECTION = (
+    API_KEY_SECRET, "--insecure", "--client-cert", "--ca-bundle", "--http-client", "--rate", "--rate-service",
+)  # fmt: skip
+"""The options with which the same deployment is reached, at the same pace."""
+
+DEFAULTS = {
+    "--profile-mode": "bulk", "--events-api": "v2", "--unknown-attributes": "fail", "--http-client": "auto",
+    "--rate": 100.0,
+}  # fmt: skip
 """Values that a command line need not name."""
+
+MAPPING = "MAPPING"
+"""Stands in commands for a mapping whose name is not known."""
+
+ATTRIBUTES = "ATTRIBUTES"
+"""Stands in commands for a list of attributes whose file is not known."""
 
 
 def next_commands(
@@ -31,30 +50,81 @@ def next_commands(
     commands: Collection[str],
     *,
     replayable: bool,
-    mapping: str | None = None,
+    typed: Sequence[str] = (),
     environment: Mapping[str, str] = os.environ,
 ) -> list[str]:
     """Lines that say what to do next, with the commands that make sense after a run with `options` and its `report`.
 
-    `commands` are those of this version. `replayable` is False if there is no deployment to send to, or to read
-    from, afterwards: after a dry run or a demo. `mapping` is the --mapping as it was typed.
+    `commands` are those of this version, and `typed` the words after the name of the program. `replayable` is False
+    if there is no deployment to send to, or to read from, afterwards: after a dry run or a demo.
     """
-    output, settings = options.output, {**run_settings(options, ()), "--mapping": mapping}
+    output, settings = options.output, run_settings(options, ())
     lines = ["this was a dry run: nothing was changed in Talon.One"] if settings.get("--dry") else []
+    if report.get("remaining") and (resume := resume_command(typed)) is not None:
+        lines.append(f"to go on: {resume}")
     if any(counts["dead_lettered"] for counts in report["kinds"].values()):
         if "dead-letters" in commands:
-            lines.append(f"to look at the dead letters: {command_line(['dead-letters', str(output)])}")
+            lines.append(f"to look at the dead letters: {dead_letters_command(output)}")
+        if options.command == "backfill" and not settings.get("--mapping"):
+            lines += [": ".join(filter(None, step)) for step in preset_commands(output, typed)]
         if replayable:
-            lines.append(f"to send them again, corrected: {replay_command(output, settings, environment)}")
+            again = replay_commands(output, settings, environment)
+            lines += [f"to send {which or 'them'} again, corrected: {command}" for which, command in again]
     verify = verify_command(output, options.command, settings, report, environment) if replayable else None
     return lines if verify is None else [*lines, f"to compare Talon.One with the input: {verify}"]
 
 
-def replay_command(folder: Path, settings: Mapping[str, Any], environment: Mapping[str, str]) -> str:
-    """The command that sends the dead letters in `folder` again, as the run with `settings` sent them. It names the
-    deployment where the `environment` does not."""
+def preset_commands(folder: Path, typed: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """For each kind whose dead letters look like the documents of a preset: what to do, and the backfill with this
+    mapping. The command is empty where the words that were `typed` are not known."""
+    for kind, shape in shapes_of(folder).items():
+        what = f"{kind} look like documents of {shape.system}: begin again with --mapping {shape.preset}"
+        yield what, command_again(typed, "mapped", more=("--mapping", shape.preset)) or ""
+
+
+def dead_letters_command(folder: Path) -> str:
+    """The command that shows the dead letters in the folder of a job."""
+    return command_line(["dead-letters", str(folder)])
+
+
+def report_command(folder: Path) -> str:
+    """The command that writes the page of a job again."""
+    return command_line(["report", str(folder)])
+
+
+def replay_commands(
+    folder: Path, settings: Mapping[str, Any], environment: Mapping[str, str]
+) -> list[tuple[str, str]]:
+    """The commands that send the dead letters in `folder` again, as the run with `settings` sent them. They name the
+    deployment where the `environment` does not.
+
+    A replay with a mapping sends only records that a mapping made, and one without it the others. So there are two
+    commands where there are both, each with its dead letters in words; none where a replay would send nothing.
+    """
+    needs, mapping = needs_of(folder), settings.get("--mapping")
+    if needs is None:
+        return [("", _replay_command(folder, settings, environment, mapping))]
+    mapped = needs.mapped or (needs.others and mapping and not needs.unmapped)
+    unmapped = needs.unmapped or (needs.others and not mapped)
+    commands = []
+    if mapped:
+        before = {} if mapping else mapped_before(settings)
+        read = {**settings, **{name: settings.get(name) or before.get(name) for name in READING}}
+        which = "those of a mapping" if unmapped else ""
+        mapping = mapping or before.get("--mapping") or MAPPING
+        commands.append((which, _replay_command(folder, read, environment, mapping)))
+    if unmapped:
+        which = "those that no mapping made" if mapped else ""
+        commands.append((which, _replay_command(folder, settings, environment, None)))
+    return commands
+
+
+def _replay_command(folder: Path, settings: Mapping[str, Any], environment: Mapping[str, str], mapping: Any) -> str:
     words = [f"{folder / 'dead-letters'}/*.jsonl", "--output", str(free_folder(folder, "replay"))]
-    return command_line(["replay", *words, *_api(settings, environment), *_options(settings, READING + REQUESTS)])
+    options = {**settings, "--mapping": mapping}
+    return command_line(
+        ["replay", *words, *_api(settings, environment), *_options(options, (*READING, "--mapping", *REQUESTS))]
+    )
 
 
 def verify_command(
@@ -63,14 +133,13 @@ def verify_command(
     """The command that compares Talon.One with the input of the run; None where it makes no sense, or where options
     that it needs are not known."""
     applied = any(report["kinds"].get(kind, {}).get("applied") for kind in READABLE)
-    # the name of the file with the attributes is not kept
-    if command != "backfill" or not applied or report.get("remaining") or "--attributes" in settings:
+    if command != "backfill" or not applied or report.get("remaining"):
         return None
     words = _options(settings, tuple(f"--{kind}" for kind in READABLE))
     if not words or settings.get("--dry"):
         return None
     words += _options(settings, ("--mapping",)) + _joins(settings)
-    words += _options(settings, ("--format", *READING[:-1], "--since", "--until"))
+    words += _options(settings, ("--format", *READING, "--since", "--until"))
     words += ["--output", str(free_folder(folder, "verify")), *_api(settings, environment)]
     return command_line(["verify", *words])
 
@@ -93,11 +162,15 @@ def _joins(settings: Mapping[str, Any]) -> list[str]:
 
 
 def _several(value: Any) -> list[str]:
-    return [str(each) for each in value] if isinstance(value, list | tuple) else [str(value)]
+    return [_word(each) for each in value] if isinstance(value, list | tuple) else [_word(value)]
+
+
+def _word(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _api(settings: Mapping[str, Any], environment: Mapping[str, str]) -> list[str]:
     """The options that lead to the same deployment with the same key, where the environment does not."""
     url = settings.get("--base-url")
     words = [] if url is None or environment.get("TALONONE_BASE_URL") == url else ["--base-url", str(url)]
-    return words + _options(settings, (API_KEY_SECRET, "--insecure"))
+    return words + _options(settings, CONNECTION)

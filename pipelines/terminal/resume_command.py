@@ -1,10 +1,10 @@
 """For the person at the terminal after an early end: what is done, what is left, and how to go on. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from beam_talonone.pipelines.terminal.command_line import command_line
+from beam_talonone.pipelines.terminal.command_line import command_line, free_folder
 from beam_talonone.pipelines.terminal.words import counted
 
 if TYPE_CHECKING:  # the command line imports this module, and must start quickly
@@ -24,6 +24,25 @@ def resume_command(words: Sequence[str]) -> str | None:
     end = words.index("--") if "--" in words else len(words)
     resume = [] if "--resume" in words[:end] else ["--resume"]
     return command_line([*words[:end], *resume, *words[end:]])
+
+
+def command_again(
+    words: Sequence[str], purpose: str, without: Collection[str] = (), more: Sequence[str] = ()
+) -> str | None:
+    """The command line `words` as that of another job, which asks first: into a free folder, `without` some flags,
+    and with `more` words. None where `words` have no folder.
+
+    >>> command_again(["backfill", "--dry", "--yes", "--output=/no/out"], "sent", ("--dry",))
+    'beam-talonone backfill --output /no/out-sent'
+    """
+    output = output_of(words)
+    if output is None:
+        return None
+    end = words.index("--") if "--" in words else len(words)
+    kept = [word for word in words[:end] if word not in ("--resume", "--yes", *without)]
+    place = next(place for place, word in enumerate(kept) if word.partition("=")[0] == "--output")
+    kept[place : place + 2 - ("=" in kept[place])] = ["--output", str(free_folder(output, purpose))]
+    return command_line([*kept, *more, *words[end:]])
 
 
 def output_of(words: Sequence[str]) -> Path | None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 ENTITIES = ("CustomerProfile", "CustomerSession", "CartItem", "Event")
@@ -13,10 +13,12 @@ _ENTITY_OF = {"profiles": "CustomerProfile", "orders": "CustomerSession", "event
 
 @dataclass(frozen=True)
 class AccountAttributes:
-    """The names of an account's attributes, by entity. With `drop`, others are left out of records."""
+    """The names of an account's attributes, by entity. With `drop`, others are left out of records. `path` is the
+    file that lists them, as it was typed."""
 
     names: Mapping[str, frozenset[str]]
     drop: bool = False
+    path: str = field(default="", compare=False)
 
     @property
     def fingerprint(self) -> str:

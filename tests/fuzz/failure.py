@@ -1,4 +1,4 @@
-"""What is printed of a failure: few short lines. The whole output, with the whole input, goes to a file."""
+"""The few short lines that are printed of a failure. A file has the whole output, with the whole input."""
 
 import re
 

@@ -87,7 +87,6 @@ def backfill(
         progress=shown.progress,
         asks=asks,
         replayable=not sent.dry,
-        mapping=selection.mapping,
     )
 
 

@@ -78,9 +78,7 @@ def replay(
         inputs, sending, Path(job.output), job.resume, None, beam_arguments(beam), subscription=subscription,
         state=source.state,
     )  # fmt: skip
-    return run_with_progress(
-        replay_job, options, progress=shown.progress, asks=asks, replayable=True, mapping=mapped.mapping
-    )
+    return run_with_progress(replay_job, options, progress=shown.progress, asks=asks, replayable=True)
 
 
 def dead_letters_subscription(name: str) -> str | None:

@@ -14,8 +14,8 @@ API_KEY_SECRET = "--api-key-secret"  # nosec B105
 def run_settings(options: BackfillOptions, words: Sequence[str]) -> dict[str, Any]:
     """All settings of a run. `words` is how the process was started (sys.argv): the command line is among the
     settings where it is that of this command."""
-    sending, mapping = options.sending, options.input.mapping
-    secret = sending.api_key_secret
+    sending, mapping, attributes = options.sending, options.input.mapping, options.input.attributes
+    secret, tls = sending.api_key_secret, sending.http.tls
     key = (
         {API_KEY: f"from the environment variable {sending.api_key_env}"}
         if secret is None
@@ -24,12 +24,15 @@ def run_settings(options: BackfillOptions, words: Sequence[str]) -> dict[str, An
     settings = {
         **options.fixed(),
         **({} if mapping is None else {"--mapping": mapping.name}),
+        **({} if attributes is None else {"--attributes": attributes.path}),
         "--rate": sending.rate,
         "--rate-service": sending.rate_service,
         "--concurrency": sending.concurrency,
         "--give-up-after": sending.give_up_after,
         "--max-dead-letters": sending.max_dead_letters.text,
         "--http-client": sending.http.client,
+        **({} if tls.client_cert is None else {"--client-cert": tls.client_cert}),
+        **({} if tls.ca_bundle is None else {"--ca-bundle": tls.ca_bundle}),
         "--insecure": sending.http.insecure,
         "--limit": options.limit,
         **key,

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from beam_talonone.pipelines.replay.dead_letters import open_dead_letter
-from beam_talonone.pipelines.replay.replayable import UNPROTECTED, replayability
+from beam_talonone.pipelines.replay.replayable import UNPROTECTED, Replayability, replayability
 from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.schemas.kinds import LETTERS
 from beam_talonone.talonone.requests.build import BuildOptions
@@ -31,7 +31,7 @@ def raw_of(**fields):
 )
 def test_a_dead_letter_that_is_sent_has_no_problem(fields):
     raw = raw_of(**fields)
-    assert replayability(raw) == (None, False)
+    assert replayability(raw) == Replayability(None, needs_mapping=False, refuses_mapping=True)
     assert open_dead_letter(raw, BuildOptions()).work is not None
 
 
@@ -59,7 +59,7 @@ def test_the_problem_is_that_of_the_replay(fields, problem):
 
 @pytest.mark.parametrize("fields", [{"source": {"file": "f", "position": 1, "part": "events/0/0"}}, {"stage": "map"}])
 def test_a_mapped_record_needs_its_mapping(fields):
-    assert replayability(raw_of(**fields)) == (None, True)
+    assert replayability(raw_of(**fields)) == Replayability(None, needs_mapping=True)
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,13 @@ def distributed(folder: Path, **options: object) -> Path:
     """The folder of a distributed backfill that has ended, as a copy of it leaves it: without a staging database."""
     build_job(folder, [Order(1), Order(2, "dead_lettered", "refused"), Order(3, "dead_lettered", "refused")])
     shutil.rmtree(folder / "state")
-    (folder / "dead-letters" / "slice-000001.jsonl").rename(folder / "dead-letters" / "shard-0001-0001.jsonl")
+    written = folder / "dead-letters" / "slice-000001.jsonl"
+    letters = [json.loads(line) for line in written.read_bytes().splitlines()]
+    written.unlink()
+    for letter in letters if "--mapping" in options else ():
+        letter["source"]["part"] = "orders/0/0"
+    lines = "".join(json.dumps(letter) + "\n" for letter in letters)
+    (folder / "dead-letters" / "shard-0001-0001.jsonl").write_text(lines)
     manifest = json.loads((folder / MANIFEST).read_bytes())
     manifest |= {"command": DISTRIBUTED, "options": {**manifest["options"], **options}}
     del manifest["checksum"]

@@ -91,8 +91,11 @@ def test_after_an_input_without_records_the_files_are_checked() -> None:
     assert (step.text, step.command) == ("The input holds no records. Check the files and their patterns.", "")
 
 
-def test_what_was_sent_with_a_list_of_attributes_is_not_compared_without_it() -> None:
-    assert commands(State("finished"), **{"--attributes": "f00"}) == []
+def test_what_was_sent_with_a_list_of_attributes_is_compared_with_it() -> None:
+    assert commands(State("finished"), **{"--attributes": "a.txt", "--unknown-attributes": "fail"}) == [
+        "beam-talonone verify --orders 'o-*.jsonl' --orders p.jsonl --attributes a.txt --output out-verify"
+        " --base-url https://x.example"
+    ]
 
 
 def test_joined_files_are_named_as_they_are_typed() -> None:

@@ -1,5 +1,6 @@
 """The commands that may follow a run."""
 
+import json
 import shlex
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -8,6 +9,9 @@ import pytest
 
 from beam_talonone.pipelines.backfill.options import BackfillOptions, InputOptions, SendingOptions
 from beam_talonone.pipelines.terminal.next_commands import next_commands
+from beam_talonone.schemas.decoding.account_attributes import AccountAttributes
+from beam_talonone.talonone.http.client_choice import HttpSettings
+from beam_talonone.talonone.http.tls import Tls
 
 URL = "https://shop.talon.one"
 COMMANDS = ("backfill", "replay", "verify", "dead-letters")
@@ -20,6 +24,19 @@ def options(folder, command="backfill", secret=None, **more):
 
 def report(dead=0, applied=5, **more):
     return {"kinds": {"orders": {"dead_lettered": dead, "applied": applied}}, "remaining": 0, **more}
+
+
+AGAIN = "to send them again, corrected"
+
+
+class Named:
+    """A mapping of which only the name counts."""
+
+    table = None
+    fingerprint = "f"
+
+    def __init__(self, name):
+        self.name = name
 
 
 def said(options_, report_, *, commands=COMMANDS, replayable=True, environment=None, **more):
@@ -39,7 +56,7 @@ def test_after_a_good_end_the_comparison(tmp_path):
 
 
 def test_after_dead_letters_looking_and_sending_again(tmp_path):
-    commands = said(options(tmp_path), report(dead=1), mapping="my map.yaml")
+    commands = said(options(tmp_path, mapping=Named("my map.yaml")), report(dead=1))
     assert commands["to look at the dead letters"] == ["dead-letters", f"{tmp_path}/out"]
     assert commands["to send them again, corrected"] == [
         "replay", f"{tmp_path}/out/dead-letters/*.jsonl", "--output", f"{tmp_path}/out-replay",
@@ -91,3 +108,84 @@ def test_a_dry_run_is_not_compared_and_says_what_it_was(tmp_path):
     assert next_commands(dry, report(), COMMANDS, replayable=True, environment={}) == [
         "this was a dry run: nothing was changed in Talon.One"
     ]
+
+
+def test_the_attributes_the_connection_and_the_pace_are_named(tmp_path):
+    account = AccountAttributes({}, drop=True, path="my attributes.txt")
+    run = options(tmp_path, attributes=account, results=True)
+    http = HttpSettings("httpx", Tls("client.pem", "ca.pem"), insecure=True)
+    run = replace(run, sending=replace(run.sending, rate=20.0, rate_service="limits:8081", http=http))
+    for words in (said(run, report(dead=1))[what] for what in (AGAIN, "to compare Talon.One with the input")):
+        text = shlex.join(words)
+        assert "--attributes 'my attributes.txt' --unknown-attributes drop" in text
+        assert (
+            "--client-cert client.pem --ca-bundle ca.pem --http-client httpx --rate 20 --rate-service limits" in text
+        )
+        assert "--insecure" in text
+        assert ("--results" in text) == (words[0] == "replay")
+
+
+def letter(**more):
+    return {
+        "kind": "orders", "record": {"order_id": "1"}, "source": {"file": "a.jsonl", "position": 1},
+        "stage": "validate", "reason": "missing_field", **more,
+    }  # fmt: skip
+
+
+MADE = letter(source={"file": "a.jsonl", "position": 1, "part": "orders/0/0"})
+PLAIN = letter()
+UNREADABLE = letter(record=None, stage="decode", reason="unreadable_file")
+NOT_JSON = letter(record="{", stage="decode", reason="not_json")
+ALTERED = letter(record="{", stage="decode", reason="not_json", altered=True)
+
+
+@pytest.mark.parametrize(
+    ("letters", "mapping", "expected"),
+    [
+        ([MADE], "m.yaml", {AGAIN: "m.yaml"}),
+        ([MADE, NOT_JSON], "m.yaml", {AGAIN: "m.yaml"}),
+        ([NOT_JSON], "m.yaml", {AGAIN: "m.yaml"}),
+        ([NOT_JSON, ALTERED], None, {AGAIN: None}),
+        ([MADE], None, {AGAIN: "MAPPING"}),
+        ([PLAIN], "m.yaml", {AGAIN: None}),
+        ([PLAIN, ALTERED], "m.yaml", {AGAIN: None}),
+        ([PLAIN, NOT_JSON], None, {AGAIN: None}),
+        (
+            [PLAIN, MADE],
+            "m.yaml",
+            {
+                "to send those of a mapping again, corrected": "m.yaml",
+                "to send those that no mapping made again, corrected": None,
+            },
+        ),
+        ([UNREADABLE], None, {}),
+    ],
+)
+def test_a_replay_has_the_mapping_that_its_dead_letters_need(tmp_path, letters, mapping, expected):
+    run = options(tmp_path, command="replay", mapping=None if mapping is None else Named(mapping))
+    folder = run.output / "dead-letters"
+    folder.mkdir(parents=True)
+    (folder / "input.jsonl").write_text("".join(json.dumps(line) + "\n" for line in letters))
+    commands = said(run, report(dead=1))
+    del commands["to look at the dead letters"]
+    named = {what: words[words.index("--mapping") + 1] if "--mapping" in words else None
+             for what, words in commands.items()}  # fmt: skip
+    assert named == expected
+
+
+def test_documents_of_a_preset_are_sent_with_its_mapping(tmp_path):
+    run = options(tmp_path)
+    (run.output / "dead-letters").mkdir(parents=True)
+    line = letter(record={"id": 1, "line_items": [], "financial_status": "paid"}, reason="misnamed_field")
+    (run.output / "dead-letters" / "input.jsonl").write_text(json.dumps(line) + "\n")
+    typed = ["backfill", "--orders", "a b.jsonl", "--output", str(run.output), "--yes"]
+    commands = said(run, report(dead=1), typed=typed)
+    assert commands["orders look like documents of Shopify: begin again with --mapping shopify"] == [
+        "backfill", "--orders", "a b.jsonl", "--output", f"{tmp_path}/out-mapped", "--mapping", "shopify",
+    ]  # fmt: skip
+
+
+def test_after_a_limit_the_command_that_goes_on(tmp_path):
+    typed = ["backfill", "--orders", "a b.jsonl", "--output", "out", "--limit", "5"]
+    commands = said(options(tmp_path), report(remaining=3), typed=typed)
+    assert commands == {"to go on": [*typed, "--resume"]}
