@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from beam_talonone.pipelines.dead_letters.problems import kind_missing, mapping_missing, not_mapped
 from beam_talonone.pipelines.replay.altered import refusal
 from beam_talonone.pipelines.replay.earlier_try import earlier_try
 from beam_talonone.pipelines.replay.row_letters import one_row_of_several, row_of
@@ -64,8 +65,7 @@ def open_dead_letter(
         if isinstance(opened, Prepared):
             return opened
         if opened.is_mapped:
-            detail = "a mapping made this record: replay it with the same --mapping"
-            return Prepared(opened.dead_letter, None, problem=InvalidRecord(Reason.INVALID_FIELD, detail, "/source"))
+            return Prepared(opened.dead_letter, None, problem=mapping_missing())
         if opened.raw.kind == RECORDS:
             return _not_sent(opened, kind_missing())
         return msgspec.structs.replace(prepare(opened.raw, opened.options, reading), origin=opened.origin)
@@ -86,7 +86,7 @@ def open_mapped_dead_letter(
         if isinstance(opened, Prepared):
             prepared = [opened]
         elif opened.is_not_mapped:
-            prepared = [_not_sent(opened, _not_mapped(mapping))]
+            prepared = [_not_sent(opened, not_mapped(mapping))]
         else:
             prepared = _mapped(opened, reading, mapping)
         if not isinstance(opened, Prepared):
@@ -114,24 +114,6 @@ def _mapped(opened: "Opened", reading: Reading, mapping: Mapping) -> list[Prepar
 def _not_sent(opened: "Opened", problem: InvalidRecord) -> Prepared:
     """A record that stays a dead letter, which keeps what the opened one says of earlier tries."""
     return Prepared(opened.raw, None, problem=problem, origin=opened.origin, dead_letter=opened.dead_letter.line)
-
-
-def _not_mapped(mapping: Mapping) -> InvalidRecord:
-    """The problem of a dead letter whose record came in the shape of records: mapping it now would be ignored."""
-    detail = (
-        f"no mapping made this record, so {mapping.name} does not change it: correct the record, and replay it"
-        " without --mapping; if its file needs a mapping, begin a backfill with --mapping and a new --output"
-    )
-    return InvalidRecord(Reason.INVALID_FIELD, detail, "/source")
-
-
-def kind_missing() -> InvalidRecord:
-    """The problem of a dead letter of the kind RECORDS: without a mapping, nothing decides what its record is."""
-    detail = (
-        f"the kind of this record is not known: set `kind` to one of {', '.join(MODELS)}, and replay it, or replay it"
-        " with --mapping"
-    )
-    return InvalidRecord(Reason.MISSING_FIELD, detail, "/kind")
 
 
 def _defect(raw: Raw, error: Exception) -> Prepared:

@@ -2,7 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from beam_talonone.pipelines.replay.dead_letters import kind_missing, open_record
+from beam_talonone.pipelines.dead_letters.problems import kind_missing
+from beam_talonone.pipelines.replay.dead_letters import open_record
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.schemas.kinds import RECORDS
