@@ -1,5 +1,6 @@
 """Watching the requests of records: each event is reported before it matters, so a journal can write it first."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from beam_talonone.talonone.requests.outcome import Outcome
@@ -30,6 +31,9 @@ class Observer(Protocol):
     def on_end(self, number: int, outcome: Outcome, part: int | None = None) -> None:
         """A part has its outcome and others of the job are still open; with None, the whole job has its outcome."""
 
+    def on_ends(self, numbers: Sequence[int], outcome: Outcome) -> None:
+        """As `on_end` for each of these jobs: they travelled in one bulk, and all have this outcome."""
+
 
 class NoObserver:
     """Ignores everything: for pipelines whose runner remembers what it has committed."""
@@ -47,6 +51,11 @@ class NoObserver:
 
     def on_end(self, number: int, outcome: Outcome, part: int | None = None) -> None:
         """Ignore the end."""
+
+    def on_ends(self, numbers: Sequence[int], outcome: Outcome) -> None:
+        """Pass on one end after the other."""
+        for number in numbers:
+            self.on_end(number, outcome)
 
 
 NO_OBSERVER = NoObserver()

@@ -1,6 +1,7 @@
 """Sends one sealed bulk, and finds the outcome of each member if the bulk is refused."""
 
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import msgspec
 
@@ -11,7 +12,7 @@ from beam_talonone.talonone.delivery.request_sender import RequestSender
 from beam_talonone.talonone.delivery.send_options import InFlight
 from beam_talonone.talonone.delivery.sender import Sender
 from beam_talonone.talonone.engine.bulk import Entry, bulk_request, isolate, merged, pointed_entries
-from beam_talonone.talonone.engine.job import Job
+from beam_talonone.talonone.engine.job import Job, end_together
 from beam_talonone.talonone.http.responses import Answer, Verdict
 from beam_talonone.talonone.requests.outcome import Outcome, applied, refused, response_of
 from beam_talonone.talonone.requests.work import Key, Part
@@ -44,21 +45,34 @@ class BulkSender(RequestSender):
         # all entries share the object that the path names: if it does not exist, no entry is to blame
         whole = (404,) if row.path else ()
         answers = await isolate(len(self.entries), self._send_entries, pointed, whole=whole)
-        for number, (entry, answer) in enumerate(zip(self.entries, answers, strict=True)):
-            if answer.verdict is Verdict.STOP:
-                answer = await self.resolve_refusal(*self._part_of([number]), answer)
-                self._tries[number] += answer.tries
-            if answer.ok or len(entry.members) == 1:
-                self._end(entry.members, answer, self._tries[number])
-            else:
-                await self._one_by_one(entry, self._tries[number])
+        for (_, tries), alike in groupby(
+            range(len(answers)), lambda number: (id(answers[number]), self._tries[number])
+        ):
+            numbers = list(alike)
+            answer = answers[numbers[0]]
+            if answer.ok:
+                self._end_applied(
+                    [member for number in numbers for member in self.entries[number].members], answer, tries
+                )
+                continue
+            for number in numbers:
+                await self._end_refused(number, answer)
+
+    async def _end_refused(self, number: int, answer: Answer) -> None:
+        entry = self.entries[number]
+        if answer.verdict is Verdict.STOP:
+            answer = await self.resolve_refusal(*self._part_of([number]), answer)
+            self._tries[number] += answer.tries
+        if answer.ok or len(entry.members) == 1:
+            self._end(entry.members, answer, self._tries[number])
+        else:
+            await self._one_by_one(entry, self._tries[number])
 
     async def _send_entries(self, numbers: list[int]) -> Answer:
-        request, name, identities = self._part_of(numbers)
         if len(numbers) == len(self.entries):
-            answer = await self.send(request, takes_refusal=len(numbers) > 1)
+            answer = await self.send(self._request_of(self.entries), takes_refusal=len(numbers) > 1)
         else:
-            answer = await self.try_step(request, name, identities)
+            answer = await self.try_step(*self._part_of(numbers))
         for number in numbers:
             self._tries[number] += answer.tries
         return answer
@@ -67,7 +81,11 @@ class BulkSender(RequestSender):
         """The entries of these numbers as one request, the name of its step, and whose records travel in it."""
         entries = [self.entries[number] for number in numbers]
         members = [member for entry in entries for member in entry.members]
-        return bulk_request([merged(entry.requests) for entry in entries]), "part", _identities(members)
+        return self._request_of(entries), "part", _identities(members)
+
+    @staticmethod
+    def _request_of(entries: list[Entry[Member]]) -> Request:
+        return bulk_request([merged(entry.requests) for entry in entries])
 
     def _applied(self, answer: Answer, tries: int) -> Outcome:
         """One outcome for all entries with the same answer: most bulks have a thousand."""
@@ -84,14 +102,25 @@ class BulkSender(RequestSender):
     async def _alone(self, request: Request, member: Member) -> Answer:
         return await self.send_step(request, "alone", _identities([member]))
 
-    def _end(self, members: list[Member], answer: Answer, tries: int) -> None:
-        effects = self.options.effects
+    def _end_applied(self, members: list[Member], answer: Answer, tries: int) -> None:
+        """End members that were applied together: a bulk has up to a thousand of one request each."""
+        outcome = self._applied(answer, tries)
+        alike = []
         for job, index in members:
-            if answer.ok:
-                outcome = self._applied(answer, tries)
-                if effects and job.work.kind == "calls":
-                    outcome = msgspec.structs.replace(outcome, response=response_of(answer))
-            elif answer.verdict is Verdict.UNKNOWN:
+            if self.options.effects and job.work.kind == "calls":
+                job.part_done(index, msgspec.structs.replace(outcome, response=response_of(answer)))
+            elif job.on_outcomes is None or len(job.work.parts) > 1:
+                job.part_done(index, outcome)
+            else:
+                alike.append(job)
+        end_together(alike, outcome)
+
+    def _end(self, members: list[Member], answer: Answer, tries: int) -> None:
+        if answer.ok:
+            self._end_applied(members, answer, tries)
+            return
+        for job, index in members:
+            if answer.verdict is Verdict.UNKNOWN:
                 outcome = refused(self.operation, answer, tries, Reason.OUTCOME_UNKNOWN)
             else:
                 outcome = refused(self.operation, answer, tries)

@@ -1,7 +1,10 @@
 """A record on its way through the engine, until its outcome."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.talonone.delivery.observer import NO_OBSERVER, Observer
@@ -18,13 +21,16 @@ class Ended:
     outcome: Outcome
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Job:
     """One record that the engine carries out. `number` is its age (lower is older).
 
     `facts_of` is called once everything earlier of its keys has ended. It returns the facts of the record's session,
     the outcome of a part for which nothing is sent, or Ended for a record that ended before. `on_outcome` is called
     once, on the sending thread. `in_flight` and `parts`, by part index, come from the journal of a run that died.
+
+    With `on_outcomes`, jobs of one request each that end alike in a bulk are reported together: it is called in place
+    of `on_outcome`, and `parts` stays as it is.
     """
 
     number: int
@@ -35,14 +41,16 @@ class Job:
     observer: Observer = NO_OBSERVER
     in_flight: dict[int, InFlight] = field(default_factory=dict)
     parts: dict[int, Outcome] = field(default_factory=dict)
+    on_outcomes: "Callable[[Sequence[Job], Outcome], None] | None" = None
     over: bool = False
     """True once `facts_of` has shown that the record ended before."""
+    _first_refused: int = field(default=sys.maxsize, init=False)
+    """The first part that was not applied."""
 
     def __post_init__(self) -> None:
-        self._first_refused = len(self.work.parts)
         if self.parts:
             refused = [index for index, outcome in self.parts.items() if outcome.end not in DONE]
-            self._first_refused = min(refused, default=self._first_refused)
+            self._first_refused = min(refused, default=sys.maxsize)
 
     @property
     def missing(self) -> list[int]:
@@ -75,3 +83,14 @@ class Job:
         """Report the outcome, first to the journal."""
         self.observer.on_end(self.number, outcome)
         self.on_outcome(self, outcome)
+
+
+_reports = attrgetter("observer", "on_outcomes")
+
+
+def end_together(jobs: list[Job], outcome: Outcome) -> None:
+    """End jobs that have `on_outcomes` and one part each: those of one journal with one entry in it."""
+    for (observer, on_outcomes), group in groupby(jobs, _reports):
+        alike = list(group)
+        observer.on_ends([job.number for job in alike], outcome)
+        on_outcomes(alike, outcome)

@@ -19,6 +19,7 @@ are named by their identity and content, in hex. Lines:
 
 import contextlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,9 @@ class WriteAheadLog:
         name = self._names[number]
         self.open.setdefault(name, Open()).parts[part] = outcome
         self._write(["p", name, part, outcome])
+
+    def on_ends(self, numbers: Sequence[int], outcome: Outcome) -> None:
+        """Log nothing: `ended` and `forget` log the ends of records."""
 
     def cut_if_large(self) -> None:
         """Begin a new file if this one is large. Commit the store first. Raises OSError when the disk is full."""

@@ -47,16 +47,16 @@ def count_read(kind: str, unknown_fields: int = 0, unknown_api_fields: int = 0) 
         _counter(f"{kind}_unknown_api_fields").inc(unknown_api_fields)
 
 
-def count_outcome(kind: str, outcome: Outcome) -> None:
-    """Count a record of `kind` that has ended. Call it once for each call of `count_read`."""
+def count_outcome(kind: str, outcome: Outcome, records: int = 1) -> None:
+    """Count `records` of `kind` that have ended alike. Each call of `count_read` has its record counted here once."""
     end = _end(outcome)
-    _counter(f"{kind}_{end}").inc()
+    _counter(f"{kind}_{end}").inc(records)
     if outcome.end in (End.DEAD, End.SKIPPED):
-        _counter(f"{kind}_{end}_{outcome.reason}").inc()
+        _counter(f"{kind}_{end}_{outcome.reason}").inc(records)
     if outcome.end is End.DEAD and outcome.stage is not Stage.SEND:
-        _counter(f"{kind}_invalid").inc()
+        _counter(f"{kind}_invalid").inc(records)
     elif outcome.end is not End.FILTERED:
-        _counter(f"{kind}_mapped").inc()
+        _counter(f"{kind}_mapped").inc(records)
 
 
 def count_requests(engine: Engine, every: float = 0.0) -> None:

@@ -1,7 +1,7 @@
 """The common part of DoFns that send: feed the engine of the process, and emit outcomes as they arrive."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -21,13 +21,20 @@ class Sending:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._open = 0
-        self._done: deque[Done] = deque()
+        self._done: deque[tuple[Sequence[Job], Outcome]] = deque()
 
     def tell(self, job: Job, outcome: Outcome) -> None:
         """Record the outcome of a job. It is the callback of jobs, and runs on the thread of the engine."""
         remember(self.engine, job, outcome)
-        self._done.append((job, outcome))
+        self._done.append(((job,), outcome))
         self.engine.job_done()
+
+    def tell_all(self, jobs: Sequence[Job], outcome: Outcome) -> None:
+        """Record the outcome of jobs that ended alike, as `tell` does."""
+        for job in jobs:
+            remember(self.engine, job, outcome)
+        self._done.append((jobs, outcome))
+        self.engine.job_done(len(jobs))
 
     def submit(self, *jobs: Job) -> None:
         """Submit jobs to the engine, in their order. Blocks while the engine is full."""
@@ -40,9 +47,16 @@ class Sending:
 
     def done(self) -> Iterator[Done]:
         """The outcomes that arrived since the last call."""
+        for jobs, outcome in self.done_alike():
+            for job in jobs:
+                yield job, outcome
+
+    def done_alike(self) -> Iterator[tuple[Sequence[Job], Outcome]]:
+        """As `done`, with the jobs that ended together."""
         while self._done:
-            self._open -= 1
-            yield self._done.popleft()
+            jobs, outcome = self._done.popleft()
+            self._open -= len(jobs)
+            yield jobs, outcome
 
     def rest(self) -> Iterator[Done]:
         """Send incomplete batches and yield all open outcomes. Raises the error that stopped the engine."""

@@ -10,13 +10,14 @@ last line torn. Each line has a checksum (talonone.state.sealed_lines), which th
     ["b", [[number, part], ...], generation, at]  a bulk of these is about to leave
     ["p", number, part, outcome]                a part of a record ended, others are to come
     ["d", number, outcome, at]                  a record ended
+    ["D", [number, ...], outcome, at]           these records of a bulk ended alike (none in journals of 0.1)
     ["q", statistics, seconds]                  what this process sent so far in this slice, and in which time
 ```
 """
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,8 +61,6 @@ class Journal:
         self.earlier: Journal | None = None
         """The journal of the slice before, while that is open: its ends are written before any start here."""
         self._waiting: list[bytes] = []
-        self._outcome: Outcome | None = None
-        self._encoded = b""
         self._lock = threading.Lock()
         self._log = AppendLog(path)
         self._check = 0
@@ -94,15 +93,22 @@ class Journal:
     def on_end(self, number: int, outcome: Outcome, part: int | None = None) -> None:
         """Record the outcome of a part, or without one that of the record; now and then the statistics, too. Raises
         as `write_stats` does."""
-        if outcome is not self._outcome:  # all entries of a bulk share one
-            self._outcome, self._encoded = outcome, _ENCODER.encode(outcome)
-        encoded = self._encoded
+        encoded = _ENCODER.encode(outcome)
         if part is None:
-            at = time.time()
-            line = b'["d",%d,%b,%a]' % (number, encoded, at)
-            self._ended[number] = self._as_read(outcome), at
+            self._ended[number] = _as_read(outcome, encoded), (at := time.time())
+            self._write_later(b'["d",%d,%b,%a]' % (number, encoded, at))
+            self._stats_if_due()
         else:
-            line = b'["p",%d,%d,%b]' % (number, part, encoded)
+            self._write_later(b'["p",%d,%d,%b]' % (number, part, encoded))
+
+    def on_ends(self, numbers: Sequence[int], outcome: Outcome) -> None:
+        """Record the outcome of records that ended alike, with one line. Raises as `on_end` does."""
+        encoded, at = _ENCODER.encode(outcome), time.time()
+        self._ended.update(dict.fromkeys(numbers, (_as_read(outcome, encoded), at)))
+        self._write_later(b'["D",%b,%b,%a]' % (_ENCODER.encode(numbers), encoded, at))
+        self._stats_if_due()
+
+    def _write_later(self, line: bytes) -> None:
         if self._soon is None:
             self._write(line)
         else:
@@ -110,7 +116,9 @@ class Journal:
                 self._waiting.append(line)
             if len(self._waiting) == 1:
                 self._soon(self._flush)
-        if part is None and time.monotonic() - self._stats_at >= STATS_EVERY:
+
+    def _stats_if_due(self) -> None:
+        if time.monotonic() - self._stats_at >= STATS_EVERY:
             self.write_stats()
 
     def write_stats(self) -> None:
@@ -141,12 +149,6 @@ class Journal:
         finally:
             self._log.close()
 
-    def _as_read(self, outcome: Outcome) -> Outcome:
-        """The outcome as it is read back: numbers in what the API answered lose their digits."""
-        if outcome.effects is None and outcome.response is None:
-            return outcome
-        return _OUTCOME.decode(self._encoded)
-
     def _write(self, *lines: bytes) -> None:
         """Append lines, behind those that wait. If that fails, they are dropped, and the others still wait."""
         with self._lock:
@@ -176,6 +178,11 @@ class Journal:
         self._log.append(b"".join(data))
         self._check = check
         self._waiting.clear()
+
+
+def _as_read(outcome: Outcome, encoded: bytes) -> Outcome:
+    """The outcome as it is read back: numbers in what the API answered lose their digits."""
+    return outcome if outcome.effects is None and outcome.response is None else _OUTCOME.decode(encoded)
 
 
 @dataclass
@@ -247,6 +254,9 @@ def _take(entry: Any, recorded: JournalContent, packs: dict[tuple[tuple[int, int
     match entry:
         case ["d", number, outcome, at]:  # first, as it is the commonest
             recorded.done[number] = (msgspec.convert(outcome, Outcome), at)
+        case ["D", numbers, outcome, at]:
+            ended = msgspec.convert(outcome, Outcome), at
+            recorded.done.update(dict.fromkeys(msgspec.convert(numbers, list[int]), ended))
         case ["o"]:
             recorded.stats.append(({"operations": {}}, 0.0))
         case ["s", number, part, generation, at]:

@@ -177,18 +177,21 @@ class SliceSender:
 
     def count(self) -> None:
         """Count the records that have ended since the last call."""
-        counts: Counter[tuple[str, End]] = Counter()  # the lock is taken once for many records
-        for job, outcome in self._sending.done():
-            if self._run.metrics:
-                count_outcome(job.work.kind, outcome)
-            counts[job.work.kind, outcome.end] += 1
+        counts: dict[tuple[str, End], int] = {}  # the lock is taken once for many records
+        for jobs, outcome in self._sending.done_alike():
+            for kind, records in Counter([job.work.kind for job in jobs]).items():
+                counts[kind, outcome.end] = counts.get((kind, outcome.end), 0) + records
+                if self._run.metrics:
+                    count_outcome(kind, outcome, records)
             if self.on_done is not None:
-                self.on_done(job)
+                for job in jobs:
+                    self.on_done(job)
             if outcome.end is End.DEAD:
                 self._run.tally.count_ended(counts)
                 counts.clear()
                 self._check_dead_letters(outcome)
-        self._run.tally.count_ended(counts)
+        if counts:
+            self._run.tally.count_ended(counts)
 
     def wait(self) -> bool:
         """Give the engine what it does not have yet, and wait until records have ended; False if none is open. Raises
@@ -223,7 +226,10 @@ class SliceSender:
     def _job(self, item: Item) -> Job:
         run, recorded = self._run, self._run.recorded
         if item.origin is None and not (recorded.parts or recorded.in_flight or run.options.dry):  # nearly all
-            return Job(item.number, item.work, run.options, self._facts_of, self._sending.tell, run.journal)
+            return Job(
+                item.number, item.work, run.options, self._facts_of, self._sending.tell, run.journal,
+                on_outcomes=self._sending.tell_all,
+            )  # fmt: skip
         parts = dict(run.recorded.parts.get(item.number, ()))
         if run.options.dry:
             parts.update(not_dry(item.work))
@@ -233,7 +239,10 @@ class SliceSender:
             options = replace(options, attempt=item.origin.attempt)
             in_flight = in_flight or _earlier_attempt(item.origin, item.work)
             parts = {**done_before(item.work, item.origin.parts_done), **parts}
-        return Job(item.number, item.work, options, self._facts_of, self._sending.tell, run.journal, in_flight, parts)
+        return Job(
+            item.number, item.work, options, self._facts_of, self._sending.tell, run.journal, in_flight, parts,
+            self._sending.tell_all,
+        )  # fmt: skip
 
     def _facts_of(self, job: Job) -> SessionFacts | Outcome:
         """The facts about the record's session, once all records before it have ended. An outcome if nothing is to be

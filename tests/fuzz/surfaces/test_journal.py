@@ -31,6 +31,7 @@ def written() -> bytes:
             journal.on_start([(number, 0)], 0, 100.0)
             journal.on_end(number, APPLIED if number % 2 else DEAD)
         journal.on_start([(8 + process, 0), (9 + process, 0)], 0, 101.0, bulk=True)
+        journal.on_ends([20 + process, 30 + process], APPLIED)
         journal.on_start([(7, 0)], 1, 100.0)
         journal.on_retract(7, 0)
         journal.on_end(6, APPLIED, 0)

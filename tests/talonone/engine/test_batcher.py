@@ -136,14 +136,23 @@ class Api:
 
 
 class JobCollector(NoObserver):
-    def __init__(self):
-        self.outcomes, self.recorded = {}, []
+    """Collects the outcomes of jobs; `together`: those that end alike in a bulk with one call."""
+
+    def __init__(self, together=False):
+        self.outcomes, self.recorded, self.sizes = {}, [], []
+        self.more = {"on_outcomes": self.on_outcomes} if together else {}
+
+    def on_outcomes(self, jobs, outcome):
+        self.sizes.append(len(jobs))
+        for job in jobs:
+            job.on_outcome(job, outcome)
 
     def job(self, number, made, **more):
         def on_outcome(job, outcome):
             assert number not in self.outcomes
             self.outcomes[number] = outcome
 
+        more = {**self.more, **more}
         return Job(number, made, SendOptions(), lambda job: SessionFacts(session_sent=True), on_outcome, self, **more)
 
     def on_start(self, parts, generation, at, *, bulk=False):
@@ -183,9 +192,10 @@ RECORDS = st.lists(
     st.booleans(),
     st.integers(0, 99),
     st.sampled_from(["bulk", "rules"]),
+    st.booleans(),
 )
-def test_each_customer_in_order_and_each_record_once(records, flushes, pointers, breaks, seed, mode):
-    api, collector = Api(seed, pointers, breaks), JobCollector()
+def test_each_customer_in_order_and_each_record_once(records, flushes, pointers, breaks, seed, mode, together):
+    api, collector = Api(seed, pointers, breaks), JobCollector(together)
 
     async def main():
         async with way(api, give_up_after=None) as w:
@@ -201,6 +211,7 @@ def test_each_customer_in_order_and_each_record_once(records, flushes, pointers,
 
     run(main())
     assert dict(api.applied) == expected(records)
+    assert {number for what, number, *_ in collector.recorded if what == "done"} == set(range(len(records)))
     poisoned = {
         number for number, (what, _, poison) in enumerate(records) if poison and what in ("attributes", "both", "all")
     }
@@ -211,9 +222,9 @@ def test_each_customer_in_order_and_each_record_once(records, flushes, pointers,
         assert outcome.pointer in (None, "/customerProfiles/0/attributes/bad")
 
 
-def accept_all(works, api=None):
+def accept_all(works, api=None, together=False):
     """Accept works, flush, and wait for their ends; return the API and the run."""
-    api, collector = api or Api(0, True, False), JobCollector()
+    api, collector = api or Api(0, True, False), JobCollector(together)
 
     async def main():
         async with way(api) as w:
@@ -236,6 +247,15 @@ def test_bulks_hold_at_most_1000_profiles():
 def test_bulks_hold_at_most_1000_audience_actions():
     api, _ = accept_all([work(number, "both", f"c{number}") for number in range(900)])
     assert sorted(api.sizes) == [400, 500, 800, 1000]  # the attributes of a customer leave before its audiences
+
+
+def test_records_that_end_alike_are_reported_together():
+    records = [work(number, "attributes", f"c{number}", poison=number == 700) for number in range(1000)]
+    records += [work(1000, "both", "d"), work(1001, "attributes", "e"), work(1002, "attributes", "e")]
+    _, collector = accept_all(records, together=True)
+    assert sorted(collector.sizes) == [2, 299, 700], "the bad one and the one of two requests end alone"
+    assert [number for number, outcome in collector.outcomes.items() if outcome.end is End.DEAD] == [700]
+    assert len(collector.outcomes) == 1003
 
 
 def test_changes_of_one_customer_travel_as_one_entry():

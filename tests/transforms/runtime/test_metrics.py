@@ -271,6 +271,14 @@ def test_how_an_outcome_counts(outcome, counted):
     }  # fmt: skip
 
 
+def test_records_that_ended_alike_count_at_once():
+    with bundle() as container:
+        count_outcome("profiles", Outcome(End.SKIPPED, Skip.NOT_DRY.value), 3)
+    assert counters_of(container) == {
+        f"profiles_{name}": 3 for name in ("skipped", "skipped_not_dry", "mapped")
+    }  # fmt: skip
+
+
 def test_the_account_of_a_stream():
     engine, counters = FakeEngine(), StreamCounters()
     with bundle() as first:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beam_talonone.pipelines.backfill.sending.journal import Journal, read_journal
+from beam_talonone.pipelines.backfill.sending.journal import Journal, JournalContent, read_journal
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.delivery.send_options import InFlight
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
@@ -77,6 +77,34 @@ def test_a_bulk_goes_again_as_it_was_only_while_none_of_it_has_ended(tmp_path: P
     written.on_end(3, APPLIED)
     written.close()
     assert read_journal(path).packs == [([(1, 0), (2, 0)], InFlight(0, 100.0))]
+
+
+@pytest.mark.parametrize("outcome", [APPLIED, Outcome(End.APPLIED, attempts=2, effects=[{"value": 1.50}])])
+def test_records_of_a_bulk_that_ended_alike_take_one_line(tmp_path: Path, outcome: Outcome) -> None:
+    path = tmp_path / "journal"
+    written = journal(path)
+    written.on_start([(1, 0), (2, 0), (3, 0)], 0, 100.0, bulk=True)
+    written.on_end(2, DEAD)
+    before = len(path.read_bytes().splitlines())
+    written.on_ends([3, 1], outcome)
+    assert len(path.read_bytes().splitlines()) == before + 1
+    written.close()
+    content = read_journal(path)
+    assert {number: ended for number, (ended, _) in content.done.items()} == {1: outcome, 2: DEAD, 3: outcome}
+    assert (content.packs, content.done) == ([], written.content(JournalContent()).done)
+
+
+def test_a_torn_line_of_a_bulk_ends_none_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    written = journal(path)
+    written.on_start([(1, 0), (2, 0)], 0, 100.0, bulk=True)
+    written.on_ends([1, 2], APPLIED)
+    path.write_bytes(path.read_bytes()[:-1])
+    again = journal(path)
+    again.on_ends([7, 8], APPLIED)
+    again.close()
+    content = read_journal(path)
+    assert (set(content.done), content.packs) == ({7, 8}, [([(1, 0), (2, 0)], InFlight(0, 100.0))])
 
 
 def test_statistics_of_several_processes_are_kept_apart(tmp_path: Path) -> None:
@@ -158,7 +186,13 @@ def test_the_journal_of_version_0_1_goes_on(tmp_path: Path) -> None:
         read_journal(path)
 
 
-@pytest.mark.parametrize("line", ['["z",1]', '["d",1,{"end":"eaten"},1.0]', '["s",1]', "7", '["b",[[1]],0,1.0]'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        '["z",1]', '["d",1,{"end":"eaten"},1.0]', '["s",1]', "7", '["b",[[1]],0,1.0]',
+        '["D",[1,"2"],{"end":"applied"},1.0]', '["D",1,{"end":"applied"},1.0]', '["D",[1],{"end":"eaten"},1.0]',
+    ],
+)  # fmt: skip
 def test_a_line_that_says_nothing_we_know_is_refused(tmp_path: Path, line: str) -> None:
     (tmp_path / "journal").write_text(f'["o"]\n{line}\n')
     with pytest.raises(ConfigurationError, match="line 2"):
@@ -223,11 +257,15 @@ def test_ends_that_come_together_are_one_write(tmp_path: Path, monkeypatch: pyte
     written.close()
 
 
-def test_ends_are_on_disk_before_the_next_request_leaves(tmp_path: Path) -> None:
+@pytest.mark.parametrize("alike", [False, True])
+def test_ends_are_on_disk_before_the_next_request_leaves(tmp_path: Path, alike: bool) -> None:
     path, soon = tmp_path / "journal", _Later()
     written = Journal(path, Stats, soon=soon)
     written.on_start([(1, 0)], 0, 100.0)
-    written.on_end(1, APPLIED)
+    if alike:
+        written.on_ends([1], APPLIED)
+    else:
+        written.on_end(1, APPLIED)
     written.on_start([(2, 0)], 0, 101.0)
     content = read_journal(path)
     assert (set(content.done), content.in_flight[2]) == ({1}, {0: InFlight(0, 101.0)})

@@ -9,7 +9,7 @@ import pytest
 from beam_talonone.pipelines.backfill.options import MaxDeadLetters
 from beam_talonone.pipelines.backfill.sending.journal import JournalContent
 from beam_talonone.pipelines.backfill.sending.slices import SliceRun, SliceSender
-from beam_talonone.pipelines.backfill.sending.tally import Tally
+from beam_talonone.pipelines.backfill.sending.tally import KindTally, Tally
 from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.errors import TooManyDeadLetters
 from beam_talonone.talonone.requests.outcome import End, Outcome
@@ -60,3 +60,19 @@ def test_dead_letters_of_the_second_slice_stop_the_run_while_the_first_is_finish
     with pytest.raises(TooManyDeadLetters):
         first.finish()
     assert (tally.dead, len(engine.ends)) == (6, 495)
+
+
+def test_records_that_ended_together_are_counted_by_kind() -> None:
+    tally, seen = Tally(), []
+    sender = SliceSender(run(FakeEngine(), tally, 1))
+    sender.on_done = seen.append
+    kinds = ["profiles", "profiles", "calls", "profiles"]
+    jobs = [cast(Any, SimpleNamespace(work=SimpleNamespace(kind=kind, sessions=[]))) for kind in kinds]
+    sender._sending.took(5)
+    sender._sending.tell_all(jobs, Outcome(End.APPLIED))
+    sender._sending.tell(jobs[2], Outcome(End.ALREADY_APPLIED))
+    tally.kinds = {"profiles": KindTally(0, 3), "calls": KindTally(0, 2)}
+    sender.finish()
+    assert (tally.ended, dict(tally.outcomes)) == (5, {"applied": 4, "already_applied": 1})
+    assert {kind: of_kind.done for kind, of_kind in tally.kinds.items()} == {"profiles": 3, "calls": 2}
+    assert seen == [*jobs, jobs[2]]
