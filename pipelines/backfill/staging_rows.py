@@ -38,12 +38,16 @@ LETTER: Final = 3
 """The places of the reason and the dead letter in its outcome."""
 
 
+StagedOutcome = tuple[str, str | None, str | None, bytes | None]
+"""End, stage, reason and dead letter."""
+
+
 class StagedRecord(msgspec.Struct, frozen=True, array_like=True):
     """A record as it is staged. Steps of a runner pass it on as an array, so the order of the fields stays."""
 
     row: Row
     """The columns of the table `records`, without the number of the record and the checksum of its work."""
-    outcome: tuple[str, str | None, str | None, bytes | None] | None = None
+    outcome: StagedOutcome | None = None
     """End, stage, reason and dead letter of a record that is not sent."""
     unknown: tuple[str, ...] = ()
     """The names of its unknown fields."""

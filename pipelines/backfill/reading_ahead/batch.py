@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from beam_talonone.pipelines.backfill.packed import DOCUMENTS, pack_documents
+from beam_talonone.pipelines.backfill.staging import check_of
 from beam_talonone.pipelines.backfill.staging_rows import FILE, LETTER, POSITION, RAW, WORK, StagedRecord
 
 BATCH = 500
@@ -14,12 +15,45 @@ BATCH_BYTES = 16 << 20
 """A batch ends when its records are this large: a record may have 16 MiB."""
 
 
-class Batch(msgspec.Struct, frozen=True, array_like=True):
-    """Records, with the places of their documents in `blocks` in place of the documents."""
+LITERAL = 1000
+"""Characters of a text that may stand in the statement that inserts a batch."""
 
-    records: list[StagedRecord]
+
+class Batch(msgspec.Struct, frozen=True, array_like=True):
+    """Records by column, with the places of their documents in `blocks` in place of the documents.
+
+    The columns are those of a row of StagedRecord, then CHECK. Most of them are the same in all records of a batch:
+    such a column is one value, which is neither passed on nor bound for each record.
+    """
+
+    size: int
+    same: dict[int, int | str | None]
+    """Column -> its value in all records."""
+    columns: dict[int, list[Any]]
+    """Column -> its values, of the other columns."""
+    noted: list[tuple[int, StagedRecord]]
+    """Records of which more is known than the columns say, without their rows: (index in the batch, record)."""
     blocks: list[bytes]
     """One block for each DOCUMENTS records."""
+
+    def column(self, number: int) -> list[Any]:
+        """The values of a column of the batch."""
+        if not self.size:
+            return []
+        return [self.same[number]] * self.size if number in self.same else self.columns[number]
+
+    @property
+    def records(self) -> list[StagedRecord]:
+        """The records, each with its row."""
+        noted = dict(self.noted)
+        rows = zip(*map(self.column, range(CHECK)), strict=True)
+        return [msgspec.structs.replace(noted.get(index, _PLAIN), row=row) for index, row in enumerate(rows)]
+
+
+CHECK = 19
+"""The column of the checksum of the work."""
+
+_PLAIN = StagedRecord(())
 
 
 def is_full(records: int, size: int) -> bool:
@@ -50,25 +84,53 @@ def bytes_of(record: StagedRecord) -> int:
 
 def batch_of(records: Sequence[StagedRecord]) -> Batch:
     """The batch of records that have their documents. Records that are made of one document share it."""
-    batch = Batch([], [])
-    for start in range(0, len(records), DOCUMENTS):
-        documents: list[bytes] = []
+    columns: list[list[Any]] = [list(column) for column in zip(*(record.row for record in records), strict=True)]
+    if not columns:
+        return Batch(0, {}, {}, [], [])
+    columns[RAW], blocks = _documents(columns[FILE], columns[POSITION], columns[RAW])
+    columns.append(list(map(check_of, columns[WORK])))
+    same = {number: column[0] for number, column in enumerate(columns) if _is_same(column)}
+    return Batch(
+        len(records),
+        same,
+        {number: column for number, column in enumerate(columns) if number not in same},
+        [
+            (index, msgspec.structs.replace(record, row=()))
+            for index, record in enumerate(records)
+            if record.outcome is not None or record.unknown or record.unknown_api or record.problem_fields
+        ],
+        blocks,
+    )
+
+
+def _is_same(column: list[Any]) -> bool:
+    """Whether the column has one value, of a kind that SQL can spell."""
+    value = column[0]
+    if type(value) is str:
+        spelt = len(value) <= LITERAL and "\0" not in value
+    else:
+        spelt = value is None or (type(value) is int and abs(value) < 1 << 53)
+    return spelt and column[-1] == value and column.count(value) == len(column)
+
+
+def _documents(
+    files: list[Any], positions: list[Any], documents: list[bytes | None]
+) -> tuple[list[int | None], list[bytes]]:
+    """The place of each document in its block, and the blocks."""
+    places: list[int | None] = []
+    blocks = []
+    for start in range(0, len(documents), DOCUMENTS):
+        chosen: list[bytes] = []
         latest: tuple[Any, ...] | None = None
-        for record in records[start : start + DOCUMENTS]:
-            row = record.row
-            document = row[RAW]
+        block = slice(start, start + DOCUMENTS)
+        for own in zip(files[block], positions[block], documents[block], strict=True):
+            document = own[2]
             if document is None:
-                batch.records.append(record)
+                places.append(None)
                 continue
-            own = (row[FILE], row[POSITION], document)
             if own != latest:
-                documents.append(document)
+                chosen.append(document)
                 latest = own
-            batch.records.append(
-                StagedRecord(
-                    (*row[:RAW], len(documents) - 1, *row[RAW + 1 :]), record.outcome, record.unknown,
-                    record.unknown_api, record.problem_fields,
-                )
-            )  # fmt: skip
-        batch.blocks.append(pack_documents(documents))
-    return batch
+            places.append(len(chosen) - 1)
+        blocks.append(pack_documents(chosen))
+    return places, blocks

@@ -9,12 +9,12 @@ import apache_beam as beam
 
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.packed import DOCUMENTS
-from beam_talonone.pipelines.backfill.reading_ahead.batch import Batch, batch_of, bytes_of, is_full
+from beam_talonone.pipelines.backfill.reading_ahead.batch import CHECK, Batch, batch_of, bytes_of, is_full
 from beam_talonone.pipelines.backfill.reading_ahead.observer import OBSERVERS
 from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import ShardStager
 from beam_talonone.pipelines.backfill.sending.outcome_counts import count_staged
 from beam_talonone.pipelines.backfill.sending.tally import TALLIES
-from beam_talonone.pipelines.backfill.staging_rows import KIND, WORK, StagedRecord
+from beam_talonone.pipelines.backfill.staging_rows import KIND, StagedRecord
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.transforms.formats.shard import Shard
 from beam_talonone.transforms.runtime.process_registry import PROCESS
@@ -50,13 +50,12 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
         self._connection.close()
 
     def _write(self, batch: Batch) -> None:
-        records = len(batch.records)
         if self._observer is not None:
             self._observer.on_batch(batch.records)
         stage_records(self._connection, batch, self._last + 1)
-        self._last += records
+        self._last += batch.size
         if self._tally is not None:
-            self._tally.count_read(records)
+            self._tally.count_read(batch.size)
 
 
 class StageShards(_Stage):
@@ -109,20 +108,41 @@ class StageRecords(_Stage):
 
 def stage_records(connection: Any, batch: Batch, first: int) -> None:
     """Write records with their outcomes and unknown names, numbered from `first` on, in one transaction."""
-    records = batch.records
-    unknown = Counter((record.row[KIND], name) for record in records for name in record.unknown)
-    rows = [(rec, *record.row, staging.check_of(record.row[WORK])) for rec, record in enumerate(records, first)]
     connection.execute("BEGIN")
-    connection.executemany(f"INSERT INTO records VALUES (?{', ?' * 20})", rows)  # nosec B608
+    if batch.size:
+        connection.executemany(
+            _insertion(batch), zip(range(first, first + batch.size), *batch.columns.values(), strict=True)
+        )
     connection.executemany(
         "INSERT INTO documents VALUES (?, ?)",
         [(first + number * DOCUMENTS, block) for number, block in enumerate(batch.blocks)],
     )
     staging.save_outcomes(
         connection,
-        [(rec, *record.outcome) for rec, record in enumerate(records, first) if record.outcome is not None],
+        [(first + index, *record.outcome) for index, record in batch.noted if record.outcome is not None],
     )
-    count_staged(connection, records)
-    staging.add_unknown(connection, unknown)
-    staging.add_unknown_api(connection, Counter(named for record in records for named in record.unknown_api))
+    count_staged(connection, batch)
+    if batch.noted:
+        kinds = batch.column(KIND)
+        staging.add_unknown(
+            connection, Counter((kinds[index], name) for index, record in batch.noted for name in record.unknown)
+        )
+        staging.add_unknown_api(
+            connection, Counter(named for _, record in batch.noted for named in record.unknown_api)
+        )
     connection.execute("COMMIT")
+
+
+def _insertion(batch: Batch) -> str:
+    """The statement that inserts the number of a record and its columns in the order of `batch.columns`.
+
+    What is the same in all records stands in the statement: SQLite takes a third of the time for it.
+    """
+    values = [_literal(batch.same[number]) if number in batch.same else "?" for number in range(CHECK + 1)]
+    return f"INSERT INTO records VALUES (?, {', '.join(values)})"  # nosec B608
+
+
+def _literal(value: int | str | None) -> str:
+    if value is None:
+        return "NULL"
+    return str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'"

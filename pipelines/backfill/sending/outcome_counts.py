@@ -11,7 +11,8 @@ from sqlite3 import Connection
 from typing import NamedTuple
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.pipelines.backfill.staging_rows import KIND, UNKNOWN_FIELDS, WORK, StagedRecord
+from beam_talonone.pipelines.backfill.reading_ahead.batch import Batch
+from beam_talonone.pipelines.backfill.staging_rows import KIND, UNKNOWN_FIELDS, WORK, StagedOutcome
 from beam_talonone.talonone.requests.outcome import DONE, End
 
 
@@ -39,23 +40,27 @@ class OutcomeCounts:
     ended: Counter[Way] = field(default_factory=Counter)
 
 
-def count_staged(connection: Connection, records: Sequence[StagedRecord]) -> None:
+def count_staged(connection: Connection, batch: Batch) -> None:
     """Count records that are staged in the same transaction."""
-    to_send = Counter(record.row[KIND] for record in records if record.outcome is None)
-    ways = Counter({Way(kind): count for kind, count in to_send.items()})
-    ways.update(_way(record) for record in records if record.outcome is not None)
+    kinds, works = batch.column(KIND), batch.column(WORK)
+    ended = {
+        index: _way(kinds[index], record.outcome, mapped=works[index] is not None)
+        for index, record in batch.noted
+        if record.outcome is not None
+    }
+    ways = Counter({Way(kind): records for kind, records in Counter(kinds).items()})
+    ways.update(ended.values())
+    ways.subtract(Way(kinds[index]) for index in ended)
     unknown: Counter[Way] = Counter()
-    for record in records:
-        if record.row[UNKNOWN_FIELDS]:
-            unknown[_way(record)] += record.row[UNKNOWN_FIELDS]
-    _add(connection, 0, ways, unknown)
+    if batch.same.get(UNKNOWN_FIELDS) != 0:
+        for index, fields in enumerate(batch.column(UNKNOWN_FIELDS)):
+            unknown[ended.get(index, Way(kinds[index]))] += fields
+    _add(connection, 0, +ways, unknown)
 
 
-def _way(record: StagedRecord) -> Way:
-    if record.outcome is None:
-        return Way(record.row[KIND])
-    end, stage, reason, _ = record.outcome
-    return Way(record.row[KIND], end, stage or "", reason or "", int(record.row[WORK] is not None))
+def _way(kind: str, outcome: StagedOutcome, *, mapped: bool) -> Way:
+    end, stage, reason, _ = outcome
+    return Way(kind, end, stage or "", reason or "", int(mapped))
 
 
 def count_ended_unsent(connection: Connection, ways: Mapping[Way, int]) -> None:

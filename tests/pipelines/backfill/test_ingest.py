@@ -13,7 +13,7 @@ from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.ingest import complete, dead_letter_of, ingest
 from beam_talonone.pipelines.backfill.options import InputOptions
 from beam_talonone.pipelines.backfill.packed import unpack_documents
-from beam_talonone.pipelines.backfill.reading_ahead.batch import Batch
+from beam_talonone.pipelines.backfill.reading_ahead.batch import batch_of
 from beam_talonone.pipelines.backfill.reading_ahead.steps import stage_records
 from beam_talonone.pipelines.backfill.sending.outcome_counts import count_read_and_dead
 from beam_talonone.pipelines.backfill.sending.send_order import slice_rows
@@ -162,8 +162,8 @@ def test_staged_records_that_come_in_any_order_are_completed_alike(tmp_path: Pat
         expected = queue(job)
         rows = job.connection.execute("SELECT * FROM records ORDER BY position DESC").fetchall()
         other = staging.connect(tmp_path / "other.sqlite", fresh=True)
-        stage_records(other, Batch([StagedRecord(row[1:-1]) for row in rows[:1]], []), 1)
-        stage_records(other, Batch([StagedRecord(row[1:-1]) for row in rows[1:]], []), 2)
+        stage_records(other, batch_of([StagedRecord(row[1:-1]) for row in rows[:1]]), 1)
+        stage_records(other, batch_of([StagedRecord(row[1:-1]) for row in rows[1:]]), 2)
         staging.number_files(other)
         total = complete(other, job.options.input, ["events"], "job-1")
         ids = other.execute("SELECT id FROM queue JOIN records USING (rec) ORDER BY number").fetchall()
