@@ -36,12 +36,13 @@ def loads(text: bytes | str) -> Any:
         raise ValueError(str(error)) from error
     except InvalidOperation:
         raise ValueError("a number with an exponent beyond all bounds") from None
-    if _may_be_deep(text) and _depth_exceeds(value, MAX_DEPTH):
+    if may_be_deep(text) and _depth_exceeds(value, MAX_DEPTH):
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
     return value
 
 
-def _may_be_deep(text: bytes | str) -> bool:
+def may_be_deep(text: bytes | str) -> bool:
+    """Whether JSON in `text` could be nested deeper than MAX_DEPTH. False for nearly all records."""
     # counting brackets is far cheaper than walking, and rules out deep nesting for nearly all records
     brackets = text.count(b"[") + text.count(b"{") if isinstance(text, bytes) else text.count("[") + text.count("{")
     return brackets > MAX_DEPTH

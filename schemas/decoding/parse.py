@@ -13,7 +13,7 @@ from beam_talonone.schemas.decoding.misnamed import Unknown, unknown_fields, wit
 from beam_talonone.schemas.decoding.settings import AS_USUAL, Reading
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.records import MODELS, Lookup
-from beam_talonone.schemas.valid import ValidRecord, of_model, usual_record
+from beam_talonone.schemas.valid import ValidRecord, of_model, usual_line, usual_record
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -63,9 +63,21 @@ def parse(kind: str, fields: Mapping[str, Any], reading: Reading = AS_USUAL) -> 
     or all missing ones, or else describes the first error.
     """
     record = usual_record(kind, fields, reading)
-    names: tuple[str, ...] = ()
     if record is None:
-        record, names = _parse_unusual(kind, fields, reading)
+        return _parsed(kind, *_parse_unusual(kind, fields, reading), reading)
+    return _parsed(kind, record, (), reading)
+
+
+def parse_line(kind: str, line: bytes, reading: Reading = AS_USUAL) -> Parsed | None:
+    """What decoding a line of JSON and `parse` make of it; None if only they can tell, as of an invalid record."""
+    record = usual_line(kind, line, reading)
+    try:
+        return None if record is None else _parsed(kind, record, (), reading)
+    except InvalidRecord:
+        return None
+
+
+def _parsed(kind: str, record: ValidRecord, names: tuple[str, ...], reading: Reading) -> Parsed:
     _refuse_future(record, reading)
     account = reading.attributes
     if account is not None and (lacking := list(account.lacking(kind, record))):

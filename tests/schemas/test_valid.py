@@ -1,5 +1,6 @@
 """The usual form of records: what is read without the models is what the models make of it, and as refused."""
 
+import json
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -9,9 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from beam_talonone.schemas import records, valid
+from beam_talonone.schemas import jsonio, records, valid
 from beam_talonone.schemas.decoding import parse as parsing
-from beam_talonone.schemas.decoding.parse import InvalidRecord, parse
+from beam_talonone.schemas.decoding.parse import InvalidRecord, parse, parse_line
 from beam_talonone.schemas.decoding.settings import AS_USUAL, Reading
 from beam_talonone.schemas.records import MODELS
 from beam_talonone.schemas.valid import VALID, usual_record
@@ -149,6 +150,48 @@ def test_a_record_is_read_as_by_its_model(kind, data, reading):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parsing, "usual_record", lambda *_: None)
         assert usual == outcome(kind, fields, reading)
+
+
+@pytest.mark.parametrize("kind", VALID)
+def test_rich_records_are_usual_as_lines(kind):
+    line = json.dumps(RICH[kind], default=float).encode()
+    parsed = parse_line(kind, line)
+    assert parsed is not None
+    assert repr(parsed) == repr(parse(kind, jsonio.loads(line)))
+    assert parse_line("calls", line) is None
+
+
+DEEP = {**RICH["profiles"], "attributes": {"deep": json.loads("[" * 99 + "]" * 99)}}
+FAR = {**RICH["profiles"], "attributes": {"n": 10**40, "x": 1e-300}}
+
+
+@settings(max_examples=400)
+@given(st.sampled_from(sorted(VALID)), st.data(), READINGS)
+def test_a_line_is_read_as_its_fields_are(kind, data, reading):
+    _check_line(kind, dict(data.draw(changed(RICH[kind]))), reading)
+
+
+@pytest.mark.parametrize("ids", ["\ud800", "a\udc00\ud800", 2**63, 3.0, -0.0, True, ["c"], "\0"])
+@pytest.mark.parametrize("time", [T, "2026-05-01 12:00:00z", "2026-05-01T12:00:60.1234567+02:00", 1, None])
+@pytest.mark.parametrize("fields", [RICH["profiles"], DEEP, FAR])
+def test_an_odd_line_is_read_as_its_fields_are(fields, ids, time):
+    _check_line("profiles", {**fields, "event_time": time}, AS_USUAL)
+    _check_line("profiles", {**fields, "customer_id": ids, "event_time": time}, AS_USUAL)
+    _check_line("profiles", {**fields, "attributes": {"a": ids}}, AS_USUAL)
+    _check_line("profiles", {**fields, "attributes": {str(ids): 1}}, AS_USUAL)
+
+
+def _check_line(kind, fields, reading):
+    try:
+        line = json.dumps(fields, default=str).encode()
+    except ValueError:  # an integer of thousands of digits
+        return
+    parsed = parse_line(kind, line, reading)
+    if parsed is None:
+        return
+    assert repr(parsed) == repr(parse(kind, jsonio.loads(line), reading))
+    work = build(kind, parsed.record, BuildOptions(events_api="v3"))
+    assert work == build(kind, parse(kind, jsonio.loads(line), reading).record, BuildOptions(events_api="v3"))
 
 
 @given(PRICES | NUMBERS | st.decimals() | st.floats())

@@ -10,7 +10,7 @@ import apache_beam as beam
 import msgspec
 
 from beam_talonone.schemas.decoding.decode import decode
-from beam_talonone.schemas.decoding.parse import InvalidRecord, parse
+from beam_talonone.schemas.decoding.parse import InvalidRecord, Parsed, parse, parse_line
 from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.schemas.decoding.settings import AS_USUAL, Reading
 from beam_talonone.schemas.reasons import Reason, Stage
@@ -102,11 +102,23 @@ class Prepared(msgspec.Struct, frozen=True):
 
 def prepare(raw: Raw, options: BuildOptions, reading: Reading = AS_USUAL) -> Prepared:
     """Decode, validate and build one record. Every problem is in the result; nothing is raised for it."""
+    if raw.line is not None and raw.broken is None:
+        parsed = parse_line(raw.kind, raw.line, reading)  # nearly every record, without its fields
+        prepared = None if parsed is None else _built_or_none(raw, parsed, options)
+        if prepared is not None:
+            return prepared
     try:
         fields = decode(raw)
     except InvalidRecord as problem:
         return Prepared(raw, None, problem=problem)
     return _validated(raw, fields, options, reading)
+
+
+def _built_or_none(raw: Raw, parsed: Parsed, options: BuildOptions) -> Prepared | None:
+    try:
+        return _built(raw, parsed, options)
+    except InvalidRecord:
+        return None
 
 
 def prepare_mapped(raw: Raw, options: BuildOptions, reading: Reading, mapping: Mapping) -> Iterator[Prepared]:
@@ -135,12 +147,15 @@ def _part(raw: Raw, kind: str, part: str) -> Raw:
 
 def _validated(raw: Raw, fields: dict[str, Any], options: BuildOptions, reading: Reading) -> Prepared:
     try:
-        parsed = parse(raw.kind, fields, reading)
-        work = build(raw.kind, parsed.record, options)
-        beyond = unknown_api_fields(parsed.record, options)
-        return Prepared(raw, work, parsed.unknown_fields, parsed.unknown_names, beyond)
+        return _built(raw, parse(raw.kind, fields, reading), options)
     except InvalidRecord as problem:
         return Prepared(raw, None, problem=problem, fields=fields)
+
+
+def _built(raw: Raw, parsed: Parsed, options: BuildOptions) -> Prepared:
+    work = build(raw.kind, parsed.record, options)
+    beyond = unknown_api_fields(parsed.record, options)
+    return Prepared(raw, work, parsed.unknown_fields, parsed.unknown_names, beyond)
 
 
 def invalid_outcome(prepared: Prepared, operation: str | None = None) -> Outcome:
