@@ -11,6 +11,7 @@ import tempfile
 import threading
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
@@ -82,9 +83,16 @@ class ShardCopy:
         return cls(JobFolder(root, job, True, {"started": started}))
 
     def engine_for(self, config: EngineConfig) -> Engine:
-        """The engine that is there, if it has this configuration; else a new one. Raises as make_engine does."""
-        if self._engine is not None and self._engine[0] == config:
-            return self._engine[1]
+        """The engine that is there, if it has this configuration; else a new one. An engine with another share of the
+        rate gets this one: it keeps its connections, and what it knows. Raises as make_engine does."""
+        if self._engine is not None:
+            before, engine = self._engine
+            if before == config:
+                return engine
+            if before == _with_share_of(config, before):
+                engine.change_share(config.settings.rate, config.settings.phase)
+                self._engine = config, engine
+                return engine
         self.close_engine()
         engine = make_engine(config)
         self._engine = config, engine
@@ -100,6 +108,14 @@ class ShardCopy:
         """End the engine, and remove the folder."""
         self.close_engine()
         shutil.rmtree(self.folder.root.parent, ignore_errors=True)
+
+
+def _with_share_of(config: EngineConfig, other: EngineConfig) -> EngineConfig | None:
+    """`config` with the rate and the phase of `other`; None where a service grants the rate."""
+    if config.rate_service is not None:
+        return None
+    share = other.settings
+    return replace(config, settings=replace(config.settings, rate=share.rate, phase=share.phase))
 
 
 class ShardCopies:

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import uvloop
 
@@ -27,9 +28,8 @@ from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.http.api_key import ApiKey, KeySource
 from beam_talonone.talonone.http.client_choice import client_for, route_to
 from beam_talonone.talonone.http.responses import Answer
-from beam_talonone.talonone.rate.pacer import Pacer
-from beam_talonone.talonone.rate.shared_limit import RateService, SharedRate, pacer_of_process, shared_rate
-from beam_talonone.talonone.requests.outcome import Outcome
+from beam_talonone.talonone.rate import shared_limit
+from beam_talonone.talonone.rate.shared_limit import RateService
 from beam_talonone.talonone.state.session_cache import SessionMemory
 from beam_talonone.talonone.telemetry.logs import say
 from beam_talonone.talonone.telemetry.process_tuning import tune_process
@@ -98,6 +98,12 @@ class Engine:
     def take_pack(self, members: list[Member], before: InFlight) -> None:
         """Take in a bulk that was in flight when an earlier process died, on the engine's thread."""
         self._batcher.accept_pack(members, before)
+
+    def change_share(self, rate: float, phase: float | None) -> None:
+        """Take `rate` and `phase` of EngineSettings from now on, unless a rate service grants the rate. Call it from
+        any thread. See Pacer.change."""
+        self.settings = replace(self.settings, rate=rate, phase=phase)
+        self.post(lambda: self._pacer.change(rate, shared_limit.phase_here(phase)))
 
     def was_accepted_before(self) -> None:
         """Record that the API has accepted records of this job before. Call it from any thread."""
@@ -256,8 +262,9 @@ class Engine:
     async def _main(self) -> None:
         settings = self.settings
         async with client_for(settings.base_url, self._key, settings.timeout, settings.http) as client:
-            self._pacer = pacer = pacer_of_process(settings.rate, settings.phase)
-            self._permits = RatePermits(pacer, settings.concurrency, self._shared_rate(pacer))
+            self._pacer = pacer = shared_limit.pacer_of_process(settings.rate, settings.phase)
+            shared = shared_limit.shared_rate(self._rate_service, pacer, settings.rate, settings.give_up_after)
+            self._permits = RatePermits(pacer, settings.concurrency, shared)
             self._dispatcher = Dispatcher(self._permits, self._failed)
             self._sender = Sender(
                 client.send, self._permits, pacer, settings.base_url, settings.give_up_after, self.stats,
@@ -275,11 +282,6 @@ class Engine:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _shared_rate(self, pacer: Pacer) -> SharedRate | None:
-        if self._rate_service is None:
-            return None
-        return shared_rate(self._rate_service, pacer, self.settings.rate, self.settings.give_up_after)
 
     async def _answers(self, requests: list[Request], helping: bool) -> list[Answer]:
         return await asyncio.gather(*(self._read(request, helping) for request in requests))
@@ -313,8 +315,3 @@ class Engine:
 
 def _end_of(task: asyncio.Task[None]) -> BaseException:
     return task.exception() or RuntimeError("the rate permits ended")
-
-
-def remember(engine: Engine, job: Job, outcome: Outcome) -> None:
-    """Note the outcome of a record in the engine's session cache, for later records of its session."""
-    engine.memory.note(job.work, outcome)

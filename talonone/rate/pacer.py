@@ -46,7 +46,7 @@ class Pacer:
     def __init__(self, rate: float, phase: float | None = None) -> None:
         self.rate = rate
         self._phase = phase
-        self._next = float("-inf")
+        self._next = self._last = float("-inf")
         self._factor = 1.0
         self._slowed_at = float("-inf")
         self.held_until = float("-inf")
@@ -65,7 +65,14 @@ class Pacer:
         if self._phase is not None and factor == 1.0:
             due = self._phase + math.ceil((due - self._phase - ROUNDING) * self.rate) / self.rate
         self._next = due + 1.0 / (self.rate * factor)
-        return max(due, now)
+        self._last = max(due, now)
+        return self._last
+
+    def change(self, rate: float, phase: float | None) -> None:
+        """From now on, pace at `rate` and in `phase`. A request that is booked leaves as booked, and the next one a
+        new interval after it. So at no time is the pace above the old and the new rate. A pause goes on."""
+        self.rate, self._phase = rate, phase
+        self._next = max(self._last + 1.0 / (rate * self.factor(self._last)), self.held_until)
 
     def _tolerance(self) -> float:
         return TOLERANCE if self._phase is None else max(TOLERANCE, HALF / self.rate)
@@ -75,6 +82,7 @@ class Pacer:
 
         Later requests catch up, but never so much that two requests leave at the same instant.
         """
+        self._last = max(self._last, at)
         self._next = max(self._next, at - self._tolerance() + 1.0 / (self.rate * self.factor(at)))
 
     def slow_down(self, now: float) -> None:

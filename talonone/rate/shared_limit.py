@@ -199,14 +199,23 @@ def pacer_of_process(rate: float, phase: float | None) -> Pacer:
 
     Call it on the event loop that sends.
     """
-    return Pacer(rate, None if phase is None else asyncio.get_running_loop().time() - time.time() + phase)
+    return Pacer(rate, phase_here(phase))
 
 
-def shared_rate(service: RateService, pacer: Pacer, rate: float, give_up_after: float | None) -> SharedRate:
-    """Return this process's part of the limit of `service`: at most `rate` requests per second.
+def phase_here(phase: float | None) -> float | None:
+    """A phase after whole intervals of the wall clock, by the clock of the running loop."""
+    return None if phase is None else asyncio.get_running_loop().time() - time.time() + phase
+
+
+def shared_rate(
+    service: RateService | None, pacer: Pacer, rate: float, give_up_after: float | None
+) -> SharedRate | None:
+    """Return this process's part of the limit of `service`: at most `rate` requests per second. None without one.
 
     Call it on the event loop that sends. `give_up_after` is in seconds, None waits for ever.
     """
+    if service is None:
+        return None
     loop = asyncio.get_running_loop()
     # draws one after the other, on a thread of their own: the default one may be busy with other things
     thread = concurrent.futures.ThreadPoolExecutor(1, "talonone-rate")

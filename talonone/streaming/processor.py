@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from beam_talonone.talonone.delivery.send_options import SendOptions
-from beam_talonone.talonone.engine.engine import Engine, remember
+from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.ordering.sequencer import Decision, Send, Sequencer, reused
@@ -224,7 +224,7 @@ class StreamProcessor:
         return dataclasses.replace(facts, returned=returned, order_dead=dead)
 
     def _on_outcome(self, job: Job, outcome: Outcome) -> None:
-        remember(self.engine, job, outcome)
+        self.engine.memory.note(job.work, outcome)
         if outcome.end in DONE:
             self.log.applied(job.number, job.work, {} if self.output.results is None else job.parts, time.time())
         if self.output.results is None or outcome.end not in DONE:

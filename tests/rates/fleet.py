@@ -254,7 +254,8 @@ class Fleet:
 
     def _share_again(self, worker: Worker, off: float) -> None:
         if worker in self._live:
-            worker.permits._pacer, _ = self._pacer_of(worker.shard, off)
+            pacer, _ = self._pacer_of(worker.shard, off)
+            worker.permits._pacer.change(pacer.rate, pacer._phase)
             self._at(self._clock.now - START + self.bundle, lambda: self._share_again(worker, off))
 
     def _go_on(self, worker: Worker) -> None:

@@ -8,7 +8,7 @@ import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from beam_talonone.talonone.engine.engine import Engine, remember
+from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.requests.outcome import Outcome
 
@@ -25,14 +25,14 @@ class Sending:
 
     def tell(self, job: Job, outcome: Outcome) -> None:
         """Record the outcome of a job. It is the callback of jobs, and runs on the thread of the engine."""
-        remember(self.engine, job, outcome)
+        self.engine.memory.note(job.work, outcome)
         self._done.append(((job,), outcome))
         self.engine.job_done()
 
     def tell_all(self, jobs: Sequence[Job], outcome: Outcome) -> None:
         """Record the outcome of jobs that ended alike, as `tell` does."""
         for job in jobs:
-            remember(self.engine, job, outcome)
+            self.engine.memory.note(job.work, outcome)
         self._done.append((jobs, outcome))
         self.engine.job_done(len(jobs))
 

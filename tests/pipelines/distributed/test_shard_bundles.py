@@ -16,16 +16,19 @@ from e2e.harness import KEY, order, profile, returned
 from beam_talonone.pipelines.backfill.options import InputOptions, SendingOptions
 from beam_talonone.pipelines.backfill.sending import slices
 from beam_talonone.pipelines.distributed import pipeline as steps
+from beam_talonone.pipelines.distributed import shard_copies
 from beam_talonone.pipelines.distributed.output_claim import claim, taken
 from beam_talonone.pipelines.distributed.pipeline import SaveShard, SendShard, WriteReport
 from beam_talonone.pipelines.distributed.place import Place
 from beam_talonone.pipelines.distributed.shard import GraphOptions
 from beam_talonone.pipelines.distributed.shard_copies import SHARD_COPIES, STAGED, ShardCopies
 from beam_talonone.pipelines.distributed.shard_restriction import all_of, requests_of
+from beam_talonone.pipelines.distributed.shares import Shares
 from beam_talonone.pipelines.distributed.submit import run_remote
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.requests.build import BuildOptions, build
+from beam_talonone.transforms.runtime.engines import make_engine
 from beam_talonone.transforms.runtime.process_registry import PROCESS
 
 ORDERS, CUSTOMERS, A_BUNDLE = 60, 7, 25
@@ -198,6 +201,24 @@ def test_a_bundle_of_a_small_share_ends_in_time(api, options, rows, workers):
     assert before == []
     assert 1 <= len(api.acted()) <= 25, "twenty a second"
     assert rest == (len(api.acted()) + 1, TOTAL + 2)
+
+
+def test_a_share_that_has_changed_keeps_the_engine_and_its_connections(api, options, rows, workers, monkeypatch):
+    worker, made = workers(options), []
+    monkeypatch.setattr(shard_copies, "make_engine", lambda config: made.append(make_engine(config)) or made[-1])
+    [element] = worker.stage(rows)
+    shares = Shares(options.output)
+    shares.staged(1)  # another shard
+    _, rest = worker.send(element, all_of(TOTAL))
+    assert [engine.settings.rate for engine in made] == [1500.0]
+    shares.ended(1)
+    _, rest = worker.send(element, rest)
+    assert [engine.settings.rate for engine in made] == [3000.0], "the same one"
+    assert made[0].pace == 3000.0
+    worker.options = replace(options, sending=replace(options.sending, concurrency=3))
+    worker.send(element, rest)
+    assert [engine.settings.concurrency for engine in made] == [64, 3], "another setting needs another one"
+    assert len(api.acted()) == 3 * A_BUNDLE
 
 
 def test_bulks_are_counted_as_requests():

@@ -12,7 +12,7 @@ from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.schemas.operations import get_customer_session
 from beam_talonone.talonone.delivery.observer import NoObserver
 from beam_talonone.talonone.delivery.send_options import InFlight, SendOptions
-from beam_talonone.talonone.engine.engine import Engine, remember
+from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.engine.settings import EngineSettings
 from beam_talonone.talonone.errors import (
@@ -34,7 +34,7 @@ class Server:
     """An API on the loopback in a thread of its own. `handler(request)` may be exchanged while it runs."""
 
     def __init__(self):
-        self.got, self.most, self._open = [], 0, 0
+        self.got, self.most, self._open, self.connections = [], 0, 0, set()
         self.handler = self.yes
         self._loop = asyncio.new_event_loop()
         self._ready, self._end = threading.Event(), asyncio.Event()
@@ -52,6 +52,7 @@ class Server:
     async def _handle(self, request):
         await request.read()
         self.got.append((request.method, request.raw_path))
+        self.connections.add(request.transport.get_extra_info("peername"))
         self._open += 1
         self.most = max(self.most, self._open)
         try:
@@ -90,7 +91,7 @@ class JobCollector:
 
     def __call__(self, job, outcome):
         self.threads.add(threading.current_thread().name)
-        remember(self.engine, job, outcome)
+        self.engine.memory.note(job.work, outcome)
         self.outcomes[job.number] = outcome
         self.engine.job_done()
 
@@ -440,3 +441,13 @@ def test_the_rate_holds_on_the_real_clock(server):
         within(20, work)
         assert time.monotonic() - began >= 99 / 200 - 0.02
         assert engine.throttled > 0.2
+
+
+def test_another_share_of_the_rate_keeps_the_connections(server):
+    with running(server, rate=5.0, phase=0.0, concurrency=4) as (engine, collector):
+        within(20, lambda: engine.submit(*(collector.event(number) for number in range(300))))
+        within(20, lambda: engine.wait(lambda: len(collector.outcomes) >= 2))
+        engine.change_share(2000.0, 0.1)
+        within(20, lambda: collector.all_ended(300))  # with the old share, they would take a minute
+        assert (engine.settings.rate, engine.pace, engine.status().rate) == (2000.0, 2000.0, 2000.0)
+        assert len(server.connections) <= 4

@@ -188,3 +188,65 @@ def test_many_with_phases_of_their_own_send_as_evenly_as_one():
     left = [at for at in left if 1005.0 <= at < 1055.0]
     assert len(left) == pytest.approx(200.0 * 50.0, rel=0.001)
     assert all(b - a == pytest.approx(0.005, abs=0.001) for a, b in pairwise(left))
+
+
+SHARES = st.tuples(st.sampled_from([0.4, 7.0, 50.0, 200.0]), st.none() | st.floats(0.0, 5.0))
+
+
+@given(SHARES, SHARES, st.floats(0.0, 6.0), st.lists(STEP, max_size=20), st.booleans())
+def test_at_a_change_of_the_share_no_window_holds_more_than_the_larger_one(old, new, after, steps, asleep):
+    """Also where a request is booked already, and leaves after the change."""
+    pacer, now, left = Pacer(*old), 1000.0, []
+    for share in (old, new):
+        if share is new:
+            pacer.change(*new)
+        until = now + after
+        while now <= until:
+            due = pacer.reserve(now)
+            if share is old and due > until and asleep:
+                pacer.change(*new)
+            left.append(now := due)
+    rate = max(old[0], new[0])
+    assert left == sorted(left)
+    for first, start in enumerate(left):
+        held = bisect_right(left, start + 0.1) - first
+        assert held <= rate * 0.1 + 1 + 1e-6
+
+
+@given(SHARES, SHARES, st.lists(STEP, max_size=60), st.lists(STEP, max_size=60))
+def test_at_a_change_of_the_share_lateness_makes_no_burst_either(old, new, before, after):
+    pacer = Pacer(*old)
+    left = departures(pacer, before)
+    pacer.change(*new)
+    now = left[-1] if left else 1000.0
+    for what, amount in after:
+        if what == "idle":
+            now += amount
+        for _ in range(5):
+            now = pacer.reserve(now)
+            left.append(now)
+            now += amount / 1000
+            pacer.left(left[-1])
+    rate = max(old[0], new[0])
+    for first, start in enumerate(left):
+        for width in (0.0, 0.1, 1.0):
+            held = bisect_right(left, start + width) - first
+            assert held <= rate * width + 1 + max(TOLERANCE * rate, HALF) + 1e-6
+
+
+def test_a_new_share_holds_after_the_request_that_is_booked_and_in_its_own_phase():
+    pacer = Pacer(2.0, 0.0)
+    assert [pacer.reserve(10.0) for _ in range(2)] == [10.0, 10.5]
+    pacer.change(4.0, 0.1)
+    assert [pacer.reserve(10.0) for _ in range(3)] == pytest.approx([10.85, 11.1, 11.35])
+    pacer.change(1.0, None)
+    assert [pacer.reserve(11.35) for _ in range(2)] == pytest.approx([12.35, 13.35])
+
+
+def test_a_pause_and_a_slower_pace_outlast_a_change_of_the_share():
+    pacer = Pacer(100.0, 0.0)
+    pacer.reserve(0.0)
+    pacer.hold(60.0)
+    pacer.change(200.0, 0.5)
+    assert pacer.reserve(1.0) >= 60.0
+    assert pacer.factor(60.0) == 0.5
