@@ -59,7 +59,7 @@ def check_dead_letters(connection: Connection, allowed: MaxDeadLetters, output: 
     read, dead = count_read_and_dead(connection)
     if allowed.exceeded(dead, read):
         raise TooManyDeadLetters(
-            f"{dead} of the {read} records read are dead letters, more than --max-dead-letters {allowed.text};"
+            f"{dead:,} of the {read:,} records read are dead letters, more than --max-dead-letters {allowed.text};"
             f" see {output}/dead-letters"
         )
 

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from beam_talonone.pipelines.backfill.report import ignored
-from beam_talonone.pipelines.terminal.words import counted
+from beam_talonone.pipelines.terminal.words import counted, duration
 from beam_talonone.transforms.mapping.result import NO_RULE
 
 EXAMPLES = 3
@@ -76,8 +75,10 @@ class Answers:
 
     def duration(self) -> str:
         """The least time that the requests take at the rate; empty if there are none."""
-        requests = self.request_count
-        return str(timedelta(seconds=round(requests / self.rate))) if requests else ""
+        seconds = self.request_count / self.rate
+        if not seconds:
+            return ""
+        return f"{max(0.1, round(seconds, 1)):g} s" if seconds < 1.0 else duration(round(seconds))
 
     def lines(self) -> Iterator[str]:
         """The lines of stderr, in order."""

@@ -6,6 +6,7 @@ from sqlite3 import Connection
 from typing import Any
 
 from beam_talonone.pipelines.mappings.shapes import likely_shape
+from beam_talonone.pipelines.terminal.words import counted
 from beam_talonone.schemas import jsonio
 
 SAMPLE = 200
@@ -29,7 +30,7 @@ def closing_lines(connection: Connection) -> Iterator[str]:
     years = connection.execute(f"SELECT year, COUNT(*) FROM ({_CLOSED}) GROUP BY year ORDER BY year").fetchall()  # nosec B608
     if years:
         listed = ", ".join(f"{count:,} dated {year}" for year, count in years)
-        yield f"{sum(count for _, count in years):,} sessions will be closed: {listed}"
+        yield f"{counted(sum(count for _, count in years), 'session')} will be closed: {listed}"
 
 
 def orphan_lines(connection: Connection) -> Iterator[str]:

@@ -50,4 +50,4 @@ def _counted(name: str, counts: Counts) -> Iterator[str]:
     if hidden or counts.others:
         rest = sum(count for _, count in counts.top()[MOST_LINES:]) + counts.others
         number = f"{hidden:,}" if not counts.others else f"more than {hidden:,}"
-        yield f"  {name}s: {number} others {rest:,}"
+        yield f"  {name}s: {number} {'other' if number == '1' else 'others'} {rest:,}"

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from beam_talonone.pipelines.mappings.coverage import coverage_of
+from beam_talonone.pipelines.terminal.words import counted
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.parse import InvalidRecord, parse
 from beam_talonone.schemas.decoding.settings import AS_USUAL
@@ -32,7 +33,7 @@ def try_mapping(mapping: Mapping, documents: list[Any], show: int) -> tuple[list
     >>> from beam_talonone.transforms.mapping.resolve import resolve_mapping
     >>> lines, valid = try_mapping(resolve_mapping("shopify"), [{"topic": "ping"}], show=0)
     >>> (lines[-1], valid)
-    ('1 documents: 0 records, 1 filtered, 0 invalid, 0 documents not mapped', True)
+    ('1 document: 0 records, 1 filtered, 0 invalid, 0 documents not mapped', True)
     """
     lines: list[str] = []
     problems = _Problems()
@@ -62,8 +63,8 @@ def try_mapping(mapping: Mapping, documents: list[Any], show: int) -> tuple[list
     lines += coverage.lines_of(mapping)
     lines += problems.lines()
     lines.append(
-        f"{len(documents):,} documents: {records:,} records, {filtered:,} filtered, {invalid:,} invalid,"
-        f" {failed:,} documents not mapped"
+        f"{counted(len(documents), 'document')}: {counted(records, 'record')}, {filtered:,} filtered,"
+        f" {invalid:,} invalid, {counted(failed, 'document')} not mapped"
     )
     return lines, not invalid and not failed
 

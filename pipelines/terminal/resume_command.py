@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from beam_talonone.pipelines.terminal.command_line import command_line, free_folder
-from beam_talonone.pipelines.terminal.words import counted
+from beam_talonone.pipelines.terminal.words import counted, of_all
 
 if TYPE_CHECKING:  # the command line imports this module, and must start quickly
     from beam_talonone.pipelines.backfill.sending.tally import Tally
@@ -63,4 +63,4 @@ def progress_so_far(tally: "Tally", things: str) -> str | None:
         return None
     done, dead = tally.already + tally.ended, tally.dead_before + tally.dead
     dead_letters = f", {counted(dead, 'dead letter')}" if dead else ""
-    return f"done so far: {done:,} of {tally.total:,} {things}{dead_letters}; left: {tally.total - done:,}"
+    return f"done so far: {of_all(done, tally.total, things)}{dead_letters}; left: {tally.total - done:,}"

@@ -14,6 +14,15 @@ def counted(count: int, thing: str, things: str | None = None) -> str:
     return f"{count:,} {thing if count == 1 else things or thing + 's'}"
 
 
+def of_all(done: int, total: int, things: str) -> str:
+    """How many of all `things` are done; the plural becomes a singular for one.
+
+    >>> of_all(2, 2950, "records"), of_all(0, 1, "records")
+    ('2 of 2,950 records', '0 of 1 record')
+    """
+    return f"{done:,} of {counted(total, things.removesuffix('s'), things)}"
+
+
 def duration(seconds: float) -> str:
     """Seconds as hours, minutes and seconds; fractions are left out.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from beam_talonone.pipelines.terminal.progress.snapshot import RunSnapshot
-from beam_talonone.pipelines.terminal.words import counted, duration, per_second
+from beam_talonone.pipelines.terminal.words import counted, duration, of_all, per_second
 
 Role = Literal["head", "bar", "api"]
 
@@ -29,6 +29,14 @@ def plain_line(shown: RunSnapshot) -> str:
     """All facts in one line, for a log."""
     groups = [", ".join(_amounts(shown)), ", ".join(_kinds(shown)), ", ".join(_traffic(shown)), _api(shown)]
     return f"{shown.phase}: " + "; ".join(group for group in groups if group)
+
+
+def start_line(shown: RunSnapshot) -> str:
+    """A phase that begins, in one line: what there is to do, and what earlier runs of the job have done."""
+    if shown.done:
+        return plain_line(shown)
+    things = counted(shown.total, shown.things.removesuffix("s"), shown.things)
+    return f"{shown.phase}: {things} to do, {duration(shown.elapsed)} elapsed"
 
 
 def api_line(shown: RunSnapshot, was_bad_for: float | None = None) -> str:
@@ -100,9 +108,9 @@ def packed(facts: list[str], width: int, gap: str = GAP) -> list[str]:
 def _amounts(shown: RunSnapshot) -> Iterator[str]:
     if shown.percent is not None:
         yield f"{shown.percent} %"
-        yield f"{shown.done:,} of {shown.total:,} {shown.things}"
+        yield of_all(shown.done, shown.total, shown.things)
     elif shown.done:
-        yield f"{shown.done:,} {shown.things}"
+        yield counted(shown.done, shown.things.removesuffix("s"), shown.things)
     yield f"{duration(shown.elapsed)} elapsed"
     if shown.done < shown.total and shown.api.code not in ("stopping", "ended"):
         yield "time left not known" if shown.left is None else f"{duration(shown.left)} left"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from beam_talonone.pipelines.terminal.progress.lines import api_line, plain_line
+from beam_talonone.pipelines.terminal.progress.lines import api_line, plain_line, start_line
 from beam_talonone.pipelines.terminal.progress.snapshot import RunSnapshot
 
 PLAIN_EVERY = 30.0
@@ -47,7 +47,7 @@ class Reporter:
         if not shown.total or shown.percent == 100:
             return []
         self._facts_at = at
-        return [Line(plain_line(shown))]
+        return [Line(start_line(shown))]
 
     def _change(self, shown: RunSnapshot, now: float) -> list[Line]:
         api = shown.api

@@ -92,7 +92,7 @@ COUNTED = """\
 1 request update_customer_profile_audiences
 2 requests update_customer_profiles_v2
 5 requests update_customer_session_v2
-17 requests take at least 0:00:00 at 100 a second
+17 requests take at least 0.2 s at 100 a second
 3 sessions will be closed: 1 dated 2025, 2 dated 2026
 1 order of guests: each gets a profile guest-<order_id>
 1 return has no order in the input: Talon.One must have it already
@@ -103,7 +103,7 @@ DRY = """\
 4 requests return_cart_items
 2 requests track_event_v2
 5 requests update_customer_session_v2
-11 requests take at least 0:00:00 at 100 a second
+11 requests take at least 0.1 s at 100 a second
 1 order of guests: each gets a profile guest-<order_id>
 1 return has no order in the input: Talon.One must have it already
 the longest single customer is c with 10 records, sent one after the other
@@ -154,8 +154,8 @@ def test_filtered_records_are_neither_counted_nor_shown(tmp_path: Path, capsys: 
         "1 request update_customer_profile_audiences",
         "2 requests update_customer_profiles_v2",
         "2 requests update_customer_session_v2",
-        "14 requests take at least 0:00:00 at 100 a second",
-        "1 sessions will be closed: 1 dated 2026",
+        "14 requests take at least 0.1 s at 100 a second",
+        "1 session will be closed: 1 dated 2026",
         "1 return has no order in the input: Talon.One must have it already",
         "the longest single customer is c with 8 records, sent one after the other",
     ]

@@ -112,7 +112,7 @@ def test_every_draft_loads_and_maps_or_says_why(documents):
         result = mapping(document)
         assert result.failure is not None or result.records or result.filtered
     lines, _ = try_mapping(mapping, documents, len(documents))
-    assert f"{len(documents):,} documents" in lines[-1]
+    assert lines[-1].startswith(f"{len(documents):,} document{'' if len(documents) == 1 else 's'}: ")
 
 
 def test_documents_that_are_no_objects_are_left_out():

@@ -30,7 +30,7 @@ def test_a_draft_can_be_tried(tmp_path, capsys):
     assert run(["mappings", "try", str(mapping), str(sample)]) == 0
     shown = capsys.readouterr().out
     assert "request update_customer_session_v2" in shown
-    assert shown.splitlines()[-1] == "1 documents: 1 records, 0 filtered, 0 invalid, 0 documents not mapped"
+    assert shown.splitlines()[-1] == "1 document: 1 record, 0 filtered, 0 invalid, 0 documents not mapped"
 
 
 def test_without_documents_the_summary_is_shown(tmp_path, capsys):
@@ -39,14 +39,14 @@ def test_without_documents_the_summary_is_shown(tmp_path, capsys):
     assert run(["mappings", "try", "shopify", str(sample), "--show", "0"]) == 0
     shown = capsys.readouterr().out
     assert "document 1" not in shown
-    assert shown.splitlines()[-1].startswith("1 documents: ")
+    assert shown.splitlines()[-1].startswith("1 document: ")
 
 
 def test_what_is_invalid_ends_with_3(tmp_path, capsys):
     sample = tmp_path / "orders.json"
     sample.write_text(json.dumps([shopify.order(), shopify.order(financial_status="paid_in_shells")]))
     assert run(["mappings", "try", "shopify", str(sample), "--show", "1"]) == 3
-    assert "1 documents not mapped" in capsys.readouterr().out
+    assert "1 document not mapped" in capsys.readouterr().out
 
 
 def test_what_a_sample_holds_does_not_reach_the_terminal_as_commands(tmp_path, capsys):
