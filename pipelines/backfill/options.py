@@ -3,14 +3,14 @@
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from beam_talonone.pipelines.replay.selection import ALL, ReplaySelection
 from beam_talonone.schemas.decoding.account_attributes import AccountAttributes
 from beam_talonone.schemas.decoding.settings import MAX_FUTURE, Ambiguous, Reading, UnknownFields, parse_duration
-from beam_talonone.schemas.kinds import LETTERS, LOOKUPS
+from beam_talonone.schemas.kinds import KINDS, LETTERS, LOOKUPS
 from beam_talonone.schemas.types import AmbiguousTime, NaiveTime, parse_instant
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.http.client_choice import DEFAULT, HttpSettings
@@ -176,6 +176,45 @@ class InputOptions:
             **self.replay_selection.as_json(),
             **{f"--join {name}": _as_json(patterns) for name, patterns in sorted(self.joins.items())},
         }
+
+
+_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*( .*)?", re.ASCII)
+"""A Python function as a mapping, with its digest."""
+
+
+def same_value(name: str, before: Any, now: Any) -> bool:
+    """Whether two values of an option, as in `InputOptions.as_json`, mean the same.
+
+    >>> same_value("--mapping", "j.yaml 9f2c", "./j.yaml 9f2c"), same_value("--mapping", "j.yaml 9f2c", "j.yaml 11aa")
+    (True, False)
+    >>> same_value("--orders", ["a.jsonl"], ["./a.jsonl"])
+    True
+    """
+    return before == now or bool(before and now and _meaning(name, before) == _meaning(name, now))
+
+
+def _meaning(name: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_meaning(name, each) for each in value]
+    if not isinstance(value, str):
+        return value
+    if name == "--mapping":  # the text of a file decides, wherever that is; a module has several functions
+        return value if _FUNCTION.fullmatch(value) else value.rpartition(" ")[2]
+    if name in ("--since", "--until"):
+        return datetime.fromisoformat(value)
+    if name == "--max-future":
+        return parse_duration(value)
+    names_files = name.startswith("--join ") or name in (*(f"--{kind}" for kind in KINDS), *NAMED.values())
+    return same_path(value) if names_files else value
+
+
+def same_path(path: str) -> str:
+    """A path or a pattern without what makes no difference: `./a` and `a` are the same.
+
+    >>> same_path("./a//b.jsonl"), same_path("gs://b//x")
+    ('a/b.jsonl', 'gs://b//x')
+    """
+    return path if "://" in path else str(PurePath(path))
 
 
 def _attributes_as_json(attributes: AccountAttributes | None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from beam_talonone.pipelines.backfill.file_watch import FileWatch
+from beam_talonone.pipelines.backfill.options import same_path, same_value
 from beam_talonone.pipelines.report.recording.series_file import SERIES_FILE
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
 from beam_talonone.talonone.state.private_folder import make_private_folder
@@ -225,12 +226,29 @@ def _to_another_url(
 
 def _compare(root: Path, manifest: dict[str, Any], requested: dict[str, Any]) -> None:
     compare_options(str(root), manifest, requested)
-    if manifest.get("files") != requested["files"]:
-        changed = _changed(manifest.get("files", {}), requested["files"])
-        raise ConfigurationError(
-            f"the input has changed since the job in {root} was started ({changed}):"
-            " it can only be resumed with the same files"
+    if _spelled_alike(manifest.get("files")) != _spelled_alike(requested["files"]):
+        raise input_changed(root, manifest["command"], _changed(manifest.get("files", {}), requested["files"]))
+
+
+def _spelled_alike(files: Any) -> Any:
+    if not isinstance(files, dict):
+        return files
+    return {kind: [[same_path(path), *facts] for path, *facts in entries] for kind, entries in files.items()}
+
+
+def input_changed(root: object, command: str, changed: str) -> ConfigurationError:
+    """The error for the input of a job in `root` that is not as it was; `changed` says what is different."""
+    then = "begin again in another --output"
+    if command in ("backfill", DISTRIBUTED):
+        then = (
+            f"correct the records in {root}/dead-letters and send them with `beam-talonone replay`, or begin a new"
+            " job in another --output, which sends all records again: events, and returns without their order, act"
+            " twice after 24 hours"
         )
+    return ConfigurationError(
+        f"the input has changed since the job in {root} was started ({changed}). Put the files back as they were to"
+        f" resume, or {then}"
+    )
 
 
 def compare_options(root: str, manifest: dict[str, Any], requested: dict[str, Any]) -> None:
@@ -239,7 +257,7 @@ def compare_options(root: str, manifest: dict[str, Any], requested: dict[str, An
         raise ConfigurationError(f"--output {root} holds a {manifest['command']}, not a {requested['command']}")
     for name in sorted({*manifest["options"], *requested["options"]}):
         before, now = manifest["options"].get(name), requested["options"].get(name)
-        if before != now:
+        if not same_value(name, before, now):
             raise ConfigurationError(
                 f"{name} was {_shown(before)} when the job in {root} was started and is {_shown(now)} now:"
                 " resume with the same value, or start a new job in another folder"
@@ -251,8 +269,8 @@ def _shown(value: Any) -> str:
 
 
 def _changed(before: dict[str, list[list[Any]]], now: dict[str, list[list[Any]]]) -> str:
-    old = {entry[0]: entry for entries in before.values() for entry in entries}
-    new = {entry[0]: entry for entries in now.values() for entry in entries}
+    old = {same_path(path): facts for entries in before.values() for path, *facts in entries}
+    new = {same_path(path): facts for entries in now.values() for path, *facts in entries}
     for path in sorted({*old, *new}):
         if path not in new:
             return f"{path} is gone"

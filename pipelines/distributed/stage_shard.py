@@ -8,7 +8,7 @@ from sqlite3 import Connection
 
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.ingest import complete
-from beam_talonone.pipelines.backfill.output_folder import decoded
+from beam_talonone.pipelines.backfill.output_folder import DISTRIBUTED, decoded, input_changed
 from beam_talonone.pipelines.backfill.reading import check_dead_letters, write_input_dead_letters
 from beam_talonone.pipelines.backfill.reading_ahead.batch import batch_of, in_batches
 from beam_talonone.pipelines.backfill.reading_ahead.steps import stage_records
@@ -18,7 +18,7 @@ from beam_talonone.pipelines.distributed.shard import QUEUE, GraphOptions, shard
 from beam_talonone.pipelines.distributed.shard_copies import ShardCopy, save_staged
 from beam_talonone.pipelines.distributed.shares import Shares
 from beam_talonone.schemas.reasons import Stage
-from beam_talonone.talonone.errors import ConfigurationError, StopRun
+from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.state.sealed_lines import damaged
 from beam_talonone.transforms.runtime.metrics import count_outcome, count_read
@@ -93,7 +93,5 @@ class ShardStaging:
         if not isinstance(earlier, dict) or set(earlier) != set(current):
             raise damaged(self._state.path(QUEUE), "")
         if earlier != current:
-            raise ConfigurationError(
-                f"the input has changed since the job in {self._graph.output} was started ({total} records to send,"
-                f" and there were {earlier['records']}): it can only be resumed with the same files"
-            )
+            changed = f"{total:,} records to send, and there were {earlier['records']:,}"
+            raise input_changed(self._graph.output, DISTRIBUTED, changed)

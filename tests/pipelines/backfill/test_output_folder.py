@@ -64,6 +64,56 @@ def test_a_job_is_resumed_only_with_the_same(tmp_path: Path, changed: Any, expec
 
 
 @pytest.mark.parametrize(
+    ("name", "before", "now"),
+    [
+        ("--mapping", "j.yaml 9f2c", "./j.yaml 9f2c"),
+        ("--mapping", "shopify 9f2c", "/etc/my shopify.yaml 9f2c"),
+        ("--orders", "*.jsonl", "./*.jsonl"),
+        ("--returns", ["r/a.jsonl", "r/b.jsonl"], ["./r/a.jsonl", "r//b.jsonl"]),
+        ("--join items", "i.csv", "./i.csv"),
+        ("DEAD_LETTERS_GLOB", "out/dead-letters/*.jsonl", "./out/dead-letters/*.jsonl"),
+        ("--since", "2026-05-01T00:00:00+00:00", "2026-05-01T02:00:00+02:00"),
+        ("--max-future", "48h", "2d"),
+    ],
+)
+def test_another_spelling_of_the_same_is_accepted(tmp_path: Path, name: str, before: Any, now: Any) -> None:
+    start(tmp_path / "out", fixed={**FIXED, name: before})
+    files = {"orders": [FileInfo("./a.jsonl", 10, 1.0)]}
+    start(tmp_path / "out", resume=True, fixed={**FIXED, name: now}, files=files)
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "now"),
+    [
+        ("--mapping", "j.yaml 9f2c", "j.yaml 11aa"),
+        ("--mapping", "shop.orders:a 9f2c", "shop.orders:b 9f2c"),
+        ("--mapping", "j.yaml 9f2c", None),
+        ("--orders", "*.jsonl", "../*.jsonl"),
+        ("--orders", "gs://b//a", "gs://b/a"),
+        ("--since", "2026-05-01T00:00:00+00:00", "2026-05-01T00:00:00+02:00"),
+    ],
+)
+def test_what_means_something_else_is_refused(tmp_path: Path, name: str, before: Any, now: Any) -> None:
+    start(tmp_path / "out", fixed={**FIXED, name: before})
+    with pytest.raises(ConfigurationError, match=f"{name} was"):
+        start(tmp_path / "out", resume=True, fixed={**FIXED, name: now})
+
+
+def test_the_refusal_of_changed_input_says_what_to_do(tmp_path: Path) -> None:
+    start(tmp_path / "out")
+    start(tmp_path / "read", command="verify")
+    files = {"orders": [FileInfo("a.jsonl", 11, 1.0)]}
+    with pytest.raises(ConfigurationError) as refused:
+        start(tmp_path / "out", resume=True, files=files)
+    text = str(refused.value)
+    assert f"{tmp_path}/out/dead-letters" in text
+    assert "`beam-talonone replay`" in text
+    assert "sends all records again" in text
+    with pytest.raises(ConfigurationError, match=r"resume, or begin again in another --output$"):
+        start(tmp_path / "read", resume=True, files=files, command="verify")
+
+
+@pytest.mark.parametrize(
     ("content", "expected"), [("", "is damaged"), ('{"job": ', "is damaged"), ("[]", "is not the manifest")]
 )
 def test_a_damaged_manifest_is_named(tmp_path: Path, content: str, expected: str) -> None:
