@@ -5,14 +5,16 @@ Everything here runs on one event loop and takes its clock from it, so tests dri
 
 import asyncio
 import heapq
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.rate.pacer import Pacer
 from beam_talonone.talonone.rate.shared_limit import SharedRate
 from beam_talonone.talonone.requests.work import Key
+
+T = TypeVar("T")
 
 
 class RatePermits:
@@ -25,9 +27,10 @@ class RatePermits:
     def __init__(self, pacer: Pacer, concurrency: int, shared: SharedRate | None = None) -> None:
         self._pacer, self.shared = pacer, shared
         self._concurrency = self._free = concurrency
-        self._waiting: list[tuple[int, int, Callable[[], bool]]] = []
+        self._waiting: list[tuple[int, int, Callable[[Any], bool], Any]] = []
         self._count = 0
-        self._wake = asyncio.Event()
+        self._sleeping: asyncio.Future[None] | None = None
+        """Set while `run` has nothing to do."""
         self._waiters: set[asyncio.Future[None]] = set()
         self.throttled = 0.0
         """Seconds in which a request was ready and the rate held it back."""
@@ -42,24 +45,18 @@ class RatePermits:
         """Requests that wait for a permit to send."""
         return len(self._waiting)
 
-    def ask(self, number: int, start: Callable[[], bool]) -> None:
-        """Call `start` when the ticket `number` may send. `start` returns False if it no longer wants to."""
+    def ask(self, number: int, start: Callable[[T], bool], what: T) -> None:
+        """Call `start(what)` when the ticket `number` may send. `start` returns False if it no longer wants to."""
         self._count += 1
-        heapq.heappush(self._waiting, (number, self._count, start))
-        self._wake.set()
+        heapq.heappush(self._waiting, (number, self._count, start, what))
+        if self._sleeping is not None:
+            self._wake()
 
     async def acquire(self, number: int) -> None:
         """Wait for a permit to send for the ticket `number`. Return it with `release`."""
         permit: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def start() -> bool:
-            if permit.done():
-                return False
-            permit.set_result(None)
-            return True
-
         self._waiters.add(permit)
-        self.ask(number, start)
+        self.ask(number, _grant, permit)
         try:
             await permit
         finally:
@@ -74,7 +71,13 @@ class RatePermits:
     def release(self) -> None:
         """Return a permit."""
         self._free += 1
-        self._wake.set()
+        if self._sleeping is not None:
+            self._wake()
+
+    def _wake(self) -> None:
+        """Let `run` go on, if it can hand out a permit."""
+        if self._sleeping is not None and self._waiting and self._free and not self._sleeping.done():
+            self._sleeping.set_result(None)
 
     def release_of(self, ticket: "Ticket") -> None:
         """Return the permit of `ticket`, if it holds one."""
@@ -85,28 +88,44 @@ class RatePermits:
     async def run(self) -> None:
         """Hand out permits for ever; cancel to end. Raises Unreachable when the rate is shared by a service that
         has not answered for too long."""
-        clock = asyncio.get_running_loop().time
+        loop, waiting = asyncio.get_running_loop(), self._waiting
+        clock = loop.time
         while True:
-            while not self._waiting or not self._free:
-                self._wake.clear()
-                await self._wake.wait()
+            while not waiting or not self._free:
+                self._sleeping = loop.create_future()
+                try:
+                    await self._sleeping
+                finally:
+                    self._sleeping = None
             now = clock()
             due = self._pacer.reserve(now)
-            if self.shared is not None:
-                await self.shared.take(due)
-                due = clock()
-            elif due > now:
-                await asyncio.sleep(due - now)
-            if self._pacer.held_until > clock():
-                continue  # the API asked for a pause meanwhile
-            if due > now:
-                self._pacer.left(clock())
-                self.throttled += due - now
-            while self._waiting:
-                _, _, start = heapq.heappop(self._waiting)
-                if start():
+            if self.shared is not None or due > now:
+                due = await self._until(due, now)
+                if self._pacer.held_until > clock():
+                    continue  # the API asked for a pause meanwhile
+                if due > now:
+                    self._pacer.left(clock())
+                    self.throttled += due - now
+            while waiting:
+                _, _, start, what = heapq.heappop(waiting)
+                if start(what):
                     self._free -= 1
                     break
+
+    async def _until(self, due: float, now: float) -> float:
+        """Wait until a permit is due, and return when it was: with a shared rate, the token may come later."""
+        if self.shared is None:
+            await asyncio.sleep(due - now)
+            return due
+        await self.shared.take(due)
+        return asyncio.get_running_loop().time()
+
+
+def _grant(permit: asyncio.Future[None]) -> bool:
+    if permit.done():
+        return False
+    permit.set_result(None)
+    return True
 
 
 @dataclass(eq=False, slots=True)
@@ -128,6 +147,8 @@ class Ticket:
     """True while it holds a permit to send; the permit of the first request comes with the start."""
     _blocked: int = field(default=0, init=False)
     """Keys that earlier tickets hold."""
+    _followers: "list[Ticket] | None" = field(default=None, init=False)
+    """The next ticket of each of its keys, where there is one."""
 
     async def run(self) -> None:
         """Send what there is to send. The dispatcher calls it once, when all keys are free and it has a permit."""
@@ -155,7 +176,8 @@ class Dispatcher:
     def __init__(self, permits: RatePermits, failed: Callable[[BaseException], None]) -> None:
         self._permits = permits
         self._failed = failed
-        self._queues: dict[Key, deque[Ticket]] = {}
+        self._last: dict[Key, Ticket] = {}
+        """The last ticket of each key that is held: a queue for each key would cost more, as most have one ticket."""
         self._running: set[asyncio.Task[None]] = set()
         self._begun = 0
         """Tickets that were started and have no task."""
@@ -166,11 +188,16 @@ class Dispatcher:
     def submit(self, ticket: Ticket) -> None:
         """Start `ticket` when everything earlier that shares a key has ended."""
         self.pending += 1
+        last = self._last
         for key in ticket.keys:
-            queue = self._queues.setdefault(key, deque())
-            queue.append(ticket)
-            if len(queue) > 1:
+            before = last.get(key)
+            last[key] = ticket
+            if before is not None:
                 ticket._blocked += 1
+                if before._followers is None:
+                    before._followers = [ticket]
+                else:
+                    before._followers.append(ticket)
         if not ticket._blocked:
             self._ready(ticket)
 
@@ -187,7 +214,7 @@ class Dispatcher:
         if self.stopped is None and ticket.ends_unsent():
             self._finish(ticket)
         else:
-            self._permits.ask(ticket.number, lambda: self._start(ticket))
+            self._permits.ask(ticket.number, self._start, ticket)
 
     def _start(self, ticket: Ticket) -> bool:
         if self.stopped is not None:
@@ -236,19 +263,17 @@ class Dispatcher:
 
     def _finish(self, ticket: Ticket) -> None:
         # A loop, not recursion: thousands of tickets of one key may settle without a request
-        finished = [ticket]
+        finished, last = [ticket], self._last
         while finished:
             self.pending -= 1
-            for key in finished.pop().keys:
-                queue = self._queues[key]
-                queue.popleft()
-                if not queue:
-                    del self._queues[key]
-                    continue
-                head = queue[0]
-                head._blocked -= 1
-                if not head._blocked:
-                    if self.stopped is None and head.ends_unsent():
-                        finished.append(head)
+            ended = finished.pop()
+            for key in ended.keys:
+                if last[key] is ended:
+                    del last[key]
+            for follower in ended._followers or ():
+                follower._blocked -= 1
+                if not follower._blocked:
+                    if self.stopped is None and follower.ends_unsent():
+                        finished.append(follower)
                     else:
-                        self._permits.ask(head.number, lambda head=head: self._start(head))  # type: ignore[misc]
+                        self._permits.ask(follower.number, self._start, follower)

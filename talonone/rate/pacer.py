@@ -60,8 +60,9 @@ class Pacer:
         """
         if self._next == float("-inf") and self.rate < 1.0 and self._phase is None:
             self._next = now + 1.0 / self.rate
-        factor = self.factor(now)
-        due = self._next if now - self._next <= self._tolerance() else now - TOLERANCE
+        factor = 1.0 if self._factor == 1.0 else self.factor(now)
+        tolerance = TOLERANCE if self._phase is None else self._tolerance()
+        due = self._next if now - self._next <= tolerance else now - TOLERANCE
         if self._phase is not None and factor == 1.0:
             due = self._phase + math.ceil((due - self._phase - ROUNDING) * self.rate) / self.rate
         self._next = due + 1.0 / (self.rate * factor)

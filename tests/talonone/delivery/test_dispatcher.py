@@ -74,7 +74,7 @@ def test_order_per_key_and_number_in_flight(tickets, concurrency):
             while len(log.ended) < len(tickets):
                 await asyncio.sleep(1.0)
             assert w.dispatcher.pending == 0
-            assert not w.dispatcher._queues
+            assert not w.dispatcher._last
             assert not w.failures
             await asyncio.sleep(0)
             assert w.dispatcher.running == 0
