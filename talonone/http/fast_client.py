@@ -1,8 +1,11 @@
 """The fast client: a pool of connections of our own, straight to the API."""
 
 import asyncio
+import contextlib
+import selectors
 import ssl
 from collections import deque
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -47,6 +50,7 @@ class FastClient:
         self._tls: ssl.SSLContext | None = None
         self._connections: set[Connection] = set()
         self._idle: deque[Connection] = deque()
+        self._unread = Unread()
 
     def use_key(self, api_key: str) -> None:
         """Send this key from now on. Raises ConfigurationError for one that no HTTP header can carry."""
@@ -64,6 +68,7 @@ class FastClient:
         self._timer.stop()
         for connection in self._connections:
             connection.close()
+        self._unread.close()
         await asyncio.sleep(0)  # a closed connection is taken down in the loop's next round
 
     async def send(self, request: Request, key: str | None) -> Reply:
@@ -98,13 +103,13 @@ class FastClient:
         return True
 
     def _begin(self, connection: Connection, message: bytes, came: Came) -> None:
-        def done(ended: Answered | OSError) -> None:
-            self._timer.ended(connection)
-            self._keep(connection)
-            came(self._reply(ended))
-
-        connection.start(message, done)
+        connection.start(message, partial(self._ended, connection, came))
         self._timer.began(connection)
+
+    def _ended(self, connection: Connection, came: Came, ended: Answered | OSError) -> None:
+        self._timer.ended(connection)
+        self._keep(connection)
+        came(self._reply(ended))
 
     def _reply(self, ended: Answered | OSError) -> Reply | TransportFailure:
         try:
@@ -125,19 +130,17 @@ class FastClient:
         self._drop_old(asyncio.get_running_loop().time())
         while self._idle:
             connection = self._idle.pop()
-            if connection.quiet():
+            if connection.usable and not self._unread.of(connection):
                 return connection
             self._drop(connection)
         return None
 
     def _keep(self, connection: Connection) -> None:
-        now = asyncio.get_running_loop().time()
-        connection.idle_since = now
         if connection.usable:
+            connection.idle_since = asyncio.get_running_loop().time()
             self._idle.append(connection)
         else:
             self._connections.discard(connection)
-        self._drop_old(now)
 
     def _drop_old(self, now: float) -> None:
         while self._idle and now - self._idle[0].idle_since > KEEP_IDLE:
@@ -166,4 +169,37 @@ class FastClient:
         except OSError as error:
             raise explained(self._url, place_of(self._url), error) from None
         self._connections.add(connection)
+        self._unread.watch(connection)
         return connection
+
+
+class Unread:
+    """Tells on which connections something has arrived that was not read yet: more bytes, or their end.
+
+    The system is asked once for all requests that leave in one turn of the event loop.
+    """
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._files: set[int] | None = None
+        """The sockets with something to read, for the rest of this turn; None where the system was not asked yet."""
+
+    def watch(self, connection: Connection) -> None:
+        """Watch `connection` from now on. Nobody need say when it is closed."""
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(connection.file)  # of a connection that was closed: its number is used again
+        self._selector.register(connection.file, selectors.EVENT_READ)
+
+    def of(self, connection: Connection) -> bool:
+        """Whether there is something to read on `connection`, which is open."""
+        if self._files is None:
+            self._files = {key.fd for key, _ in self._selector.select(0)}
+            asyncio.get_running_loop().call_soon(self._ask_again)
+        return connection.file in self._files
+
+    def close(self) -> None:
+        """Watch no more."""
+        self._selector.close()
+
+    def _ask_again(self) -> None:
+        self._files = None

@@ -1,7 +1,8 @@
 """What a client does with an answer that has come: unpack it, take the API key out of it, and make a reply of it."""
 
 import zlib
-from typing import NamedTuple
+
+import msgspec
 
 from beam_talonone.schemas.decoding.inflate import CannotInflate, inflate
 from beam_talonone.talonone.http.send import LONGEST_ANSWER, BadAddress, Reply
@@ -17,7 +18,7 @@ _NEEDS_TLS = (b"plain HTTP request was sent to HTTPS port", b"HTTP request to an
 """What nginx and Go's servers answer, with status 400, to a request that is not encrypted where it must be."""
 
 
-class Answered(NamedTuple):
+class Answered(msgspec.Struct, frozen=True, gc=False):
     """An answer as it came: status, body, and the headers Retry-After and Content-Encoding.
 
     `too_long` where the body is longer than any that is read; it is empty then."""
@@ -35,18 +36,17 @@ class Unreadable(Exception):
 
 def reply_of(answered: Answered, redactor: Redactor, place: str, *, tls: bool) -> Reply:
     """The reply of `place` (HOST:PORT), which was spoken to with `tls` or without. Raises BadAddress."""
-    status, body, retry_after, encoding, too_long = answered
-    unreadable = None
-    if too_long:
+    status, body, unreadable = answered.status, answered.body, None
+    if answered.too_long:
         body, unreadable = b"", f"it is longer than {LONGEST_ANSWER >> 20} MiB"
-    elif encoding is not None and body:
+    elif answered.encoding is not None and body:
         try:
-            body = unpacked(body, encoding)
+            body = unpacked(body, answered.encoding)
         except Unreadable as error:
             body, unreadable = b"", str(error)
     if status == 400 and not tls and any(words in body for words in _NEEDS_TLS):
         raise BadAddress(needs_tls(place))
-    return Reply(status, redactor.bytes(body), retry_after, unreadable)
+    return Reply(status, redactor.bytes(body), answered.retry_after, unreadable)
 
 
 def needs_tls(place: str) -> str:
