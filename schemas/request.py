@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -34,7 +35,11 @@ class Request(msgspec.Struct, frozen=True, gc=False, array_like=True):
         Every reserved character of an id is encoded, `/` included. URL parsers read a path segment of dots alone as
         "this folder", so its dots are encoded too.
         """
-        path = self.template.format_map({name: encode_segment(value) for name, value in self.path.items()})
+        before, name, after = _one_parameter(self.template)
+        if name:
+            path = f"{before}{encode_segment(self.path[name])}{after}"
+        else:
+            path = self.template.format_map({name: encode_segment(value) for name, value in self.path.items()})
         if not self.query:
             return path
         pairs = [
@@ -62,6 +67,13 @@ _PLAIN = re.compile(r"[A-Za-z0-9_~-]+", re.ASCII).fullmatch
 """Matches text that needs no percent-encoding in a path or query, as most ids."""
 
 _DECODER = msgspec.msgpack.Decoder(Request)
+
+
+@lru_cache(maxsize=128)
+def _one_parameter(template: str) -> tuple[str, str, str]:
+    """The text before its only parameter, the name of that, and the text after it; no name for any other template."""
+    only = re.fullmatch(r"([^{}]*)\{(\w+)\}([^{}]*)", template)
+    return ("", "", "") if only is None else (only[1], only[2], only[3])
 
 
 def encode_segment(value: str) -> str:

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from enum import Enum
+
+from msgspec.structs import replace
 
 from beam_talonone.schemas.operations import Operation, Says
 from beam_talonone.schemas.reasons import Reason

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone import hooks
@@ -18,8 +20,7 @@ FRESH_KEY_AFTER = 2
 """Answers 409 in a row after which a request takes a fresh key: an API that stores a 409 would replay it for ever."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exchanged:
+class Exchanged(msgspec.Struct, frozen=True):
     """What came of one try: the answer, the failure where no answer came, and the seconds it took."""
 
     answer: Answer
@@ -29,7 +30,7 @@ class Exchanged:
 
 def exchanged(request: Request, ended: Reply | TransportFailure, seconds: float) -> Exchanged:
     """Return what came of one try of `request`, which took `seconds`."""
-    return Exchanged(answer_to(request, ended), ended if isinstance(ended, TransportFailure) else None, seconds)
+    return Exchanged(answer_to(request, ended), None if isinstance(ended, Reply) else ended, seconds)
 
 
 @dataclass(slots=True)

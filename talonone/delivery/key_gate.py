@@ -3,7 +3,8 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.talonone.delivery.attempt import RequestAttempt, no_longer_protected
@@ -80,7 +81,8 @@ class KeyGate:
             if self.refusal is not None:
                 self.evidence.put_right()
             self.refusal, self._refused = None, 0
-        self._suspects.wake()
+        if self._suspects.waiting:
+            self._suspects.wake()
 
     async def judge(self, attempt: RequestAttempt, answer: Answer) -> Answer | None:
         """Return `answer`, resolved, if it is about the request alone; None if the request must be tried again.

@@ -68,7 +68,8 @@ class Evidence:
         """Count the request `number` as accepted. A `probe` does not count before any other request was accepted."""
         if key != self.key or (probe and not self.worked):
             return
-        self.accepted = max(self.accepted, number)
+        if number > self.accepted:
+            self.accepted = number
         if not probe:
             self.ever = True
             if self._since is None or number > self._since:

@@ -58,9 +58,11 @@ class RequestSender(Ticket):
 
     def own_attempt(self, request: Request) -> RequestAttempt:
         """The delivery of the part's own request, `request`."""
-        attempt = self._attempt(request, self.identities, self.step)
-        attempt.observer, attempt.parts, attempt.bulk = self.observer, self.parts, self.bulk
-        return attempt
+        options = self.options
+        return RequestAttempt(
+            request, self, self.identities, self.step, options.dry, options.attempt,
+            self.observer, self.parts, self.bulk,
+        )  # fmt: skip
 
     async def send_step(self, request: Request, name: str, identities: list[bytes] | None = None) -> Answer:
         """Send a further request of the same part, under a key of its own. Raises StopRun."""

@@ -37,9 +37,10 @@ class Circuit:
     def works(self, now: float) -> None:
         """Take note of an answer that shows the API at work; a refusal shows it, too."""
         self.last_success = now
-        self.failing_since = None
-        self.failing.clear()
-        self.unreachable = False
+        if self.failing_since is not None:
+            self.failing_since = None
+            self.failing.clear()
+            self.unreachable = False
 
     def fails(self, now: float, who: int, *, reachable: bool = True) -> None:
         """Count a passing failure of the request `who`. `reachable` is True if the API itself answered."""

@@ -4,8 +4,9 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+
+from msgspec.structs import replace
 
 from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat, get_customer_session
 from beam_talonone.schemas.reasons import Reason
@@ -230,7 +231,7 @@ class Sender:
             raise StopRun("stopped")
         if attempt.protected and no_longer_protected(attempt, self.wall):
             raise _Expired
-        self.count(attempt)
+        self.count([attempt])
         attempt.report_start(self.wall())
         began = time.perf_counter()
         ended: Reply | TransportFailure
@@ -242,10 +243,12 @@ class Sender:
             self.permits.release_of(ticket)
         return self.take(attempt, exchanged(attempt.request, ended, time.perf_counter() - began))
 
-    def count(self, attempt: RequestAttempt) -> None:
-        """Count a try that is sent next."""
-        attempt.count_try(asyncio.get_running_loop().time(), self.wall())
-        attempt.api_key, attempt.number = self.gate.api_key.number, self.gate.evidence.leaves()
+    def count(self, attempts: Iterable[RequestAttempt]) -> None:
+        """Count a try of each of `attempts`, which are sent next."""
+        now, wall, gate = asyncio.get_running_loop().time(), self.wall(), self.gate
+        for attempt in attempts:
+            attempt.count_try(now, wall)
+            attempt.api_key, attempt.number = gate.api_key.number, gate.evidence.leaves()
 
     def take(self, attempt: RequestAttempt, result: Exchanged) -> Answer:
         """Take the end of a try into the statistics and the evidence about the key; returns its answer.

@@ -1,6 +1,6 @@
 """Which answers may be about the API key or the address, and not about the request that met them. Pure."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from beam_talonone.schemas.decoding.settings import setting
 from beam_talonone.schemas.operations import OPERATIONS, Operation, SafeToRepeat

@@ -61,8 +61,10 @@ class Batcher:
 
     def _single(self, job: Job, index: int, part: Part) -> None:
         held = job.work.keys_of(part)
-        if any(pack.holds(held) for pack in self._packs.values()):
-            self.flush()
+        for pack in self._packs.values():
+            if pack.holds(held):
+                self.flush()
+                break
         self._dispatcher.submit(part_sender(self._sender, job, index, held, self._first_tries))
 
     def _pack(self, job: Job, index: int, part: Part) -> None:

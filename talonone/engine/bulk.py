@@ -4,11 +4,12 @@ Pure: the packing never sends, and `isolate` sends through a function that its c
 """
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Generic, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.operations import OPERATIONS

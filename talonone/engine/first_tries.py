@@ -57,10 +57,10 @@ class FirstTries:
         error: Exception | None = StopRun("stopped") if sender.stopping.is_set() else None
         clear = error is None and self.may_leave()
         if clear:
-            for attempt, _ in leaving:
-                sender.count(attempt)
+            attempts = [attempt for attempt, _ in leaving]
+            sender.count(attempts)
             try:
-                _report([attempt for attempt, _ in leaving], sender.wall())
+                _report(attempts, sender.wall())
             except Exception as failure:
                 error = failure
         for attempt, ended in leaving:

@@ -60,8 +60,10 @@ class Job:
 
     def broken_before(self, part: int) -> bool:
         """True when `part` builds on an earlier one that was not applied."""
+        if self._first_refused >= part:
+            return False
         bulk = OPERATIONS[self.work.parts[part].request.operation].bulk
-        return self._first_refused < part and bulk is not None and bulk.builds_up
+        return bulk is not None and bulk.builds_up
 
     def part_done(self, part: int, outcome: Outcome) -> None:
         """Take the outcome of a part; with the last one the record is done."""

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 from beam_talonone.schemas.reasons import Skip
-from beam_talonone.talonone.delivery.attempt import RequestAttempt
 from beam_talonone.talonone.delivery.dispatcher import Over
 from beam_talonone.talonone.delivery.request_sender import RequestSender
 from beam_talonone.talonone.delivery.sender import Sender
@@ -24,6 +23,8 @@ class PartSender(RequestSender):
     index: int
     first_tries: FirstTries | None = None
     _context: SessionFacts = field(default=NOTHING_KNOWN, init=False)
+    _over: Over | None = field(default=None, init=False)
+    """Called with the end of the first try, where that was begun without a task."""
 
     def ends_unsent(self) -> bool:
         """Whether the part, or its whole job, ends without a request.
@@ -54,11 +55,14 @@ class PartSender(RequestSender):
             return False
         if not begins_at_once(work, part, self._context):
             return False
-        attempt = self.first = self.own_attempt(part.request)
-        first.send(attempt, lambda ended: self._ended(attempt, ended, over))
+        self._over, self.first = over, self.own_attempt(part.request)
+        first.send(self.first, self._ended)
         return True
 
-    def _ended(self, attempt: RequestAttempt, ended: Answer | Exception | None, over: Over) -> None:
+    def _ended(self, ended: Answer | Exception | None) -> None:
+        attempt, over = self.first, self._over
+        if attempt is None or over is None:
+            raise RuntimeError("a first try ended that was not begun")
         if not isinstance(ended, Answer):
             over(self, ended or False)
             return

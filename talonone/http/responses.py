@@ -1,12 +1,13 @@
 """The meaning of answers: a table from the status and title of an answer to the sender's next step."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.operations import OPERATIONS, Operation, Says
@@ -73,8 +74,7 @@ class Problem:
     pointer: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """The answer to a request. `status` is None if no answer came; `message` then holds the reason.
 
     `acted`: the API may have acted. `unclear_before`: an earlier try of the same request may have acted.
@@ -126,7 +126,7 @@ class Answer:
 
 def answer_to(request: Request, ended: Reply | TransportFailure) -> Answer:
     """Classify the end of `request`: a reply, or a failure."""
-    if isinstance(ended, TransportFailure):
+    if not isinstance(ended, Reply):
         return Answer(None, Verdict.RETRY, None, str(ended), acted=ended.may_have_acted)
     row = OPERATIONS[request.operation]
     now = datetime.now(UTC) if ended.retry_after is not None else _NEVER
@@ -179,10 +179,11 @@ def _not_the_apis(row: Operation, body: bytes) -> str | None:
     A gateway wrote or cut such a body, so the API may have acted. Of an answer to a read only a web page counts: the
     caller checks the rest.
     """
-    if body[:1] != b"{" and not body.strip():
-        return None
-    if is_web_page(body):
-        return "a web page instead of the API's answer"
+    if body[:1] != b"{":
+        if not body.strip():
+            return None
+        if is_web_page(body):
+            return "a web page instead of the API's answer"
     if row.is_read:
         return None
     try:

@@ -1,9 +1,10 @@
 """The one way to send a request: what a client returns, and failures sorted by whether the API may have acted."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
+
+import msgspec
 
 from beam_talonone.schemas.request import Request
 
@@ -20,8 +21,7 @@ KEEP_IDLE = 30.0
 """Seconds for which a connection is kept without use: less than servers and load balancers do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True, gc=False):
     """Status, body and the Retry-After header of an answer.
 
     `unreadable` says why the body could not be read; it is empty then.

@@ -1,7 +1,7 @@
 """Remembers the sessions that a job has sent, for later records of the same sessions."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,13 +51,13 @@ class SessionMemory:
             flag |= _REPEATED if end is End.ALREADY_APPLIED else 0
         with self._lock:
             self._young.flags[session] = self._flags(session) | flag
-            self._age()
+            self._age(self._young.flags)
 
     def note_return(self, session: str, items: Iterable[dict[str, Any]]) -> None:
         """Remember items of a return that was applied, as its request names them (`returned_items`)."""
         with self._lock:
             self._young.returned[session] = [*self._returned(session), *items]
-            self._age()
+            self._age(self._young.returned)
 
     def forget_returns(self, session: str) -> None:
         """Forget the items that were returned of a session, which `note_return` then names again."""
@@ -69,7 +69,7 @@ class SessionMemory:
         """Remember that the API had the order before it was sent."""
         with self._lock:
             self._young.flags[session] = self._flags(session) | _REPEATED
-            self._age()
+            self._age(self._young.flags)
 
     def repeat(self, session: str) -> Repeat | None:
         """The Repeat of a session whose order the API had before it was sent; None for any other session."""
@@ -78,7 +78,7 @@ class SessionMemory:
                 return None
             repeat = self._young.repeats.get(session) or self._old.repeats.get(session) or Repeat()
             self._young.repeats[session] = repeat
-            self._age()
+            self._age(self._young.repeats)
             return repeat
 
     def known(self, session: str) -> SessionFacts:
@@ -105,9 +105,8 @@ class SessionMemory:
     def _returned(self, session: str) -> list[dict[str, Any]]:
         return self._young.returned.get(session) or self._old.returned.get(session, [])
 
-    def _age(self) -> None:
-        young = self._young
-        if max(len(young.flags), len(young.returned), len(young.repeats)) > self._most:
+    def _age(self, grown: Sized) -> None:
+        if len(grown) > self._most:
             self._young, self._old = _Sessions(), self._young
 
 

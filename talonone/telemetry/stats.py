@@ -17,7 +17,7 @@ class Latencies:
 
     def add(self, ms: float) -> None:
         """Count an answer that took `ms` milliseconds. Less than 0.01 ms counts as 0.01 ms."""
-        bucket = round(math.log2(max(ms, 0.01)) * BUCKETS_PER_DOUBLING)
+        bucket = round(math.log2(ms if ms > 0.01 else 0.01) * BUCKETS_PER_DOUBLING)
         self.counts[bucket] = self.counts.get(bucket, 0) + 1
 
     def values(self) -> list[tuple[float, int]]:
@@ -63,7 +63,9 @@ class Stats:
 
     def tried(self, operation: str, status: int | None, ms: float, *, retry: bool) -> None:
         """Count one request; `ms` is the time until its answer."""
-        stats = self.operations.setdefault(operation, OperationStats())
+        stats = self.operations.get(operation)
+        if stats is None:
+            stats = self.operations[operation] = OperationStats()
         stats.requests += 1
         stats.retries += retry
         name = "none" if status is None else str(status)

@@ -84,7 +84,8 @@ class Journal:
     def on_starts(self, parts: list[PartId], at: float) -> None:
         """Record that the requests of these parts are about to leave, each alone: with one write."""
         self._flush_earlier()
-        self._write(*[b'["s",%d,%d,0,%a]' % (number, part, at) for number, part in parts])
+        left = _ENCODER.encode(at)
+        self._write(*[b'["s",%d,%d,0,%b]' % (number, part, left) for number, part in parts])
 
     def on_retract(self, number: int, part: int) -> None:
         """Record that the API is known not to have acted on the request that left last."""
@@ -96,7 +97,7 @@ class Journal:
         encoded = _ENCODER.encode(outcome)
         if part is None:
             self._ended[number] = _as_read(outcome, encoded), (at := time.time())
-            self._write_later(b'["d",%d,%b,%a]' % (number, encoded, at))
+            self._write_later(b'["d",%d,%b,%b]' % (number, encoded, _ENCODER.encode(at)))
             self._stats_if_due()
         else:
             self._write_later(b'["p",%d,%d,%b]' % (number, part, encoded))

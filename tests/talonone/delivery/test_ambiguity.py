@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from beam_talonone.schemas.operation import Says
@@ -44,13 +45,13 @@ def meaning(answer, before):
         assert (answer.already, answer.acted, answer.reason, answer.status) == (True, True, None, before.status)
         return DONE
     if answer.verdict is Verdict.UNKNOWN:
-        assert replace(answer, verdict=before.verdict) == before
+        assert msgspec.structs.replace(answer, verdict=before.verdict) == before
         return UNKNOWN
     assert answer.verdict is Verdict.REFUSED
     if answer.reason is Reason.ID_REUSED:
         assert before.message in answer.message
         return REUSED
-    assert replace(answer, verdict=before.verdict, reason=before.reason) == before
+    assert msgspec.structs.replace(answer, verdict=before.verdict, reason=before.reason) == before
     return REFUSED
 
 
@@ -102,7 +103,7 @@ ALREADY = [
 @pytest.mark.parametrize("status", [400, 409])
 @pytest.mark.parametrize(("message", "done"), ALREADY)
 def test_the_text_is_asked_where_nothing_else_can_tell(message, done, status):
-    answer = replace(BAD if status == 400 else AGAIN, message=message)
+    answer = msgspec.structs.replace(BAD if status == 400 else AGAIN, message=message)
     resolved = resolved_answer(Says.LOOK_IF_TRIED, answer, ambiguous=True, look=Look(Found.UNKNOWN))
     assert meaning(resolved, answer) == (DONE if done else UNKNOWN)
 
@@ -120,7 +121,7 @@ def test_the_text_is_asked_where_nothing_else_can_tell(message, done, status):
     ],
 )
 def test_elsewhere_the_text_says_nothing(says, ambiguous, found, expected):
-    answer = replace(AGAIN, message="it already exists")
+    answer = msgspec.structs.replace(AGAIN, message="it already exists")
     assert meaning(resolved_answer(says, answer, ambiguous=ambiguous, look=Look(found)), answer) == expected
 
 
