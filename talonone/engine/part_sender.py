@@ -38,14 +38,14 @@ class PartSender(RequestSender):
             job.part_done(index, skipped(Skip.PART_BEFORE_REFUSED, self.operation))
             return True
         context = job.facts_of(job)
+        if isinstance(context, SessionFacts):
+            self._context = context
+            return False
         if isinstance(context, Ended):
             job.end_as_before(context.outcome)
-            return True
-        if isinstance(context, Outcome):
+        else:
             job.part_done(index, context)
-            return True
-        self._context = context
-        return False
+        return True
 
     def begin(self, over: Over) -> bool:
         """See Ticket. Most parts end with the answer to their first try."""
