@@ -15,10 +15,11 @@ from beam_talonone.pipelines.backfill.inputs import join_key
 from beam_talonone.pipelines.backfill.options import InputOptions
 from beam_talonone.pipelines.backfill.packed import document_of, read_work
 from beam_talonone.pipelines.backfill.reading_ahead.batch import BATCH
+from beam_talonone.pipelines.backfill.reading_ahead.identities import IDENTITIES, Identities
 from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import ShardStager
-from beam_talonone.pipelines.backfill.reading_ahead.steps import StageRecords, StageShards
+from beam_talonone.pipelines.backfill.reading_ahead.steps import StageFiles, StageRecords
 from beam_talonone.pipelines.backfill.sending.left_to_send import count_kinds
-from beam_talonone.pipelines.backfill.sending.outcome_counts import Way, count_ended_unsent
+from beam_talonone.pipelines.backfill.sending.outcome_counts import Way, count_ended_unsent, count_read_and_dead
 from beam_talonone.pipelines.backfill.sending.send_order import set_send_order
 from beam_talonone.pipelines.backfill.sending.tally import TALLIES
 from beam_talonone.pipelines.backfill.staging_rows import Blobs, RecordStager, read_origin, source, whole
@@ -39,7 +40,7 @@ from beam_talonone.transforms.formats.errors import CannotReadNow
 from beam_talonone.transforms.mapping.mapping import FileMapping
 from beam_talonone.transforms.reads.prepare import PrepareLookup
 from beam_talonone.transforms.runtime.process_registry import PROCESS
-from beam_talonone.transforms.sources.files import PlanShards, inputs_of
+from beam_talonone.transforms.sources.files import inputs_of
 from beam_talonone.transforms.sources.opening import FileInfo
 from beam_talonone.transforms.sources.prepare import Prepare, Prepares, prepares_with
 from beam_talonone.transforms.tables.read_documents import ReadDocuments
@@ -65,14 +66,20 @@ def ingest(
     """
     runner, beam_options = bounded_runner(beam_args)
     POOL.unwanted = lambda: STOP.signal is not None
+    identities = Identities()
     try:
-        run_bounded(create_pipeline(path, options, files, RecordStager.of(options, job, blobs), runner, beam_options))
+        with PROCESS.scope() as scope:
+            scope.enter(IDENTITIES, str(path), identities)
+            rows = RecordStager.of(options, job, blobs)
+            run_bounded(create_pipeline(path, options, files, rows, runner, beam_options))
         STOP.check()
         if (tally := PROCESS.find(TALLIES, str(path))) is not None:
             tally.begin("sorting")
         with closing(staging.connect(path, fresh=True)) as connection:
             connection.set_progress_handler(lambda: STOP.signal is not None, LOOK_EVERY)
-            return complete(connection, options, [kind for kind in _kinds(options, files) if kind != LETTERS], job)
+            kinds = [kind for kind in _kinds(options, files) if kind != LETTERS]
+            read, _ = count_read_and_dead(connection)
+            return complete(connection, options, kinds, job, may_repeat=identities.may_repeat(read))
     except CannotReadNow as error:
         STOP.check()
         raise StopRun(str(error).partition(" [while running")[0]) from error
@@ -103,8 +110,8 @@ def create_pipeline(
             inputs = list(inputs_of(kind, files[kind], options.format, options.dialect))
             _ = (
                 pipeline
-                | f"Read {kind}" >> PlanShards(inputs, stager.shard_bytes(inputs))
-                | f"Spool {kind}" >> beam.ParDo(StageShards(str(path), number, stager))
+                | f"Read {kind}" >> beam.Impulse()
+                | f"Spool {kind}" >> beam.ParDo(StageFiles(str(path), number, stager, inputs))
             )
         else:
             _ = (
@@ -142,10 +149,12 @@ def _prepares(options: InputOptions, files: dict[str, list[FileInfo]]) -> Prepar
     return partial(open_mapped_dead_letter, mapping=options.mapping, selection=options.replay_selection)
 
 
-def complete(connection: Any, options: InputOptions, kinds: list[str], job: str) -> int:
+def complete(connection: Any, options: InputOptions, kinds: list[str], job: str, *, may_repeat: bool = True) -> int:
     """Complete a database that has all records: find duplicates and the customers of returns, and number the send
-    order; returns how many records are to be sent. `kinds` are those of the input, `job` the id in dead letters."""
-    _end_repeated(connection, job)
+    order; returns how many records are to be sent. `kinds` are those of the input, `job` the id in dead letters.
+    `may_repeat` is False where it is certain that no two records have one identity."""
+    if may_repeat:
+        _end_repeated(connection, job)
     staged = count_kinds(connection)
     if "returns" in staged or ("orders" in staged and staging.any_cancelled(connection)):
         connection.executescript(staging.SESSION_INDEXES)

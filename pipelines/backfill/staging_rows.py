@@ -29,7 +29,7 @@ Place = tuple[str, int, int, str]
 """Where a record stands in the input of the job: file, number of the file, position, format."""
 
 
-KIND, ID, SESSION, CUSTOMER, ORDER = 0, 1, 2, 3, slice(7, 10)
+KIND, ID, SESSION, CUSTOMER, IDENTITY, ORDER = 0, 1, 2, 3, 4, slice(7, 10)
 FILE, POSITION, UNKNOWN_FIELDS, RAW, WORK = 11, 13, 15, 16, 17
 """The places of these columns in the row of a record. ORDER is by event time, rank and version."""
 
@@ -102,6 +102,8 @@ class RecordStager:
             prepared.unknown_fields, *self.blobs(prepared, work, filtered), _origin_json(prepared.origin),
         )  # fmt: skip
         outcome = (End.FILTERED.value, None, None, None) if filtered else None
+        if not (prepared.unknown_names or prepared.unknown_api):  # as nearly always
+            return StagedRecord(row, outcome)
         operation = work.parts[0].request.operation
         return StagedRecord(
             row, outcome, tuple(name[:UNKNOWN_NAME] for name in prepared.unknown_names),
@@ -130,8 +132,9 @@ class RecordStager:
         return StagedRecord(row, outcome_row, problem_fields=tuple(map(_carriable, problem.fields)))
 
     def _phase(self, work: Work) -> int:
-        erases = any(part.request.operation == "delete_customer_data" for part in work.parts)
-        return 0 if self.profiles_first and work.kind == "profiles" and not erases else 1
+        if not self.profiles_first or work.kind != "profiles":
+            return 1
+        return 1 if any(part.request.operation == "delete_customer_data" for part in work.parts) else 0
 
 
 def raw_json(raw: Raw) -> bytes:

@@ -72,15 +72,15 @@ def build(kind: str, record: ValidRecord, options: BuildOptions) -> Work:
 
 
 def _build(kind: str, record: ValidRecord, options: BuildOptions) -> Work:
-    match record:
+    match record:  # the kinds that come by the million first
         case ValidOrder():
             return _order(record, options)
-        case ValidReturn():
-            return _return(record, options)
         case ValidProfile():
             return _profile(record, options)
         case ValidEvent():
             return _event(record, options)
+        case ValidReturn():
+            return _return(record, options)
         case Call():
             return call_work(record, dry=options.dry, effects=options.effects, beyond=options.beyond())
     raise TypeError(f"no requests are known for records of kind {kind}")

@@ -104,9 +104,11 @@ def work_of(
 ) -> Work:
     """Return the work for a record. `content` gives its digest and identity, the record's event time its time."""
     event_us, digested = micros(record.event_time), digest(content)
+    if len(profiles) > 1:
+        profiles = each_once(profiles)
     return Work(
         kind, record_id, identity(kind, record_id, event_us, version, digested), digested, event_us,
-        rank(kind, record), version, sessions, each_once(profiles), parts, status, others or [],
+        rank(kind, record), version, sessions, profiles, parts, status, others or [],
     )  # fmt: skip
 
 

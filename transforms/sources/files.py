@@ -15,7 +15,7 @@ from beam_talonone.transforms.formats.errors import (
     UnknownFormat,
     WrongFormat,
 )
-from beam_talonone.transforms.formats.shard import Input, Shard
+from beam_talonone.transforms.formats.shard import Input
 from beam_talonone.transforms.sources.matching import match_files
 from beam_talonone.transforms.sources.opening import FileInfo, Format, check_kind, format_of
 from beam_talonone.transforms.sources.shards import SHARD_BYTES, plan_shards, read_shard
@@ -25,7 +25,6 @@ __all__ = [
     "FileInfo",
     "Format",
     "NoSuchInput",
-    "PlanShards",
     "ReadRecords",
     "SourceError",
     "UnknownFormat",
@@ -101,25 +100,9 @@ class ReadRecords(beam.PTransform):  # type: ignore[misc]
             )
         else:
             inputs = pipeline | "Files" >> beam.Create(self._inputs)
-        shards = _shards_of(inputs, self._shard_bytes)
-        return shards | "ReadShard" >> beam.FlatMap(read_shard).with_output_types(Raw)
-
-
-class PlanShards(beam.PTransform):  # type: ignore[misc]
-    """The shards of files that are matched already, as a PCollection[Shard], for a step that reads several at a time.
-
-    Files larger than `shard_bytes` are split.
-    """
-
-    def __init__(self, inputs: Iterable[Input], shard_bytes: int) -> None:
-        super().__init__()
-        self._inputs = list(inputs)
-        self._shard_bytes = shard_bytes
-
-    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection[Shard]:
-        """Add the steps that split the files."""
-        return _shards_of(pipeline | "Files" >> beam.Create(self._inputs), self._shard_bytes)
-
-
-def _shards_of(inputs: beam.PCollection[Input], shard_bytes: int) -> beam.PCollection[Shard]:
-    return inputs | "PlanShards" >> beam.FlatMap(plan_shards, shard_bytes) | "SpreadShards" >> beam.Reshuffle()
+        return (
+            inputs
+            | "PlanShards" >> beam.FlatMap(plan_shards, self._shard_bytes)
+            | "SpreadShards" >> beam.Reshuffle()
+            | "ReadShard" >> beam.FlatMap(read_shard).with_output_types(Raw)
+        )

@@ -1,7 +1,7 @@
 """The last steps of the pipeline that reads the input: they write batches of records into the staging database."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +10,17 @@ import apache_beam as beam
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.packed import DOCUMENTS
 from beam_talonone.pipelines.backfill.reading_ahead.batch import CHECK, Batch, batch_of, bytes_of, is_full
+from beam_talonone.pipelines.backfill.reading_ahead.identities import IDENTITIES
 from beam_talonone.pipelines.backfill.reading_ahead.observer import OBSERVERS
 from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import ShardStager
 from beam_talonone.pipelines.backfill.sending.outcome_counts import count_staged
 from beam_talonone.pipelines.backfill.sending.tally import TALLIES
-from beam_talonone.pipelines.backfill.staging_rows import KIND, StagedRecord
+from beam_talonone.pipelines.backfill.staging_rows import IDENTITY, KIND, StagedRecord
 from beam_talonone.pipelines.terminal.stopping import STOP
-from beam_talonone.transforms.formats.shard import Shard
+from beam_talonone.transforms.formats.shard import Input
 from beam_talonone.transforms.runtime.process_registry import PROCESS
 from beam_talonone.transforms.sources.prepare import Prepared
+from beam_talonone.transforms.sources.shards import plan_shards
 
 BRANCH_BITS = 48
 """Each branch of the graph numbers its records in a range of its own."""
@@ -36,6 +38,7 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
         """Open the database, which is thrown away if the process dies."""
         self._tally = PROCESS.find(TALLIES, self._path)
         self._observer = PROCESS.find(OBSERVERS, self._path)
+        self._identities = PROCESS.find(IDENTITIES, self._path)
         self._connection = staging.connect(Path(self._path), fresh=True)
 
     def start_bundle(self) -> None:
@@ -52,29 +55,31 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
     def _write(self, batch: Batch) -> None:
         if self._observer is not None:
             self._observer.on_batch(batch.records)
+        if self._identities is not None:
+            self._identities.add(batch.column(IDENTITY))
         stage_records(self._connection, batch, self._last + 1)
         self._last += batch.size
         if self._tally is not None:
             self._tally.count_read(batch.size)
 
 
-class StageShards(_Stage):
-    """Shards -> nothing: their records, prepared, in the staging database."""
+class StageFiles(_Stage):
+    """An impulse -> nothing: the records of `inputs`, prepared, in the staging database.
 
-    def start_bundle(self) -> None:
-        """Begin to collect the shards, which are read together."""
-        super().start_bundle()
-        self._shards: list[Shard] = []
+    The files are split here, as each further step of a graph takes time to build and to run.
+    """
 
-    def process(self, shard: Shard) -> Iterator[None]:
-        """Take a shard, which is read at the end of the bundle."""
-        self._shards.append(shard)
-        return iter(())
+    def __init__(self, path: str, branch: int, stager: ShardStager, inputs: Sequence[Input]) -> None:
+        super().__init__(path, branch, stager)
+        self._inputs = inputs
 
-    def finish_bundle(self) -> None:
-        """Read and stage all shards. Raises Interrupted when a signal came, and as `ShardStager.batches`."""
-        for batch in self._stager.batches(self._shards, STOP.check, self._observer):
+    def process(self, _: bytes) -> Iterator[None]:
+        """Read and stage all files. Raises Interrupted when a signal came, and as `ShardStager.batches`."""
+        shard_bytes = self._stager.shard_bytes(self._inputs)
+        shards = [shard for source in self._inputs for shard in plan_shards(source, shard_bytes)]
+        for batch in self._stager.batches(shards, STOP.check, self._observer):
             self._write(batch)
+        return iter(())
 
 
 class StageRecords(_Stage):
