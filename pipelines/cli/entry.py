@@ -5,6 +5,8 @@ import signal
 import sys
 from types import FrameType
 
+from beam_talonone.talonone.telemetry.process_tuning import begin_process
+
 FINISHED, STOPPED = 0, 1
 
 
@@ -14,6 +16,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores it
             signal.signal(number, _stopped)
+    begin_process()
     from beam_talonone.pipelines.cli.main import main as run
 
     run()

@@ -13,6 +13,18 @@ SWITCH = 0.0005
 another thread reads or checks records."""
 
 _tuned = False
+_begun = False
+
+
+def begin_process() -> None:
+    """Import the modules of a command without pauses: the collector would take a seventh of that time. Call it first.
+
+    Settings that the user has changed stay as they are.
+    """
+    global _begun
+    if gc.isenabled() and gc.get_threshold()[0] < YOUNG:
+        _begun = True
+        gc.set_threshold(YOUNG, MIDDLE, OLD)
 
 
 def tune_process() -> None:
@@ -21,8 +33,9 @@ def tune_process() -> None:
     if _tuned:
         return
     _tuned = True
-    if gc.isenabled() and gc.get_threshold()[0] < YOUNG:
-        gc.collect()
+    if gc.isenabled() and (_begun or gc.get_threshold()[0] < YOUNG):
+        if not _begun:  # what a command has left until now is little
+            gc.collect()
         gc.freeze()  # the modules: half a million objects that live for ever, 0.2 s each time they are looked through
         gc.set_threshold(YOUNG, MIDDLE, OLD)
     sys.setswitchinterval(min(SWITCH, sys.getswitchinterval()))
