@@ -41,6 +41,8 @@ def resolve_mapping(given: str) -> Mapping:
     """
     if _is_file(given):
         return _loaded(given, _text(Path(given)))
+    if given == "-":
+        raise MappingFileError("-: a mapping is not read from standard input: name its file")
     if _FUNCTION.fullmatch(given):
         return _function(given)
     if "/" in given or given.endswith((".yaml", ".yml")):

@@ -11,7 +11,7 @@ from apache_beam.io.filesystem import FileSystem
 from apache_beam.io.filesystems import FileSystems
 
 from beam_talonone.transforms.formats.errors import CannotList, NoSuchInput, UnknownFormat
-from beam_talonone.transforms.sources.opening import FileInfo, in_words, shown_name
+from beam_talonone.transforms.sources.opening import STDIN, FileInfo, in_words, shown_name
 
 Notice = Callable[[str], None]
 
@@ -60,7 +60,7 @@ def _match(pattern: str, notice: Notice) -> list[FileInfo]:
             " to read such a file, name it in full"
         )
     if not files:
-        raise NoSuchInput(f"{pattern}: no file matches")
+        raise NoSuchInput(f"{pattern}: {STDIN if pattern == '-' else 'no file matches'}")
     for folder in sorted(folders):
         notice(f"{folder} is a folder and is left out: name its files to read them")
     infos = [files[path] for path in sorted(files)]

@@ -103,6 +103,9 @@ def check_kind(kind: str, format: Format) -> None:
         )
 
 
+STDIN = "nothing is read from standard input, as it can be read only once: write it to a file, and name the file"
+"""Why `-` is refused, which stands for standard input in other commands."""
+
 GZIP = b"\x1f\x8b"
 _PACKED = {
     b"\x28\xb5\x2f\xfd": "Zstandard", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"PK\x03\x04": "zip",
@@ -158,6 +161,8 @@ def check_readable(path: str) -> None:
     except OSError:
         if os.path.islink(name):
             raise BadFile(f"this is a link to {shown_name(os.readlink(name))}, which cannot be reached") from None
+        if name == "-":
+            raise BadFile(STDIN) from None
         return  # opening it reports the error
     kind = next((words for is_kind, words in _NO_FILES if is_kind(mode)), None)
     if kind is not None:

@@ -6,10 +6,12 @@ import jmespath
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jmespath.parser import Parser
 
 from beam_talonone.transforms.mapping.errors import EvaluationError, ExpressionError
 from beam_talonone.transforms.mapping.expressions.compiler import compiled
 from beam_talonone.transforms.mapping.expressions.environment import Environment
+from beam_talonone.transforms.mapping.expressions.grammar import syntax_tree
 from beam_talonone.transforms.mapping.functions.table import FUNCTIONS
 
 
@@ -181,3 +183,18 @@ def test_results_are_those_of_jmespath(text, document):
     if found is FAILED and "merge(" in text:
         return  # JMESPath checks its first argument only, and takes an empty text for an empty object
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["length(a b)", "length(a,)", "guest(a,, b)", "{x: a y: b}", "{x: a,}", "a[1 2]", "a[1:2 3]", "a[0 1:]"]
+)
+def test_a_comma_or_colon_that_is_missing_or_too_many_is_an_error(text):
+    with pytest.raises(ExpressionError):
+        syntax_tree(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["f()", "f(a)", "f( a , b )", "{x: a, y: b}", "a[1:2:3]", "a[:]", "a[::-1][0]", "f(&b, a[1:])"]
+)
+def test_what_the_stricter_rules_accept_is_what_jmespath_reads(text):
+    assert syntax_tree(text) == Parser().parse(text).parsed

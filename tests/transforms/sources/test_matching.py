@@ -6,10 +6,10 @@ import socket
 import pytest
 from apache_beam.io.filesystem import FileMetadata, FileSystem
 
-from beam_talonone.transforms.formats.errors import CannotList, NoSuchInput, UnknownFormat
+from beam_talonone.transforms.formats.errors import BadFile, CannotList, NoSuchInput, UnknownFormat
 from beam_talonone.transforms.formats.shard import Shard
 from beam_talonone.transforms.sources.matching import match_files
-from beam_talonone.transforms.sources.opening import Format
+from beam_talonone.transforms.sources.opening import Format, open_file
 from beam_talonone.transforms.sources.shards import read_shard
 
 LINE = b'{"event_id":"e1"}\n'
@@ -241,3 +241,15 @@ def test_links_to_folders_are_followed_to_a_depth_that_is_given(local):
 def test_braces_beyond_measure_are_refused():
     with pytest.raises(CannotList, match="more than 10,000 alternatives"):
         match_files("{a,b}" * 20)
+
+
+def test_standard_input_is_refused_as_that(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NoSuchInput, match="-: nothing is read from standard input"):
+        match_files("-")
+    with pytest.raises(BadFile, match="nothing is read from standard input"), open_file("-", "json"):
+        pass
+    (tmp_path / "-").write_text("{}")
+    assert [info.path for info in match_files("-")] == ["-"]
+    with open_file("-", "json") as (handle, _):
+        assert handle.read() == b"{}"

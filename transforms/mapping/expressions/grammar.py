@@ -1,6 +1,6 @@
 """Text to syntax tree: JMESPath's own parser, with exact numbers in literals and with variables ($name).
 
-One thing differs: `!a.b` is `!(a.b)`.
+These things differ: `!a.b` is `!(a.b)`, and a missing or superfluous comma is an error.
 """
 
 import re
@@ -105,6 +105,42 @@ class _Parser(Parser):  # type: ignore[misc]
     def _token_nud_not(self, token: dict[str, Any]) -> Node:
         # JMESPath's own parser reads !a.b as (!a).b, which is always null: nobody means that
         return {"type": "not_expression", "children": [self._expression(_NOT)]}
+
+    def _token_led_lparen(self, left: Node) -> Node:
+        # JMESPath's own parser takes foo(a b) and foo(a,) for calls
+        if left["type"] != "field":
+            node: Node = super()._token_led_lparen(left)
+            return node
+        arguments: list[Node] = []
+        while self._current_token() != "rparen":
+            if arguments:
+                self._match("comma")
+            arguments.append(self._expression())
+        self._match("rparen")
+        return {"type": "function_expression", "children": arguments, "value": left["value"]}
+
+    def _parse_multi_select_hash(self) -> Node:
+        # JMESPath's own parser takes {x: a y: b} for an object
+        pairs: list[Node] = []
+        while not pairs or self._current_token() != "rbrace":
+            if pairs:
+                self._match("comma")
+            name = self._lookahead_token(0)["value"]
+            self._match_multiple_tokens(["quoted_identifier", "unquoted_identifier"])
+            self._match("colon")
+            pairs.append({"type": "key_val_pair", "children": [self._expression()], "value": name})
+        self._match("rbrace")
+        return {"type": "multi_select_dict", "children": pairs}
+
+    def _parse_slice_expression(self) -> Node:
+        # JMESPath's own parser takes the second of two numbers
+        kinds = [token["type"] for token in self._tokens[self._index :]]
+        for place in range(kinds.index("rbracket") if "rbracket" in kinds else 0):
+            if kinds[place : place + 2] == ["number", "number"]:
+                token = self._lookahead_token(place + 1)
+                raise exceptions.ParseError(token["start"], token["value"], "number", "expected : or ]")
+        slice_of: Node = super()._parse_slice_expression()
+        return slice_of
 
     def _token_nud_number(self, token: dict[str, Any]) -> Node:
         number = token["value"]
