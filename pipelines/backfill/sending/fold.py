@@ -55,7 +55,8 @@ def _fold_outcomes(job: ActiveJob, part: Slice, recorded: JournalContent) -> Non
         _write_lines_of(job, part, recorded)
         recount_slice(connection, part.number, part.first, part.last)
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # some errors of the disk have ended it
+            connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
 

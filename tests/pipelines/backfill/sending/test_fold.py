@@ -2,6 +2,7 @@
 
 import json
 import random
+import sqlite3
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -169,3 +170,20 @@ def test_outcomes_of_records_that_are_not_in_the_send_order_change_nothing(tmp_p
             folded(job)
         assert not job.connection.in_transaction
         assert (ends(job), dead_letters(job)) == ({}, [])
+
+
+@pytest.mark.parametrize("then", ["ABORT", "ROLLBACK"])
+def test_the_error_of_a_full_disk_is_raised_as_it_is(tmp_path: Path, then: str) -> None:
+    """SQLite may roll the transaction back by itself, and folding goes on when there is room."""
+    with staged_job(tmp_path, EVENTS) as job:
+        record(job, {1: APPLIED, 2: REFUSED})
+        job.connection.execute(
+            "CREATE TEMP TRIGGER full BEFORE INSERT ON main.fates"
+            f" BEGIN SELECT RAISE({then}, 'database or disk is full'); END"
+        )
+        with pytest.raises(sqlite3.Error, match="disk is full"):
+            folded(job)
+        assert not job.connection.in_transaction
+        job.connection.execute("DROP TRIGGER full")
+        folded(job)
+        assert ends(job) == {"e1": "applied", "e2": "dead_lettered"}
