@@ -30,6 +30,9 @@ calls back for each header, which takes longer than this pattern."""
 USUAL_HEAD = 1024
 """Bytes of a head that is looked up among those before it."""
 
+USUAL_BODY = 65_536
+"""Bytes of a body that is read without the parser."""
+
 
 @lru_cache(maxsize=128)
 def plain_head(head: bytes) -> tuple[int, int] | None:
@@ -69,6 +72,8 @@ class Connection(asyncio.Protocol):
         self._body = b""
         self._pieces: bytearray | None = None
         """The body, where it comes in more than one piece."""
+        self._plain: tuple[int, int] | None = None
+        """Status and length of an answer whose head is plain, while its body is read."""
         self._read = 0
         """Bytes read for this exchange, all told."""
         self._in_head = True
@@ -118,13 +123,15 @@ class Connection(asyncio.Protocol):
         if self._read == 0:
             end = data.find(b"\r\n\r\n", 0, USUAL_HEAD) + 4
             plain = plain_head(data[:end])
-            if plain is not None and end + plain[1] == len(data) <= LONGEST_ANSWER:
-                done, self._done = self._done, None
-                done(Answered(plain[0], data[end:]))
-                return
-            if data.startswith(TLS_ALERT):
+            if plain is not None and len(data) - end <= plain[1] <= USUAL_BODY:
+                self._read, self._plain = len(data), plain
+                data = data[end:]
+            elif data.startswith(TLS_ALERT):
                 self.fail(SpeaksTls("the answer is a TLS alert"))
                 return
+        if self._plain is not None:
+            self._read_plain(data, *self._plain)
+            return
         self._read += len(data)
         try:
             self._parser.feed_data(data)
@@ -137,6 +144,18 @@ class Connection(asyncio.Protocol):
         elif self._answered is None and self._read > 2 * LONGEST_ANSWER:  # mostly what chunks are wrapped in
             self._too_long()
         # only here: the callback may begin the next exchange, and what is left of the data belongs to this one
+        self._tell()
+
+    def _read_plain(self, data: bytes, status: int, length: int) -> None:
+        """Take `data` of a body of `length` bytes. Many servers send a head and its body one after the other."""
+        body = self._body + data if self._body else data
+        if len(body) < length:
+            self._body = body
+            return
+        self._plain, self._body = None, b""
+        if len(body) > length:
+            self.close()  # more than one answer
+        self._answered = Answered(status, body[:length])
         self._tell()
 
     def connection_lost(self, error: Exception | None) -> None:

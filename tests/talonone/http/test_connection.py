@@ -69,6 +69,9 @@ def answers(*replies, asks=1, close=False, within=5.0):
     [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", Answered(200, b"ok")),
         ([b"HTTP/1.1 200 OK\r\nContent-Le", b"ngth: 4\r\n\r\nin", b" 2"], Answered(200, b"in 2")),
+        ([b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n", b"in 2"], Answered(200, b"in 2")),
+        ([b"HTTP/1.1 201 OK\r\nContent-Length: 4\r\n\r\ni", b"n", b" 2"], Answered(201, b"in 2")),
+        ([b"HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n", b"b" * 70_000], Answered(200, b"b" * 70_000)),
         (
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
             Answered(200, b"abc"),
@@ -77,16 +80,27 @@ def answers(*replies, asks=1, close=False, within=5.0):
         (b"HTTP/1.1 429 X\r\nRETRY-AFTER:  7 \r\nContent-Length: 0\r\n\r\n", Answered(429, b"", "7")),
         (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1", Answered(200, b"1")),
     ],
-    ids=["sized", "in pieces", "chunked", "no content", "retry-after", "100 first"],
+    ids=[
+        "sized",
+        "in pieces",
+        "head alone",
+        "body in pieces",
+        "long",
+        "chunked",
+        "no content",
+        "retry-after",
+        "100 first",
+    ],
 )
 def test_whole_answers_leave_the_connection_usable(reply, answer):
     assert answers(reply) == ([answer], True)
 
 
 def test_one_connection_carries_many_exchanges_without_mixing_them():
-    replies = [b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nRetry-After: 1\r\n\r\na", EMPTY, EMPTY]
-    assert answers(*replies, asks=3) == (
-        [Answered(200, b"a", "1"), Answered(204, b""), Answered(204, b"")],
+    pieces = [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", b"b", b"c"]
+    replies = [b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nRetry-After: 1\r\n\r\na", pieces, EMPTY, pieces, EMPTY]
+    assert answers(*replies, asks=5) == (
+        [Answered(200, b"a", "1"), *[Answered(200, b"bc"), Answered(204, b"")] * 2],
         True,
     )
 
@@ -127,6 +141,18 @@ def test_an_answer_that_is_late_closes_the_connection():
                 await exchange(connection, 0.05)
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("more", [b"HTTP/1.1 200 OK\r\n", b"X", EMPTY])
+def test_more_than_the_body_closes_the_connection(more):
+    found, usable = answers([b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", b"ok" + more])
+    assert (found, usable) == ([Answered(200, b"ok")], False)
+
+
+@pytest.mark.parametrize("begun", [b"", b"hal"])
+def test_a_body_that_breaks_off_is_a_connection_error(begun):
+    with pytest.raises(ConnectionError, match="closed before the answer was whole"):
+        answers([b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n", begun], close=True)
 
 
 def test_what_nobody_asked_for_closes_the_connection():
