@@ -1,23 +1,29 @@
 """The first half of a job: its input read into the staging database, once, and what could not be read."""
 
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from sqlite3 import Connection
 
+from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.damage import check_staging
 from beam_talonone.pipelines.backfill.ingest import READ_GRACE, ingest
 from beam_talonone.pipelines.backfill.job_kind import Files, JobKind
 from beam_talonone.pipelines.backfill.options import BackfillOptions, MaxDeadLetters
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
+from beam_talonone.pipelines.backfill.report import WARNING
 from beam_talonone.pipelines.backfill.sending.fold import write_watched
 from beam_talonone.pipelines.backfill.sending.limit import sent_anything
 from beam_talonone.pipelines.backfill.sending.outcome_counts import count_read_and_dead
 from beam_talonone.pipelines.backfill.sending.tally import TALLIES, Tally
+from beam_talonone.pipelines.mappings.sampled import misspelt_names
 from beam_talonone.pipelines.terminal.interruptible import interruptible
 from beam_talonone.pipelines.terminal.stopping import RESUME
+from beam_talonone.schemas.kinds import LETTERS
 from beam_talonone.talonone.errors import TooManyDeadLetters
 from beam_talonone.talonone.state.sealed_lines import damaged
 from beam_talonone.talonone.state.whole_file import write_whole_file
+from beam_talonone.talonone.telemetry.logs import printable_line
 from beam_talonone.transforms.runtime.process_registry import PROCESS
 
 
@@ -42,14 +48,23 @@ def read_input(
     tally.begin("reading")
     with PROCESS.scope() as scope:
         scope.enter(TALLIES, str(folder.staging), tally)
-        total = interruptible(partial(_stage, folder, options, files, kind), None, grace=READ_GRACE, then=RESUME)
+        total = interruptible(
+            partial(_stage, folder, options, files, kind, notice), None, grace=READ_GRACE, then=RESUME
+        )
     folder.watch.check()
     write_whole_file(folder.read, str(total).encode())
     return total
 
 
-def _stage(folder: JobFolder, options: BackfillOptions, files: Files, kind: JobKind) -> int:
+def _stage(
+    folder: JobFolder, options: BackfillOptions, files: Files, kind: JobKind, notice: Callable[[str], None]
+) -> int:
     staged = ingest(folder.staging, options.input, files, folder.job, options.beam_args)
+    warning = None if LETTERS in files else misspelt_names(options.input.mapping, files, options.input.format)
+    if warning is not None:
+        notice(printable_line(warning))
+        with closing(staging.reopen(folder.staging)) as connection:
+            staging.set_meta(connection, WARNING, warning)
     return kind.after_reading(folder, files, staged)
 
 

@@ -19,6 +19,9 @@ from beam_talonone.talonone.telemetry.stats import Latencies, OperationStats, St
 
 NAMES_SHOWN = 20
 
+WARNING = "warning"
+"""The note in the staging database about what a mapping reads in vain."""
+
 APPLIED = (End.APPLIED.value, End.ALREADY_APPLIED.value)
 
 
@@ -49,6 +52,7 @@ def make_report(
         **({"filtered_by": rules} if (rules := _reasons(outcomes_counted, filtered=True)) else {}),
         "unknown_names": _unknown_names(connection, "unknown", "kind"),
         "unknown_api_fields": _unknown_names(connection, "unknown_api", "operation"),
+        **({"warnings": [warning]} if (warning := get_meta(connection, WARNING)) else {}),
         "remaining": 0,
         "unaccounted": read - sum(counts[name] for counts in kinds.values() for name in outcomes),
     }

@@ -157,13 +157,17 @@ class Coverage:
             if never:
                 yield f"{kind} never have {listed(never)}"
         if mentions is not None:
-            absent = [
-                f"{name} ({f'line {line}' if line else 'table'}{self._meant(name)})"
-                for name, line in mentions.names.items()
-                if name not in self._names and name not in mentions.made
-            ]
+            absent = self.absent(mentions)
             if absent:
                 yield f"no document has {listed(absent)}"
+
+    def absent(self, mentions: Mentions) -> list[str]:
+        """The names that a mapping reads and no document has, each with its place, and the name that may be meant."""
+        return [
+            f"{name} ({f'line {line}' if line else 'table'}{self._meant(name)})"
+            for name, line in mentions.names.items()
+            if name not in self._names and name not in mentions.made
+        ]
 
     def _meant(self, name: str) -> str:
         close = get_close_matches(name, self._names, 1, 0.8)

@@ -126,6 +126,9 @@ def notes(report: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     for line in explanations(report):
         name, _, text = line.strip().partition(": ")
         yield {"name": name, "text": text}
+    for warning in report.get("warnings", ()):
+        name, _, text = warning.partition(": ")
+        yield {"name": name, "text": text}
     for kind, names in report["unknown_names"].items():
         yield {"name": kind, "text": f"unknown fields were ignored: {_listed(names)}"}
     for operation, names in report.get("unknown_api_fields", {}).items():

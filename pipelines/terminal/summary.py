@@ -139,6 +139,7 @@ def _dead_letters(report: Mapping[str, Any], examples: Examples, width: int) -> 
 
 
 def _unknown(report: Mapping[str, Any]) -> Iterator[str]:
+    yield from report.get("warnings", ())
     for kind, names in report["unknown_names"].items():
         yield f"{kind}: fields that are not known were ignored: {ignored(names)}"
     for operation, names in report.get("unknown_api_fields", {}).items():
