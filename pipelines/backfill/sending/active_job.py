@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from beam_talonone.pipelines.backfill.options import BackfillOptions
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
 from beam_talonone.pipelines.backfill.sending import slices
+from beam_talonone.pipelines.backfill.sending.reading_process import Rows, work_rows
 from beam_talonone.pipelines.backfill.sending.tally import Tally
 from beam_talonone.talonone.engine.engine import Engine
 
@@ -22,6 +23,8 @@ class ActiveJob:
     engine: Engine
     tally: Tally
     notice: Callable[[str], None]
+    rows: Rows = work_rows
+    """Reads the records of a slice that `begin` sends."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from beam_talonone.pipelines.backfill.sending import limit, outcome_counts, slic
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.fold import fold
 from beam_talonone.pipelines.backfill.sending.journal import Journal, JournalContent, read_journal
+from beam_talonone.pipelines.backfill.sending.reading_process import reading_beside
 from beam_talonone.pipelines.backfill.sending.slice_stats import SliceStats
 from beam_talonone.pipelines.backfill.sending.unnamed_returns import find_customers, returns_to_name
 from beam_talonone.pipelines.terminal.stopping import RESUME, STOP
@@ -40,7 +41,7 @@ Finish = Callable[[], None]
 def begin_slice(job: ActiveJob, run: slices.SliceRun) -> Finish:
     """Hand a slice to the engine, and return as soon as it has all of it. Raises what stopped the engine."""
     sender = slices.SliceSender(run)
-    for item in slices.read_slice(run):
+    for item in slices.read_slice(run, job.rows):
         sender.send(item)
     sender.flush()
     return sender.finish
@@ -106,11 +107,12 @@ def send_slices(job: ActiveJob, steps: SliceSteps = BACKFILL_STEPS) -> None:
     """
     selected = _selected(job, steps)
     total = job.tally.total
-    job.tally.begin_doing(
-        total - outcome_counts.count_unsent(job.connection), None if selected is None else len(selected)
-    )
+    unsent = outcome_counts.count_unsent(job.connection)
+    job.tally.begin_doing(total - unsent, None if selected is None else len(selected))
     try:
-        _send_slices(job, steps, selected)
+        records = 0 if steps.begin is None else unsent if selected is None else len(selected)
+        with reading_beside(records, job.options.sending.api_key_env) as job.rows:
+            _send_slices(job, steps, selected)
     except StopRun:
         # the pipeline has not counted the records that ended while it stopped
         job.tally.ended = total - job.tally.already - outcome_counts.count_unsent(job.connection)

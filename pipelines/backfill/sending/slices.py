@@ -12,6 +12,7 @@ import msgspec
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.options import MaxDeadLetters
 from beam_talonone.pipelines.backfill.sending.journal import Journal, JournalContent
+from beam_talonone.pipelines.backfill.sending.reading_process import Rows, work_rows
 from beam_talonone.pipelines.backfill.sending.send_order import slice_rows
 from beam_talonone.pipelines.backfill.sending.tally import Tally
 from beam_talonone.pipelines.backfill.staging_rows import read_origin
@@ -89,18 +90,18 @@ class PackItem:
     before: InFlight
 
 
-def read_slice(run: SliceRun) -> Iterator[Item | PackItem]:
-    """The records of a slice in order, those that ended already left out; bulks that were in flight first. Raises
-    Damaged where the staging database is damaged."""
+def read_slice(run: SliceRun, rows: Rows = work_rows) -> Iterator[Item | PackItem]:
+    """The records of a slice in order, those that ended already left out; bulks that were in flight first. `rows`
+    reads them. Raises Damaged where the staging database is damaged."""
     packed = {number for members, _ in run.recorded.packs for number, _ in members}
     yield from _packs(run, packed)
     with closing(staging.reopen(run.staging)) as connection:
-        for number, blob, customer, origin in slice_rows(run.staging, run.first, run.last):
+        for number, work, customer, origin in rows(run.staging, run.first, run.last):
             if number in run.recorded.done or number in packed:
                 continue
             if run.selected is not None and number not in run.selected:
                 continue
-            work = _with_customer(Work.from_bytes(blob), customer)
+            work = _with_customer(work, customer)
             if work.sessions:
                 _recall(connection, run, work)
             yield Item(number, work, read_origin(origin))
