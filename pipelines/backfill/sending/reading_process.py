@@ -37,6 +37,9 @@ PATIENCE = 30.0
 RECORDS, BYTES = 200, 1 << 18
 """A message holds at most so many records. It ends with the record that makes it longer than this."""
 
+BEFORE_IT_IS_READY = 2_000
+"""Records that the parent reads by itself before it asks again whether the process is ready."""
+
 WorkRow = tuple[int, Work, str | None, bytes | None]
 """A record in send order: number, work, customer, origin."""
 
@@ -107,18 +110,20 @@ class ReadingProcess:
 
     def rows(self, path: Path, first: int, last: int) -> Iterator[WorkRow]:
         """As work_rows. Read a range to its end before the next."""
-        expected = first
-        if self._usable():
-            self._failed = True  # unless all is read: an answer that was left half read is of no use
-            try:
-                for rows in self._asked(path, first, last):
-                    yield from rows
-                    expected += len(rows)
-                self._failed = False
-            except (OSError, EOFError, msgspec.DecodeError) as error:
-                self._end(error)
-        if expected <= last:
-            yield from work_rows(path, expected, last)
+        while first <= last:
+            if self._usable():
+                self._failed = True  # unless all is read: an answer that was left half read is of no use
+                try:
+                    for rows in self._asked(path, first, last):
+                        yield from rows
+                        first += len(rows)
+                    self._failed = first <= last
+                except (OSError, EOFError, msgspec.DecodeError) as error:
+                    self._end(error)
+            else:
+                until = last if self._failed else min(last, first + BEFORE_IT_IS_READY - 1)
+                yield from work_rows(path, first, until)
+                first = until + 1
 
     def close(self) -> None:
         """End the process at once."""

@@ -101,10 +101,11 @@ def read_slice(run: SliceRun, rows: Rows = work_rows) -> Iterator[Item | PackIte
                 continue
             if run.selected is not None and number not in run.selected:
                 continue
-            work = _with_customer(work, customer)
+            if customer and not work.profiles:  # an anonymous return gets the customer that was found for it
+                work = msgspec.structs.replace(work, profiles=[customer])
             if work.sessions:
                 _recall(connection, run, work)
-            yield Item(number, work, read_origin(origin))
+            yield Item(number, work, None if origin is None else read_origin(origin))
 
 
 def _packs(run: SliceRun, packed: set[int]) -> Iterator[PackItem]:
@@ -117,13 +118,6 @@ def _packs(run: SliceRun, packed: set[int]) -> Iterator[PackItem]:
     }
     for members, before in run.recorded.packs:
         yield PackItem([(works[number], part) for number, part in members], before)
-
-
-def _with_customer(work: Work, customer: str | None) -> Work:
-    """An anonymous return gets the customer that was found for it."""
-    if work.profiles or not customer:
-        return work
-    return msgspec.structs.replace(work, profiles=[customer])
 
 
 def _recall(connection: Any, run: SliceRun, work: Work) -> None:
@@ -157,6 +151,9 @@ class SliceSender:
             run.before.after = run
         self._sending = Sending(run.engine)
         self._jobs: list[Job] = []
+        recorded = run.recorded
+        self._fresh = not (recorded.parts or recorded.in_flight or run.options.dry)
+        """Whether no record of the slice was begun before, nor is only tried."""
         self.on_done: Callable[[Job], None] | None = None
         """Called with each record that has ended, once it is counted."""
 
@@ -169,8 +166,9 @@ class SliceSender:
             self._run.engine.submit_pack(members, item.before)
         else:
             self._jobs.append(self._job(item))
-            if len(self._jobs) >= TOGETHER:
-                self._submit()
+            if len(self._jobs) < TOGETHER:
+                return
+            self._submit()
         self.count()
         before = self._run.before
         if before is not None and before.sender is not None:
@@ -180,7 +178,8 @@ class SliceSender:
         """Count the records that have ended since the last call."""
         counts: dict[tuple[str, End], int] = {}  # the lock is taken once for many records
         for jobs, outcome in self._sending.done_alike():
-            for kind, records in Counter([job.work.kind for job in jobs]).items():
+            kinds = {jobs[0].work.kind: 1} if len(jobs) == 1 else Counter([job.work.kind for job in jobs])
+            for kind, records in kinds.items():
                 counts[kind, outcome.end] = counts.get((kind, outcome.end), 0) + records
                 if self._run.metrics:
                     count_outcome(kind, outcome, records)
@@ -225,8 +224,8 @@ class SliceSender:
             self._jobs.clear()
 
     def _job(self, item: Item) -> Job:
-        run, recorded = self._run, self._run.recorded
-        if item.origin is None and not (recorded.parts or recorded.in_flight or run.options.dry):  # nearly all
+        run = self._run
+        if self._fresh and item.origin is None:  # nearly all
             return Job(
                 item.number, item.work, run.options, self._facts_of, self._sending.tell, run.journal,
                 on_outcomes=self._sending.tell_all,

@@ -65,6 +65,17 @@ def test_the_rows_are_those_of_this_process(path: Path, process: ReadingProcess,
     assert not process._failed
 
 
+def test_a_process_that_is_ready_late_reads_the_rest(
+    path: Path, process: ReadingProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading_process, "BEFORE_IT_IS_READY", 7)
+    rows = process.rows(path, 1, RECORDS)
+    first = next(rows)
+    ready(process)
+    assert [first[0], *numbers(rows)] == NUMBERS
+    assert (process._ready, process._failed) == (True, False)
+
+
 def test_long_records_travel_in_small_messages(process: ReadingProcess, tmp_path: Path) -> None:
     long = [event(number, attributes={"text": "x" * 100_000}) for number in range(1, 21)]
     with staged_job(tmp_path, {"events": long}) as job:
