@@ -64,20 +64,26 @@ def _fold_outcomes(job: ActiveJob, part: Slice, recorded: JournalContent) -> Non
 def _equal_outcomes(recorded: JournalContent) -> list[EqualOutcomes]:
     """The outcomes of a slice, those of consecutive records that ended in the same way as one."""
     equal: list[EqualOutcomes] = []
-    first, last = 0, -1
-    way: tuple[str, str | None, str | None] = ("", None, None)
+    before: Outcome | None = None
+    first = last = 0
     for number in sorted(recorded.done):
         outcome = recorded.done[number][0]
-        stage = outcome.stage.value if outcome.end is End.DEAD else None
-        this = outcome.end.value, stage, outcome.reason
-        if number != last + 1 or this != way:
-            if last >= first:
-                equal.append((first, last, *way))
-            first, way = number, this
+        if before is None or number != last + 1 or (outcome is not before and not _alike(outcome, before)):
+            if before is not None:
+                equal.append((first, last, *_columns(before)))
+            first, before = number, outcome
         last = number
-    if last >= first:
-        equal.append((first, last, *way))
+    if before is not None:
+        equal.append((first, last, *_columns(before)))
     return equal
+
+
+def _alike(one: Outcome, other: Outcome) -> bool:
+    return one.end is other.end and one.reason == other.reason and one.stage is other.stage
+
+
+def _columns(outcome: Outcome) -> tuple[str, str | None, str | None]:
+    return outcome.end.value, outcome.stage.value if outcome.end is End.DEAD else None, outcome.reason
 
 
 def _save(connection: Connection, equal: Iterable[EqualOutcomes]) -> int:
@@ -141,8 +147,9 @@ def _note_attempts_in(database: Connection, dead: list[tuple[Work, Outcome, Orig
 
 def _dead_works(connection: Connection, recorded: JournalContent) -> Iterator[tuple[Work, Outcome, Origin | None]]:
     """The dead letters of a slice: work, outcome, and the origin of what was replayed."""
+    dead = End.DEAD  # looking members up costs a call
     for number, (outcome, _) in recorded.done.items():
-        if outcome.end is End.DEAD:
+        if outcome.end is dead:
             blob, origin = connection.execute(
                 "SELECT work, origin FROM queue JOIN records USING (rec) WHERE number = ?", (number,)
             ).fetchone()

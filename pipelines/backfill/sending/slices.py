@@ -177,6 +177,7 @@ class SliceSender:
     def count(self) -> None:
         """Count the records that have ended since the last call."""
         counts: dict[tuple[str, End], int] = {}  # the lock is taken once for many records
+        dead = End.DEAD  # looking members up costs a call
         for jobs, outcome in self._sending.done_alike():
             kinds = {jobs[0].work.kind: 1} if len(jobs) == 1 else Counter([job.work.kind for job in jobs])
             for kind, records in kinds.items():
@@ -186,7 +187,7 @@ class SliceSender:
             if self.on_done is not None:
                 for job in jobs:
                     self.on_done(job)
-            if outcome.end is End.DEAD:
+            if outcome.end is dead:
                 self._run.tally.count_ended(counts)
                 counts.clear()
                 self._check_dead_letters(outcome)
