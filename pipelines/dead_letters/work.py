@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from beam_talonone.pipelines.dead_letters.aggregate import DeadLetterSummary
+from beam_talonone.pipelines.dead_letters.applied_since import applied_since
 from beam_talonone.pipelines.dead_letters.export import csv_header, csv_line, jsonl_line
 from beam_talonone.pipelines.dead_letters.read import BadLine, DeadLetter, dead_letter_files, read_dead_letters
 from beam_talonone.pipelines.dead_letters.show import summary_lines
@@ -90,6 +91,8 @@ def _print_summary(selection: _Selection, options: DeadLettersOptions) -> None:
         print()
         for line in summary_lines(summary):
             print(printable_line(line))
+        for line in filter(None, map(applied_since, options.places)):
+            print(f"\n{line}")
 
 
 def _counted(selection: _Selection) -> Iterator[str]:
