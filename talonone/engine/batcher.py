@@ -27,6 +27,10 @@ class Batcher:
     def accept(self, *jobs: Job) -> None:
         """Take in jobs: send the parts that have no outcome yet, or end a job where all of them have one."""
         for job in jobs:
+            parts = job.work.parts
+            if len(parts) == 1 and not job.parts and parts[0].protocol == "pack":  # each record of a large backfill
+                self._pack(job, 0, parts[0])
+                continue
             missing = job.missing
             if not missing:
                 job.end(combined([job.parts[index] for index in sorted(job.parts)]))
@@ -69,6 +73,17 @@ class Batcher:
 
     def _pack(self, job: Job, index: int, part: Part) -> None:
         variant, held = variant_of(part.request), job.work.keys_of(part)
+        pack = self._packs.get(variant)
+        if (
+            pack is None or len(self._packs) > 1 or pack.holds(held) or not pack.room_for(part.entries, part.request)
+        ):  # else nothing is in the way, as for most
+            pack = self._pack_for(variant, part, held)
+        pack.add((job, index), part.request, part.entries, held)
+        if pack.size >= pack.limit:
+            self._seal_through(variant)
+
+    def _pack_for(self, variant: Variant, part: Part, held: tuple[Key, ...]) -> Pack[Member]:
+        """The open bulk that `part` joins, once those that it must not overtake are sealed."""
         pack = self._packs.get(variant) or Pack(part.request.operation)
         if self._goes_after(pack, held) or (pack.holds(held, customers_only=True) and not pack.merges):
             self.flush()
@@ -77,10 +92,8 @@ class Batcher:
         elif variant not in self._packs and len(self._packs) >= MOST_OPEN:
             self.flush()
         if variant not in self._packs:
-            self._packs[variant] = pack = Pack(part.request.operation)
-        pack.add((job, index), part.request, part.entries, held)
-        if pack.size >= pack.limit:
-            self._seal_through(variant)
+            self._packs[variant] = Pack(part.request.operation)
+        return self._packs[variant]
 
     def _goes_after(self, pack: Pack[Member], held: tuple[Key, ...]) -> bool:
         """Whether another open bulk, which would not leave before `pack`, holds one of the keys `held`."""

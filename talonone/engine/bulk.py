@@ -21,7 +21,7 @@ from beam_talonone.talonone.requests.work import Key
 T = TypeVar("T")
 
 
-@dataclass
+@dataclass(slots=True)
 class Entry(Generic[T]):
     """The entry of one customer: the requests of `members`. Where they overlap, later ones win."""
 
@@ -91,19 +91,20 @@ class Pack(Generic[T]):
 
     def add(self, member: T, request: Request, size: int, keys: Iterable[Key]) -> None:
         """Add a request. If `merges`, it joins the entry of the same customer."""
+        held = self.held
         self.bytes += len(request.body or b"")
-        existing = next((self.held[key] for key in keys if key in self.held), None) if self.merges else None
-        if existing is not None:
-            existing.members.append(member)
-            existing.requests.append(request)
-            for key in keys:
-                self.held[key] = existing
-            return
-        entry = Entry([member], [request], size)
-        self.entries.append(entry)
+        for key in keys if self.merges else ():
+            if key in held:
+                entry = held[key]
+                entry.members.append(member)
+                entry.requests.append(request)
+                break
+        else:
+            entry = Entry([member], [request], size)
+            self.entries.append(entry)
+            self.size += size
         for key in keys:
-            self.held[key] = entry
-        self.size += size
+            held[key] = entry
 
 
 def bulk_request(requests: list[Request]) -> Request:
@@ -167,7 +168,7 @@ async def isolate(
             waiting += [(half, trust, half_answer) for half, half_answer in await _both_halves(numbers, answer, send)]
             continue
         if answer.ok or len(numbers) == 1 or answer.status in whole or not _concerns_entries(answer):
-            answers.update((number, answer) for number in numbers)
+            answers.update(dict.fromkeys(numbers, answer))
             continue
         suspects = list(dict.fromkeys(pointed(answer, numbers))) if trust else []
         if not suspects or len(suspects) == len(numbers):

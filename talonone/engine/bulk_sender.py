@@ -85,7 +85,9 @@ class BulkSender(RequestSender):
 
     @staticmethod
     def _request_of(entries: list[Entry[Member]]) -> Request:
-        return bulk_request([merged(entry.requests) for entry in entries])
+        # most entries hold one record: for them no function is called
+        parts = (entry.requests for entry in entries)
+        return bulk_request([requests[0] if len(requests) == 1 else merged(requests) for requests in parts])
 
     def _applied(self, answer: Answer, tries: int) -> Outcome:
         """One outcome for all entries with the same answer: most bulks have a thousand."""
@@ -136,11 +138,12 @@ def bulk_sender(
     """
     members = [member for entry in entries for member in entry.members]
     first, operation = members[0][0], part_of(members[0]).request.operation
+    parts = [(job.number, index) for job, index in members]
     return BulkSender(
-        min(job.number for job, _ in members), keys, operation,
+        min(parts)[0], keys, operation,
         first.work.kind, first.work.id if len(members) == 1 else None, len(members),
         sender=sender, options=first.options, identities=_identities(members), step=f"bulk:{operation}",
-        observer=first.observer, parts=[(job.number, index) for job, index in members], bulk=True,
+        observer=first.observer, parts=parts, bulk=True,
         was_in_flight=before, entries=entries,
     )  # fmt: skip
 
