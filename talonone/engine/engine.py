@@ -39,6 +39,9 @@ from beam_talonone.talonone.tracing import follow_provider
 GRACE = 30.0
 """Seconds for what is in flight to end after a failure."""
 
+JOBS_OF_A_POST = 10
+"""Jobs that take about as long to take in as another post, with what they bring about."""
+
 log = logging.getLogger(__name__)
 
 
@@ -80,7 +83,7 @@ class Engine:
     def submit(self, *jobs: Job) -> None:
         """Take in jobs, in their order; wait while the window is full. Raises the error that stopped the engine."""
         self._window.make_room(len(jobs), self._ask_to_flush)
-        self.post(lambda: self._batcher.accept(*jobs))
+        self._inbox.post(lambda: self._batcher.accept(*jobs), size=max(1, len(jobs) // JOBS_OF_A_POST))
 
     def submit_pack(self, members: list[Member], before: InFlight) -> None:
         """Take in a bulk that was in flight when an earlier run died."""

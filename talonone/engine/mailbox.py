@@ -17,13 +17,16 @@ class Mailbox:
     def __init__(self, loop: AbstractEventLoop, run: Callable[[Action], None]) -> None:
         self._loop = loop
         self._run = run
-        self._posts: deque[Action] = deque()
+        self._posts: deque[tuple[Action, int]] = deque()
         self._woken = False
 
-    def post(self, action: Action) -> None:
-        """Run `action` after everything that was posted before. Once the loop has ended, `action` does not run."""
+    def post(self, action: Action, size: int = 1) -> None:
+        """Run `action` after everything that was posted before. Once the loop has ended, `action` does not run.
+
+        An action that takes much longer than most counts as `size` posts.
+        """
         # One wake-up of the loop serves many posts: waking it costs more than the work
-        self._posts.append(action)
+        self._posts.append((action, size))
         if not self._woken:
             self._woken = True
             self.wake(self._read)
@@ -39,8 +42,11 @@ class Mailbox:
         `_woken` stays set meanwhile. Otherwise a post in between would start a second reader beside this one, and
         many readers would leave no turn for sending.
         """
-        for _ in range(min(len(self._posts), PORTION)):
-            self._run(self._posts.popleft())
+        left = PORTION
+        while self._posts and left > 0:
+            action, size = self._posts.popleft()
+            left -= size
+            self._run(action)
         if not self._posts:
             self._woken = False
             if not self._posts:  # a post that came just before would wake nobody

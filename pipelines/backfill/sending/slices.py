@@ -37,7 +37,7 @@ SLICE = 10_000
 """Records of a slice: enough for hundreds of customers to be under way, little enough to be held in memory."""
 
 
-TOGETHER = 10
+TOGETHER = 100
 """Records that are handed to the engine at a time: each hand-over costs more than a record."""
 
 

@@ -63,6 +63,22 @@ def test_what_is_woken_does_not_wait_for_posts():
     assert got.index("woken") == PORTION
 
 
+@pytest.mark.parametrize(("size", "first"), [(1, PORTION), (3, -(-PORTION // 3)), (PORTION, 1), (5 * PORTION, 1)])
+def test_large_posts_fill_a_portion_sooner(size, first):
+    got: list[str] = []
+
+    async def main() -> None:
+        inbox = Mailbox(asyncio.get_running_loop(), lambda action: action())
+        for number in range(2 * PORTION):
+            inbox.post(lambda number=number: got.append(str(number)), size)
+        inbox.wake(lambda: got.append("woken"))
+        while len(got) < 2 * PORTION + 1:
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert got.index("woken") == first
+
+
 def test_a_post_to_a_loop_that_has_ended_is_no_error():
     async def main() -> Mailbox:
         return Mailbox(asyncio.get_running_loop(), lambda action: action())
