@@ -11,6 +11,9 @@ the rate service takes 5 to 50 ms. The figures of a run are always the same. Thr
   are wrong by up to --clocks seconds.
 * to the end: a job of two minutes, until the last worker has nothing left. Shards look at their share every 6 s.
 
+"most/least" compares workers by the requests that they sent. "keys" compares the customers of one worker. Due are the
+records that are older than the youngest one sent. The figure is the least part of them that was sent.
+
 Required: never more than the limit and a burst in one second of a steady load, and no 429 from shards or the service.
 Exit code 1 if that is missed.
 """
@@ -48,7 +51,7 @@ def figures(workers: int, way: str, seconds: float, clocks: float) -> dict[str, 
 def _row(fleet: Fleet) -> dict[str, float]:
     return {
         "achieved": fleet.achieved(), "in_100_ms": fleet.most_within(0.1), "refused": fleet.refused(),
-        "unfairness": fleet.unfairness(),
+        "unfairness": fleet.unfairness(), "worst_served": fleet.worst_served(),
     }  # fmt: skip
 
 
@@ -59,8 +62,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--clocks", type=float, default=3.0)
     arguments = parser.parse_args()
-    table = Table("", "", "steady %", "100 ms", "429 %", "most/least", "draws/s", "churn %", "100 ms", "429 %",
-                  "most/least", "to the end %", "")  # fmt: skip
+    table = Table("", "", "steady %", "100 ms", "429 %", "most/least", "keys %", "draws/s", "churn %", "100 ms",
+                  "429 %", "most/least", "keys %", "to the end %", "")  # fmt: skip
     found = []
     for workers in map(int, arguments.workers.split(",")):
         for way in WAYS:
@@ -77,7 +80,7 @@ def main() -> int:
 
 def _cells(row: dict[str, float]) -> tuple[str, ...]:
     return (f"{100 * row['achieved']:.1f}", f"{row['in_100_ms']:.0f}", f"{100 * row['refused']:.2f}",
-            f"{row['unfairness']:.1f}")  # fmt: skip
+            f"{row['unfairness']:.1f}", f"{100 * row['worst_served']:.0f}")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -63,6 +63,14 @@ STARVED, SEARCH = 3, (-0.05, 0.0, 0.05, 0.0, -0.1, 0.0, 0.1, 0.0)
 drawn all tokens. With many processes, more windows without one are usual. In the windows after that, it draws by the
 seconds of SEARCH later, until it gets one."""
 
+EARLY = 0.5
+"""Seconds after the beginning of a window. If all tokens are gone by then, processes draw too many at a time: those
+that come late get none. Each then draws half as many, but at least PARTS of its part of a window. In a window that
+leaves tokens, it draws twice as many, up to a block."""
+
+PARTS = 1.5
+"""With less, workers that stand still, or whose clocks are wrong, leave more of a window unused (bench/fleet.py)."""
+
 WEIGHT, MOST = 0.25, 0.1
 """WEIGHT is the share of the last draw in the running means of the time and the tokens of draws. Times count as MOST
 seconds at most."""
@@ -101,6 +109,10 @@ class Slots:
         self._hungry = False
         """Whether the last answer was a refusal."""
         self._shown_at = float("-inf")
+        self._most = self._least()
+        """Tokens of a draw, at most."""
+        self._gone_in = self._gone_early = float("-inf")
+        """The last window whose tokens were gone before its end, and the last one where they were gone EARLY."""
         self._empty = 0
         """Windows without a token since the last one."""
         self._emptied_at = float("-inf")
@@ -134,7 +146,7 @@ class Slots:
 
     def hits(self, now: float) -> int:
         """Return how many tokens to draw: a block, and this process's part of the late tokens."""
-        block = max(1, round(max(BLOCK, MARGIN * self._takes) * min(self._rate, self.limit)))
+        block = self._block()
         if self._last is None or now - self._begins >= self._last[2] + 1:  # by now it is another window
             return block
         return max(1, min(block + round(self.part * self._behind), int(self._left)))
@@ -154,6 +166,8 @@ class Slots:
         window = self._window(requested, answered, begun or gone - hits < limit / 2)
         if self._last is not None and math.isfinite(self._last[1]):
             window = max(window, self._last[2])
+        if self._last is not None and window > self._last[2] and self._gone_in < window - 1:
+            self._most = max(self._least(), min(2 * self._most, self._whole_block()))
         before = 0.0 if self._last is None or begun or self._last[2] != window else self._last[1]
         self.part += WEIGHT * (min(1.0, hits / (gone - before)) - self.part)
         self._until = window + (gone - 1) / limit
@@ -163,6 +177,8 @@ class Slots:
             first = max(round(gone) - hits, round(LEFT_OUT * limit))
             self._tokens.extend(window + number / limit for number in range(first, round(gone)))
         self._last, self._left, self._hungry = (requested, gone, window), remaining, False
+        if not remaining:
+            self._gone_in = window
         self._not_before = float("-inf") if remaining else self._next(window)
 
     def refused(self, requested: float, answered: float) -> None:
@@ -173,12 +189,25 @@ class Slots:
         begins = self._begins + self._shift()
         window = math.floor(requested - begins + 2 * PROBE)  # the first draw comes PROBE before it
         if answered - begins - window > NEAR:
+            self._gone_in = window
+            if answered - begins - window < EARLY and self._gone_early < window:
+                self._gone_early, self._most = window, max(self._least(), self._most / 2)
             if answered - self._emptied_at > 0.5:
                 self._empty, self._emptied_at = self._empty + 1, answered
             again = max(again, self._begins + window + 1 + self._shift() - PROBE)
         if answered - self._shown_at > SHOWN_AGAIN:
             again = min(again, answered + LOOK)
         self._not_before = again
+
+    def _block(self) -> int:
+        """The tokens of a draw."""
+        return max(1, round(min(self._most, self._whole_block())))
+
+    def _least(self) -> float:
+        return PARTS * self.limit / self._among
+
+    def _whole_block(self) -> float:
+        return max(BLOCK, MARGIN * self._takes) * min(self._rate, self.limit)
 
     def _late(self) -> float:
         return max(LATE, 1.0 / self.limit)
@@ -192,7 +221,7 @@ class Slots:
 
     def _shift(self) -> float:
         """By how much the next windows are presumed to begin later than `_begins`, after too many without a token."""
-        block = max(1.0, max(BLOCK, MARGIN * self._takes) * min(self._rate, self.limit))
+        block = self._block()
         turn = self._among * block / self.limit  # windows until all have drawn a block
         starved = STARVED if turn <= STARVED else round(STARVED * turn)
         return SEARCH[(self._empty - starved) % len(SEARCH)] if self._empty >= starved else 0.0

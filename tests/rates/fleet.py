@@ -10,7 +10,7 @@ import asyncio
 import heapq
 import math
 import random
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -312,6 +312,26 @@ class Fleet:
         """The part of the requests that an API refuses that takes exactly LIMIT, and BURST at once."""
         api = Rate(LIMIT, BURST)
         return sum(api.wait(at) > 0 for at, _, _ in self.requests) / len(self.requests)
+
+    def worst_served(self, least: int = 10) -> float:
+        """Among the customers of one worker: the least part of a customer's due records that was sent. Due are those
+        that are older than the youngest one that the worker has sent. Customers with fewer due records do not count,
+        nor do workers that were lost or still for long."""
+        lives = Counter(worker.shard for worker in self._all)
+        worst = 1.0
+        for worker in self._all:
+            if lives[worker.shard] > 1 or worker.stood_still:
+                continue
+            numbers: dict[int, list[int]] = {}
+            for number, customer in worker.records:
+                numbers.setdefault(customer, []).append(number)
+            sent = Counter(customer for _, customer in worker.left)
+            youngest = max((numbers[customer][count - 1] for customer, count in sent.items()), default=-1)
+            for customer, own in numbers.items():
+                due = bisect_right(own, youngest)
+                if due >= least:
+                    worst = min(worst, sent[customer] / due)
+        return worst
 
     def unfairness(self, first: float = 10.0) -> float:
         """Among the workers that had something to send all the time from `first` on, and were not lost or still for

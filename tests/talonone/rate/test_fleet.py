@@ -59,6 +59,21 @@ def test_a_worker_with_a_wrong_clock_is_not_starved_by_many_others(seed):
     assert fleet.unfairness() <= 6.0
 
 
+def test_of_two_hundred_workers_with_wrong_clocks_none_is_starved():
+    """All tokens of a window are drawn in its first moments. So a draw must not take more than a part of it."""
+    fleet = busy(200, SERVICE, churn=True, zipf=0.8, seconds=40.0)
+    assert fleet.achieved() >= 0.93
+    assert fleet.most_within(1.0) <= LIMIT + 3 * BURST
+    assert fleet.refused() <= 0.02
+    assert fleet.unfairness() <= 10.0, "it was 87 before, and is 8"
+
+
+@pytest.mark.parametrize(("way", "least"), [(BACKFILL, 0.9), (SERVICE, 0.3)])
+def test_the_customers_of_a_worker_are_served_alike(way, least):
+    """The service grants tokens in blocks, and a customer has one request in flight: it gets one of a block."""
+    assert busy(10, way, zipf=0.8).worst_served() >= least
+
+
 def test_shares_of_workers_that_come_and_go_are_never_above_the_rate():
     fleet = busy(50, BACKFILL, churn=True)
     assert fleet.most_within(1.0) <= LIMIT + 2 * BURST

@@ -180,6 +180,16 @@ def test_what_an_idle_one_leaves_is_used_and_it_gets_it_back():
     assert refused([steady, pausing]) == 0
 
 
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_a_few_of_many_use_what_the_others_leave(count):
+    """With a two hundredth of a window in a draw, one would not get more than 50 a second."""
+    service = Service(takes=0.02)
+    workers = [Worker(service, among=200) for _ in range(count)]
+    together(workers, 40.0)
+    assert sum(worker.sent(10.0, 40.0) for worker in workers) >= 0.95 * LIMIT * 30.0
+    assert refused(workers) == 0
+
+
 def test_one_with_little_to_do_does_not_hold_back_the_others():
     service = Service()
     steady = Worker(service, among=2)

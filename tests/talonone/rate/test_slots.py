@@ -173,6 +173,20 @@ def test_who_needs_little_draws_little(rate, hits):
     assert Slots(rate, LIMIT, 0.0).hits(100.0) == hits
 
 
+def test_where_many_share_a_limit_a_draw_takes_a_part_of_a_window_and_more_while_tokens_are_left():
+    made = Slots(1000.0, LIMIT, 0.0, 300)
+    drawn = []
+    for window in range(100, 105):
+        drawn.append(made.hits(window + 0.01))
+        made.granted(window + 0.01, window + 0.012, drawn[-1], 100, LIMIT)
+    assert drawn == [1, 1, 2, 2, 2], "2 is a block"
+    made.refused(104.1, 104.102)
+    assert made.hits(105.01) == 1
+    made.granted(105.01, 105.012, 1, 0, LIMIT)
+    made.granted(106.01, 106.012, 1, 100, LIMIT)
+    assert made.hits(107.01) == 1, "nothing was left of the window before"
+
+
 def test_who_is_far_away_draws_more_at_a_time():
     made = slots()
     for number in range(20):
