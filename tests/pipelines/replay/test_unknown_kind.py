@@ -6,7 +6,7 @@ import pytest
 
 from beam_talonone.pipelines.backfill.staging_rows import RecordStager
 from beam_talonone.pipelines.replay.dead_letters import open_dead_letter, open_mapped_dead_letter
-from beam_talonone.pipelines.replay.replayable import replayability
+from beam_talonone.pipelines.replay.replayable import Replayability, replayability
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.schemas.decoding.settings import AS_USUAL
@@ -71,8 +71,10 @@ def test_whether_a_replay_sends_it_is_told():
         "the kind of this record is not known"
     )
     mapped = letter(jsonio.dumps(DOCUMENT), "unmapped_value", Stage.MAP)
-    assert replayability(raw_of(mapped)) == (None, True)
-    assert replayability(raw_of({**letter(jsonio.dumps(EVENT)), "kind": "events"})) == (None, False)
+    assert replayability(raw_of(mapped)) == Replayability(None, needs_mapping=True)
+    assert replayability(raw_of({**letter(jsonio.dumps(EVENT)), "kind": "events"})) == Replayability(
+        None, refuses_mapping=True
+    )
 
 
 def test_bytes_that_are_no_text_are_not_sent_unedited():
