@@ -270,7 +270,8 @@ class Dispatcher:
             for key in ended.keys:
                 if last[key] is ended:
                     del last[key]
-            for follower in ended._followers or ():
+            followers, ended._followers = ended._followers, None  # a ticket that is kept keeps no other
+            for follower in followers or ():
                 follower._blocked -= 1
                 if not follower._blocked:
                     if self.stopped is None and follower.ends_unsent():

@@ -1,6 +1,7 @@
 """Per key one at a time and in order, N in flight over all, oldest first, and nothing is left behind."""
 
 import asyncio
+import weakref
 
 import pytest
 from hypothesis import given, settings
@@ -86,6 +87,26 @@ def test_order_per_key_and_number_in_flight(tickets, concurrency):
         holders = [number for number, (keys, *_) in enumerate(tickets) if key in keys]
         assert [number for number in log.begun if number in holders] == holders
         assert [number for number in log.ended if number in holders] == holders
+
+
+def test_a_ticket_that_is_kept_after_its_end_keeps_no_other():
+    """The traceback of a failed try may keep it until a rare garbage collection. A customer may have thousands."""
+    log = Log()
+
+    async def main():
+        async with way(never, rate=1000.0, concurrency=1) as w:
+            first = log.ticket(w, 0, ("a", "b"), 0.0)
+            w.dispatcher.submit(first)
+            second = log.ticket(w, 1, ("b", "a"), 0.0)
+            w.dispatcher.submit(second)
+            kept = weakref.ref(second)
+            del second
+            w.dispatcher.submit(log.ticket(w, 2, ("c",), 0.0))
+            await asyncio.sleep(1.0)
+            assert log.ended == [0, 1, 2]
+            assert kept() is None
+
+    run(main())
 
 
 def test_the_oldest_that_may_leave_leaves_first():
