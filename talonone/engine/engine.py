@@ -21,7 +21,7 @@ from beam_talonone.talonone.engine.bulk_sender import Member
 from beam_talonone.talonone.engine.first_tries import FirstTries
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.engine.mailbox import Mailbox
-from beam_talonone.talonone.engine.settings import EngineSettings
+from beam_talonone.talonone.engine.settings import JOBS_OF_A_POST, EngineSettings
 from beam_talonone.talonone.engine.status import EngineStatus
 from beam_talonone.talonone.engine.window import Window
 from beam_talonone.talonone.errors import StopRun
@@ -38,9 +38,6 @@ from beam_talonone.talonone.tracing import follow_provider
 
 GRACE = 30.0
 """Seconds for what is in flight to end after a failure."""
-
-JOBS_OF_A_POST = 10
-"""Jobs that take about as long to take in as another post, with what they bring about."""
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +82,10 @@ class Engine:
         self._window.make_room(len(jobs), self._ask_to_flush)
         self._inbox.post(lambda: self._batcher.accept(*jobs), size=max(1, len(jobs) // JOBS_OF_A_POST))
 
+    def has_room(self, count: int) -> bool:
+        """Whether `submit` takes in `count` jobs at once. If not, wait until some end. Raises as `submit` does."""
+        return self._window.has_room(count, self._ask_to_flush)
+
     def submit_pack(self, members: list[Member], before: InFlight) -> None:
         """Take in a bulk that was in flight when an earlier run died."""
         self._window.make_room(len({job.number for job, _ in members}), self._ask_to_flush)
@@ -103,8 +104,7 @@ class Engine:
         self._batcher.accept_pack(members, before)
 
     def change_share(self, rate: float, phase: float | None) -> None:
-        """Take `rate` and `phase` of EngineSettings from now on, unless a rate service grants the rate. Call it from
-        any thread. See Pacer.change."""
+        """Pace by `rate` and `phase` from now on, unless a rate service grants the rate. Call it from any thread."""
         self.settings = replace(self.settings, rate=rate, phase=phase)
         self.post(lambda: self._pacer.change(rate, shared_limit.phase_here(phase)))
 

@@ -7,6 +7,9 @@ from beam_talonone.talonone.http.client_choice import DEFAULT, HttpSettings
 WINDOW = 10_000
 """Jobs taken in and not yet done. A slice of a backfill fits in it: then every customer's first record may start."""
 
+JOBS_OF_A_POST = 10
+"""Jobs that take about as long to take in as another post, with what they bring about."""
+
 
 @dataclass(frozen=True)
 class EngineSettings:

@@ -36,12 +36,22 @@ class Window:
         Raises the error that stopped the engine.
         """
         with self._changed:
-            while self.pending and self.pending + count > self._limit:
-                self.raise_failure()
+            while not self.has_room(count, when_full):
+                pass
+            self.pending += count
+
+    def has_room(self, count: int, when_full: Callable[[], None]) -> bool:
+        """Whether `count` jobs fit. If they do not, call `when_full`, and wait until some end, for a second at most.
+
+        Raises the error that stopped the engine.
+        """
+        with self._changed:
+            self.raise_failure()
+            if self.pending and self.pending + count > self._limit:
                 when_full()
                 self._changed.wait(1.0)
-            self.raise_failure()
-            self.pending += count
+                self.raise_failure()
+            return not self.pending or self.pending + count <= self._limit
 
     def job_done(self, count: int) -> None:
         """Count `count` jobs as done, and wake waiting threads soon after."""

@@ -169,6 +169,10 @@ class SliceSender:
             if len(self._jobs) < TOGETHER:
                 return
             self._submit()
+        self._count_all()
+
+    def _count_all(self) -> None:
+        """As `count`, for the records of the slice before as well."""
         self.count()
         before = self._run.before
         if before is not None and before.sender is not None:
@@ -221,6 +225,8 @@ class SliceSender:
 
     def _submit(self) -> None:
         if self._jobs:
+            while not self._run.engine.has_room(len(self._jobs)):
+                self._count_all()  # at a low rate it takes minutes, and too many dead letters must end the run
             self._sending.submit(*self._jobs)
             self._jobs.clear()
 

@@ -8,7 +8,7 @@ import pytest
 
 from beam_talonone.pipelines.backfill.options import MaxDeadLetters
 from beam_talonone.pipelines.backfill.sending.journal import JournalContent
-from beam_talonone.pipelines.backfill.sending.slices import SliceRun, SliceSender
+from beam_talonone.pipelines.backfill.sending.slices import TOGETHER, Item, SliceRun, SliceSender
 from beam_talonone.pipelines.backfill.sending.tally import KindTally, Tally
 from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.errors import TooManyDeadLetters
@@ -31,6 +31,17 @@ class FakeEngine:
 
     def stop(self, why: BaseException) -> None:
         self.failure = why
+
+    def submit(self, *jobs: Any) -> None:
+        while self.ends:
+            self.ends.pop(0)()
+
+    def has_room(self, count: int) -> bool:
+        if self.failure is not None:
+            raise self.failure
+        if self.ends:
+            self.ends.pop(0)()
+        return not self.ends
 
     def wait(self, done: Any) -> None:
         while not done():
@@ -76,3 +87,21 @@ def test_records_that_ended_together_are_counted_by_kind() -> None:
     assert (tally.ended, dict(tally.outcomes)) == (5, {"applied": 4, "already_applied": 1})
     assert {kind: of_kind.done for kind, of_kind in tally.kinds.items()} == {"profiles": 3, "calls": 2}
     assert seen == [*jobs, jobs[2]]
+
+
+@pytest.mark.parametrize("slice_of", [1, 2])
+def test_records_that_end_while_the_window_is_full_are_counted(slice_of: int) -> None:
+    engine, tally = FakeEngine(), Tally()
+    first = SliceSender(one := run(engine, tally, 1))
+    second = SliceSender(run(engine, tally, 1001, one))
+    first._sending.took(500)
+    second._sending.took(500)
+    job = cast(Any, SimpleNamespace(work=SimpleNamespace(kind="events", sessions=[])))
+    dead = Outcome(End.DEAD, "refused", "no such type")
+    ending = (first, second)[slice_of - 1]
+    engine.ends = [lambda: ending._sending.tell(job, dead)] * 500
+    for number in range(1001, 1000 + TOGETHER):
+        second.send(Item(number, job.work))
+    with pytest.raises(TooManyDeadLetters):
+        second.send(Item(1000 + TOGETHER, job.work))
+    assert (tally.dead, len(engine.ends)) == (6, 494)
