@@ -20,6 +20,9 @@ NULL = msgspec.Raw(b"null")
 MAX_DEPTH = 100
 """Levels of nesting. Deeper JSON may be decoded, and then exhaust the stack of a later function."""
 
+AROUND = 20
+"""Levels that requests, dead letters and answers may have around the values of a record. They have up to five."""
+
 
 MOST_BITS = 14_000
 """Bits of an integer that Python certainly converts to text, which it refuses beyond 4,300 digits."""
@@ -30,14 +33,26 @@ def loads(text: bytes | str) -> Any:
 
     Raises ValueError with the byte position when it is not JSON, and for JSON nested deeper than MAX_DEPTH.
     """
+    return _loads(text, MAX_DEPTH)
+
+
+def loads_around(text: bytes | str) -> Any:
+    """As `loads`, of JSON around what a record holds, such as a request, a dead letter or an answer of the API.
+
+    It may be nested AROUND levels deeper, so that no record that may be sent is too deep here.
+    """
+    return _loads(text, MAX_DEPTH + AROUND)
+
+
+def _loads(text: bytes | str, most: int) -> Any:
     try:
         value = _DECODER.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise ValueError(str(error)) from error
     except InvalidOperation:
         raise ValueError("a number with an exponent beyond all bounds") from None
-    if may_be_deep(text) and _depth_exceeds(value, MAX_DEPTH):
-        raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+    if may_be_deep(text) and _depth_exceeds(value, most):
+        raise ValueError(f"nested deeper than {most} levels")
     return value
 
 
@@ -76,7 +91,7 @@ def parts(text: bytes) -> dict[str, bytes]:
 
 def one_line(text: bytes) -> bytes:
     """The same JSON without white space between its parts; every digit stays. Raises ValueError if it is not JSON."""
-    loads(text)
+    loads_around(text)
     return bytes(msgspec.json.format(text, indent=-1))
 
 

@@ -51,7 +51,7 @@ class Request(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     def body_json(self) -> Any:
         """The decoded body, with numbers as Decimal; None without a body."""
-        return None if self.body is None else jsonio.loads(self.body)
+        return None if self.body is None else jsonio.loads_around(self.body)
 
     def to_bytes(self) -> bytes:
         """The request in MessagePack, as the journal and the shuffles carry it."""

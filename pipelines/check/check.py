@@ -97,7 +97,7 @@ def _examples(connection: Any, kind: str, reason: str) -> Iterator[str]:
         (kind, reason, EXAMPLES),
     )
     for (blob,) in rows:
-        dead_letter = jsonio.loads(blob)
+        dead_letter = jsonio.loads_around(blob)
         place = dead_letter["source"]
         yield f"{place['file']}:{place['position']}: {dead_letter['detail']}"
 

@@ -51,4 +51,4 @@ def shape_lines(connection: Connection, kinds: list[str]) -> Iterator[str]:
 
 def _invalid_records(connection: Connection, kind: str) -> Iterator[Any]:
     for (line,) in islice(connection.execute(_INVALID, (kind,)), SAMPLE):
-        yield jsonio.loads(line)["record"]
+        yield jsonio.loads_around(line)["record"]

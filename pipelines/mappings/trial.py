@@ -100,7 +100,7 @@ def _record(record: MappedRecord) -> tuple[list[str], InvalidRecord | None]:
         request = part.request
         lines.append(f"    request {request.operation} {json.dumps(request.path)}")
         if request.body is not None:
-            lines += _pretty(jsonio.loads(request.body), "      ")
+            lines += _pretty(jsonio.loads_around(request.body), "      ")
     return lines, None
 
 

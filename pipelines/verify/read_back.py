@@ -118,7 +118,7 @@ class _ReadBack:
         in_all = self._job.tally.dead_before + self._job.tally.dead
         dead, allowed = self._job.tally.dead, self._job.options.sending.max_dead_letters
         if allowed.exceeded(dead, self._records) or allowed.exceeded(in_all, read):
-            dead_letter = jsonio.loads(last)
+            dead_letter = jsonio.loads_around(last)
             raise TooManyDeadLetters(
                 f"{counted(in_all, 'dead letter')} ({dead:,} of {counted(self._records, 'record')} read back now),"
                 f" more than --max-dead-letters {allowed.text}; the last: {dead_letter['reason']}:"

@@ -103,7 +103,7 @@ def entity_in(target: Target, answer: Answer) -> dict[str, Any] | None:
             return None
         raise CannotRead(answer.message)
     try:
-        body = jsonio.loads(answer.body)
+        body = jsonio.loads_around(answer.body)
         entity = body["customerSession"] if is_session else body.get("profile") or {}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CannotRead(f"the answer of {target.request.operation} has an odd shape: {error}") from None

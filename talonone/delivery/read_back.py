@@ -89,7 +89,7 @@ def _object(answer: Answer) -> dict[str, Any] | Found:
     if answer.verdict is not Verdict.APPLIED:
         return Found.UNKNOWN
     try:
-        value = jsonio.loads(answer.body)
+        value = jsonio.loads_around(answer.body)
     except ValueError:
         return Found.UNKNOWN
     return value if isinstance(value, dict) else Found.UNKNOWN

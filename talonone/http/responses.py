@@ -215,7 +215,7 @@ def is_web_page(body: bytes) -> bool:
 def read_error(body: bytes) -> tuple[str, tuple[Problem, ...]]:
     """Return message and problems of an error body; an empty message if the body has another format."""
     try:
-        value = jsonio.loads(body)
+        value = jsonio.loads_around(body)
     except ValueError:
         return "", ()
     if not isinstance(value, dict):

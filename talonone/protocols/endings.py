@@ -50,4 +50,4 @@ def unknown(sender: RequestSender, part: Part, detail: str) -> Outcome:
 
 def _asks_for_content(request: Request) -> bool:
     body = request.body or b""
-    return b'"responseContent"' in body and bool(jsonio.loads(body).get("responseContent"))
+    return b'"responseContent"' in body and bool(jsonio.loads_around(body).get("responseContent"))

@@ -97,7 +97,7 @@ def page_of(body: bytes, paging: Paging, skip: int) -> Page:
             raise ValueError(f"it has only {', '.join(fields) or 'nothing'}")
         listed = msgspec.json.decode(fields.pop(paging.rows), type=list[msgspec.Raw] | None) or []
         rows = [jsonio.without_line_ends(bytes(row)) for row in listed]
-        rest = {name: jsonio.loads(bytes(value)) for name, value in fields.items()}
+        rest = {name: jsonio.loads_around(bytes(value)) for name, value in fields.items()}
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise BadPage(f"an answer without a list `{paging.rows}`: {error}") from None
     total = rest.get("totalResultSize")

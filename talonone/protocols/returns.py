@@ -16,7 +16,7 @@ from beam_talonone.talonone.requests.work import Part, Work
 
 async def returned(sender: RequestSender, work: Work, part: Part, facts: SessionFacts) -> Outcome:
     """Return items, never twice: the session shows whether an earlier try acted. Raises CannotRead and StopRun."""
-    items = jsonio.loads(part.request.body or b"{}")["return"]["returnedCartItems"]
+    items = jsonio.loads_around(part.request.body or b"{}")["return"]["returnedCartItems"]
     if sender.was_in_flight is not None:
         shown = await _shows(sender, work, items, facts)
         if shown:

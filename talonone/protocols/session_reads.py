@@ -32,7 +32,7 @@ async def read_session(sender: RequestSender, session_id: str) -> dict[str, Any]
         if not answer.ok:
             break
         try:
-            session = jsonio.loads(answer.body)["customerSession"]
+            session = jsonio.loads_around(answer.body)["customerSession"]
         except (ValueError, KeyError, TypeError) as error:  # it may have broken off on the way
             if not tries_left:
                 raise CannotRead(f"the answer of get_customer_session has no customerSession: {error}") from None
@@ -48,7 +48,7 @@ def profile_of(answer: Answer) -> str | None:
     if not answer.ok:
         return None
     try:
-        profile = jsonio.loads(answer.body)["customerSession"]["profileId"]
+        profile = jsonio.loads_around(answer.body)["customerSession"]["profileId"]
     except (ValueError, KeyError, TypeError):
         return None
     return profile if isinstance(profile, str) and profile else None

@@ -41,7 +41,7 @@ def is_lone_cancel(work: Work, facts: SessionFacts) -> bool:
 
 def _expected(part: Part) -> dict[str, Any]:
     """The session that the part's request sets. Most orders never need it, so it is not decoded in advance."""
-    session: dict[str, Any] = jsonio.loads(part.request.body or b"{}")["customerSession"]
+    session: dict[str, Any] = jsonio.loads_around(part.request.body or b"{}")["customerSession"]
     return session
 
 

@@ -78,7 +78,7 @@ def response_of(answer: Answer) -> Any:
     """What the API answered to a call, where it is more than effects: the code it made, the card, what was asked for
     by `responseContent`. None where there is nothing else."""
     try:
-        value = jsonio.loads(answer.body) if answer.body else None
+        value = jsonio.loads_around(answer.body) if answer.body else None
     except ValueError:
         return None
     if isinstance(value, dict) and "effects" in value:
@@ -99,7 +99,7 @@ def skipped(reason: Skip, operation: str | None = None, attempts: int = 0) -> Ou
 
 def _effects(body: bytes) -> list[Any]:
     try:
-        value = jsonio.loads(body) if body else {}
+        value = jsonio.loads_around(body) if body else {}
     except ValueError:
         return []
     effects = value.get("effects") if isinstance(value, dict) else None

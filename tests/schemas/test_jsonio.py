@@ -50,6 +50,10 @@ def test_what_may_be_read_may_be_written():
     assert jsonio.dumps(jsonio.loads(deep)) == deep
     with pytest.raises(ValueError, match="nested"):
         jsonio.loads(b"[" + deep + b"]")
+    around = b"[" * jsonio.AROUND + deep + b"]" * jsonio.AROUND
+    assert jsonio.dumps(jsonio.loads_around(around)) == around
+    with pytest.raises(ValueError, match="nested"):
+        jsonio.loads_around(b"[" + around + b"]")
     wide = b"[" + b",".join([b'{"a":[]}'] * 5000) + b"]"
     assert jsonio.dumps(jsonio.loads(wide)) == wide
 
