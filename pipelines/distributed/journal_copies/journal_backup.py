@@ -1,8 +1,8 @@
 """The state of a shard of a backfill beside its output, on any file system: what survives the machine it runs on.
 
 A shard writes a journal on its worker's disk (pipelines.backfill.sending.journal). The lines that an attempt adds are
-copied as they come, in parts (journal_parts beside this module). Where an attempt has many parts, its first one takes
-the place of all. An attempt that ends in the middle of a slice replaces its own parts, and those that it had read, by
+copied as they come, in parts (journal_parts beside this module). Where an attempt has many parts, a new one takes the
+place of all. An attempt that ends in the middle of a slice replaces its own parts, and those that it had read, by
 one whole part. A complete slice has a whole journal, `STATE/slice-000001.jsonl`.
 
 A worker that vanishes takes the last seconds of its journal with it. So before records may leave,
@@ -61,6 +61,8 @@ class JournalBackup:
         self._following: tuple[str, Path] | None = None
         self._fetched: dict[str, Fetched] = {}
         self._copied = self._parts = 0
+        self._mark = ""
+        """The end of the name of the part that took the place of others: a or b."""
         self._let_go: LetGo = []
         self._let_go_at = float("-inf")
         self.whole: set[str] = set()
@@ -213,7 +215,7 @@ class JournalBackup:
 
     def _copy(self) -> None:
         """Copy the whole lines that the journal has got since. Where the attempt has many parts, write all its lines
-        into the first one, and delete the others."""
+        into a new one, and delete the others. It has a new name: other attempts delete the parts that they read."""
         with self._lock:
             if self._following is None or not self._following[1].exists():
                 return
@@ -226,10 +228,12 @@ class JournalBackup:
             data = data[: data.rfind(b"\n") + 1]
             if begin + len(data) <= self._copied:
                 return
-            self._place.write(data, part_name(slice_name, self._who, begin - fetched))
+            size, mark = begin + len(data) - fetched, "b" if self._mark == "a" else "a"
+            version = f"{size}{mark}" if joined else ""
+            self._place.write(data, part_name(slice_name, self._who, begin - fetched, version))
             if joined:
-                self._delete_all(f"{slice_name}.{self._who}-*[1-9]*.part")  # the first one has the number 0
-                self._parts = 0
+                self._delete_all(f"{slice_name}.{self._who}-*[!{mark}].part")  # one request, and not for the new one
+                self._parts, self._mark = 0, mark
             self._copied = begin + len(data)
             self._parts += 1
 

@@ -2,8 +2,9 @@
 
 A runner may try a bundle again while the first attempt still runs. So each attempt only adds lines of its own, and
 whatever two files hold of one attempt, the longer one begins with the shorter one. A part is the lines of one attempt
-from a byte on, `SLICE.ATTEMPT-BYTE.part`. A whole part, `SLICE.ATTEMPT-whole.part`, is all that this attempt had read
-and written at its end. Its first line is JSON: the attempts, and the length of their lines. Then these lines follow.
+from a byte on, `SLICE.ATTEMPT-BYTE.part`, or `SLICE.ATTEMPT-BYTE.VERSION.part`. A whole part,
+`SLICE.ATTEMPT-whole.part`, is all that this attempt had read and written at its end. Its first line is JSON: the
+attempts, and the length of their lines. Then these lines follow.
 """
 
 import json
@@ -41,9 +42,10 @@ class Fetched:
         return sum(length for _, length in self.lengths)
 
 
-def part_name(slice_name: str, attempt: str, begin: int) -> str:
-    """The name of the part of an attempt's lines that begins at the byte `begin` of them."""
-    return f"{slice_name}.{attempt}-{begin:0{DIGITS}d}.part"
+def part_name(slice_name: str, attempt: str, begin: int, version: str = "") -> str:
+    """The name of the part of an attempt's lines that begins at the byte `begin` of them. Of several such parts,
+    each has another `version`."""
+    return f"{slice_name}.{attempt}-{begin:0{DIGITS}d}{version and '.' + version}.part"
 
 
 def attempt_of(name: str) -> str:

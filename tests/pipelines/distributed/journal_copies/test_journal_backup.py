@@ -391,8 +391,24 @@ def test_parts_that_were_joined_and_not_deleted_are_not_read_twice(bucket, tmp_p
     with pytest.raises(OSError, match="lost"):
         one._copy()
     monkeypatch.undo()
-    assert len(names(bucket)) == MOST_PARTS
+    assert len(names(bucket)) == MOST_PARTS + 1
     assert fetched(bucket, tmp_path)[0] == journal.read_bytes()
+
+
+def test_an_attempt_that_ends_takes_nothing_that_another_has_joined_since(place, tmp_path):
+    one, _ = attempt(place, tmp_path / "1.jsonl")
+    for number in range(MOST_PARTS):
+        append(tmp_path / "1.jsonl", b"[1,%d]\n" % number)
+        one._copy()
+    two, _ = attempt(place, tmp_path / "2.jsonl")
+    append(tmp_path / "2.jsonl", b"[2,0]\n")
+    for number in range(MOST_PARTS, 2 * MOST_PARTS):
+        append(tmp_path / "1.jsonl", b"[1,%d]\n" % number)
+        one._copy()
+    two.ended()
+    content, _ = fetched(place, tmp_path)
+    expected = [*(b"[1,%d]\n" % number for number in range(2 * MOST_PARTS)), b"[2,0]\n"]
+    assert content.splitlines(keepends=True) == expected
 
 
 def test_parts_stay_where_their_journal_was_cut(bucket, tmp_path):
