@@ -1,7 +1,9 @@
 """Plans of disks: full at any moment, too small, and inputs that break off."""
 
 import os
+import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +51,11 @@ def full_at(phase: str) -> Any:
         _small_disk(scene, SIZE)
         running = scene.start()
         random_moment(scene, running, phase)
+        with suppress(ProcessLookupError):  # a report is soon written
+            running.signal(signal.SIGSTOP)  # else it may have ended before the disk is full
         filler = fill_disk(scene.output)
+        with suppress(ProcessLookupError):
+            running.signal(signal.SIGCONT)
         ended = running.end(WITHIN)
         filler.unlink()
         scene.expect(ended.code in (STOPPED, DEAD_LETTERS), f"exit {ended.code} with a full disk: {ended.err[-400:]}")

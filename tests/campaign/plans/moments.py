@@ -55,7 +55,7 @@ def _reporting(scene: BackfillScene) -> bool:
 PHASES: Final[dict[str, tuple[Callable[[BackfillScene], bool], float]]] = {
     "starting": (_starting, 0.3),
     "reading": (_reading, 0.1),
-    "sending": (_sending, 1.2),
+    "sending": (_sending, 0.8),
     "folding": (_folding, 0.05),
     "reporting": (_reporting, 0.3),
 }
