@@ -8,7 +8,7 @@ from pathlib import Path
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.sending.slices import SLICE
 from beam_talonone.talonone.state.sealed_lines import damaged
-from beam_talonone.talonone.state.sqlite_damage import READING_FAILED
+from beam_talonone.talonone.state.sqlite_damage import READING_FAILED, is_full
 from beam_talonone.talonone.state.whole_file import write_whole_file
 from beam_talonone.talonone.telemetry.error_text import in_one_line
 
@@ -25,7 +25,7 @@ def check_staging(path: Path, marked: bytes, count_query: str) -> int:
     """How many things a job has to do, from its staging database at `path`.
 
     `count_query` counts them, and `marked` is the number that was written when all was read. Raises Damaged where the
-    database is damaged or gone, and where the two differ.
+    database is damaged or gone, and where the two differ, and sqlite3.Error where the disk is full.
     """
     if not path.exists():
         raise damaged(path, ": the file is missing")
@@ -37,6 +37,8 @@ def check_staging(path: Path, marked: bytes, count_query: str) -> int:
             total = int(connection.execute(count_query).fetchone()[0])
             next_record = staging.get_meta(connection, "next") or "1"
     except (sqlite3.Error, ValueError) as error:
+        if is_full(error):
+            raise
         raise damaged(path, f" ({in_one_line(str(error), 200)})") from None
     if marked != str(total).encode():
         raise damaged(path.parent / "read", f": it holds {marked[:20]!r}, but {path.name} has {total} things to do")
@@ -53,6 +55,8 @@ def cause_of(path: Path, error: Exception) -> Exception:
         with closing(staging.reopen(path)) as connection:
             problem = _problem(connection)
     except READING_FAILED as unreadable:
+        if is_full(unreadable):
+            return error
         problem = in_one_line(str(unreadable), 200)
     return error if problem is None else damaged(path, f" ({problem})")
 
@@ -61,6 +65,8 @@ def _problem(connection: sqlite3.Connection) -> str | None:
     try:
         row = connection.execute("PRAGMA quick_check(1)").fetchone()
     except READING_FAILED as error:
+        if is_full(error):
+            raise
         return in_one_line(str(error), 200)
     verdict = str(row[0]) if row else "quick_check returned nothing"
     return None if verdict == "ok" else " ".join(verdict.split())[:200]

@@ -18,6 +18,19 @@ def is_damage(error: BaseException) -> bool:
     return code is not None and code & 0xFF in damaged
 
 
+def is_full(error: BaseException) -> bool:
+    """Whether an error of a statement means that the disk is full, which says nothing of the file. Reading writes,
+    too: a database with a write-ahead log has files beside it."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code in _DISK_FULL
+
+
+_DISK_FULL: Final = {
+    sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_TRUNCATE,
+    sqlite3.SQLITE_IOERR_SHMOPEN, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP,
+}  # fmt: skip
+
+
 def damaged_store(path: object, error: BaseException) -> str:
     """The message for a damaged store: how to restore it, and what happens without it."""
     why = in_one_line(str(error), 200)

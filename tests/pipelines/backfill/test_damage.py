@@ -9,6 +9,7 @@ from support.staged_job import event, staged_job
 
 from beam_talonone.pipelines.backfill import damage, staging
 from beam_talonone.pipelines.backfill.damage import cause_of, check_report, check_staging, mark_report
+from beam_talonone.pipelines.backfill.sending.send_order import slice_rows
 from beam_talonone.pipelines.backfill.sending.slices import SLICE
 from beam_talonone.talonone.state.sealed_lines import Damaged
 
@@ -140,3 +141,19 @@ def test_a_report_is_checked_against_its_mark(tmp_path: Path) -> None:
     mark_report(mark, None)
     assert not mark.exists()
     mark_report(mark, None)  # it may be gone already
+
+
+def test_a_full_disk_is_not_taken_for_damage(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading makes files beside the database, and there is no room for them."""
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+
+    def reopen(path: Path) -> sqlite3.Connection:
+        raise full
+
+    monkeypatch.setattr(staging, "reopen", reopen)
+    assert cause_of(database, full) is full
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        check_staging(database, b"5", COUNT)
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        list(slice_rows(database, 1, RECORDS))
