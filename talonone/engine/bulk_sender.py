@@ -14,7 +14,7 @@ from beam_talonone.talonone.delivery.sender import Sender
 from beam_talonone.talonone.engine.bulk import Entry, bulk_request, isolate, merged, pointed_entries
 from beam_talonone.talonone.engine.job import Job, end_together
 from beam_talonone.talonone.http.responses import Answer, Verdict
-from beam_talonone.talonone.requests.outcome import Outcome, applied, refused, response_of
+from beam_talonone.talonone.requests.outcome import applied, refused, response_of
 from beam_talonone.talonone.requests.work import Key, Part
 
 Member = tuple[Job, int]
@@ -28,8 +28,6 @@ class BulkSender(RequestSender):
     entries: list[Entry[Member]]
     _tries: list[int] = field(init=False)
     """Tries of each entry so far."""
-    _last: tuple[Answer, int, Outcome] | None = field(default=None, init=False)
-    """The last success: its answer, the tries it took, and the outcome."""
 
     def __post_init__(self) -> None:
         self._tries = [0] * len(self.entries)
@@ -89,12 +87,6 @@ class BulkSender(RequestSender):
         parts = (entry.requests for entry in entries)
         return bulk_request([requests[0] if len(requests) == 1 else merged(requests) for requests in parts])
 
-    def _applied(self, answer: Answer, tries: int) -> Outcome:
-        """One outcome for all entries with the same answer: most bulks have a thousand."""
-        if self._last is None or self._last[0] is not answer or self._last[1] != tries:
-            self._last = answer, tries, applied(self.operation, answer, tries, effects=self.options.effects)
-        return self._last[2]
-
     async def _one_by_one(self, entry: Entry[Member], tries: int) -> None:
         """A merged entry was refused: its changes go apart, in order, so that only the bad one is lost."""
         for member, request in zip(entry.members, entry.requests, strict=True):
@@ -106,7 +98,7 @@ class BulkSender(RequestSender):
 
     def _end_applied(self, members: list[Member], answer: Answer, tries: int) -> None:
         """End members that were applied together: a bulk has up to a thousand of one request each."""
-        outcome = self._applied(answer, tries)
+        outcome = applied(self.operation, answer, tries, effects=self.options.effects)
         alike = []
         for job, index in members:
             if self.options.effects and job.work.kind == "calls":
