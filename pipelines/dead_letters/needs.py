@@ -34,16 +34,14 @@ class Needs(NamedTuple):
 
 def needs_of(folder: Path) -> Needs | None:
     """Those of the dead letters in the folder of a job; None where there are none, or where they cannot be read."""
-    files = sorted(str(path) for path in (folder / FOLDER).glob("*.jsonl"))
     mapped = unmapped = others = 0
     letters = False
     try:
-        for line in islice(read_dead_letters(files), MOST_READ):
-            if isinstance(line, DeadLetter):
-                letters, replay = True, line.replayability()
-                mapped += replay.needs_mapping
-                unmapped += replay.refuses_mapping
-                others += not (replay.needs_mapping or replay.refuses_mapping or replay.lost)
+        for letter in _first_of(folder, MOST_READ):
+            letters, replay = True, letter.replayability()
+            mapped += replay.needs_mapping
+            unmapped += replay.refuses_mapping
+            others += not (replay.needs_mapping or replay.refuses_mapping or replay.lost)
     except (OSError, SourceError, Interrupted):  # the job has ended well, whatever happens here
         return None
     return Needs(mapped, unmapped, others) if letters else None
@@ -52,15 +50,20 @@ def needs_of(folder: Path) -> Needs | None:
 def shapes_of(folder: Path) -> dict[str, Shape]:
     """By kind, the shape of foreign documents that the first invalid records have which no mapping made."""
     records: dict[str, list[Any]] = {}
-    files = sorted(str(path) for path in (folder / FOLDER).glob("*.jsonl"))
     try:
-        for line in islice(read_dead_letters(files), SAMPLE):
-            if isinstance(line, DeadLetter) and line.fields.get("stage") == Stage.VALIDATE.value:
-                records.setdefault(line.fields["kind"], []).append(jsonio.loads(line.record() or b"null"))
+        for letter in _first_of(folder, SAMPLE):
+            if letter.fields.get("stage") == Stage.VALIDATE.value:
+                records.setdefault(letter.fields["kind"], []).append(jsonio.loads(letter.record() or b"null"))
     except (OSError, SourceError, Interrupted, ValueError):
         return {}
     shapes = {kind: likely_shape(documents) for kind, documents in records.items()}
     return {kind: shape for kind, shape in shapes.items() if shape is not None}
+
+
+def _first_of(folder: Path, most: int) -> Iterator[DeadLetter]:
+    """The dead letters in the first `most` lines of the folder of a job."""
+    files = sorted(str(path) for path in (folder / FOLDER).glob("*.jsonl"))
+    return (line for line in islice(read_dead_letters(files), most) if isinstance(line, DeadLetter))
 
 
 def mapped_before(settings: Mapping[str, Any]) -> Mapping[str, Any]:
