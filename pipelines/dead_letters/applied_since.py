@@ -4,6 +4,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from beam_talonone.pipelines.report.read_only import open_to_read
 from beam_talonone.pipelines.terminal.words import counted
 
 
@@ -16,7 +17,7 @@ def applied_since(place: str) -> str | None:
     if not database.exists():
         return None
     try:
-        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
+        with closing(open_to_read(database)) as connection:
             (count,) = connection.execute("SELECT COUNT(*) FROM replayed").fetchone()
     except sqlite3.Error:  # the dead letters are there all the same
         return None

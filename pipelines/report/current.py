@@ -16,6 +16,7 @@ from beam_talonone.pipelines.backfill.sending.active_job import Slice
 from beam_talonone.pipelines.backfill.sending.journal import JournalContent, read_journal
 from beam_talonone.pipelines.backfill.sending.slices import SLICE
 from beam_talonone.pipelines.report.examples import EXAMPLES
+from beam_talonone.pipelines.report.read_only import open_to_read
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.state.sealed_lines import Damaged
 
@@ -45,7 +46,7 @@ def current_outcomes(staging: Path, journals: Journals, job: str) -> Iterator[sq
     The first dead letters of each reason that are in no file yet are in the column `letter`. Each statement sees the
     job at its own time, as a transaction would keep the job from shrinking its log. Raises sqlite3.Error.
     """
-    with closing(sqlite3.connect(f"{staging.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
+    with closing(open_to_read(staging)) as connection:
         connection.isolation_level = None
         connection.execute("PRAGMA cache_size = -32768")
         if journals:

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from beam_talonone.pipelines.report.read_only import open_to_read
 from beam_talonone.pipelines.report.recording.series import FIRST_WIDTH, Bucket, Series
 
 SERIES_FILE = "series.sqlite"
@@ -122,7 +123,7 @@ def read_series(path: Path) -> Recorded:
     if not path.exists():
         return Recorded()
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
+        with closing(open_to_read(path)) as connection:
             connection.execute("BEGIN")
             return _recorded(connection)
     except (sqlite3.Error, ValueError):
