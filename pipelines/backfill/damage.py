@@ -62,12 +62,7 @@ def cause_of(path: Path, error: Exception) -> Exception:
 
 
 def _problem(connection: sqlite3.Connection) -> str | None:
-    try:
-        row = connection.execute("PRAGMA quick_check(1)").fetchone()
-    except READING_FAILED as error:
-        if is_full(error):
-            raise
-        return in_one_line(str(error), 200)
+    row = connection.execute("PRAGMA quick_check(1)").fetchone()
     verdict = str(row[0]) if row else "quick_check returned nothing"
     return None if verdict == "ok" else " ".join(verdict.split())[:200]
 

@@ -106,7 +106,7 @@ class Journal:
         """Record the outcome of records that ended alike, with one line. Raises as `on_end` does."""
         encoded, at = _ENCODER.encode(outcome), time.time()
         self._ended.update(dict.fromkeys(numbers, (_as_read(outcome, encoded), at)))
-        self._write_later(b'["D",%b,%b,%a]' % (_ENCODER.encode(numbers), encoded, at))
+        self._write_later(b'["D",%b,%b,%b]' % (_ENCODER.encode(numbers), encoded, _ENCODER.encode(at)))
         self._stats_if_due()
 
     def _write_later(self, line: bytes) -> None:

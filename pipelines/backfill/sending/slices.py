@@ -105,7 +105,7 @@ def read_slice(run: SliceRun, rows: Rows = work_rows) -> Iterator[Item | PackIte
                 work = msgspec.structs.replace(work, profiles=[customer])
             if work.sessions:
                 _recall(connection, run, work)
-            yield Item(number, work, None if origin is None else read_origin(origin))
+            yield Item(number, work, read_origin(origin))
 
 
 def _packs(run: SliceRun, packed: set[int]) -> Iterator[PackItem]:

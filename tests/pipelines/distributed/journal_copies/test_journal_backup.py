@@ -63,9 +63,7 @@ def append(journal, text):
 def test_the_next_one_copies_only_what_is_new_and_stands_behind(place, journals):
     journal = journals("slice-000001")
     for text in (b"[1]\n", b"[2]\n", b"[3]\n"):
-        one = mirror(place)
-        one.fetch(journals)
-        one.follow("slice-000001", journal)
+        one, _ = attempt(place, journal)
         append(journal, text)
         one._copy()
         journal.unlink()
@@ -77,9 +75,7 @@ def test_the_next_one_copies_only_what_is_new_and_stands_behind(place, journals)
 def test_a_run_that_ends_in_the_middle_of_a_slice_leaves_one_file(place, journals):
     journal = journals("slice-000001")
     for text in (b"[1]\n", b"[2]\n", b'[3]\n["torn'):
-        one = mirror(place)
-        one.fetch(journals)
-        one.follow("slice-000001", journal)
+        one, _ = attempt(place, journal)
         append(journal, text)
         one._copy()
         one.ended()
