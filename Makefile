@@ -8,7 +8,7 @@
 #   make lint     ruff, codespell, prose         make types    mypy --strict
 #   make campaign backfills and streams under many faults, with many seeds; ARGS="--list" shows the plans
 #   make fuzz     damaged input for each surface, ARGS="--seconds 600 --only decoding"; with atheris where it installs
-#   make bench    the benchmarks                make docs     write the generated pages of docs/ and templates/*.json
+#   make bench    ratios of speed                make docs     write the generated pages of docs/ and templates/*.json
 #   make site     the pages of docs/ as a site, in site/; fails for a link or an anchor that leads nowhere
 #   make pictures the pictures of README.md and the recording of docs/what-you-see.md; needs Chromium
 #   make audit    bandit on the code, pip-audit on constraints.txt; needs the JSON API of pypi.org
@@ -81,7 +81,7 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 bench: $(VENV)/.dev
-	$(BIN)/python bench/compare.py $(ARGS)
+	$(BIN)/python bench/speed.py $(ARGS)
 
 campaign: $(VENV)/.dev
 	PATH="$(CURDIR)/.tools/bin:$$PATH" PYTHONPATH=tests:. $(BIN)/python -m campaign $(ARGS)

@@ -34,7 +34,7 @@ from common.peers import UNLIMITED
 from common.runs import KEY, keep, reset
 from rich.console import Console
 from rich.table import Table
-from speed import write_profiles
+from speed_parts.backfills import write_profiles
 
 from beam_talonone.simulator.server.serve import running
 from beam_talonone.simulator.server.settings import SimulatorSettings

@@ -1,4 +1,4 @@
-"""The ways of sending that bench/compare.py holds against each other; each runs in a process of its own.
+"""The ways of sending orders from a pipeline that bench/speed.py compares; each runs in a process of its own.
 
     cd bench && python -m common.peers PEER URL ORDERS.jsonl
 
@@ -6,15 +6,12 @@ sends every order once as a session update and prints the seconds that it took, 
 Starting Python and importing are left out, reading the file is not.
 """
 
-import asyncio
 import os
 import sys
 import time
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 from common.runs import KEY
@@ -67,53 +64,55 @@ def _pipeline() -> Any:
     return beam.Pipeline(runner=FnApiRunner())
 
 
+def par_do(url: str, orders: Path) -> Callable[[], None]:
+    """What a pipeline without either would have: a DoFn that calls the official SDK."""
+    import apache_beam as beam
+
+    class UpdateSession(beam.DoFn):  # type: ignore[misc]
+        def setup(self) -> None:
+            self._api = _sdk(url)
+
+        def process(self, order: dict[str, Any]) -> None:
+            _update_session(self._api, order)
+
+    pipeline = _pipeline()
+    orders_read = pipeline | beam.io.ReadFromText(str(orders)) | beam.Map(msgspec.json.decode)
+    _ = orders_read | beam.ParDo(UpdateSession())
+    return lambda: pipeline.run().wait_until_finish()
+
+
 def _session_caller(url: str) -> Any:
-    import talon_one
     from apache_beam.io.requestresponse import Caller
 
     class UpdateSession(Caller):  # type: ignore[misc]
         def __enter__(self) -> Any:
-            configuration = talon_one.Configuration(
-                host=url, api_key={"api_key_v1": KEY}, api_key_prefix={"api_key_v1": "ApiKey-v1"}
-            )
-            self._api = talon_one.IntegrationApi(talon_one.ApiClient(configuration))
+            self._api = _sdk(url)
             return self
 
         def __call__(self, order: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-            request = talon_one.IntegrationRequest.from_dict(session_of(order))
-            return self._api.update_customer_session_v2(order["order_id"], request)
+            return _update_session(self._api, order)
 
     return UpdateSession()
 
 
-def bare_loop(url: str, orders: Path) -> Callable[[], None]:
-    """The limit of Python: 64 coroutines that do nothing but post bodies made beforehand. No order, no retries."""
-    import uvloop
+def _sdk(url: str) -> Any:
+    import talon_one
 
-    waiting = deque(
-        (f"{url}/v2/customer_sessions/{quote(order['order_id'])}", msgspec.json.encode(session_of(order)))
-        for order in map(msgspec.json.decode, orders.read_bytes().splitlines())
+    configuration = talon_one.Configuration(
+        host=url, api_key={"api_key_v1": KEY}, api_key_prefix={"api_key_v1": "ApiKey-v1"}
     )
-    return lambda: uvloop.run(_empty(waiting))
+    return talon_one.IntegrationApi(talon_one.ApiClient(configuration))
 
 
-async def _empty(waiting: deque[tuple[str, bytes]]) -> None:
-    import aiohttp
+def _update_session(api: Any, order: dict[str, Any]) -> Any:
+    import talon_one
 
-    headers = {"Authorization": f"ApiKey-v1 {KEY}", "Content-Type": "application/json"}
-    connector = aiohttp.TCPConnector(limit=IN_FLIGHT)
-
-    async def work() -> None:
-        while waiting:
-            url, body = waiting.popleft()
-            async with session.put(url, data=body) as response:
-                await response.read()
-
-    async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
-        await asyncio.gather(*(work() for _ in range(IN_FLIGHT)))
+    return api.update_customer_session_v2(
+        order["order_id"], talon_one.IntegrationRequest.from_dict(session_of(order))
+    )
 
 
-PEERS = {"WriteToTalonOne": write_to_talon_one, "RequestResponseIO": request_response_io, "bare loop": bare_loop}
+PEERS = {"WriteToTalonOne": write_to_talon_one, "RequestResponseIO": request_response_io, "ParDo": par_do}
 
 
 def main() -> None:
