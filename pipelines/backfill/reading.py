@@ -19,6 +19,7 @@ from beam_talonone.pipelines.backfill.sending.tally import TALLIES, Tally
 from beam_talonone.pipelines.mappings.sampled import misspelt_names
 from beam_talonone.pipelines.terminal.interruptible import interruptible
 from beam_talonone.pipelines.terminal.stopping import RESUME
+from beam_talonone.pipelines.terminal.words import counted
 from beam_talonone.schemas.kinds import LETTERS
 from beam_talonone.talonone.errors import TooManyDeadLetters
 from beam_talonone.talonone.state.sealed_lines import damaged
@@ -74,8 +75,8 @@ def check_dead_letters(connection: Connection, allowed: MaxDeadLetters, output: 
     read, dead = count_read_and_dead(connection)
     if allowed.exceeded(dead, read):
         raise TooManyDeadLetters(
-            f"{dead:,} of the {read:,} records read are dead letters, more than --max-dead-letters {allowed.text};"
-            f" see {output}/dead-letters"
+            f"{counted(dead, 'dead letter')} in {counted(read, 'record')}, more than --max-dead-letters"
+            f" {allowed.text}; see {output}/dead-letters"
         )
 
 

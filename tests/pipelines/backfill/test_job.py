@@ -133,7 +133,7 @@ def test_a_limited_job_goes_on_where_it_was(run: Run, api: "Simulator", tmp_path
 def test_too_many_dead_letters_of_the_input_stop_it_before_anything_is_sent(
     run: Run, api: "Simulator", tmp_path: Path
 ) -> None:
-    with pytest.raises(TooManyDeadLetters, match="1 of the 5 records read are dead letters"):
+    with pytest.raises(TooManyDeadLetters, match="1 dead letter in 5 records, more than --max-dead-letters"):
         run(RECORDS, allowed="0")
     assert api.summary()["requests"] == 0
     assert (tmp_path / "out" / "dead-letters" / "input.jsonl").exists()
