@@ -16,9 +16,9 @@ from beam_talonone.pipelines.backfill.output_folder import (
     lock_folder,
     no_job,
 )
+from beam_talonone.pipelines.distributed.graph_options import WORKING, GraphOptions
 from beam_talonone.pipelines.distributed.pipeline import manifest
 from beam_talonone.pipelines.distributed.place import Place
-from beam_talonone.pipelines.distributed.shard import WORKING, GraphOptions
 from beam_talonone.pipelines.terminal.interruptible import interruptible
 from beam_talonone.talonone.errors import ConfigurationError, Interrupted
 from beam_talonone.transforms.sources.opening import in_words

@@ -30,9 +30,10 @@ from beam_talonone.pipelines.backfill.staging_rows import (
     StagedRecord,
     format_of,
 )
+from beam_talonone.pipelines.distributed.graph_options import GraphOptions, working
 from beam_talonone.pipelines.distributed.local_shards import LOCAL_SHARDS, Stoppable
 from beam_talonone.pipelines.distributed.place import Place
-from beam_talonone.pipelines.distributed.shard import GraphOptions, ShardRun, working
+from beam_talonone.pipelines.distributed.shard import ShardRun
 from beam_talonone.pipelines.distributed.shard_copies import STAGED, ShardCopy, copies_for
 from beam_talonone.pipelines.distributed.shard_report import ShardReport, merged
 from beam_talonone.pipelines.distributed.shard_restriction import REST_OF_SHARD, BundleBudget, ahead_of

@@ -5,21 +5,19 @@ sent in order, as pipelines.backfill.job does it, for some minutes at a time. Th
 any machine, and a bundle that is tried again goes on too.
 """
 
-import hashlib
 import logging
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.file_watch import vanished_from
 from beam_talonone.pipelines.backfill.job import engine_config
-from beam_talonone.pipelines.backfill.options import BackfillOptions, InputOptions, SendingOptions
+from beam_talonone.pipelines.backfill.options import BackfillOptions
 from beam_talonone.pipelines.backfill.output_folder import MANIFEST, JobFolder
 from beam_talonone.pipelines.backfill.report import all_stats, check_summary, make_report
 from beam_talonone.pipelines.backfill.sending import slices
@@ -29,6 +27,7 @@ from beam_talonone.pipelines.backfill.sending.outcome_counts import first_unsent
 from beam_talonone.pipelines.backfill.sending.send_order import slice_rows
 from beam_talonone.pipelines.backfill.sending.send_slices import SliceSteps, next_slice, send_slices
 from beam_talonone.pipelines.backfill.sending.tally import Tally
+from beam_talonone.pipelines.distributed.graph_options import QUEUE, GraphOptions, shard_name, state_of, working
 from beam_talonone.pipelines.distributed.journal_copies.journal_backup import JournalBackup
 from beam_talonone.pipelines.distributed.journal_copies.journal_parts import LetGo
 from beam_talonone.pipelines.distributed.place import Place
@@ -51,67 +50,6 @@ from beam_talonone.talonone.requests.work import Work
 from beam_talonone.transforms.runtime.metrics import WHILE_BUSY, count_requests
 
 log = logging.getLogger(__name__)
-
-QUEUE = "queue.json"
-"""The file in the state of a shard that tells whether its send order is the same as before."""
-
-WORKING = "working"
-"""The folder in `state` in which shards keep their records while they are sent from this machine."""
-
-
-@dataclass(frozen=True)
-class GraphOptions:
-    """All options of a backfill that is one pipeline."""
-
-    input: InputOptions
-    sending: SendingOptions
-    """`rate` is that of the whole job. The shards that still send have equal shares, unless a `rate_service`
-    grants them. `concurrency` is that of each shard."""
-    output: str
-    """A folder, local or gs://."""
-    shards: int = 1
-    resume: bool = False
-    wait: bool = True
-    beam_args: tuple[str, ...] = ()
-    here: bool = False
-    """Whether the steps run in the process that starts the job."""
-    bundle_seconds: float = 120.0
-    bundle_records: int = 100_000
-    """How long a bundle sends, and how many records at most. Then the rest of its shards is deferred."""
-
-    @property
-    def job(self) -> str:
-        """The id that stands in dead letters: the same whenever the job in `output` is resumed."""
-        return hashlib.blake2b(self.output.rstrip("/").encode(), digest_size=6).hexdigest()
-
-    def fixed(self) -> dict[str, Any]:
-        """The options that must be the same when the job is resumed, by name."""
-        return {
-            **self.input.as_json(),
-            "--base-url": self.sending.base_url,
-            "--edit-closed": self.sending.edit_closed,
-            "--shards": self.shards,
-        }
-
-
-def shard_name(shard: int) -> str:
-    """As the files of a shard are named: `shard-0001`."""
-    return f"shard-{shard:04d}"
-
-
-def state_of(options: GraphOptions, shard: int) -> Place:
-    """The state of a shard beside the output."""
-    return Place(Place(options.output).path("state", shard_name(shard)))
-
-
-def working(options: GraphOptions) -> Path | None:
-    """Where shards keep their records while they are sent: in the job's folder where it is on this machine, so that
-    what a killed process leaves there is found. Else None: the worker's disk."""
-    if not options.here or not Place(options.output).is_local:
-        return None
-    folder = Path(options.output) / "state" / WORKING
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
 
 
 class ShardRun:

@@ -13,8 +13,8 @@ from beam_talonone.pipelines.backfill.reading import check_dead_letters, write_i
 from beam_talonone.pipelines.backfill.reading_ahead.batch import batch_of, in_batches
 from beam_talonone.pipelines.backfill.reading_ahead.steps import stage_records
 from beam_talonone.pipelines.backfill.staging_rows import KIND, UNKNOWN_FIELDS, StagedRecord
+from beam_talonone.pipelines.distributed.graph_options import QUEUE, GraphOptions, shard_name, state_of
 from beam_talonone.pipelines.distributed.place import Place
-from beam_talonone.pipelines.distributed.shard import QUEUE, GraphOptions, shard_name, state_of
 from beam_talonone.pipelines.distributed.shard_copies import ShardCopy, save_staged
 from beam_talonone.pipelines.distributed.shares import Shares
 from beam_talonone.schemas.reasons import Stage

@@ -10,11 +10,11 @@ from typing import Any
 from beam_talonone.pipelines.backfill.inputs import match_inputs
 from beam_talonone.pipelines.backfill.job import engine_config
 from beam_talonone.pipelines.backfill.output_folder import DISK_ERRORS, cannot_write, decoded
+from beam_talonone.pipelines.distributed.graph_options import GraphOptions, working
 from beam_talonone.pipelines.distributed.local_shards import LOCAL_SHARDS, LocalShards
 from beam_talonone.pipelines.distributed.output_claim import check_output, claim, taken
 from beam_talonone.pipelines.distributed.pipeline import create_pipeline, delete_staged
 from beam_talonone.pipelines.distributed.place import Place
-from beam_talonone.pipelines.distributed.shard import GraphOptions, working
 from beam_talonone.pipelines.distributed.shard_copies import SHARD_COPIES, ShardCopies
 from beam_talonone.pipelines.runners.prism import Prism, find_prism, is_ours, prism_for
 from beam_talonone.pipelines.runners.runner import (

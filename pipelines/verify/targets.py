@@ -10,8 +10,9 @@ from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.operations import get_customer_inventory, get_customer_session
 from beam_talonone.schemas.records import ERASURE
 from beam_talonone.schemas.request import Request
-from beam_talonone.talonone.compare.differences import Line, return_differences, session_differences
+from beam_talonone.talonone.compare.differences import Line, session_differences
 from beam_talonone.talonone.compare.profiles import WantedProfile, profile_differences
+from beam_talonone.talonone.compare.returned import return_differences
 from beam_talonone.talonone.http.responses import Answer, Verdict
 from beam_talonone.talonone.protocols.session_reads import NOT_THERE, CannotRead
 from beam_talonone.talonone.requests.work import Work

@@ -16,8 +16,8 @@ from test_packaging import ROOT, clean_env, fresh_environment, needs_tools, run,
 from test_packaging import tree as tree
 
 from beam_talonone.pipelines.backfill.options import InputOptions, SendingOptions
+from beam_talonone.pipelines.distributed.graph_options import GraphOptions
 from beam_talonone.pipelines.distributed.pipeline import create_pipeline
-from beam_talonone.pipelines.distributed.shard import GraphOptions
 
 KINDS = ("orders", "returns", "profiles", "events", "calls")
 

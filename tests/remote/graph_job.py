@@ -14,7 +14,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from beam_talonone.pipelines.backfill.options import InputOptions, SendingOptions, parse_max_dead_letters
 from beam_talonone.pipelines.backfill.sending import slices
 from beam_talonone.pipelines.distributed import submit
-from beam_talonone.pipelines.distributed.shard import GraphOptions
+from beam_talonone.pipelines.distributed.graph_options import GraphOptions
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
 
 

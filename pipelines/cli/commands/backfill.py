@@ -97,7 +97,7 @@ def _remote(
     distribution: ShardParameters,
     args: tuple[str, ...],
 ) -> int:
-    from beam_talonone.pipelines.distributed.shard import GraphOptions
+    from beam_talonone.pipelines.distributed.graph_options import GraphOptions
     from beam_talonone.pipelines.distributed.submit import run_remote
     from beam_talonone.pipelines.terminal.console import notices
 

@@ -3,10 +3,10 @@
 import pytest
 
 from beam_talonone.pipelines.backfill.options import InputOptions, SendingOptions
+from beam_talonone.pipelines.distributed.graph_options import GraphOptions
 from beam_talonone.pipelines.distributed.output_claim import check_output, claim, taken
 from beam_talonone.pipelines.distributed.pipeline import working
 from beam_talonone.pipelines.distributed.place import Place
-from beam_talonone.pipelines.distributed.shard import GraphOptions
 from beam_talonone.pipelines.runners.runner import last_line
 from beam_talonone.talonone.errors import ConfigurationError
 

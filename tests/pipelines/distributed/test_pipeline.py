@@ -7,11 +7,11 @@ from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from beam_talonone.pipelines.backfill.options import InputOptions, SendingOptions
+from beam_talonone.pipelines.distributed.graph_options import GraphOptions
 from beam_talonone.pipelines.distributed.local_shards import LOCAL_SHARDS, LocalShards
 from beam_talonone.pipelines.distributed.output_claim import claim, taken
 from beam_talonone.pipelines.distributed.pipeline import EXPECTED, SaveShard, SendShard, WriteReport, create_pipeline
 from beam_talonone.pipelines.distributed.place import Place
-from beam_talonone.pipelines.distributed.shard import GraphOptions
 from beam_talonone.pipelines.distributed.shard_copies import SHARD_COPIES, ShardCopies
 from beam_talonone.pipelines.distributed.shard_restriction import all_of
 from beam_talonone.pipelines.runners.runner import beam_options, has_worker_processes

@@ -17,10 +17,10 @@ from beam_talonone.pipelines.backfill.options import InputOptions, SendingOption
 from beam_talonone.pipelines.backfill.sending import slices
 from beam_talonone.pipelines.distributed import pipeline as steps
 from beam_talonone.pipelines.distributed import shard_copies
+from beam_talonone.pipelines.distributed.graph_options import GraphOptions
 from beam_talonone.pipelines.distributed.output_claim import claim, taken
 from beam_talonone.pipelines.distributed.pipeline import SaveShard, SendShard, WriteReport
 from beam_talonone.pipelines.distributed.place import Place
-from beam_talonone.pipelines.distributed.shard import GraphOptions
 from beam_talonone.pipelines.distributed.shard_copies import SHARD_COPIES, STAGED, ShardCopies
 from beam_talonone.pipelines.distributed.shard_restriction import all_of, requests_of
 from beam_talonone.pipelines.distributed.shares import Shares
