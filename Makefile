@@ -11,7 +11,7 @@
 #   make bench    ratios of speed                make docs     write the generated pages of docs/ and templates/*.json
 #   make site     the pages of docs/ as a site, in site/; fails for a link or an anchor that leads nowhere
 #   make pictures the pictures of README.md and the recording of docs/what-you-see.md; needs Chromium
-#   make audit    bandit on the code, pip-audit on constraints.txt; needs the JSON API of pypi.org
+#   make audit    make bandit, then pip-audit on constraints.txt; needs the JSON API of pypi.org
 #   make sbom     the packages of a virtual environment as an SBOM; ENVIRONMENT=/tmp/release names another than .venv
 #   make lock     renew constraints.txt         make clean    remove everything that make made
 # PYTHON=/path/to/python chooses the interpreter that .venv is made with.
@@ -25,7 +25,7 @@ export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt
 
-.PHONY: demo demo-stream test test-all tools lint types bench campaign fuzz audit sbom lock docs site pictures clean venv
+.PHONY: demo demo-stream test test-all tools lint types bench campaign fuzz bandit audit sbom lock docs site pictures clean venv
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.runtime
@@ -112,10 +112,12 @@ BANDIT := $(RUN) bandit==1.9.4 bandit
 PIP_AUDIT := $(RUN) pip-audit==2.10.1 pip-audit
 CYCLONEDX := $(RUN) cyclonedx-bom==7.5.0 cyclonedx-py
 
-audit: $(VENV)/.uv
+bandit: $(VENV)/.uv
 	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
 	$(BANDIT) --quiet --configfile pyproject.toml --recursive schemas talonone transforms pipelines simulator 2>"$$log" || \
 	  { cat "$$log" >&2; exit 1; }
+
+audit: bandit
 	$(PIP_AUDIT) --requirement constraints.txt --no-deps --disable-pip --strict --progress-spinner off
 
 ENVIRONMENT := $(VENV)
