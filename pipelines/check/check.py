@@ -44,17 +44,21 @@ def run_check(
     if report is not None:
         check_target(report)
     STOP.check()
-    files = match_inputs(options, partial(print, file=sys.stderr))
+    files = match_inputs(options, _say)
     answers = _answers(options, files, rate, show, beam_args)
     for request in answers.requests:
         print(request)
     sys.stdout.flush()
     for line in answers.lines():
-        print(printable_line(line), file=sys.stderr)  # names and values of the input may hold anything
+        _say(line)
     if report is not None:
         write_check_page(report, answers, files)
     STOP.check()
     return DEAD_LETTERS if answers.dead else FINISHED
+
+
+def _say(line: str) -> None:
+    print(printable_line(line), file=sys.stderr)  # names and values of the input may hold anything
 
 
 def _answers(

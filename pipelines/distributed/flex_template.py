@@ -13,6 +13,7 @@ from beam_talonone.pipelines.cli import main as cli
 from beam_talonone.pipelines.cli.parameters.api import ApiParameters
 from beam_talonone.pipelines.distributed.template_parameters import TEMPLATES, Template
 from beam_talonone.pipelines.terminal.exit_codes import FINISHED, USAGE
+from beam_talonone.pipelines.terminal.logs import notice
 from beam_talonone.talonone.errors import ConfigurationError
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}", re.ASCII)
@@ -35,7 +36,7 @@ def main(name: str) -> None:
     try:
         words = command_line(name, arguments)
     except ConfigurationError as error:
-        print(f"beam-talonone: {error}", file=sys.stderr)
+        notice(str(error), "ERROR")
         sys.exit(USAGE)
     sys.exit(cli.run(words))
 

@@ -22,6 +22,7 @@ from beam_talonone.pipelines.terminal.stderr import stderr_console
 from beam_talonone.pipelines.terminal.summary import WIDTH, Examples, summary_lines
 from beam_talonone.pipelines.terminal.words import wrapped
 from beam_talonone.talonone.errors import StopRun
+from beam_talonone.talonone.telemetry.logs import printable_line
 
 Options = TypeVar("Options", bound=BackfillOptions)
 
@@ -52,9 +53,9 @@ def run_with_progress(
     console = console_for(progress)
     report = run_shown(console, make, options, summary_lines, progress, asks=asks)
     if exit_code(report):
-        console.print(f"records not applied, with reasons: {options.output / 'dead-letters'}", soft_wrap=True)
+        print_line(console, f"records not applied, with reasons: {options.output / 'dead-letters'}")
     for line in next_commands(options, report, COMMANDS, replayable=replayable, typed=sys.argv[1:]):
-        console.print(line, soft_wrap=True)
+        print_line(console, line)
     return exit_code(report)
 
 
@@ -88,14 +89,15 @@ def run_shown(
             report = work.run()
     except StopRun:
         if (line := progress_so_far(work.tally, work.things)) is not None:
-            console.print(line, soft_wrap=True)
+            print_line(console, line)
         raise
     width = console.width if console.is_terminal else WIDTH
     for line in lines_of(report, first_examples(options.output, report), width):
-        console.print(wrapped(line, width) if console.is_terminal else line, soft_wrap=True)
-    console.print(f"the full report: {options.output / 'report.json'}", soft_wrap=True)
+        text = printable_line(line)
+        console.print(wrapped(text, width) if console.is_terminal else text, soft_wrap=True)
+    print_line(console, f"the full report: {options.output / 'report.json'}")
     if (page := options.output / "report.html").exists():
-        console.print(f"the report as a page: {page}", soft_wrap=True)
+        print_line(console, f"the report as a page: {page}")
     return report
 
 
@@ -114,9 +116,14 @@ def _notices_on(console: Console, drawing: AbstractContextManager[Any] | None = 
 
     def notice(text: str) -> None:
         with drawing or nullcontext():
-            console.print(f"beam-talonone: {text}", soft_wrap=True)
+            print_line(console, f"beam-talonone: {text}")
 
     return notice
+
+
+def print_line(console: Console, line: str) -> None:
+    """Print one line, whatever it quotes: a name of a file may contain line ends."""
+    console.print(printable_line(line), soft_wrap=True)
 
 
 def exit_code(report: dict[str, Any]) -> int:

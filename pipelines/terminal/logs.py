@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from beam_talonone.talonone.errors import ConfigurationError
-from beam_talonone.talonone.telemetry.logs import error_fields, printable, say
+from beam_talonone.talonone.telemetry.logs import error_fields, printable, printable_line, say
 from beam_talonone.talonone.telemetry.redact import without_keys
 
 log = logging.getLogger(__name__)
@@ -77,12 +77,13 @@ def _ended(failed: threading.ExceptHookArgs) -> None:
 
 
 def notice(text: str, severity: str = "INFO", **fields: Any) -> None:
-    """A line for the person at the terminal, or for a log. JSON has the `fields`, too. Never raises."""
+    """A line for the person at the terminal, or for a log. Line ends in `text`, such as those of a file name, are
+    escaped. JSON has the `fields`, too. Never raises."""
     if as_json():
         now = datetime.now(UTC)
         line = _line(now, severity, {"logger": "beam-talonone", "message": text, **fields})
     else:
-        line = f"beam-talonone: {printable(text)}"
+        line = f"beam-talonone: {printable_line(text)}"
     with contextlib.suppress(Exception):  # a closed pipe or a full disk must not end the thread that says it
         print(without_keys(line), file=sys.stderr, flush=True)
 

@@ -10,7 +10,7 @@ from beam_talonone.pipelines.backfill.job_kind import Files, JobKind, Report, ba
 from beam_talonone.pipelines.backfill.options import BackfillOptions
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
-from beam_talonone.pipelines.terminal.console import console_for, run_shown
+from beam_talonone.pipelines.terminal.console import console_for, print_line, run_shown
 from beam_talonone.pipelines.terminal.exit_codes import DEAD_LETTERS, FINISHED
 from beam_talonone.pipelines.terminal.progress.show import Progress
 from beam_talonone.pipelines.terminal.summary import NO_EXAMPLES, WIDTH, Examples, details, table
@@ -76,9 +76,9 @@ def run_verify(options: BackfillOptions, progress: Progress = "auto") -> int:
     report = run_shown(console, verify_job, options, summary_lines, progress)
     kinds = report["kinds"].values()
     if any(counts["differ"] for counts in kinds):
-        console.print(f"the differences: {options.output / DIFFERENCES}", soft_wrap=True)
+        print_line(console, f"the differences: {options.output / DIFFERENCES}")
     if any(counts["dead_lettered"] for counts in kinds):
-        console.print(f"records not checked, with reasons: {options.output / 'dead-letters'}", soft_wrap=True)
+        print_line(console, f"records not checked, with reasons: {options.output / 'dead-letters'}")
     return DEAD_LETTERS if any(counts["differ"] or counts["dead_lettered"] for counts in kinds) else FINISHED
 
 

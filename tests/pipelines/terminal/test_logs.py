@@ -188,6 +188,33 @@ HOSTILE = "a\x1b[2J\x9b\u202eb\u2066\x07\x7f\rc\td"
 HARMLESS = r"a\x1b[2J\x9b\u202eb\u2066\x07\x7f\rc" + "\td"
 
 
+def test_what_a_notice_quotes_forges_no_line(capsys, monkeypatch):
+    """File names, options and answers of the API may contain line ends."""
+    monkeypatch.delenv(logs.FORMAT, raising=False)
+    logs.notice("orders\nERROR all is lost.jsonl: no file matches")
+    assert capsys.readouterr().err == "beam-talonone: orders\\nERROR all is lost.jsonl: no file matches\n"
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_file_name_forges_no_line(form, api, tmp_path):
+    folder = tmp_path / "a\nERROR forged"
+    folder.mkdir()
+    source, output = write(folder / "orders.jsonl", [order("o", "c"), "{"]), tmp_path / "out\nERROR forged"
+    commands = [
+        ["check", "--orders", source],
+        ["backfill", "--orders", f"{folder}/none-*", "--output", output, "--yes", "--base-url", api.url],
+        ["backfill", "--orders", source, "--output", output, "--yes", "--base-url", api.url],
+        ["report", output],
+        ["dead-letters", output],
+        ["mappings", "draft", source],
+    ]
+    for words in commands:
+        ended = cli(*words, env={logs.FORMAT: form})
+        assert [line for line in ended.err.splitlines() if line.startswith("ERROR forged")] == [], words
+        if form == "json" and words[0] != "check":
+            assert all(json.loads(line)["message"][:12] != "ERROR forged" for line in ended.err.splitlines())
+
+
 def test_a_terminal_gets_text_and_nothing_else(capsys, monkeypatch):
     monkeypatch.delenv(logs.FORMAT, raising=False)
     logs.notice(HOSTILE)
