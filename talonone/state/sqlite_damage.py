@@ -1,6 +1,14 @@
-"""How a damaged SQLite file shows itself, and what to say of that of a stream."""
+"""How a damaged SQLite file shows itself, and what to say of that of a stream.
 
+SQLite takes a flipped bit in a name of the schema for another name. So the tables are compared with those that a file
+should have: a table with another name would be replaced by an empty one.
+"""
+
+import re
 import sqlite3
+from contextlib import closing, suppress
+from functools import cache
+from pathlib import Path
 from typing import Final
 
 from beam_talonone.talonone.telemetry.error_text import in_one_line
@@ -9,10 +17,17 @@ READING_FAILED: Final = (sqlite3.DatabaseError, UnicodeDecodeError)
 """What a statement may raise of a damaged file. The second stands for an error whose text quotes damaged bytes."""
 
 
+_WORDS_OF_DAMAGE: Final = re.compile(
+    "decode to UTF-8"  # Python's own error for a text that is none, which has no code
+    "|unsupported file format|no such (table|column|index)|has no column named|columns but .* values were supplied"
+)
+"""Of errors whose code says nothing. All statements are ours: what they name is there unless the file is damaged."""
+
+
 def is_damage(error: BaseException) -> bool:
     """Whether an error of a statement means that the file is damaged or not a database."""
-    if isinstance(error, sqlite3.OperationalError) and "decode to UTF-8" in str(error):
-        return True  # Python's own error for a text that is none, which has no code
+    if isinstance(error, sqlite3.OperationalError) and _WORDS_OF_DAMAGE.search(str(error)):
+        return True
     code = getattr(error, "sqlite_errorcode", None)
     damaged = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
     return code is not None and code & 0xFF in damaged
@@ -39,3 +54,65 @@ def damaged_store(path: object, error: BaseException) -> str:
         " gives what can be read. To begin without it, delete it and its -wal and -shm files: then a record that was"
         " sent before is sent again, and an older one over it"
     )
+
+
+VERSION: Final = 1
+"""The `user_version` of a file that has all tables and indexes of its schema. Version 0.1 left it at 0."""
+
+Schema = frozenset[tuple[str, str, str, str]]
+"""Of each table and index: type, name, table, and its definition without white space."""
+
+
+def open_schema(connection: sqlite3.Connection, schema: str, *forms: str) -> None:
+    """Make the tables and indexes of `schema` that the database lacks, in one transaction.
+
+    Each of the `forms` is a whole schema that the database may have as well. Raises sqlite3.DatabaseError with the
+    code of a damaged file if it has anything else, or if something is gone.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    existing = _schema(connection)
+    known = _made_by(schema).union(*map(_made_by, forms))
+    if version not in (0, VERSION):
+        raise _damage(f"its version is {version}")
+    if existing - known:
+        sort, name, *_ = min(existing - known)
+        raise _damage(f"its {sort} {name!a:.100} is none of ours or has another definition")
+    if version == VERSION and (gone := _made_by(schema) - existing):
+        sort, name, *_ = min(gone)
+        raise _damage(f"its {sort} {name!a} is gone")
+    for pragma, expected in (("encoding", "UTF-8"), ("auto_vacuum", 0)):
+        (value,) = connection.execute(f"PRAGMA {pragma}").fetchone()
+        if value != expected:
+            raise _damage(f"its {pragma} is {value}")
+    if version != VERSION:
+        connection.executescript(f"BEGIN IMMEDIATE; {schema}; PRAGMA user_version = {VERSION}; COMMIT")
+
+
+def check_header(path: Path) -> None:
+    """Check what makes SQLite take a file for one that must not be written. A file that cannot be read passes.
+
+    Raises as `open_schema`. Call it while this process has no connection to the file: the end of the reading gives
+    up the locks of all connections of the process.
+    """
+    with suppress(OSError), path.open("rb") as file:
+        header = file.read(20)
+        if len(header) == 20 and header.startswith(b"SQLite format 3\0") and not {*header[18:]} <= {1, 2}:
+            raise _damage("unsupported file format")
+
+
+def _damage(why: str) -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError(why)
+    error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_CORRUPT, "SQLITE_CORRUPT"
+    return error
+
+
+@cache
+def _made_by(script: str) -> Schema:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(script)
+        return _schema(connection)
+
+
+def _schema(connection: sqlite3.Connection) -> Schema:
+    rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
+    return frozenset((str(sort), str(name), str(table), "".join(str(sql).split())) for sort, name, table, sql in rows)

@@ -16,7 +16,13 @@ from beam_talonone.talonone.ordering.state_store import Order
 from beam_talonone.talonone.requests.supersede import Change, change_of
 from beam_talonone.talonone.requests.work import Key, Work
 from beam_talonone.talonone.state.private_folder import make_private_file
-from beam_talonone.talonone.state.sqlite_damage import READING_FAILED, damaged_store, is_damage
+from beam_talonone.talonone.state.sqlite_damage import (
+    READING_FAILED,
+    check_header,
+    damaged_store,
+    is_damage,
+    open_schema,
+)
 from beam_talonone.talonone.state.write_behind import WriteBehind
 
 FOR_EIGHT_DAYS = 8 * 86_400.0
@@ -105,17 +111,9 @@ class Store:
 
     def __init__(self, path: Path | None = None, expiry: float = FOR_EIGHT_DAYS) -> None:
         self.expiry = expiry
-        if path is not None:
-            with suppress(OSError):  # SQLite reports it
-                make_private_file(path)
-        # a replay may write to the file of a stream that runs, and waits for its turn
-        self._connection = sqlite3.connect(":memory:" if path is None else path, 60.0, check_same_thread=False)
         try:
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-            self._connection.executescript(SCHEMA)
+            self._connection = _opened(path)
         except READING_FAILED as error:
-            self._connection.close()
             if isinstance(error, UnicodeDecodeError) or is_damage(error):
                 raise ConfigurationError(damaged_store(path, error)) from None
             raise
@@ -288,6 +286,23 @@ class Store:
                     raise
             time.sleep(0.0005)
         self._connection.execute("PRAGMA busy_timeout = 60000")
+
+
+def _opened(path: Path | None) -> sqlite3.Connection:
+    if path is not None:
+        with suppress(OSError):  # SQLite reports it
+            make_private_file(path)
+        check_header(path)
+    # a replay may write to the file of a stream that runs, and waits for its turn
+    connection = sqlite3.connect(":memory:" if path is None else path, 60.0, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        open_schema(connection, SCHEMA)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def change_that_set(what: Sequence[tuple[str, str]]) -> Change:

@@ -191,12 +191,20 @@ def test_the_counters_are_told_once_a_minute_where_they_have_changed(stream: Str
     assert stream.notices[1:] == ["events: read 1; orders: read 2, applied 1"]
 
 
-def test_a_damaged_store_stops_the_stream_and_names_its_file(stream: Stream, tmp_path: Path) -> None:
-    damage = sqlite3.DatabaseError("database disk image is malformed")
-    damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("database disk image is malformed", sqlite3.SQLITE_CORRUPT),
+        ("no such column: items", sqlite3.SQLITE_ERROR),
+        ("unsupported file format", sqlite3.SQLITE_ERROR),
+    ],
+)
+def test_a_damaged_store_stops_the_stream_and_names_its_file(
+    stream: Stream, tmp_path: Path, words: str, code: int
+) -> None:
+    damage = sqlite3.OperationalError(words)
+    damage.sqlite_errorcode = code
     stream.engine.failure = damage
     reason = stream.watch.look()
     assert isinstance(reason, StopRun)
-    assert str(reason).startswith(
-        f"{tmp_path / 'state' / 'store.sqlite'} is damaged (database disk image is malformed)"
-    )
+    assert str(reason).startswith(f"{tmp_path / 'state' / 'store.sqlite'} is damaged ({words})")

@@ -1,6 +1,7 @@
 """The store of what a stream remembers: newest wins, on disk after a commit, forgotten when it is old."""
 
 import sqlite3
+from contextlib import closing
 
 import msgspec
 import pytest
@@ -10,7 +11,7 @@ from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.state.sqlite_damage import is_damage
-from beam_talonone.talonone.state.store import Marks, Store, marks_of
+from beam_talonone.talonone.state.store import SCHEMA, Marks, Store, marks_of
 from beam_talonone.talonone.state.write_behind import WriteBehind
 
 
@@ -196,6 +197,87 @@ def test_a_name_in_the_list_of_tables_that_is_no_text_is_damage(tmp_path):
     path.write_bytes(path.read_bytes().replace(b"CREATE INDEX files_by_age", b"CREATE INDEX files_by\xffage"))
     with pytest.raises(ConfigurationError, match=r"store.sqlite is damaged"):
         Store(path)
+
+
+@pytest.mark.parametrize("value", [3, 255])
+@pytest.mark.parametrize("place", [18, 19, 23, 47, 55, 59, 60, 63])
+def test_a_byte_of_the_header_that_is_flipped_is_damage(tmp_path, place, value):
+    path = tmp_path / "store.sqlite"
+    Store(path).close()
+    data = bytearray(path.read_bytes())
+    data[place] = 6 if (place, value) == (47, 3) else value  # 3 is an older format, which differs in nothing of ours
+    path.write_bytes(data)
+    with pytest.raises(ConfigurationError, match=r"store.sqlite is damaged .*put the folder back from a backup"):
+        Store(path)
+    assert path.read_bytes() == bytes(data), "as it was, for a person to look at"
+    assert open_files(tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"items TEXT", b"itemz TEXT"),
+        (b"TABLE ended (", b"TABLE endee ("),
+        (b"content BLOB", b"contenu BLOB"),
+        (b"WITHOUT ROWID", b"WITHOUT R\xffWID"),
+        (b"INDEX dead_by_age", b"INDEX dead_by_agf"),
+        (b"ON dead (at)", b"ON sent (at)"),
+    ],
+)
+def test_a_schema_that_is_not_ours_is_damage(tmp_path, before, after):
+    """Under another name, the records of a table would be forgotten: an empty table would take its place."""
+    path = tmp_path / "store.sqlite"
+    Store(path).close()
+    data = path.read_bytes()
+    assert before in data
+    path.write_bytes(data.replace(before, after, 1))
+    with pytest.raises(ConfigurationError, match=r"store.sqlite is damaged .*put the folder back from a backup"):
+        Store(path)
+    assert open_files(tmp_path) == set()
+
+
+def test_a_table_that_is_gone_is_damage(tmp_path):
+    path = tmp_path / "store.sqlite"
+    store = Store(path)
+    store._connection.execute("DROP TABLE ended")
+    store.close()
+    with pytest.raises(ConfigurationError, match=r"store.sqlite is damaged \(its index 'ended_by_age' is gone\)"):
+        Store(path)
+
+
+def test_a_store_of_version_0_1_opens(tmp_path):
+    """It has no table of files, and no version."""
+    path = tmp_path / "store.sqlite"
+    store = Store(path)
+    store.sent(order(1), 0.0)
+    store.commit()
+    store._connection.executescript("DROP TABLE files; PRAGMA user_version = 0")
+    store.close()
+    again = Store(path)
+    assert again.last_order("o") == order(1).order()
+    again.note_file("f", 0.0)
+    assert again.has_file("f")
+
+
+def test_a_store_whose_making_was_killed_opens(tmp_path):
+    path = tmp_path / "store.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(SCHEMA[: SCHEMA.index("CREATE TABLE IF NOT EXISTS returned")])
+    store = Store(path)
+    assert store.returned_of("o") == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT itemz FROM returned", "SELECT * FROM returnee", "INSERT INTO dead (sessiom) VALUES (1)",
+        "INSERT INTO dead VALUES (1)",
+    ],
+)  # fmt: skip
+def test_a_statement_that_names_what_is_not_there_is_damage(statement):
+    with pytest.raises(sqlite3.OperationalError) as raised:
+        Store()._connection.execute(statement)
+    assert is_damage(raised.value)
 
 
 def test_a_text_that_is_none_is_damage(tmp_path):
