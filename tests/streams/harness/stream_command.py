@@ -38,6 +38,12 @@ class StreamCommand:
     ordering: bool = False
     retain: bool = False
     environment: dict[str, str] = field(default_factory=dict)
+    base_url: str | None = None
+    """The --base-url; None is that of the simulator."""
+    wrapper: tuple[str, ...] = ()
+    """A command that executes the command, as `unshare` does."""
+    name: str = "err"
+    """Of the files with its stderr: two commands of one folder need two names."""
     topics: dict[str, str] = field(default_factory=dict)
     subscriptions: dict[str, str] = field(default_factory=dict)
     process: Any = None
@@ -61,7 +67,8 @@ class StreamCommand:
                 self.pubsub.publish(self.topics[kind], mine, ordering_key=f"key-{number}")
 
     def start(self) -> None:
-        words: list[object] = [*COMMAND, "stream", "--base-url", self.simulator.url, "--state", self.folder / "state"]
+        words: list[object] = [*self.wrapper, *COMMAND, "stream", "--base-url", self.base_url or self.simulator.url]
+        words += ["--state", self.folder / "state"]
         for kind, subscription in self.subscriptions.items():
             words += [f"--{kind}", subscription]
         words += ["--prism-location", self.prism, *self.words]
@@ -69,7 +76,7 @@ class StreamCommand:
             words += ["--dead-letters", self.folder / "letters"]
         self.starts += 1
         self.before = self.requests()
-        with (self.folder / f"err-{self.starts}").open("wb") as err:
+        with (self.folder / f"{self.name}-{self.starts}").open("wb") as err:
             self.process = subprocess.Popen(
                 [str(word) for word in words], stderr=err, stdin=subprocess.DEVNULL, start_new_session=True,
                 env={**os.environ, "PUBSUB_EMULATOR_HOST": self.host, "TALONONE_API_KEY": KEY, **self.environment},
@@ -97,7 +104,7 @@ class StreamCommand:
 
     def stderr(self) -> str:
         """The stderr of all processes that were started, one after the other."""
-        return "".join((self.folder / f"err-{number + 1}").read_text() for number in range(self.starts))
+        return "".join((self.folder / f"{self.name}-{number + 1}").read_text() for number in range(self.starts))
 
     def dead_letters(self) -> list[dict[str, Any]]:
         found = []

@@ -50,3 +50,13 @@ def test_a_stream() -> None:
     assert judge_stream(traffic, rows[:1], [], [])[LOST] == ["events e1"]
     assert judge_stream(traffic, [*rows, rows[0]], [], [])[DOUBLED] == ["events e0: 2 times"]
     assert judge_stream(traffic, rows, [], ["a message"])[UNACCOUNTED] == ["a message"]
+
+
+def test_a_good_record_of_a_stream_is_a_dead_letter_only_for_an_expected_reason() -> None:
+    traffic = Traffic([Sent("events", b"", 0, "e0")])
+    dead_letter = {
+        "kind": "events", "id": "e0", "reason": "outcome_unknown", "detail": "", "record": {},
+        "source": {"subscription": "s", "message_id": "1"},
+    }  # fmt: skip
+    assert judge_stream(traffic, [], [dead_letter], reasons={"outcome_unknown"}) == clean()
+    assert judge_stream(traffic, [], [dead_letter])[WRONG] == ["events e0: outcome_unknown ()"]

@@ -1,11 +1,14 @@
 """What became of the traffic, by the simulator's ledger and the dead letters: lost, doubled, out of order."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from streams.harness.traffic import Sent, Traffic
+
+MAY_END: Final = frozenset({"outcome_unknown", "retries_exhausted"})
+"""Reasons of dead letters of good records, where the requests of a test may meet anything."""
 
 HARMLESS = "profiles"
 """Setting the same attributes again is not counted as twice."""
@@ -37,15 +40,17 @@ def check_traffic(
     dead_letters: Iterable[Mapping[str, Any]],
     *,
     by_customer: bool = True,
+    may_end: Collection[str] = MAY_END,
 ) -> TrafficCheck:
     """`ledger` are the simulator's rows in the order of acting. `by_customer`: whether events and orders of a
-    customer must have left in the order of time, which they must when none came later than the settling time."""
+    customer must have left in the order of time, which they must when none came later than the settling time.
+    `may_end` are the reasons of dead letters that a good record may become."""
     check = TrafficCheck()
     records = {(record.kind, record.mark): record for record in traffic.records}
     rows = list(ledger)
     acted = [mark for row in rows for mark in marks_of(row)]
     counts = Counter(acted)
-    dead = _check_dead_letters(traffic, list(dead_letters), check)
+    dead = _check_dead_letters(traffic, list(dead_letters), may_end, check)
     for record in records.values():
         times = counts[record.kind, record.mark]
         check.counts[record.kind] += 1
@@ -84,7 +89,7 @@ def marks_of(row: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _check_dead_letters(
-    traffic: Traffic, dead_letters: list[Mapping[str, Any]], check: TrafficCheck
+    traffic: Traffic, dead_letters: list[Mapping[str, Any]], may_end: Collection[str], check: TrafficCheck
 ) -> dict[tuple[str, str], str]:
     """The dead letters of good records, which need a reason of their own; those of poison are held against it."""
     expected = Counter((record.kind, record.poison) for record in traffic.records if record.poison is not None)
@@ -98,7 +103,7 @@ def _check_dead_letters(
         check.counts[f"dead letters: {dead_letter['reason']}"] += 1
         if expected[sort] > 0:
             expected[sort] -= 1
-        elif dead_letter["reason"] in ("outcome_unknown", "retries_exhausted"):
+        elif dead_letter["reason"] in may_end:
             of_good[dead_letter["kind"], _mark_of(dead_letter)] = str(dead_letter["reason"])
         else:
             check.dead_letters.append(

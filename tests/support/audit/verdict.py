@@ -67,13 +67,15 @@ def judge_stream(
     dead_letters: Sequence[Mapping[str, Any]],
     left: Sequence[str] = (),
     too_fast: Sequence[str] = (),
+    reasons: Collection[str] = (),
 ) -> Verdict:
     """The verdict on a stream that has ended. `left` are the messages that nobody acknowledged: they are unaccounted.
-    `too_fast` says where the requests were over the rate.
+    `too_fast` says where the requests were over the rate. A dead letter of a good record is wrong, unless its reason
+    is in `reasons`.
 
     Order is checked by session and by attribute: messages that come later than --settle may pass each other.
     """
-    check = check_traffic(traffic, ledger, dead_letters, by_customer=False)
+    check = check_traffic(traffic, ledger, dead_letters, by_customer=False, may_end=reasons)
     return clean() | {
         LOST: check.lost,
         DOUBLED: check.doubled,
