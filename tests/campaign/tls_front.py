@@ -14,13 +14,15 @@ from support.servers.http_harness import self_signed
 
 @dataclass
 class TlsFront:
-    """Passes bytes between clients and the simulator. `trusted` is the file with the certificate to trust."""
+    """Passes bytes between clients and the simulator. `trusted` is the file with the certificate to trust, and
+    `refused` the number of connections that ended without a handshake, mostly as the client trusts no such server."""
 
     api: tuple[str, int]
     trusted: Path
     contexts: dict[str, ssl.SSLContext]
     listener: socket.socket
     current: str = "trusted"
+    refused: int = 0
     ended: bool = False
     open: set[socket.socket] = field(default_factory=set)
 
@@ -47,9 +49,14 @@ class TlsFront:
     def _serve_one(self, plain: socket.socket) -> None:
         try:
             client = self.contexts[self.current].wrap_socket(plain, server_side=True)
+        except OSError:
+            self.refused += 1
+            _close(plain)
+            return
+        try:
             server = socket.create_connection(self.api)
         except OSError:
-            _close(plain)
+            _close(client)
             return
         self.open |= {client, server}
         back = threading.Thread(target=_pass_on, args=(server, client), daemon=True)

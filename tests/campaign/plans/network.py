@@ -6,16 +6,14 @@ import tempfile
 import time
 from functools import cache
 from pathlib import Path
-from typing import Final
 
 from e2e.harness import KEY, STOPPED
 
 from campaign.backfill import WITHIN, BackfillScene
+from campaign.host_name import ENVIRONMENT, host_name
 from campaign.plan import BackfillPlan
 from campaign.plans.moments import wait_until_under_way
 from campaign.tls_front import tls_front
-
-HOST: Final = "talonone.test"
 
 
 def key_revoked(scene: BackfillScene) -> None:
@@ -58,25 +56,20 @@ def certificate_wrong(scene: BackfillScene) -> None:
 
 def name_gone(scene: BackfillScene) -> None:
     """The host has no address at first, which ends the run; the next run survives that for some seconds."""
-    hosts, switch = scene.folder / "hosts", scene.folder / "nsswitch.conf"
-    hosts.write_text("127.0.0.1 localhost\n")
-    switch.write_text("hosts: files\n")
-    mounts = f"mount --bind {hosts} /etc/hosts && mount --bind {switch} /etc/nsswitch.conf"
-    scene.wrapper = ("unshare", "--mount", "sh", "-c", f'{mounts} && exec "$@"', "sh")
-    scene.environment = {"NO_PROXY": "*"}
-    port = scene.sim.url.rpartition(":")[2]
-    scene.words[scene.words.index("--base-url") + 1] = f"http://{HOST}:{port}"
+    name = host_name(scene.folder)
+    scene.wrapper, scene.environment = name.wrapper, dict(ENVIRONMENT)
+    scene.words[scene.words.index("--base-url") + 1] = name.url(scene.sim.url)
     scene.words.append("--insecure")
     ended = scene.start().end(WITHIN)
     scene.expect(ended.code == STOPPED, f"exit {ended.code} without an address: {ended.err[-300:]}")
-    hosts.write_text(f"127.0.0.1 localhost\n127.0.0.1 {HOST}\n")
+    name.appear()
     running = scene.start()
     wait_until_under_way(scene, running)
-    hosts.write_text("127.0.0.1 localhost\n")
+    name.vanish()
     scene.sim.faults("cut-before:share=0.3,to=5")  # connections that are there need no address
     scene.wait(lambda: scene.faults_met() >= 3, running)
     time.sleep(scene.rng.uniform(1.0, 5.0))
-    hosts.write_text(f"127.0.0.1 localhost\n127.0.0.1 {HOST}\n")
+    name.appear()
     scene.finish(running)
 
 
