@@ -4,7 +4,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from rich.console import Console
@@ -14,7 +16,7 @@ from beam_talonone.pipelines.cli.command_table import COMMANDS
 from beam_talonone.pipelines.dead_letters.examples import first_examples
 from beam_talonone.pipelines.terminal.confirm import ask
 from beam_talonone.pipelines.terminal.exit_codes import DEAD_LETTERS, FINISHED
-from beam_talonone.pipelines.terminal.logs import switch_to_json
+from beam_talonone.pipelines.terminal.logs import as_json, switch_to_json
 from beam_talonone.pipelines.terminal.next_commands import next_commands
 from beam_talonone.pipelines.terminal.progress.show import Progress, ProgressShown, Shown, way_of
 from beam_talonone.pipelines.terminal.resume_command import progress_so_far
@@ -92,13 +94,19 @@ def run_shown(
             print_line(console, line)
         raise
     width = console.width if console.is_terminal else WIDTH
-    for line in lines_of(report, first_examples(options.output, report), width):
+    for line in lines_of(report, _examples(options.output, report), width):
         text = printable_line(line)
         console.print(wrapped(text, width) if console.is_terminal else text, soft_wrap=True)
     print_line(console, f"the full report: {options.output / 'report.json'}")
     if (page := options.output / "report.html").exists():
         print_line(console, f"the report as a page: {page}")
     return report
+
+
+def _examples(output: Path, report: dict[str, Any]) -> Examples:
+    """The first dead letters, for a person with their details. A log does not get these: they may quote a record."""
+    examples = first_examples(output, report)
+    return {key: replace(shown, detail="") for key, shown in examples.items()} if as_json() else examples
 
 
 def _ask(shown: ProgressShown, question: str) -> None:

@@ -135,7 +135,8 @@ def _dead_letters(report: Mapping[str, Any], examples: Examples, width: int) -> 
         yield f"  {_of_kind(count, kind)} {reason}{f': {meaning}' if meaning else ''}"
         example = examples.get((kind, reason))
         if example is not None:
-            yield cut(f"    {' '.join(filter(None, (example.id, f'({example.place})')))}: {example.detail}", width)
+            which = " ".join(filter(None, (example.id, f"({example.place})")))
+            yield cut(f"    {which}: {example.detail}" if example.detail else f"    {which}", width)
 
 
 def _unknown(report: Mapping[str, Any]) -> Iterator[str]:

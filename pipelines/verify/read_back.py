@@ -121,8 +121,8 @@ class _ReadBack:
             dead_letter = jsonio.loads_around(last)
             raise TooManyDeadLetters(
                 f"{counted(in_all, 'dead letter')} ({dead:,} of {counted(self._records, 'record')} read back now),"
-                f" more than --max-dead-letters {allowed.text}; the last: {dead_letter['reason']}:"
-                f" {dead_letter['detail']}"
+                f" more than --max-dead-letters {allowed.text}; the last: {dead_letter['reason']}; see"
+                " dead-letters in --output"
             )
 
 

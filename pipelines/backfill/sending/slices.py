@@ -282,7 +282,8 @@ class SliceSender:
             run.engine.stop(
                 TooManyDeadLetters(
                     f"{counted(in_all, 'dead letter')} ({dead:,} of {counted(sent, 'record')} sent now), more than"
-                    f" --max-dead-letters {allowed.text}; the last: {outcome.reason}: {outcome.detail}"
+                    f" --max-dead-letters {allowed.text}; the last: {outcome.reason}; see"
+                    " dead-letters in --output"
                 )
             )
 

@@ -167,6 +167,16 @@ def test_a_command_whose_stderr_is_json(api, tmp_path):
     assert KEY not in ended.err
 
 
+def test_a_stop_for_dead_letters_quotes_no_record(api, tmp_path):
+    events = [event(f"e-{number}", "c-1", attributes={"bad": EMAIL}) for number in range(3)]
+    words = ["backfill", "--base-url", api.url, "--events", write(tmp_path / "events.jsonl", events)]
+    ended = cli(*words, "--output", tmp_path / "out", "--yes", "--max-dead-letters", "1", env={logs.FORMAT: "json"})
+    assert ended.code == 1
+    why = json.loads(ended.err.splitlines()[-1])["message"]
+    assert "more than --max-dead-letters 1; the last: unknown_attribute; see dead-letters in --output" in why
+    assert "'bad'" not in why
+
+
 def test_a_failure_is_a_line_of_json(tmp_path):
     words = ["backfill", "--orders", tmp_path / "none-*.jsonl", "--base-url", "http://localhost:1", "--yes"]
     ended = cli(*words, "--output", tmp_path / "out", env={logs.FORMAT: "json"})
