@@ -13,6 +13,9 @@ from beam_talonone.talonone.delivery.sender import Sender
 from beam_talonone.talonone.http.responses import Answer
 from beam_talonone.talonone.requests.identity import key_holds
 
+READS = 3
+"""Tries of a read-back whose answers cannot be read."""
+
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class RequestSender(Ticket):
@@ -86,10 +89,22 @@ class RequestSender(Ticket):
         attempt.takes_refusal = takes_refusal
         return await self._answer(attempt)
 
+    async def read_back(self, request: Request) -> Answer:
+        """As `read`, but read again, READS times in all, if a success has a body that cannot be read. Raises StopRun.
+
+        The body may have been damaged on its way. An error needs no body: its status is the answer.
+        """
+        answer = await self.read(request)
+        for _ in range(READS - 1):
+            if answer.unreadable is None or answer.status is None or not 200 <= answer.status < 300:
+                break
+            answer = await self.read(request)
+        return answer
+
     async def look(self, request: Request) -> Found:
         """Read back whether `request` shows in what the API has."""
         read_back = LOOKS.get(request.operation)
-        return Found.UNKNOWN if read_back is None else await read_back(request, self.read)
+        return Found.UNKNOWN if read_back is None else await read_back(request, self.read_back)
 
     def still_protected(self) -> bool:
         """True while a request that was in flight may go again: by its key, or because repeating it is harmless."""

@@ -28,7 +28,7 @@ async def read_session(sender: RequestSender, session_id: str) -> dict[str, Any]
     Raises CannotRead if the API keeps failing for it or refuses the read, and StopRun.
     """
     for tries_left in reversed(range(TRIES)):
-        answer = await sender.read(get_customer_session(session_id))
+        answer = await sender.read_back(get_customer_session(session_id))
         if not answer.ok:
             break
         try:

@@ -14,7 +14,8 @@ UNCLEAR = [Reply(500, b""), Reply(502, b""), Reply(503, b"", "5"), Reply(504, b"
 
 
 class ScriptedApi:
-    """Plays a script for what writes, then says yes; what reads gets `found`. Notes what was asked, and when."""
+    """Plays a script for what writes, then says yes; what reads gets `found`, which may be a list, whose
+    last stays. Notes what was asked, and when."""
 
     def __init__(self, *script, found=None):
         self.script, self.found, self.log, self.times = list(script), found, [], []
@@ -24,7 +25,9 @@ class ScriptedApi:
         self.times.append(asyncio.get_running_loop().time() - START)
         await asyncio.sleep(0.01)
         if request.method == "GET":
-            return self.found
+            if not isinstance(self.found, list):
+                return self.found
+            return self.found.pop(0) if len(self.found) > 1 else self.found[0]
         answer = self.script.pop(0) if self.script else OK
         if isinstance(answer, Exception):
             raise answer

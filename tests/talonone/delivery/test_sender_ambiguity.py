@@ -77,6 +77,16 @@ def test_an_advanced_event_that_cannot_be_read(before):
     assert answer.verdict is Verdict.UNKNOWN
 
 
+DAMAGED = Reply(200, b"", unreadable="it is longer than 64 MiB")
+
+
+def test_what_happened_is_read_again_if_the_answer_cannot_be_read():
+    answer, api = sent(ADVANCED, CUT, EXISTS, found=[DAMAGED, DAMAGED, THERE])
+    assert (answer.ok, answer.already, api.log.count("get_event_v3")) == (True, True, 3)
+    answer, api = sent(ADVANCED, CUT, EXISTS, found=DAMAGED)
+    assert (answer.verdict, api.log.count("get_event_v3")) == (Verdict.UNKNOWN, 3)
+
+
 @pytest.mark.parametrize("failure", UNCLEAR, ids=name_of)
 def test_an_advanced_event_may_go_again(failure):
     answer, api = sent(ADVANCED, failure)

@@ -222,6 +222,19 @@ def test_a_session_is_read_again_when_its_answer_broke_off():
     assert carry(api, order(version=2)).end is End.ALREADY_APPLIED
 
 
+@pytest.mark.parametrize("why", ["it is longer than 64 MiB", "its gzip is damaged"])
+def test_a_session_is_read_again_when_its_answer_cannot_be_read(why):
+    odd = Reply(200, b"", unreadable=why)
+    api = having(order())
+    api.faults = {1: odd, 2: odd}
+    assert carry(api, order(version=2)).end is End.ALREADY_APPLIED
+    api.faults = {len(api.log): odd}
+    assert carry(api, returns(), look_first=True).premature, "its order's customer was read"
+    api.faults = dict.fromkeys(range(len(api.log), len(api.log) + 3), odd)
+    outcome = carry(api, returns(), look_first=True)
+    assert (outcome.end, outcome.reason, why in outcome.detail) == (End.DEAD, "refused", True)
+
+
 @pytest.mark.parametrize("status", ["open", "completed", "cancelled"])
 @pytest.mark.parametrize("stores", [True, False])
 @pytest.mark.parametrize("age", [60.0, 30 * HOUR])
