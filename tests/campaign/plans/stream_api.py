@@ -12,21 +12,21 @@ OUTAGE = 180
 """Seconds of the long outage."""
 
 
-def later(*faults: str) -> Callable[[StreamScene], None]:
-    """Set the faults when the stream is under load. Their times count from then."""
+def later(*faults: str, least: int = 5) -> Callable[[StreamScene], None]:
+    """Set the faults when the stream is under load. Their times count from then. `least` requests must meet one."""
 
     def play(scene: StreamScene) -> None:
         scene.start_and_load()
         scene.sim.faults(*faults)
         scene.publish()
-        scene.wait(lambda: scene.faults_met() >= 5, "requests meet a fault")
+        scene.wait(lambda: scene.faults_met() >= least, "requests meet a fault")
 
     return play
 
 
 def storms(*, retry_after: bool) -> Callable[[StreamScene], None]:
     """Two storms of 429, the second of which meets only some requests. The stream logs a pause for Retry-After."""
-    meet = later("storm:to=2", "storm:share=0.1,from=3")
+    meet = later("storm:to=2", "storm:share=0.1,from=3", least=1)  # one Retry-After pauses all
 
     def play(scene: StreamScene) -> None:
         scene.stream.environment = {"TALONONE_LOG_FORMAT": "json"}  # as text, only errors are shown
