@@ -28,7 +28,7 @@ from beam_talonone.pipelines.terminal.interruptible import interruptible
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.pipelines.terminal.words import counted
 from beam_talonone.schemas import jsonio
-from beam_talonone.talonone.telemetry.logs import printable_line
+from beam_talonone.talonone.telemetry.logs import printable_json, printable_line
 from beam_talonone.transforms.runtime.process_registry import PROCESS
 from beam_talonone.transforms.sources.opening import FileInfo
 
@@ -47,7 +47,7 @@ def run_check(
     files = match_inputs(options, _say)
     answers = _answers(options, files, rate, show, beam_args)
     for request in answers.requests:
-        print(request)
+        print(printable_json(request))
     sys.stdout.flush()
     for line in answers.lines():
         _say(line)

@@ -15,7 +15,7 @@ from beam_talonone.pipelines.terminal.exit_codes import DEAD_LETTERS, FINISHED
 from beam_talonone.pipelines.terminal.logs import notice
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.state.whole_file import write_whole_file
-from beam_talonone.talonone.telemetry.logs import printable_line
+from beam_talonone.talonone.telemetry.logs import printable, printable_json, printable_line
 
 MOST_BAD = 20
 """Bad lines that are named one by one."""
@@ -105,13 +105,20 @@ def _export(selection: _Selection, options: DeadLettersOptions) -> None:
     lines = _export_lines(selection, options)
     if options.output is None:
         sys.stdout.flush()
+        on_screen = sys.stdout.isatty()
         for line in lines:
-            sys.stdout.buffer.write(line)
+            sys.stdout.buffer.write(_on_screen(line, options.export) if on_screen else line)
         sys.stdout.buffer.flush()
     else:
         _write(options.output, lines)
     where = "" if options.output is None else f" to {options.output}"
     notice(f"{next(_counted(selection))} exported{where}")
+
+
+def _on_screen(line: bytes, form: str | None) -> bytes:
+    """A line of an export for a terminal, which would carry out the control characters of a record."""
+    text = line.decode("utf-8", "replace").rstrip("\r\n")
+    return f"{printable(text) if form == 'csv' else printable_json(text)}\n".encode()
 
 
 def _export_lines(selection: _Selection, options: DeadLettersOptions) -> Iterator[bytes]:

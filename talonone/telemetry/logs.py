@@ -55,6 +55,15 @@ def printable_line(text: str) -> str:
     return printable(text).replace("\n", "\\n")
 
 
+def printable_json(line: str) -> str:
+    r"""Escape the control characters in a line of JSON, which still means the same.
+
+    >>> print(printable_json('{"id":"a\x9b"}'))
+    {"id":"a\u009b"}
+    """
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
+
+
 def error_fields(error: BaseException) -> dict[str, Any]:
     """Return the type of an exception and its FRAMES innermost frames, innermost last; never its text."""
     frames = traceback.extract_tb(error.__traceback__)[-FRAMES:]

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+import sys
 
 import pytest
 
@@ -125,3 +127,20 @@ def test_a_job_without_dead_letters_ends_with_0(write, tmp_path, capsys):
     write("out/job.json", {})
     assert run(["dead-letters", str(tmp_path / "out")]) == 0
     assert capsys.readouterr().out == "no dead letters\n"
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_a_terminal_gets_an_export_as_text(form, write, dead_letter, tmp_path, capfdbinary, monkeypatch):
+    """The file of an export is unchanged, and a terminal would carry out what a record contains."""
+    letter = dead_letter(id="a\x9b31mb", detail="\x1b[2J\u202e")
+    write("out/dead-letters/input.jsonl", json.dumps(letter, ensure_ascii=False).encode())
+    words = ["dead-letters", str(tmp_path / "out"), "--export", form]
+    assert run(words) == 0
+    piped = capfdbinary.readouterr().out.decode()
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert run(words) == 0
+    shown = capfdbinary.readouterr().out.decode()
+    assert "\x9b" in piped
+    assert not {"\x1b", "\x9b", "\u202e", "\r"} & {*shown}
+    if form == "jsonl":
+        assert json.loads(shown) == json.loads(piped)
