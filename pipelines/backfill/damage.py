@@ -8,7 +8,7 @@ from pathlib import Path
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.sending.slices import SLICE
 from beam_talonone.talonone.state.sealed_lines import damaged
-from beam_talonone.talonone.state.sqlite_damage import READING_FAILED, is_full
+from beam_talonone.talonone.state.sqlite_damage import READING_FAILED, check_header, is_full
 from beam_talonone.talonone.state.whole_file import write_whole_file
 from beam_talonone.talonone.telemetry.error_text import in_one_line
 
@@ -30,6 +30,7 @@ def check_staging(path: Path, marked: bytes, count_query: str) -> int:
     if not path.exists():
         raise damaged(path, ": the file is missing")
     try:
+        check_header(path)
         with closing(staging.reopen(path)) as connection:
             problem = _problem(connection) if path.stat().st_size <= LARGEST else None
             if problem is not None:

@@ -31,6 +31,7 @@ from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.shown import Shown
 from beam_talonone.schemas.kinds import LETTERS
 from beam_talonone.schemas.reasons import Reason, Stage
+from beam_talonone.schemas.records import ERASURE
 from beam_talonone.talonone.engine.applied_parts import applied_parts, union
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.requests.outcome import End, Outcome
@@ -156,13 +157,13 @@ def complete(connection: Any, options: InputOptions, kinds: list[str], job: str,
     if may_repeat:
         _end_repeated(connection, job)
     staged = count_kinds(connection)
-    if "returns" in staged or ("orders" in staged and staging.any_cancelled(connection)):
+    if "returns" in staged or ("orders" in staged and _any_cancelled(connection)):
         connection.executescript(staging.SESSION_INDEXES)
     if "returns" in staged:
-        staging.name_anonymous_returns(connection)
+        _name_anonymous_returns(connection)
     if options.profiles_first and "profiles" in staged:
         connection.executescript(staging.ERASURE_INDEX)
-        staging.keep_order_of_erased(connection)
+        _keep_order_of_erased(connection)
     staging.set_meta(connection, "kinds", " ".join(kinds))
     return set_send_order(connection)
 
@@ -214,3 +215,45 @@ def dead_letter_of(connection: Any, rec: int, outcome: Outcome, job: str, at: fl
         done = union(done, origin.parts_done)
     record = Shown(msgspec.Raw(jsonio.without_line_ends(document_of(connection, rec))))
     return jsonio.dumps(dead_letter(kind, record_id or None, record, place, outcome, job, at, attempt, done))
+
+
+def _any_cancelled(connection: Any) -> bool:
+    """True when an order is cancelled."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM records WHERE kind = 'orders' AND status = 'cancelled')"
+    ).fetchone()
+    return bool(row[0])
+
+
+def _name_anonymous_returns(connection: Any) -> None:
+    """Give returns without a customer the customer of their order: its latest version before the return, else any."""
+    latest_first = ", ".join(f"{column} DESC" for column in staging.IN_ORDER.split(", "))
+    done = -1
+    while unnamed := connection.execute(
+        "SELECT rec, session, event_us FROM records WHERE kind = 'returns' AND customer IS NULL AND work IS NOT NULL"
+        " AND rec > ? ORDER BY rec LIMIT 10000",  # there may be millions
+        (done,),
+    ).fetchall():
+        named = []
+        for rec, session, event_us in unnamed:
+            order = connection.execute(
+                "SELECT customer FROM records WHERE session = ? AND kind = 'orders' AND work IS NOT NULL"  # nosec B608
+                f" ORDER BY event_us > ?, {latest_first} LIMIT 1",
+                (session, event_us),
+            ).fetchone()
+            if order is not None:
+                named.append((order[0], rec))
+        connection.execute("BEGIN")
+        connection.executemany("UPDATE records SET customer = ? WHERE rec = ?", named)
+        connection.execute("COMMIT")
+        done = unnamed[-1][0]
+
+
+def _keep_order_of_erased(connection: Any) -> None:
+    """Send profile changes that follow an erasure of their customer at their time, not before everything else."""
+    connection.execute(
+        "UPDATE records SET phase = 1 WHERE kind = 'profiles' AND EXISTS ("  # nosec B608
+        "SELECT 1 FROM records AS erasure WHERE erasure.kind = 'profiles' AND erasure.customer = records.customer"
+        f" AND erasure.rank = {ERASURE} AND (erasure.event_us, erasure.rank, erasure.version)"
+        " < (records.event_us, records.rank, records.version))"
+    )

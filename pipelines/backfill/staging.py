@@ -19,6 +19,7 @@ from typing import Any
 from beam_talonone.pipelines.backfill.packed import read_work, unpack_work
 from beam_talonone.schemas.records import ERASURE
 from beam_talonone.talonone.requests.work import Work
+from beam_talonone.talonone.state.sqlite_damage import open_schema
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -80,6 +81,32 @@ CREATE INDEX IF NOT EXISTS by_identity ON records (identity) WHERE identity IS N
 """
 """For a replay of the dead letters of the job, which asks what else became of their records."""
 
+TARGETS = """
+CREATE TABLE IF NOT EXISTS targets (
+  number INTEGER PRIMARY KEY, sort TEXT NOT NULL, id TEXT NOT NULL, done INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS differences (
+  target INTEGER NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL, field TEXT NOT NULL, line BLOB NOT NULL,
+  PRIMARY KEY (target, at)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS erasures (customer TEXT PRIMARY KEY, place INTEGER NOT NULL) WITHOUT ROWID;
+"""
+"""What a verification reads, and what it found."""
+
+TARGET_INDEXES = f"{SESSION_INDEXES}{CUSTOMER_INDEX}CREATE UNIQUE INDEX IF NOT EXISTS by_rec ON queue (rec);"
+"""Each chunk of targets looks up its records, and the places of these in the order of sending."""
+
+FORMS = (
+    SCHEMA + REPLAY_INDEXES + ERASURE_INDEX,
+    SCHEMA + TARGETS + TARGET_INDEXES,
+    SCHEMA.replace(", work_check INTEGER", ""),
+)
+"""Schemas besides SCHEMA: of a job whose dead letters were replayed, of a verification, and of a job of version 0.1,
+whose records have no checksum."""
+
+CHECKSUMS = "ALTER TABLE records ADD COLUMN work_check INTEGER;"
+"""What makes the third of these forms the first."""
+
 IN_ORDER = "phase, event_us, rank, version, file_no, position"
 
 TAKEN = "end IN ('applied', 'already_applied')"
@@ -109,16 +136,16 @@ def reopen(path: Path) -> sqlite3.Connection:
 
 
 def _prepared(connection: sqlite3.Connection, *, fresh: bool = False) -> sqlite3.Connection:
-    """The connection, ready for use. A file that is not a database raises sqlite3.DatabaseError, and is closed."""
+    """The connection, ready for use. A file that is none of ours raises sqlite3.DatabaseError, and is closed."""
     try:
         connection.execute(f"PRAGMA page_size = {PAGE}")  # of a new database; another stays as it is
         connection.execute(f"PRAGMA journal_mode = {'OFF' if fresh else 'WAL'}")
         connection.execute(f"PRAGMA synchronous = {'OFF' if fresh else 'NORMAL'}")
         connection.execute("PRAGMA cache_size = -32768")
         connection.execute("PRAGMA temp_store = FILE")
-        connection.executescript(SCHEMA)
-        if not any(column[1] == "work_check" for column in connection.execute("PRAGMA table_info(records)")):
-            connection.execute("ALTER TABLE records ADD COLUMN work_check INTEGER")  # version 0.1 had none
+        columns = {column[1] for column in connection.execute("PRAGMA table_info(records)")}
+        before = CHECKSUMS if columns and "work_check" not in columns else ""
+        open_schema(connection, SCHEMA, *FORMS, before=before)
     except BaseException:
         connection.close()
         raise
@@ -211,48 +238,6 @@ def repeated(connection: sqlite3.Connection) -> Iterator[list[tuple[int, str, by
     )
     for _, group in groupby(rows, itemgetter(0)):
         yield [row[1:] for row in group]
-
-
-def any_cancelled(connection: sqlite3.Connection) -> bool:
-    """True when an order is cancelled."""
-    row = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM records WHERE kind = 'orders' AND status = 'cancelled')"
-    ).fetchone()
-    return bool(row[0])
-
-
-def name_anonymous_returns(connection: sqlite3.Connection) -> None:
-    """Give returns without a customer the customer of their order: its latest version before the return, else any."""
-    latest_first = ", ".join(f"{column} DESC" for column in IN_ORDER.split(", "))
-    done = -1
-    while unnamed := connection.execute(
-        "SELECT rec, session, event_us FROM records WHERE kind = 'returns' AND customer IS NULL AND work IS NOT NULL"
-        " AND rec > ? ORDER BY rec LIMIT 10000",  # there may be millions
-        (done,),
-    ).fetchall():
-        named = []
-        for rec, session, event_us in unnamed:
-            order = connection.execute(
-                "SELECT customer FROM records WHERE session = ? AND kind = 'orders' AND work IS NOT NULL"  # nosec B608
-                f" ORDER BY event_us > ?, {latest_first} LIMIT 1",
-                (session, event_us),
-            ).fetchone()
-            if order is not None:
-                named.append((order[0], rec))
-        connection.execute("BEGIN")
-        connection.executemany("UPDATE records SET customer = ? WHERE rec = ?", named)
-        connection.execute("COMMIT")
-        done = unnamed[-1][0]
-
-
-def keep_order_of_erased(connection: sqlite3.Connection) -> None:
-    """Send profile changes that follow an erasure of their customer at their time, not before everything else."""
-    connection.execute(
-        "UPDATE records SET phase = 1 WHERE kind = 'profiles' AND EXISTS ("  # nosec B608
-        "SELECT 1 FROM records AS erasure WHERE erasure.kind = 'profiles' AND erasure.customer = records.customer"
-        f" AND erasure.rank = {ERASURE} AND (erasure.event_us, erasure.rank, erasure.version)"
-        " < (records.event_us, records.rank, records.version))"
-    )
 
 
 def unnamed_returns(connection: sqlite3.Connection, first: int, last: int) -> list[tuple[int, int, str]]:

@@ -1,11 +1,11 @@
 """What replays have applied of the records of a job since it wrote its dead letters."""
 
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 from beam_talonone.pipelines.report.read_only import open_to_read
 from beam_talonone.pipelines.terminal.words import counted
+from beam_talonone.talonone.state.sqlite_damage import READING_FAILED
 
 
 def applied_since(place: str) -> str | None:
@@ -19,7 +19,7 @@ def applied_since(place: str) -> str | None:
     try:
         with closing(open_to_read(database)) as connection:
             (count,) = connection.execute("SELECT COUNT(*) FROM replayed").fetchone()
-    except sqlite3.Error:  # the dead letters are there all the same
+    except READING_FAILED:  # the dead letters are there all the same
         return None
     if not count:
         return None

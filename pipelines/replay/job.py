@@ -109,7 +109,7 @@ class _Replay:
     def complete(self, folder: JobFolder, files: Files, staged: int) -> int:
         """End what is not to be sent any more; returns how many records are left in the send order."""
         self._tell_lost(files)
-        with closing(staging.reopen(folder.staging)) as connection:
+        with self._origins.explained(), closing(staging.reopen(folder.staging)) as connection:
             end_by_origins(connection, self._origins.databases, folder.job)
             total = set_send_order(connection)
             self._tell_altered(connection)
@@ -164,4 +164,5 @@ class _Replay:
         steps = SliceSteps(
             before=origins.give_way, folded=origins.note_applied, origins=origins.databases, accepted_before=True
         )
-        send_slices(job, steps)
+        with origins.explained():
+            send_slices(job, steps)

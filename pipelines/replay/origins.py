@@ -3,17 +3,25 @@
 The records that they have applied decide what may still be sent. The replay notes there what it applies.
 """
 
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from beam_talonone.pipelines.backfill import staging
+from beam_talonone.pipelines.backfill.damage import DAMAGE_ERRORS, cause_of
 from beam_talonone.pipelines.backfill.output_folder import MANIFEST, started_with
 from beam_talonone.pipelines.backfill.packed import read_work
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.journal import Journal, JournalContent, read_journal
-from beam_talonone.pipelines.replay.stream_conflicts import REPLAYS, no_stream_in, note_applied, sent_by
+from beam_talonone.pipelines.replay.stream_conflicts import (
+    REPLAYS,
+    cause_in_store,
+    no_stream_in,
+    note_applied,
+    sent_by,
+)
 from beam_talonone.talonone.requests.outcome import DONE, Outcome
 from beam_talonone.talonone.telemetry.stats import Stats
 from beam_talonone.transforms.outputs.sinks import whose
@@ -35,6 +43,18 @@ class Origins:
         """Each once, sorted; None stands for dead letters whose origin is not known."""
         paths = tuple(sorted({path for path in databases if path is not None}))
         return cls(paths, tuple(path.parent for path in paths if path.name == REPLAYS))
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """A block whose errors are raised as the damage that they come from, where a database of these is damaged."""
+        try:
+            yield
+        except DAMAGE_ERRORS as error:
+            causes = chain(
+                (cause_of(path, error) for path in self.databases),
+                (cause_in_store(state, error) for state in self.streams),
+            )
+            raise next((cause for cause in causes if cause is not error), error) from None
 
     def give_way(self, job: ActiveJob, part: Slice) -> None:
         """End what is not to be sent, as a stream has gone on. It may still do so, so this happens late."""
@@ -105,7 +125,7 @@ def _database_of_job(dead_letters: Path) -> Path | None:
         return None
     if started_with((folder / MANIFEST).read_bytes(), folder / MANIFEST)["options"].get("--dry"):
         return None  # a dry run has applied nothing
-    with closing(staging.connect(path)) as connection:
+    with Origins((path,), ()).explained(), closing(staging.connect(path)) as connection:
         earlier = staging.get_meta(connection, "origin")
     if not earlier:
         return path

@@ -1,6 +1,7 @@
 """The records that a stream has sent since it refused one, read from its state folder, also while it runs."""
 
 import json
+import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -9,12 +10,15 @@ from pathlib import Path
 import msgspec
 
 from beam_talonone.pipelines.replay.conflicts import ERASE, OWN, PROFILE, SESSION
+from beam_talonone.pipelines.report.read_only import open_to_read
 from beam_talonone.schemas.reasons import Reason, Stage
+from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.ordering.state_store import Order
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.supersede import Change, without
 from beam_talonone.talonone.requests.work import Key, Work
 from beam_talonone.talonone.state.log_entries import entries
+from beam_talonone.talonone.state.sqlite_damage import READING_FAILED, damaged_store, is_damage
 from beam_talonone.talonone.state.state_folder import LOG, MANIFEST, STORE
 from beam_talonone.talonone.state.store import Marks, Store
 
@@ -82,6 +86,25 @@ def note_applied(state: Path, works: Sequence[Work]) -> None:
                 store.ended(work, time.time())
                 store.sent(work, time.time())
             store.commit()
+
+
+def cause_in_store(state: Path, error: Exception) -> Exception:
+    """The error to raise for `error`: a ConfigurationError where the store of the stream is damaged, else `error`."""
+    path = state / STORE
+    try:
+        with closing(open_to_read(path)) as connection:
+            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if verdict == "ok":
+                Store(path).close()
+                return error
+            unreadable: Exception = sqlite3.DatabaseError(verdict)
+    except ConfigurationError as damage:
+        return damage
+    except READING_FAILED as failure:
+        if isinstance(failure, sqlite3.Error) and not is_damage(failure):
+            return error
+        unreadable = failure
+    return ConfigurationError(damaged_store(path, unreadable))
 
 
 def no_stream_in(state: Path, base_url: str) -> str | None:

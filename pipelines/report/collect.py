@@ -26,6 +26,9 @@ from beam_talonone.pipelines.terminal.next_commands import ATTRIBUTES, MAPPING
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.requests.outcome import End
 from beam_talonone.talonone.requests.output_lines import rfc3339
+from beam_talonone.talonone.state.sealed_lines import damaged
+from beam_talonone.talonone.state.sqlite_damage import READING_FAILED, is_damage
+from beam_talonone.talonone.telemetry.error_text import in_one_line
 
 VERIFY = "verify"
 
@@ -58,7 +61,9 @@ def collect(folder: Path, *, running: bool | None = None) -> PageData:
     recorded = read_series(folder / "state" / SERIES_FILE)
     try:
         return _collected(folder, manifest, report, recorded, running=running)
-    except sqlite3.Error as error:
+    except (*READING_FAILED, TypeError, ValueError, LookupError) as error:
+        if not isinstance(error, sqlite3.Error) or is_damage(error):
+            raise damaged(folder / "state" / "spool.sqlite", f" ({in_one_line(str(error), 200)})") from None
         raise ConfigurationError(f"{folder / 'state'} cannot be read: {error}; try again, as its owner") from None
 
 

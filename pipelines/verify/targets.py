@@ -17,20 +17,6 @@ from beam_talonone.talonone.http.responses import Answer, Verdict
 from beam_talonone.talonone.protocols.session_reads import NOT_THERE, CannotRead
 from beam_talonone.talonone.requests.work import Work
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS targets (
-  number INTEGER PRIMARY KEY, sort TEXT NOT NULL, id TEXT NOT NULL, done INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE IF NOT EXISTS differences (
-  target INTEGER NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL, field TEXT NOT NULL, line BLOB NOT NULL,
-  PRIMARY KEY (target, at)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS erasures (customer TEXT PRIMARY KEY, place INTEGER NOT NULL) WITHOUT ROWID;
-"""
-
-INDEXES = f"{staging.SESSION_INDEXES}{staging.CUSTOMER_INDEX}CREATE UNIQUE INDEX IF NOT EXISTS by_rec ON queue (rec);"
-"""Each chunk of targets looks up its records, and the places of these in the order of sending."""
-
 PLACE = "((kind = 'returns') << 62) + (file_no << 40) + position"
 """Where a record stands in the input: orders first, then by file and row."""
 
@@ -54,7 +40,7 @@ class Target:
 
 def list_targets(connection: Any) -> int:
     """Number the sessions, then the customers of profile changes, in the order of the input; gives how many."""
-    connection.executescript(SCHEMA + INDEXES)
+    connection.executescript(staging.TARGETS + staging.TARGET_INDEXES)
     connection.execute("BEGIN")
     for sort, column, kinds in (
         ("session", "session", "'orders', 'returns'"),

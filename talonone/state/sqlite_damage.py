@@ -63,15 +63,15 @@ Schema = frozenset[tuple[str, str, str, str]]
 """Of each table and index: type, name, table, and its definition without white space."""
 
 
-def open_schema(connection: sqlite3.Connection, schema: str, *forms: str) -> None:
-    """Make the tables and indexes of `schema` that the database lacks, in one transaction.
+def open_schema(connection: sqlite3.Connection, schema: str, *forms: str, before: str = "") -> None:
+    """Make the tables and indexes of `schema` that the database lacks, after the statements `before`, all at once.
 
     Each of the `forms` is a whole schema that the database may have as well. Raises sqlite3.DatabaseError with the
     code of a damaged file if it has anything else, or if something is gone.
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     existing = _schema(connection)
-    known = _made_by(schema).union(*map(_made_by, forms))
+    known = _made_by(schema).union(*map(_made_by, forms)) if existing else existing
     if version not in (0, VERSION):
         raise _damage(f"its version is {version}")
     if existing - known:
@@ -85,7 +85,7 @@ def open_schema(connection: sqlite3.Connection, schema: str, *forms: str) -> Non
         if value != expected:
             raise _damage(f"its {pragma} is {value}")
     if version != VERSION:
-        connection.executescript(f"BEGIN IMMEDIATE; {schema}; PRAGMA user_version = {VERSION}; COMMIT")
+        connection.executescript(f"BEGIN IMMEDIATE; {before} {schema}; PRAGMA user_version = {VERSION}; COMMIT")
 
 
 def check_header(path: Path) -> None:

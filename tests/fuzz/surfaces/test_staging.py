@@ -2,7 +2,7 @@
 
 import sqlite3
 import tempfile
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from fuzz.damage import changed, damaged, flipped, json_text, odd_values
@@ -14,7 +14,8 @@ from support.staged_job import event, order, profile, returned, staged_job
 from beam_talonone.pipelines.backfill.damage import DAMAGE_ERRORS, cause_of, check_staging
 from beam_talonone.pipelines.backfill.output_folder import started_with
 from beam_talonone.pipelines.backfill.sending.send_order import slice_rows
-from beam_talonone.pipelines.report.recording.series_file import read_series
+from beam_talonone.pipelines.report.recording.series import Bucket
+from beam_talonone.pipelines.report.recording.series_file import SeriesWriter, read_series
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.state.sealed_lines import Damaged
 
@@ -87,8 +88,43 @@ def test_a_damaged_manifest_is_one_line(data: st.DataObject) -> None:
         check_line(error, FOLDER)
 
 
-@fuzzed(examples=30, data=st.binary(max_size=300) | damaged([WHOLE]))
-def test_a_damaged_record_of_the_rate_is_none(data: bytes) -> None:
+def recorded() -> bytes:
+    """The bytes of a file of charts with two runs."""
+    path = FOLDER / "series.sqlite"
+    for run in range(2):
+        writer = SeriesWriter(path, float(run), {"--rate": 100})
+        writer.add(1.0, Bucket())
+        writer.save(2.0, "")
+        writer.close()
+    return path.read_bytes()
+
+
+SERIES = recorded()
+
+
+@fuzzed(examples=30, data=st.binary(max_size=300) | damaged([SERIES]) | flipped(SERIES))
+def test_a_damaged_record_of_the_rate_is_none_or_another(data: bytes) -> None:
+    for path in FOLDER.glob("series.sqlite*"):
+        path.unlink()
     path = FOLDER / "series.sqlite"
     path.write_bytes(data)
     read_series(path)
+    with suppress(sqlite3.Error):  # the job goes on, and its page lacks the charts
+        writer = SeriesWriter(path, 3.0, {})
+        try:
+            writer.add(1.0, Bucket())
+            writer.save(2.0)
+        finally:
+            writer.close()
+    read_series(path)
+
+
+FIRST_PAGE = WHOLE[:8192]
+"""It lists the tables."""
+
+
+@fuzzed(examples=30, page=flipped(FIRST_PAGE, most=2))
+def test_a_damaged_list_of_tables_sends_nothing_else(page: bytes) -> None:
+    rows = found(page + WHOLE[len(page) :])
+    if rows is not None and EXPECTED is not None:
+        assert [row[1] for row in rows] == [row[1] for row in EXPECTED]

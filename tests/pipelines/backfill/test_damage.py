@@ -72,6 +72,31 @@ def test_a_list_of_tables_that_is_no_text_is_damage(database: Path) -> None:
     assert isinstance(cause_of(database, ValueError("x")), Damaged)
 
 
+@pytest.mark.parametrize(("place", "value"), [(18, 9), (19, 9), (47, 9), (59, 2)])
+def test_a_format_that_is_not_ours_is_damage(database: Path, place: int, value: int) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    data = bytearray(database.read_bytes())
+    data[place] = value
+    database.write_bytes(data)
+    with pytest.raises(Damaged, match=r"spool\.sqlite is damaged \(.+\)"):
+        check_staging(database, b"5", COUNT)
+
+
+@pytest.mark.parametrize("name", [b"event_us", b"TABLE fates", b"letter BLOB", b"work_check INTEGER"])
+def test_a_damaged_name_in_the_list_of_tables_is_damage(database: Path, name: bytes) -> None:
+    """An empty table, or one without a column, would take its place."""
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    data = database.read_bytes()
+    database.write_bytes(data.replace(name, name[:1] + b"_" + name[2:], 1))
+    with pytest.raises(Damaged, match=r"spool\.sqlite is damaged"):
+        check_staging(database, b"5", COUNT)
+    with pytest.raises(Damaged, match=r"spool\.sqlite is damaged"):
+        list(slice_rows(database, 1, RECORDS))
+    assert isinstance(cause_of(database, sqlite3.OperationalError("no such column: work")), Damaged)
+
+
 def test_a_large_database_is_not_read_through(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spoil_records(database)
     monkeypatch.setattr(damage, "LARGEST", database.stat().st_size - 1)

@@ -117,7 +117,9 @@ def as_version_0_1(connection: Connection) -> None:
         plain.append((None if own == latest else document, None if work is None else unpack_work(work), rec))
         latest = own if document is not None else latest
     connection.executemany("UPDATE records SET raw = ?, work = ? WHERE rec = ?", plain)
-    connection.executescript("DROP TABLE documents; ALTER TABLE records DROP COLUMN work_check;")
+    connection.executescript(
+        "DROP TABLE documents; ALTER TABLE records DROP COLUMN work_check; PRAGMA user_version = 0"
+    )
 
 
 def _several(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

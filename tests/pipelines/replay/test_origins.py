@@ -1,7 +1,8 @@
 """Where dead letters came from, what a replay notes there, and what it leaves to a stream that has gone on."""
 
 import json
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,42 @@ def test_what_was_applied_is_noted_in_jobs_and_streams(job: ActiveJob, tmp_path:
     with sent_by(state) as sent:
         assert sent.left_to_send(work("orders", order("o1", 1))) == Outcome(End.DUPLICATE)
         assert isinstance(sent.left_to_send(work("orders", order("o2", 2))), Work)
+
+
+@pytest.mark.parametrize("damage", [lambda data: b"no database" * 1_000, lambda data: data[:4096] + b"\xff" * 8192])
+@pytest.mark.parametrize("name", ["spool.sqlite", "store.sqlite"])
+def test_the_damage_of_an_origin_is_named(
+    job: ActiveJob, tmp_path: Path, name: str, damage: Callable[[bytes], bytes]
+) -> None:
+    """The replay itself can write: nobody needs to make room on its disk."""
+    state, earlier = stream(tmp_path / "state"), tmp_path / "spool.sqlite"
+    staging.connect(earlier).close()
+    origins = Origins.of([earlier, state / REPLAYS])
+    path = {"spool.sqlite": earlier, "store.sqlite": state / "store.sqlite"}[name]
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ConfigurationError, match=rf"{name} is damaged \("), origins.explained():
+        origins.note_applied(job, Slice(1, 3), JournalContent(done={1: (APPLIED, 1.0)}))
+    before = job.folder.staging.read_bytes()
+    with pytest.raises(ConfigurationError, match=rf"{name} is damaged \("), origins.explained():
+        raise sqlite3.OperationalError("disk I/O error")
+    assert job.folder.staging.read_bytes() == before
+
+
+def test_an_error_that_no_origin_has_stays_as_it_is(job: ActiveJob, tmp_path: Path) -> None:
+    origins = Origins.of([job.folder.staging, stream(tmp_path / "state") / REPLAYS])
+    error = sqlite3.OperationalError("disk I/O error")
+    with pytest.raises(sqlite3.OperationalError) as raised, origins.explained():
+        raise error
+    assert raised.value is error
+
+
+def test_a_damaged_database_beside_dead_letters_is_named(job: ActiveJob) -> None:
+    path = manifest(job.folder.root)
+    job.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    data = job.folder.staging.read_bytes()
+    job.folder.staging.write_bytes(data.replace(b"TABLE meta (name", b"TABLE meta (namf"))
+    with pytest.raises(ConfigurationError, match=r"spool\.sqlite is damaged"):
+        origin_of(path, URL)
 
 
 def test_what_a_stream_has_overtaken_ends_in_the_journal(job: ActiveJob, tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def test_a_folder_without_a_job_is_named(tmp_path: Path) -> None:
 def test_damage_is_named(tmp_path: Path) -> None:
     folder = build_job(tmp_path / "out", HALF)
     (folder / "state" / "spool.sqlite").write_bytes(b"no database" * 1000)
-    with pytest.raises(ConfigurationError, match=r"cannot be read: file is not a database"):
+    with pytest.raises(ConfigurationError, match=r"spool\.sqlite is damaged \(file is not a database\)"):
         collect(folder, running=True)
     (folder / "report.json").write_text("{}")
     with pytest.raises(Damaged, match=r"report.json is damaged"):
