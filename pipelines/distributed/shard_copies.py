@@ -6,8 +6,6 @@ workers have sent since is in their journals (pipelines.distributed.journal_copi
 """
 
 import atexit
-import shutil
-import tempfile
 import threading
 import zlib
 from collections.abc import Iterator
@@ -18,6 +16,7 @@ from beam_talonone.pipelines.backfill.output_folder import JobFolder
 from beam_talonone.pipelines.distributed.place import Place
 from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.errors import StopRun
+from beam_talonone.talonone.state.temporary_files import TemporaryFolder
 from beam_talonone.talonone.state.whole_file import write_whole_file
 from beam_talonone.transforms.runtime.engines import EngineConfig, make_engine
 from beam_talonone.transforms.runtime.process_registry import PROCESS, Kind
@@ -27,6 +26,9 @@ STAGED = "staged.sqlite.gz"
 
 KEPT = 4
 """The copies that a worker keeps of shards that it is not sending: other workers may send them by now."""
+
+PREFIX = "beam-talonone-shard-"
+"""The begin of the names of the folders with copies."""
 
 PIECE = 1 << 20
 GZIP = 31
@@ -71,16 +73,19 @@ def _unpacked(place: Place) -> Iterator[bytes]:
 class ShardCopy:
     """A worker's copy of a shard: the folder of its small backfill, and the engine that sends it, or None."""
 
-    def __init__(self, folder: JobFolder) -> None:
-        self.folder = folder
+    def __init__(self, disk: TemporaryFolder, folder: JobFolder) -> None:
+        self._disk, self.folder = disk, folder
         self._engine: tuple[EngineConfig, Engine] | None = None
 
     @classmethod
     def empty(cls, job: str, started: float, within: Path | None) -> "ShardCopy":
-        """A copy without a staging database, in a new folder of `within`, or of the disk for temporary files."""
-        root = Path(tempfile.mkdtemp(prefix="talonone-", dir=within)) / "job"
-        (root / "state").mkdir(mode=0o700, parents=True)
-        return cls(JobFolder(root, job, True, {"started": started}))
+        """A copy without a staging database, in a new folder of `within`, or of the disk for temporary files. Removes
+        the copies that killed workers left there."""
+        disk = TemporaryFolder(PREFIX, within)
+        root = disk.path / "job"
+        for folder in (root, root / "state"):
+            folder.mkdir(mode=0o700)
+        return cls(disk, JobFolder(root, job, True, {"started": started}))
 
     def engine_for(self, config: EngineConfig) -> Engine:
         """The engine that is there, if it has this configuration; else a new one. An engine with another share of the
@@ -107,7 +112,7 @@ class ShardCopy:
     def close(self) -> None:
         """End the engine, and remove the folder."""
         self.close_engine()
-        shutil.rmtree(self.folder.root.parent, ignore_errors=True)
+        self._disk.close()
 
 
 def _with_share_of(config: EngineConfig, other: EngineConfig) -> EngineConfig | None:

@@ -5,16 +5,16 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from beam_talonone.pipelines.runners.runner import runner_name
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
+from beam_talonone.talonone.state.temporary_files import TemporaryFolder
 from beam_talonone.talonone.telemetry.error_text import error_line
 
 START_TIMEOUT = 30.0
@@ -77,9 +77,10 @@ def prism_for(options: Any, log: str | None) -> Iterator["Prism"]:
     from apache_beam.options.pipeline_options import PrismRunnerOptions
 
     location = options.view_as(PrismRunnerOptions).prism_location
-    made = None if log is not None else tempfile.TemporaryDirectory(prefix="talonone-prism-")
-    with made or nullcontext() as folder:
-        prism = Prism(options, location, Path(log or f"{folder}/prism.log"))
+    with ExitStack() as left:
+        if log is None:
+            log = f"{left.enter_context(closing(TemporaryFolder('beam-talonone-prism-'))).path}/prism.log"
+        prism = Prism(options, location, Path(log))
         try:
             prism.serve(options)
             yield prism

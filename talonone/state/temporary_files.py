@@ -1,6 +1,10 @@
-"""Where SQLite keeps its temporary files, such as those of a sort that does not fit in memory."""
+"""Temporary files, which hold personal data: private folders for them, and where SQLite keeps its own."""
 
+import fcntl
+import os
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -26,3 +30,58 @@ def _set_folder(path: str) -> None:
     # a name that is not UTF-8 cannot be in a statement: the default stays
     with closing(sqlite3.connect(":memory:")) as connection, suppress(UnicodeEncodeError):
         connection.execute(f"PRAGMA temp_store_directory = '{quoted}'")
+
+
+class TemporaryFolder:
+    """A new folder of mode 0700, until it is closed. Its lock shows other processes that its owner is alive."""
+
+    def __init__(self, prefix: str, within: Path | None = None) -> None:
+        """Make a folder in `within`, or in TMPDIR. `prefix` begins its name.
+
+        Removes the folders with this prefix that killed processes of this user left there. Raises OSError.
+        """
+        self._parent = within or Path(tempfile.gettempdir())
+        _remove_left(self._parent, prefix)
+        self.path, self._lock = _locked_folder(self._parent, prefix)
+
+    def close(self) -> None:
+        """Remove the folder. Does nothing the second time."""
+        if self._lock is not None:
+            shutil.rmtree(self.path, ignore_errors=True)
+            os.close(self._lock)
+            self._lock = None
+
+
+def _remove_left(parent: Path, prefix: str) -> None:
+    """Remove the folders of processes that have ended: the system released their locks."""
+    for folder in parent.glob(f"{prefix}*"):
+        with suppress(OSError):  # of another user, in use, or removed meanwhile
+            lock = _lock(folder)
+            try:
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(lock)
+
+
+def _locked_folder(parent: Path, prefix: str) -> tuple[Path, int | None]:
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        # another process may have taken it for one that was left, before it was locked
+        with suppress(BlockingIOError, FileNotFoundError):
+            lock = _lock(folder)
+            if folder.exists():
+                return folder, lock
+            os.close(lock)
+
+
+def _lock(folder: Path) -> int:
+    """Lock a folder of this user; returns the descriptor whose closing unlocks it. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        if os.fstat(descriptor).st_uid != os.getuid():
+            raise PermissionError(folder)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor

@@ -1,13 +1,12 @@
-"""The folder of `check`: private, removed at the end, and by the next run where a process was killed."""
+"""The folder of `check`: private, and removed at the end."""
 
-import os
 import sqlite3
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from beam_talonone.pipelines.backfill.temporary_folder import PREFIX, temporary_folder
+from beam_talonone.pipelines.backfill.temporary_folder import temporary_folder
 from beam_talonone.talonone.errors import StopRun
 
 
@@ -23,20 +22,6 @@ def test_it_is_private_and_removed(parent: Path) -> None:
         assert folder.stat().st_mode & 0o777 == 0o700
         (folder / "spool.sqlite").write_bytes(b"orders")
     assert not list(parent.iterdir())
-
-
-def test_what_a_killed_process_left_is_removed_and_what_is_in_use_is_not(parent: Path) -> None:
-    left = parent / f"{PREFIX}left"
-    left.mkdir()
-    (left / "spool.sqlite").write_bytes(b"orders")
-    (parent / f"{PREFIX}a-file").touch()
-    (parent / "another").mkdir()
-    os.symlink(parent / "another", parent / f"{PREFIX}link")
-    with temporary_folder() as first, temporary_folder() as second:
-        assert first != second
-        assert first.exists()
-        assert not left.exists()
-    assert {path.name for path in parent.iterdir()} == {"another", f"{PREFIX}link", f"{PREFIX}a-file"}
 
 
 def test_a_full_disk_names_the_folder(parent: Path) -> None:

@@ -5,6 +5,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from streams.harness.tools import find_prism as the_prism
 from streams.harness.tools import needed
 
 from beam_talonone.pipelines.runners import prism as module
-from beam_talonone.pipelines.runners.prism import Prism, find_prism, prism_binary
+from beam_talonone.pipelines.runners.prism import Prism, find_prism, prism_binary, prism_for
 from beam_talonone.pipelines.runners.runner import beam_options
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
 
@@ -144,6 +145,20 @@ def test_one_that_ends_at_once_is_said_in_its_own_words(tmp_path, script, expect
     with pytest.raises(StopRun) as raised:
         started(program(tmp_path / "prism", f"#!/bin/sh\n{script}\n"), tmp_path)
     assert str(raised.value) == f"Prism did not start: {expected}"
+
+
+def test_its_output_is_in_a_private_folder_that_is_removed_also_where_a_killed_one_left_it(tmp_path, monkeypatch):
+    temporary, seen = tmp_path / "temporary", tmp_path / "seen"
+    (temporary / "beam-talonone-prism-left").mkdir(parents=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    location = program(tmp_path / "prism", f"#!/bin/sh\nls -l {temporary} > {seen}\nexit 1\n")
+    options = PipelineOptions(["--prism_location", location])
+    with pytest.raises(StopRun), prism_for(options, None):
+        pass
+    [line] = seen.read_text().splitlines()[1:]
+    assert line.startswith("drwx------")
+    assert "left" not in line
+    assert not list(temporary.iterdir())
 
 
 def test_one_that_never_listens_is_not_left_behind(tmp_path, monkeypatch):
