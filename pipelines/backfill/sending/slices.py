@@ -95,8 +95,11 @@ def read_slice(run: SliceRun, rows: Rows = work_rows) -> Iterator[Item | PackIte
     reads them. Raises Damaged where the staging database is damaged."""
     packed = {number for members, _ in run.recorded.packs for number, _ in members}
     yield from _packs(run, packed)
+    first = next((number for number in range(run.first, run.last + 1) if number not in run.recorded.done), None)
+    if first is None:  # another worker has sent the slice
+        return
     with closing(staging.reopen(run.staging)) as connection:
-        for number, work, customer, origin in rows(run.staging, run.first, run.last):
+        for number, work, customer, origin in rows(run.staging, first, run.last):
             if number in run.recorded.done or number in packed:
                 continue
             if run.selected is not None and number not in run.selected:

@@ -14,15 +14,17 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from e2e.harness import KEY, order, profile, returned
 
 from beam_talonone.pipelines.backfill.options import InputOptions, SendingOptions
-from beam_talonone.pipelines.backfill.sending import slices
+from beam_talonone.pipelines.backfill.sending import reading_process, slices
+from beam_talonone.pipelines.backfill.sending.journal import read_journal
 from beam_talonone.pipelines.distributed import pipeline as steps
 from beam_talonone.pipelines.distributed import shard_copies
 from beam_talonone.pipelines.distributed.graph_options import GraphOptions
+from beam_talonone.pipelines.distributed.journal_copies.journal_backup import JournalBackup
 from beam_talonone.pipelines.distributed.output_claim import claim, taken
 from beam_talonone.pipelines.distributed.pipeline import SaveShard, SendShard, WriteReport
 from beam_talonone.pipelines.distributed.place import Place
 from beam_talonone.pipelines.distributed.shard_copies import SHARD_COPIES, STAGED, ShardCopies
-from beam_talonone.pipelines.distributed.shard_restriction import all_of, requests_of
+from beam_talonone.pipelines.distributed.shard_restriction import ahead_of, all_of, requests_of
 from beam_talonone.pipelines.distributed.shares import Shares
 from beam_talonone.pipelines.distributed.submit import run_remote
 from beam_talonone.schemas.decoding.parse import parse
@@ -32,6 +34,7 @@ from beam_talonone.transforms.runtime.engines import make_engine
 from beam_talonone.transforms.runtime.process_registry import PROCESS
 
 ORDERS, CUSTOMERS, A_BUNDLE = 60, 7, 25
+PORTION = 5
 TOTAL = 2 * ORDERS + ORDERS // 10
 
 
@@ -178,6 +181,75 @@ def test_a_worker_that_is_lost_costs_what_it_had_let_go(api, options, rows, work
         _, rest = workers(options).send(element, rest)
     assert before >= 2 * A_BUNDLE - 10, "the lost one had sent"
     assert_sent_once_and_in_order(api)
+
+
+def a_little_at_a_time(options, requests):
+    """The job, letting go of so many requests at a time. Only its fake clock could end a bundle."""
+    made = replace(options, bundle_seconds=8 * requests / options.sending.rate)
+    assert round(ahead_of(made.bundle_seconds) * made.sending.rate) == requests
+    return made
+
+
+def numbers_let_go_and_copied(options, folder):
+    """The records that were let go, and those whose outcomes are beside the output: what a new worker finds."""
+    backup = JournalBackup(Place(Place(options.output).path("state", "shard-0000")))
+    try:
+        found = backup.fetch(lambda name: folder / name)
+    finally:
+        backup.close()
+    last = max(number for entries in found.values() for number, _ in entries)
+    return set(range(1, last + 1)), {number for path in folder.iterdir() for number in read_journal(path).done}
+
+
+@pytest.mark.parametrize("bundles", [0, 1, 2, 3])
+def test_a_lost_worker_repeats_at_most_what_was_let_go_and_not_copied(
+    api, options, rows, workers, monkeypatch, tmp_path, bundles
+):
+    options, still = a_little_at_a_time(options, PORTION), {"clock": lambda: 0.0}
+    [element] = workers(options).stage(rows)
+    rest = all_of(TOTAL)
+    for _ in range(bundles):
+        _, rest = workers(options).send(element, rest, **still)
+    before = len(api.acted())
+    with (
+        monkeypatch.context() as lost
+    ):  # its journal is copied when it lets go, and what it writes after that is lost
+        copy, let_go = JournalBackup._copy, JournalBackup.let_go
+        lost.setattr(JournalBackup, "let_go", lambda self, *portion: (copy(self), let_go(self, *portion)))
+        lost.setattr(JournalBackup, "_copy", lambda self: None)
+        lost.setattr(JournalBackup, "ended", lambda *_: None)
+        workers(options).send(element, rest, **still)
+    assert len(api.acted()) > before, "it has sent"
+    (tmp_path / "copied").mkdir()
+    let_go_numbers, copied = numbers_let_go_and_copied(options, tmp_path / "copied")
+    uncertain = let_go_numbers - copied
+    assert len(let_go_numbers) <= len(api.acted()) + 2 * PORTION, "one portion under way, and one let go"
+    while rest is not None:
+        _, rest = workers(options).send(element, rest, **still)
+    assert_sent_once_and_in_order(api)
+    # a return looks up its order where that was found applied
+    looked_up = sum(number % 10 == 0 for number in {(number - 1) % ORDERS for number in uncertain})
+    assert len(uncertain) <= 3 * PORTION, "and one that ended after the last copy"
+    assert 0 < len(api.rows("requests")) - TOTAL <= len(uncertain) + looked_up
+
+
+def test_a_bundle_that_is_tried_again_reads_at_most_a_slice_again(api, options, rows, workers, monkeypatch):
+    [element] = workers(options).stage(rows)
+    rest, read, slice_rows = all_of(TOTAL), [], reading_process.slice_rows
+
+    def counted(*given):
+        for row in slice_rows(*given):
+            read.append(row[0])
+            yield row
+
+    monkeypatch.setattr(reading_process, "slice_rows", counted)
+    while rest is not None:
+        place = rest[0]
+        workers(options).send(element, rest)
+        read.clear()
+        _, rest = workers(options).send(element, rest)
+        again = [number for number in read if number < place + A_BUNDLE]
+        assert len(again) <= slices.SLICE, f"the bundle at {place} has read {len(again)} records that have outcomes"
 
 
 def test_time_ends_a_bundle_too(api, options, rows, workers):
