@@ -1,15 +1,14 @@
 """The table of plans, in files by what goes wrong. `PLANS` has them all."""
 
 from campaign.plan import Plan
-from campaign.plans import answers, api, disk, network, process, stream_api, stream_network, streams
+from campaign.plans import answers, api, disk, large, network, process, streams
 
 PLANS: tuple[Plan, ...] = (
     *api.PLANS,
     *answers.PLANS,
     *process.PLANS,
+    *large.PLANS,
     *network.PLANS,
     *disk.PLANS,
     *streams.PLANS,
-    *stream_api.PLANS,
-    *stream_network.PLANS,
 )
