@@ -5,6 +5,7 @@ from typing import Any
 
 from beam_talonone.pipelines.backfill.options import BackfillOptions
 from beam_talonone.pipelines.terminal.command_line import command_line
+from beam_talonone.talonone.telemetry.redact import without_keys
 
 COMMAND_LINE = "command line"
 API_KEY = "API key"
@@ -39,4 +40,5 @@ def run_settings(options: BackfillOptions, words: Sequence[str]) -> dict[str, An
     }
     if options.command in words[1:]:
         settings[COMMAND_LINE] = command_line(words[1:])
-    return settings
+    # a key may have been pasted into another option
+    return {name: without_keys(value) if isinstance(value, str) else value for name, value in settings.items()}

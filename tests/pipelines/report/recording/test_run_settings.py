@@ -46,6 +46,14 @@ def test_a_key_in_the_command_line_is_not_shown() -> None:
     assert key not in str(run_settings(OPTIONS, ["beam-talonone", "backfill", f"--orders={key}"]))
 
 
+def test_a_key_in_another_setting_is_not_shown() -> None:
+    key = keep_secret("settings-key-8453")
+    options = replace(OPTIONS, sending=replace(OPTIONS.sending, base_url=f"https://talon.example/{key}"))
+    settings = run_settings(options, ["beam-talonone", "backfill"])
+    assert settings["--base-url"] == "https://talon.example/[key]"
+    assert key not in str(settings)
+
+
 def test_a_secret_of_beam_in_the_command_line_is_not_shown() -> None:
     words = ["beam-talonone", "backfill", "--orders", "o", "--", "--sdk_token=7412-secret"]
     assert "7412-secret" not in str(run_settings(OPTIONS, words))
