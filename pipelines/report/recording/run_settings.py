@@ -41,4 +41,10 @@ def run_settings(options: BackfillOptions, words: Sequence[str]) -> dict[str, An
     if options.command in words[1:]:
         settings[COMMAND_LINE] = command_line(words[1:])
     # a key may have been pasted into another option
-    return {name: without_keys(value) if isinstance(value, str) else value for name, value in settings.items()}
+    return {name: _without_keys(value) for name, value in settings.items()}
+
+
+def _without_keys(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_keys(part) for part in value]
+    return without_keys(value) if isinstance(value, str) else value

@@ -49,6 +49,7 @@ def test_a_key_in_the_command_line_is_not_shown() -> None:
 def test_a_key_in_another_setting_is_not_shown() -> None:
     key = keep_secret("settings-key-8453")
     options = replace(OPTIONS, sending=replace(OPTIONS.sending, base_url=f"https://talon.example/{key}"))
+    options = replace(options, input=replace(OPTIONS.input, globs={"orders": (key, "orders.jsonl")}))
     settings = run_settings(options, ["beam-talonone", "backfill"])
     assert settings["--base-url"] == "https://talon.example/[key]"
     assert key not in str(settings)
