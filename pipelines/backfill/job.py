@@ -104,9 +104,13 @@ class JobRun:
 
     def _open_folder(self, files: Files) -> JobFolder:
         options = self._options
-        return open_job(
-            options.output, options.command, options.fixed(), files, resume=options.resume, sent=sent_anything
-        )
+        try:
+            return open_job(
+                options.output, options.command, options.fixed(), files, resume=options.resume, sent=sent_anything
+            )
+        except OSError as error:
+            then = "make room, and go on with --resume" if options.resume else "make room, and begin again"
+            raise cannot_write(f"--output {options.output}", error, then) from error
 
     def _run(self, folder: JobFolder, files: Files) -> Report:
         input_options, files = self._kind.select_input(folder, self._options.input, files)

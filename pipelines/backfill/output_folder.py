@@ -30,7 +30,8 @@ DISTRIBUTED = "backfill on a runner"
 URL = "--base-url"
 CHECK = "checksum"
 DISK_ERRORS = (OSError, sqlite3.Error)
-OURS = (MANIFEST, "report.json", "report.html", "dead-letters", "results", "lookups", "differences.jsonl", "state")
+STATE, LOCK = "state", "lock"
+OURS = (MANIFEST, "report.json", "report.html", "dead-letters", "results", "lookups", "differences.jsonl", STATE)
 
 
 @dataclass
@@ -101,27 +102,40 @@ def open_job(
     if ":/" in str(root):
         raise ConfigurationError(f"--output {root} must be a folder of this machine: the job keeps its journal there")
     manifest_path = root / MANIFEST
-    if not resume and any((root / name).exists() for name in OURS):
-        raise ConfigurationError(
-            f"--output {root} holds a job already: add --resume to go on with it, or name another folder"
-        )
+    if not resume and _holds_job(root):
+        raise job_already(root)
     if resume and not manifest_path.exists():
         raise no_job(root)
     lock = lock_folder(root)
     requested = {"command": command, "options": fixed, "files": _files(files)}
     try:
-        resumed = manifest_path.exists()
-        if resumed:
+        if not resume and _holds_job(root):  # one that began, and ended, before the folder was locked
+            raise job_already(root)
+        if resume:
             manifest = started_with(manifest_path.read_bytes(), manifest_path)
             _to_another_url(manifest, requested, manifest_path, sent)
             _compare(root, manifest, requested)
         else:
             manifest = {"job": uuid.uuid4().hex[:12], "started": time.time(), **requested}
             write_whole_file(manifest_path, signed(manifest))
-        return JobFolder(root, manifest["job"], resumed, manifest, lock)
+        return JobFolder(root, manifest["job"], resume, manifest, lock)
     except BaseException:
         os.close(lock)
         raise
+
+
+def _holds_job(root: Path) -> bool:
+    """Whether a job has left anything. The lock alone is of a run that ended before its job began."""
+    if any((root / name).exists() for name in OURS if name != STATE):
+        return True
+    return any(path.name != LOCK for path in (root / STATE).glob("*"))
+
+
+def job_already(root: object) -> ConfigurationError:
+    """The error for a folder with a job, without --resume."""
+    return ConfigurationError(
+        f"--output {root} holds a job already: add --resume to go on with it, or name another folder"
+    )
 
 
 def no_job(root: object) -> ConfigurationError:
@@ -194,11 +208,11 @@ def lock_folder(root: Path) -> int:
     another user could exchange its files.
     """
     try:
-        for folder in (root, root / "state"):
+        for folder in (root, root / STATE):
             make_private_folder(folder, "--output")
     except OSError as error:
         raise ConfigurationError(f"--output {root} cannot be made: {error.strerror}") from None
-    lock = os.open(root / "state" / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    lock = os.open(root / STATE / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

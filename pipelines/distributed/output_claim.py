@@ -13,6 +13,7 @@ from beam_talonone.pipelines.backfill.output_folder import (
     MANIFEST,
     OURS,
     compare_options,
+    job_already,
     lock_folder,
     no_job,
 )
@@ -67,9 +68,7 @@ def claim(place: Place, options: GraphOptions) -> bool:
     except Exception as error:
         raise ConfigurationError(f"--output {place.root} cannot be read: {in_words(error)}") from None
     if not options.resume and (used or finished or other):
-        raise ConfigurationError(
-            f"--output {place.root} holds a job already: add --resume to go on with it, or name another folder"
-        )
+        raise job_already(place.root)
     requested = {"command": DISTRIBUTED, "options": options.fixed()}
     if used:
         compare_options(place.root, manifest(options.output), requested)

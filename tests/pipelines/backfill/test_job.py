@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.staged_job import event, written
 
+from beam_talonone.pipelines.backfill import output_folder
 from beam_talonone.pipelines.backfill.job import JobRun
 from beam_talonone.pipelines.backfill.job_kind import BACKFILL, JobKind, backfill_report
 from beam_talonone.pipelines.backfill.options import (
@@ -193,6 +194,20 @@ def test_a_staging_database_that_is_gone_is_named(run: Run, tmp_path: Path) -> N
     (tmp_path / "out" / "state" / "spool.sqlite").unlink()
     with pytest.raises(ConfigurationError, match=r"spool\.sqlite is damaged: the file is missing"):
         run([], resume=True, glob=str(tmp_path / GLOB))
+
+
+def test_a_full_disk_at_the_start_leaves_no_job(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(output_folder, "write_whole_file", no_room)
+        with pytest.raises(
+            StopRun, match="out cannot be written: No space left on device; make room, and begin again"
+        ):
+            run(RECORDS)
+    report, _ = run([], glob=str(tmp_path / GLOB))
+    assert report["kinds"]["events"]["read"] == len(RECORDS)
 
 
 def test_a_full_disk_while_reading_is_no_damage(run: Run, tmp_path: Path) -> None:

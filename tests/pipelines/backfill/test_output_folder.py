@@ -36,6 +36,49 @@ def test_the_page_of_a_job_alone_makes_a_folder_used(tmp_path: Path) -> None:
         open_job(tmp_path, "backfill", {}, {}, resume=False)
 
 
+def test_a_folder_whose_job_was_killed_before_it_began_is_as_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def killed(path: Path, data: bytes) -> None:
+        path.with_name(f"{path.name}.half").write_bytes(data[:20])
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(output_folder, "write_whole_file", killed)
+        with pytest.raises(Killed):
+            start(tmp_path / "out")
+    with pytest.raises(ConfigurationError, match="there is no job"):
+        start(tmp_path / "out", resume=True)
+    assert start(tmp_path / "out")
+
+
+def test_a_state_folder_without_its_manifest_makes_a_folder_used(tmp_path: Path) -> None:
+    start(tmp_path / "out")
+    (tmp_path / "out" / "state" / "read").touch()
+    (tmp_path / "out" / "job.json").unlink()
+    with pytest.raises(ConfigurationError, match="holds a job already"):
+        start(tmp_path / "out")
+
+
+def test_a_job_that_began_while_the_folder_was_taken_is_not_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = output_folder.lock_folder
+
+    def taken_late(root: Path) -> int:
+        monkeypatch.setattr(output_folder, "lock_folder", take)
+        start(root)
+        return take(root)
+
+    monkeypatch.setattr(output_folder, "lock_folder", taken_late)
+    with pytest.raises(ConfigurationError, match="holds a job already"):
+        start(tmp_path / "out")
+    assert start(tmp_path / "out", resume=True)
+
+
 def test_a_resumed_job_keeps_its_id(tmp_path: Path) -> None:
     assert start(tmp_path / "out") == start(tmp_path / "out", resume=True)
 
