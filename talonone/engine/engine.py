@@ -1,7 +1,6 @@
 """The sending engine of a process: an event loop in a thread of its own, fed by and answering to other threads."""
 
 import asyncio
-import concurrent.futures
 import contextlib
 import logging
 import threading
@@ -20,6 +19,7 @@ from beam_talonone.talonone.engine.batcher import Batcher
 from beam_talonone.talonone.engine.bulk_sender import Member
 from beam_talonone.talonone.engine.first_tries import FirstTries
 from beam_talonone.talonone.engine.job import Job
+from beam_talonone.talonone.engine.loop_result import CLOSED, result_of
 from beam_talonone.talonone.engine.mailbox import Mailbox
 from beam_talonone.talonone.engine.settings import JOBS_OF_A_POST, EngineSettings
 from beam_talonone.talonone.engine.status import EngineStatus
@@ -145,7 +145,7 @@ class Engine:
         error that stopped the engine, and StopRun.
         """
         self._window.raise_failure()
-        return asyncio.run_coroutine_threadsafe(self._answers(requests, helping), self._loop).result()
+        return result_of(self._answers(requests, helping), self._loop, self._thread)
 
     def flush(self) -> None:
         """Submit half-filled bulks. Call it from any thread."""
@@ -171,9 +171,8 @@ class Engine:
 
     def stop(self, why: StopRun, grace: float = GRACE) -> None:
         """Start nothing more and let what is in flight end, for at most `grace` seconds; waiters then raise `why`."""
-        if self._thread.is_alive():
-            with contextlib.suppress(concurrent.futures.CancelledError):  # closed meanwhile
-                asyncio.run_coroutine_threadsafe(self._stop(why, grace), self._loop).result()
+        with contextlib.suppress(StopRun):
+            result_of(self._stop(why, grace), self._loop, self._thread)
 
     @contextlib.contextmanager
     def stopped_by_errors(self, why: StopRun) -> Iterator[None]:
@@ -195,7 +194,7 @@ class Engine:
         if self._rate_service is not None:
             self._rate_service.close()
         self._thread.join()
-        self._window.fail(StopRun("the engine is closed"))
+        self._window.fail(StopRun(CLOSED))
 
     @property
     def throttled(self) -> float:

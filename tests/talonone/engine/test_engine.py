@@ -1,6 +1,7 @@
 """The engine's thread and those who feed it: back-pressure, stopping, failing, closing."""
 
 import asyncio
+import concurrent.futures
 import threading
 import time
 from contextlib import contextmanager
@@ -293,6 +294,40 @@ def test_closing_leaves_no_thread_and_nobody_waiting(server):
     with pytest.raises(StopRun):
         within(5, lambda: engine.submit(collector.event(2)))
     server.handler = server.yes
+
+
+def test_a_stop_while_the_engine_closes_returns(server, monkeypatch):
+    engine = Engine(EngineSettings(server.url), "sesame")
+    closed, go_on = threading.Event(), threading.Event()
+
+    class Held:
+        def set(self):  # the loop is closed, and its thread has not ended yet
+            closed.set()
+            go_on.wait(10)
+
+    monkeypatch.setattr(engine, "_ready", Held())
+    closing = threading.Thread(target=engine.close)
+    closing.start()
+    assert closed.wait(10)
+    try:
+        within(5, lambda: engine.stop(StopRun("late")))
+    finally:
+        go_on.set()
+        closing.join(10)
+
+
+def test_a_stop_that_the_engine_no_longer_takes_returns(server, monkeypatch):
+    """The loop accepts what it will not run: it is about to close."""
+    engine = Engine(EngineSettings(server.url), "sesame")
+    never = concurrent.futures.Future()
+
+    def accepted(coroutine, loop):
+        coroutine.close()
+        engine.close()
+        return never
+
+    monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", accepted)
+    within(5, lambda: engine.stop(StopRun("late")))
 
 
 def test_a_defect_stops_the_sending_at_once_and_is_told(server, caplog):
