@@ -4,7 +4,8 @@
     make campaign ARGS="--plans 5xx '429' --seeds 3"           three seeds of two plans
     make campaign ARGS="--list"                                the plans
 
-It exits with 1 if anything was lost, doubled, out of order, wrong, over the rate or unaccounted.
+It exits with 1 if anything was lost, doubled, out of order, wrong, over the rate or unaccounted. With --strict, it
+also exits with 1 if a plan was skipped, or a seed missed a phase that its plan disturbs.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from support.audit.verdict import COLUMNS
 
-from campaign.campaign import Campaign, markdown, rows, show
+from campaign.campaign import Campaign, markdown, remarks, rows, show, unshown
 from campaign.plan import Plan
 from campaign.plans import PLANS
 
@@ -33,6 +34,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--long", action="store_true", help="also the plans that take minutes")
     parser.add_argument("--json", type=Path, default=Path("bench/out/campaign.json"), help="file for the figures")
     parser.add_argument("--keep", type=Path, help="folder for the files of failed runs")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 for skipped plans and missed phases, too")
     parser.add_argument("--list", action="store_true", help="print the plans and exit")
     return parser.parse_args(words)
 
@@ -58,12 +60,13 @@ def main() -> int:
     began, date = time.monotonic(), datetime.now(UTC).date().isoformat()
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     table = rows(Campaign(options.keep, show).run(plans, seeds, options.parallel))
-    print(markdown(table))
+    print(markdown(table), *remarks(table), sep="\n")
     options.json.parent.mkdir(parents=True, exist_ok=True)
     figures = {"date": date, "seconds": round(time.monotonic() - began, 1), "plans": table}
     options.json.write_text(json.dumps(figures, indent=2) + "\n")
     show(f"{options.json}: {sum(row['seeds'] for row in table)} runs in {figures['seconds']} s")
-    return int(any(row[column] for row in table for column in COLUMNS))
+    wrong = any(row[column] for row in table for column in COLUMNS)
+    return int(wrong or (options.strict and bool(unshown(table))))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """One backfill under a plan: its input by the seed, its simulator, the command as a process, and the verdict."""
 
 import random
+import signal
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +27,7 @@ from support.audit.verdict import WRONG, Verdict, clean, judge_backfill
 from support.servers.ports import free_port
 from support.shop import shop
 
+from campaign.file_watch import STOP, Moment, setting, watch_files
 from campaign.plan import BackfillPlan
 from campaign.stalls import Stalls
 
@@ -53,6 +56,12 @@ class BackfillScene:
     ended: Ended | None = None
     mistakes: list[str] = field(default_factory=list)
     """What `play` itself found wrong."""
+    acted_before: int = 0
+    """Requests that the API had acted on when the command was started last."""
+    hits: Counter[str] = field(default_factory=Counter)
+    """How often `play` disturbed a command in each phase."""
+    _logs: dict[int, Path] = field(default_factory=dict)
+    """The logs of the phases of the commands, by process id."""
 
     @property
     def output(self) -> Path:
@@ -64,10 +73,33 @@ class BackfillScene:
         """The number of lines of the input."""
         return sum(path.read_bytes().count(b"\n") for path in self.inputs.values())
 
-    def start(self, *more: object, environment: Mapping[str, str] | None = None) -> Running:
-        """Start the command, or resume the job if there is one."""
-        surroundings = {**self.environment, **(environment or {})}
-        return start(*self.words, *more, env=surroundings, wrapper=self.wrapper)
+    def start(self, *moments: Moment) -> Running:
+        """Start the command, or resume the job if there is one. It stops itself at each of the moments in turn."""
+        self.acted_before = self.sim.summary()["acted"]
+        if not moments:
+            return start(*self.words, env=self.environment, wrapper=self.wrapper)
+        log = self.folder / f"phases-{len(self._logs)}"
+        surroundings = {**self.environment, **setting(str(log), moments)}
+        # a process that is not forked off is prepared by the folder that `clock.py` gives it
+        prepare = None if self.wrapper else watch_files
+        running = start(*self.words, env=surroundings, wrapper=self.wrapper, prepare=prepare)
+        self._logs[running.process.pid] = log
+        self.stack.callback(_end, running)
+        return running
+
+    def log_of(self, running: Running) -> Sequence[str]:
+        """The lines that a command with moments has logged: the phases that it began, and its stops."""
+        log = self._logs[running.process.pid]
+        return log.read_text().splitlines() if log.exists() else ()
+
+    def phase_of(self, running: Running) -> str | None:
+        """The phase that a command is in, or was in at its end; None if it had none yet."""
+        return next((line for line in reversed(self.log_of(running)) if not line.startswith(STOP)), None)
+
+    def hit(self, phase: str | None) -> None:
+        """Count that a command was disturbed in this phase."""
+        if phase is not None:
+            self.hits[phase] += 1
 
     def run(self, resumes: int = 0) -> Ended:
         """Run the command to its end. A run that ends with 1 is resumed, at most `resumes` times."""
@@ -99,15 +131,20 @@ class BackfillScene:
             self.mistakes.append(message)
 
 
-def run_backfill(plan: BackfillPlan, seed: int, folder: Path, stalls: Stalls, since: float) -> Verdict:
-    """Run one backfill in the empty `folder`. Stalls of the machine count from the monotonic time `since`."""
+def run_backfill(
+    plan: BackfillPlan, seed: int, folder: Path, stalls: Stalls, since: float, hits: Counter[str]
+) -> Verdict:
+    """Run one backfill in the empty `folder`. Stalls of the machine count from the monotonic time `since`.
+
+    `hits` gets how often the command was disturbed in each phase.
+    """
     rng = random.Random(f"{plan.name}/{seed}")
     inputs = write_kinds(folder, shop(plan.customers, seed=seed))
     settings = {"latency_ms": 5, "jitter_ms": 10, "unknown_attributes": ("unheard",), "seed": seed}
     with ExitStack() as stack:
         sim = stack.enter_context(simulator_at(free_port(), faults=plan.faults, **{**settings, **plan.settings}))
         words = backfill(sim.url, inputs, folder / "out", RESUME_IF_BEGUN, "--rate", plan.rate, *plan.words)
-        scene = BackfillScene(sim, rng, folder, inputs, words, plan.faults, stack=stack)
+        scene = BackfillScene(sim, rng, folder, inputs, words, plan.faults, stack=stack, hits=hits)
         plan.play(scene)
         scene.expect(not plan.faults or scene.faults_met() > 0, "no request met a fault: the run shows nothing")
         files = {kind: [path] for kind, path in scene.inputs.items()}
@@ -120,3 +157,10 @@ def run_backfill(plan: BackfillPlan, seed: int, folder: Path, stalls: Stalls, si
         code = None if scene.ended is None else scene.ended.code
         verdict[WRONG].append(f"exit code {code}, not {DEAD_LETTERS}: {scene.ended and scene.ended.err[-500:]}")
     return verdict
+
+
+def _end(running: Running) -> None:
+    """End a process that an error of the plan left standing still."""
+    if running.process.poll() is None:
+        running.signal(signal.SIGKILL)
+        running.process.wait(10)

@@ -1,6 +1,7 @@
 """A clock of the system that jumps, for one command: libfaketime, loaded into its processes."""
 
 import glob
+import os
 import random
 import threading
 from collections.abc import Callable
@@ -8,7 +9,8 @@ from pathlib import Path
 
 FAKETIME = next(iter(glob.glob("/usr/lib/*/faketime/libfaketime.so.1")), "")
 """The library, as Debian installs it; empty if it is not there."""
-SLEEP = """import errno, time
+TESTS = Path(__file__).parents[1]
+SITE = """import errno, time
 _sleep = time.sleep
 def sleep(seconds):
     try:
@@ -17,9 +19,11 @@ def sleep(seconds):
         if error.errno != errno.EINVAL:
             raise
 time.sleep = sleep
+from campaign.file_watch import watch_files
+watch_files()
 """
-"""Loaded into the command: under libfaketime 0.9.10, a sleep that begins after its end fails with EINVAL. Systems
-without the library return at once. A busy machine shows the difference.
+"""Loaded into the command, so that it stops at moments. And under libfaketime 0.9.10, a sleep that begins after its
+end fails with EINVAL. Systems without the library return at once. A busy machine shows the difference.
 """
 FURTHEST = 36_000.0
 """Seconds by which the clock differs at most from the real time."""
@@ -53,13 +57,13 @@ def jumping_clock(folder: Path, rng: random.Random) -> tuple[dict[str, str], Cal
 
     site = folder / "site"
     site.mkdir(exist_ok=True)
-    (site / "sitecustomize.py").write_text(SLEEP)
+    (site / "sitecustomize.py").write_text(SITE)
     set_clock(0)
     thread = threading.Thread(target=jump, daemon=True)
     thread.start()
     environment = {
         "LD_PRELOAD": FAKETIME,
-        "PYTHONPATH": str(site),
+        "PYTHONPATH": os.pathsep.join(map(str, (site, TESTS))),
         "FAKETIME_TIMESTAMP_FILE": str(clock),
         "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",

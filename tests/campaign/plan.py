@@ -28,6 +28,8 @@ class Plan:
     settings: Mapping[str, Any] = field(default_factory=dict)
     words: tuple[object, ...] = ()
     rate: int = 300
+    phases: tuple[str, ...] = ()
+    """The phases that each seed must hit, as often as they stand here. A seed that misses one shows nothing."""
     reasons: frozenset[str] = frozenset()
     """Reasons of dead letters that the plan itself causes."""
     long: bool = False

@@ -2,12 +2,14 @@
 
 import json
 import sys
+from collections import Counter
+from dataclasses import replace
 
 import pytest
 from support.audit.verdict import LOST, WRONG, clean
 
 from campaign import __main__ as command
-from campaign.campaign import Campaign, Result, markdown, rows
+from campaign.campaign import Campaign, Result, line, markdown, remarks, rows
 from campaign.plan import BackfillPlan
 from campaign.plans import PLANS
 
@@ -44,6 +46,29 @@ def test_a_row_sums_the_seeds_of_a_plan() -> None:
     ]
 
 
+def test_a_seed_that_misses_a_phase_is_not_shown() -> None:
+    plan = BackfillPlan(name="twice", effect="nothing", phases=("sending", "sending", "folding"))
+    results = [
+        Result(plan, 0, stall=0.02, hits=Counter(sending=2, folding=1)),
+        Result(plan, 1, clean() | {LOST: ["a"]}, stall=0.31, hits=Counter(sending=1, reading=1, folding=1)),
+        Result(OTHER, 0, skipped="no network"),
+    ]
+    (row, skipped) = table = rows(results)
+    assert (row["seeds"], row[LOST], row["stall"]) == (1, 1, 0.31)
+    assert row["hits"] == {"sending": 3, "folding": 2, "reading": 1}
+    assert row["not_shown"] == [{"seed": 1, "missed": ["sending"]}]
+    assert skipped["not_shown"] == []
+    assert [line(result) for result in results[:2]] == [
+        "twice, seed 0: 0.0 s (sending 2, folding 1): right",
+        "twice, seed 1: 0.0 s (sending 1, reading 1, folding 1): NOT SHOWN, it missed sending: WRONG\n    lost: a",
+    ]
+    assert remarks(table) == [
+        "worst stall of the machine: 0.31 s; the verdict on the rate allows for that of each run",
+        "skipped: two: no network",
+        "not shown: twice, seed 1: it missed sending",
+    ]
+
+
 def test_an_exception_is_wrong() -> None:
     def play(scene: object) -> None:
         raise AssertionError("still running")
@@ -58,11 +83,21 @@ def test_an_exception_is_wrong() -> None:
     assert (result.seed, result.verdict[WRONG]) == (3, ["AssertionError: still running"])
 
 
-@pytest.mark.parametrize(("lost", "code"), [([], 0), (["a record"], 1)])
-def test_the_exit_code(monkeypatch, tmp_path, lost: list[str], code: int) -> None:
-    result = Result(PLANS[0], 0, clean() | {LOST: lost})
+@pytest.mark.parametrize(
+    ("result", "words", "code"),
+    [
+        (Result(PLAN, 0), (), 0),
+        (Result(PLAN, 0), ("--strict",), 0),
+        (Result(PLAN, 0, clean() | {LOST: ["a record"]}), (), 1),
+        (Result(PLAN, 0, skipped="no network"), (), 0),
+        (Result(PLAN, 0, skipped="no network"), ("--strict",), 1),
+        (Result(replace(PLAN, phases=("sending",)), 0), (), 0),
+        (Result(replace(PLAN, phases=("sending",)), 0), ("--strict",), 1),
+    ],
+)
+def test_the_exit_code(monkeypatch, tmp_path, result: Result, words: tuple[str, ...], code: int) -> None:
     monkeypatch.setattr(Campaign, "run", lambda *_: [result])
-    monkeypatch.setattr(sys, "argv", ["campaign", "--json", str(tmp_path / "out" / "figures.json")])
+    monkeypatch.setattr(sys, "argv", ["campaign", "--json", str(tmp_path / "out" / "figures.json"), *words])
     assert command.main() == code
     figures = json.loads((tmp_path / "out" / "figures.json").read_text())
-    assert figures["plans"][0][LOST] == len(lost)
+    assert figures["plans"] == rows([result])

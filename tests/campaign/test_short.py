@@ -33,3 +33,4 @@ def test_nothing_is_wrong(plan) -> None:
     if result.skipped:
         pytest.skip(result.skipped)
     assert not result.failed, result.verdict
+    assert not result.missed, result.hits

@@ -119,11 +119,20 @@ class Running:
 class Forked:
     """A process of its own, forked from one that has imported Beam: that takes seconds, and there are many runs.
 
-    It runs what the command runs, `main` of the command line, with arguments and environment of its own.
+    It runs what the command runs, `main` of the command line, with arguments and environment of its own. `prepare` is
+    called before that.
     """
 
-    def __init__(self, words: list[str], environment: dict[str, str], output_files: tuple[Path, Path]) -> None:
-        self._process = _FORKS.Process(target=_run_command, args=(words, environment, *map(str, output_files)))
+    def __init__(
+        self,
+        words: list[str],
+        environment: dict[str, str],
+        output_files: tuple[Path, Path],
+        prepare: Callable[[], None] | None = None,
+    ) -> None:
+        self._process = _FORKS.Process(
+            target=_run_command, args=(words, environment, *map(str, output_files), prepare)
+        )
         with _ONE_LOOKS:
             self._process.start()
         self.pid = self._process.pid or 0
@@ -154,13 +163,17 @@ _FORKS.set_forkserver_preload(
 )
 
 
-def _run_command(words: list[str], environment: dict[str, str], out: str, err: str) -> None:
+def _run_command(
+    words: list[str], environment: dict[str, str], out: str, err: str, prepare: Callable[[], None] | None
+) -> None:
     for number, path, flags in ((0, os.devnull, os.O_RDONLY), (1, out, os.O_WRONLY), (2, err, os.O_WRONLY)):
         os.dup2(os.open(path, flags), number)
     sys.stdin, sys.stdout, sys.stderr = (open(number, mode) for number, mode in ((0, "r"), (1, "w"), (2, "w")))  # noqa: SIM115
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["beam-talonone", *words]
+    if prepare is not None:
+        prepare()
     main()
 
 
@@ -170,11 +183,12 @@ def start(
     env: Mapping[str, str] | None = None,
     installed: bool = False,
     wrapper: Sequence[str] = (),
+    prepare: Callable[[], None] | None = None,
 ) -> Running:
     """Start `beam-talonone` with these words. Its environment has `key` and no base URL.
 
     `installed` starts the command as a user does, instead of forking it off. `wrapper` is a command that executes the
-    installed one.
+    installed one. `prepare` is called in a process that is forked off, before the command.
     """
     surroundings = {name: value for name, value in os.environ.items() if not name.startswith("TALONONE_")}
     if key is not None:
@@ -189,7 +203,7 @@ def start(
     for path in output_files:
         path.touch()
     if not installed and not wrapper:
-        return Running(Forked(command, surroundings, output_files), output_files, output)
+        return Running(Forked(command, surroundings, output_files, prepare), output_files, output)
     with output_files[0].open("w") as out, output_files[1].open("w") as err:
         process = subprocess.Popen(
             [*wrapper, *COMMAND, *command], stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=surroundings

@@ -1,23 +1,38 @@
 """Plans of disks: full at any moment, too small, and inputs that break off."""
 
 import os
-import signal
 import subprocess
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import fastavro
 from e2e.harness import DEAD_LETTERS, STOPPED, Json, dead_letters
 from support.audit.files import breaks_off
 
 from campaign.backfill import WITHIN, BackfillScene
+from campaign.file_watch import FOLDING, READING, REPORTING, SENDING, Moment
 from campaign.plan import BackfillPlan
-from campaign.plans.moments import random_moment
+from campaign.plans.moments import go_on, random_moment, wait_until_stopped
 from campaign.plans.network import no_mounts
 
 SIZE = 24 << 20
 """Bytes of the disk: more than a run needs."""
+
+PAGE: Final = Moment(REPORTING, "open", "*/report.html.*half")
+FULL: Final = {
+    FOLDING: (
+        Moment(FOLDING, "open", "*/dead-letters/slice-*.half"),
+        Moment(FOLDING, "os.rename", "*/dead-letters/slice-*.jsonl"),
+    ),
+    REPORTING: (
+        Moment(REPORTING, "os.remove", "*/state/reported"),
+        Moment(REPORTING, "open", "*/report.json.half"),
+        Moment(REPORTING, "open", "*/state/reported.half"),
+        PAGE,
+    ),
+}
+"""The moments behind which the phase itself still needs room."""
 
 
 def _small_disk(scene: BackfillScene, size: int) -> None:
@@ -44,25 +59,24 @@ def fill_disk(folder: Path) -> Path:
     return filler
 
 
-def full_at(phase: str) -> Any:
+def full_at(phase: str) -> Callable[[BackfillScene], None]:
     """The disk is full from a random moment of the phase on; the run ends with 1, and is resumed with room."""
 
     def play(scene: BackfillScene) -> None:
         _small_disk(scene, SIZE)
-        running = scene.start()
-        random_moment(scene, running, phase)
-        with suppress(ProcessLookupError):  # a report is soon written
-            running.signal(signal.SIGSTOP)  # else it may have ended before the disk is full
+        moment = scene.rng.choice(FULL[phase]) if phase in FULL else random_moment(scene.rng, phase)
+        running = scene.start(moment)
+        scene.hit(wait_until_stopped(scene, running))
         filler = fill_disk(scene.output)
-        with suppress(ProcessLookupError):
-            running.signal(signal.SIGCONT)
+        go_on(running)
         ended = running.end(WITHIN)
         filler.unlink()
-        scene.expect(ended.code in (STOPPED, DEAD_LETTERS), f"exit {ended.code} with a full disk: {ended.err[-400:]}")
-        if phase in ("reading", "sending"):
-            scene.expect(ended.code == STOPPED, "the run ended before the disk was full: it shows nothing")
-        if ended.code == STOPPED:
-            scene.expect("make room" in ended.err or "No space" in ended.err, f"it says {ended.err[-400:]}")
+        if moment == PAGE:  # the job is complete without it
+            scene.expect(ended.code == DEAD_LETTERS, f"exit {ended.code} without room for the page")
+            scene.expect("report.html was not written" in ended.err, f"it says {ended.err[-400:]}")
+        else:
+            scene.expect(ended.code == STOPPED, f"exit {ended.code} with a full disk: {ended.err[-400:]}")
+            scene.expect("make room" in ended.err, f"it says {ended.err[-400:]}")
         scene.run()
 
     return play
@@ -120,9 +134,10 @@ PLANS = (
             name=f"disk-full-{phase}",
             effect=f"the disk of the output is full from a random moment while {phase}",
             play=full_at(phase),
+            phases=(phase,),
             missing=no_mounts,
         )
-        for phase in ("reading", "sending", "folding", "reporting")
+        for phase in (READING, SENDING, FOLDING, REPORTING)
     ),
     BackfillPlan(
         name="disk-small",
