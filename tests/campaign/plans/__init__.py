@@ -1,7 +1,7 @@
 """The table of plans, in files by what goes wrong. `PLANS` has them all."""
 
 from campaign.plan import Plan
-from campaign.plans import answers, api, disk, large, network, process, streams
+from campaign.plans import answers, api, disk, large, network, process, stream_api, stream_network, streams
 
 PLANS: tuple[Plan, ...] = (
     *api.PLANS,
@@ -10,5 +10,7 @@ PLANS: tuple[Plan, ...] = (
     *large.PLANS,
     *network.PLANS,
     *disk.PLANS,
+    *stream_api.PLANS,
+    *stream_network.PLANS,
     *streams.PLANS,
 )
