@@ -1,5 +1,6 @@
 """The command `report`: write the page of a job, tell where it is and where the job stands, and open it."""
 
+import sys
 import webbrowser
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from beam_talonone.pipelines.report import sections
 from beam_talonone.pipelines.report.collect import collect
 from beam_talonone.pipelines.report.write import write_collected
 from beam_talonone.pipelines.terminal.logs import notice
+from beam_talonone.talonone.telemetry.logs import printable_line
 
 
 def show_page(folder: Path, *, browser: bool) -> int:
@@ -23,7 +25,7 @@ def show_page(folder: Path, *, browser: bool) -> int:
     if data.state.progress in ("stopped", "limited"):
         for step in data.steps[:1]:
             notice(f"{step.text} {step.command}".strip())
-    print(path)
+    print(printable_line(str(path)) if sys.stdout.isatty() else path)
     if browser:
         open_page(path)
     return 0

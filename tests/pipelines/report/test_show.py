@@ -1,5 +1,6 @@
 """The command `report`: the page is written, its path printed, and the state of the job told."""
 
+import sys
 import webbrowser
 from pathlib import Path
 
@@ -18,6 +19,17 @@ def test_the_path_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert shown.out == f"{folder}/report.html\n"
     assert shown.err == f"beam-talonone: the backfill in {folder} is finished\n"
     assert (folder / "report.html").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_terminal_gets_the_path_as_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = build_job(tmp_path / "out\x1b]0;x\x07", [Order(1)])
+    show_page(folder, browser=False)
+    assert capsys.readouterr().out == f"{folder}/report.html\n", "a program gets the name as it is"
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    show_page(folder, browser=False)
+    assert capsys.readouterr().out == f"{tmp_path}/out\\x1b]0;x\\x07/report.html\n"
 
 
 def test_a_killed_job_is_told_with_the_command_that_resumes_it(
