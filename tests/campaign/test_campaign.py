@@ -4,11 +4,14 @@ import json
 import sys
 from collections import Counter
 from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 from support.audit.verdict import LOST, WRONG, clean
 
 from campaign import __main__ as command
+from campaign import plans
 from campaign.campaign import Campaign, Result, line, markdown, remarks, rows
 from campaign.plan import BackfillPlan
 from campaign.plans import PLANS
@@ -20,6 +23,12 @@ def test_names_are_words_and_unique() -> None:
     names = [plan.name for plan in PLANS]
     assert len(set(names)) == len(names)
     assert not [name for name in names if " " in name]
+
+
+def test_each_file_of_plans_is_in_the_table() -> None:
+    files = [path.stem for path in Path(plans.__file__).parent.glob("[a-z]*.py")]
+    tables = [getattr(import_module(f"campaign.plans.{name}"), "PLANS", ()) for name in files]
+    assert {plan.name for table in tables for plan in table} == {plan.name for plan in PLANS}
 
 
 def test_the_choice() -> None:

@@ -91,7 +91,11 @@ def marks_of(row: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _check_dead_letters(
     traffic: Traffic, dead_letters: list[Mapping[str, Any]], may_end: Collection[str], check: TrafficCheck
 ) -> dict[tuple[str, str], str]:
-    """The dead letters of good records, which need a reason of their own; those of poison are held against it."""
+    """The dead letters of good records, which need a reason of their own; those of poison are held against it.
+
+    Where an answer without a body has refused poison, no more than its status is known.
+    """
+    poison = {(record.kind, record.mark): record.poison for record in traffic.records if record.poison is not None}
     expected = Counter((record.kind, record.poison) for record in traffic.records if record.poison is not None)
     of_good: dict[tuple[str, str], str] = {}
     ids = Counter(
@@ -103,6 +107,8 @@ def _check_dead_letters(
         check.counts[f"dead letters: {dead_letter['reason']}"] += 1
         if expected[sort] > 0:
             expected[sort] -= 1
+        elif _is_unexplained(dead_letter) and expected[its_own := _poison_of(dead_letter, poison)] > 0:
+            expected[its_own] -= 1
         elif dead_letter["reason"] in may_end:
             of_good[dead_letter["kind"], _mark_of(dead_letter)] = str(dead_letter["reason"])
         else:
@@ -113,6 +119,17 @@ def _check_dead_letters(
         f"{kind}: {count} dead letters {reason} are missing" for (kind, reason), count in expected.items() if count
     ]
     return of_good
+
+
+def _is_unexplained(dead_letter: Mapping[str, Any]) -> bool:
+    return dead_letter["reason"] == "refused" and dead_letter["detail"] == f"status {dead_letter['status']}"
+
+
+def _poison_of(
+    dead_letter: Mapping[str, Any], poison: Mapping[tuple[str, str], str | None]
+) -> tuple[str, str | None]:
+    kind = str(dead_letter["kind"])
+    return kind, poison.get((kind, _mark_of(dead_letter)))
 
 
 def _mark_of(dead_letter: Mapping[str, Any]) -> str:
