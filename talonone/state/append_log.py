@@ -12,7 +12,10 @@ reader of its own (`log_entries.entries`), and each process begins a new file.
 import mmap
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+
+from beam_talonone.talonone.state.sealed_lines import LONGEST_LINE, damaged
 
 STEP = 1024 * 1024
 """Bytes by which a mapped log grows. They are written as zeros first, so that a full disk raises an error, and not a
@@ -149,12 +152,14 @@ class MappedAppendLog(AppendLog):
 def whole_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
     """The lines of a file that exists: (number from 1, offset in bytes, the line without its line feed).
 
-    A torn last line is left out. Raises OSError.
+    A torn last line is left out. Raises OSError, and Damaged for a line of more than LONGEST_LINE bytes.
     """
     offset = 0
     with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(iter(partial(lines.readline, LONGEST_LINE), b""), 1):
             if not line.endswith(b"\n"):
+                if len(line) == LONGEST_LINE:
+                    raise damaged(path, f" (line {number}, from byte {offset}, has no end)")
                 return
             yield number, offset, line[:-1]
             offset += len(line)

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from beam_talonone.talonone.errors import ConfigurationError
-from beam_talonone.talonone.state.sealed_lines import unsealed
+from beam_talonone.talonone.state.sealed_lines import LONGEST_LINE, unsealed
 
 LAST_APPEND = 1_024
 """Bytes at the end of a log in which a killed process may have left holes: what it was copying just then."""
@@ -44,7 +45,7 @@ def entries(path: Path) -> Iterator[tuple[Place, Any]]:
     torn: Place | None = None
     has_checksums: bool | None = None
     byte = 0
-    for number, line in enumerate(path.open("rb") if path.exists() else (), 1):
+    for number, line in enumerate(_lines(path), 1):
         place, byte = Place(path, number, byte), byte + len(line)
         text = line.rstrip(b"\0")
         if not text:
@@ -61,10 +62,17 @@ def entries(path: Path) -> Iterator[tuple[Place, Any]]:
         if entry is not None:
             has_checksums = content is not None
             yield place, entry
-        elif is_whole:
+        elif is_whole or len(line) == LONGEST_LINE:
             raise place.damaged()
         else:
             torn = torn or place
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """The lines, each cut after LONGEST_LINE bytes."""
+    if path.exists():
+        with path.open("rb") as file:
+            yield from iter(partial(file.readline, LONGEST_LINE), b"")
 
 
 def _decoded(text: bytes) -> Any:

@@ -73,17 +73,17 @@ def open_schema(connection: sqlite3.Connection, schema: str, *forms: str, before
     existing = _schema(connection)
     known = _made_by(schema).union(*map(_made_by, forms)) if existing else existing
     if version not in (0, VERSION):
-        raise _damage(f"its version is {version}")
+        raise damage(f"its version is {version}")
     if existing - known:
         sort, name, *_ = min(existing - known)
-        raise _damage(f"its {sort} {name!a:.100} is none of ours or has another definition")
+        raise damage(f"its {sort} {name!a:.100} is none of ours or has another definition")
     if version == VERSION and (gone := _made_by(schema) - existing):
         sort, name, *_ = min(gone)
-        raise _damage(f"its {sort} {name!a} is gone")
+        raise damage(f"its {sort} {name!a} is gone")
     for pragma, expected in (("encoding", "UTF-8"), ("auto_vacuum", 0)):
         (value,) = connection.execute(f"PRAGMA {pragma}").fetchone()
         if value != expected:
-            raise _damage(f"its {pragma} is {value}")
+            raise damage(f"its {pragma} is {value}")
     if version != VERSION:
         connection.executescript(f"BEGIN IMMEDIATE; {before} {schema}; PRAGMA user_version = {VERSION}; COMMIT")
 
@@ -97,10 +97,11 @@ def check_header(path: Path) -> None:
     with suppress(OSError), path.open("rb") as file:
         header = file.read(20)
         if len(header) == 20 and header.startswith(b"SQLite format 3\0") and not {*header[18:]} <= {1, 2}:
-            raise _damage("unsupported file format")
+            raise damage("unsupported file format")
 
 
-def _damage(why: str) -> sqlite3.DatabaseError:
+def damage(why: str) -> sqlite3.DatabaseError:
+    """An error as SQLite raises it for a damaged file."""
     error = sqlite3.DatabaseError(why)
     error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_CORRUPT, "SQLITE_CORRUPT"
     return error

@@ -15,14 +15,8 @@ from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.ordering.state_store import Order
 from beam_talonone.talonone.requests.supersede import Change, change_of
 from beam_talonone.talonone.requests.work import Key, Work
+from beam_talonone.talonone.state import sqlite_damage
 from beam_talonone.talonone.state.private_folder import make_private_file
-from beam_talonone.talonone.state.sqlite_damage import (
-    READING_FAILED,
-    check_header,
-    damaged_store,
-    is_damage,
-    open_schema,
-)
 from beam_talonone.talonone.state.write_behind import WriteBehind
 
 FOR_EIGHT_DAYS = 8 * 86_400.0
@@ -113,9 +107,9 @@ class Store:
         self.expiry = expiry
         try:
             self._connection = _opened(path)
-        except READING_FAILED as error:
-            if isinstance(error, UnicodeDecodeError) or is_damage(error):
-                raise ConfigurationError(damaged_store(path, error)) from None
+        except sqlite_damage.READING_FAILED as error:
+            if isinstance(error, UnicodeDecodeError) or sqlite_damage.is_damage(error):
+                raise ConfigurationError(sqlite_damage.damaged_store(path, error)) from None
             raise
         self._behind = WriteBehind(self._connection)
         self._foreseen = Foreseen()
@@ -132,7 +126,10 @@ class Store:
         rows = self._connection.execute(
             "SELECT items FROM returned WHERE session = ? AND identity != ?", (session, besides)
         ).fetchall()
-        return [item for (items,) in rows for item in msgspec.json.decode(items)]
+        try:
+            return [item for (items,) in rows for item in msgspec.json.decode(items)]
+        except (ValueError, RecursionError) as error:
+            raise sqlite_damage.damage(f"the items of a return of {session!a:.100} are {error}") from None
 
     def note_dead(self, session: str, now: float) -> None:
         """Note that an order is a dead letter. `now` is in seconds since 1970."""
@@ -292,13 +289,12 @@ def _opened(path: Path | None) -> sqlite3.Connection:
     if path is not None:
         with suppress(OSError):  # SQLite reports it
             make_private_file(path)
-        check_header(path)
+        sqlite_damage.check_header(path)
     # a replay may write to the file of a stream that runs, and waits for its turn
     connection = sqlite3.connect(":memory:" if path is None else path, 60.0, check_same_thread=False)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        open_schema(connection, SCHEMA)
+        connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+        sqlite_damage.open_schema(connection, SCHEMA)
     except BaseException:
         connection.close()
         raise

@@ -7,19 +7,30 @@ import gzip
 import io
 import os
 import resource
+import shutil
 import signal
+import sqlite3
 import sys
 import tempfile
 import time
 import zlib
 from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from beam_talonone.pipelines.backfill.sending.journal import read_journal
 from beam_talonone.pipelines.replay.dead_letters import open_dead_letter
 from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.schemas.kinds import LETTERS
+from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.http.reading import Unreadable, unpacked
+from beam_talonone.talonone.state.pending_overlay import PendingOverlay
+from beam_talonone.talonone.state.sealed_lines import sealed
+from beam_talonone.talonone.state.sqlite_damage import is_damage
+from beam_talonone.talonone.state.store import Store
+from beam_talonone.talonone.state.write_ahead_log import WriteAheadLog
 from beam_talonone.transforms.mapping.mapping import FileMapping
 from beam_talonone.transforms.messages.unpack import MessageReader
 from beam_talonone.transforms.sources.files import inputs_of, match_files
@@ -27,7 +38,7 @@ from beam_talonone.transforms.sources.prepare import prepare
 from beam_talonone.transforms.sources.shards import plan_shards, read_shard
 from fuzz.corpus import KINDS, RECORDS, avro_file
 from fuzz.damage import json_text
-from fuzz.endings import OPTIONS, check_end
+from fuzz.endings import OPTIONS, check_end, check_line
 
 MEMORY: Final = 640 << 20
 """Bytes of address space for a bomb, beyond what the process has before it."""
@@ -117,6 +128,76 @@ def mapped(expression: str, variables: str = "{}") -> int:
     return len(result.records)
 
 
+def state_file(name: str, begin: bytes, size: int = 0, middle: bytes = b"", end: bytes = b"") -> Path:
+    """A file with these bytes: `begin`, `middle` over and over up to `size` bytes, or a hole, and `end`."""
+    path = Path(tempfile.mkdtemp(prefix="fuzz-"), name)
+    with path.open("wb") as file:
+        file.write(begin)
+        while middle and file.tell() < size:
+            file.write(middle * max(1, (1 << 20) // len(middle)))
+        file.truncate(max(size, file.tell()))
+        file.seek(0, os.SEEK_END)
+        file.write(end)
+    return path
+
+
+STATE_FILES: Final[dict[str, dict[str, Any]]] = {
+    "one line of 512 MiB": {"begin": b'["d",1,"', "size": GIB // 2, "middle": b"x", "end": b'"]\n'},
+    "a line of 512 MiB that is torn": {"begin": b'["d",1,"', "size": GIB // 2, "middle": b"x"},
+    "2 GiB of zeros": {"begin": b"", "size": 2 * GIB},
+    "a hole of 2 GiB": {"begin": b'["d",1', "size": 2 * GIB, "end": b'"]\n'},
+    "67 million empty lines": {"begin": b"", "size": 1 << 26, "middle": b"\n"},
+    "a million lines": {"begin": b"", "size": 20 << 20, "middle": b'["s",1,0,0,100.0]\n'},
+    "deep arrays": {"begin": b'["d",' + b"[" * DEEP + b"]" * DEEP + b"]\n"},
+    "deep arrays with a checksum": {"begin": sealed(b'["d",' + b"[" * DEEP + b"]" * DEEP + b"]")[0]},
+    "a number of 10 million digits": {"begin": sealed(b'["d",' + b"9" * 10_000_000 + b",1,1]")[0]},
+}
+"""Each as a journal, and as a write-ahead log."""
+
+
+def journal(data: dict[str, Any]) -> None:
+    """Read a journal: whole, or one line calls it damaged."""
+    path = state_file("journal-slice-000001.jsonl", **data)
+    try:
+        read_journal(path)
+    except ConfigurationError as error:
+        check_line(error, path)
+    finally:
+        shutil.rmtree(path.parent)
+
+
+def log(data: dict[str, Any]) -> None:
+    """Open a write-ahead log: all is recovered, or one line calls it damaged."""
+    path = state_file("log.jsonl", **data)
+    try:
+        WriteAheadLog(path, PendingOverlay(Store())).close()
+    except ConfigurationError as error:
+        check_line(error, path)
+    finally:
+        shutil.rmtree(path.parent)
+
+
+def store(items: str, pages: bytes = b"") -> None:
+    """Read a return with these items from a state store whose header claims `pages`."""
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
+        path = Path(folder, "store.sqlite")
+        with closing(Store(path)) as whole:
+            whole._connection.execute("INSERT INTO returned VALUES (x'00', 'o', ?, 0)", (items,))
+        if pages:
+            with path.open("r+b") as file:
+                file.seek(28)
+                file.write(pages)
+        try:
+            with closing(Store(path)) as opened:
+                opened.returned_of("o")
+        except ConfigurationError as error:
+            check_line(error, path)
+        except sqlite3.DatabaseError as error:
+            check_line(error)
+            if not is_damage(error):
+                raise
+
+
 _RECORD = json_text(RECORDS["profiles"])
 BOMBS: Final[dict[str, Callable[[], object]]] = {
     "a line of 2 GiB": lambda: read_file("a.jsonl", "orders", packed(b'{"order_id":"', b"x", b'"}\n')),
@@ -134,7 +215,8 @@ BOMBS: Final[dict[str, Callable[[], object]]] = {
     "an Avro text of 2 GiB": lambda: read_file("a.avro", "profiles", _avro(b"null", _long(2 * GIB) + b"x")),
     "a message that unpacks to 2 GiB": lambda: message(packed(b'{"order_id":"', b"x")),
     "a message packed in itself": lambda: message(gzip.compress(packed(b"[", b" "))),
-    "a message of 10 million records": lambda: message(b"[" + b"{}," * 3_000_000 + b"{}]"),
+    "a message of 3 million records": lambda: message(b"[" + b"{}," * 3_000_000 + b"{}]"),
+    "a message that unpacks to 22 million records": lambda: message(packed(b"[", b"{},", b"{}]", 60 << 20)),
     "deep arrays": lambda: line(b"[" * DEEP + b"]" * DEEP),
     "deep objects": lambda: line(b'{"a":' * (DEEP // 2) + b"1" + b"}" * (DEEP // 2)),
     "deep attributes": lambda: line(_RECORD[:-1] + b',"x":' + b"[" * DEEP + b"]" * DEEP + b"}"),
@@ -146,6 +228,14 @@ BOMBS: Final[dict[str, Callable[[], object]]] = {
     "a product of lists": lambda: mapped("map(&map(&map(&@, $.list), $.list), $.list)"),
     "variables that double a text": lambda: mapped("$v40", _doubling("concat({0}, {0})", "text")),
     "variables that double a list": lambda: mapped("to_string($v40)", _doubling("[{0}, {0}]", "list")),
+    **{
+        f"{what} of {content}": partial(read, data)
+        for what, read in (("a journal", journal), ("a write-ahead log", log))
+        for content, data in STATE_FILES.items()
+    },
+    "a state store that claims 17 TB": lambda: store("", pages=b"\xff\xff\xff\xff"),
+    "a state store with deep items": lambda: store("[" * DEEP + "]" * DEEP),
+    "a state store with items that break off": lambda: store('["' + "x" * (100 << 20)),
 }
 
 

@@ -3,11 +3,15 @@
 import base64
 import binascii
 from collections.abc import Mapping
+from contextlib import suppress
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
 
 from beam_talonone.schemas import jsonio
+from beam_talonone.transforms.formats.errors import BadFile
+from beam_talonone.transforms.formats.json_values import values
 from beam_talonone.transforms.messages.avro_payload import UndecodablePayload
 
 _PARTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -25,8 +29,16 @@ class Opened(NamedTuple):
     data: bytes | None
 
 
-def list_of(data: bytes) -> list[bytes] | None:
-    """The elements of a JSON array, each with its text unchanged. None if `data` is no array."""
+def list_of(data: bytes, most: int) -> list[bytes] | None:
+    """The elements of a JSON array, each with its text unchanged. None if `data` is no array.
+
+    If it has more than `most`, only `most` + 1 are returned: a packed message may have twenty million.
+    """
+    if data.count(b",") >= most:
+        with suppress(BadFile):
+            first = list(islice(values([data], len(data)), most + 1))
+            if len(first) > most:
+                return first
     try:
         return [bytes(element) for element in _LIST.decode(data)]
     except (ValueError, RecursionError):

@@ -94,7 +94,7 @@ class MessageReader:
 
     def _json(self, kind: str, data: bytes, layers: int) -> Iterator[bytes | dict[str, Any] | UndecodablePayload]:
         text = data.removeprefix(_BOM)
-        elements = list_of(text) if _first(text) == b"[" else None
+        elements = list_of(text, MAX_RECORDS) if _first(text) == b"[" else None
         if elements is not None:
             for element in elements:
                 yield from self._contents(kind, element, {}, layers - 1)

@@ -17,8 +17,9 @@ from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.state.pending_overlay import PendingOverlay
+from beam_talonone.talonone.state.sqlite_damage import is_damage
 from beam_talonone.talonone.state.state_folder import ENDS, MANIFEST, open_state
-from beam_talonone.talonone.state.store import Store, is_damage
+from beam_talonone.talonone.state.store import Store
 from beam_talonone.talonone.state.write_ahead_log import WriteAheadLog
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="fuzz-")

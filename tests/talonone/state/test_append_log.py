@@ -11,6 +11,7 @@ import pytest
 
 from beam_talonone.talonone.state import append_log
 from beam_talonone.talonone.state.append_log import AppendLog, MappedAppendLog, whole_lines
+from beam_talonone.talonone.state.sealed_lines import Damaged
 
 
 def test_the_file_grows_by_steps_and_ends_with_its_last_line(tmp_path):
@@ -162,3 +163,14 @@ def test_a_late_line_reaches_no_other_file(tmp_path, kind):
         with pytest.raises((OSError, ValueError)):
             log.append(b"late\n")
     assert (tmp_path / "other").read_bytes() == b"other\n"
+
+
+def test_a_line_without_an_end_is_damage_and_not_read_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(append_log, "LONGEST_LINE", 10)
+    path = tmp_path / "log"
+    path.write_bytes(b"12345678\n" + b"x" * 9)
+    assert [line for _, _, line in whole_lines(path)] == [b"12345678"], "torn"
+    for rest in (b"x" * 10, b"x" * 100 + b"\n"):
+        path.write_bytes(b"12345678\n" + rest)
+        with pytest.raises(Damaged, match=r"log is damaged \(line 2, from byte 9, has no end\)"):
+            list(whole_lines(path))

@@ -280,6 +280,15 @@ def test_a_statement_that_names_what_is_not_there_is_damage(statement):
     assert is_damage(raised.value)
 
 
+@pytest.mark.parametrize("items", ["[", "[" * 100_000, "[1e", ""])
+def test_items_that_are_no_json_are_damage(items):
+    store = Store()
+    store._connection.execute("INSERT INTO returned VALUES (x'00', 'o', ?, 0)", (items,))
+    with pytest.raises(sqlite3.DatabaseError, match="the items of a return of 'o' are") as raised:
+        store.returned_of("o")
+    assert is_damage(raised.value)
+
+
 def test_a_text_that_is_none_is_damage(tmp_path):
     path = tmp_path / "store.sqlite"
     store = Store(path)

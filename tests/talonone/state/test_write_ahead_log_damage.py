@@ -8,10 +8,10 @@ from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.requests.outcome import End, Outcome
-from beam_talonone.talonone.state import write_ahead_log
-from beam_talonone.talonone.state.log_entries import LAST_APPEND
+from beam_talonone.talonone.state import log_entries, write_ahead_log
+from beam_talonone.talonone.state.log_entries import LAST_APPEND, entries
 from beam_talonone.talonone.state.pending_overlay import PendingOverlay
-from beam_talonone.talonone.state.sealed_lines import LENGTH
+from beam_talonone.talonone.state.sealed_lines import LENGTH, sealed
 from beam_talonone.talonone.state.store import Store
 from beam_talonone.talonone.state.write_ahead_log import WriteAheadLog
 
@@ -167,3 +167,15 @@ def test_what_is_too_old_to_come_again_is_left_out_when_it_is_written_anew(tmp_p
     log.cut_if_large()
     assert set(log.open) == {event(1).identity.hex(), event(2).identity.hex()}, "one of them is under way still"
     log.close()
+
+
+@pytest.mark.parametrize(("rest", "is_damage"), [(b"x" * 200, True), (b"\0" * 5_000, False), (b"x" * 50, False)])
+def test_a_line_without_an_end_is_damage_and_not_read_whole(tmp_path, monkeypatch, rest, is_damage):
+    monkeypatch.setattr(log_entries, "LONGEST_LINE", 100)
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(sealed(b"[1]")[0] + rest)
+    if is_damage:
+        with pytest.raises(ConfigurationError, match=r"log.jsonl is damaged in line 2 \(byte 13\)"):
+            list(entries(path))
+    else:
+        assert [entry for _, entry in entries(path)] == [[1]]

@@ -248,6 +248,21 @@ def test_the_records_of_a_message_are_bounded(monkeypatch):
     assert "more than 3 records" in raws[-1].broken
 
 
+def test_a_message_of_millions_of_records_is_not_taken_apart_to_its_end(monkeypatch):
+    monkeypatch.setattr(unpacking, "MAX_RECORDS", 3)
+    raws = unpack(b'[{"a": "],"}, {}, {"b": [1, 2]}, {}, {}' + b", {}" * 1_000)
+    assert [raw.line for raw in raws[:3]] == [b'{"a": "],"}', b"{}", b'{"b": [1, 2]}']
+    assert "more than 3 records" in raws[3].broken
+    assert len(raws) == 4, "what follows is not read, so nobody knows whether it is JSON"
+
+
+@pytest.mark.parametrize("data", [b"[{},{},{}]", b"[1,2,3", b'[{"b":[1,2,3,4,5]},{"a":[1,2,3]}]', b"[1,2,}"])
+def test_a_list_with_many_commas_is_taken_apart_as_any_other(monkeypatch, data):
+    expected = unpack(data)
+    monkeypatch.setattr(unpacking, "MAX_RECORDS", 3)
+    assert unpack(data) == expected
+
+
 @pytest.mark.parametrize(
     ("definition", "why"),
     [
