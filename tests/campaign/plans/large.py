@@ -19,7 +19,9 @@ from typing import Final
 from e2e.harness import STOPPED, Running, at
 
 from campaign.backfill import WITHIN, BackfillScene
+from campaign.file_watch import FOLDING, READING, SENDING
 from campaign.plan import BackfillPlan
+from campaign.plans.moments import go_on, no_proc, stands_still
 from campaign.plans.network import no_mounts
 from campaign.plans.process import FAULTS
 
@@ -27,6 +29,8 @@ CUSTOMERS: Final = 120_000
 """So many profiles in bulk that at least 100,000 records are left when the sending was killed once."""
 TWICE, ORDERS = CUSTOMERS // 10, 400
 """Customers whose profile changes twice, and customers with an order, beside those of the shop."""
+INPUT_READER, SLICE_READER = "input reader", "slice reader"
+"""What a plan kills alone, beside the phases."""
 READS_SLICES: Final = b"sending.reading_process"
 """A part of the command line of the process that reads slices. One that is forked has that of its parent."""
 HAS_READ: Final = 1 << 16
@@ -114,8 +118,8 @@ def _folding(scene: BackfillScene) -> bool:
     with closing(sqlite3.connect(scene.output / "state" / "spool.sqlite", timeout=0, isolation_level=None)) as probe:
         try:
             probe.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:
-            return True
+        except sqlite3.OperationalError as error:
+            return "locked" in str(error)
         probe.execute("ROLLBACK")
     return False
 
@@ -125,23 +129,17 @@ def _stop(running: Running) -> bool:
     with contextlib.suppress(ProcessLookupError):
         running.signal(signal.SIGSTOP)
     while running.process.poll() is None:
-        with contextlib.suppress(OSError):
-            if Path(f"/proc/{running.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T":
-                return True
+        if stands_still(running):
+            return True
         time.sleep(0.001)
     return False
-
-
-def _go_on(running: Running) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        running.signal(signal.SIGCONT)
 
 
 def stop_while_reading(scene: BackfillScene, running: Running) -> None:
     """Stop the command at a random moment at which forked processes read its input."""
     scene.wait(lambda: bool(_input_readers(running)), running, step=0.005)
     time.sleep(scene.rng.uniform(0.0, 0.8))
-    _shown(scene, "reading", _stop(running) and bool(_input_readers(running)))
+    _shown(scene, READING, _stop(running) and bool(_input_readers(running)))
 
 
 def stop_while_sending(scene: BackfillScene, running: Running, requests: int) -> None:
@@ -149,7 +147,7 @@ def stop_while_sending(scene: BackfillScene, running: Running, requests: int) ->
     before = scene.sim.summary()["acted"]
     acted = before + scene.rng.randrange(1, requests)
     scene.wait(lambda: scene.sim.summary()["acted"] >= acted, running, step=0.01)
-    _shown(scene, "sending", _stop(running) and _sending(scene))
+    _shown(scene, SENDING, _stop(running) and _sending(scene))
 
 
 def stop_while_folding(scene: BackfillScene, running: Running) -> None:
@@ -160,13 +158,13 @@ def stop_while_folding(scene: BackfillScene, running: Running) -> None:
         seen -= _folding(scene)
         if not seen:
             break
-        _go_on(running)
+        go_on(running)
         time.sleep(scene.rng.uniform(0.001, 0.01))
-    _shown(scene, "folding", not seen)
+    _shown(scene, FOLDING, not seen)
 
 
 def _shown(scene: BackfillScene, phase: str, hit: bool) -> None:
-    scene.expect(hit, f"the command was not {phase} when it was stopped: the run shows nothing of that")
+    scene.hit(phase if hit else None)
 
 
 def _kill(running: Running) -> None:
@@ -178,8 +176,11 @@ def _kill(running: Running) -> None:
 def _kill_input_reader(scene: BackfillScene, running: Running) -> None:
     """kill -9 of a process that reads the input: the run ends, and says why."""
     stop_while_reading(scene, running)
-    os.kill(scene.rng.choice(_input_readers(running) or [running.process.pid]), signal.SIGKILL)
-    _go_on(running)
+    readers = _input_readers(running)
+    _shown(scene, INPUT_READER, bool(readers))
+    if readers:
+        os.kill(scene.rng.choice(readers), signal.SIGKILL)
+    go_on(running)
     ended = running.end(WITHIN)
     scene.expect(ended.code == STOPPED, f"exit {ended.code} after a kill of a process that reads: {ended.err[-300:]}")
     scene.expect("a process that reads the input was killed" in ended.err, f"it says {ended.err[-300:]}")
@@ -190,10 +191,10 @@ def _kill_slice_reader(scene: BackfillScene, running: Running) -> None:
     scene.wait(lambda: any(map(_has_read, _slice_readers(running))), running, step=0.005)
     time.sleep(scene.rng.uniform(0.0, 0.3))
     readers = _slice_readers(running) if _stop(running) else []
-    scene.expect(len(readers) == 1, f"{len(readers)} processes read slices: the run shows nothing of that")
+    _shown(scene, SLICE_READER, len(readers) == 1)
     for pid in readers:
         os.kill(pid, signal.SIGKILL)
-    _go_on(running)
+    go_on(running)
 
 
 def killed(scene: BackfillScene, running: Running) -> None:
@@ -219,7 +220,7 @@ def stopped(scene: BackfillScene, running: Running) -> None:
         moment(scene, running)
         with contextlib.suppress(ProcessLookupError):
             running.signal(signal.SIGTERM)
-        _go_on(running)
+        go_on(running)
         ended = running.end(WITHIN)
         scene.expect(ended.code == STOPPED, f"exit {ended.code} after SIGTERM: {ended.err[-300:]}")
         scene.expect("stopped by SIGTERM" in ended.err, f"it says {ended.err[-300:]}")
@@ -243,7 +244,7 @@ def disk_full(scene: BackfillScene) -> None:
         running = scene.start()
         moment(scene, running)
         _resize(scene, _used(scene.output) + scene.rng.randrange(4096, 100_000))
-        _go_on(running)
+        go_on(running)
         ended = running.end(WITHIN)
         scene.expect(ended.code == STOPPED, f"exit {ended.code} with a full disk: {ended.err[-400:]}")
         scene.expect("make room" in ended.err, f"it says {ended.err[-400:]}")
@@ -262,9 +263,7 @@ def _resize(scene: BackfillScene, size: int) -> None:
 
 def needs_large() -> str | None:
     """Why the processes of a large job do not run on this machine; None if they do."""
-    if not Path("/proc/self/stat").exists():
-        return "needs /proc, as Linux has it"
-    return None if len(os.sched_getaffinity(0)) > 1 else "needs two processors"
+    return no_proc() or (None if len(os.sched_getaffinity(0)) > 1 else "needs two processors")
 
 
 PLANS = (
@@ -273,6 +272,7 @@ PLANS = (
         effect="132,000 profiles in bulk: kill -9 while reading, sending (twice), folding, and of reading processes",
         faults=FAULTS,
         play=large(killed),
+        phases=(READING, READING, INPUT_READER, SLICE_READER, SENDING, SENDING, FOLDING),
         missing=needs_large,
     ),
     BackfillPlan(
@@ -280,12 +280,14 @@ PLANS = (
         effect="132,000 profiles in bulk: SIGTERM while reading, sending (twice) and folding",
         faults=FAULTS,
         play=large(stopped),
+        phases=(READING, SENDING, SENDING, FOLDING),
         missing=needs_large,
     ),
     BackfillPlan(
         name="large-disk-full",
         effect="132,000 profiles in bulk: the disk of the output is full while reading, and while sending",
         play=disk_full,
+        phases=(READING, SENDING),
         missing=lambda: needs_large() or no_mounts(),
     ),
 )
