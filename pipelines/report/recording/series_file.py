@@ -100,7 +100,7 @@ class SeriesWriter:
 def _opened(path: Path) -> tuple[sqlite3.Connection, Recorded]:
     try:
         return _open(path)
-    except (sqlite3.DatabaseError, ValueError):
+    except (sqlite3.DatabaseError, TypeError, ValueError):
         for leftover in path.parent.glob(f"{path.name}*"):
             leftover.unlink()
         return _open(path)
@@ -126,7 +126,7 @@ def read_series(path: Path) -> Recorded:
         with closing(open_to_read(path)) as connection:
             connection.execute("BEGIN")
             return _recorded(connection)
-    except (sqlite3.Error, ValueError):
+    except (sqlite3.Error, TypeError, ValueError):
         return Recorded()
 
 
@@ -137,7 +137,7 @@ def _recorded(connection: sqlite3.Connection) -> Recorded:
     return Recorded(
         Series(FIRST_WIDTH if row is None else float(row[0]), buckets),
         tuple(
-            Run(began, at, seconds, msgspec.json.decode(settings), ended)
+            Run(float(began), float(at), float(seconds), msgspec.json.decode(settings, type=dict[str, Any]), ended)
             for began, at, seconds, settings, ended in runs
         ),
     )

@@ -82,3 +82,19 @@ def test_a_file_whose_content_is_not_ours_is_replaced(path: Path) -> None:
 def test_a_missing_file_holds_nothing(path: Path) -> None:
     assert read_series(path) == Recorded()
     assert not path.exists()
+
+
+@pytest.mark.parametrize(("began", "settings"), [(0.0, None), ("x", b"{}"), (b"", b"{}"), (0.0, b"[]"), (0.0, b"{")])
+def test_a_damaged_run_counts_as_no_recording(tmp_path: Path, began: object, settings: bytes | None) -> None:
+    path = tmp_path / "series.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            "CREATE TABLE meta (name TEXT PRIMARY KEY, value REAL); CREATE TABLE buckets (number, value);"
+            "CREATE TABLE runs (number INTEGER PRIMARY KEY, began, at, seconds, settings, ended)"
+        )
+        connection.execute("INSERT INTO runs VALUES (1, ?, 0.0, 1.0, ?, NULL)", (began, settings))
+        connection.commit()
+    assert read_series(path) == Recorded()
+    writer = SeriesWriter(path, 1.0, {})
+    writer.close()
+    assert [run.began for run in read_series(path).runs] == [1.0]
