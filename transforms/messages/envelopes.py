@@ -2,20 +2,18 @@
 
 import base64
 import binascii
-from collections.abc import Mapping
-from contextlib import suppress
-from itertools import islice
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
 from beam_talonone.schemas import jsonio
-from beam_talonone.transforms.formats.errors import BadFile
 from beam_talonone.transforms.formats.json_values import values
 from beam_talonone.transforms.messages.avro_payload import UndecodablePayload
 
 _PARTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_ANY = msgspec.json.Decoder(msgspec.Raw)
 _CLOUD_EVENT = frozenset({"specversion", "id", "source", "type"})
 _CHANGE = frozenset({"op", "after"})
 _CHANGE_NAMES = _CHANGE | {"before", "source", "transaction", "ts_ms", "ts_us", "ts_ns"}
@@ -29,20 +27,18 @@ class Opened(NamedTuple):
     data: bytes | None
 
 
-def list_of(data: bytes, most: int) -> list[bytes] | None:
+def list_of(data: bytes, most: int) -> Iterable[bytes] | None:
     """The elements of a JSON array, each with its text unchanged. None if `data` is no array.
 
-    If it has more than `most`, only `most` + 1 are returned: a packed message may have twenty million.
+    If it may have more than `most`, they are taken out one by one: a packed message may have twenty million.
     """
-    if data.count(b",") >= most:
-        with suppress(BadFile):
-            first = list(islice(values([data], len(data)), most + 1))
-            if len(first) > most:
-                return first
     try:
-        return [bytes(element) for element in _LIST.decode(data)]
+        if data.count(b",") < most:
+            return [bytes(element) for element in _LIST.decode(data)]
+        _ANY.decode(data)
     except (ValueError, RecursionError):
         return None
+    return values([data], len(data))
 
 
 def opened(data: bytes) -> Opened | None:

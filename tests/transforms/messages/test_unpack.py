@@ -250,13 +250,26 @@ def test_the_records_of_a_message_are_bounded(monkeypatch):
 
 def test_a_message_of_millions_of_records_is_not_taken_apart_to_its_end(monkeypatch):
     monkeypatch.setattr(unpacking, "MAX_RECORDS", 3)
-    raws = unpack(b'[{"a": "],"}, {}, {"b": [1, 2]}, {}, {}' + b", {}" * 1_000)
+    raws = unpack(b'[{"a": "],"}, {}, {"b": [1, 2]}, {}, {}' + b", {}" * 1_000 + b"]")
     assert [raw.line for raw in raws[:3]] == [b'{"a": "],"}', b"{}", b'{"b": [1, 2]}']
     assert "more than 3 records" in raws[3].broken
-    assert len(raws) == 4, "what follows is not read, so nobody knows whether it is JSON"
+    assert len(raws) == 4
 
 
-@pytest.mark.parametrize("data", [b"[{},{},{}]", b"[1,2,3", b'[{"b":[1,2,3,4,5]},{"a":[1,2,3]}]', b"[1,2,}"])
+@pytest.mark.parametrize("at", [0, 2, 5])
+def test_deleted_rows_do_not_count_as_records_of_a_message(monkeypatch, at):
+    monkeypatch.setattr(unpacking, "MAX_RECORDS", 3)
+    rows = [b"1", b"2", b"3"]
+    rows[at:at] = [b'{"op": "d", "before": {"id": 1}, "after": null}'] * 5
+    assert [raw.line for raw in unpack(b"[" + b", ".join(rows) + b"]")] == [b"1", b"2", b"3"]
+    raws = unpack(b"[" + b", ".join([*rows, b"4"]) + b"]")
+    assert [raw.line for raw in raws[:3]] == [b"1", b"2", b"3"]
+    assert "more than 3 records" in raws[3].broken
+
+
+@pytest.mark.parametrize(
+    "data", [b"[{},{},{}]", b"[1,2,3", b"[1,2,3,4,5", b'[{"b":[1,2,3,4,5]},{"a":[1,2,3]}]', b"[1,2,}", b"[1,2,3] 4,5"]
+)
 def test_a_list_with_many_commas_is_taken_apart_as_any_other(monkeypatch, data):
     expected = unpack(data)
     monkeypatch.setattr(unpacking, "MAX_RECORDS", 3)
