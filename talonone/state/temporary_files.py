@@ -33,7 +33,10 @@ def _set_folder(path: str) -> None:
 
 
 class TemporaryFolder:
-    """A new folder of mode 0700, until it is closed. Its lock shows other processes that its owner is alive."""
+    """A new folder of mode 0700, until it is closed. Its lock shows other processes that its owner is alive.
+
+    On a file system without locks no process removes the folder of another.
+    """
 
     def __init__(self, prefix: str, within: Path | None = None) -> None:
         """Make a folder in `within`, or in TMPDIR. `prefix` begins its name.
@@ -44,12 +47,15 @@ class TemporaryFolder:
         _remove_left(self._parent, prefix)
         self.path, self._lock = _locked_folder(self._parent, prefix)
 
+        self._is_open = True
+
     def close(self) -> None:
         """Remove the folder. Does nothing the second time."""
-        if self._lock is not None:
+        if self._is_open:
+            self._is_open = False
             shutil.rmtree(self.path, ignore_errors=True)
-            os.close(self._lock)
-            self._lock = None
+            if self._lock is not None:
+                os.close(self._lock)
 
 
 def _remove_left(parent: Path, prefix: str) -> None:
@@ -66,12 +72,15 @@ def _remove_left(parent: Path, prefix: str) -> None:
 def _locked_folder(parent: Path, prefix: str) -> tuple[Path, int | None]:
     while True:
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-        # another process may have taken it for one that was left, before it was locked
-        with suppress(BlockingIOError, FileNotFoundError):
+        try:
             lock = _lock(folder)
-            if folder.exists():
-                return folder, lock
-            os.close(lock)
+        except (BlockingIOError, FileNotFoundError):
+            continue  # another process took it for one that was left, before it was locked
+        except OSError:  # nobody can lock it, or the server gave it another owner: so nobody removes it
+            return folder, None
+        if folder.exists():
+            return folder, lock
+        os.close(lock)
 
 
 def _lock(folder: Path) -> int:

@@ -1,5 +1,7 @@
 """Folders for temporary files: private, and removed once their process has ended, whatever ended it."""
 
+import errno
+import fcntl
 import os
 import tempfile
 from contextlib import closing
@@ -58,3 +60,24 @@ def test_closing_twice_removes_nothing_of_another(tmp_path: Path) -> None:
     folder.path.mkdir()
     folder.close()
     assert folder.path.exists()
+
+
+@pytest.mark.parametrize("error", [errno.ENOLCK, errno.ENOSYS, errno.EBADF])
+def test_a_file_system_without_locks_has_folders_that_nobody_else_removes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with closing(TemporaryFolder(PREFIX, tmp_path)) as first, closing(TemporaryFolder(PREFIX, tmp_path)) as second:
+        assert first.path.exists()
+        assert second.path.exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_the_server_gives_another_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 4321)
+    with closing(TemporaryFolder(PREFIX, tmp_path)) as folder:
+        assert folder.path.exists()
+    assert not list(tmp_path.iterdir())
