@@ -104,6 +104,9 @@ FORMS = (
 """Schemas besides SCHEMA: of a job whose dead letters were replayed, of a verification, and of a job of version 0.1,
 whose records have no checksum."""
 
+ADDED = frozenset({"documents", "unknown_api", "counts"})
+"""The tables that a job of version 0.1 lacks."""
+
 CHECKSUMS = "ALTER TABLE records ADD COLUMN work_check INTEGER;"
 """What makes the third of these forms the first."""
 
@@ -150,6 +153,11 @@ def _prepared(connection: sqlite3.Connection, *, fresh: bool = False) -> sqlite3
         connection.close()
         raise
     return connection
+
+
+def table(name: str) -> str:
+    """The statement that makes a table of SCHEMA."""
+    return next(statement for statement in SCHEMA.split(";") if f" {name} (" in statement).strip()
 
 
 def check_of(work: bytes | None) -> int | None:

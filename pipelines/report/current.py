@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.ingest import dead_letter_of
 from beam_talonone.pipelines.backfill.sending.active_job import Slice
 from beam_talonone.pipelines.backfill.sending.journal import JournalContent, read_journal
@@ -40,21 +41,32 @@ Journals = dict[int, JournalContent]
 
 
 @contextmanager
-def current_outcomes(staging: Path, journals: Journals, job: str) -> Iterator[sqlite3.Connection]:
-    """The staging database of a job, whose tables `fates` and `stats` include what the open `journals` hold.
+def current_outcomes(path: Path, journals: Journals, job: str) -> Iterator[sqlite3.Connection]:
+    """The staging database at `path`, whose tables `fates` and `stats` include what the job's open `journals` hold.
 
     The first dead letters of each reason that are in no file yet are in the column `letter`. Each statement sees the
     job at its own time, as a transaction would keep the job from shrinking its log. Raises sqlite3.Error.
     """
-    with closing(open_to_read(staging)) as connection:
+    with closing(open_to_read(path)) as connection:
         connection.isolation_level = None
         connection.execute("PRAGMA cache_size = -32768")
+        _add_tables(connection)
         if journals:
             connection.executescript(_TABLES)
             for number, recorded in journals.items():
                 _fill(connection, number, recorded, job)
             connection.executescript(_VIEWS)
         yield connection
+
+
+def _add_tables(connection: sqlite3.Connection) -> None:
+    """Let the connection have the tables that a job of version 0.1 lacks, empty. The job itself gets them when it is
+    resumed."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == 0:
+        existing = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+        for name in staging.ADDED - existing:
+            connection.execute(staging.table(name).replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
 
 
 def open_journals(state: Path) -> Journals:

@@ -4,8 +4,9 @@ import fcntl
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,21 @@ def test_a_killed_job_counts_what_only_its_journal_holds(tmp_path: Path) -> None
     (group,) = data.reasons
     assert (group.reason, group.count, group.examples[0].id) == ("refused", 1, "o7")
     assert group.examples[0].detail == "no such thing"
+
+
+def test_a_killed_job_of_version_0_1_has_a_page_before_it_is_resumed(tmp_path: Path) -> None:
+    folder = build_job(tmp_path / "out", HALF, report=False)
+    write_journal(folder, 1, {6: APPLIED, 7: REFUSED})
+    with closing(sqlite3.connect(folder / "state" / "spool.sqlite")) as connection:
+        connection.executescript(
+            "DROP TABLE documents; DROP TABLE counts; DROP TABLE unknown_api;"
+            " ALTER TABLE records DROP COLUMN work_check; PRAGMA user_version = 0"
+        )
+    before = files(folder)
+    data = collect(folder)
+    assert files(folder) == before
+    assert (data.state.progress, data.state.percent, counts_of(data)) == ("stopped", 70, (10, 6, 1))
+    assert [group.examples[0].id for group in data.reasons] == ["o7"]
 
 
 def test_dead_letters_that_are_in_a_file_and_a_journal_count_once(tmp_path: Path) -> None:
