@@ -245,6 +245,16 @@ def test_a_table_that_is_gone_is_damage(tmp_path):
         Store(path)
 
 
+def test_what_recover_makes_of_a_damaged_store_opens(tmp_path):
+    path = tmp_path / "store.sqlite"
+    store = Store(path)
+    store.sent(order(1), 0.0)
+    store.commit()
+    store._connection.executescript("CREATE TABLE lost_and_found (pgno INTEGER, nfield INTEGER, c0)")
+    store.close()
+    assert Store(path).last_order("o") == order(1).order()
+
+
 def test_a_store_of_version_0_1_opens(tmp_path):
     """It has no table of files, and no version."""
     path = tmp_path / "store.sqlite"
