@@ -75,8 +75,9 @@ def _down(status: EngineStatus) -> ApiState:
         text = f"unreachable for {status.down_for:.0f} s, trying again{_cause(status.failure)}"
     else:
         text = f"status {status.failed_with} for {status.down_for:.0f} s, trying again"
-    if status.give_up_after is not None:
-        text += f"; gives up in {max(0.0, status.give_up_after - status.down_for):.0f} s"
+    left = None if status.give_up_after is None else status.give_up_after - status.down_for
+    if left is not None and left > 0.0:  # few requests that the API itself fails do not end the run: see RetryBudget
+        text += f"; gives up in {left:.0f} s"
     return ApiState("down", text)
 
 

@@ -60,6 +60,10 @@ def test_an_outage_with_a_status():
     assert said(down_for=2.0, failed_with=503, give_up_after=None) == ("down", "status 503 for 2 s, trying again")
 
 
+def test_requests_that_fail_by_themselves_do_not_end_the_run_so_nothing_counts_down():
+    assert said(down_for=90.0, failed_with=500, give_up_after=60.0) == ("down", "status 500 for 90 s, trying again")
+
+
 def test_a_failure_is_not_an_outage_yet():
     assert said(down_for=0.5, failed_with=503) == ("ok", "answers")
 
