@@ -8,7 +8,7 @@ from pathlib import Path
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.sending.slices import SLICE
 from beam_talonone.talonone.state.sealed_lines import damaged
-from beam_talonone.talonone.state.sqlite_damage import READING_FAILED, check_header, is_full
+from beam_talonone.talonone.state.sqlite_damage import READING_FAILED, check_header, has_other_cause
 from beam_talonone.talonone.state.whole_file import write_whole_file
 from beam_talonone.talonone.telemetry.error_text import in_one_line
 
@@ -25,7 +25,7 @@ def check_staging(path: Path, marked: bytes, count_query: str) -> int:
     """How many things a job has to do, from its staging database at `path`.
 
     `count_query` counts them, and `marked` is the number that was written when all was read. Raises Damaged where the
-    database is damaged or gone, and where the two differ, and sqlite3.Error where the disk is full.
+    database is damaged or gone, and where the two differ, and sqlite3.Error with another cause.
     """
     if not path.exists():
         raise damaged(path, ": the file is missing")
@@ -38,7 +38,7 @@ def check_staging(path: Path, marked: bytes, count_query: str) -> int:
             total = int(connection.execute(count_query).fetchone()[0])
             next_record = staging.get_meta(connection, "next") or "1"
     except (sqlite3.Error, ValueError) as error:
-        if is_full(error):
+        if has_other_cause(error, path):
             raise
         raise damaged(path, f" ({in_one_line(str(error), 200)})") from None
     if marked != str(total).encode():
@@ -56,7 +56,7 @@ def cause_of(path: Path, error: Exception) -> Exception:
         with closing(staging.reopen(path)) as connection:
             problem = _problem(connection)
     except READING_FAILED as unreadable:
-        if is_full(unreadable):
+        if has_other_cause(unreadable, path):
             return error
         problem = in_one_line(str(unreadable), 200)
     return error if problem is None else damaged(path, f" ({problem})")

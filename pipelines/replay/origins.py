@@ -3,6 +3,7 @@
 The records that they have applied decide what may still be sent. The replay notes there what it applies.
 """
 
+import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -22,7 +23,10 @@ from beam_talonone.pipelines.replay.stream_conflicts import (
     note_applied,
     sent_by,
 )
+from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.requests.outcome import DONE, Outcome
+from beam_talonone.talonone.state.sqlite_damage import may_write
+from beam_talonone.talonone.state.state_folder import STORE
 from beam_talonone.talonone.telemetry.stats import Stats
 from beam_talonone.transforms.outputs.sinks import whose
 
@@ -46,11 +50,14 @@ class Origins:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """A block whose errors are raised as the damage that they come from, where a database of these is damaged."""
+        """A block whose errors are raised as what they come from, where a database of these is damaged or must not be
+        written."""
         try:
             yield
         except DAMAGE_ERRORS as error:
             causes = chain(
+                (_refusal(path, path.parent.parent, error) for path in self.databases if path.name != REPLAYS),
+                (_refusal(state / STORE, state, error) for state in self.streams),
                 (cause_of(path, error) for path in self.databases),
                 (cause_in_store(state, error) for state in self.streams),
             )
@@ -79,6 +86,17 @@ class Origins:
                 database.execute("COMMIT")
         for state in self.streams:
             note_applied(state, [read_work(row[-1]) for row in rows])
+
+
+def _refusal(path: Path, folder: Path, error: Exception) -> Exception:
+    """The error to raise for `error`: a ConfigurationError where this process may not write the database at `path`,
+    which is in the `folder` of a job or stream."""
+    if not isinstance(error, sqlite3.OperationalError) or may_write(path):
+        return error
+    return ConfigurationError(
+        f"{path} cannot be written, and a replay notes there what it applies: replay as the user who owns"
+        f" {folder}, or from a copy that takes its place"
+    )
 
 
 def _give_way(job: ActiveJob, part: Slice, state: Path) -> None:

@@ -4,6 +4,7 @@ SQLite takes a flipped bit in a name of the schema for another name. So the tabl
 should have: a table with another name would be replaced by an empty one.
 """
 
+import os
 import re
 import sqlite3
 from contextlib import closing, suppress
@@ -44,6 +45,23 @@ _DISK_FULL: Final = {
     sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_TRUNCATE,
     sqlite3.SQLITE_IOERR_SHMOPEN, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP,
 }  # fmt: skip
+
+
+def has_other_cause(error: BaseException, path: Path) -> bool:
+    """Whether an error of a statement says nothing of the file at `path`. The disk may be full, another process may
+    use the file, or this one may not write it. SQLite writes beside a file that it reads."""
+    if is_full(error):
+        return True
+    code = getattr(error, "sqlite_errorcode", None)
+    primary = None if code is None else code & 0xFF
+    if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+        return not may_write(path)
+    return primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def may_write(path: Path) -> bool:
+    """Whether this process may write the file at `path`, and new files beside it."""
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
 
 
 def damaged_store(path: object, error: BaseException) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.packed import unpack_work
 from beam_talonone.talonone.state.sealed_lines import damaged
-from beam_talonone.talonone.state.sqlite_damage import READING_FAILED, is_full
+from beam_talonone.talonone.state.sqlite_damage import READING_FAILED, has_other_cause
 from beam_talonone.talonone.telemetry.error_text import in_one_line
 
 STRETCH = 10_000
@@ -42,7 +42,7 @@ def slice_rows(path: Path, first: int, last: int) -> Iterator[SlicedRow]:
     """The records `first` to `last` in send order; none where `last` is the smaller.
 
     Raises Damaged where one is gone or another stands in its place, and where the checksum of a work does not fit.
-    Raises sqlite3.Error where the disk is full.
+    Raises sqlite3.Error with another cause, such as a full disk.
     """
     if last < first:
         return
@@ -60,7 +60,7 @@ def slice_rows(path: Path, first: int, last: int) -> Iterator[SlicedRow]:
                 yield number, unpack_work(work), customer, origin
                 expected += 1
     except (*READING_FAILED, TypeError, ValueError) as error:
-        if is_full(error):
+        if has_other_cause(error, path):
             raise
         raise damaged(path, f" (record {expected}: {in_one_line(str(error), 200)})") from None
     if expected != last + 1:

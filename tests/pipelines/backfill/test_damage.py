@@ -1,5 +1,6 @@
 """Damage of the files from which a job goes on: it is found and named, and nothing else is taken for it."""
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -168,17 +169,50 @@ def test_a_report_is_checked_against_its_mark(tmp_path: Path) -> None:
     mark_report(mark, None)  # it may be gone already
 
 
-def test_a_full_disk_is_not_taken_for_damage(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reading makes files beside the database, and there is no room for them."""
-    full = sqlite3.OperationalError("database or disk is full")
-    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+def assert_it_stays(database: Path, error: sqlite3.OperationalError, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Assert that an error of opening the database is raised as it is."""
 
     def reopen(path: Path) -> sqlite3.Connection:
-        raise full
+        raise error
 
     monkeypatch.setattr(staging, "reopen", reopen)
-    assert cause_of(database, full) is full
-    with pytest.raises(sqlite3.OperationalError, match="full"):
+    assert cause_of(database, error) is error
+    with pytest.raises(sqlite3.OperationalError, match=str(error)):
         check_staging(database, b"5", COUNT)
-    with pytest.raises(sqlite3.OperationalError, match="full"):
+    with pytest.raises(sqlite3.OperationalError, match=str(error)):
         list(slice_rows(database, 1, RECORDS))
+
+
+def sqlite_error(text: str, code: int) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError(text)
+    error.sqlite_errorcode = code
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        sqlite_error("database or disk is full", sqlite3.SQLITE_FULL),
+        sqlite_error("database is locked", sqlite3.SQLITE_BUSY),
+        sqlite_error("database table is locked", sqlite3.SQLITE_LOCKED_SHAREDCACHE),
+    ],
+    ids=str,
+)
+def test_a_full_disk_or_another_process_is_not_taken_for_damage(
+    database: Path, monkeypatch: pytest.MonkeyPatch, error: sqlite3.OperationalError
+) -> None:
+    """Reading makes files beside the database, and there is no room for them."""
+    assert_it_stays(database, error, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    "code", [sqlite3.SQLITE_READONLY, sqlite3.SQLITE_READONLY_DIRECTORY, sqlite3.SQLITE_CANTOPEN]
+)
+def test_a_database_that_must_not_be_written_is_not_taken_for_damage(
+    database: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    error = sqlite_error("attempt to write a readonly database", code)
+    monkeypatch.setattr(os, "access", lambda path, mode: path != database)
+    assert_it_stays(database, error, monkeypatch)
+    monkeypatch.setattr(os, "access", lambda path, mode: True)
+    assert isinstance(cause_of(database, error), Damaged), "its header says so"

@@ -1,6 +1,7 @@
 """Where dead letters came from, what a replay notes there, and what it leaves to a stream that has gone on."""
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -146,6 +147,21 @@ def test_an_error_that_no_origin_has_stays_as_it_is(job: ActiveJob, tmp_path: Pa
     with pytest.raises(sqlite3.OperationalError) as raised, origins.explained():
         raise error
     assert raised.value is error
+
+
+@pytest.mark.parametrize("unwritable", ["state", "out/state/spool.sqlite", "state/store.sqlite"])
+def test_an_origin_that_must_not_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unwritable: str
+) -> None:
+    (tmp_path / "out" / "state").mkdir(parents=True)
+    database, state = tmp_path / "out" / "state" / "spool.sqlite", stream(tmp_path / "state")
+    staging.connect(database).close()
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path / unwritable)
+    origins = Origins.of([database, state / REPLAYS])
+    name, owned = ("spool.sqlite", "out") if "spool" in unwritable else ("store.sqlite", "state")
+    refusal = rf"{name} cannot be written, .* replay as the user who owns {tmp_path / owned}, or from a copy"
+    with pytest.raises(ConfigurationError, match=refusal), origins.explained():
+        raise sqlite3.OperationalError("attempt to write a readonly database")
 
 
 def test_a_damaged_database_beside_dead_letters_is_named(job: ActiveJob) -> None:
