@@ -84,9 +84,9 @@ Schema = frozenset[tuple[str, str, str, str]]
 def open_schema(connection: sqlite3.Connection, schema: str, *forms: str, before: str = "") -> None:
     """Make the tables and indexes of `schema` that the database lacks, after the statements `before`, all at once.
 
-    Each of the `forms` is a whole schema that the database may have as well, and `.recover` may have left a table of
-    lost rows. Raises sqlite3.DatabaseError with the code of a damaged file if it has anything else, or if something
-    is gone.
+    Each of the `forms` is a whole schema that the database may have as well. `.recover` may have left a table of lost
+    rows, and ANALYZE one of statistics. Raises sqlite3.DatabaseError with the code of a damaged file if it has
+    anything else, or if something is gone.
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     existing = _schema(connection)
@@ -136,5 +136,6 @@ def _made_by(script: str) -> Schema:
 def _schema(connection: sqlite3.Connection) -> Schema:
     rows = connection.execute(
         "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT GLOB 'lost_and_found*'"
+        " AND name NOT GLOB 'sqlite_stat[1-4]'"
     ).fetchall()
     return frozenset((str(sort), str(name), str(table), "".join(str(sql).split())) for sort, name, table, sql in rows)

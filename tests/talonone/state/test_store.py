@@ -245,12 +245,14 @@ def test_a_table_that_is_gone_is_damage(tmp_path):
         Store(path)
 
 
-def test_what_recover_makes_of_a_damaged_store_opens(tmp_path):
+@pytest.mark.parametrize("statement", ["CREATE TABLE lost_and_found (pgno INTEGER, nfield INTEGER, c0)", "ANALYZE"])
+def test_what_sqlite_adds_to_a_store_is_no_damage(tmp_path, statement):
+    """`.recover`, which the message for a damaged store names, and tools that look at it."""
     path = tmp_path / "store.sqlite"
     store = Store(path)
     store.sent(order(1), 0.0)
     store.commit()
-    store._connection.executescript("CREATE TABLE lost_and_found (pgno INTEGER, nfield INTEGER, c0)")
+    store._connection.executescript(statement)
     store.close()
     assert Store(path).last_order("o") == order(1).order()
 
