@@ -104,7 +104,13 @@ def open_schema(connection: sqlite3.Connection, schema: str, *forms: str, before
         if value != expected:
             raise damage(f"its {pragma} is {value}")
     if version != VERSION:
-        connection.executescript(f"BEGIN IMMEDIATE; {before} {schema}; PRAGMA user_version = {VERSION}; COMMIT")
+        try:
+            connection.executescript(f"BEGIN IMMEDIATE; {before} {schema}; PRAGMA user_version = {VERSION}; COMMIT")
+        except sqlite3.OperationalError:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version != VERSION:
+                raise
+            connection.rollback()  # another process has made them while this one waited for its turn
 
 
 def check_header(path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from support.process.left_open import open_files
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.talonone.state.sqlite_damage import is_damage
+from beam_talonone.talonone.state.sqlite_damage import is_damage, open_schema
 
 
 @pytest.mark.parametrize("opens", [staging.connect, staging.reopen], ids=["connect", "reopen"])
@@ -62,6 +62,22 @@ def test_a_database_of_each_kind_of_job_opens(tmp_path: Path, script: str) -> No
         with closing(staging.reopen(path)) as connection:
             connection.execute("SELECT work_check FROM records")
             connection.execute("SELECT * FROM counts")
+
+
+def test_a_database_of_version_0_1_may_be_opened_by_two_processes_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "spool.sqlite"
+
+    class Late(sqlite3.Connection):
+        def executescript(self, script: str, /) -> sqlite3.Cursor:
+            staging.reopen(path).close()
+            return super().executescript(script)
+
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(staging.FORMS[2])
+    with closing(sqlite3.connect(path, isolation_level=None, factory=Late)) as late:
+        open_schema(late, staging.SCHEMA, *staging.FORMS, before=staging.CHECKSUMS)
+        assert not late.in_transaction
+        late.execute("SELECT work_check FROM records")
 
 
 def whole(folder: Path) -> Path:
