@@ -34,7 +34,7 @@ from beam_talonone.pipelines.terminal.confirm import Declined
 from beam_talonone.pipelines.terminal.stopping import RESUME, STOP
 from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.engine.settings import EngineSettings
-from beam_talonone.talonone.errors import Interrupted
+from beam_talonone.talonone.errors import ConfigurationError, Interrupted
 from beam_talonone.talonone.http.address import check_base_url
 from beam_talonone.talonone.state.sealed_lines import Damaged
 from beam_talonone.talonone.state.temporary_files import temporary_files_in
@@ -108,6 +108,11 @@ class JobRun:
             return open_job(
                 options.output, options.command, options.fixed(), files, resume=options.resume, sent=sent_anything
             )
+        except PermissionError as error:
+            raise ConfigurationError(
+                f"--output {options.output} cannot be used: {error.strerror}: {error.filename}; start the job as the"
+                " folder's owner, or name a folder of your own"
+            ) from error
         except OSError as error:
             then = "make room, and go on with --resume" if options.resume else "make room, and begin again"
             raise cannot_write(f"--output {options.output}", error, then) from error

@@ -110,7 +110,7 @@ def run(arguments: list[str]) -> int:
 def _stopped(message: str, debug: bool, arguments: list[str]) -> int:
     """End with STOPPED. The command that goes on comes first: the last line is the reason."""
     command, output = resume_command(arguments), output_of(arguments)
-    if command is not None and output is not None and (output / "job.json").exists():
+    if command is not None and output is not None and os.path.exists(output / "job.json"):  # never raises
         logs.notice(f"to go on: {_without_key(command)}")
     return _fail(STOPPED, message, debug)
 

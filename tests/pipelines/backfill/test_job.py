@@ -210,6 +210,15 @@ def test_a_full_disk_at_the_start_leaves_no_job(run: Run, tmp_path: Path, monkey
     assert report["kinds"]["events"]["read"] == len(RECORDS)
 
 
+def test_a_folder_that_must_not_be_used_is_no_full_disk(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "job.json")
+
+    monkeypatch.setattr(output_folder, "write_whole_file", denied)
+    with pytest.raises(ConfigurationError, match=r"cannot be used: Permission denied: job\.json; start the job as"):
+        run(RECORDS)
+
+
 def test_a_full_disk_while_reading_is_no_damage(run: Run, tmp_path: Path) -> None:
     """What a full disk leaves of the staging database is broken, and the next run reads the input again."""
 
