@@ -13,9 +13,9 @@ from beam_talonone.talonone.errors import ConfigurationError
 LENGTH = 9
 """Bytes of a checksum: a space and eight hexadecimal digits."""
 
-LONGEST_LINE = 128 << 20
-"""Bytes. The largest answer of the API that is read has half of them, so a longer line is damage. Its rest is not
-read: a damaged file may have any size."""
+LONGEST_LINE = 192 << 20
+"""Bytes. An answer of the API may have 64 MiB, and the line of a call has its effects twice. So a longer line is
+damage. Its rest is not read: a damaged file may have any size."""
 
 WHAT_TO_DO = "put it back from a backup, or begin anew in another folder, which sends again what was applied"
 

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from beam_talonone.pipelines.backfill.sending.journal import Journal, JournalContent, read_journal
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.delivery.send_options import InFlight
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
+from beam_talonone.talonone.http.send import LONGEST_ANSWER
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.telemetry.stats import Stats
 
@@ -22,6 +24,17 @@ DEAD = Outcome(End.DEAD, Reason.REFUSED.value, "no", "/a", "track_event_v2", 400
 
 def journal(path: Path, stats: Stats | None = None) -> Journal:
     return Journal(path, lambda: stats or Stats())
+
+
+def test_a_call_with_the_longest_answer_has_no_line_that_is_too_long(tmp_path: Path) -> None:
+    """The answer stands there twice: its effects, and all of it."""
+    path = tmp_path / "journal"
+    effects = ["x" * (LONGEST_ANSWER - 100)]
+    written = journal(path)
+    written.on_end(1, replace(APPLIED, effects=effects, response={"effects": effects, "coupon": "c"}))
+    written.close()
+    assert path.stat().st_size > 2 * (LONGEST_ANSWER - 100)
+    assert set(read_journal(path).done) == {1}
 
 
 def test_what_ended_is_done_and_what_only_started_is_in_flight(tmp_path: Path) -> None:
