@@ -63,8 +63,12 @@ def collect(folder: Path, *, running: bool | None = None) -> PageData:
         return _collected(folder, manifest, report, recorded, running=running)
     except (*READING_FAILED, TypeError, ValueError, LookupError) as error:
         if not isinstance(error, sqlite3.Error) or is_damage(error):
-            raise damaged(folder / "state" / "spool.sqlite", f" ({in_one_line(str(error), 200)})") from None
+            raise damaged(_database(folder), f" ({in_one_line(str(error), 200)})") from None
         raise ConfigurationError(f"{folder / 'state'} cannot be read: {error}; try again, as its owner") from None
+
+
+def _database(folder: Path) -> Path:
+    return folder / "state" / "spool.sqlite"
 
 
 def _collected(
@@ -74,7 +78,7 @@ def _collected(
     reasons: tuple[ReasonGroup, ...] = ()
     chains: tuple[Chain, ...] = ()
     journals = open_journals(folder / "state")
-    database = folder / "state" / "spool.sqlite"
+    database = _database(folder)
     if command == DISTRIBUTED:
         if report is None:
             raise ConfigurationError(

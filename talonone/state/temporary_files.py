@@ -46,7 +46,6 @@ class TemporaryFolder:
         self._parent = within or Path(tempfile.gettempdir())
         _remove_left(self._parent, prefix)
         self.path, self._lock = _locked_folder(self._parent, prefix)
-
         self._is_open = True
 
     def close(self) -> None:
