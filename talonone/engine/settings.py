@@ -7,6 +7,10 @@ from beam_talonone.talonone.http.client_choice import DEFAULT, HttpSettings
 WINDOW = 10_000
 """Jobs taken in and not yet done. A slice of a backfill fits in it: then every customer's first record may start."""
 
+READY = 1000
+"""Requests that wait for nothing but the rate, or four times the concurrency if that is more: with so many, no more
+jobs are taken in. Those that wait for long are out of the processor's caches when their turn comes."""
+
 JOBS_OF_A_POST = 10
 """Jobs that take about as long to take in as another post, with what they bring about."""
 

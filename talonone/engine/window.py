@@ -8,7 +8,8 @@ TELL_EVERY = 0.01
 """Seconds after the end of a job until waiting threads wake. They wake at once when no job is left."""
 
 JOBS_BETWEEN = 200_000
-"""Of a large window, waiting threads wake every `limit / JOBS_BETWEEN` seconds: each time costs the sender a turn."""
+"""While a large window fills, waiting threads wake every `limit / JOBS_BETWEEN` seconds: each time costs the sender a
+turn."""
 
 LATEST = 0.05
 """Seconds, the most that a large window waits."""
@@ -17,14 +18,17 @@ LATEST = 0.05
 class Window:
     """Counts the jobs under way, at most `limit`. Waiting threads wake when jobs end, and when the engine fails.
 
-    Call `job_done` on the thread of `loop`, and the other methods from any thread.
+    While `enough()` is true it takes in no more either. `enough` is called on any thread. Call `job_done` on the
+    thread of `loop`, and the other methods from any thread.
     """
 
-    def __init__(self, limit: int, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, limit: int, loop: asyncio.AbstractEventLoop, enough: Callable[[], bool] = lambda: False
+    ) -> None:
         self.failure: BaseException | None = None
         self.pending = 0
         """Jobs taken in and not yet done."""
-        self._limit, self._loop = limit, loop
+        self._limit, self._loop, self._enough = limit, loop, enough
         self._every = max(TELL_EVERY, min(LATEST, limit / JOBS_BETWEEN))
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
@@ -47,11 +51,14 @@ class Window:
         """
         with self._changed:
             self.raise_failure()
-            if self.pending and self.pending + count > self._limit:
+            if not self._fits(count):
                 when_full()
                 self._changed.wait(1.0)
                 self.raise_failure()
-            return not self.pending or self.pending + count <= self._limit
+            return self._fits(count)
+
+    def _fits(self, count: int) -> bool:
+        return not self.pending or (self.pending + count <= self._limit and not self._enough())
 
     def job_done(self, count: int) -> None:
         """Count `count` jobs as done, and wake waiting threads soon after."""
@@ -62,7 +69,7 @@ class Window:
             self._loop.call_soon(self._tell)
         elif not self._telling:
             self._telling = True
-            self._loop.call_later(self._every, self._tell)
+            self._loop.call_later(TELL_EVERY if self._enough() else self._every, self._tell)
 
     def _tell(self) -> None:
         self._telling = False
