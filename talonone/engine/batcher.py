@@ -28,8 +28,9 @@ class Batcher:
         """Take in jobs: send the parts that have no outcome yet, or end a job where all of them have one."""
         for job in jobs:
             parts = job.work.parts
-            if len(parts) == 1 and not job.parts and parts[0].protocol == "pack":  # each record of a large backfill
-                self._pack(job, 0, parts[0])
+            if len(parts) == 1 and not job.parts:  # nearly all
+                take_in = self._pack if parts[0].protocol == "pack" else self._single
+                take_in(job, 0, parts[0])
                 continue
             missing = job.missing
             if not missing:

@@ -61,8 +61,9 @@ class Work(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def keys(self) -> tuple[Key, ...]:
         """The keys that the record holds: its sessions, profiles and other objects."""
         # called several times for each record: the plain loops take a third of the time of one expression
-        if len(self.profiles) == 1 and not self.sessions and not self.others:
-            return (("profile", self.profiles[0]),)
+        if len(self.profiles) == 1 and len(self.sessions) < 2 and not self.others:  # nearly all
+            profile = ("profile", self.profiles[0])
+            return (("session", self.sessions[0]), profile) if self.sessions else (profile,)
         keys = [("session", session) for session in self.sessions]
         if self.profiles:
             keys += [("profile", profile) for profile in self.profiles]

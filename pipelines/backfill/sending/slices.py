@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from beam_talonone.talonone.engine.applied_parts import done_before
 from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.errors import TooManyDeadLetters
-from beam_talonone.talonone.protocols.session_facts import SessionFacts
+from beam_talonone.talonone.protocols.session_facts import NOTHING_KNOWN, SessionFacts
 from beam_talonone.talonone.requests.dry_run import not_dry
 from beam_talonone.talonone.requests.outcome import End, Outcome, skipped
 from beam_talonone.talonone.requests.work import Work
@@ -144,6 +146,9 @@ def _recall(connection: Any, run: SliceRun, work: Work) -> None:
             run.engine.memory.note_return(session, returned_items(Work.from_bytes(blob)))
 
 
+_kind_of = attrgetter("work.kind")
+
+
 class SliceSender:
     """Sends the records of a slice. Outcomes go to the journal, which is folded into the staging database later."""
 
@@ -152,7 +157,9 @@ class SliceSender:
         run.sender = self
         if run.before is not None:
             run.before.after = run
-        self._sending = Sending(run.engine)
+        self._sending = sending = Sending(run.engine)
+        # made once: each use of a method makes an object, and thousands of jobs wait
+        self._callbacks = partial(_facts_of, run), sending.tell, sending.tell_all
         self._jobs: list[Job] = []
         recorded = run.recorded
         self._fresh = not (recorded.parts or recorded.in_flight or run.options.dry)
@@ -186,7 +193,7 @@ class SliceSender:
         counts: dict[tuple[str, End], int] = {}  # the lock is taken once for many records
         dead = End.DEAD  # looking members up costs a call
         for jobs, outcome in self._sending.done_alike():
-            kinds = {jobs[0].work.kind: 1} if len(jobs) == 1 else Counter([job.work.kind for job in jobs])
+            kinds = {jobs[0].work.kind: 1} if len(jobs) == 1 else Counter(map(_kind_of, jobs))
             for kind, records in kinds.items():
                 counts[kind, outcome.end] = counts.get((kind, outcome.end), 0) + records
                 if self._run.metrics:
@@ -235,10 +242,10 @@ class SliceSender:
 
     def _job(self, item: Item) -> Job:
         run = self._run
+        facts_of, tell, tell_all = self._callbacks
         if self._fresh and item.origin is None:  # nearly all
             return Job(
-                item.number, item.work, run.options, self._facts_of, self._sending.tell, run.journal,
-                on_outcomes=self._sending.tell_all,
+                item.number, item.work, run.options, facts_of, tell, run.journal, on_outcomes=tell_all
             )  # fmt: skip
         parts = dict(run.recorded.parts.get(item.number, ()))
         if run.options.dry:
@@ -250,27 +257,8 @@ class SliceSender:
             in_flight = in_flight or _earlier_attempt(item.origin, item.work)
             parts = {**done_before(item.work, item.origin.parts_done), **parts}
         return Job(
-            item.number, item.work, options, self._facts_of, self._sending.tell, run.journal, in_flight, parts,
-            self._sending.tell_all,
+            item.number, item.work, options, facts_of, tell, run.journal, in_flight, parts, tell_all
         )  # fmt: skip
-
-    def _facts_of(self, job: Job) -> SessionFacts | Outcome:
-        """The facts about the record's session, once all records before it have ended. An outcome if nothing is to be
-        sent."""
-        if not job.work.sessions:
-            return SessionFacts()
-        facts = self._run.engine.memory.known(job.work.sessions[0])
-        if job.options.dry and facts.session_sent and job.work.kind in ("orders", "events"):
-            # a later version of an order that is not there, or what refers to it
-            return skipped(Skip.ORDER_NOT_SENT, job.work.parts[0].request.operation)
-        if job.work.kind != "returns":
-            return facts
-        if facts.order_dead:
-            detail = "the order's own record is a dead letter; replay that first"
-            return Outcome(End.DEAD, Reason.ORDER_DEAD_LETTERED.value, detail, operation="return_cart_items")
-        if job.options.dry and facts.session_sent:
-            return skipped(Skip.ORDER_NOT_SENT, "return_cart_items")
-        return replace(facts, repeat=self._run.engine.memory.repeat(job.work.sessions[0]))
 
     def _check_dead_letters(self, outcome: Outcome) -> None:
         """Stop the engine when `outcome` is one dead letter too many."""
@@ -289,6 +277,25 @@ class SliceSender:
                     " dead-letters in --output"
                 )
             )
+
+
+def _facts_of(run: SliceRun, job: Job) -> SessionFacts | Outcome:
+    """The facts about the record's session, once all records before it have ended. An outcome if nothing is to be
+    sent."""
+    if not job.work.sessions:
+        return NOTHING_KNOWN
+    facts = run.engine.memory.known(job.work.sessions[0])
+    if job.options.dry and facts.session_sent and job.work.kind in ("orders", "events"):
+        # a later version of an order that is not there, or what refers to it
+        return skipped(Skip.ORDER_NOT_SENT, job.work.parts[0].request.operation)
+    if job.work.kind != "returns":
+        return facts
+    if facts.order_dead:
+        detail = "the order's own record is a dead letter; replay that first"
+        return Outcome(End.DEAD, Reason.ORDER_DEAD_LETTERED.value, detail, operation="return_cart_items")
+    if job.options.dry and facts.session_sent:
+        return skipped(Skip.ORDER_NOT_SENT, "return_cart_items")
+    return replace(facts, repeat=run.engine.memory.repeat(job.work.sessions[0]))
 
 
 def _earlier_attempt(origin: Origin, work: Work) -> dict[int, InFlight]:

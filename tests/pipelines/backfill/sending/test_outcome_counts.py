@@ -77,6 +77,13 @@ def test_the_counts_are_those_of_the_records(tmp_path: Path) -> None:
         assert {kind: total for kind, (_, total) in kinds.items()} == {"orders": 2, "returns": 1, "events": 3}
 
 
+def test_the_counts_of_one_kind_are_those_of_its_records(tmp_path: Path) -> None:
+    with staged_job(tmp_path, {"events": RECORDS["events"]}) as job:
+        send(job, 1, REFUSED, APPLIED)
+        assert counted(job) == counted_again(job)
+        assert sum(records for way, records in counted(job)[3].items() if way.end == "applied") == 1
+
+
 def test_filtered_records_are_counted(tmp_path: Path) -> None:
     with staged_job(tmp_path, RECORDS, since=datetime(2026, 5, 1, 0, 3, tzinfo=UTC)) as job:
         assert counted(job) == counted_again(job)
