@@ -21,7 +21,7 @@ from beam_talonone.talonone.engine.first_tries import FirstTries
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.engine.loop_result import CLOSED, result_of
 from beam_talonone.talonone.engine.mailbox import Mailbox
-from beam_talonone.talonone.engine.settings import JOBS_OF_A_POST, READY, EngineSettings
+from beam_talonone.talonone.engine.settings import JOBS_OF_A_POST, EngineSettings
 from beam_talonone.talonone.engine.status import EngineStatus
 from beam_talonone.talonone.engine.window import Window
 from beam_talonone.talonone.errors import StopRun
@@ -69,7 +69,7 @@ class Engine:
         self._hold_on, self._accepted_before = hold_on, accepted_before
         self._loop = uvloop.new_event_loop()
         self._inbox = Mailbox(self._loop, self._guarded)
-        self._window = Window(settings.window, self._loop, self._has_enough)
+        self._window = Window(settings.window, self._loop, lambda: self._permits.waiting >= settings.ready)
         self._ready, self._closing = threading.Event(), asyncio.Event()
         self._why: BaseException | None = None
         """The first reason to stop; it becomes `failure` once no request is in flight."""
@@ -235,9 +235,6 @@ class Engine:
             rate_service_down_for=0.0 if shared is None else shared.down_for(now),
             rate_service_failure="" if shared is None else shared.down_because,
         )  # fmt: skip
-
-    def _has_enough(self) -> bool:
-        return self._permits.waiting >= max(READY, 4 * self.settings.concurrency)
 
     def _ask_to_flush(self) -> None:
         self.post(self._flush_if_idle)

@@ -8,8 +8,6 @@ WINDOW = 10_000
 """Jobs taken in and not yet done. A slice of a backfill fits in it: then every customer's first record may start."""
 
 READY = 1000
-"""Requests that wait for nothing but the rate, or four times the concurrency if that is more: with so many, no more
-jobs are taken in. Those that wait for long are out of the processor's caches when their turn comes."""
 
 JOBS_OF_A_POST = 10
 """Jobs that take about as long to take in as another post, with what they bring about."""
@@ -32,3 +30,9 @@ class EngineSettings:
     which the requests of this one leave. See talonone.rate.pacer."""
     in_code: bool = field(default=False, compare=False)
     """The settings are arguments of a step, not options of the command line: messages name them so."""
+
+    @property
+    def ready(self) -> int:
+        """Requests that wait for nothing but the rate. With so many, no more jobs are taken in: those that wait for
+        long are out of the processor's caches when their turn comes."""
+        return max(READY, 4 * self.concurrency)
