@@ -1,6 +1,9 @@
 """Sends the requests of one part of a record, or of one bulk, under their keys, and counts the tries."""
 
+import asyncio
 from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.delivery.ambiguity import Found
@@ -8,9 +11,10 @@ from beam_talonone.talonone.delivery.attempt import RequestAttempt
 from beam_talonone.talonone.delivery.dispatcher import Ticket
 from beam_talonone.talonone.delivery.observer import NO_OBSERVER, Observer, PartId
 from beam_talonone.talonone.delivery.read_back import LOOKS
+from beam_talonone.talonone.delivery.retry_budget import backoff
 from beam_talonone.talonone.delivery.send_options import InFlight, SendOptions
 from beam_talonone.talonone.delivery.sender import Sender
-from beam_talonone.talonone.http.responses import Answer
+from beam_talonone.talonone.http.responses import Answer, Verdict
 from beam_talonone.talonone.requests.identity import key_holds
 
 READS = 3
@@ -76,6 +80,32 @@ class RequestSender(Ticket):
         attempt = self._step(request, name, identities)
         attempt.takes_refusal = True
         return await self._answer(attempt)
+
+    async def try_some(self, steps: list[tuple[Request, str, list[bytes]]]) -> tuple[int, Answer]:
+        """Try further requests of the same part in turn, until one has an answer that is no passing failure.
+
+        Returns its place and the answer; a refusal is not resolved. Raises StopRun.
+        """
+        attempts = [self._step(*step) for step in steps]
+        try:
+            return await self._first_answer(attempts)
+        finally:
+            self.attempts += sum(attempt.tries for attempt in attempts)
+
+    async def _first_answer(self, attempts: list[RequestAttempt]) -> tuple[int, Answer]:
+        """Try `attempts` in turn, with growing waits after each round."""
+        sender, clock, rounds = self.sender, asyncio.get_running_loop().time, 0
+        while True:
+            for place, attempt in enumerate(attempts):
+                answer = await sender.next_try(attempt, unsafe=False)
+                if answer.verdict is not Verdict.RETRY:
+                    sender.circuit.works(clock())
+                    return place, replace(answer, tries=attempt.tries)
+                # so many records are not poisoned: this counts as the failure of a gateway would
+                sender.circuit.fails(clock(), id(attempts), reachable=False)
+                sender.note_failure(clock(), answer)
+            rounds += 1
+            await sender.wait_out(backoff(rounds, sender.rng), answer, its_own=False)
 
     async def resolve_refusal(self, request: Request, name: str, identities: list[bytes], refusal: Answer) -> Answer:
         """The final answer to a step that was refused: by that refusal, or by what it meets when it goes again."""

@@ -57,6 +57,11 @@ class Circuit:
             self.failing_since = None
             self.unreachable = False
 
+    @property
+    def few(self) -> bool:
+        """Whether the failing requests may all be poisoned records. The run does not give up for these."""
+        return not self.unreachable and len(self.failing) <= FEW
+
     def down_for(self, now: float) -> float:
         """Seconds for which nothing at all has succeeded; 0.0 while the API works."""
         return 0.0 if self.failing_since is None else now - self.failing_since
@@ -87,8 +92,7 @@ class RetryBudget:
         if before is None:
             return False
         others_work = circuit.last_success is not None and circuit.last_success >= before
-        few = not circuit.unreachable and len(circuit.failing) <= FEW
-        alone = reachable and (few or circuit.failing == {self.who})
+        alone = reachable and (circuit.few or circuit.failing == {self.who})
         if others_work or alone:
             self.counted_time += now - before
             self.counted_tries += 1

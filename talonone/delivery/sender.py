@@ -25,16 +25,11 @@ from beam_talonone.talonone.delivery.key_gate import KeyGate
 from beam_talonone.talonone.delivery.outage_monitor import OutageMonitor
 from beam_talonone.talonone.delivery.pause import pause
 from beam_talonone.talonone.delivery.refused_key import Evidence
-from beam_talonone.talonone.delivery.retry_budget import FIRST_WAIT, LONGEST_WAIT, Circuit, RetryBudget, backoff
+from beam_talonone.talonone.delivery.retry_budget import FEW, FIRST_WAIT, LONGEST_WAIT, Circuit, RetryBudget, backoff
 from beam_talonone.talonone.delivery.suspicion import is_accused
 from beam_talonone.talonone.errors import StopRun, WrongAddress
 from beam_talonone.talonone.http.api_key import ApiKey
-from beam_talonone.talonone.http.responses import (
-    GATEWAY,
-    Answer,
-    Verdict,
-    proves_the_key,
-)
+from beam_talonone.talonone.http.responses import GATEWAY, Answer, Verdict, proves_the_key
 from beam_talonone.talonone.http.send import Reply, Send, TransportFailure
 from beam_talonone.talonone.rate.pacer import Pacer
 from beam_talonone.talonone.telemetry.logs import say
@@ -44,7 +39,6 @@ log = logging.getLogger(__name__)
 
 LONGEST_RETRY_AFTER = 3600.0
 """Seconds: a longer Retry-After is cut to this, or the wait could outlast the idempotency key and the run."""
-
 
 PROBE = "beam-talonone"
 """Id of the session that a probe reads. The session does not exist, but the answer shows whether the key works."""
@@ -116,7 +110,7 @@ class Sender:
         attempt.protected = not no_longer_protected(attempt, self.wall)
         while True:
             try:
-                tried, attempt.refused = attempt.refused or await self._next_try(attempt, unsafe), None
+                tried, attempt.refused = attempt.refused or await self.next_try(attempt, unsafe), None
                 if tried.status in row.says:
                     tried = await resolve(row, tried, ambiguous=attempt.ambiguous, look=attempt.look)
                 judgement = await self.gate.judge(attempt, tried)
@@ -148,13 +142,10 @@ class Sender:
         attempt.ambiguous = attempt.ambiguous or answer.acted
         reachable = answer.status is not None and answer.status not in GATEWAY
         its_own = budget.failed(now, self.circuit, reachable=reachable)
-        self.last_failure = answer
-        if answer.slows:
-            self.slowed_by = answer.status
-            self.pacer.slow_down(now)
-            self._pause_all(now, answer)
+        self.note_failure(now, answer)
         if budget.exhausted:
-            self.circuit.gave_up_on(id(attempt))
+            if not (attempt.bulk and attempt.ticket.records > FEW):  # the bulk's records go on
+                self.circuit.gave_up_on(id(attempt))
             return replace(
                 answer, verdict=Verdict.REFUSED, reason=Reason.RETRIES_EXHAUSTED, unclear_before=attempt.ambiguous,
                 tries=attempt.tries, message=f"{answer.message} ({attempt.tries} tries)",
@@ -165,7 +156,7 @@ class Sender:
             maybe_fresh_key(attempt, answer)
             self.next_tries[id(attempt)] = now + (wait := self._wait(attempt, answer))
             try:
-                await self._wait_out(wait, answer, its_own)
+                await self.wait_out(wait, answer, its_own)
             finally:
                 del self.next_tries[id(attempt)]
         if not no_longer_protected(attempt, self.wall):
@@ -174,7 +165,15 @@ class Sender:
             self.circuit.gave_up_on(id(attempt))
         return replace(answer, verdict=Verdict.UNKNOWN, unclear_before=True, tries=attempt.tries)
 
-    async def _next_try(self, attempt: RequestAttempt, unsafe: bool) -> Answer:
+    def note_failure(self, now: float, answer: Answer) -> None:
+        """Take note of a passing failure, and slow down for all if the API asks for it."""
+        self.last_failure = answer
+        if answer.slows:
+            self.slowed_by = answer.status
+            self.pacer.slow_down(now)
+            self._pause_all(now, answer)
+
+    async def next_try(self, attempt: RequestAttempt, unsafe: bool) -> Answer:
         """Send one try, unless it was sent already. While the key gate is closed, one request goes at a time, with
         growing waits."""
         if attempt.result is not None:
@@ -284,7 +283,7 @@ class Sender:
             return wait
         return min(answer.retry_after, LONGEST_RETRY_AFTER) + self.rng.uniform(0.0, 0.25)
 
-    async def _wait_out(self, seconds: float, answer: Answer, its_own: bool) -> None:
+    async def wait_out(self, seconds: float, answer: Answer, its_own: bool) -> None:
         """Wait before the next try. Raises Unreachable if the API has been down for too long meanwhile."""
         clock = asyncio.get_running_loop().time
         end = clock() + seconds

@@ -15,6 +15,7 @@ from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.request import Request
+from beam_talonone.talonone.delivery.retry_budget import FEW as FEW_FAILING
 from beam_talonone.talonone.http.responses import Answer, Verdict
 from beam_talonone.talonone.requests.work import Key
 
@@ -136,14 +137,22 @@ def merged(requests: list[Request]) -> Request:
 FEW = 3
 """Innocent entries after which the pointers of an error are no longer trusted."""
 
+SOME = FEW_FAILING + 1
+"""Entries of a bulk that kept failing, spread over it, that show whether the API works for any."""
+
 SendEntries = Callable[[list[int]], Awaitable[Answer]]
 """Sends the entries of these numbers as one bulk."""
+
+TrySome = Callable[[list[int]], Awaitable[tuple[int, Answer]]]
+"""Tries these entries in turn, each alone, until one has an answer that is no passing failure. Returns its number and
+the answer."""
 
 
 async def isolate(
     count: int,
     send: SendEntries,
     pointed: Callable[[Answer, list[int]], list[int]],
+    try_some: TrySome,
     *,
     whole: tuple[int, ...] = (),
 ) -> list[Answer]:
@@ -154,6 +163,8 @@ async def isolate(
     * If the error points at entries, these go alone and the others together. `pointed` returns them, and takes the
       answer and the numbers that were sent. A poisoned entry then costs two or three requests.
     * Without a pointer, or after pointers at innocent entries, the halves go apart: two requests for each halving.
+    * If its retries are exhausted, SOME entries are tried first, each alone: an API that fails for all would hold
+      each half for as long as it held the whole.
     * A status in `whole` is about something that all entries share, so it is the answer for all.
 
     An answer may also be about the API key (see talonone.delivery.refused_key). Then both halves go before either is
@@ -170,6 +181,11 @@ async def isolate(
         if answer.ok or len(numbers) == 1 or answer.status in whole or not _concerns_entries(answer):
             answers.update(dict.fromkeys(numbers, answer))
             continue
+        if len(numbers) == count > FEW_FAILING and answer.reason is Reason.RETRIES_EXHAUSTED:
+            number, alone = await try_some(numbers[:: -(-count // SOME)])
+            if alone.ok:
+                answers[number] = alone
+                numbers = [other for other in numbers if other != number]
         suspects = list(dict.fromkeys(pointed(answer, numbers))) if trust else []
         if not suspects or len(suspects) == len(numbers):
             middle = len(numbers) // 2

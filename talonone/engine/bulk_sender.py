@@ -42,7 +42,7 @@ class BulkSender(RequestSender):
 
         # all entries share the object that the path names: if it does not exist, no entry is to blame
         whole = (404,) if row.path else ()
-        answers = await isolate(len(self.entries), self._send_entries, pointed, whole=whole)
+        answers = await isolate(len(self.entries), self._send_entries, pointed, self._try_some, whole=whole)
         for (_, tries), alike in groupby(
             range(len(answers)), lambda number: (id(answers[number]), self._tries[number])
         ):
@@ -74,6 +74,11 @@ class BulkSender(RequestSender):
         for number in numbers:
             self._tries[number] += answer.tries
         return answer
+
+    async def _try_some(self, numbers: list[int]) -> tuple[int, Answer]:
+        place, answer = await self.try_some([self._part_of([number]) for number in numbers])
+        self._tries[numbers[place]] += answer.tries
+        return numbers[place], answer
 
     def _part_of(self, numbers: list[int]) -> tuple[Request, str, list[bytes]]:
         """The entries of these numbers as one request, the name of its step, and whose records travel in it."""

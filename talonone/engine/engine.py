@@ -224,7 +224,8 @@ class Engine:
         now, sender, shared = self._loop.time(), self._sender, self._permits.shared
         failed, stats = sender.last_failure, self.stats
         return EngineStatus(
-            self.settings.rate, self.pace, self.settings.concurrency, self.settings.give_up_after,
+            self.settings.rate, self.pace, self.settings.concurrency,
+            None if sender.circuit.few else self.settings.give_up_after,
             in_flight=self.in_flight, waiting=self.waiting, requests=stats.requests, retries=stats.retries,
             retries_waiting=len(sender.next_tries), next_retry_in=sender.next_retry_in(now),
             answered=sender.circuit.last_success is not None, down_for=self.down_for(), slowed_by=sender.slowed_by,

@@ -18,6 +18,7 @@ class EngineStatus:
     """The rate at which requests may leave now: lower than `rate` after a 429 or 503."""
     concurrency: int
     give_up_after: float | None = None
+    """None also while the failing requests may all be poisoned records."""
     in_flight: int = 0
     """Requests under way, of at most `concurrency`."""
     waiting: int = 0

@@ -52,11 +52,14 @@ class Api:
         self.applied += numbers
         return YES
 
+    async def try_some(self, numbers):
+        raise AssertionError("no retries are exhausted")
+
     def isolate(self):
         def pointed(answer, numbers):
             return pointed_entries("data", answer, {number: self.sizes[number] for number in numbers})
 
-        return asyncio.run(isolate(len(self.sizes), self.send, pointed))
+        return asyncio.run(isolate(len(self.sizes), self.send, pointed, self.try_some))
 
 
 @settings(max_examples=250, deadline=None)
@@ -111,7 +114,7 @@ def test_a_bulk_that_keeps_failing_is_taken_apart(status, taken_apart):
         sent.append(numbers)
         return no(status=status, reason=Reason.RETRIES_EXHAUSTED) if 2 in numbers else YES
 
-    answers = asyncio.run(isolate(4, send, lambda answer, numbers: []))
+    answers = asyncio.run(isolate(4, send, lambda answer, numbers: [], None))
     assert [answer.ok for answer in answers] == ([True, True, False, True] if taken_apart else [False] * 4)
 
 
