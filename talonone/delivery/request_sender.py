@@ -120,13 +120,13 @@ class RequestSender(Ticket):
         return await self._answer(attempt)
 
     async def read_back(self, request: Request) -> Answer:
-        """As `read`, but read again, READS times in all, if a success has a body that cannot be read. Raises StopRun.
+        """As `read`, but read again, READS times in all, if the body of a success is lost. Raises StopRun.
 
-        The body may have been damaged on its way. An error needs no body: its status is the answer.
+        An error needs no body: its status is the answer.
         """
         answer = await self.read(request)
         for _ in range(READS - 1):
-            if answer.unreadable is None or answer.status is None or not 200 <= answer.status < 300:
+            if not answer.body_lost:
                 break
             answer = await self.read(request)
         return answer

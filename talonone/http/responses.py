@@ -114,6 +114,11 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
         return self.verdict is Verdict.APPLIED
 
     @property
+    def body_lost(self) -> bool:
+        """True for a success whose body cannot be read: it may have been damaged on its way."""
+        return self.unreadable is not None and self.status is not None and 200 <= self.status < 300
+
+    @property
     def definite(self) -> bool:
         """True for a refusal after which the API has certainly not acted."""
         return self.verdict is Verdict.REFUSED and self.reason is not None and self.reason.definite

@@ -8,7 +8,7 @@ from beam_talonone.talonone.delivery.request_sender import RequestSender
 from beam_talonone.talonone.http.responses import Answer, Verdict
 
 TRIES = 3
-"""Successful answers without a session after which the session counts as unreadable."""
+"""Successful answers without a session, or with a body that cannot be read, after which it counts as unreadable."""
 
 NOT_THERE = frozenset({400, 404})
 """No session endpoint of the API documents 404: both statuses mean that the session does not exist."""
@@ -28,7 +28,9 @@ async def read_session(sender: RequestSender, session_id: str) -> dict[str, Any]
     Raises CannotRead if the API keeps failing for it or refuses the read, and StopRun.
     """
     for tries_left in reversed(range(TRIES)):
-        answer = await sender.read_back(get_customer_session(session_id))
+        answer = await sender.read(get_customer_session(session_id))
+        if answer.body_lost and tries_left:
+            continue
         if not answer.ok:
             break
         try:

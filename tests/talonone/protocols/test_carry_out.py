@@ -235,6 +235,14 @@ def test_a_session_is_read_again_when_its_answer_cannot_be_read(why):
     assert (outcome.end, outcome.reason, why in outcome.detail) == (End.DEAD, "refused", True)
 
 
+def test_a_session_is_read_three_times_whatever_is_wrong_with_the_answers():
+    odd, broken = Reply(200, b"", unreadable="its gzip is damaged"), Reply(200, b'{"customerSess')
+    api = having(order())
+    api.faults = dict(enumerate([odd, broken, odd, broken, odd, broken], len(api.log)))
+    assert carry(api, returns(), look_first=True).end is End.DEAD
+    assert api.operations == [GET] * 3
+
+
 @pytest.mark.parametrize("status", ["open", "completed", "cancelled"])
 @pytest.mark.parametrize("stores", [True, False])
 @pytest.mark.parametrize("age", [60.0, 30 * HOUR])
