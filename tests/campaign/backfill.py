@@ -35,7 +35,8 @@ WITHIN = 240.0
 """Seconds that one run of the command may take. A longer run counts as wrong."""
 POISON = frozenset({"unknown_attribute", "order_dead_lettered"})
 """Reasons of the dead letters that the shop's own bad records become."""
-MOST_RESUMES = 8
+BEFORE_RESUME = 1.0
+"""Seconds from the end of a run until the job is resumed: as long as the faults last that plans resume behind."""
 
 
 @dataclass
@@ -110,6 +111,7 @@ class BackfillScene:
         self.ended = running.end(WITHIN)
         while self.ended.code == STOPPED and resumes:
             resumes -= 1
+            time.sleep(BEFORE_RESUME)
             self.ended = self.start().end(WITHIN)
         return self.ended
 
@@ -149,9 +151,10 @@ def run_backfill(
         scene.expect(not plan.faults or scene.faults_met() > 0, "no request met a fault: the run shows nothing")
         files = {kind: [path] for kind, path in scene.inputs.items()}
         options = Options(rate=plan.rate, jitter=JITTER + stalls.longest(since), keys_forgotten=plan.keys_forgotten)
-        verdict = clean()
         if (scene.output / "report.json").exists():
             verdict = judge_backfill(files, scene.output, fetch(sim.url), options, POISON | plan.reasons)
+        else:
+            verdict = clean() | {WRONG: ["there is no report.json"]}
     verdict[WRONG] += scene.mistakes
     if scene.ended is None or scene.ended.code != DEAD_LETTERS:
         code = None if scene.ended is None else scene.ended.code

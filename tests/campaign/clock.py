@@ -25,6 +25,8 @@ watch_files()
 """Loaded into the command, so that it stops at moments. And under libfaketime 0.9.10, a sleep that begins after its
 end fails with EINVAL. Systems without the library return at once. A busy machine shows the difference.
 """
+CLOCK, UNCHANGED = "clock", "+0\n"
+"""The file that says by how many seconds the clock differs, and its content before the first jump."""
 FURTHEST = 36_000.0
 """Seconds by which the clock differs at most from the real time."""
 
@@ -39,7 +41,7 @@ def jumping_clock(folder: Path, rng: random.Random) -> tuple[dict[str, str], Cal
 
     The clock of the command jumps up to once in 0.2 s, forward and back. The monotonic clock does not.
     """
-    clock, following = folder / "clock", folder / "clock-next"
+    clock, following = folder / CLOCK, folder / "clock-next"
     ended = threading.Event()
 
     def set_clock(seconds: float) -> None:

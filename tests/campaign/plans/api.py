@@ -1,7 +1,15 @@
 """Plans of an API that fails, refuses for a while, answers late, or is gone."""
 
+from campaign.backfill import BackfillScene
 from campaign.plan import BackfillPlan
 from campaign.plans.moments import under_way
+
+
+def too_fast(scene: BackfillScene) -> None:
+    """Run the command; the API refuses some of its requests by its own rate."""
+    scene.run()
+    scene.expect(scene.sim.summary()["refused_by_rate"] > 0, "not shown: the API refused nothing by its rate")
+
 
 PLANS = (
     BackfillPlan(
@@ -35,6 +43,7 @@ PLANS = (
         effect="the API grants a quarter of --rate",
         settings={"rate": 75.0, "burst": 5},
         customers=30,
+        play=too_fast,
     ),
     BackfillPlan(
         name="slow",

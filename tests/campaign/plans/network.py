@@ -34,6 +34,7 @@ def key_refused_for_a_moment(scene: BackfillScene) -> None:
     wait_until_under_way(scene, running)
     scene.sim.faults("unauthorized:to=1")
     scene.finish(running, resumes=2)
+    scene.expect(scene.faults_met() > 0, "not shown: the API refused the key of no request")
 
 
 def certificate_wrong(scene: BackfillScene) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 from e2e.harness import DEAD_LETTERS, STOPPED, USAGE
 
 from campaign.backfill import WITHIN, BackfillScene
-from campaign.clock import jumping_clock, no_faketime
+from campaign.clock import CLOCK, UNCHANGED, jumping_clock, no_faketime
 from campaign.file_watch import FOLDING, READING, REPORTING, SENDING, STARTING
 from campaign.plan import BackfillPlan
 from campaign.plans.moments import (
@@ -88,6 +88,7 @@ def clock_set(scene: BackfillScene) -> None:
     """The clock jumps while the command runs once, to its end."""
     _let_clock_jump(scene)
     scene.run()
+    scene.expect((scene.folder / CLOCK).read_text() != UNCHANGED, "not shown: the clock did not jump")
 
 
 def clock_set_and_killed(scene: BackfillScene) -> None:
