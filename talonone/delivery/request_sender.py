@@ -14,6 +14,7 @@ from beam_talonone.talonone.delivery.read_back import LOOKS
 from beam_talonone.talonone.delivery.retry_budget import backoff
 from beam_talonone.talonone.delivery.send_options import InFlight, SendOptions
 from beam_talonone.talonone.delivery.sender import Sender
+from beam_talonone.talonone.errors import WrongAddress
 from beam_talonone.talonone.http.responses import Answer, Verdict
 from beam_talonone.talonone.requests.identity import key_holds
 
@@ -81,31 +82,46 @@ class RequestSender(Ticket):
         attempt.takes_refusal = True
         return await self._answer(attempt)
 
-    async def try_some(self, steps: list[tuple[Request, str, list[bytes]]]) -> tuple[int, Answer]:
-        """Try further requests of the same part in turn, until one has an answer that is no passing failure.
+    async def try_some(self, steps: list[tuple[Request, str, list[bytes]]]) -> tuple[int, Answer, list[int]]:
+        """Try further requests of the same part in turn, until one has an answer that is no passing failure, or the
+        API has accepted something else meanwhile.
 
-        Returns its place and the answer; a refusal is not resolved. Raises StopRun.
+        Returns the place of the last one, its answer, and the tries of each. A refusal is not resolved. Raises
+        StopRun.
         """
         attempts = [self._step(*step) for step in steps]
         try:
-            return await self._first_answer(attempts)
+            place, answer = await self._first_answer(attempts)
         finally:
             self.attempts += sum(attempt.tries for attempt in attempts)
+        return place, answer, [attempt.tries for attempt in attempts]
 
     async def _first_answer(self, attempts: list[RequestAttempt]) -> tuple[int, Answer]:
         """Try `attempts` in turn, with growing waits after each round."""
         sender, clock, rounds = self.sender, asyncio.get_running_loop().time, 0
+        circuit, began = sender.circuit, clock()
         while True:
             for place, attempt in enumerate(attempts):
-                answer = await sender.next_try(attempt, unsafe=False)
+                answer = await self._next_answer(attempt)
                 if answer.verdict is not Verdict.RETRY:
-                    sender.circuit.works(clock())
+                    circuit.works(clock())
                     return place, replace(answer, tries=attempt.tries)
-                # so many records are not poisoned: this counts as the failure of a gateway would
-                sender.circuit.fails(clock(), id(attempts), reachable=False)
                 sender.note_failure(clock(), answer)
+                if circuit.last_success is not None and circuit.last_success >= began:
+                    return place, replace(answer, tries=attempt.tries)  # the API works: these records are poisoned
+                # so many records are not poisoned: this counts as the failure of a gateway would
+                circuit.fails(clock(), id(attempts), reachable=False)
+                sender.outages.check(clock(), answer)
             rounds += 1
             await sender.wait_out(backoff(rounds, sender.rng), answer, its_own=False)
+
+    async def _next_answer(self, attempt: RequestAttempt) -> Answer:
+        """The answer to one more try, once the address leads somewhere."""
+        while True:
+            try:
+                return await self.sender.next_try(attempt, unsafe=False)
+            except WrongAddress as why:
+                self.sender.gate.hold(why, attempt)
 
     async def resolve_refusal(self, request: Request, name: str, identities: list[bytes], refusal: Answer) -> Answer:
         """The final answer to a step that was refused: by that refusal, or by what it meets when it goes again."""

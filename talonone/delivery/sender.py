@@ -25,7 +25,7 @@ from beam_talonone.talonone.delivery.key_gate import KeyGate
 from beam_talonone.talonone.delivery.outage_monitor import OutageMonitor
 from beam_talonone.talonone.delivery.pause import pause
 from beam_talonone.talonone.delivery.refused_key import Evidence
-from beam_talonone.talonone.delivery.retry_budget import FEW, FIRST_WAIT, LONGEST_WAIT, Circuit, RetryBudget, backoff
+from beam_talonone.talonone.delivery.retry_budget import FIRST_WAIT, LONGEST_WAIT, Circuit, RetryBudget, backoff
 from beam_talonone.talonone.delivery.suspicion import is_accused
 from beam_talonone.talonone.errors import StopRun, WrongAddress
 from beam_talonone.talonone.http.api_key import ApiKey
@@ -144,8 +144,7 @@ class Sender:
         its_own = budget.failed(now, self.circuit, reachable=reachable)
         self.note_failure(now, answer)
         if budget.exhausted:
-            if not (attempt.bulk and attempt.ticket.records > FEW):  # the bulk's records go on
-                self.circuit.gave_up_on(id(attempt))
+            self.circuit.gave_up_on(id(attempt))
             return replace(
                 answer, verdict=Verdict.REFUSED, reason=Reason.RETRIES_EXHAUSTED, unclear_before=attempt.ambiguous,
                 tries=attempt.tries, message=f"{answer.message} ({attempt.tries} tries)",

@@ -144,8 +144,8 @@ SendEntries = Callable[[list[int]], Awaitable[Answer]]
 """Sends the entries of these numbers as one bulk."""
 
 TrySome = Callable[[list[int]], Awaitable[tuple[int, Answer]]]
-"""Tries these entries in turn, each alone, until one has an answer that is no passing failure. Returns its number and
-the answer."""
+"""Tries these entries in turn, each alone, until one has an answer that is no passing failure, or the API accepts
+something else. Returns the number of the last one and its answer."""
 
 
 async def isolate(
@@ -181,12 +181,13 @@ async def isolate(
         if answer.ok or len(numbers) == 1 or answer.status in whole or not _concerns_entries(answer):
             answers.update(dict.fromkeys(numbers, answer))
             continue
+        suspects = list(dict.fromkeys(pointed(answer, numbers))) if trust else []
         if len(numbers) == count > FEW_FAILING and answer.reason is Reason.RETRIES_EXHAUSTED:
-            number, alone = await try_some(numbers[:: -(-count // SOME)])
+            number, alone = await try_some([place * count // SOME for place in range(SOME)])
             if alone.ok:
                 answers[number] = alone
                 numbers = [other for other in numbers if other != number]
-        suspects = list(dict.fromkeys(pointed(answer, numbers))) if trust else []
+                suspects = [other for other in suspects if other != number]
         if not suspects or len(suspects) == len(numbers):
             middle = len(numbers) // 2
             waiting += [(numbers[middle:], trust, None), (numbers[:middle], trust, None)]

@@ -76,8 +76,9 @@ class BulkSender(RequestSender):
         return answer
 
     async def _try_some(self, numbers: list[int]) -> tuple[int, Answer]:
-        place, answer = await self.try_some([self._part_of([number]) for number in numbers])
-        self._tries[numbers[place]] += answer.tries
+        place, answer, tries = await self.try_some([self._part_of([number]) for number in numbers])
+        for number, more in zip(numbers, tries, strict=True):
+            self._tries[number] += more
         return numbers[place], answer
 
     def _part_of(self, numbers: list[int]) -> tuple[Request, str, list[bytes]]:
