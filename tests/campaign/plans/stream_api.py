@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 
 from e2e.harness import KEY
-from streams.harness.traffic import FAULTS
 
 from campaign.stream import StreamScene, stream_plan, under_load
 
@@ -73,11 +72,24 @@ def key_revoked(scene: StreamScene) -> None:
     scene.sim.accept(KEY)
 
 
+def each_met(scene: StreamScene) -> None:
+    """Run the stream without a further disturbance; each fault of the plan must be met."""
+    under_load(scene)
+    scene.checks.append(lambda: _check_faults(scene))
+
+
+def _check_faults(scene: StreamScene) -> None:
+    met = {str(row["fault"]).partition(":")[0] for row in scene.sim.rows("requests")}
+    missed = {fault.partition(":")[0] for fault in scene.faults} - met
+    scene.expect(not missed, f"not shown: no request met {', '.join(sorted(missed))}")
+
+
+FAILED = ("5xx", "cut-before", "cut-after", "latency:ms=300")
 DAMAGED = ("trickle:ms=2", "short-body", "extra-bytes", "not-json", "empty-body", "compressed", "login", "busy")
 
 PLANS = (
-    stream_plan("5xx", "5xx, slow answers, and connections cut before and after the API acts", under_load,
-                faults=FAULTS),
+    stream_plan("5xx", "5 % each: 5xx, slow answers, and connections cut before and after the API acts", each_met,
+                faults=tuple(f"{fault}{',' if ':' in fault else ':'}share=0.05" for fault in FAILED)),
     stream_plan("409", "10 % of the requests are answered 409", under_load, faults=("busy:share=0.1",)),
     stream_plan("429", "storms of 429 with Retry-After", storms(retry_after=True),
                 settings={"retry_after": "seconds"}),

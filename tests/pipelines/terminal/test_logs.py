@@ -164,6 +164,7 @@ def test_a_command_whose_stderr_is_json(api, tmp_path):
     assert dead_letters == {("e-2", "unknown_attribute"), ("e-3", "missing_field")}
     assert any(line["message"].startswith("the full report: ") for line in entries)
     assert EMAIL not in ended.err
+    assert EMAIL not in (tmp_path / "out" / "report.json").read_text()
     assert KEY not in ended.err
 
 
