@@ -1,6 +1,7 @@
 """A bulk that the API answers with 500 until its retries are exhausted: poisoned records, or an API that is down?"""
 
 import asyncio
+from collections import Counter
 from itertools import count
 
 import pytest
@@ -24,12 +25,12 @@ class Api:
     """Answers 500 to each request with an entry of `poison`, after a while."""
 
     def __init__(self, poison):
-        self.poison, self.applied, self.calls = set(poison), [], 0
+        self.poison, self.applied, self.tries = set(poison), [], Counter()
 
     async def __call__(self, request, key):
         await asyncio.sleep(0.05)
-        self.calls += 1
         customers = [entry["integrationId"] for entry in request.body_json()["customerProfiles"]]
+        self.tries.update(customers)
         if self.poison & set(customers):
             return Reply(500, b"")
         self.applied += customers
@@ -73,6 +74,7 @@ def test_poisoned_records_are_dead_letters_and_the_others_applied(poison):
     assert {number for number, outcome in outcomes.items() if outcome.end is End.DEAD} == poison
     assert {outcomes[number].reason for number in poison} == {Reason.RETRIES_EXHAUSTED.value}
     assert sorted(api.applied) == sorted(f"c{number}" for number in range(1000) if number not in poison)
+    assert {f"c{number}": outcome.attempts for number, outcome in outcomes.items()} == api.tries
     assert seconds <= 12 * len(poison) * (LEAST_TIME + 30.0)
 
 
