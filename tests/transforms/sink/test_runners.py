@@ -7,7 +7,6 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner, SwitchingDirectRunner
-from apache_beam.runners.interactive.interactive_runner import InteractiveRunner
 from apache_beam.runners.portability.flink_runner import FlinkRunner
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.portability.portable_runner import PortableRunner
@@ -80,7 +79,6 @@ REFUSED = [
     (PortableRunner, messages, "Pass --runner=PrismRunner with the same --job_endpoint"),
     (SparkRunner, records, "on SparkRunner: it is not known to keep the state of a stream. Use DataflowRunner or"),
     (SparkRunner, messages, "on SparkRunner: it is not known to run in the process"),
-    (InteractiveRunner, records, "on InteractiveRunner: it is not known to keep"),
     (OtherRunner, records, "on OtherRunner: it is not known to keep the state of a stream"),
     (OtherRunner, messages, "on OtherRunner: it is not known to run in the process"),
     (DataflowRunner, messages, "read the subscription with beam.io.ReadFromPubSub"),
@@ -98,6 +96,14 @@ def test_other_combinations_are_refused_with_the_way_to_do_it(runner: Any, sourc
         way_to_write(source(pipeline(runner)), "Write")
     assert says in str(raised.value)
     assert str(raised.value).startswith("Write cannot write ")
+
+
+def test_notebooks_write_no_streams() -> None:
+    pytest.importorskip("pandas", reason="Beam's InteractiveRunner needs it")
+    from apache_beam.runners.interactive.interactive_runner import InteractiveRunner
+
+    with pytest.raises(ConfigurationError, match="on InteractiveRunner: it is not known to keep"):
+        way_to_write(records(pipeline(InteractiveRunner)), "Write")
 
 
 def test_flink_needs_checkpoints() -> None:
