@@ -15,7 +15,7 @@ from streams.harness.pubsub import PubSub
 from streams.harness.stream_command import AFTER_KILL, StreamCommand, halves
 from streams.harness.tools import Missing, find_emulator, find_prism
 from streams.harness.traffic import Sent, Traffic, make_traffic
-from support.audit.ledger import JITTER, over_rate, rate_of
+from support.audit.ledger import JITTER, fetch, over_rate, rate_of
 from support.audit.verdict import WRONG, Verdict, judge_stream
 from support.servers.ports import free_port
 
@@ -146,7 +146,10 @@ def _judge(scene: StreamScene, too_fast: Sequence[str], reasons: Collection[str]
     stream, out = scene.stream, scene.records_left_out()
     traffic = Traffic([record for record in scene.traffic.records if record.customer not in scene.left_out])
     dead_letters = [row for row in stream.dead_letters() if row["record"] not in out]
-    return judge_stream(traffic, stream.ledger(), dead_letters, stream.left(), too_fast, reasons)
+    return judge_stream(
+        traffic, fetch(scene.sim.url), dead_letters, stream.left(), too_fast, reasons, stream.all_before,
+        ordering_keys=stream.ordering,
+    )  # fmt: skip
 
 
 def _end(stream: StreamCommand) -> None:

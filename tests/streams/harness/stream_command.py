@@ -50,6 +50,8 @@ class StreamCommand:
     starts: int = 0
     before: int = 0
     """Requests that the API had got when the process under way was started."""
+    all_before: list[int] = field(default_factory=list)
+    """The same of each process that was started, those of `replace`d copies included."""
 
     def subscribe(self, *kinds: str) -> None:
         for kind in kinds:
@@ -76,6 +78,7 @@ class StreamCommand:
             words += ["--dead-letters", self.folder / "letters"]
         self.starts += 1
         self.before = self.requests()
+        self.all_before.append(self.before)
         with (self.folder / f"{self.name}-{self.starts}").open("wb") as err:
             self.process = subprocess.Popen(
                 [str(word) for word in words], stderr=err, stdin=subprocess.DEVNULL, start_new_session=True,

@@ -89,6 +89,7 @@ def _order(number: int, customer: str, rng: random.Random) -> Iterator[Sent]:
         yield _sent(
             "orders", number * 10 + version, mark, customer, session=order, order_id=order, customer_id=customer,
             status="completed" if last else "open", items=[{"sku": mark, "quantity": 2, "unit_price": "9.90"}],
+            attributes={"version": version, "note": mark}, additional_costs={"shipping": f"{number % 7}.95"},
         )  # fmt: skip
     if rng.random() < 0.25:
         named = {"customer_id": customer} if rng.random() < 0.5 else {}

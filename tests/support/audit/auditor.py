@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .files import read_inputs
-from .final import check_profiles, check_sent, check_sessions
+from .final import Found, check_profiles, check_sent, check_sessions
 from .ledger import (
     ARRIVES_BEFORE_ANSWER_IS_NOTED,
     JITTER,
@@ -99,7 +99,7 @@ def audit(
     for line in lines:
         if id(line) in dead_letters:
             result.reasons[line.kind, str(dead_letters[id(line)]["reason"])] += 1
-    records = _records(lines, dead_letters, options, result)
+    records = records_in_order(lines, dead_letters, options, result)
     requests = received(ledger.requests)
     if options.dry:
         _check_dry(ledger, requests, result)
@@ -114,7 +114,7 @@ def audit(
     return result
 
 
-def _records(
+def records_in_order(
     lines: Iterable[Line], dead_letters: Mapping[int, Mapping[str, Any]], options: Options, result: Audit
 ) -> list[Record]:
     """The valid records in their order, with copies merged. Invalid and filtered ones are counted and left out."""
@@ -165,7 +165,8 @@ def _check_sending(
     reopened = sessions_reopened(ledger.ledger)
     acted = sorted((Acted(row, with_calls, reopened) for row in rows(ledger.ledger)), key=lambda one: one.applied)
     with_repetitions(acted, requests)
-    _check_keys(acted, options, result)
+    if not options.keys_forgotten:
+        check_keys(acted, result.found)
     matching = Matching(records, options.edit_closed)
     for request in acted:
         matching.take(request)
@@ -181,14 +182,15 @@ def _check_sending(
     check_sessions(records, ledger, options.edit_closed, erasures, result.found)
 
 
-def _check_keys(acted: Iterable[Acted], options: Options, result: Audit) -> None:
+def check_keys(acted: Iterable[Acted], found: Found) -> None:
+    """No key acts twice."""
     seen: dict[str, Acted] = {}
     for request in acted:
         if request.key is None:
             continue
         before = seen.setdefault(request.key, request)
-        if before is not request and not options.keys_forgotten:
-            result.found("key", f"{before} and {request} acted under the same key {request.key}")
+        if before is not request:
+            found("key", f"{before} and {request} acted under the same key {request.key}")
 
 
 def _lend_customers(records: Iterable[Record], matching: Matching) -> None:
@@ -210,8 +212,6 @@ def _check_order(what: str, moves: list[Move], records: Sequence[Record], result
     """The requests of one customer or session acted in the order of records, and one at a time."""
     moves.sort(key=lambda move: move.request.applied)
     latest: Move | None = None
-    ended = 0.0
-    last: Acted | None = None
     for move in moves:
         if latest is not None and move.low < latest.high:
             result.found(
@@ -219,21 +219,25 @@ def _check_order(what: str, moves: list[Move], records: Sequence[Record], result
                 f"{what}: {records[move.low].line} was applied by {move.request} after {records[latest.high].line},"
                 f" which is later and was applied by {latest.request}",
             )
-        if (
-            last is not None
-            and move.request is not last
-            and move.request.started < ended - ARRIVES_BEFORE_ANSWER_IS_NOTED
-        ):
-            result.found(
-                "overlap",
-                f"{what}: {move.request} arrived at {move.request.started:.4f} s, before {last} was answered"
-                f" at {ended:.4f} s",
-            )
         if latest is None or move.high > latest.high:
             latest = move
-        if move.request is not last:
-            ended = max(ended, move.request.ended or move.request.applied)
-            last = move.request
+    check_overlaps(what, [move.request for move in moves], result.found)
+
+
+def check_overlaps(what: str, requests: Iterable[Acted], found: Found) -> None:
+    """No request of one customer or session arrives before the one that acted before it is answered."""
+    ended = 0.0
+    last: Acted | None = None
+    for request in requests:
+        if request is last:
+            continue
+        if last is not None and request.started < ended - ARRIVES_BEFORE_ANSWER_IS_NOTED:
+            found(
+                "overlap",
+                f"{what}: {request} arrived at {request.started:.4f} s, before {last} was answered at {ended:.4f} s",
+            )
+        ended = max(ended, request.ended or request.applied)
+        last = request
 
 
 def _check_dry(ledger: Ledger, requests: Iterable[Received], result: Audit) -> None:

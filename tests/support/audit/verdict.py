@@ -7,7 +7,9 @@ from typing import Any, Final
 from streams.harness.traffic import Traffic
 
 from .auditor import Ledger, Options, audit
+from .ledger import rows
 from .report import read_jsonl
+from .stream_check import out_of_publishing_order, stream_violations
 from .traffic_check import check_traffic
 
 LOST, DOUBLED, DISORDER, WRONG, OVER_RATE, UNACCOUNTED = COLUMNS = (
@@ -63,20 +65,25 @@ def unexpected_reasons(dead_letters: Iterable[Mapping[str, Any]], reasons: Colle
 
 def judge_stream(
     traffic: Traffic,
-    ledger: Sequence[Mapping[str, Any]],
+    ledger: Ledger,
     dead_letters: Sequence[Mapping[str, Any]],
     left: Sequence[str] = (),
     too_fast: Sequence[str] = (),
     reasons: Collection[str] = (),
+    starts: Sequence[int] = (),
+    *,
+    ordering_keys: bool = False,
 ) -> Verdict:
     """The verdict on a stream that has ended. `left` are the messages that nobody acknowledged: they are unaccounted.
     `too_fast` says where the requests were over the rate. A dead letter of a good record is wrong, unless its reason
-    is in `reasons`.
+    is in `reasons`. `starts` are the numbers of requests that had arrived when a process was started.
 
-    Order is checked by session and by attribute: messages that come later than --settle may pass each other.
+    Order is checked by session and by attribute: messages that come later than --settle may pass each other. With
+    `ordering_keys` they come in the order of publishing, so it is checked by customer and kind, too.
     """
-    check = check_traffic(traffic, ledger, dead_letters, by_customer=False, may_end=reasons)
-    return clean() | {
+    acted = list(rows(ledger.ledger))
+    check = check_traffic(traffic, acted, dead_letters, by_customer=False, may_end=reasons)
+    result = clean() | {
         LOST: check.lost,
         DOUBLED: check.doubled,
         DISORDER: check.disorder,
@@ -84,3 +91,8 @@ def judge_stream(
         OVER_RATE: list(too_fast),
         UNACCOUNTED: list(left),
     }
+    if ordering_keys:
+        result[DISORDER] += out_of_publishing_order(traffic, acted)
+    for sort, message in stream_violations(traffic, ledger, dead_letters, starts):
+        result[SORTS.get(sort, WRONG)].append(message)
+    return result
