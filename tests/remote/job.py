@@ -29,6 +29,8 @@ class Job:
     """Records that a bundle sends at most."""
     beam: tuple[str, ...] = ()
     """Beam's own options."""
+    notes: str = ""
+    """A file in which each bundle of a shard is noted."""
     starts: int = 0
 
     def __post_init__(self) -> None:
@@ -52,6 +54,7 @@ class Job:
             "globs": {kind: str(self.folder / f"{kind}.jsonl") for kind in self.records}, "sending": sending,
             "output": str(self.output), "shards": self.shards, "resume": resume, "input": self.input,
             "slice": self.slice, "beam_args": self.beam, "bundle_records": self.bundle,
+            "notes": self.notes,
         }  # fmt: skip
         path = self.folder / "options.json"
         path.write_text(json.dumps(options))

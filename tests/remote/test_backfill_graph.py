@@ -92,6 +92,27 @@ def test_killed_and_resumed_nothing_is_lost_or_done_twice(api, tmp_path, shards,
         assert len(api.rows("requests")) > len(api.acted()), "what may have been sent was asked for"
 
 
+def test_on_prism_a_shard_commits_what_a_bundle_sent_and_defers_the_rest(api, tmp_path, prism):
+    """A bundle sends 7 records at most, so the next 7 are of another bundle, which begins where that one ended."""
+    beam = ("--runner=PrismRunner", f"--prism_location={prism}", "--environment_type=LOOPBACK")
+    orders = [order(f"o{n}", f"c{n % 5}", "completed", n % 20) for n in range(40)]
+    notes = tmp_path / "notes"
+    job = Job(api, tmp_path, {"orders": orders}, beam=beam, bundle=7, slice=16, notes=str(notes))
+    code, output = job.run()
+    assert code == 0, output
+    bundles = [json.loads(line) for line in notes.read_text().splitlines()]
+    assert [(first, leaves) for _, first, leaves, _, _ in bundles] == [
+        (1, 8), (8, 15), (15, 22), (22, 29), (29, 36), (36, 42),
+    ]  # fmt: skip
+    for _, first, leaves, before, after in bundles:
+        assert before == list(range(1, first)), "what the bundles before it sent is beside the output, and no more"
+        assert after == list(range(1, min(leaves, 41)))
+    sessions = [row["session"] for row in api.acted(SESSION)]
+    assert sorted(sessions) == sorted(f"o{n}" for n in range(40)), "each was applied once"
+    assert len(api.rows("requests")) == 40, "no bundle asked for what another had sent"
+    job.assert_accounted()
+
+
 def test_on_prism_it_is_sent_in_bundles_too_and_killed_between_and_within_them(api, tmp_path, prism):
     beam = ("--runner=PrismRunner", f"--prism_location={prism}", "--environment_type=LOOPBACK")
     api.faults("latency:ms=30")
