@@ -23,6 +23,8 @@ from e2e.harness import (
     order,
     replay,
     simulator,
+    start,
+    wait_until,
     write,
 )
 
@@ -53,20 +55,21 @@ def test_nobody_else_may_read_what_a_run_leaves(sim: Simulator, tmp_path: Path) 
     assert _open_to_others(tmp_path / "mine") == [str(tmp_path / "mine")], "it is the user's own"
 
 
-def test_the_simulator_listens_on_this_machine_alone_and_leaves_no_core_file() -> None:
-    """A command that runs until it is stopped, started by a shell that allows core files."""
+def without_core_limit() -> tuple[str, ...]:
+    """A wrapper for a command: a shell that allows core files, and executes the command."""
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    return ("sh", "-c", 'ulimit -S -c "$0"; exec "$@"', "unlimited" if hard < 0 else str(hard))
+
+
+def leaves_no_core_file(pid: int) -> bool:
+    """Whether a process has no core files allowed."""
+    return re.search(r"Max core file size +0 +0 ", Path(f"/proc/{pid}/limits").read_text()) is not None
+
+
+def test_the_simulator_listens_on_this_machine_alone_and_leaves_no_core_file() -> None:
+    """A command that runs until it is stopped."""
     process = subprocess.Popen(
-        [
-            "sh",
-            "-c",
-            'ulimit -S -c "$0"; exec "$@"',
-            "unlimited" if hard < 0 else str(hard),
-            *COMMAND,
-            "simulate",
-            "--port",
-            "0",
-        ],
+        [*without_core_limit(), *COMMAND, "simulate", "--port", "0"],
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -74,7 +77,7 @@ def test_the_simulator_listens_on_this_machine_alone_and_leaves_no_core_file() -
     assert process.stderr is not None
     try:
         url = next(line for line in process.stderr if line.startswith(READY)).removeprefix(READY)
-        limits = Path(f"/proc/{process.pid}/limits").read_text()
+        no_core_file = leaves_no_core_file(process.pid)
         port = int(url.rpartition(":")[2])
         addresses = listening_addresses(port)
         words = Path(f"/proc/{process.pid}/cmdline").read_bytes()
@@ -82,9 +85,27 @@ def test_the_simulator_listens_on_this_machine_alone_and_leaves_no_core_file() -
         process.terminate()
         process.wait()
         process.stderr.close()
-    assert re.search(r"Max core file size +0 +0 ", limits)
+    assert no_core_file
     assert addresses == ["0100007F"], "127.0.0.1, in the order of bytes of /proc"
     assert b"simulate" in words, "it was the process itself, and no shell in front of it"
+
+
+def test_a_backfill_and_its_processes_leave_no_core_file(sim: Simulator, tmp_path: Path) -> None:
+    sim.reset()
+    source = write(tmp_path / "orders.jsonl", [order(f"o{n}", f"c{n}") for n in range(200)])
+    words = backfill(sim.url, {"orders": source}, tmp_path / "out", "--rate", 20)
+    running = start(*words, installed=True, wrapper=without_core_limit())
+    try:
+        wait_until(lambda: len(sim.rows("requests")) > 3, "it sends", timeout=60)
+        own = running.process.pid
+        children = subprocess.run(["pgrep", "-P", str(own)], capture_output=True, text=True, check=False).stdout
+        limited = {pid: leaves_no_core_file(pid) for pid in (own, *map(int, children.split()))}
+        words_of_it = Path(f"/proc/{own}/cmdline").read_bytes()
+    finally:
+        running.process.kill()
+        running.process.wait()
+    assert all(limited.values()), limited
+    assert b"backfill" in words_of_it
 
 
 def listening_addresses(port: int) -> list[str]:

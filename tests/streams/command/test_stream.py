@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from e2e.commands.test_private import listening_addresses
+from e2e.commands.test_private import leaves_no_core_file, listening_addresses, without_core_limit
 from e2e.harness import KEY, order, returned, simulator, wait_until
 from prometheus_client.parser import text_string_to_metric_families
 from support.audit.traffic_check import check_traffic
@@ -266,11 +266,12 @@ def test_a_disk_that_is_full_ends_it_with_1_and_loses_nothing(stream_command):
         stream.assert_empty()
 
 
-def test_other_users_see_no_key_and_no_file_and_reach_no_health_port(stream_command) -> None:
+def test_other_users_see_no_key_no_file_and_no_core_file_and_reach_no_health_port(stream_command) -> None:
     port = free_port()
     with simulator() as api:
         stream = stream_command(api, "--settle", 0, "--health-port", port, "--results")
         stream.words = (*stream.words, stream.folder / "results")
+        stream.wrapper = without_core_limit()
         stream.subscribe("orders")
         stream.start()
         records = [order("o1", "c1"), {"no": "order"}]
@@ -279,6 +280,7 @@ def test_other_users_see_no_key_and_no_file_and_reach_no_health_port(stream_comm
         prism = stream.prism_pid()
         shown = _command_lines()
         environment = Path(f"/proc/{prism}/environ").read_bytes()
+        no_core_file = [leaves_no_core_file(pid) for pid in (stream.process.pid, prism)]
         addresses = listening_addresses(port)
         own = [path for name in ("state", "letters", "results") for path in _all_in(stream.folder / name)]
         open_to_others = [str(path) for path in own if path.stat().st_mode & 0o077]
@@ -287,6 +289,7 @@ def test_other_users_see_no_key_and_no_file_and_reach_no_health_port(stream_comm
     assert Path(f"/proc/{prism}/cmdline") in shown
     assert [path for path, words in shown.items() if KEY.encode() in words] == []
     assert b"PATH=" in environment
+    assert no_core_file == [True, True]
     assert KEY.encode() not in environment
     assert addresses == ["0100007F"], "127.0.0.1, in the order of bytes of /proc"
     assert len(own) > 8
