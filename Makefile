@@ -12,7 +12,8 @@
 #   make site     the pages of docs/ as a site, in site/; fails for a link or an anchor that leads nowhere
 #   make pictures the pictures of README.md and the recording of docs/what-you-see.md; needs Chromium
 #   make audit    make bandit, then pip-audit on constraints.txt; needs the JSON API of pypi.org
-#   make sbom     the packages of a virtual environment as an SBOM; ENVIRONMENT=/tmp/release names another than .venv
+#   make sbom     the packages of a virtual environment as an SBOM; ENVIRONMENT=/tmp/release names another than .venv,
+#                 and SBOM=/tmp/sbom.json another file than beam-talonone.cdx.json
 #   make lock     renew constraints.txt         make clean    remove everything that make made
 # PYTHON=/path/to/python chooses the interpreter that .venv is made with.
 
@@ -120,14 +121,21 @@ bandit: $(VENV)/.uv
 audit: bandit
 	$(PIP_AUDIT) --requirement constraints.txt --no-deps --disable-pip --strict --progress-spinner off
 
+# A package that was installed from a file, as the wheel of a release, is listed with the path of that file on this
+# machine. The path is taken out.
 ENVIRONMENT := $(VENV)
+SBOM := beam-talonone.cdx.json
 sbom: $(VENV)/.uv
 	@version=$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' beam_talonone/__init__.py); \
 	project=$$(mktemp); trap 'rm -f "$$project"' EXIT; \
 	sed "s/^dynamic = .*/version = \"$$version\"/" pyproject.toml >"$$project"; \
 	$(CYCLONEDX) environment --pyproject "$$project" --mc-type library --output-reproducible \
-	  --output-file beam-talonone.cdx.json $(ENVIRONMENT)/bin/python
-	@echo "beam-talonone.cdx.json"
+	  --output-file $(SBOM) $(ENVIRONMENT)/bin/python
+	@$(BIN)/python -c 'import json, sys; bom = json.load(open(sys.argv[1])); key = "externalReferences"; \
+	  [part.update({key: [ref for ref in part[key] if not ref["url"].startswith("file:")]}) \
+	    for part in bom["components"] if key in part]; \
+	  json.dump(bom, open(sys.argv[1], "w"), indent=2)' $(SBOM)
+	@echo "$(SBOM)"
 
 # --upgrade: without it, uv keeps the versions that it finds in the file.
 lock: $(VENV)/.uv

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from streams.harness.tools import unavailable
+
+import beam_talonone
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("schemas", "talonone", "transforms", "pipelines", "simulator")
@@ -24,6 +28,9 @@ SOURCES = (
 )  # fmt: skip
 DEPENDENCIES = Path(pytest.__file__).parents[1]
 LEFTOVERS = shutil.ignore_patterns("__pycache__", ".*", "out", "*.egg-info")
+
+CERTIFICATES = {"UV_NATIVE_TLS": "1", "UV_SYSTEM_CERTS": "1"}
+"""Of the machine, as in the Makefile."""
 
 UPLOT_LICENCE = "beam_talonone/pipelines/report/assets/LICENSE-uPlot.txt"
 
@@ -230,6 +237,34 @@ def test_an_editable_install_works_on_the_folder(tree, tmp_path):
     python = fresh_environment(tmp_path / "env")
     assert Path(installed_into(python, "--editable", tree)["at"]) == tree / "beam_talonone"
     check_command(python)
+
+
+@needs_tools
+def test_the_sbom_of_a_release_lists_its_packages_and_no_path(wheel, tmp_path):
+    """As docs/releasing.md says: the wheel in an environment of its own, which finds its dependencies here."""
+    [tool] = re.findall(r"cyclonedx-bom==\S+", (ROOT / "Makefile").read_text())
+    asked = [uv(), "tool", "run", "--quiet", "--from", tool, "cyclonedx-py", "--version"]
+    if not Path(sys.prefix, ".uv").exists():
+        unavailable("this environment is not made by make venv")
+    if subprocess.run(asked, check=False, capture_output=True, env=os.environ | CERTIFICATES).returncode:
+        unavailable(f"{tool} cannot be installed: it needs a package index")
+    python = fresh_environment(tmp_path / "env")
+    installed_into(python, wheel)
+    path = tmp_path / "sbom.json"
+    command = ["make", "-C", ROOT, "sbom", f"VENV={sys.prefix}", f"ENVIRONMENT={tmp_path}/env", f"SBOM={path}"]
+    run(*command, cwd=tmp_path, env={name: value for name, value in os.environ.items() if "MAKE" not in name})
+    text = path.read_text()
+    bom = json.loads(text)
+    assert bom["bomFormat"] == "CycloneDX"
+    itself = bom["metadata"]["component"]
+    assert (itself["name"], itself["version"]) == ("beam-talonone", beam_talonone.__version__)
+    listed = {canonicalize_name(part["name"]): part["version"] for part in bom["components"]}
+    direct = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    names = [canonicalize_name(Requirement(line).name) for line in direct]
+    assert {name: listed.get(name) for name in names} == {name: version(name) for name in names}
+    assert listed["protobuf"] == version("protobuf"), "those of Beam are listed, too"
+    places = (ROOT, tmp_path, wheel.parent, sys.prefix, DEPENDENCIES)
+    assert [place for place in ("file:", *map(str, places)) if place in text] == []
 
 
 def test_constraints_pin_every_dependency_and_work_with_pip_c():
