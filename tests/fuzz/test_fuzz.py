@@ -90,7 +90,7 @@ def test_an_example_in_a_file_is_checked_again(monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("word", ["deep", "answer", "Avro", "number"])
+@pytest.mark.parametrize("word", ["deep", "answer", "Avro", "number", "cell"])
 def test_small_input_that_claims_much_needs_little_memory(word: str) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-m", "fuzz", "--bombs", word]
