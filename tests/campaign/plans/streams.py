@@ -19,6 +19,11 @@ SIZE = 8 << 20
 BAD = 60
 """Messages that become dead letters: more than the last block of a file has room for."""
 
+SLOW = "latency:ms=1500"
+"""A fault that makes a drain last as long."""
+BEFORE_REQUEST, LEASE = 0.9, 9.0
+"""Seconds without a request after the first step of a start, and after a kill."""
+
 
 def killed(*what: str, outage: bool = False) -> Callable[[StreamScene], None]:
     """kill -9 twice at random moments, in an outage of the API or not."""
@@ -46,6 +51,61 @@ def stopped(number: signal.Signals) -> Callable[[StreamScene], None]:
             scene.expect(code == 0, f"exit {code} after {number.name}: {scene.stream.stderr()[-300:]}")
 
     return play
+
+
+def killed_at_start(scene: StreamScene) -> None:
+    """kill -9 before the first request of a start, and just after the first request of another, in either order."""
+    early = scene.rng.random() < 0.5
+    for _ in range(2):
+        scene.publish()
+        before = scene.stream.requests()
+        scene.stream.start()
+        if early:
+            wait_before_first_request(scene)
+        else:
+            scene.wait_for_requests(before + 1)
+            time.sleep(scene.rng.uniform(0.0, 0.3))
+        sent = scene.stream.requests() - before
+        kill_running(scene)
+        scene.expect((sent == 0) == early, f"not shown: {sent} requests until the kill")
+        early = not early
+
+
+def wait_before_first_request(scene: StreamScene) -> None:
+    """Wait for a random moment after the process, its Prism, or reading has begun.
+
+    --settle delays the first request by a second. After a kill, it comes a lease later.
+    """
+    stream, longest = scene.stream, BEFORE_REQUEST
+    begun = scene.rng.choice(("process", "prism", "reading"))
+    if begun == "prism":
+        scene.wait(lambda: stream.prism_pid() is not None, "Prism starts", 0.02)
+    elif begun == "reading":
+        scene.wait(lambda: "beam-talonone: reading" in stream.said(), "it reads", 0.02)
+        if "was killed: waiting" in stream.said():
+            longest = LEASE
+    time.sleep(scene.rng.uniform(0.0, longest))
+
+
+def killed_in_drain(scene: StreamScene) -> None:
+    """SIGTERM or SIGINT while requests are in flight, and kill -9 before they are answered, twice."""
+    for _ in range(2):
+        scene.start_and_load()
+        scene.sim.faults(*scene.faults, SLOW)
+        scene.wait_for_requests(scene.stream.requests() + 3)
+        scene.stream.process.send_signal(scene.rng.choice((signal.SIGTERM, signal.SIGINT)))
+        time.sleep(scene.rng.uniform(0.0, 1.2))
+        kill_running(scene)
+        scene.sim.faults(*scene.faults)
+
+
+def kill_running(scene: StreamScene) -> None:
+    """kill -9 of all processes of a stream that runs. No Prism outlives it."""
+    code = scene.stream.process.poll()
+    scene.expect(code is None, f"not shown: it ended with {code} before the kill")
+    if code is None:
+        scene.stream.kill("group")
+    scene.wait(lambda: not prisms_of(scene.stream.process.pid), "Prism ends with the stream")
 
 
 def paused(scene: StreamScene) -> None:
@@ -129,6 +189,10 @@ PLANS = (
     stream_plan("kill-prism", "kill -9 of Prism, twice", killed("prism"), faults=FAULTS),
     stream_plan("kill-outage", "kill -9 of all processes in an outage, twice; with ordering keys",
                 killed("group", outage=True), faults=FAULTS, ordering=True),
+    stream_plan("kill-start", "kill -9 of all processes before the first request of a start, and just after one",
+                killed_at_start, faults=FAULTS),
+    stream_plan("kill-drain", "SIGTERM or SIGINT under load, and kill -9 while it drains, twice", killed_in_drain,
+                faults=FAULTS),
     stream_plan("sigterm", "SIGTERM under load, twice", stopped(signal.SIGTERM), faults=FAULTS),
     stream_plan("sigint", "SIGINT under load, twice", stopped(signal.SIGINT)),
     stream_plan("sigstop", "SIGSTOP under load, SIGCONT up to 14 s later", paused),

@@ -109,6 +109,10 @@ class StreamCommand:
         """The stderr of all processes that were started, one after the other."""
         return "".join((self.folder / f"{self.name}-{number + 1}").read_text() for number in range(self.starts))
 
+    def said(self) -> str:
+        """The stderr of the process under way."""
+        return (self.folder / f"{self.name}-{self.starts}").read_text()
+
     def dead_letters(self) -> list[dict[str, Any]]:
         found = []
         for path in sorted((self.folder / "letters").glob("*.jsonl")):
