@@ -149,20 +149,9 @@ class ReadingProcess:
         request = msgspec.msgpack.encode((str(path), first, last))
         self._pipes[0].write(len(request).to_bytes(_LENGTH) + request)
         while size := int.from_bytes(self._taken(_LENGTH)):
-            self._receive(size)
-            with memoryview(self._buffer) as received, received[:size] as message:
-                rows = _ROWS.decode(message)
-            del self._buffer[:size]
-            yield rows
+            yield _ROWS.decode(self._taken(size))
 
-    def _taken(self, size: int) -> bytes:
-        self._receive(size)
-        taken = bytes(self._buffer[:size])
-        del self._buffer[:size]
-        return taken
-
-    def _receive(self, size: int) -> None:
-        """Wait until the buffer has `size` bytes. Raises TimeoutError and EOFError."""
+    def _taken(self, size: int) -> bytearray:
         while len(self._buffer) < size:
             if not self._answers.poll(PATIENCE * 1000):
                 raise TimeoutError(f"no answer for {PATIENCE} seconds")
@@ -170,6 +159,9 @@ class ReadingProcess:
             if not data:
                 raise EOFError("killed, or it failed")
             self._buffer += data
+        taken = self._buffer[:size]
+        del self._buffer[:size]
+        return taken
 
 
 def _messages(rows: Iterator[SlicedRow]) -> Iterator[bytes]:
