@@ -107,7 +107,7 @@ class RequestSender(Ticket):
                     circuit.works(clock())
                     return place, replace(answer, tries=attempt.tries)
                 sender.note_failure(clock(), answer)
-                if circuit.last_success is not None and circuit.last_success >= began:
+                if circuit.worked_since(began):
                     return place, replace(answer, tries=attempt.tries)  # the API works: these records are poisoned
                 # so many records are not poisoned: this counts as the failure of a gateway would
                 circuit.fails(clock(), id(attempts), reachable=False)

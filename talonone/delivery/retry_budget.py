@@ -57,6 +57,10 @@ class Circuit:
             self.failing_since = None
             self.unreachable = False
 
+    def worked_since(self, at: float) -> bool:
+        """Whether an answer at `at` or later showed the API at work."""
+        return self.last_success is not None and self.last_success >= at
+
     @property
     def few(self) -> bool:
         """Whether the failing requests may all be poisoned records. The run does not give up for these."""
@@ -91,7 +95,7 @@ class RetryBudget:
         circuit.fails(now, self.who, reachable=reachable)
         if before is None:
             return False
-        others_work = circuit.last_success is not None and circuit.last_success >= before
+        others_work = circuit.worked_since(before)
         alone = reachable and (circuit.few or circuit.failing == {self.who})
         if others_work or alone:
             self.counted_time += now - before

@@ -8,6 +8,7 @@ WINDOW = 10_000
 """Jobs taken in and not yet done. A slice of a backfill fits in it: then every customer's first record may start."""
 
 READY = 1000
+"""The least value of `EngineSettings.ready`."""
 
 JOBS_OF_A_POST = 10
 """Jobs that take about as long to take in as another post, with what they bring about."""
