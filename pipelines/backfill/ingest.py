@@ -13,7 +13,7 @@ import msgspec
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.inputs import join_key
 from beam_talonone.pipelines.backfill.options import InputOptions
-from beam_talonone.pipelines.backfill.packed import document_of, read_work
+from beam_talonone.pipelines.backfill.packed import WORK_COLUMNS, Works, document_of
 from beam_talonone.pipelines.backfill.reading_ahead.batch import BATCH
 from beam_talonone.pipelines.backfill.reading_ahead.identities import IDENTITIES, Identities
 from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import ShardStager
@@ -204,13 +204,15 @@ def _save(connection: Any, rows: list[staging.OutcomeRow], ways: Counter[Way]) -
 
 def dead_letter_of(connection: Any, rec: int, outcome: Outcome, job: str, at: float) -> bytes:
     """The dead letter of the staged record `rec`, which failed `at` (seconds since 1970), as JSON."""
-    kind, record_id, file, position, format_name, work, blob = connection.execute(
-        "SELECT kind, id, file, position, format, work, origin FROM records WHERE rec = ?", (rec,)
+    kind, record_id, file, position, format_name, blob, *staged = connection.execute(
+        f"SELECT kind, id, {staging.FILE_NAME}, position, format, origin, {WORK_COLUMNS} FROM records"  # nosec B608
+        " WHERE rec = ?",
+        (rec,),
     ).fetchone()
     origin = read_origin(blob)
     place = source(file, position, format_name) if origin is None else origin.source
     attempt = "" if origin is None else origin.attempt
-    done = applied_parts(read_work(work), outcome) if outcome.parts_done else []
+    done = applied_parts(Works(connection).read(*staged), outcome) if outcome.parts_done else []
     if origin is not None:  # what an earlier attempt has done still counts
         done = union(done, origin.parts_done)
     record = Shown(msgspec.Raw(jsonio.without_line_ends(document_of(connection, rec))))

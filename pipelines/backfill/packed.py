@@ -1,10 +1,14 @@
-"""Works and records in fewer bytes, as the staging database keeps them.
+"""Works and records as they came, in few bytes, as the staging database keeps them: many of them as one block.
 
-Each work is packed alone, as sending reads works one by one and in any order. Records as they came are packed by the
-hundred: they are read for dead letters only. A block stands under the number of its first record, and the column
-`raw` has the place in it. Version 0.1 packed nothing, and `raw` was the record: what it wrote is read as it is.
+The works of WORKS rows are a block of the table `works`, under the number of the first row. The column `work` has the
+place in it. Sending reads works in its order, which is nearly that of the rows: so a block is unpacked once for many
+works. A work that was changed later stands in the column itself, as all works of version 0.1 do.
+
+The records of DOCUMENTS rows, as they came, are a block of the table `documents`. They are read for dead letters
+only. The column `raw` has the place, and in version 0.1 the record.
 """
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from functools import lru_cache
 from sqlite3 import Connection
@@ -17,12 +21,17 @@ from beam_talonone.talonone.requests.work import Work
 DOCUMENTS = 100
 """Rows whose documents are one block."""
 
-MARK = b"\xc1"
-"""The first byte of a packed work. No MessagePack begins with it."""
+WORKS = 32
+"""Rows whose works are one block: enough to find repetitions, few enough to be unpacked for one of them."""
 
-LEAST = 384
-"""Bytes of a work that is packed. A smaller one, such as that of a profile change, hardly becomes shorter: it would
-cost each record 2 microseconds when it is read, and one when it is sent."""
+WORKS_BYTES = 64 << 10
+"""A block of works ends with the work that makes it longer than this."""
+
+KEPT = 8 << 20
+"""Bytes of unpacked blocks that are kept: as many files of a kind as are sorted into one another have one each."""
+
+WORK_COLUMNS = "rec, work, identity, content"
+"""The columns of a row of `records` that `Works` reads a work from."""
 
 _SIZE = 4
 """Bytes that tell the size of what is packed."""
@@ -30,34 +39,91 @@ _SIZE = 4
 MOST = 1 << 30
 """Bytes: a larger size shows damage."""
 
+_DIGEST = b"\xc4\x10"
+"""What MessagePack writes before 16 bytes."""
 
-def pack_work(data: bytes) -> bytes:
-    """The work `data`, packed where that makes it shorter by enough."""
-    if len(data) < LEAST:
-        return data
-    packed = MARK + _packed(_codec("lz4_raw"), data)
-    return packed if len(packed) < len(data) else data
+_BLANK = 2 * (_DIGEST + bytes(16))
+"""Stands in a block for the identity and the content of a work, which cannot be packed and are in columns, too."""
 
 
-def unpack_work(blob: bytes) -> bytes:
-    """The work that `pack_work` packed, or that was never packed. Raises ValueError for a damaged one."""
-    return _unpacked(_codec("lz4_raw"), blob[1:]) if blob[:1] == MARK else blob
+def without_digests(work: bytes, identity: bytes, content: bytes) -> bytes:
+    """A work as it stands in a block: no text can hold the bytes that are replaced, as they are no UTF-8."""
+    return work.replace(_DIGEST + identity + _DIGEST + content, _BLANK, 1)
 
 
-def read_work(blob: bytes) -> Work:
-    """The work in a column of the staging database. Raises ValueError for a damaged one."""
-    return Work.from_bytes(unpack_work(blob))
+def with_digests(work: bytes, identity: bytes, content: bytes) -> bytes:
+    """The whole work again."""
+    return work.replace(_BLANK, _DIGEST + identity + _DIGEST + content, 1)
+
+
+def pack_works(works: Sequence[bytes | None]) -> bytes:
+    """Works without their digests as one block; None for rows without work."""
+    return _packed(msgspec.msgpack.encode(works))
+
+
+def unpack_works(block: bytes) -> list[bytes | None]:
+    """The works of a block. Raises ValueError for damage."""
+    return _WORKS.decode(_unpacked(block))
+
+
+_WORKS = msgspec.msgpack.Decoder(list[bytes | None])
+
+
+class Works:
+    """Reads the works of the staging database behind `connection`. For one thread at a time."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._first, self._latest = -1, list[bytes | None]()
+        """The block that was used last."""
+        self._blocks: OrderedDict[int, list[bytes | None]] = OrderedDict()
+        """By the number of their first row; those that were used last are at the end."""
+        self._bytes = 0
+
+    def read(self, rec: int | None, work: bytes | int | None, identity: bytes | None, content: bytes | None) -> Work:
+        """The work in a row, of its WORK_COLUMNS. Raises ValueError for a damaged one."""
+        return Work.from_bytes(self.data(rec, work, identity, content))
+
+    def data(self, rec: int | None, work: bytes | int | None, identity: bytes | None, content: bytes | None) -> bytes:
+        """As `read`, but not decoded: the bytes whose checksum is in the row."""
+        if isinstance(work, bytes):
+            return work
+        if work is None or rec is None or identity is None or content is None:
+            raise ValueError("the row lacks what its work needs")
+        if rec - work != self._first:
+            self._first, self._latest = rec - work, self._block(rec - work)
+        data = self._latest[work] if 0 <= work < len(self._latest) else None
+        if data is None:
+            raise ValueError("the work is not in its block")
+        return with_digests(data, identity, content)
+
+    def _block(self, first: int) -> list[bytes | None]:
+        block = self._blocks.pop(first, None)
+        if block is None:
+            row = self._connection.execute("SELECT block FROM works WHERE first = ?", (first,)).fetchone()
+            if row is None:
+                raise ValueError("its block is missing")
+            block = unpack_works(row[0])
+            self._bytes += _bytes_of(block)
+            while self._blocks and self._bytes > KEPT:
+                self._bytes -= _bytes_of(self._blocks.popitem(last=False)[1])
+        self._blocks[first] = block
+        return block
+
+
+def _bytes_of(block: list[bytes | None]) -> int:
+    return sum(map(len, filter(None, block)))
 
 
 def pack_documents(documents: Sequence[bytes]) -> bytes:
     """Records as they came, as one block."""
-    return _packed(_codec("zstd"), msgspec.msgpack.encode(documents))
+    return _packed(msgspec.msgpack.encode(documents))
 
 
 @lru_cache(maxsize=4)
 def unpack_documents(block: bytes) -> list[bytes]:
     """The records of a block; dead letters that follow each other are often of one. Raises ValueError for damage."""
-    return _DOCUMENTS.decode(_unpacked(_codec("zstd"), block))
+    return _DOCUMENTS.decode(_unpacked(block))
 
 
 _DOCUMENTS = msgspec.msgpack.Decoder(list[bytes])
@@ -80,16 +146,16 @@ def document_of(connection: Connection, rec: int) -> bytes:
     return unpack_documents(block)[raw]
 
 
-def _packed(codec: Any, data: bytes) -> bytes:
-    return len(data).to_bytes(_SIZE) + bytes(codec.compress(data, asbytes=True))
+def _packed(data: bytes) -> bytes:
+    return len(data).to_bytes(_SIZE) + bytes(_codec().compress(data, asbytes=True))
 
 
-def _unpacked(codec: Any, packed: bytes) -> bytes:
+def _unpacked(packed: bytes) -> bytes:
     size = int.from_bytes(packed[:_SIZE])
     if size > MOST:
         raise ValueError(f"{size} bytes cannot have been packed")
     try:
-        data = bytes(codec.decompress(packed[_SIZE:], size, asbytes=True))
+        data = bytes(_codec().decompress(packed[_SIZE:], size, asbytes=True))
     except Exception as error:  # pyarrow raises OSError, which would look like a failing disk
         raise ValueError(f"cannot be unpacked: {error}") from None
     if len(data) != size:
@@ -98,7 +164,7 @@ def _unpacked(codec: Any, packed: bytes) -> bytes:
 
 
 @lru_cache
-def _codec(name: str) -> Any:
+def _codec() -> Any:
     import pyarrow
 
-    return pyarrow.Codec(name, compression_level=1) if name == "zstd" else pyarrow.Codec(name)
+    return pyarrow.Codec("zstd", compression_level=1)

@@ -83,6 +83,7 @@ def check_dead_letters(connection: Connection, allowed: MaxDeadLetters, output: 
 def write_input_dead_letters(folder: JobFolder, connection: Connection) -> None:
     """Write dead-letters/input.jsonl: the records that were refused before anything was sent, in input order."""
     rows = connection.execute(
-        "SELECT letter FROM fates JOIN records USING (rec) WHERE letter IS NOT NULL ORDER BY file, position"
+        "SELECT letter FROM fates JOIN records USING (rec) WHERE letter IS NOT NULL"  # nosec B608
+        f" ORDER BY {staging.FILE_NAME}, position"
     )
     write_watched(folder, folder.root / "dead-letters" / "input.jsonl", (row[0] for row in rows))

@@ -5,7 +5,8 @@ keeps the outcome of every record for resuming, replaying and the report.
 
 The names on disk are those of version 0.1, because its jobs must still open. The file is `spool.sqlite`. The table
 `queue` is the send order. `fates` holds the outcomes, and its column `letter` the dead letters. `tried` is the
-attempt history. `documents` has the records as they came, in blocks (see `packed`).
+attempt history. `documents` has the records as they came, and `works` their works, in blocks (see `packed`). The
+column `file` has a number of the table `files`. In jobs of version 0.1, which have none of these, it has the path.
 """
 
 import sqlite3
@@ -16,7 +17,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from beam_talonone.pipelines.backfill.packed import read_work, unpack_work
+from beam_talonone.pipelines.backfill.packed import WORK_COLUMNS, Works
 from beam_talonone.schemas.records import ERASURE
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.sqlite_damage import open_schema
@@ -31,6 +32,8 @@ CREATE TABLE IF NOT EXISTS records (
   unknown_fields INTEGER NOT NULL, raw BLOB, work BLOB, origin BLOB, work_check INTEGER
 );
 CREATE TABLE IF NOT EXISTS documents (first INTEGER PRIMARY KEY, block BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS works (first INTEGER PRIMARY KEY, block BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS files (number INTEGER PRIMARY KEY, file TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS queue (number INTEGER PRIMARY KEY, rec INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS fates (
   rec INTEGER PRIMARY KEY, end TEXT NOT NULL, stage TEXT, reason TEXT, letter BLOB, result BLOB
@@ -104,13 +107,16 @@ FORMS = (
 """Schemas besides SCHEMA: of a job whose dead letters were replayed, of a verification, and of a job of version 0.1,
 whose records have no checksum."""
 
-ADDED = frozenset({"documents", "unknown_api", "counts"})
+ADDED = frozenset({"documents", "works", "files", "unknown_api", "counts"})
 """The tables that a job of version 0.1 lacks."""
 
 CHECKSUMS = "ALTER TABLE records ADD COLUMN work_check INTEGER;"
 """What makes the third of these forms the first."""
 
 IN_ORDER = "phase, event_us, rank, version, file_no, position"
+
+FILE_NAME = "COALESCE((SELECT files.file FROM files WHERE files.number = records.file), records.file)"
+"""The path of the file of a row of `records`."""
 
 TAKEN = "end IN ('applied', 'already_applied')"
 """A condition on `fates`: the API has taken the record."""
@@ -213,15 +219,23 @@ def add_unknown_api(connection: sqlite3.Connection, names: Mapping[tuple[str, st
     )
 
 
+def file_number(connection: sqlite3.Connection, file: str) -> int:
+    """The number that stands for a path in the rows of its records."""
+    connection.execute("INSERT OR IGNORE INTO files (file) VALUES (?)", (file,))
+    (number,) = connection.execute("SELECT number FROM files WHERE file = ?", (file,)).fetchone()
+    return int(number)
+
+
 def number_files(connection: sqlite3.Connection) -> None:
     """Number the files of each kind by their names, where the order of the input is not known: on a runner."""
     connection.executescript(
-        "CREATE TEMP TABLE files AS SELECT kind, file, ROW_NUMBER() OVER (PARTITION BY kind ORDER BY file) AS number"
-        " FROM (SELECT DISTINCT kind, file FROM records);"
-        "CREATE UNIQUE INDEX temp.by_file ON files (kind, file);"
-        "UPDATE records SET file_no = (SELECT number FROM files"
-        " WHERE files.kind = records.kind AND files.file = records.file) - 1;"
-        "DROP TABLE temp.files;"
+        "CREATE TEMP TABLE places AS SELECT kind, records.file,"  # nosec B608
+        f" ROW_NUMBER() OVER (PARTITION BY kind ORDER BY {FILE_NAME}) AS place"
+        " FROM (SELECT DISTINCT kind, file FROM records) AS records;"
+        "CREATE UNIQUE INDEX temp.by_file ON places (kind, file);"
+        "UPDATE records SET file_no = (SELECT place FROM places"
+        " WHERE places.kind = records.kind AND places.file = records.file) - 1;"
+        "DROP TABLE temp.places;"
     )
 
 
@@ -274,22 +288,24 @@ def applied_since(
     that do not come before `order`."""
     since = (kind, value, *order)
     rows = connection.execute(
-        f"SELECT work FROM records JOIN fates USING (rec) WHERE kind = ? AND {column} = ? AND {TAKEN}"  # nosec B608
+        f"SELECT {WORK_COLUMNS} FROM records JOIN fates USING (rec) WHERE kind = ? AND {column} = ? AND {TAKEN}"  # nosec B608
         " AND (event_us, rank, version) >= (?, ?, ?)"
-        f" UNION ALL SELECT work FROM replayed WHERE kind = ? AND {column} = ?"
+        f" UNION ALL SELECT NULL, work, NULL, NULL FROM replayed WHERE kind = ? AND {column} = ?"
         " AND (event_us, rank, version) >= (?, ?, ?)",
         (*since, *since),
     )
-    for (blob,) in rows:
-        yield read_work(blob)
+    works = Works(connection)
+    for row in rows:
+        yield works.read(*row)
 
 
-def returns_of(connection: sqlite3.Connection, session: str) -> list[bytes]:
+def returns_of(connection: sqlite3.Connection, session: str) -> set[bytes]:
     """The works of the order's returns that were applied, by the job or by a replay of its dead letters."""
     rows = connection.execute(
-        "SELECT work FROM records JOIN fates USING (rec) WHERE session = ? AND kind = 'returns'"  # nosec B608
+        f"SELECT {WORK_COLUMNS} FROM records JOIN fates USING (rec) WHERE session = ? AND kind = 'returns'"  # nosec B608
         f" AND {TAKEN}"
-        " UNION SELECT work FROM replayed WHERE kind = 'returns' AND session = ?",
+        " UNION ALL SELECT NULL, work, NULL, NULL FROM replayed WHERE kind = 'returns' AND session = ?",
         (session, session),
     )
-    return [unpack_work(row[0]) for row in rows]
+    works = Works(connection)
+    return {works.data(*row) for row in rows}

@@ -9,7 +9,6 @@ from typing import Any, Final
 import msgspec
 
 from beam_talonone.pipelines.backfill.options import InputOptions
-from beam_talonone.pipelines.backfill.packed import pack_work
 from beam_talonone.pipelines.backfill.staging import Row
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.raw import Raw
@@ -29,7 +28,7 @@ Place = tuple[str, int, int, str]
 """Where a record stands in the input of the job: file, number of the file, position, format."""
 
 
-KIND, ID, SESSION, CUSTOMER, IDENTITY, ORDER = 0, 1, 2, 3, 4, slice(7, 10)
+KIND, ID, SESSION, CUSTOMER, IDENTITY, CONTENT, ORDER = 0, 1, 2, 3, 4, 5, slice(7, 10)
 FILE, POSITION, UNKNOWN_FIELDS, RAW, WORK = 11, 13, 15, 16, 17
 """The places of these columns in the row of a record. ORDER is by event time, rank and version."""
 
@@ -63,7 +62,7 @@ Blobs = Callable[[Prepared, Work, bool], tuple[bytes | None, bytes]]
 
 def whole(prepared: Prepared, work: Work, _filtered: bool) -> tuple[bytes, bytes]:
     """The record as it came, and its work: all that sending and dead letters need."""
-    return raw_json(prepared.raw), pack_work(work.to_bytes())
+    return raw_json(prepared.raw), work.to_bytes()
 
 
 @dataclass(frozen=True)
@@ -81,6 +80,11 @@ class RecordStager:
         """By the options of a run; `job` is the id that stands in dead letters."""
         since, until = _micros_or(options.since, -(2**63)), _micros_or(options.until, 2**63 - 1)
         return cls(since, until, options.profiles_first, job, blobs)
+
+    @property
+    def in_blocks(self) -> bool:
+        """Whether works go into blocks. What else stands in their place is counted as it is: see pipelines.check."""
+        return self.blobs is whole
 
     def stage(self, prepared: Prepared, place: Place) -> StagedRecord:
         """The row of a record; one without work has the outcome of a dead letter, or of a skipped record."""

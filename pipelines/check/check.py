@@ -96,8 +96,8 @@ def _problems(connection: Any, kind: str, report: dict[str, Any], fields: Proble
 
 def _examples(connection: Any, kind: str, reason: str) -> Iterator[str]:
     rows = connection.execute(
-        "SELECT letter FROM fates JOIN records USING (rec) WHERE kind = ? AND reason = ? AND letter IS NOT NULL"
-        " ORDER BY file, position LIMIT ?",
+        "SELECT letter FROM fates JOIN records USING (rec) WHERE kind = ? AND reason = ? AND letter IS NOT NULL"  # nosec B608
+        f" ORDER BY {staging.FILE_NAME}, position LIMIT ?",
         (kind, reason, EXAMPLES),
     )
     for (blob,) in rows:

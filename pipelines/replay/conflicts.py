@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from sqlite3 import Connection
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.pipelines.backfill.packed import read_work
+from beam_talonone.pipelines.backfill.packed import WORK_COLUMNS, Works
 from beam_talonone.schemas.records import ERASURE
 from beam_talonone.talonone.requests.supersede import Change, change_of, without
 from beam_talonone.talonone.requests.work import Key, Work
@@ -29,12 +29,14 @@ def related(applied: Connection, works: Iterable[Work]) -> Related:
     keys = {key for work in works for key in work.keys()}  # noqa: SIM118 - a work is no dict
     by_key: Related = {}
     rows = applied.execute(
-        f"SELECT work FROM records JOIN fates USING (rec) WHERE {staging.TAKEN} AND (kind = 'calls' OR rank = ?)"  # nosec B608
-        " UNION ALL SELECT work FROM replayed WHERE kind = 'calls' OR rank = ?",
+        f"SELECT {WORK_COLUMNS} FROM records JOIN fates USING (rec) WHERE {staging.TAKEN}"  # nosec B608
+        " AND (kind = 'calls' OR rank = ?)"
+        " UNION ALL SELECT NULL, work, NULL, NULL FROM replayed WHERE kind = 'calls' OR rank = ?",
         (ERASURE, ERASURE),
     )
-    for (blob,) in rows:
-        work = read_work(blob)
+    staged = Works(applied)
+    for row in rows:
+        work = staged.read(*row)
         for key in work.keys():  # noqa: SIM118
             if key in keys:
                 by_key.setdefault(key, []).append(work)

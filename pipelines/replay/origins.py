@@ -13,7 +13,7 @@ from pathlib import Path
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.damage import DAMAGE_ERRORS, cause_of
 from beam_talonone.pipelines.backfill.output_folder import MANIFEST, started_with
-from beam_talonone.pipelines.backfill.packed import read_work
+from beam_talonone.pipelines.backfill.packed import WORK_COLUMNS, Works
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.journal import Journal, JournalContent, read_journal
 from beam_talonone.pipelines.replay.stream_conflicts import (
@@ -25,6 +25,7 @@ from beam_talonone.pipelines.replay.stream_conflicts import (
 )
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.requests.outcome import DONE, Outcome
+from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.sqlite_damage import may_write
 from beam_talonone.talonone.state.state_folder import STORE
 from beam_talonone.talonone.telemetry.stats import Stats
@@ -71,21 +72,21 @@ class Origins:
     def note_applied(self, job: ActiveJob, part: Slice, recorded: JournalContent) -> None:
         """Note in each job and stream what the replay has applied."""
         numbers = [number for number, (outcome, _) in recorded.done.items() if outcome.end in DONE]
-        rows = [
-            job.connection.execute(
-                "SELECT kind, identity, content, session, customer, event_us, rank, version, work"
+        works, rows = Works(job.connection), []
+        for number in numbers:
+            *columns, rec, work, identity, content = job.connection.execute(
+                f"SELECT kind, identity, content, session, customer, event_us, rank, version, {WORK_COLUMNS}"  # nosec B608
                 " FROM queue JOIN records USING (rec) WHERE number = ?",
                 (number,),
             ).fetchone()
-            for number in numbers
-        ]
+            rows.append((*columns, works.data(rec, work, identity, content)))
         for path in self.databases:
             with closing(staging.connect(path)) as database:
                 database.execute("BEGIN")
                 database.executemany("INSERT OR REPLACE INTO replayed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
                 database.execute("COMMIT")
         for state in self.streams:
-            note_applied(state, [read_work(row[-1]) for row in rows])
+            note_applied(state, [Work.from_bytes(row[-1]) for row in rows])
 
 
 def _refusal(path: Path, folder: Path, error: Exception) -> Exception:
@@ -104,20 +105,21 @@ def _give_way(job: ActiveJob, part: Slice, state: Path) -> None:
     recorded = read_journal(path)
     in_bulks = {number for members, _ in recorded.packs for number, _ in members}
     rows = job.connection.execute(
-        "SELECT number, rec, work FROM queue JOIN records USING (rec) WHERE number BETWEEN ? AND ?",
+        f"SELECT number, {WORK_COLUMNS} FROM queue JOIN records USING (rec) WHERE number BETWEEN ? AND ?",  # nosec B608
         (part.first, part.last),
     ).fetchall()
     job.folder.watch.check()
     with sent_by(state) as sent, closing(Journal(path, Stats)) as journal:
-        for number, rec, blob in rows:
+        works = Works(job.connection)
+        for number, *staged in rows:
             if number in recorded.done or number in in_bulks:
                 continue
-            work = read_work(blob)
+            work = works.read(*staged)
             left = sent.left_to_send(work)
             if isinstance(left, Outcome):
                 journal.on_end(number, left)
             elif left is not work and number not in recorded.parts:  # those are counted by their place
-                staging.change_work(job.connection, rec, left)
+                staging.change_work(job.connection, staged[0], left)
 
 
 def origin_of(dead_letters: Path, base_url: str) -> Path | None:

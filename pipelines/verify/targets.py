@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.pipelines.backfill.packed import read_work
+from beam_talonone.pipelines.backfill.packed import WORK_COLUMNS, Works
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.operations import get_customer_inventory, get_customer_session
 from beam_talonone.schemas.records import ERASURE
@@ -136,14 +136,16 @@ def _returned(work: Work) -> tuple[str, list[dict[str, Any]]]:
 
 def _sessions(connection: Any, first: int, last: int) -> Iterator[Target]:
     sessions: dict[int, _Session] = {}
-    for number, session, place, rec, kind, status, work in _rows(connection, "session", first, last):
+    works = Works(connection)
+    for number, session, place, kind, status, *staged in _rows(connection, "session", first, last):
         target = sessions.setdefault(number, _Session(number, session))
+        rec, work = staged[0], works.read(*staged)
         if kind == "returns":
-            target.returns.append((rec, read_work(work)))
+            target.returns.append((rec, work))
             continue
         if target.order is not None:
             target.superseded.append(target.order[0])
-        target.order, target.order_number = (rec, read_work(work)), place
+        target.order, target.order_number = (rec, work), place
         target.created = target.created or status != CANCELLED
     for target in sessions.values():
         target.forgotten = target.order is not None and _erased_after(
@@ -155,14 +157,15 @@ def _sessions(connection: Any, first: int, last: int) -> Iterator[Target]:
 def _customers(connection: Any, first: int, last: int) -> Iterator[Target]:
     targets: dict[int, Target] = {}
     profiles: dict[int, WantedProfile] = {}
-    for number, customer, _, rec, kind, _, work in _rows(connection, "customer", first, last):
+    works = Works(connection)
+    for number, customer, _, kind, _, *staged in _rows(connection, "customer", first, last):
         if number not in targets:
             profiles[number] = profile = WantedProfile()
             targets[number] = Target(
                 number, get_customer_inventory(customer, profile=True), _compared(customer, profile)
             )
-        profiles[number].change(read_work(work))
-        targets[number].records[rec] = (kind, customer)
+        profiles[number].change(works.read(*staged))
+        targets[number].records[staged[0]] = (kind, customer)
     yield from targets.values()
 
 
@@ -171,11 +174,12 @@ def _compared(customer: str, expected: WantedProfile) -> Callable[[dict[str, Any
 
 
 def _rows(connection: Any, sort: str, first: int, last: int) -> Any:
-    """(target, its id, place in the order of sending, record, kind, status, work), in that order."""
+    """(target, its id, place in the order of sending, kind, status, WORK_COLUMNS), in that order."""
     # each kind has an index of its own, which is taken only where the kind stands in the query
+    columns = ", ".join(f"r.{name}" for name in WORK_COLUMNS.split(", "))
     kinds, column = (("orders", "returns"), "session") if sort == "session" else (("profiles",), "customer")
     query = " UNION ALL ".join(
-        "SELECT t.number AS target, t.id, q.number AS place, r.rec, r.kind, r.status, r.work"  # nosec B608
+        f"SELECT t.number AS target, t.id, q.number AS place, r.kind, r.status, {columns}"  # nosec B608
         f" FROM targets t CROSS JOIN records r ON r.{column} = t.id AND r.kind = '{kind}'"
         f" CROSS JOIN queue q ON q.rec = r.rec WHERE t.number BETWEEN :first AND :last AND t.sort = '{sort}'"
         for kind in kinds

@@ -1,13 +1,29 @@
-"""A batch of records as the staging database takes it: their documents packed together, by the process that reads."""
+"""A batch of records as the staging database takes it. The process that reads packs works and documents in blocks."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from beam_talonone.pipelines.backfill.packed import DOCUMENTS, pack_documents
+from beam_talonone.pipelines.backfill.packed import (
+    DOCUMENTS,
+    WORKS,
+    WORKS_BYTES,
+    pack_documents,
+    pack_works,
+    without_digests,
+)
 from beam_talonone.pipelines.backfill.staging import check_of
-from beam_talonone.pipelines.backfill.staging_rows import FILE, LETTER, POSITION, RAW, WORK, StagedRecord
+from beam_talonone.pipelines.backfill.staging_rows import (
+    CONTENT,
+    FILE,
+    IDENTITY,
+    LETTER,
+    POSITION,
+    RAW,
+    WORK,
+    StagedRecord,
+)
 
 BATCH = 500
 
@@ -20,7 +36,8 @@ LITERAL = 1000
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True):
-    """Records by column, with the places of their documents in `blocks` in place of the documents.
+    """Records by column, with the places of their documents in `blocks` in place of the documents, and the places of
+    their works in `works` in place of the works.
 
     The columns are those of a row of StagedRecord, then CHECK. Most of them are the same in all records of a batch:
     such a column is one value, which is neither passed on nor bound for each record.
@@ -35,6 +52,8 @@ class Batch(msgspec.Struct, frozen=True, array_like=True):
     """Records of which more is known than the columns say, without their rows: (index in the batch, record)."""
     blocks: list[bytes]
     """One block for each DOCUMENTS records."""
+    works: list[tuple[int, bytes]] = []
+    """The blocks of works, each with the index of its first record."""
 
     def column(self, number: int) -> list[Any]:
         """The values of a column of the batch."""
@@ -82,13 +101,17 @@ def bytes_of(record: StagedRecord) -> int:
     return len(row[RAW] or b"") + len(row[WORK] or b"") + len(letter or b"")
 
 
-def batch_of(records: Sequence[StagedRecord]) -> Batch:
-    """The batch of records that have their documents. Records that are made of one document share it."""
+def batch_of(records: Sequence[StagedRecord], *, in_blocks: bool = True) -> Batch:
+    """The batch of records that have their documents and works. Records that are made of one document share it.
+    Without `in_blocks`, works stay as they are."""
     columns: list[list[Any]] = [list(column) for column in zip(*(record.row for record in records), strict=True)]
     if not columns:
         return Batch(0, {}, {}, [], [])
     columns[RAW], blocks = _documents(columns[FILE], columns[POSITION], columns[RAW])
     columns.append(list(map(check_of, columns[WORK])))
+    works: list[tuple[int, bytes]] = []
+    if in_blocks:
+        columns[WORK], works = _works(columns[WORK], columns[IDENTITY], columns[CONTENT])
     same = {number: column[0] for number, column in enumerate(columns) if _is_same(column)}
     return Batch(
         len(records),
@@ -100,6 +123,7 @@ def batch_of(records: Sequence[StagedRecord]) -> Batch:
             if record.outcome is not None or record.unknown or record.unknown_api or record.problem_fields
         ],
         blocks,
+        works,
     )
 
 
@@ -133,4 +157,23 @@ def _documents(
                 latest = own
             places.append(len(chosen) - 1)
         blocks.append(pack_documents(chosen))
+    return places, blocks
+
+
+def _works(
+    works: list[bytes | None], identities: list[Any], contents: list[Any]
+) -> tuple[list[int | None], list[tuple[int, bytes]]]:
+    """The place of each work in its block, and the blocks with the indexes of their first records."""
+    places: list[int | None] = []
+    blocks = []
+    block: list[bytes | None] = []
+    first = size = 0
+    for index, work in enumerate(works):
+        places.append(None if work is None else index - first)
+        block.append(None if work is None else without_digests(work, identities[index], contents[index]))
+        size += len(work or b"")
+        if len(block) == WORKS or size > WORKS_BYTES or index == len(works) - 1:
+            if any(each is not None for each in block):
+                blocks.append((first, pack_works(block)))
+            block, first, size = [], index + 1, 0
     return places, blocks

@@ -97,7 +97,7 @@ class ShardStager:
             for raw in read_shard(shard)
             for prepared in prepare_all(raw, self.build, self.reading, self.prepares)
         )
-        return map(batch_of, in_batches(records))
+        return (batch_of(batch, in_blocks=self.stager.in_blocks) for batch in in_batches(records))
 
     def _place(self, prepared: Prepared) -> Place:
         raw, origin = prepared.raw, prepared.origin

@@ -15,7 +15,7 @@ from beam_talonone.pipelines.backfill.reading_ahead.observer import OBSERVERS
 from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import ShardStager
 from beam_talonone.pipelines.backfill.sending.outcome_counts import count_staged
 from beam_talonone.pipelines.backfill.sending.tally import TALLIES
-from beam_talonone.pipelines.backfill.staging_rows import IDENTITY, KIND, StagedRecord
+from beam_talonone.pipelines.backfill.staging_rows import FILE, IDENTITY, KIND, StagedRecord
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.transforms.formats.shard import Input
 from beam_talonone.transforms.runtime.process_registry import PROCESS
@@ -106,7 +106,7 @@ class StageRecords(_Stage):
         self._flush()
 
     def _flush(self) -> None:
-        self._write(batch_of(self._batch))
+        self._write(batch_of(self._batch, in_blocks=self._stager.stager.in_blocks))
         self._batch = []
         self._bytes = 0
 
@@ -115,9 +115,13 @@ def stage_records(connection: Any, batch: Batch, first: int) -> None:
     """Write records with their outcomes and unknown names, numbered from `first` on, in one transaction."""
     connection.execute("BEGIN")
     if batch.size:
+        same, columns = _with_file_numbers(connection, batch)
         connection.executemany(
-            _insertion(batch), zip(range(first, first + batch.size), *batch.columns.values(), strict=True)
+            _insertion(same), zip(range(first, first + batch.size), *columns.values(), strict=True)
         )
+    connection.executemany(
+        "INSERT INTO works VALUES (?, ?)", [(first + index, block) for index, block in batch.works]
+    )
     connection.executemany(
         "INSERT INTO documents VALUES (?, ?)",
         [(first + number * DOCUMENTS, block) for number, block in enumerate(batch.blocks)],
@@ -138,12 +142,20 @@ def stage_records(connection: Any, batch: Batch, first: int) -> None:
     connection.execute("COMMIT")
 
 
-def _insertion(batch: Batch) -> str:
-    """The statement that inserts the number of a record and its columns in the order of `batch.columns`.
+def _with_file_numbers(connection: Any, batch: Batch) -> tuple[dict[int, int | str | None], dict[int, list[Any]]]:
+    """The columns `same` and `columns` of a batch, with the numbers of files in place of their paths."""
+    if FILE in batch.same:
+        return {**batch.same, FILE: staging.file_number(connection, str(batch.same[FILE]))}, batch.columns
+    numbers = {file: staging.file_number(connection, file) for file in set(batch.columns[FILE])}
+    return batch.same, {**batch.columns, FILE: [numbers[file] for file in batch.columns[FILE]]}
+
+
+def _insertion(same: dict[int, int | str | None]) -> str:
+    """The statement that inserts the number of a record and its columns, but for those in `same`, in their order.
 
     The statement holds the values that all records share: SQLite then takes a third less time.
     """
-    values = [_literal(batch.same[number]) if number in batch.same else "?" for number in range(CHECK + 1)]
+    values = [_literal(same[number]) if number in same else "?" for number in range(CHECK + 1)]
     return f"INSERT INTO records VALUES (?, {', '.join(values)})"  # nosec B608
 
 

@@ -14,7 +14,7 @@ import msgspec
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.ingest import dead_letter_of
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
-from beam_talonone.pipelines.backfill.packed import read_work
+from beam_talonone.pipelines.backfill.packed import WORK_COLUMNS, Works
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.journal import JournalContent
 from beam_talonone.pipelines.backfill.sending.outcome_counts import recount_slice
@@ -147,13 +147,14 @@ def _note_attempts_in(database: Connection, dead: list[tuple[Work, Outcome, Orig
 
 def _dead_works(connection: Connection, recorded: JournalContent) -> Iterator[tuple[Work, Outcome, Origin | None]]:
     """The dead letters of a slice: work, outcome, and the origin of what was replayed."""
-    dead = End.DEAD  # looking members up costs a call
+    dead, works = End.DEAD, Works(connection)  # looking members up costs a call
     for number, (outcome, _) in recorded.done.items():
         if outcome.end is dead:
-            blob, origin = connection.execute(
-                "SELECT work, origin FROM queue JOIN records USING (rec) WHERE number = ?", (number,)
+            origin, *staged = connection.execute(
+                f"SELECT origin, {WORK_COLUMNS} FROM queue JOIN records USING (rec) WHERE number = ?",  # nosec B608
+                (number,),
             ).fetchone()
-            yield read_work(blob), outcome, read_origin(origin)
+            yield works.read(*staged), outcome, read_origin(origin)
 
 
 def write_lines(path: Path, lines: Iterable[bytes]) -> Path:

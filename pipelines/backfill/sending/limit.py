@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.pipelines.backfill.packed import read_work
+from beam_talonone.pipelines.backfill.packed import WORK_COLUMNS, Works
 from beam_talonone.pipelines.backfill.sending.journal import JournalContent, read_journal
 from beam_talonone.pipelines.backfill.sending.left_to_send import count_kinds
 from beam_talonone.pipelines.backfill.sending.outcome_counts import first_unsent
@@ -28,15 +28,15 @@ def select(connection: Any, limit: int) -> set[int]:
     waiting: set[int] = set()
     """Hashes of the customers, sessions and things of each record that waits."""
     rows = connection.execute(
-        "SELECT number, kind, customer, session, CASE WHEN kind = 'calls' THEN work END"  # nosec B608
-        f" FROM {_UNSENT} AND number >= ? ORDER BY number",
+        f"SELECT number, kind, customer, session, {WORK_COLUMNS} FROM {_UNSENT} AND number >= ? ORDER BY number",
         (first_unsent(connection) or 1,),
     )
-    for number, kind, customer, session, work in rows:
+    works = Works(connection)
+    for number, kind, customer, session, *staged in rows:
         keys = [hash(("profile", customer))] if customer else []
         keys += [hash(("session", session))] if session else []
-        if work is not None:
-            keys += [hash(key) for key in read_work(work).keys()]  # noqa: SIM118 - a work is no dict
+        if kind == "calls":
+            keys += [hash(key) for key in works.read(*staged).keys()]  # noqa: SIM118 - a work is no dict
         if counts[kind] < limit and waiting.isdisjoint(keys):
             selected.add(number)
             counts[kind] += 1

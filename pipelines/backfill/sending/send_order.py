@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.pipelines.backfill.packed import unpack_work
+from beam_talonone.pipelines.backfill.packed import WORK_COLUMNS, Works
 from beam_talonone.talonone.state.sealed_lines import damaged
 from beam_talonone.talonone.state.sqlite_damage import READING_FAILED, has_other_cause
 from beam_talonone.talonone.telemetry.error_text import in_one_line
@@ -50,14 +50,16 @@ def slice_rows(path: Path, first: int, last: int) -> Iterator[SlicedRow]:
     try:
         with closing(staging.reopen(path)) as connection:
             _check_order(path, connection, first, last)
-            for number, work, customer, origin, check in connection.execute(
-                "SELECT number, work, customer, origin, work_check FROM queue JOIN records USING (rec)"
+            works = Works(connection)
+            for number, customer, origin, check, *staged in connection.execute(
+                f"SELECT number, customer, origin, work_check, {WORK_COLUMNS} FROM queue JOIN records USING (rec)"  # nosec B608
                 " WHERE number BETWEEN ? AND ? ORDER BY number",
                 (first, last),
             ):
+                work = works.data(*staged)
                 if number != expected or (check is not None and check != staging.check_of(work)):
                     break
-                yield number, unpack_work(work), customer, origin
+                yield number, work, customer, origin
                 expected += 1
     except (*READING_FAILED, TypeError, ValueError) as error:
         if has_other_cause(error, path):

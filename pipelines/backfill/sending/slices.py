@@ -136,7 +136,7 @@ def _recall(connection: Any, run: SliceRun, work: Work) -> None:
         if run.before is not None and session in run.before.recalled:
             return  # the memory has all, and the database lacks what the slice before does
         run.engine.memory.forget_returns(session)
-        earlier = set(staging.returns_of(connection, session))
+        earlier = staging.returns_of(connection, session)
         for origin in run.origins:
             with closing(staging.connect(origin)) as applied:
                 earlier.update(staging.returns_of(applied, session))

@@ -1,33 +1,40 @@
 """Works and documents in fewer bytes, beside those of version 0.1, which are as they were."""
 
 import json
+import sqlite3
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from support.staged_job import event, order, profile, returned, staged_job
 
-from beam_talonone.pipelines.backfill import staging
+from beam_talonone.pipelines.backfill import packed, staging
 from beam_talonone.pipelines.backfill.ingest import dead_letter_of, ingest
 from beam_talonone.pipelines.backfill.options import InputOptions
 from beam_talonone.pipelines.backfill.packed import (
     DOCUMENTS,
-    MARK,
+    WORK_COLUMNS,
+    WORKS,
+    WORKS_BYTES,
+    Works,
     document_of,
     pack_documents,
-    pack_work,
-    read_work,
+    pack_works,
     unpack_documents,
-    unpack_work,
+    unpack_works,
+    with_digests,
+    without_digests,
 )
 from beam_talonone.pipelines.backfill.reading_ahead.batch import batch_of
+from beam_talonone.pipelines.backfill.reading_ahead.steps import stage_records
 from beam_talonone.pipelines.backfill.sending.send_order import slice_rows
-from beam_talonone.pipelines.backfill.staging_rows import FILE, POSITION, RAW, StagedRecord
+from beam_talonone.pipelines.backfill.staging_rows import CONTENT, FILE, IDENTITY, POSITION, RAW, WORK, StagedRecord
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.schemas.reasons import Stage
 from beam_talonone.talonone.requests.build import BuildOptions, build
@@ -39,29 +46,96 @@ from beam_talonone.transforms.sources.opening import FileInfo
 REFUSED = Outcome(End.DEAD, "refused", "no", stage=Stage.SEND)
 
 
-def _work(**more: Any) -> Work:
-    return build("orders", parse("orders", order("o", 1, **more)).record, BuildOptions())
+def _work(kind: str, record: dict[str, Any]) -> Work:
+    return build(kind, parse(kind, record).record, BuildOptions())
 
 
-@given(st.text(max_size=400), st.integers(0, 40))
-@example("", 0)
-@example("x" * 300, 40)
-def test_a_work_is_unpacked_as_it_was(text: str, items: int) -> None:
-    work = _work(
-        items=[{"sku": f"sku {number}", "quantity": 1} for number in range(items)], attributes={"note": text}
-    )
+@given(st.text(max_size=400), st.integers(0, 40), st.binary(min_size=16, max_size=16))
+@example("", 0, bytes(16))
+@example("\0" * 36, 1, bytes(16))
+@example("x" * 300, 40, b"\xc4\x10" * 8)
+def test_a_work_gets_its_digests_again(text: str, items: int, digest: bytes) -> None:
+    lines = [{"sku": f"sku {number}", "quantity": 1} for number in range(items)]
+    work = _work("orders", order("o", 1, items=lines, attributes={"note": text}))
+    work = msgspec.structs.replace(work, id=text, content=digest)
     data = work.to_bytes()
-    packed = pack_work(data)
-    assert unpack_work(packed) == unpack_work(data) == data
-    assert len(packed) <= len(data)
-    assert read_work(packed) == read_work(data) == work
+    without = without_digests(data, work.identity, work.content)
+    assert len(without) == len(data)
+    assert work.identity not in without
+    assert with_digests(without, work.identity, work.content) == data
 
 
-def test_an_order_of_three_items_takes_three_quarters() -> None:
+def test_a_profile_takes_a_sixth_and_an_order_a_quarter() -> None:
+    """Of what its work has, without the digests. Else a backfill of small records would fill the disk."""
     items = [{"sku": f"sku-{number}", "quantity": 1, "unit_price": 9.99, "name": "Tea"} for number in range(3)]
-    data = _work(items=items).to_bytes()
-    assert pack_work(data)[:1] == MARK
-    assert len(pack_work(data)) < len(data) * 3 / 4
+    profiles = [_work("profiles", profile(f"customer-{number:07}", number)) for number in range(WORKS)]
+    orders = [_work("orders", order(f"o{number}", number, items=items)) for number in range(WORKS)]
+    for works, most in ((profiles, 1 / 6), (orders, 1 / 4)):
+        whole = [(work.to_bytes(), work.identity, work.content) for work in works]
+        block = pack_works([without_digests(*each) for each in whole])
+        assert len(block) < most * sum(len(data) for data, *_ in whole)
+
+
+@given(st.lists(st.none() | st.integers(1, WORKS_BYTES // 3) | st.just(WORKS_BYTES + 1), max_size=3 * WORKS))
+@example([None] * 70 + [5])
+@example([WORKS_BYTES + 1] * 3)
+def test_each_row_finds_its_work(sizes: list[int | None]) -> None:
+    """Whichever was read before: a block is small, and none is without works."""
+    records = []
+    for number, size in enumerate(sizes):
+        values: list[Any] = [None] * 19
+        values[FILE], values[IDENTITY], values[CONTENT] = "f", b"%016d" % number, b"c" * 16
+        values[WORK] = None if size is None else b"\xc4\x10%016d\xc4\x10%b" % (number, b"c" * 16) + b"w" * size
+        values[0], values[11:16] = "orders", ["f", 0, number, "jsonl", 0]
+        records.append(StagedRecord(tuple(values)))
+    batch = batch_of(records)
+    assert all(sum(map(len, filter(None, unpack_works(block)))) > 0 for _, block in batch.works)
+    assert all(len(unpack_works(block)) <= WORKS for _, block in batch.works)
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.executescript(staging.SCHEMA)
+        stage_records(connection, batch, 100)
+        rows = connection.execute(f"SELECT {WORK_COLUMNS} FROM records ORDER BY rec % 7, rec").fetchall()
+        works = Works(connection)
+        for row in rows:
+            if row[1] is not None:
+                assert works.data(*row) == records[row[0] - 100].row[WORK]
+    assert [row[0] for row in rows if row[1] is None] == [row[0] for row in rows if sizes[row[0] - 100] is None]
+
+
+def test_few_blocks_stay_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as KEPT allows, and those that were used last."""
+    monkeypatch.setattr(packed, "KEPT", 250)
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.executescript(staging.SCHEMA)
+        blocks = [(first, pack_works([b"%100d" % first, None])) for first in range(0, 10, 2)]
+        connection.executemany("INSERT INTO works VALUES (?, ?)", blocks)
+        asked: list[int] = []
+        unpack = packed.unpack_works
+
+        def unpacked(block: bytes) -> list[bytes | None]:
+            works = unpack(block)
+            asked.append(int(works[0] or 0))
+            return works
+
+        monkeypatch.setattr(packed, "unpack_works", unpacked)
+        works = Works(connection)
+        for first in (0, 0, 2, 0, 4, 0, 2, 6):
+            assert int(works.data(first, 0, b"", b"")) == first
+    assert asked == [0, 2, 4, 2, 6]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [(5, 1, b"", b""), (4, 1, b"", b""), (4, 9, b"", b""), (4, -1, b"", b""), (4, 0, None, b""), (4, 0, b"", None),
+     (4, None, b"", b"")],
+)  # fmt: skip
+def test_a_place_without_a_work_is_damage(row: tuple[Any, ...]) -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(staging.SCHEMA)
+        blocks = [(4, pack_works([b"w"])), (3, pack_works([b"w", None]))]
+        connection.executemany("INSERT INTO works VALUES (?, ?)", blocks)
+        with pytest.raises(ValueError, match=r"work|block"):
+            Works(connection).data(*row)
 
 
 @given(st.lists(st.binary(max_size=50), max_size=20))
@@ -69,12 +143,11 @@ def test_documents_are_unpacked_as_they_were(documents: list[bytes]) -> None:
     assert unpack_documents(pack_documents(documents)) == documents
 
 
-@given(st.binary(max_size=40) | st.binary(max_size=40).map(lambda data: MARK + b"\0\0\0\x10" + data))
-@example(MARK)
-@example(MARK + b"\xff\xff\xff\xff")
-@example(MARK + b"\0\0\0\x09\x10a")
+@given(st.binary(max_size=40) | st.binary(max_size=40).map(lambda data: b"\0\0\0\x10" + data))
+@example(b"")
+@example(b"\xff\xff\xff\xff")
 def test_what_is_damaged_is_a_value_error(data: bytes) -> None:
-    for read in (read_work, unpack_documents):
+    for read in (unpack_works, unpack_documents):
         try:
             read(data)
         except ValueError:  # msgspec.DecodeError is one
@@ -108,17 +181,21 @@ def test_each_row_finds_its_document(rows: list[tuple[int, bytes | None]]) -> No
 
 
 def as_version_0_1(connection: Connection) -> None:
-    """Make the staging database as version 0.1 wrote it: documents and works as they are, each document once."""
-    rows = connection.execute("SELECT rec, file, position, work, raw FROM records ORDER BY rec").fetchall()
-    latest, plain = None, []
-    for rec, *place, work, raw in rows:
+    """Make the staging database as version 0.1 wrote it: works, paths, and each document once, as they are."""
+    rows = connection.execute(
+        f"SELECT {staging.FILE_NAME}, position, raw, {WORK_COLUMNS} FROM records ORDER BY rec"
+    ).fetchall()
+    works, latest, plain = Works(connection), None, []
+    for file, position, raw, rec, *staged in rows:
         document = None if raw is None else document_of(connection, rec)
-        own = (*place, document)
-        plain.append((None if own == latest else document, None if work is None else unpack_work(work), rec))
+        own = (file, position, document)
+        work = None if staged[0] is None else works.data(rec, *staged)
+        plain.append((file, None if own == latest else document, work, rec))
         latest = own if document is not None else latest
-    connection.executemany("UPDATE records SET raw = ?, work = ? WHERE rec = ?", plain)
+    connection.executemany("UPDATE records SET file = ?, raw = ?, work = ? WHERE rec = ?", plain)
     connection.executescript(
-        "DROP TABLE documents; ALTER TABLE records DROP COLUMN work_check; PRAGMA user_version = 0"
+        "DROP TABLE documents; DROP TABLE works; DROP TABLE files;"
+        "ALTER TABLE records DROP COLUMN work_check; PRAGMA user_version = 0"
     )
 
 
@@ -174,7 +251,7 @@ def test_works_of_a_folder_of_version_0_1_are_the_same(tmp_path: Path) -> None:
                 list(staging.applied_since(connection, "orders", "session", "o1", (0, 0, 0))),
             ]
 
-        assert any(blob[:1] == MARK for (blob,) in connection.execute("SELECT work FROM records"))
+        assert connection.execute("SELECT SUM(TYPEOF(work) = 'integer') FROM records").fetchone() == (12,)
         expected = all_works()
         assert [len(works) for works in expected] == [12, 1, 1]
         as_version_0_1(connection)

@@ -10,7 +10,7 @@ import pytest
 from support.staged_job import at, ends, event, order, profile, queue, staged_job
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.pipelines.backfill.packed import read_work
+from beam_talonone.pipelines.backfill.packed import WORK_COLUMNS, Works
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
 from beam_talonone.pipelines.backfill.sending.send_order import set_send_order
 from beam_talonone.pipelines.backfill.staging_rows import read_origin
@@ -56,8 +56,9 @@ def replayed(jobs: ExitStack, folder: Path, dead_letters: list[Json], *origins: 
 
 
 def works(job: ActiveJob) -> dict[str, Work]:
-    rows = job.connection.execute("SELECT id, work FROM queue JOIN records USING (rec)")
-    return {name: read_work(blob) for name, blob in rows}
+    staged = Works(job.connection)
+    rows = job.connection.execute(f"SELECT id, {WORK_COLUMNS} FROM queue JOIN records USING (rec)").fetchall()
+    return {name: staged.read(*row) for name, *row in rows}
 
 
 def test_a_newer_version_of_an_order_supersedes_it(jobs: ExitStack, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from support.staged_batches import work_of
 
 from beam_talonone.pipelines.backfill.packed import DOCUMENTS, unpack_documents
 from beam_talonone.pipelines.backfill.reading_ahead import batch as batch_module
@@ -53,21 +54,20 @@ def _nothing() -> None:
     pass
 
 
-def _with_documents(batch: Batch) -> Iterator[StagedRecord]:
-    """The records of a batch, with their documents in place of where these are in the blocks."""
+def _whole(batch: Batch) -> Iterator[StagedRecord]:
+    """The records of a batch, with their documents and works in place of where these are in the blocks."""
     for number, record in enumerate(batch.records):
-        if (place := record.row[RAW]) is not None:
-            document = unpack_documents(batch.blocks[number // DOCUMENTS])[place]
-            record = msgspec.structs.replace(record, row=(*record.row[:RAW], document, *record.row[RAW + 1 :]))
-        yield record
+        row = list(record.row)
+        if row[RAW] is not None:
+            row[RAW] = unpack_documents(batch.blocks[number // DOCUMENTS])[row[RAW]]
+            row[WORK] = work_of(batch, number)
+        yield msgspec.structs.replace(record, row=tuple(row))
 
 
 def _all(stager: ShardStager, source: Input, shard_bytes: int) -> list[StagedRecord]:
     batches = list(stager.batches(list(plan_shards(source, shard_bytes)), _nothing))
     assert all(0 < len(batch.records) <= batch_module.BATCH for batch in batches)
-    records = sorted(
-        (record for batch in batches for record in _with_documents(batch)), key=lambda record: record.row[13]
-    )
+    records = sorted((record for batch in batches for record in _whole(batch)), key=lambda record: record.row[13])
     return [msgspec.structs.replace(record, outcome=record.outcome and record.outcome[:3]) for record in records]  # type: ignore[misc]
 
 
