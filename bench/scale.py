@@ -170,7 +170,7 @@ def perform(run: Measured, command: list[str], output: Path, *, kill_at: int = 0
         _follow(run, process, began, kill_at, watch)
     finally:
         process.kill()
-        process.wait()
+        process.wait()  # if it has not ended as it should
         watch.close()
     run.memory, run.peak_disk = max(run.memory, watch.peak_memory), max(run.peak_disk, watch.peak_disk)
     if process.returncode != (-9 if kill_at else 0):
@@ -195,7 +195,10 @@ def _follow(run: Measured, process: "subprocess.Popen[str]", began: float, kill_
         if kill_at and phase == "sending" and progress["done"] >= kill_at:
             process.kill()
             break
-    process.wait()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if not kill_at:  # the last line comes before the end, and a short job shows few
+        used = usage.ru_utime + usage.ru_stime
     run.start = run.start or start
     run.add(phase, (at if kill_at else time.monotonic() - began - start) - since, used - cpu)
 

@@ -2,7 +2,7 @@
 
     python bench/staging.py [--orders 20000]
 
-Prints the bytes of the input, of the staging database, of the requests of each kind, and of the documents.
+Prints the bytes of the input, of the staging database, of the packed requests, and of the packed documents.
 """
 
 import argparse
@@ -32,11 +32,11 @@ def main() -> None:
         ingest(database, options, {"orders": [FileInfo(str(source), size)]}, "bench", ())
         print(f"{count:,} orders, {size / 1e6:,.1f} MB; staging database {database.stat().st_size / 1e6:,.1f} MB")
         with closing(staging.reopen(database)) as connection:
-            rows = connection.execute("SELECT kind, COUNT(*), SUM(LENGTH(work)) FROM records GROUP BY kind")
-            for kind, number, work in rows:
-                print(f"{kind:10} {number:8,}  work {work / 1e6:7.1f} MB")
-            (documents,) = connection.execute("SELECT SUM(LENGTH(block)) FROM documents").fetchone()
-            print(f"documents  {documents / 1e6:7.1f} MB")
+            for kind, number in connection.execute("SELECT kind, COUNT(*) FROM records GROUP BY kind"):
+                print(f"{kind:10} {number:8,}")
+            for table in ("works", "documents"):
+                (size,) = connection.execute(f"SELECT SUM(LENGTH(block)) FROM {table}").fetchone()
+                print(f"{table:10} {size / 1e6:8.1f} MB")
 
 
 if __name__ == "__main__":

@@ -26,9 +26,8 @@ from beam_talonone.pipelines.backfill.inputs import match_inputs
 from beam_talonone.pipelines.backfill.options import InputOptions
 from beam_talonone.pipelines.backfill.report import make_report
 from beam_talonone.pipelines.backfill.sending import outcome_counts
-from beam_talonone.pipelines.backfill.sending.left_to_send import count_kinds
+from beam_talonone.pipelines.backfill.sending.left_to_send import count_kinds, note_longest_chains
 from beam_talonone.pipelines.backfill.sending.slices import SLICE
-from beam_talonone.pipelines.report.collect import longest_chains
 from beam_talonone.pipelines.terminal.stopping import STOP
 
 STAGED = 50_000
@@ -58,7 +57,7 @@ def main() -> None:
         with closing(staging.reopen(path)) as connection:
             timed(table, "resume", lambda: _resume(connection))
             timed(table, "report.json", lambda: make_report(connection, "bench", 1.0, 0.0, 1.0))
-            timed(table, "longest chains of report.html", lambda: longest_chains(connection))
+            timed(table, "find the longest chains", lambda: note_longest_chains(connection))
     Console().print(table)
 
 

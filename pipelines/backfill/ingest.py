@@ -18,7 +18,7 @@ from beam_talonone.pipelines.backfill.reading_ahead.batch import BATCH
 from beam_talonone.pipelines.backfill.reading_ahead.identities import IDENTITIES, Identities
 from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import ShardStager
 from beam_talonone.pipelines.backfill.reading_ahead.steps import StageFiles, StageRecords
-from beam_talonone.pipelines.backfill.sending.left_to_send import count_kinds
+from beam_talonone.pipelines.backfill.sending.left_to_send import count_kinds, note_longest_chains
 from beam_talonone.pipelines.backfill.sending.outcome_counts import Way, count_ended_unsent, count_read_and_dead
 from beam_talonone.pipelines.backfill.sending.send_order import set_send_order
 from beam_talonone.pipelines.backfill.sending.tally import TALLIES
@@ -80,7 +80,8 @@ def ingest(
             connection.set_progress_handler(lambda: STOP.signal is not None, LOOK_EVERY)
             kinds = [kind for kind in _kinds(options, files) if kind != LETTERS]
             read, _ = count_read_and_dead(connection)
-            return complete(connection, options, kinds, job, may_repeat=identities.may_repeat(read))
+            repeat = identities.may_repeat(read)
+            return complete(connection, options, kinds, job, may_repeat=repeat, chains=blobs is whole)
     except CannotReadNow as error:
         STOP.check()
         raise StopRun(str(error).partition(" [while running")[0]) from error
@@ -150,10 +151,19 @@ def _prepares(options: InputOptions, files: dict[str, list[FileInfo]]) -> Prepar
     return partial(open_mapped_dead_letter, mapping=options.mapping, selection=options.replay_selection)
 
 
-def complete(connection: Any, options: InputOptions, kinds: list[str], job: str, *, may_repeat: bool = True) -> int:
+def complete(
+    connection: Any,
+    options: InputOptions,
+    kinds: list[str],
+    job: str,
+    *,
+    may_repeat: bool = True,
+    chains: bool = False,
+) -> int:
     """Complete a database that has all records: find duplicates and the customers of returns, and number the send
     order; returns how many records are to be sent. `kinds` are those of the input, `job` the id in dead letters.
-    `may_repeat` is False where it is certain that no two records have one identity."""
+    `may_repeat` is False where it is certain that no two records have one identity. With `chains`, the longest ones are
+    noted for the page of the job."""
     if may_repeat:
         _end_repeated(connection, job)
     staged = count_kinds(connection)
@@ -165,6 +175,8 @@ def complete(connection: Any, options: InputOptions, kinds: list[str], job: str,
         connection.executescript(staging.ERASURE_INDEX)
         _keep_order_of_erased(connection)
     staging.set_meta(connection, "kinds", " ".join(kinds))
+    if chains:  # before the send order takes the room for it
+        note_longest_chains(connection)
     return set_send_order(connection)
 
 

@@ -183,6 +183,7 @@ def get_meta(connection: sqlite3.Connection, name: str) -> str | None:
     * `next`: the first record that is in no complete slice
     * `kinds`: the kinds of the input
     * `warning`: a line about the mapping of the input
+    * `chains`: the customers with the most records
     * `origin`: the database of the job or stream that wrote the replayed dead letters
     * `begun N`: the slice that begins with record N may have sent requests
     * `order N`: the checksum of the Nth stretch of the send order

@@ -10,6 +10,7 @@ from typing import Any
 
 from beam_talonone.pipelines.backfill.output_folder import DISTRIBUTED, MANIFEST, started_with
 from beam_talonone.pipelines.backfill.report import make_report
+from beam_talonone.pipelines.backfill.sending.left_to_send import longest_chains
 from beam_talonone.pipelines.report.current import (
     Journals,
     current_outcomes,
@@ -34,9 +35,6 @@ VERIFY = "verify"
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 """What stands for the file of attributes in the settings of older versions."""
-
-CHAINS = 10
-"""The longest chains that are shown."""
 
 
 def collect(folder: Path, *, running: bool | None = None) -> PageData:
@@ -93,7 +91,7 @@ def _collected(
             state = state_of(report, _counts(connection, command), recorded, running=running)
             if report is None or state.progress == "stopped":
                 report = _report_now(connection, manifest, settings, state)
-            reasons, chains = _reasons(connection, folder, journals), longest_chains(connection)
+            reasons, chains = _reasons(connection, folder, journals), _chains(connection)
     command = "backfill" if command == DISTRIBUTED else command
     steps = next_steps(folder, command, settings, state, report)
     return PageData(
@@ -153,18 +151,6 @@ def _reasons(connection: sqlite3.Connection, folder: Path, journals: Journals) -
     return reason_groups(chain(lines, open_letters(connection) if journals else ()), counts)
 
 
-def longest_chains(connection: sqlite3.Connection) -> tuple[Chain, ...]:
-    """The customers, and the orders without one, that have the most records to send."""
-    rows = connection.execute(  # a name of an order is a BLOB, so that one pass counts both
-        "SELECT COALESCE(NULLIF(customer, ''), CAST(session AS BLOB)) AS name, COUNT(*)"
-        " FROM records WHERE work IS NOT NULL AND name IS NOT NULL"
-        " GROUP BY 1 HAVING COUNT(*) > 1 ORDER BY 2 DESC, 1 LIMIT ?",
-        (CHAINS,),
-    )
-    chains = (
-        Chain("customer", cut(name, LONGEST_VALUE), count)
-        if isinstance(name, str)
-        else Chain("order", cut(name.decode(), LONGEST_VALUE), count)
-        for name, count in rows
-    )
+def _chains(connection: sqlite3.Connection) -> tuple[Chain, ...]:
+    chains = [Chain(what, cut(name, LONGEST_VALUE), count) for what, name, count in longest_chains(connection)]
     return tuple(sorted(chains, key=lambda chain: (-chain.records, chain.id)))

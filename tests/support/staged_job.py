@@ -11,8 +11,11 @@ from beam_talonone.pipelines.backfill.ingest import ingest
 from beam_talonone.pipelines.backfill.inputs import match_inputs
 from beam_talonone.pipelines.backfill.options import BackfillOptions, InputOptions, SendingOptions
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
+from beam_talonone.pipelines.backfill.packed import unpack_works, with_digests
+from beam_talonone.pipelines.backfill.reading_ahead.batch import Batch
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
 from beam_talonone.pipelines.backfill.sending.tally import Tally
+from beam_talonone.pipelines.backfill.staging_rows import CONTENT, IDENTITY, WORK
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.http.responses import Answer, Verdict
@@ -135,3 +138,10 @@ def queue(job: ActiveJob) -> list[str]:
 def ends(job: ActiveJob) -> dict[str, str]:
     """The end of each record that has one, by its id."""
     return dict(job.connection.execute("SELECT id, end FROM fates JOIN records USING (rec)").fetchall())
+
+
+def work_of(batch: Batch, index: int) -> bytes:
+    """The work of a record of a batch, from its block."""
+    row = batch.records[index].row
+    block = next(block for first, block in reversed(batch.works) if first <= index)
+    return with_digests(unpack_works(block)[row[WORK]], row[IDENTITY], row[CONTENT])

@@ -166,14 +166,14 @@ def _works(
     """The place of each work in its block, and the blocks with the indexes of their first records."""
     places: list[int | None] = []
     blocks = []
-    block: list[bytes | None] = []
+    block: list[bytes] = []
     first = size = 0
     for index, work in enumerate(works):
         places.append(None if work is None else index - first)
-        block.append(None if work is None else without_digests(work, identities[index], contents[index]))
-        size += len(work or b"")
+        block.append(b"" if work is None else without_digests(work, identities[index], contents[index]))
+        size += len(block[-1])
         if len(block) == WORKS or size > WORKS_BYTES or index == len(works) - 1:
-            if any(each is not None for each in block):
+            if size:
                 blocks.append((first, pack_works(block)))
             block, first, size = [], index + 1, 0
     return places, blocks

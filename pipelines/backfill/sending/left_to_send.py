@@ -1,9 +1,17 @@
 """What a job has left to send, counted in its staging database, and the question before it is sent."""
 
+from contextlib import suppress
 from sqlite3 import Connection
+from typing import Literal
 
+import msgspec
+
+from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.terminal.words import counted, listed
 from beam_talonone.schemas.kinds import KINDS
+
+CHAINS = 10
+"""The longest chains that are shown."""
 
 Kinds = dict[str, tuple[int, int]]
 """Records by kind: how many have an outcome, of how many in the send order."""
@@ -49,3 +57,34 @@ def question(url: str, kinds: Kinds, closing: int, dead_letters: int, limit: int
         sessions = counted(closing, "session")
         return f"{facts}.\n{most}{sessions} will be closed at {url}, which triggers live campaigns. Go on?"
     return f"{facts}.\nThese records change live data at {url} and may trigger live campaigns. Go on?"
+
+
+Chain = tuple[Literal["customer", "order"], str, int]
+"""A customer, or an order without one, and how many records it has."""
+
+
+def note_longest_chains(connection: Connection) -> None:
+    """Note the longest chains of a job whose input is staged. To find them takes room on the disk, which is there
+    before anything is sent."""
+    staging.set_meta(connection, "chains", msgspec.json.encode(_find_longest_chains(connection)).decode())
+
+
+def longest_chains(connection: Connection) -> list[Chain]:
+    """The customers, and the orders without one, that have the most records to send."""
+    with suppress(msgspec.DecodeError):
+        # earlier versions did not note them
+        return msgspec.json.decode(staging.get_meta(connection, "chains") or "", type=list[Chain])
+    return _find_longest_chains(connection)
+
+
+def _find_longest_chains(connection: Connection) -> list[Chain]:
+    rows = connection.execute(  # a name of an order is a BLOB, so that one pass counts both
+        "SELECT COALESCE(NULLIF(customer, ''), CAST(session AS BLOB)) AS name, COUNT(*)"
+        " FROM records WHERE work IS NOT NULL AND name IS NOT NULL"
+        " GROUP BY 1 HAVING COUNT(*) > 1 ORDER BY 2 DESC, 1 LIMIT ?",
+        (CHAINS,),
+    )
+    return [
+        ("customer", name, count) if isinstance(name, str) else ("order", name.decode(), count)
+        for name, count in rows
+    ]

@@ -89,8 +89,8 @@ def test_each_row_finds_its_work(sizes: list[int | None]) -> None:
         values[0], values[11:16] = "orders", ["f", 0, number, "jsonl", 0]
         records.append(StagedRecord(tuple(values)))
     batch = batch_of(records)
-    assert all(sum(map(len, filter(None, unpack_works(block)))) > 0 for _, block in batch.works)
-    assert all(len(unpack_works(block)) <= WORKS for _, block in batch.works)
+    blocks = [unpack_works(block) for _, block in batch.works]
+    assert all(block.works and len(block.ends) <= WORKS for block in blocks)
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         connection.executescript(staging.SCHEMA)
         stage_records(connection, batch, 100)
@@ -107,14 +107,14 @@ def test_few_blocks_stay_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packed, "KEPT", 250)
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         connection.executescript(staging.SCHEMA)
-        blocks = [(first, pack_works([b"%100d" % first, None])) for first in range(0, 10, 2)]
+        blocks = [(first, pack_works([b"%100d" % first, b""])) for first in range(0, 10, 2)]
         connection.executemany("INSERT INTO works VALUES (?, ?)", blocks)
         asked: list[int] = []
         unpack = packed.unpack_works
 
-        def unpacked(block: bytes) -> list[bytes | None]:
+        def unpacked(block: bytes) -> packed.Block:
             works = unpack(block)
-            asked.append(int(works[0] or 0))
+            asked.append(int(works[0]))
             return works
 
         monkeypatch.setattr(packed, "unpack_works", unpacked)
@@ -132,7 +132,7 @@ def test_few_blocks_stay_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_place_without_a_work_is_damage(row: tuple[Any, ...]) -> None:
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript(staging.SCHEMA)
-        blocks = [(4, pack_works([b"w"])), (3, pack_works([b"w", None]))]
+        blocks = [(4, pack_works([b"w"])), (3, pack_works([b"w", b""]))]
         connection.executemany("INSERT INTO works VALUES (?, ?)", blocks)
         with pytest.raises(ValueError, match=r"work|block"):
             Works(connection).data(*row)

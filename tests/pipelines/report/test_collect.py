@@ -13,7 +13,8 @@ import pytest
 from support.report_job import SETTINGS, Order, add_series, build_job, write_journal
 
 from beam_talonone.pipelines.backfill.output_folder import DISTRIBUTED, MANIFEST
-from beam_talonone.pipelines.report.collect import CHAINS, collect
+from beam_talonone.pipelines.backfill.sending.left_to_send import CHAINS
+from beam_talonone.pipelines.report.collect import collect
 from beam_talonone.pipelines.report.model import Chain, PageData
 from beam_talonone.pipelines.report.page import page
 from beam_talonone.pipelines.report.sections import state_text

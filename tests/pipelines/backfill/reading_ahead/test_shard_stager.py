@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from support.staged_batches import work_of
+from support.staged_job import work_of
 
 from beam_talonone.pipelines.backfill.packed import DOCUMENTS, unpack_documents
 from beam_talonone.pipelines.backfill.reading_ahead import batch as batch_module

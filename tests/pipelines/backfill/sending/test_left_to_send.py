@@ -4,7 +4,7 @@ import pytest
 from support.staged_job import event, order, profile, staged_job
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.pipelines.backfill.sending.left_to_send import count_closing, count_kinds, question
+from beam_talonone.pipelines.backfill.sending.left_to_send import count_closing, count_kinds, longest_chains, question
 from beam_talonone.pipelines.backfill.sending.outcome_counts import complete_counts
 
 URL = "https://shop.talon.one"
@@ -24,6 +24,29 @@ def test_what_is_left_is_counted(tmp_path):
         complete_counts(job.connection, 10)
         assert count_kinds(job.connection)["orders"] == (1, 4)
         assert count_closing(job.connection) == 1
+
+
+def test_the_longest_chains_are_found_while_the_input_is_read(tmp_path):
+    """At the end, when the page shows them, the disk has no room for a sort of millions of customers."""
+    guests = [order("guest", number, customer_id=None) for number in (7, 8)]
+    with staged_job(tmp_path, {"orders": [*ORDERS, *guests], "profiles": [profile("c", 1)]}) as job:
+        connection = job.connection
+        chains = longest_chains(connection)
+        connection.execute("DELETE FROM records")
+        assert longest_chains(connection) == chains
+    assert chains[-1] == ("customer", "guest-guest", 2)
+
+
+@pytest.mark.parametrize("noted", [None, "", "[1]", '["'])
+def test_without_a_note_the_longest_chains_are_found_again(tmp_path, noted):
+    """A job of an earlier version has none, and a damaged one says nothing."""
+    with staged_job(tmp_path, {"orders": ORDERS}) as job:
+        chains = longest_chains(job.connection)
+        assert chains
+        job.connection.execute("DELETE FROM meta WHERE name = 'chains'")
+        if noted is not None:
+            staging.set_meta(job.connection, "chains", noted)
+        assert longest_chains(job.connection) == chains
 
 
 @pytest.mark.parametrize(
