@@ -162,8 +162,8 @@ def complete(
 ) -> int:
     """Complete a database that has all records: find duplicates and the customers of returns, and number the send
     order; returns how many records are to be sent. `kinds` are those of the input, `job` the id in dead letters.
-    `may_repeat` is False where it is certain that no two records have one identity. With `chains`, the longest ones are
-    noted for the page of the job."""
+    `may_repeat` is False where it is certain that no two records have one identity. With `chains`, the longest ones
+    are noted for the page of the job."""
     if may_repeat:
         _end_repeated(connection, job)
     staged = count_kinds(connection)

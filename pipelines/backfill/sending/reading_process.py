@@ -1,7 +1,7 @@
 """A process that reads the records of slices from the staging database, beside the one that sends them.
 
-SQLite and LZ4 let go of the interpreter for each record, and each time the thread that sends may take it. So another
-process finds, checks and unpacks the records. It is a new interpreter and no fork, as neither threads nor connections
+SQLite lets go of the interpreter for each record, and each time the thread that sends may take it. So another process
+finds, checks and unpacks the records. It is a new interpreter and no fork, as neither threads nor connections
 of SQLite survive a fork. It ends when its pipes to the parent break.
 
 The parent reads on by itself where the process fails, is killed or does not answer. So errors are always those of the
