@@ -58,7 +58,7 @@ def ailment(signs: Signs) -> str | None:
             f" is sent without it, and {signs.moving} messages wait"
         )
     if signs.down_for >= OUTAGE:
-        return f"the API has not answered any request for {signs.down_for:.0f} s; {signs.moving} messages wait"
+        return f"no request to the API has succeeded for {signs.down_for:.0f} s; {signs.moving} messages wait"
     if signs.moving and signs.quiet_for >= STUCK:
         return f"{signs.moving} messages wait, and none has ended for {signs.quiet_for:.0f} s"
     return None

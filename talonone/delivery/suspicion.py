@@ -72,11 +72,11 @@ def unreached(api: str, failure: Exception, *, in_code: bool) -> WrongAddress:
 
 
 def outage(api: str, down: float, limit: float, last: str, *, in_code: bool) -> Unreachable:
-    """The error for an API that has not answered for `down` seconds, where `limit` seconds are allowed."""
+    """The error for an API where no request has succeeded for `down` seconds, and `limit` seconds are allowed."""
     name = setting("give_up_after", in_code=in_code)
     then = "run the pipeline again" if in_code else "go on with --resume"
     return Unreachable(
-        f"{api} has not answered any request for {down:.0f} s ({name} {limit:g}); the last failure: {last}; {then}"
+        f"no request to {api} has succeeded for {down:.0f} s ({name} {limit:g}); the last failure: {last}; {then}"
     )
 
 

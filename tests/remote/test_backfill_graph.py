@@ -134,7 +134,7 @@ def test_what_failed_goes_on_where_it_was(api, tmp_path):
     api.faults("outage:kind=cut")
     code, output = job.run(resume=True)
     assert code == 1
-    assert "has not answered any request" in output.splitlines()[-1]
+    assert "has succeeded for" in output.splitlines()[-1]
     api.faults()
     assert job.run(resume=True)[0] == 0
     job.assert_accounted()

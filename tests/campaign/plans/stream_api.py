@@ -55,7 +55,7 @@ def long_outage(scene: StreamScene) -> None:
     scene.sim.faults(f"outage:kind=503,to={OUTAGE}")
     until = time.monotonic() + OUTAGE
     scene.publish()
-    scene.wait_for_words("the API has not answered any request for")
+    scene.wait_for_words("no request to the API has succeeded for")
     acted = scene.sim.summary()["acted"]
     scene.wait(lambda: time.monotonic() > until, "the end of the outage", within=OUTAGE + 30.0)
     scene.expect(scene.answered(503) >= 5, f"not shown: {scene.answered(503)} answers 503")

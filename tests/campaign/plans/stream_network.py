@@ -66,7 +66,7 @@ def name_gone(scene: StreamScene) -> None:
     name.vanish()
     scene.sim.faults("outage")  # connections that are there need no address
     scene.publish()
-    scene.wait_for_words("the API has not answered any request for")  # nor do those that idle, for 30 s
+    scene.wait_for_words("no request to the API has succeeded for")  # nor do those that idle, for 30 s
     scene.sim.faults()
     before = stream.requests()
     time.sleep(scene.rng.uniform(1.0, 5.0))

@@ -60,7 +60,7 @@ def with_small_temporary_folder(folder: Path, *command: str) -> subprocess.Compl
 def test_a_full_folder_for_temporary_files_is_not_blamed_on_the_output(folder: Path) -> None:
     others = ("--output", "out", "--yes", "--base-url", "http://127.0.0.1:9", "--give-up-after", "1")
     run = with_small_temporary_folder(folder, *words("backfill", *others))
-    assert "has not answered any request" in run.stderr, "it was staged, and sorted in the folder of --output"
+    assert "has succeeded for" in run.stderr, "it was staged, and sorted in the folder of --output"
     check = with_small_temporary_folder(folder, *words("check"))
     assert check.returncode == STOPPED
     [line] = check.stderr.splitlines()

@@ -117,7 +117,7 @@ def test_what_an_api_says_reaches_no_terminal_as_it_is(tmp_path: Path) -> None:
     ended = cli(*backfill(url, orders(tmp_path, "a"), tmp_path / "out", "--give-up-after", 1))
     server.shutdown()
     server.server_close()
-    ended.says(STOPPED, "has not answered any request", r"\x1b[2J\u202e [key] [key]")
+    ended.says(STOPPED, "has succeeded for", r"\x1b[2J\u202e [key] [key]")
     assert "\x1b" not in ended.err
     assert "\u202e" not in ended.err
 

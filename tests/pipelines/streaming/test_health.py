@@ -42,7 +42,7 @@ def signs(**some):
         (signs(moving=5, quiet_for=STUCK), "5 messages wait, and none has ended for 60 s"),
         (signs(quiet_for=100_000.0), None),  # nothing came for a day
         (signs(down_for=OUTAGE - 1, moving=5), None),
-        (signs(down_for=OUTAGE, moving=5), "the API has not answered any request for 30 s; 5 messages wait"),
+        (signs(down_for=OUTAGE, moving=5), "no request to the API has succeeded for 30 s; 5 messages wait"),
         (signs(trouble="cannot read s"), "cannot read s"),
         (signs(refusal="the key is refused"), "the key is refused"),
         (signs(failure="a defect"), "a defect"),
@@ -68,7 +68,7 @@ def signs(**some):
         ),
         (
             signs(down_for=OUTAGE, moving=5, quiet_for=STUCK),
-            "the API has not answered any request for 30 s; 5 messages wait",
+            "no request to the API has succeeded for 30 s; 5 messages wait",
         ),
         (signs(refusal="the key is refused", trouble="cannot read s", down_for=OUTAGE), "the key is refused"),
         (signs(failure="a defect", refusal="the key is refused"), "a defect"),
