@@ -13,7 +13,7 @@ import msgspec
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.inputs import join_key
 from beam_talonone.pipelines.backfill.options import InputOptions
-from beam_talonone.pipelines.backfill.packed import WORK_COLUMNS, Works, document_of
+from beam_talonone.pipelines.backfill.packed import WORK_OF_RECORD, Works, damaged_row, document_of
 from beam_talonone.pipelines.backfill.reading_ahead.batch import BATCH
 from beam_talonone.pipelines.backfill.reading_ahead.identities import IDENTITIES, Identities
 from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import ShardStager
@@ -217,10 +217,12 @@ def _save(connection: Any, rows: list[staging.OutcomeRow], ways: Counter[Way]) -
 def dead_letter_of(connection: Any, rec: int, outcome: Outcome, job: str, at: float) -> bytes:
     """The dead letter of the staged record `rec`, which failed `at` (seconds since 1970), as JSON."""
     kind, record_id, file, position, format_name, blob, *staged = connection.execute(
-        f"SELECT kind, id, {staging.FILE_NAME}, position, format, origin, {WORK_COLUMNS} FROM records"  # nosec B608
+        f"SELECT kind, id, {staging.FILE_NAME}, position, format, origin, {WORK_OF_RECORD} FROM records"  # nosec B608
         " WHERE rec = ?",
         (rec,),
     ).fetchone()
+    if file is None:
+        raise damaged_row(connection, rec, "the name of its file is gone")
     origin = read_origin(blob)
     place = source(file, position, format_name) if origin is None else origin.source
     attempt = "" if origin is None else origin.attempt

@@ -1,4 +1,4 @@
-"""Works and records as they came, in few bytes, as the staging database keeps them: many of them as one block.
+"""Works and records in few bytes, as the staging database keeps them: packed in blocks, each for many rows.
 
 The works of WORKS rows are a block of the table `works`, under the number of the first row. The column `work` has the
 place in it. Most input comes nearly in the order of sending, so one block is unpacked for many works. Where it does
@@ -9,6 +9,7 @@ The records of DOCUMENTS rows, as they came, are a block of the table `documents
 only. The column `raw` has the place, and in version 0.1 the record.
 """
 
+import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from typing import Any
 import msgspec
 
 from beam_talonone.talonone.requests.work import Work
+from beam_talonone.talonone.state.sealed_lines import Damaged, damaged
+from beam_talonone.talonone.telemetry.error_text import in_one_line
 
 DOCUMENTS = 100
 """Rows whose documents are one block."""
@@ -30,11 +33,16 @@ WORKS = 32
 WORKS_BYTES = 16 << 10
 """A block of works ends with the work that makes it longer than this."""
 
-KEPT = 8 << 20
-"""Bytes of unpacked blocks that are kept: as many files of a kind as are sorted into one another have one each."""
+KEPT = 16 << 20
+"""Bytes of unpacked blocks that are kept: each of a thousand files that are sorted into one another has one."""
 
-WORK_COLUMNS = "rec, work, identity, content"
+WORK_COLUMNS = ("rec", "work", "identity", "content", "work_check")
 """The columns of a row of `records` that `Works` reads a work from."""
+
+WORK_OF_RECORD = ", ".join(WORK_COLUMNS)
+
+WORK_OF_REPLAYED = "NULL, work, NULL, NULL, NULL"
+"""The same of a row of `replayed`, which has its work in itself."""
 
 _SIZE = 4
 """Bytes that tell the size of what is packed."""
@@ -47,6 +55,11 @@ _DIGEST = b"\xc4\x10"
 
 _BLANK = 2 * (_DIGEST + bytes(16))
 """Stands in a block for the identity and the content of a work, which cannot be packed and are in columns, too."""
+
+
+def check_of(work: bytes | None) -> int | None:
+    """The checksum that is kept beside the work of a record, so that damaged work is not sent."""
+    return None if work is None else zlib.crc32(work)
 
 
 def without_digests(work: bytes, identity: bytes, content: bytes) -> bytes:
@@ -94,29 +107,50 @@ _NONE = Block([], b"")
 
 
 class Works:
-    """Reads the works of the staging database behind `connection`. For one thread at a time."""
+    """Reads the works of the staging database behind `connection`. For one thread at a time.
+
+    `read` and `data` take the columns of WORK_OF_RECORD. They raise Damaged, with the name of the database, where the
+    work is not as it was staged.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._first, self._latest = -1, _NONE
-        """The block that was used last."""
+        self._latest = _NONE
+        """The block that was used last, and the number of its first row."""
+        self._first = -1
         self._blocks: OrderedDict[int, Block] = OrderedDict()
         """By the number of their first row; those that were used last are at the end."""
         self._bytes = 0
 
-    def read(self, rec: int | None, work: bytes | int | None, identity: bytes | None, content: bytes | None) -> Work:
-        """The work in a row, of its WORK_COLUMNS. Raises ValueError for a damaged one."""
-        return Work.from_bytes(self.data(rec, work, identity, content))
+    def read(
+        self, rec: int | None, work: bytes | int | None, identity: bytes | None, content: bytes | None,
+        check: int | None,
+    ) -> Work:  # fmt: skip
+        """The work in a row."""
+        try:
+            return Work.from_bytes(self.data(rec, work, identity, content, check))
+        except msgspec.DecodeError as error:  # version 0.1 wrote no checksums
+            raise damaged_row(self._connection, rec, str(error)) from None
 
-    def data(self, rec: int | None, work: bytes | int | None, identity: bytes | None, content: bytes | None) -> bytes:
-        """As `read`, but not decoded: the bytes whose checksum is in the row."""
-        if isinstance(work, bytes):
-            return work
-        if work is None or rec is None or identity is None or content is None:
-            raise ValueError("the row lacks what its work needs")
-        if rec - work != self._first:
-            self._first, self._latest = rec - work, self._block(rec - work)
-        return with_digests(self._latest[work], identity, content)
+    def data(
+        self, rec: int | None, work: bytes | int | None, identity: bytes | None, content: bytes | None,
+        check: int | None,
+    ) -> bytes:  # fmt: skip
+        """The work in a row, not decoded: the bytes whose checksum is `check`."""
+        try:
+            data = work if isinstance(work, bytes) else self._packed(rec, work, identity, content)
+        except ValueError as error:
+            raise damaged_row(self._connection, rec, str(error)) from None
+        if check is not None and check != zlib.crc32(data):
+            raise damaged_row(self._connection, rec, "its checksum does not fit")
+        return data
+
+    def _packed(self, rec: int | None, place: int | None, identity: bytes | None, content: bytes | None) -> bytes:
+        if not isinstance(place, int) or rec is None or identity is None or content is None:
+            raise ValueError("it lacks what its work needs")
+        if rec - place != self._first:
+            self._latest, self._first = self._block(rec - place), rec - place
+        return with_digests(self._latest[place], identity, content)
 
     def _block(self, first: int) -> Block:
         block = self._blocks.pop(first, None)
@@ -130,6 +164,12 @@ class Works:
                 self._bytes -= len(self._blocks.popitem(last=False)[1].works)
         self._blocks[first] = block
         return block
+
+
+def damaged_row(connection: Connection, rec: int | None, why: str) -> Damaged:
+    """The error for a row of a staging database that is not as it was staged."""
+    [path] = [path for _, name, path in connection.execute("PRAGMA database_list") if name == "main"]
+    return damaged(path, f" (row {rec} of its records: {in_one_line(why, 200)})")
 
 
 def pack_documents(documents: Sequence[bytes]) -> bytes:

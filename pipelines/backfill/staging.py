@@ -6,18 +6,17 @@ keeps the outcome of every record for resuming, replaying and the report.
 The names on disk are those of version 0.1, because its jobs must still open. The file is `spool.sqlite`. The table
 `queue` is the send order. `fates` holds the outcomes, and its column `letter` the dead letters. `tried` is the
 attempt history. `documents` has the records as they came, and `works` their works, in blocks (see `packed`). The
-column `file` has a number of the table `files`. In jobs of version 0.1, which have none of these, it has the path.
+column `file` has a number of the table `files`. Earlier versions had none of these, and the path in each row.
 """
 
 import sqlite3
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from beam_talonone.pipelines.backfill.packed import WORK_COLUMNS, Works
+from beam_talonone.pipelines.backfill.packed import WORK_OF_RECORD, WORK_OF_REPLAYED, Works, check_of
 from beam_talonone.schemas.records import ERASURE
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.sqlite_damage import open_schema
@@ -115,8 +114,11 @@ CHECKSUMS = "ALTER TABLE records ADD COLUMN work_check INTEGER;"
 
 IN_ORDER = "phase, event_us, rank, version, file_no, position"
 
-FILE_NAME = "COALESCE((SELECT files.file FROM files WHERE files.number = records.file), records.file)"
-"""The path of the file of a row of `records`."""
+FILE_NAME = (
+    "CASE WHEN EXISTS (SELECT 1 FROM files) THEN (SELECT files.file FROM files WHERE files.number = records.file)"
+    " ELSE records.file END"
+)
+"""The path of the file of a row of `records`; NULL where it is gone."""
 
 TAKEN = "end IN ('applied', 'already_applied')"
 """A condition on `fates`: the API has taken the record."""
@@ -164,11 +166,6 @@ def _prepared(connection: sqlite3.Connection, *, fresh: bool = False) -> sqlite3
 def table(name: str) -> str:
     """The statement that makes a table of SCHEMA."""
     return next(statement for statement in SCHEMA.split(";") if f" {name} (" in statement).strip()
-
-
-def check_of(work: bytes | None) -> int | None:
-    """The checksum that is kept beside the work of a record, so that damaged work is not sent."""
-    return None if work is None else zlib.crc32(work)
 
 
 def change_work(connection: sqlite3.Connection, rec: int, work: Work) -> None:
@@ -289,9 +286,9 @@ def applied_since(
     that do not come before `order`."""
     since = (kind, value, *order)
     rows = connection.execute(
-        f"SELECT {WORK_COLUMNS} FROM records JOIN fates USING (rec) WHERE kind = ? AND {column} = ? AND {TAKEN}"  # nosec B608
+        f"SELECT {WORK_OF_RECORD} FROM records JOIN fates USING (rec) WHERE kind = ? AND {column} = ? AND {TAKEN}"  # nosec B608
         " AND (event_us, rank, version) >= (?, ?, ?)"
-        f" UNION ALL SELECT NULL, work, NULL, NULL FROM replayed WHERE kind = ? AND {column} = ?"
+        f" UNION ALL SELECT {WORK_OF_REPLAYED} FROM replayed WHERE kind = ? AND {column} = ?"
         " AND (event_us, rank, version) >= (?, ?, ?)",
         (*since, *since),
     )
@@ -303,9 +300,9 @@ def applied_since(
 def returns_of(connection: sqlite3.Connection, session: str) -> set[bytes]:
     """The works of the order's returns that were applied, by the job or by a replay of its dead letters."""
     rows = connection.execute(
-        f"SELECT {WORK_COLUMNS} FROM records JOIN fates USING (rec) WHERE session = ? AND kind = 'returns'"  # nosec B608
+        f"SELECT {WORK_OF_RECORD} FROM records JOIN fates USING (rec) WHERE session = ? AND kind = 'returns'"  # nosec B608
         f" AND {TAKEN}"
-        " UNION ALL SELECT NULL, work, NULL, NULL FROM replayed WHERE kind = 'returns' AND session = ?",
+        f" UNION ALL SELECT {WORK_OF_REPLAYED} FROM replayed WHERE kind = 'returns' AND session = ?",
         (session, session),
     )
     works = Works(connection)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from sqlite3 import Connection
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.pipelines.backfill.packed import WORK_COLUMNS, Works
+from beam_talonone.pipelines.backfill.packed import WORK_OF_RECORD, WORK_OF_REPLAYED, Works
 from beam_talonone.schemas.records import ERASURE
 from beam_talonone.talonone.requests.supersede import Change, change_of, without
 from beam_talonone.talonone.requests.work import Key, Work
@@ -29,9 +29,9 @@ def related(applied: Connection, works: Iterable[Work]) -> Related:
     keys = {key for work in works for key in work.keys()}  # noqa: SIM118 - a work is no dict
     by_key: Related = {}
     rows = applied.execute(
-        f"SELECT {WORK_COLUMNS} FROM records JOIN fates USING (rec) WHERE {staging.TAKEN}"  # nosec B608
+        f"SELECT {WORK_OF_RECORD} FROM records JOIN fates USING (rec) WHERE {staging.TAKEN}"  # nosec B608
         " AND (kind = 'calls' OR rank = ?)"
-        " UNION ALL SELECT NULL, work, NULL, NULL FROM replayed WHERE kind = 'calls' OR rank = ?",
+        f" UNION ALL SELECT {WORK_OF_REPLAYED} FROM replayed WHERE kind = 'calls' OR rank = ?",
         (ERASURE, ERASURE),
     )
     staged = Works(applied)

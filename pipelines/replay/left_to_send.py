@@ -10,7 +10,7 @@ import msgspec
 
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.ingest import dead_letter_of
-from beam_talonone.pipelines.backfill.packed import WORK_COLUMNS, Works
+from beam_talonone.pipelines.backfill.packed import WORK_OF_RECORD, Works
 from beam_talonone.pipelines.backfill.staging_rows import read_origin
 from beam_talonone.pipelines.replay import attempt_history
 from beam_talonone.pipelines.replay.conflicts import Related, left_of, related
@@ -27,7 +27,7 @@ def end_by_origins(connection: Connection, origins: Iterable[Path], job: str) ->
     """
     works = Works(connection)
     rows = connection.execute(
-        f"SELECT {WORK_COLUMNS} FROM queue JOIN records USING (rec) ORDER BY number"  # nosec B608
+        f"SELECT {WORK_OF_RECORD} FROM queue JOIN records USING (rec) ORDER BY number"  # nosec B608
     ).fetchall()
     connection.execute("BEGIN")
     left: dict[int, Work] = {row[0]: works.read(*row) for row in rows}

@@ -13,7 +13,7 @@ from pathlib import Path
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.damage import DAMAGE_ERRORS, cause_of
 from beam_talonone.pipelines.backfill.output_folder import MANIFEST, started_with
-from beam_talonone.pipelines.backfill.packed import WORK_COLUMNS, Works
+from beam_talonone.pipelines.backfill.packed import WORK_OF_RECORD, Works
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.journal import Journal, JournalContent, read_journal
 from beam_talonone.pipelines.replay.stream_conflicts import (
@@ -74,12 +74,12 @@ class Origins:
         numbers = [number for number, (outcome, _) in recorded.done.items() if outcome.end in DONE]
         works, rows = Works(job.connection), []
         for number in numbers:
-            *columns, rec, work, identity, content = job.connection.execute(
-                f"SELECT kind, identity, content, session, customer, event_us, rank, version, {WORK_COLUMNS}"  # nosec B608
+            *columns, rec, work, identity, content, check = job.connection.execute(
+                f"SELECT kind, identity, content, session, customer, event_us, rank, version, {WORK_OF_RECORD}"  # nosec B608
                 " FROM queue JOIN records USING (rec) WHERE number = ?",
                 (number,),
             ).fetchone()
-            rows.append((*columns, works.data(rec, work, identity, content)))
+            rows.append((*columns, works.data(rec, work, identity, content, check)))
         for path in self.databases:
             with closing(staging.connect(path)) as database:
                 database.execute("BEGIN")
@@ -105,7 +105,7 @@ def _give_way(job: ActiveJob, part: Slice, state: Path) -> None:
     recorded = read_journal(path)
     in_bulks = {number for members, _ in recorded.packs for number, _ in members}
     rows = job.connection.execute(
-        f"SELECT number, {WORK_COLUMNS} FROM queue JOIN records USING (rec) WHERE number BETWEEN ? AND ?",  # nosec B608
+        f"SELECT number, {WORK_OF_RECORD} FROM queue JOIN records USING (rec) WHERE number BETWEEN ? AND ?",  # nosec B608
         (part.first, part.last),
     ).fetchall()
     job.folder.watch.check()

@@ -176,7 +176,7 @@ def _compared(customer: str, expected: WantedProfile) -> Callable[[dict[str, Any
 def _rows(connection: Any, sort: str, first: int, last: int) -> Any:
     """(target, its id, place in the order of sending, kind, status, WORK_COLUMNS), in that order."""
     # each kind has an index of its own, which is taken only where the kind stands in the query
-    columns = ", ".join(f"r.{name}" for name in WORK_COLUMNS.split(", "))
+    columns = ", ".join(f"r.{name}" for name in WORK_COLUMNS)
     kinds, column = (("orders", "returns"), "session") if sort == "session" else (("profiles",), "customer")
     query = " UNION ALL ".join(
         f"SELECT t.number AS target, t.id, q.number AS place, r.kind, r.status, {columns}"  # nosec B608

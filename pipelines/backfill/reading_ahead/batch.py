@@ -9,11 +9,11 @@ from beam_talonone.pipelines.backfill.packed import (
     DOCUMENTS,
     WORKS,
     WORKS_BYTES,
+    check_of,
     pack_documents,
     pack_works,
     without_digests,
 )
-from beam_talonone.pipelines.backfill.staging import check_of
 from beam_talonone.pipelines.backfill.staging_rows import (
     CONTENT,
     FILE,
@@ -52,7 +52,7 @@ class Batch(msgspec.Struct, frozen=True, array_like=True):
     """Records of which more is known than the columns say, without their rows: (index in the batch, record)."""
     blocks: list[bytes]
     """One block for each DOCUMENTS records."""
-    works: list[tuple[int, bytes]] = []
+    works: list[tuple[int, bytes]]
     """The blocks of works, each with the index of its first record."""
 
     def column(self, number: int) -> list[Any]:
@@ -106,7 +106,7 @@ def batch_of(records: Sequence[StagedRecord], *, in_blocks: bool = True) -> Batc
     Without `in_blocks`, works stay as they are."""
     columns: list[list[Any]] = [list(column) for column in zip(*(record.row for record in records), strict=True)]
     if not columns:
-        return Batch(0, {}, {}, [], [])
+        return Batch(0, {}, {}, [], [], [])
     columns[RAW], blocks = _documents(columns[FILE], columns[POSITION], columns[RAW])
     columns.append(list(map(check_of, columns[WORK])))
     works: list[tuple[int, bytes]] = []

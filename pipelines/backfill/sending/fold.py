@@ -14,7 +14,7 @@ import msgspec
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.ingest import dead_letter_of
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
-from beam_talonone.pipelines.backfill.packed import WORK_COLUMNS, Works
+from beam_talonone.pipelines.backfill.packed import WORK_OF_RECORD, Works
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.journal import JournalContent
 from beam_talonone.pipelines.backfill.sending.outcome_counts import recount_slice
@@ -151,7 +151,7 @@ def _dead_works(connection: Connection, recorded: JournalContent) -> Iterator[tu
     for number, (outcome, _) in recorded.done.items():
         if outcome.end is dead:
             origin, *staged = connection.execute(
-                f"SELECT origin, {WORK_COLUMNS} FROM queue JOIN records USING (rec) WHERE number = ?",  # nosec B608
+                f"SELECT origin, {WORK_OF_RECORD} FROM queue JOIN records USING (rec) WHERE number = ?",  # nosec B608
                 (number,),
             ).fetchone()
             yield works.read(*staged), outcome, read_origin(origin)

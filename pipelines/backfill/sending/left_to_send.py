@@ -1,6 +1,5 @@
 """What a job has left to send, counted in its staging database, and the question before it is sent."""
 
-from contextlib import suppress
 from sqlite3 import Connection
 from typing import Literal
 
@@ -71,10 +70,13 @@ def note_longest_chains(connection: Connection) -> None:
 
 def longest_chains(connection: Connection) -> list[Chain]:
     """The customers, and the orders without one, that have the most records to send."""
-    with suppress(msgspec.DecodeError):
-        # earlier versions did not note them
-        return msgspec.json.decode(staging.get_meta(connection, "chains") or "", type=list[Chain])
-    return _find_longest_chains(connection)
+    noted = staging.get_meta(connection, "chains")
+    if noted is None:  # earlier versions did not note them
+        return _find_longest_chains(connection)
+    try:
+        return msgspec.json.decode(noted, type=list[Chain])
+    except msgspec.DecodeError:  # damaged: found again, for a page that says nothing else of them
+        return _find_longest_chains(connection)
 
 
 def _find_longest_chains(connection: Connection) -> list[Chain]:

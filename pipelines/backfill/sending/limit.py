@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.pipelines.backfill.packed import WORK_COLUMNS, Works
+from beam_talonone.pipelines.backfill.packed import WORK_OF_RECORD, Works
 from beam_talonone.pipelines.backfill.sending.journal import JournalContent, read_journal
 from beam_talonone.pipelines.backfill.sending.left_to_send import count_kinds
 from beam_talonone.pipelines.backfill.sending.outcome_counts import first_unsent
@@ -28,7 +28,7 @@ def select(connection: Any, limit: int) -> set[int]:
     waiting: set[int] = set()
     """Hashes of the customers, sessions and things of each record that waits."""
     rows = connection.execute(
-        f"SELECT number, kind, customer, session, {WORK_COLUMNS} FROM {_UNSENT} AND number >= ? ORDER BY number",
+        f"SELECT number, kind, customer, session, {WORK_OF_RECORD} FROM {_UNSENT} AND number >= ? ORDER BY number",
         (first_unsent(connection) or 1,),
     )
     works = Works(connection)

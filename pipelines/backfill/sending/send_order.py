@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.pipelines.backfill.packed import WORK_COLUMNS, Works
+from beam_talonone.pipelines.backfill.packed import WORK_OF_RECORD, Works
 from beam_talonone.talonone.state.sealed_lines import damaged
 from beam_talonone.talonone.state.sqlite_damage import READING_FAILED, has_other_cause
 from beam_talonone.talonone.telemetry.error_text import in_one_line
@@ -41,7 +41,7 @@ def set_send_order(connection: sqlite3.Connection) -> int:
 def slice_rows(path: Path, first: int, last: int) -> Iterator[SlicedRow]:
     """The records `first` to `last` in send order; none where `last` is the smaller.
 
-    Raises Damaged where one is gone or another stands in its place, and where the checksum of a work does not fit.
+    Raises Damaged where one is gone or another stands in its place, and where a work is not as it was staged.
     Raises sqlite3.Error with another cause, such as a full disk.
     """
     if last < first:
@@ -51,15 +51,14 @@ def slice_rows(path: Path, first: int, last: int) -> Iterator[SlicedRow]:
         with closing(staging.reopen(path)) as connection:
             _check_order(path, connection, first, last)
             works = Works(connection)
-            for number, customer, origin, check, *staged in connection.execute(
-                f"SELECT number, customer, origin, work_check, {WORK_COLUMNS} FROM queue JOIN records USING (rec)"  # nosec B608
+            for number, customer, origin, *staged in connection.execute(
+                f"SELECT number, customer, origin, {WORK_OF_RECORD} FROM queue JOIN records USING (rec)"  # nosec B608
                 " WHERE number BETWEEN ? AND ? ORDER BY number",
                 (first, last),
             ):
-                work = works.data(*staged)
-                if number != expected or (check is not None and check != staging.check_of(work)):
+                if number != expected:
                     break
-                yield number, work, customer, origin
+                yield number, works.data(*staged), customer, origin
                 expected += 1
     except (*READING_FAILED, TypeError, ValueError) as error:
         if has_other_cause(error, path):

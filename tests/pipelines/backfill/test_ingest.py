@@ -12,7 +12,7 @@ from support.staged_job import at, ends, event, order, profile, queue, returned,
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.ingest import complete, dead_letter_of, ingest
 from beam_talonone.pipelines.backfill.options import InputOptions
-from beam_talonone.pipelines.backfill.packed import WORK_COLUMNS, Works, pack_works, unpack_documents, unpack_works
+from beam_talonone.pipelines.backfill.packed import WORK_OF_RECORD, Works, pack_works, unpack_documents, unpack_works
 from beam_talonone.pipelines.backfill.reading_ahead.batch import batch_of
 from beam_talonone.pipelines.backfill.reading_ahead.steps import stage_records
 from beam_talonone.pipelines.backfill.sending.outcome_counts import count_read_and_dead
@@ -135,7 +135,9 @@ def test_damaged_work_is_not_sent(tmp_path: Path) -> None:
         job.connection.execute("UPDATE works SET block = ?", (pack_works(changed),))
         rows = slice_rows(path, 1, 2)
         assert next(rows)[0] == 1
-        with pytest.raises(Damaged, match=r"spool.sqlite is damaged \(record 2\)"):
+        with pytest.raises(
+            Damaged, match=r"spool.sqlite is damaged \(row 2 of its records: its checksum does not fit\)"
+        ):
             next(rows)
 
 
@@ -161,8 +163,8 @@ def test_staged_records_that_come_in_any_order_are_completed_alike(tmp_path: Pat
     with staged_job(tmp_path, {"events": [event(number) for number in (4, 2, 9, 2)]}) as job:
         expected = queue(job)
         works = Works(job.connection)
-        staged = job.connection.execute(f"SELECT {WORK_COLUMNS}, * FROM records ORDER BY position DESC").fetchall()
-        rows = [(*row[5:22], works.data(*row[:4]), row[23]) for row in staged]
+        staged = job.connection.execute(f"SELECT {WORK_OF_RECORD}, * FROM records ORDER BY position DESC").fetchall()
+        rows = [(*row[6:23], works.data(*row[:5]), row[24]) for row in staged]
         other = staging.connect(tmp_path / "other.sqlite", fresh=True)
         stage_records(other, batch_of([StagedRecord(row) for row in rows[:1]]), 1)
         stage_records(other, batch_of([StagedRecord(row) for row in rows[1:]]), 2)

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +20,7 @@ from beam_talonone.pipelines.backfill.ingest import dead_letter_of, ingest
 from beam_talonone.pipelines.backfill.options import InputOptions
 from beam_talonone.pipelines.backfill.packed import (
     DOCUMENTS,
-    WORK_COLUMNS,
+    WORK_OF_RECORD,
     WORKS,
     WORKS_BYTES,
     Works,
@@ -35,14 +36,18 @@ from beam_talonone.pipelines.backfill.reading_ahead.batch import batch_of
 from beam_talonone.pipelines.backfill.reading_ahead.steps import stage_records
 from beam_talonone.pipelines.backfill.sending.send_order import slice_rows
 from beam_talonone.pipelines.backfill.staging_rows import CONTENT, FILE, IDENTITY, POSITION, RAW, WORK, StagedRecord
+from beam_talonone.pipelines.replay.conflicts import related
+from beam_talonone.pipelines.verify.targets import list_targets, load_targets
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.schemas.reasons import Stage
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.work import Work
+from beam_talonone.talonone.state.sealed_lines import Damaged
 from beam_talonone.transforms.mapping.mapping import FunctionMapping
 from beam_talonone.transforms.sources.opening import FileInfo
 
+ERASED = {"customer_id": "c", "event_time": "2026-05-02T00:00:00Z", "erase": True}
 REFUSED = Outcome(End.DEAD, "refused", "no", stage=Stage.SEND)
 
 
@@ -94,7 +99,7 @@ def test_each_row_finds_its_work(sizes: list[int | None]) -> None:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         connection.executescript(staging.SCHEMA)
         stage_records(connection, batch, 100)
-        rows = connection.execute(f"SELECT {WORK_COLUMNS} FROM records ORDER BY rec % 7, rec").fetchall()
+        rows = connection.execute(f"SELECT {WORK_OF_RECORD} FROM records ORDER BY rec % 7, rec").fetchall()
         works = Works(connection)
         for row in rows:
             if row[1] is not None:
@@ -120,7 +125,7 @@ def test_few_blocks_stay_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(packed, "unpack_works", unpacked)
         works = Works(connection)
         for first in (0, 0, 2, 0, 4, 0, 2, 6):
-            assert int(works.data(first, 0, b"", b"")) == first
+            assert int(works.data(first, 0, b"", b"", None)) == first
     assert asked == [0, 2, 4, 2, 6]
 
 
@@ -129,13 +134,56 @@ def test_few_blocks_stay_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     [(5, 1, b"", b""), (4, 1, b"", b""), (4, 9, b"", b""), (4, -1, b"", b""), (4, 0, None, b""), (4, 0, b"", None),
      (4, None, b"", b"")],
 )  # fmt: skip
-def test_a_place_without_a_work_is_damage(row: tuple[Any, ...]) -> None:
-    with closing(sqlite3.connect(":memory:")) as connection:
+def test_a_place_without_a_work_is_damage(tmp_path: Path, row: tuple[Any, ...]) -> None:
+    with closing(sqlite3.connect(tmp_path / "jobs.sqlite")) as connection:
         connection.executescript(staging.SCHEMA)
         blocks = [(4, pack_works([b"w"])), (3, pack_works([b"w", b""]))]
         connection.executemany("INSERT INTO works VALUES (?, ?)", blocks)
-        with pytest.raises(ValueError, match=r"work|block"):
-            Works(connection).data(*row)
+        with pytest.raises(Damaged, match=rf"jobs\.sqlite is damaged \(row {row[0]} of its records: "):
+            Works(connection).data(*row, None)
+
+
+PARTLY = Outcome(End.DEAD, "refused", "no", stage=Stage.SEND, parts_done=(0,))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["DELETE FROM works", "UPDATE works SET block = x'00'", "UPDATE records SET identity = zeroblob(16)",
+     "UPDATE records SET work_check = 1"],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "reads",
+    [
+        lambda connection: list(staging.applied_since(connection, "orders", "session", "o1", (0, 0, 0))),
+        lambda connection: staging.returns_of(connection, "o1"),
+        lambda connection: dead_letter_of(connection, 1, PARTLY, "job", 0.0),
+        lambda connection: load_targets(connection, 1, 9),
+        lambda connection: related(connection, [_work("profiles", ERASED)]),
+    ],
+    ids=["applied", "returns", "dead letter", "verify", "related"],
+)
+def test_damage_names_the_database_wherever_a_work_is_read(
+    tmp_path: Path, damage: str, reads: Callable[[Connection], Any]
+) -> None:
+    """Else the command would end with an error that says nothing, and offer to go on."""
+    records = {"orders": [order("o1", 1)], "returns": [returned("r", "o1", 20)], "profiles": [ERASED]}
+    with staged_job(tmp_path, records) as job:
+        connection = job.connection
+        list_targets(connection)
+        ended = [(rec, "applied", None, None, None) for (rec,) in connection.execute("SELECT rec FROM queue")]
+        staging.save_outcomes(connection, ended)
+        assert reads(connection)
+        connection.execute(damage)
+        with pytest.raises(Damaged, match=r"spool\.sqlite is damaged \(row \d+ of its records: .*put it back"):
+            reads(connection)
+
+
+def test_a_file_whose_name_is_gone_is_damage(tmp_path: Path) -> None:
+    with staged_job(tmp_path, {"orders": [order("o1", 1)], "events": [event(2, "c")]}) as job:
+        job.connection.execute("DELETE FROM files WHERE file LIKE '%orders%'")
+        (rec,) = job.connection.execute("SELECT rec FROM records WHERE kind = 'orders'").fetchone()
+        with pytest.raises(Damaged, match="the name of its file is gone"):
+            dead_letter_of(job.connection, rec, REFUSED, "job", 0.0)
 
 
 @given(st.lists(st.binary(max_size=50), max_size=20))
@@ -183,7 +231,7 @@ def test_each_row_finds_its_document(rows: list[tuple[int, bytes | None]]) -> No
 def as_version_0_1(connection: Connection) -> None:
     """Make the staging database as version 0.1 wrote it: works, paths, and each document once, as they are."""
     rows = connection.execute(
-        f"SELECT {staging.FILE_NAME}, position, raw, {WORK_COLUMNS} FROM records ORDER BY rec"
+        f"SELECT {staging.FILE_NAME}, position, raw, {WORK_OF_RECORD} FROM records ORDER BY rec"
     ).fetchall()
     works, latest, plain = Works(connection), None, []
     for file, position, raw, rec, *staged in rows:

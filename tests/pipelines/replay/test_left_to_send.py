@@ -10,7 +10,7 @@ import pytest
 from support.staged_job import at, ends, event, order, profile, queue, staged_job
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.pipelines.backfill.packed import WORK_COLUMNS, Works
+from beam_talonone.pipelines.backfill.packed import WORK_OF_RECORD, Works, check_of
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
 from beam_talonone.pipelines.backfill.sending.send_order import set_send_order
 from beam_talonone.pipelines.backfill.staging_rows import read_origin
@@ -57,7 +57,7 @@ def replayed(jobs: ExitStack, folder: Path, dead_letters: list[Json], *origins: 
 
 def works(job: ActiveJob) -> dict[str, Work]:
     staged = Works(job.connection)
-    rows = job.connection.execute(f"SELECT id, {WORK_COLUMNS} FROM queue JOIN records USING (rec)").fetchall()
+    rows = job.connection.execute(f"SELECT id, {WORK_OF_RECORD} FROM queue JOIN records USING (rec)").fetchall()
     return {name: staged.read(*row) for name, *row in rows}
 
 
@@ -104,7 +104,7 @@ def test_of_a_profile_change_only_what_is_newest_is_left(jobs: ExitStack, tmp_pa
     assert attributes == {"c1": {"b": 1}, "c3": {"a": 1}}
     with closing(staging.reopen(job.folder.staging)) as connection:
         rows = connection.execute("SELECT work, work_check FROM records WHERE id = 'c1'").fetchall()
-    assert [staging.check_of(work) for work, _ in rows] == [check for _, check in rows], "it is not taken for damage"
+    assert [check_of(work) for work, _ in rows] == [check for _, check in rows], "it is not taken for damage"
 
 
 def test_each_origin_counts(jobs: ExitStack, tmp_path: Path) -> None:

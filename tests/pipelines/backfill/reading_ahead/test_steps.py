@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.staged_job import work_of
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.pipelines.backfill.packed import WORK_COLUMNS, Works, unpack_documents
+from beam_talonone.pipelines.backfill.packed import WORK_OF_RECORD, Works, check_of, unpack_documents
 from beam_talonone.pipelines.backfill.reading_ahead.batch import LITERAL, Batch, batch_of
 from beam_talonone.pipelines.backfill.reading_ahead.steps import stage_records
 from beam_talonone.pipelines.backfill.sending.outcome_counts import outcome_counts
@@ -54,7 +54,7 @@ def test_a_batch_is_stored_as_its_records_are(records: list[StagedRecord], trave
         rows = connection.execute("SELECT * FROM records ORDER BY rec").fetchall()
         names = dict(connection.execute("SELECT CAST(number AS TEXT), file FROM files"))
         works = Works(connection)
-        staged = connection.execute(f"SELECT {WORK_COLUMNS} FROM records ORDER BY rec").fetchall()
+        staged = connection.execute(f"SELECT {WORK_OF_RECORD} FROM records ORDER BY rec").fetchall()
         found = [None if row[1] is None else works.data(*row) for row in staged]
         ends = dict(connection.execute("SELECT rec, end FROM fates"))
         counts = outcome_counts(connection)
@@ -64,7 +64,7 @@ def test_a_batch_is_stored_as_its_records_are(records: list[StagedRecord], trave
     assert found == [record.row[WORK] for record in records]
     named = [(*row[1 : FILE + 1], names[row[FILE + 1]], *row[FILE + 2 : -1]) for row in rows]
     assert [_restored(row, batch, index) for index, row in enumerate(named)] == [record.row for record in records]
-    assert [row[-1] for row in rows] == [staging.check_of(record.row[WORK]) for record in records]
+    assert [row[-1] for row in rows] == [check_of(record.row[WORK]) for record in records]
     assert ends == {rec: record.outcome[0] for rec, record in enumerate(records, 7) if record.outcome is not None}
     assert counts.read.total() == len(records)
     assert counts.ended.total() == len(ends)

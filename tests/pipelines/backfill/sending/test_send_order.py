@@ -16,7 +16,7 @@ from beam_talonone.talonone.state.sealed_lines import Damaged
         ("UPDATE queue SET number = 40 WHERE number = 2", "order of the records from 1 on"),
         ("DELETE FROM queue WHERE number = 3", "order of the records from 1 on"),
         ("UPDATE records SET rec = rec + 1024 WHERE id = 'e2'", "record 2"),
-        ("UPDATE records SET work = NULL, work_check = NULL WHERE id = 'e2'", "record 2: "),
+        ("UPDATE records SET work = NULL, work_check = NULL WHERE id = 'e2'", "row 2 of its records: "),
         ("UPDATE records SET customer = CAST(X'ff41' AS TEXT) WHERE id = 'e2'", "record 2: .*UTF-8"),
     ],
 )
