@@ -1,7 +1,6 @@
 """Sends the requests of one part of a record, or of one bulk, under their keys, and counts the tries."""
 
 import asyncio
-from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
@@ -22,8 +21,7 @@ READS = 3
 """Tries of a read-back whose answers cannot be read."""
 
 
-@dataclass(eq=False, slots=True, kw_only=True)
-class RequestSender(Ticket):
+class RequestSender(Ticket, eq=False, kw_only=True):
     """Sends the requests of one part of a record, or of one bulk, and counts them.
 
     `identities` are those of the records that travel, `step` names the part, `was_in_flight` is set on resume.
@@ -32,10 +30,10 @@ class RequestSender(Ticket):
 
     sender: Sender
     options: SendOptions
-    identities: list[bytes] = field(default_factory=list)
+    identities: list[bytes] = []
     step: str = ""
     observer: Observer = NO_OBSERVER
-    parts: list[PartId] = field(default_factory=list)
+    parts: list[PartId] = []
     bulk: bool = False
     was_in_flight: InFlight | None = None
     attempts: int = 0

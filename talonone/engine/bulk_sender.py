@@ -1,6 +1,5 @@
 """Sends one sealed bulk, and finds the outcome of each member if the bulk is refused."""
 
-from dataclasses import dataclass, field
 from itertools import groupby
 
 import msgspec
@@ -21,12 +20,11 @@ Member = tuple[Job, int]
 """A job, and the index of its part that travels."""
 
 
-@dataclass(eq=False, slots=True, kw_only=True)
-class BulkSender(RequestSender):
+class BulkSender(RequestSender, eq=False, kw_only=True):
     """Sends a sealed bulk whole, and takes it apart when it is refused."""
 
     entries: list[Entry[Member]]
-    _tries: list[int] = field(init=False)
+    _tries: list[int] = []
     """Tries of each entry so far."""
 
     def __post_init__(self) -> None:

@@ -1,7 +1,5 @@
 """One part of a record that travels alone: whether anything is left to send, and what sends it."""
 
-from dataclasses import dataclass, field
-
 from beam_talonone.schemas.reasons import Skip
 from beam_talonone.talonone.delivery.dispatcher import Over
 from beam_talonone.talonone.delivery.request_sender import RequestSender
@@ -15,15 +13,14 @@ from beam_talonone.talonone.requests.outcome import End, Outcome, skipped
 from beam_talonone.talonone.requests.work import Key
 
 
-@dataclass(eq=False, slots=True, kw_only=True)
-class PartSender(RequestSender):
+class PartSender(RequestSender, eq=False, kw_only=True):
     """Carries out the part `index` of `job`, by its protocol."""
 
     job: Job
     index: int
     first_tries: FirstTries | None = None
-    _context: SessionFacts = field(default=NOTHING_KNOWN, init=False)
-    _over: Over | None = field(default=None, init=False)
+    _context: SessionFacts = NOTHING_KNOWN
+    _over: Over | None = None
     """Called with the end of the first try, where that was begun without a task."""
 
     def ends_unsent(self) -> bool:

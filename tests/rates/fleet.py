@@ -103,8 +103,7 @@ class Service:
         return Drawn(granted, left, LIMIT)
 
 
-@dataclass(eq=False, slots=True)
-class Record(Ticket):
+class Record(Ticket, eq=False, kw_only=True):
     """A record that is sent with one request, which takes LATENCY."""
 
     customer: int = 0

@@ -2,6 +2,7 @@
 
 import asyncio
 import weakref
+from collections.abc import Awaitable, Callable
 
 import pytest
 from hypothesis import given, settings
@@ -17,13 +18,19 @@ async def never(request, key):
     raise RuntimeError("nothing is sent here")
 
 
-class FakeTicket(Ticket):
-    def __init__(self, number, keys, run, ends_unsent=lambda: False):
-        super().__init__(number, keys)
-        self._run, self.ends_unsent = run, ends_unsent
+def _no():
+    return False
+
+
+class FakeTicket(Ticket, eq=False, kw_only=True, weakref=True):
+    carry_out: Callable[[Ticket], Awaitable[None]] = never
+    unsent: Callable[[], bool] = _no
+
+    def ends_unsent(self):
+        return self.unsent()
 
     async def run(self):
-        await self._run(self)
+        await self.carry_out(self)
 
 
 class Log:
@@ -53,7 +60,7 @@ class Log:
                 self.ended.append(number)
             return settles
 
-        return FakeTicket(number, keys, run, nothing_needed)
+        return FakeTicket(number, keys, carry_out=run, unsent=nothing_needed)
 
 
 KEYS = st.lists(st.tuples(st.sampled_from(["session", "profile"]), st.sampled_from("abcd")), max_size=4, unique=True)
@@ -184,7 +191,7 @@ def test_a_failed_ticket_keeps_its_keys_and_is_told(error):
             async def fail(ticket):
                 raise error
 
-            w.dispatcher.submit(FakeTicket(1, (("profile", "a"),), fail))
+            w.dispatcher.submit(FakeTicket(1, (("profile", "a"),), carry_out=fail))
             w.dispatcher.submit(log.ticket(w, 2, (("profile", "a"),), 0.0))
             await asyncio.sleep(5.0)
             assert w.failures == [error]
@@ -204,7 +211,7 @@ def test_a_defect_in_settling_is_told_too():
         async with way(never) as w:
             first = log.ticket(w, 1, (("profile", "a"),), 0.0)
             second = log.ticket(w, 2, (("profile", "a"),), 0.0)
-            second.ends_unsent = defect
+            second.unsent = defect
             w.dispatcher.submit(first)
             w.dispatcher.submit(second)
             await asyncio.sleep(5.0)
@@ -241,11 +248,8 @@ def test_waiting_for_leave_is_abandoned_with_the_run():
     run(main())
 
 
-class BegunTicket(FakeTicket):
+class BegunTicket(FakeTicket, eq=False):
     """Is sent without a task, and ends in a later turn of the loop."""
-
-    def __init__(self, number, keys, ends_unsent=lambda: False):
-        super().__init__(number, keys, None, ends_unsent)
 
     def begin(self, over):
         asyncio.get_running_loop().call_soon(over, self, True)
@@ -262,7 +266,7 @@ def test_an_error_of_the_next_ticket_ends_the_run_though_the_one_before_had_no_t
             swallowed = []
             asyncio.get_running_loop().set_exception_handler(lambda loop, context: swallowed.append(context))
             w.dispatcher.submit(BegunTicket(1, (("profile", "a"),)))
-            w.dispatcher.submit(BegunTicket(2, (("profile", "a"),), full))
+            w.dispatcher.submit(BegunTicket(2, (("profile", "a"),), unsent=full))
             await asyncio.sleep(1.0)
             return swallowed, w
 
