@@ -31,7 +31,7 @@ class RatePermits:
         self._waiting: list[tuple[int, int, Callable[[Any], bool], Any]] = []
         self._count = 0
         self._sleeping: asyncio.Future[None] | None = None
-        """Set while `run` has nothing to do."""
+        """Set while `run` has nothing to do and nobody has woken it."""
         self._waiters: set[asyncio.Future[None]] = set()
         self.throttled = 0.0
         """Seconds in which a request was ready and the rate held it back."""
@@ -77,8 +77,11 @@ class RatePermits:
 
     def _wake(self) -> None:
         """Let `run` go on, if it can hand out a permit."""
-        if self._sleeping is not None and self._waiting and self._free and not self._sleeping.done():
-            self._sleeping.set_result(None)
+        sleeping = self._sleeping
+        if sleeping is not None and self._waiting and self._free:
+            self._sleeping = None  # the requests that become ready in the same turn need not wake it again
+            if not sleeping.done():
+                sleeping.set_result(None)
 
     def release_of(self, ticket: "Ticket") -> None:
         """Return the permit of `ticket`, if it holds one."""
@@ -93,9 +96,9 @@ class RatePermits:
         clock = loop.time
         while True:
             while not waiting or not self._free:
-                self._sleeping = loop.create_future()
+                self._sleeping = sleeping = loop.create_future()
                 try:
-                    await self._sleeping
+                    await sleeping
                 finally:
                     self._sleeping = None
             now = clock()

@@ -72,7 +72,7 @@ class Evidence:
             self.accepted = number
         if not probe:
             self.ever = True
-            if self._since is None or number > self._since:
+            if self._since is not None and number > self._since:
                 self.forget()
 
     def refuses(self, key: int, number: int, *, again: bool = False) -> int:

@@ -27,6 +27,7 @@ class FirstTries:
         """`possible` is False where `start` never sends anything."""
         self._sender, self._start, self._possible = sender, start, possible
         self._leaving: list[tuple[RequestAttempt, OnFinal]] = []
+        self._loop = asyncio.get_running_loop()  # kept: each question for it is a call of the system
         self.closed = False
         """True once the connections close: their failures then say nothing."""
 
@@ -44,7 +45,7 @@ class FirstTries:
     def send(self, attempt: RequestAttempt, ended: OnFinal) -> None:
         """Send `attempt`, whose ticket has a permit, in the loop's next turn. Later `ended` is called, once."""
         if not self._leaving:
-            asyncio.get_running_loop().call_soon(self._leave)
+            self._loop.call_soon(self._leave)
         self._leaving.append((attempt, ended))
         self._sender.under_way += 1
 
@@ -89,7 +90,7 @@ class FirstTries:
             answer = result.answer
             if answer.verdict is Verdict.APPLIED and not answer.already and answer.unreadable is None:
                 final = sender.take(attempt, result)
-                sender.circuit.works(asyncio.get_running_loop().time())
+                sender.circuit.works(self._loop.time())
             else:
                 attempt.result = result
         except Exception as error:

@@ -262,12 +262,11 @@ class AnswerTimer:
         """In the order of beginning, by the loop's clock."""
         self._timer: asyncio.TimerHandle | None = None
 
-    def began(self, connection: Connection) -> None:
-        """An exchange begins on `connection`."""
-        loop = asyncio.get_running_loop()
-        self._deadlines[connection] = loop.time() + self._within
+    def began(self, connection: Connection, now: float) -> None:
+        """An exchange begins on `connection`, at `now` by the loop's clock."""
+        self._deadlines[connection] = now + self._within
         if self._timer is None:
-            self._timer = loop.call_later(self._within, self._check)
+            self._timer = asyncio.get_running_loop().call_later(self._within, self._check)
 
     def ended(self, connection: Connection) -> None:
         """The exchange on `connection` is over."""

@@ -5,6 +5,7 @@ import contextlib
 import selectors
 import ssl
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -51,6 +52,8 @@ class FastClient:
         self._connections: set[Connection] = set()
         self._idle: deque[Connection] = deque()
         self._unread = Unread()
+        self._clock: Callable[[], float]
+        """The loop's clock, once it is entered: each question for the loop is a call of the system."""
 
     def use_key(self, api_key: str) -> None:
         """Send this key from now on. Raises ConfigurationError for one that no HTTP header can carry."""
@@ -58,6 +61,7 @@ class FastClient:
         self._redactor.add(api_key)  # those before it stay secret: answers to them are under way
 
     async def __aenter__(self) -> Self:
+        self._clock = asyncio.get_running_loop().time
         if self._url.scheme == "https":
             self._tls = self._tls_files.context()
         return self
@@ -74,7 +78,7 @@ class FastClient:
     async def send(self, request: Request, key: str | None) -> Reply:
         """Send `request` and read the whole answer. Raises NotSent, BadAddress or Broken."""
         message = self._message.whole(request, key)
-        connection = self._kept() or await self._connect()
+        connection = self._kept(self._clock()) or await self._connect()
         waiting: asyncio.Future[Reply | TransportFailure] = asyncio.get_running_loop().create_future()
 
         def came(ended: Reply | TransportFailure) -> None:
@@ -82,7 +86,7 @@ class FastClient:
                 waiting.set_result(ended)
 
         try:
-            self._begin(connection, message, came)
+            self._begin(connection, message, came, self._clock())
             ended = await waiting
         except NothingLeft as error:
             self._connections.discard(connection)
@@ -96,15 +100,16 @@ class FastClient:
 
     def start(self, request: Request, key: str | None, came: Came) -> bool:
         """Send `request` on a connection that is open; see Client.start."""
-        connection = self._kept()
+        now = self._clock()
+        connection = self._kept(now)
         if connection is None:
             return False
-        self._begin(connection, self._message.whole(request, key), came)
+        self._begin(connection, self._message.whole(request, key), came, now)
         return True
 
-    def _begin(self, connection: Connection, message: bytes, came: Came) -> None:
+    def _begin(self, connection: Connection, message: bytes, came: Came, now: float) -> None:
         connection.start(message, partial(self._ended, connection, came))
-        self._timer.began(connection)
+        self._timer.began(connection, now)
 
     def _ended(self, connection: Connection, came: Came, ended: Answered | OSError) -> None:
         self._timer.ended(connection)
@@ -125,9 +130,10 @@ class FastClient:
             return NotSent(str(ended))
         return Broken(str(ended) if isinstance(ended, TimeoutError) else error_line(ended))
 
-    def _kept(self) -> Connection | None:
+    def _kept(self, now: float) -> Connection | None:
         """The connection used last, if there is one to be had: used not long ago, and quiet since."""
-        self._drop_old(asyncio.get_running_loop().time())
+        while self._idle and now - self._idle[0].idle_since > KEEP_IDLE:
+            self._drop(self._idle.popleft())
         while self._idle:
             connection = self._idle.pop()
             if connection.usable and not self._unread.of(connection):
@@ -137,14 +143,10 @@ class FastClient:
 
     def _keep(self, connection: Connection) -> None:
         if connection.usable:
-            connection.idle_since = asyncio.get_running_loop().time()
+            connection.idle_since = self._clock()
             self._idle.append(connection)
         else:
             self._connections.discard(connection)
-
-    def _drop_old(self, now: float) -> None:
-        while self._idle and now - self._idle[0].idle_since > KEEP_IDLE:
-            self._drop(self._idle.popleft())
 
     def _drop(self, connection: Connection) -> None:
         connection.close()

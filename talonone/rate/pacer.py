@@ -66,7 +66,7 @@ class Pacer:
         if self._phase is not None and factor == 1.0:
             due = self._phase + math.ceil((due - self._phase - ROUNDING) * self.rate) / self.rate
         self._next = due + 1.0 / (self.rate * factor)
-        self._last = max(due, now)
+        self._last = due if due > now else now
         return self._last
 
     def change(self, rate: float, phase: float | None) -> None:

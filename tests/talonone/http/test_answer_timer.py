@@ -24,13 +24,13 @@ def test_each_exchange_fails_at_its_own_time_and_no_other():
         first, second, answered, again = (Exchange(timer) for _ in range(4))
         began = asyncio.get_running_loop().time()
         for exchange in (first, answered, again):
-            timer.began(exchange)
+            timer.began(exchange, began)
         await asyncio.sleep(4.0)
         timer.ended(answered)
         timer.ended(again)
-        timer.began(second)
+        timer.began(second, began + 4.0)
         await asyncio.sleep(3.0)
-        timer.began(again)
+        timer.began(again, began + 7.0)
         await asyncio.sleep(60.0)
         assert [exchange.failed for exchange in (first, second, answered)] == [
             [(began + 10.0, "no answer within 10 s")], [(began + 14.0, "no answer within 10 s")], [],
@@ -44,7 +44,7 @@ def test_nothing_fails_once_it_is_stopped():
     async def main():
         timer = AnswerTimer(10.0)
         exchange = Exchange(timer)
-        timer.began(exchange)
+        timer.began(exchange, asyncio.get_running_loop().time())
         timer.stop()
         await asyncio.sleep(60.0)
         assert exchange.failed == []
