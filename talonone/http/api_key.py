@@ -53,13 +53,10 @@ class ApiKey:
         self._source = source or KeySource()
         self._use, self._apart = use, apart
         self._reading = asyncio.Lock()
+        self.being_read = False
+        """True while the key is being read, so that it may change."""
         self._vain_at: float | None = None
         self._trouble: str | None = None
-
-    @property
-    def being_read(self) -> bool:
-        """True while the key is being read, so that it may change."""
-        return self._reading.locked()
 
     async def settled(self) -> None:
         """Wait until the key is not being read."""
@@ -80,10 +77,13 @@ class ApiKey:
             now = asyncio.get_running_loop().time()
             if self._vain_at is not None and now - self._vain_at < READ_EVERY:
                 return False
+            self.being_read = True
             try:
                 value, self._trouble = await self._apart(read), None
             except TalonOneError as error:
                 value, self._trouble = self._value, str(error)
+            finally:
+                self.being_read = False
             if value == self._value:
                 self._vain_at = asyncio.get_running_loop().time()
                 return False
