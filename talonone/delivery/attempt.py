@@ -16,6 +16,8 @@ from beam_talonone.talonone.http.responses import Answer, answer_to
 from beam_talonone.talonone.http.send import Reply, TransportFailure
 from beam_talonone.talonone.requests.identity import KEY_HOLDS, idempotency_key, key_holds
 
+_BY_KEY = SafeToRepeat.BY_KEY  # looking a member up takes longer than a call
+
 FRESH_KEY_AFTER = 2
 """Answers 409 in a row after which a request takes a fresh key: an API that stores a 409 would replay it for ever."""
 
@@ -85,7 +87,7 @@ class RequestAttempt:
 
     def idempotency_key(self) -> str | None:
         """The key for its next try; None for reads, and for operations that accept no key."""
-        if not self.identities or OPERATIONS[self.request.operation].repeat is not SafeToRepeat.BY_KEY:
+        if not self.identities or OPERATIONS[self.request.operation].repeat is not _BY_KEY:
             return None
         step = self.step if self.generation == 0 else f"{self.step}#{self.generation}"
         return idempotency_key(self.identities, step, dry=self.dry, attempt=self.replay)

@@ -7,12 +7,11 @@ together, and whatever needs more than a plain success goes on in a task.
 import asyncio
 import time
 from collections.abc import Callable
-from functools import partial
 
 from beam_talonone.talonone.delivery.attempt import RequestAttempt, exchanged
 from beam_talonone.talonone.delivery.sender import Sender
 from beam_talonone.talonone.errors import StopRun
-from beam_talonone.talonone.http.responses import Answer, Verdict
+from beam_talonone.talonone.http.responses import APPLIED, Answer
 from beam_talonone.talonone.http.send import Reply, Start, TransportFailure
 
 OnFinal = Callable[[Answer | Exception | None], None]
@@ -75,8 +74,10 @@ class FirstTries:
             ended(error)
 
     def _begin(self, attempt: RequestAttempt, ended: OnFinal) -> bool:
-        came = partial(self._came, attempt, ended, time.perf_counter())
-        return self._start(attempt.request, attempt.idempotency_key(), came)
+        began = time.perf_counter()
+        return self._start(
+            attempt.request, attempt.idempotency_key(), lambda reply: self._came(attempt, ended, began, reply)
+        )
 
     def _came(self, attempt: RequestAttempt, ended: OnFinal, began: float, reply: Reply | TransportFailure) -> None:
         if self.closed:
@@ -88,7 +89,7 @@ class FirstTries:
         try:
             result = exchanged(attempt.request, reply, time.perf_counter() - began)
             answer = result.answer
-            if answer.verdict is Verdict.APPLIED and not answer.already and answer.unreadable is None:
+            if answer.verdict is APPLIED and not answer.already and answer.unreadable is None:
                 final = sender.take(attempt, result)
                 sender.circuit.works(self._loop.time())
             else:

@@ -6,7 +6,6 @@ import selectors
 import ssl
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -108,7 +107,7 @@ class FastClient:
         return True
 
     def _begin(self, connection: Connection, message: bytes, came: Came, now: float) -> None:
-        connection.start(message, partial(self._ended, connection, came))
+        connection.start(message, lambda ended: self._ended(connection, came, ended))
         self._timer.began(connection, now)
 
     def _ended(self, connection: Connection, came: Came, ended: Answered | OSError) -> None:

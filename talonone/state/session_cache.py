@@ -11,6 +11,7 @@ from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
 from beam_talonone.talonone.requests.work import Work
 
 _SENT, _CLOSED, _DEAD, _REPEATED = 1, 2, 4, 8
+_APPLIED = End.APPLIED  # looking a member up takes longer than a call
 
 MOST = 100_000
 """Sessions of a generation: at least the last MOST sessions are remembered, at most twice as many."""
@@ -45,10 +46,11 @@ class SessionMemory:
 
     def note_order(self, session: str, status: str, end: End) -> None:
         """Remember how a version of an order ended, with the `status` that it sent to the session."""
-        flag = _DEAD if end is End.DEAD else 0
         if end in DONE:
             flag = _SENT | (_CLOSED if status == "completed" else 0)
-            flag |= _REPEATED if end is End.ALREADY_APPLIED else 0
+            flag |= 0 if end is _APPLIED else _REPEATED
+        else:
+            flag = _DEAD if end is End.DEAD else 0
         with self._lock:
             self._young.flags[session] = self._flags(session) | flag
             self._age(self._young.flags)
@@ -84,7 +86,9 @@ class SessionMemory:
     def known(self, session: str) -> SessionFacts:
         """The facts of a session, for its returns and for later versions of its order."""
         with self._lock:
-            flags, returned = self._flags(session), self._returned(session)
+            young, old = self._young, self._old
+            flags = young.flags.get(session) or old.flags.get(session, 0)
+            returned = young.returned.get(session) or old.returned.get(session, [])
         if not flags and not returned:
             return NOTHING_KNOWN
         return SessionFacts(
