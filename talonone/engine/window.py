@@ -26,13 +26,17 @@ class Window:
         self, limit: int, loop: asyncio.AbstractEventLoop, enough: Callable[[], bool] = lambda: False
     ) -> None:
         self.failure: BaseException | None = None
-        self.pending = 0
-        """Jobs taken in and not yet done."""
+        self._taken = self._done = 0
+        """Jobs taken in, and jobs done. Only the loop's thread counts the second, so that needs no lock."""
         self._limit, self._loop, self._enough = limit, loop, enough
         self._every = max(TELL_EVERY, min(LATEST, limit / JOBS_BETWEEN))
-        self._lock = threading.RLock()
-        self._changed = threading.Condition(self._lock)
+        self._changed = threading.Condition()
         self._telling = False
+
+    @property
+    def pending(self) -> int:
+        """Jobs taken in and not yet done."""
+        return self._taken - self._done
 
     def make_room(self, count: int, when_full: Callable[[], None]) -> None:
         """Count `count` jobs as taken in. While they do not fit, wait and call `when_full` at least once a second.
@@ -42,7 +46,7 @@ class Window:
         with self._changed:
             while not self.has_room(count, when_full):
                 pass
-            self.pending += count
+            self._taken += count
 
     def has_room(self, count: int, when_full: Callable[[], None]) -> bool:
         """Whether `count` jobs fit. If they do not, call `when_full`, and wait until some end, for a second at most.
@@ -62,8 +66,7 @@ class Window:
 
     def job_done(self, count: int) -> None:
         """Count `count` jobs as done, and wake waiting threads soon after."""
-        with self._lock:  # once for each record: the condition takes longer to enter
-            self.pending -= count
+        self._done += count
         # Waking a waiter for each job would cost more than the job: two threads taking turns at every request
         if not self.pending:
             self._loop.call_soon(self._tell)
