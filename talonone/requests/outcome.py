@@ -26,7 +26,7 @@ DONE = (End.APPLIED, End.ALREADY_APPLIED)
 """The ends of a record that the API has taken."""
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):  # journals and logs hold one for each record
     """The end of a record, or of one of its parts.
 
     `reason` is a Reason for a dead letter and a Skip for a skipped record. `status` and `operation` are those of the
