@@ -101,10 +101,11 @@ class FirstTries:
 
 def _report(leaving: list[RequestAttempt], at: float) -> None:
     """Report the starts of all attempts, those with one observer together. Raises what an observer raises."""
-    by_observer: dict[int, list[RequestAttempt]] = {}
-    for attempt in leaving:
-        by_observer.setdefault(id(attempt.observer), []).append(attempt)
-    for attempts in by_observer.values():
-        attempts[0].observer.on_starts([attempt.parts[0] for attempt in attempts if attempt.parts], at)
+    observers = {id(attempt.observer): attempt.observer for attempt in leaving}
+    for observer in observers.values():
+        attempts = leaving
+        if len(observers) > 1:
+            attempts = [attempt for attempt in leaving if attempt.observer is observer]
+        observer.on_starts([attempt.parts[0] for attempt in attempts if attempt.parts], at)
         for attempt in attempts:
             attempt.reported = True
