@@ -7,6 +7,7 @@ A process that is killed leaves at most its last line torn, without a line feed.
 """
 
 import zlib
+from collections.abc import Iterable
 
 from beam_talonone.talonone.errors import ConfigurationError
 
@@ -33,6 +34,16 @@ def sealed(data: bytes, before: int = 0) -> tuple[bytes, int]:
     """`data` as a line with its checksum, and that; `before` is that of the line before, or the place of the line."""
     check = zlib.crc32(data, before)
     return b"%b %08x\n" % (data, check), check
+
+
+def sealed_all(lines: Iterable[bytes], before: int) -> tuple[bytes, int]:
+    """`lines` in a chain of checksums, each as `sealed` makes it, and the last checksum."""
+    pieces: list[bytes] = []
+    check = before
+    for line in lines:
+        check = zlib.crc32(line, check)
+        pieces += line, b" %08x\n" % check
+    return b"".join(pieces), check
 
 
 def unsealed(line: bytes, before: int) -> tuple[bytes, int] | None:

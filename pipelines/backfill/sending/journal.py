@@ -29,7 +29,7 @@ from beam_talonone.talonone.delivery.observer import PartId
 from beam_talonone.talonone.delivery.send_options import InFlight
 from beam_talonone.talonone.requests.outcome import Outcome
 from beam_talonone.talonone.state.append_log import AppendLog, whole_lines
-from beam_talonone.talonone.state.sealed_lines import damaged, sealed, unsealed
+from beam_talonone.talonone.state.sealed_lines import damaged, sealed_all, unsealed
 from beam_talonone.talonone.telemetry.stats import Stats
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
@@ -172,11 +172,8 @@ class Journal:
 
     def _append(self) -> None:
         """Write the lines that wait, each with its checksum."""
-        check, data = self._check, []
-        for line in self._waiting:
-            line, check = sealed(line, check)
-            data.append(line)
-        self._log.append(b"".join(data))
+        data, check = sealed_all(self._waiting, self._check)
+        self._log.append(data)
         self._check = check
         self._waiting.clear()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from beam_talonone.talonone.state.sealed_lines import sealed, unsealed
+from beam_talonone.talonone.state.sealed_lines import sealed, sealed_all, unsealed
 
 
 def chain(*texts: bytes) -> bytes:
@@ -11,6 +11,15 @@ def chain(*texts: bytes) -> bytes:
         line, check = sealed(text, check)
         lines += line
     return lines
+
+
+def test_lines_sealed_together_are_those_sealed_one_by_one() -> None:
+    begun, check = sealed(b"[0]")
+    lines, last = sealed_all([b"[1]", b"", b"[2]"], check)
+    assert begun + lines == chain(b"[0]", b"[1]", b"", b"[2]")
+    more, _ = sealed_all([b"[3]"], last)
+    assert begun + lines + more == chain(b"[0]", b"[1]", b"", b"[2]", b"[3]")
+    assert sealed_all([], last) == (b"", last)
 
 
 def test_a_chain_is_read_back() -> None:
