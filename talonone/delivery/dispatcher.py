@@ -270,11 +270,14 @@ class Dispatcher:
         while finished:
             self.pending -= 1
             ended = finished.pop()
+            followers = ended._followers
             for key in ended.keys:
-                if last[key] is ended:
+                if followers is None or last[key] is ended:  # without followers, it is the last of all its keys
                     del last[key]
-            followers, ended._followers = ended._followers, None  # a ticket that is kept keeps no other
-            for follower in followers or ():
+            if followers is None:
+                continue
+            ended._followers = None  # a ticket that is kept keeps no other
+            for follower in followers:
                 follower._blocked -= 1
                 if not follower._blocked:
                     if self.stopped is None and follower.ends_unsent():
