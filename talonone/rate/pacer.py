@@ -58,7 +58,7 @@ class Pacer:
         At less than one request per second, the first one waits for its interval, too: an earlier process may have
         sent a request just now.
         """
-        if self._next == float("-inf") and self.rate < 1.0 and self._phase is None:
+        if self.rate < 1.0 and self._phase is None and self._next == float("-inf"):
             self._next = now + 1.0 / self.rate
         factor = 1.0 if self._factor == 1.0 else self.factor(now)
         tolerance = TOLERANCE if self._phase is None else self._tolerance()
