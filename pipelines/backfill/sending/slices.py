@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -159,7 +158,7 @@ class SliceSender:
             run.before.after = run
         self._sending = sending = Sending(run.engine)
         # made once: each use of a method makes an object, and thousands of jobs wait
-        self._callbacks = partial(_facts_of, run), sending.tell, sending.tell_all
+        self._callbacks = (lambda job: _facts_of(run, job)), sending.tell, sending.tell_all
         self._jobs: list[Job] = []
         recorded = run.recorded
         self._fresh = not (recorded.parts or recorded.in_flight or run.options.dry)
