@@ -2,13 +2,14 @@
 
 The works of WORKS rows are a block of the table `works`, under the number of the first row. The column `work` has the
 place in it. Most input comes nearly in the order of sending, so one block is unpacked for many works. Where it does
-not, a block is unpacked for each work: hence LZ4, which takes a fifth of the time of Zstandard. A work that was
-changed later stands in the column itself, as all works of version 0.1 do.
+not, a block is unpacked for each work, so blocks are small. A work that was changed later stands in the column
+itself, as all works of version 0.1 do.
 
 The records of DOCUMENTS rows, as they came, are a block of the table `documents`. They are read for dead letters
 only. The column `raw` has the place, and in version 0.1 the record.
 """
 
+import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -16,9 +17,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 from sqlite3 import Connection
-from typing import Any
 
 import msgspec
+import zstandard
 
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.sealed_lines import Damaged, damaged
@@ -43,9 +44,6 @@ WORK_OF_RECORD = ", ".join(WORK_COLUMNS)
 
 WORK_OF_REPLAYED = "NULL, work, NULL, NULL, NULL"
 """The same of a row of `replayed`, which has its work in itself."""
-
-_SIZE = 4
-"""Bytes that tell the size of what is packed."""
 
 MOST = 1 << 30
 """Bytes: a larger size shows damage."""
@@ -93,12 +91,12 @@ class Block:
 def pack_works(works: Sequence[bytes]) -> bytes:
     """Works without their digests as one block; no bytes for rows without work."""
     # lengths, as most of them are alike, and can be packed
-    return _packed(_codec("lz4_raw"), msgspec.msgpack.encode((list(map(len, works)), b"".join(works))))
+    return _pack(msgspec.msgpack.encode((list(map(len, works)), b"".join(works))))
 
 
 def unpack_works(block: bytes) -> Block:
     """What `pack_works` packed. Raises ValueError for damage."""
-    lengths, works = _BLOCK.decode(_unpacked(_codec("lz4_raw"), block))
+    lengths, works = _BLOCK.decode(_unpack(block))
     return Block(list(accumulate(lengths)), works)
 
 
@@ -174,13 +172,13 @@ def damaged_row(connection: Connection, rec: int | None, why: str) -> Damaged:
 
 def pack_documents(documents: Sequence[bytes]) -> bytes:
     """Records as they came, as one block."""
-    return _packed(_codec("zstd"), msgspec.msgpack.encode(documents))
+    return _pack(msgspec.msgpack.encode(documents))
 
 
 @lru_cache(maxsize=4)
 def unpack_documents(block: bytes) -> list[bytes]:
     """The records of a block; dead letters that follow each other are often of one. Raises ValueError for damage."""
-    return _DOCUMENTS.decode(_unpacked(_codec("zstd"), block))
+    return _DOCUMENTS.decode(_unpack(block))
 
 
 _DOCUMENTS = msgspec.msgpack.Decoder(list[bytes])
@@ -203,25 +201,25 @@ def document_of(connection: Connection, rec: int) -> bytes:
     return unpack_documents(block)[raw]
 
 
-def _packed(codec: Any, data: bytes) -> bytes:
-    return len(data).to_bytes(_SIZE) + bytes(codec.compress(data, asbytes=True))
+class _Codec(threading.local):
+    """Made once for each thread: to make one takes longer than to pack a block."""
+
+    def __init__(self) -> None:
+        self.compressor = zstandard.ZstdCompressor(level=1)
+        self.decompressor = zstandard.ZstdDecompressor()
 
 
-def _unpacked(codec: Any, packed: bytes) -> bytes:
-    size = int.from_bytes(packed[:_SIZE])
-    if size > MOST:
-        raise ValueError(f"{size} bytes cannot have been packed")
+_CODEC = _Codec()
+
+
+def _pack(data: bytes) -> bytes:
+    return _CODEC.compressor.compress(data)
+
+
+def _unpack(packed: bytes) -> bytes:
     try:
-        data = bytes(codec.decompress(packed[_SIZE:], size, asbytes=True))
-    except Exception as error:  # pyarrow raises OSError, which would look like a failing disk
-        raise ValueError(f"cannot be unpacked: {error}") from None
-    if len(data) != size:
-        raise ValueError("cannot be unpacked: it is shorter than it was")
-    return data
-
-
-@lru_cache
-def _codec(name: str) -> Any:
-    import pyarrow
-
-    return pyarrow.Codec(name, compression_level=1) if name == "zstd" else pyarrow.Codec(name)
+        if zstandard.frame_content_size(packed) > MOST:
+            raise ValueError("it claims to be larger than anything that was packed")
+        return _CODEC.decompressor.decompress(packed)
+    except zstandard.ZstdError as error:
+        raise ValueError(f"it cannot be unpacked: {error}") from None

@@ -60,13 +60,15 @@ def current_outcomes(path: Path, journals: Journals, job: str) -> Iterator[sqlit
 
 
 def _add_tables(connection: sqlite3.Connection) -> None:
-    """Let the connection have the tables that a job of version 0.1 lacks, empty. The job itself gets them when it is
-    resumed."""
+    """Let the connection have the tables that a job of an earlier version lacks, empty, and the column of checksums.
+    The job itself gets them when it is resumed."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version == 0:
         existing = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
         for name in staging.ADDED - existing:
             connection.execute(staging.table(name).replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
+        if "work_check" not in {row[1] for row in connection.execute("PRAGMA table_info(records)")}:
+            connection.execute("CREATE TEMP VIEW records AS SELECT *, NULL AS work_check FROM main.records")
 
 
 def open_journals(state: Path) -> Journals:

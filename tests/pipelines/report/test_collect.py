@@ -105,7 +105,7 @@ def test_a_killed_job_of_version_0_1_has_a_page_before_it_is_resumed(tmp_path: P
     write_journal(folder, 1, {6: APPLIED, 7: REFUSED})
     with closing(sqlite3.connect(folder / "state" / "spool.sqlite")) as connection:
         connection.executescript(
-            "DROP TABLE documents; DROP TABLE counts; DROP TABLE unknown_api;"
+            "DROP TABLE documents; DROP TABLE works; DROP TABLE files; DROP TABLE counts; DROP TABLE unknown_api;"
             " ALTER TABLE records DROP COLUMN work_check; PRAGMA user_version = 0"
         )
     before = files(folder)
