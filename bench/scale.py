@@ -19,6 +19,7 @@ import argparse
 import json
 import math
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -156,7 +157,7 @@ def measure(variant: str, count: int, folder: Path) -> Measured:
 def perform(run: Measured, command: list[str], output: Path, *, kill_at: int = 0, url: str = "") -> None:
     """Run a process of the job. `kill_at` is the number of sent records at which it is killed; with `url`, the time
     to the first request that the simulator gets there is measured."""
-    began = time.monotonic()
+    began, before = time.monotonic(), _ended_cpu()
     process = subprocess.Popen(
         command, env={**os.environ, "TALONONE_API_KEY": KEY}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE, text=True,
@@ -167,18 +168,27 @@ def perform(run: Measured, command: list[str], output: Path, *, kill_at: int = 0
             while process.poll() is None and not _requests(url):
                 time.sleep(0.05)
             run.resume = time.monotonic() - began
-        _follow(run, process, began, kill_at, watch)
+        _follow(run, process, began, before, kill_at, watch)
     finally:
         process.kill()
-        process.wait()  # if it has not ended as it should
+        process.wait()
         watch.close()
     run.memory, run.peak_disk = max(run.memory, watch.peak_memory), max(run.peak_disk, watch.peak_disk)
     if process.returncode != (-9 if kill_at else 0):
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
 
 
-def _follow(run: Measured, process: "subprocess.Popen[str]", began: float, kill_at: int, watch: JobWatch) -> None:
-    """Add the seconds of each phase, as the progress tells them, until the process ends or is killed."""
+def _ended_cpu() -> float:
+    """The processor time of all processes that were started here and have ended, in seconds."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _follow(
+    run: Measured, process: "subprocess.Popen[str]", began: float, before: float, kill_at: int, watch: JobWatch
+) -> None:
+    """Add the seconds of each phase, as the progress tells them, until the process ends or is killed. `before` is
+    `_ended_cpu` at its start."""
     phase, since, at, start, cpu, used = "", 0.0, 0.0, math.inf, 0.0, 0.0
     for line in process.stderr or ():
         try:
@@ -195,10 +205,9 @@ def _follow(run: Measured, process: "subprocess.Popen[str]", began: float, kill_
         if kill_at and phase == "sending" and progress["done"] >= kill_at:
             process.kill()
             break
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    process.wait()
     if not kill_at:  # the last line comes before the end, and a short job shows few
-        used = usage.ru_utime + usage.ru_stime
+        used = _ended_cpu() - before
     run.start = run.start or start
     run.add(phase, (at if kill_at else time.monotonic() - began - start) - since, used - cpu)
 
