@@ -28,7 +28,8 @@ def select(connection: Any, limit: int) -> set[int]:
     waiting: set[int] = set()
     """Hashes of the customers, sessions and things of each record that waits."""
     rows = connection.execute(
-        f"SELECT number, kind, customer, session, {WORK_OF_RECORD} FROM {_UNSENT} AND number >= ? ORDER BY number",
+        f"SELECT number, kind, customer, session, {WORK_OF_RECORD} FROM {_UNSENT}"  # nosec B608
+        " AND number >= ? ORDER BY number",
         (first_unsent(connection) or 1,),
     )
     works = Works(connection)
