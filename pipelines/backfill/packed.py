@@ -3,10 +3,10 @@
 The works of WORKS rows are a block of the table `works`, under the number of the first row. The column `work` has the
 place in it. Most input comes nearly in the order of sending, so one block is unpacked for many works. Where it does
 not, a block is unpacked for each work, so blocks are small. A work that was changed later stands in the column
-itself, as all works of version 0.1 do.
+itself, as all works of versions 0.1 and 0.2 do.
 
 The records of DOCUMENTS rows, as they came, are a block of the table `documents`. They are read for dead letters
-only. The column `raw` has the place, and in version 0.1 the record.
+only. The column `raw` has the place, and in versions 0.1 and 0.2 the record.
 """
 
 import threading
@@ -202,10 +202,10 @@ def document_of(connection: Connection, rec: int) -> bytes:
 
 
 class _Codec(threading.local):
-    """Made once for each thread: to make one takes longer than to pack a block."""
+    """Made once for each thread, as two must not use it at once. To make one takes longer than to pack a block."""
 
     def __init__(self) -> None:
-        self.compressor = zstandard.ZstdCompressor(level=1)
+        self.compressor = zstandard.ZstdCompressor(level=1, write_checksum=True)
         self.decompressor = zstandard.ZstdDecompressor()
 
 
@@ -221,5 +221,5 @@ def _unpack(packed: bytes) -> bytes:
         if zstandard.frame_content_size(packed) > MOST:
             raise ValueError("it claims to be larger than anything that was packed")
         return _CODEC.decompressor.decompress(packed)
-    except zstandard.ZstdError as error:
+    except (zstandard.ZstdError, TypeError, MemoryError) as error:  # no frame, no bytes, or a wrong size
         raise ValueError(f"it cannot be unpacked: {error}") from None

@@ -26,7 +26,7 @@ class FirstTries:
         """`possible` is False where `start` never sends anything."""
         self._sender, self._start, self._possible = sender, start, possible
         self._leaving: list[tuple[RequestAttempt, OnFinal]] = []
-        self._loop = asyncio.get_running_loop()  # kept: each question for it is a call of the system
+        self._loop = asyncio.get_running_loop()  # kept: `get_running_loop` makes a system call in Python 3.11
         self.closed = False
         """True once the connections close: their failures then say nothing."""
 

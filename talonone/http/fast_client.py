@@ -52,7 +52,7 @@ class FastClient:
         self._idle: deque[Connection] = deque()
         self._unread = Unread()
         self._clock: Callable[[], float]
-        """The loop's clock, once it is entered: each question for the loop is a call of the system."""
+        """The clock of the loop that entered this client: `get_running_loop` makes a system call in Python 3.11."""
 
     def use_key(self, api_key: str) -> None:
         """Send this key from now on. Raises ConfigurationError for one that no HTTP header can carry."""

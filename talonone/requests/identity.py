@@ -42,13 +42,13 @@ def idempotency_key(identities: list[bytes], step: str, *, dry: bool = False, at
     return _uuid5(f"{records.hex()}/{step}/{'dry' if dry else 'real'}/{attempt}")
 
 
-_NAMED = sha1(_NAMESPACE, usedforsecurity=False)
+_NAMESPACE_HASHED = sha1(_NAMESPACE, usedforsecurity=False)
 _VARIANT = {digit: f"{int(digit, 16) & 0x3 | 0x8:x}" for digit in "0123456789abcdef"}
 
 
 def _uuid5(name: str) -> str:
     """As uuid.uuid5, in a fifth of its time."""
-    hashed = _NAMED.copy()
+    hashed = _NAMESPACE_HASHED.copy()
     hashed.update(name.encode())
     text = hashed.hexdigest()
     return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
