@@ -34,8 +34,8 @@ WORKS = 32
 WORKS_BYTES = 16 << 10
 """A block of works ends with the work that makes it longer than this."""
 
-KEPT = 16 << 20
-"""Bytes of unpacked blocks that are kept: each of a thousand files that are sorted into one another has one."""
+KEPT = 8 << 20
+"""Bytes of unpacked blocks that are kept: each of 400 files that are sorted into one another has one."""
 
 WORK_COLUMNS = ("rec", "work", "identity", "content", "work_check")
 """The columns of a row of `records` that `Works` reads a work from."""

@@ -25,6 +25,7 @@ from beam_talonone.talonone.errors import TooManyDeadLetters
 from beam_talonone.talonone.state.sealed_lines import damaged
 from beam_talonone.talonone.state.whole_file import write_whole_file
 from beam_talonone.talonone.telemetry.logs import printable_line
+from beam_talonone.talonone.telemetry.process_tuning import give_back_memory
 from beam_talonone.transforms.runtime.process_registry import PROCESS
 
 
@@ -52,6 +53,7 @@ def read_input(
         total = interruptible(
             partial(_stage, folder, options, files, kind, notice), None, grace=READ_GRACE, then=RESUME
         )
+    give_back_memory()
     folder.watch.check()
     write_whole_file(folder.read, str(total).encode())
     return total

@@ -1,5 +1,7 @@
 """Settings of the Python interpreter that help a process to send evenly."""
 
+import contextlib
+import ctypes
 import gc
 import sys
 
@@ -39,3 +41,10 @@ def tune_process() -> None:
         gc.freeze()  # the modules: half a million objects that live for ever, 0.2 s each time they are looked through
         gc.set_threshold(YOUNG, MIDDLE, OLD)
     sys.setswitchinterval(min(SWITCH, sys.getswitchinterval()))
+
+
+def give_back_memory() -> None:
+    """Return memory that is free again to the system. The allocator of glibc would keep what a sort has needed; other
+    systems have no such call."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
