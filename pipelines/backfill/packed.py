@@ -1,9 +1,9 @@
 """Works and records in few bytes, as the staging database keeps them: packed in blocks, each for many rows.
 
-The works of WORKS rows are a block of the table `works`, under the number of the first row. The column `work` has the
-place in it. Most input comes nearly in the order of sending, so one block is unpacked for many works. Where it does
-not, a block is unpacked for each work, so blocks are small. A work that was changed later stands in the column
-itself, as all works of versions 0.1 and 0.2 do.
+The works of a batch of rows are sorted as they will be sent. WORKS of them at a time are a block of the table
+`works`, and the column `work` says where in it each is (see `place_of`). So one block is unpacked for many works.
+Only where the works of a batch are sent far from each other, a block is unpacked for each, so blocks are small. A
+work that was changed later stands in the column itself, as all works of versions 0.1 and 0.2 do.
 
 The records of DOCUMENTS rows, as they came, are a block of the table `documents`. They are read for dead letters
 only. The column `raw` has the place, and in versions 0.1 and 0.2 the record.
@@ -29,7 +29,8 @@ DOCUMENTS = 100
 """Rows whose documents are one block."""
 
 WORKS = 32
-"""Rows whose works are one block, at most: enough for repetitions, few enough to be unpacked for one of them."""
+"""Works of one block, at most: enough for repetitions, few enough to be unpacked for one of them. It is part of the
+format: see `place_of`."""
 
 WORKS_BYTES = 16 << 10
 """A block of works ends with the work that makes it longer than this."""
@@ -75,7 +76,7 @@ class Block:
     """Works without their digests, one after the other: where input is in no order, only one of them is wanted."""
 
     ends: list[int]
-    """Where each ends. A row without work has no bytes."""
+    """Where each ends."""
     works: bytes
 
     def __getitem__(self, place: int) -> bytes:
@@ -89,7 +90,7 @@ class Block:
 
 
 def pack_works(works: Sequence[bytes]) -> bytes:
-    """Works without their digests as one block; no bytes for rows without work."""
+    """Works without their digests as one block."""
     # lengths, as most of them are alike, and can be packed
     return _pack(msgspec.msgpack.encode((list(map(len, works)), b"".join(works))))
 
@@ -104,6 +105,12 @@ _BLOCK = msgspec.msgpack.Decoder(tuple[list[int], bytes])
 _NONE = Block([], b"")
 
 
+def place_of(index: int, block: int, place: int) -> int:
+    """Where the work of a row is, as the column `work` has it. The row is the one at `index` of its batch, and its
+    work is at `place` of the block with the index `block`. The number of a block is that of the row of its index."""
+    return (index - block) * WORKS + place
+
+
 class Works:
     """Reads the works of the staging database behind `connection`. For one thread at a time.
 
@@ -114,10 +121,10 @@ class Works:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._latest = _NONE
-        """The block that was used last, and the number of its first row."""
-        self._first = -1
+        """The block that was used last, and its number."""
+        self._number = -1
         self._blocks: OrderedDict[int, Block] = OrderedDict()
-        """By the number of their first row; those that were used last are at the end."""
+        """By their numbers; those that were used last are at the end."""
         self._bytes = 0
 
     def read(
@@ -146,21 +153,23 @@ class Works:
     def _packed(self, rec: int | None, place: int | None, identity: bytes | None, content: bytes | None) -> bytes:
         if not isinstance(place, int) or rec is None or identity is None or content is None:
             raise ValueError("it lacks what its work needs")
-        if rec - place != self._first:
-            self._latest, self._first = self._block(rec - place), rec - place
-        return with_digests(self._latest[place], identity, content)
+        behind, within = divmod(place, WORKS)
+        number = rec - behind
+        if number != self._number:
+            self._latest, self._number = self._block(number), number
+        return with_digests(self._latest[within], identity, content)
 
-    def _block(self, first: int) -> Block:
-        block = self._blocks.pop(first, None)
+    def _block(self, number: int) -> Block:
+        block = self._blocks.pop(number, None)
         if block is None:
-            row = self._connection.execute("SELECT block FROM works WHERE first = ?", (first,)).fetchone()
+            row = self._connection.execute("SELECT block FROM works WHERE number = ?", (number,)).fetchone()
             if row is None:
                 raise ValueError("its block is missing")
             block = unpack_works(row[0])
             self._bytes += len(block.works)
             while self._blocks and self._bytes > KEPT:
                 self._bytes -= len(self._blocks.popitem(last=False)[1].works)
-        self._blocks[first] = block
+        self._blocks[number] = block
         return block
 
 
@@ -185,7 +194,7 @@ _DOCUMENTS = msgspec.msgpack.Decoder(list[bytes])
 
 
 def document_of(connection: Connection, rec: int) -> bytes:
-    """The record `rec` as it came, as JSON; records of one document share it. Raises ValueError for a damaged one."""
+    """The record `rec` as it came, as JSON; records of one document share it. Raises Damaged for a damaged one."""
     (raw,) = connection.execute("SELECT raw FROM records WHERE rec = ?", (rec,)).fetchone()
     if raw is None:
         if connection.execute("SELECT EXISTS (SELECT 1 FROM documents)").fetchone()[0]:
@@ -195,10 +204,17 @@ def document_of(connection: Connection, rec: int) -> bytes:
         (raw,) = connection.execute(query, (rec,)).fetchone()
     if not isinstance(raw, int):
         return bytes(raw)
-    (block,) = connection.execute(
-        "SELECT block FROM documents WHERE first <= ? ORDER BY first DESC LIMIT 1", (rec,)
-    ).fetchone()
-    return unpack_documents(block)[raw]
+    query = "SELECT block FROM documents WHERE first <= ? ORDER BY first DESC LIMIT 1"
+    block = connection.execute(query, (rec,)).fetchone()
+    if block is None:
+        raise damaged_row(connection, rec, "the block of its document is missing")
+    try:
+        documents = unpack_documents(block[0])
+    except ValueError as error:
+        raise damaged_row(connection, rec, str(error)) from None
+    if not 0 <= raw < len(documents):
+        raise damaged_row(connection, rec, "the block of its document has no such place")
+    return documents[raw]
 
 
 class _Codec(threading.local):

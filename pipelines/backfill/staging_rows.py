@@ -28,7 +28,7 @@ Place = tuple[str, int, int, str]
 """Where a record stands in the input of the job: file, number of the file, position, format."""
 
 
-KIND, ID, SESSION, CUSTOMER, IDENTITY, CONTENT, ORDER = 0, 1, 2, 3, 4, 5, slice(7, 10)
+KIND, ID, SESSION, CUSTOMER, IDENTITY, CONTENT, PHASE, ORDER = 0, 1, 2, 3, 4, 5, 6, slice(7, 10)
 FILE, POSITION, UNKNOWN_FIELDS, RAW, WORK = 11, 13, 15, 16, 17
 """The places of these columns in the row of a record. ORDER is by event time, rank and version."""
 

@@ -11,7 +11,7 @@ from beam_talonone.pipelines.backfill.ingest import ingest
 from beam_talonone.pipelines.backfill.inputs import match_inputs
 from beam_talonone.pipelines.backfill.options import BackfillOptions, InputOptions, SendingOptions
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
-from beam_talonone.pipelines.backfill.packed import unpack_works, with_digests
+from beam_talonone.pipelines.backfill.packed import WORKS, unpack_works, with_digests
 from beam_talonone.pipelines.backfill.reading_ahead.batch import Batch
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
 from beam_talonone.pipelines.backfill.sending.tally import Tally
@@ -143,5 +143,5 @@ def ends(job: ActiveJob) -> dict[str, str]:
 def work_of(batch: Batch, index: int) -> bytes:
     """The work of a record of a batch, from its block."""
     row = batch.records[index].row
-    block = next(block for first, block in reversed(batch.works) if first <= index)
-    return with_digests(unpack_works(block)[row[WORK]], row[IDENTITY], row[CONTENT])
+    behind, within = divmod(row[WORK], WORKS)
+    return with_digests(unpack_works(batch.works[index - behind])[within], row[IDENTITY], row[CONTENT])

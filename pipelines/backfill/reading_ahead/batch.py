@@ -12,6 +12,7 @@ from beam_talonone.pipelines.backfill.packed import (
     check_of,
     pack_documents,
     pack_works,
+    place_of,
     without_digests,
 )
 from beam_talonone.pipelines.backfill.staging_rows import (
@@ -19,6 +20,8 @@ from beam_talonone.pipelines.backfill.staging_rows import (
     FILE,
     IDENTITY,
     LETTER,
+    ORDER,
+    PHASE,
     POSITION,
     RAW,
     WORK,
@@ -52,8 +55,8 @@ class Batch(msgspec.Struct, frozen=True, array_like=True):
     """Records of which more is known than the columns say, without their rows: (index in the batch, record)."""
     blocks: list[bytes]
     """One block for each DOCUMENTS records."""
-    works: list[tuple[int, bytes]]
-    """The blocks of works, each with the index of its first record."""
+    works: list[bytes]
+    """The blocks of works."""
 
     def column(self, number: int) -> list[Any]:
         """The values of a column of the batch."""
@@ -109,9 +112,9 @@ def batch_of(records: Sequence[StagedRecord], *, in_blocks: bool = True) -> Batc
         return Batch(0, {}, {}, [], [], [])
     columns[RAW], blocks = _documents(columns[FILE], columns[POSITION], columns[RAW])
     columns.append(list(map(check_of, columns[WORK])))
-    works: list[tuple[int, bytes]] = []
+    works: list[bytes] = []
     if in_blocks:
-        columns[WORK], works = _works(columns[WORK], columns[IDENTITY], columns[CONTENT])
+        columns[WORK], works = _works(columns)
     same = {number: column[0] for number, column in enumerate(columns) if _is_same(column)}
     return Batch(
         len(records),
@@ -160,20 +163,21 @@ def _documents(
     return places, blocks
 
 
-def _works(
-    works: list[bytes | None], identities: list[Any], contents: list[Any]
-) -> tuple[list[int | None], list[tuple[int, bytes]]]:
-    """The place of each work in its block, and the blocks with the indexes of their first records."""
-    places: list[int | None] = []
-    blocks = []
+def _works(columns: list[list[Any]]) -> tuple[list[int | None], list[bytes]]:
+    """The place of each work in its block, and the blocks: each has works that are sent one after the other."""
+    works, identities, contents = columns[WORK], columns[IDENTITY], columns[CONTENT]
+    sent = list(zip(columns[PHASE], *columns[ORDER], strict=True))
+    places: list[int | None] = [None] * len(works)
+    blocks: list[bytes] = []
     block: list[bytes] = []
-    first = size = 0
-    for index, work in enumerate(works):
-        places.append(None if work is None else index - first)
-        block.append(b"" if work is None else without_digests(work, identities[index], contents[index]))
+    size = 0
+    for index in sorted((index for index, work in enumerate(works) if work is not None), key=sent.__getitem__):
+        if len(block) == WORKS or size > WORKS_BYTES:
+            blocks.append(pack_works(block))
+            block, size = [], 0
+        places[index] = place_of(index, len(blocks), len(block))
+        block.append(without_digests(works[index], identities[index], contents[index]))
         size += len(block[-1])
-        if len(block) == WORKS or size > WORKS_BYTES or index == len(works) - 1:
-            if size:
-                blocks.append((first, pack_works(block)))
-            block, first, size = [], index + 1, 0
+    if block:
+        blocks.append(pack_works(block))
     return places, blocks

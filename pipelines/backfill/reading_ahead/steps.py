@@ -119,9 +119,7 @@ def stage_records(connection: Any, batch: Batch, first: int) -> None:
         connection.executemany(
             _insertion(same), zip(range(first, first + batch.size), *columns.values(), strict=True)
         )
-    connection.executemany(
-        "INSERT INTO works VALUES (?, ?)", [(first + index, block) for index, block in batch.works]
-    )
+    connection.executemany("INSERT INTO works VALUES (?, ?)", enumerate(batch.works, first))
     connection.executemany(
         "INSERT INTO documents VALUES (?, ?)",
         [(first + number * DOCUMENTS, block) for number, block in enumerate(batch.blocks)],

@@ -33,10 +33,21 @@ from beam_talonone.pipelines.backfill.packed import (
     with_digests,
     without_digests,
 )
-from beam_talonone.pipelines.backfill.reading_ahead.batch import batch_of
+from beam_talonone.pipelines.backfill.reading_ahead.batch import BATCH, batch_of
 from beam_talonone.pipelines.backfill.reading_ahead.steps import stage_records
 from beam_talonone.pipelines.backfill.sending.send_order import slice_rows
-from beam_talonone.pipelines.backfill.staging_rows import CONTENT, FILE, IDENTITY, POSITION, RAW, WORK, StagedRecord
+from beam_talonone.pipelines.backfill.staging_rows import (
+    CONTENT,
+    FILE,
+    IDENTITY,
+    KIND,
+    ORDER,
+    PHASE,
+    POSITION,
+    RAW,
+    WORK,
+    StagedRecord,
+)
 from beam_talonone.pipelines.replay.conflicts import related
 from beam_talonone.pipelines.verify.targets import list_targets, load_targets
 from beam_talonone.schemas.decoding.parse import parse
@@ -82,21 +93,31 @@ def test_a_profile_takes_a_sixth_and_an_order_a_quarter() -> None:
         assert len(block) < most * sum(len(data) for data, *_ in whole)
 
 
-@given(st.lists(st.none() | st.integers(1, WORKS_BYTES // 3) | st.just(WORKS_BYTES + 1), max_size=3 * WORKS))
-@example([None] * 70 + [5])
-@example([WORKS_BYTES + 1] * 3)
-def test_each_row_finds_its_work(sizes: list[int | None]) -> None:
+def _staged(number: int, size: int | None, event_us: int = 0) -> StagedRecord:
+    """A record whose work has `size` bytes beside its digests; without work for None."""
+    values: list[Any] = [None] * 19
+    values[FILE], values[IDENTITY], values[CONTENT] = "f", b"%016d" % number, b"c" * 16
+    values[WORK] = None if size is None else b"\xc4\x10%016d\xc4\x10%b" % (number, b"c" * 16) + b"w" * size
+    values[KIND], values[11:16] = "orders", ["f", 0, number, "jsonl", 0]
+    if size is not None:
+        values[PHASE], values[ORDER] = 1, [event_us, 0, 0]
+    return StagedRecord(tuple(values))
+
+
+_SIZES = st.none() | st.integers(1, WORKS_BYTES // 3) | st.just(WORKS_BYTES + 1)
+
+
+@given(st.lists(st.tuples(_SIZES, st.integers(0, 3)), max_size=3 * WORKS))
+@example([(None, 0)] * 70 + [(5, 0)])
+@example([(WORKS_BYTES + 1, 0)] * 3)
+@example([(5, -number) for number in range(3 * WORKS)])
+def test_each_row_finds_its_work(sizes: list[tuple[int | None, int]]) -> None:
     """Whichever was read before: a block is small, and none is without works."""
-    records = []
-    for number, size in enumerate(sizes):
-        values: list[Any] = [None] * 19
-        values[FILE], values[IDENTITY], values[CONTENT] = "f", b"%016d" % number, b"c" * 16
-        values[WORK] = None if size is None else b"\xc4\x10%016d\xc4\x10%b" % (number, b"c" * 16) + b"w" * size
-        values[0], values[11:16] = "orders", ["f", 0, number, "jsonl", 0]
-        records.append(StagedRecord(tuple(values)))
+    records = [_staged(number, *size) for number, size in enumerate(sizes)]
     batch = batch_of(records)
-    blocks = [unpack_works(block) for _, block in batch.works]
+    blocks = [unpack_works(block) for block in batch.works]
     assert all(block.works and len(block.ends) <= WORKS for block in blocks)
+    assert sum(len(block.ends) for block in blocks) == sum(size is not None for size, _ in sizes)
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         connection.executescript(staging.SCHEMA)
         stage_records(connection, batch, 100)
@@ -105,7 +126,25 @@ def test_each_row_finds_its_work(sizes: list[int | None]) -> None:
         for row in rows:
             if row[1] is not None:
                 assert works.data(*row) == records[row[0] - 100].row[WORK]
-    assert [row[0] for row in rows if row[1] is None] == [row[0] for row in rows if sizes[row[0] - 100] is None]
+    assert [row[0] for row in rows if row[1] is None] == [row[0] for row in rows if sizes[row[0] - 100][0] is None]
+
+
+def test_works_of_a_batch_that_are_sent_one_after_the_other_share_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the times of the input go up and down, as those of customers by number: else a block would be
+    unpacked for each."""
+    hours = 24
+    records = [_staged(number, 300, number % hours) for number in range(BATCH)]
+    monkeypatch.setattr(packed, "KEPT", 0)
+    unpacked: list[bytes] = []
+    unpack = packed.unpack_works
+    monkeypatch.setattr(packed, "unpack_works", lambda block: unpacked.append(block) or unpack(block))
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.executescript(staging.SCHEMA)
+        stage_records(connection, batch_of(records), 1)
+        works = Works(connection)
+        for row in connection.execute(f"SELECT {WORK_OF_RECORD} FROM records ORDER BY {staging.IN_ORDER}").fetchall():
+            works.data(*row)
+    assert len(unpacked) == -(-BATCH // WORKS)
 
 
 def test_few_blocks_stay_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +152,7 @@ def test_few_blocks_stay_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packed, "KEPT", 250)
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         connection.executescript(staging.SCHEMA)
-        blocks = [(first, pack_works([b"%100d" % first, b""])) for first in range(0, 10, 2)]
+        blocks = [(number, pack_works([b"%100d" % number])) for number in range(0, 10, 2)]
         connection.executemany("INSERT INTO works VALUES (?, ?)", blocks)
         asked: list[int] = []
         unpack = packed.unpack_works
@@ -125,8 +164,8 @@ def test_few_blocks_stay_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
 
         monkeypatch.setattr(packed, "unpack_works", unpacked)
         works = Works(connection)
-        for first in (0, 0, 2, 0, 4, 0, 2, 6):
-            assert int(works.data(first, 0, b"", b"", None)) == first
+        for number in (0, 0, 2, 0, 4, 0, 2, 6):
+            assert int(works.data(number, 0, b"", b"", None)) == number
     assert asked == [0, 2, 4, 2, 6]
 
 
@@ -177,6 +216,23 @@ def test_damage_names_the_database_wherever_a_work_is_read(
         connection.execute(damage)
         with pytest.raises(Damaged, match=r"spool\.sqlite is damaged \(row \d+ of its records: .*put it back"):
             reads(connection)
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [("DELETE FROM documents", "the block of its document is missing"),
+     ("UPDATE documents SET block = x'00'", "it cannot be unpacked"), ("UPDATE records SET raw = 9", "no such place"),
+     ("UPDATE records SET raw = -1", "no such place")],
+)  # fmt: skip
+def test_a_damaged_document_is_named(tmp_path: Path, damage: str, why: str) -> None:
+    """A dead letter with another record would replay that one."""
+    with staged_job(tmp_path, {"events": [event(1, "c")]}) as job:
+        (raw,) = job.connection.execute("SELECT raw FROM records").fetchone()
+        assert raw == 0
+        job.connection.execute("INSERT INTO documents VALUES (99, x'00')")  # of a later batch
+        job.connection.execute(damage if "documents" not in damage else f"{damage} WHERE first < 99")
+        with pytest.raises(Damaged, match=rf"spool\.sqlite is damaged \(row 1 of its records: .*{why}"):
+            dead_letter_of(job.connection, 1, REFUSED, "job", 0.0)
 
 
 def test_a_file_whose_name_is_gone_is_damage(tmp_path: Path) -> None:

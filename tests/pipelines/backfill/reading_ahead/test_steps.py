@@ -15,16 +15,25 @@ from beam_talonone.pipelines.backfill.packed import WORK_OF_RECORD, Works, check
 from beam_talonone.pipelines.backfill.reading_ahead.batch import LITERAL, Batch, batch_of
 from beam_talonone.pipelines.backfill.reading_ahead.steps import stage_records
 from beam_talonone.pipelines.backfill.sending.outcome_counts import outcome_counts
-from beam_talonone.pipelines.backfill.staging_rows import FILE, RAW, WORK, StagedRecord
+from beam_talonone.pipelines.backfill.staging_rows import FILE, ORDER, PHASE, RAW, WORK, StagedRecord
 
 TEXTS = st.sampled_from(["", "it's", "'); DROP TABLE records; --", "?", ":a", "nul\0l", "ü\n", "x" * (LITERAL + 1)])
 NUMBERS = st.sampled_from([0, 1, -1, 2**53, -(2**63), 2**63 - 1])
 BLOBS = st.sampled_from([b"", b"\0", b"work", b"'"])
+
+
+def _with_order(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The row with a place in the order of sending if it has a work, as all such rows have."""
+    if row[WORK] is None:
+        return row
+    return (*row[:PHASE], *(number or 0 for number in row[PHASE : ORDER.stop]), *row[ORDER.stop :])
+
+
 ROW = st.tuples(
     st.sampled_from(["orders", "profiles"]), *[st.none() | TEXTS] * 3, *[st.binary(min_size=16, max_size=16)] * 2,
     *[st.none() | NUMBERS] * 4, st.none() | TEXTS, TEXTS, NUMBERS, NUMBERS, TEXTS, st.integers(0, 2),
     st.none() | BLOBS, st.none() | st.binary(min_size=1, max_size=9), st.none() | BLOBS,
-)  # fmt: skip
+).map(_with_order)  # fmt: skip
 OUTCOMES = st.none() | st.tuples(
     st.sampled_from(["dead_lettered", "filtered"]), st.none() | st.just("decode"), st.none() | st.just("not_json"),
     st.none() | BLOBS,
