@@ -62,7 +62,6 @@ ONLY_PARSED = {
 """By page, the beginnings of commands that no test runs as they stand, and why."""
 
 OTHERS_NOT_RUN = {
-    "bench/README.md": "changes the environment that the tests run in",
     "docs/bigquery.md": "bq and gcloud; tests/flex/test_bigquery_docs.py checks what can be checked without them",
     "docs/deploy-dataflow.md": "gcloud; tests/flex/test_deploy_docs.py checks the parameters",
     "docs/messages.md": "gcloud",
