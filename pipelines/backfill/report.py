@@ -12,7 +12,7 @@ from beam_talonone.pipelines.backfill.staging import get_meta
 from beam_talonone.schemas.kinds import KINDS, LETTERS, LOOKUPS, RECORDS
 from beam_talonone.schemas.reasons import Stage
 from beam_talonone.talonone.errors import StopRun
-from beam_talonone.talonone.requests.outcome import End
+from beam_talonone.talonone.requests.outcome import DONE, End
 from beam_talonone.talonone.requests.output_lines import rfc3339
 from beam_talonone.talonone.state.sealed_lines import damaged
 from beam_talonone.talonone.telemetry.stats import Latencies, OperationStats, Stats
@@ -21,8 +21,6 @@ NAMES_SHOWN = 20
 
 WARNING = "warning"
 """The note in the staging database about what a mapping reads in vain."""
-
-APPLIED = (End.APPLIED.value, End.ALREADY_APPLIED.value)
 
 
 def make_report(
@@ -75,7 +73,7 @@ def _kind(counts: OutcomeCounts, kind: str) -> dict[str, int]:
         "invalid": invalid,
         "filtered": filtered,
         "mapped": read - invalid - filtered,
-        "applied": sum(ends[end] for end in APPLIED),
+        "applied": sum(ends[end] for end in DONE),
         "superseded": ends[End.SUPERSEDED.value],
         "duplicate": ends[End.DUPLICATE.value],
         "skipped": ends[End.SKIPPED.value],

@@ -16,7 +16,7 @@ from beam_talonone.talonone.http.responses import Answer, answer_to
 from beam_talonone.talonone.http.send import Reply, TransportFailure
 from beam_talonone.talonone.requests.identity import KEY_HOLDS, idempotency_key, key_holds
 
-_BY_KEY = SafeToRepeat.BY_KEY  # looking a member up takes longer than a call
+_BY_KEY = SafeToRepeat.BY_KEY  # bound once: see END_APPLIED
 
 FRESH_KEY_AFTER = 2
 """Answers 409 in a row after which a request takes a fresh key: an API that stores a 409 would replay it for ever."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from beam_talonone.talonone.delivery.attempt import RequestAttempt, exchanged
 from beam_talonone.talonone.delivery.sender import Sender
 from beam_talonone.talonone.errors import StopRun
-from beam_talonone.talonone.http.responses import APPLIED, Answer
+from beam_talonone.talonone.http.responses import VERDICT_APPLIED, Answer
 from beam_talonone.talonone.http.send import Reply, Start, TransportFailure
 
 OnFinal = Callable[[Answer | Exception | None], None]
@@ -89,7 +89,7 @@ class FirstTries:
         try:
             result = exchanged(attempt.request, reply, time.perf_counter() - began)
             answer = result.answer
-            if answer.verdict is APPLIED and not answer.already and answer.unreadable is None:
+            if answer.verdict is VERDICT_APPLIED and not answer.already and answer.unreadable is None:
                 final = sender.take(attempt, result)
                 sender.circuit.works(self._loop.time())
             else:

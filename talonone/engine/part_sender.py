@@ -9,10 +9,8 @@ from beam_talonone.talonone.engine.job import Ended, Job
 from beam_talonone.talonone.http.responses import Answer
 from beam_talonone.talonone.protocols.carry_out import begins_at_once, carry_out
 from beam_talonone.talonone.protocols.session_facts import NOTHING_KNOWN, SessionFacts
-from beam_talonone.talonone.requests.outcome import End, Outcome, skipped
+from beam_talonone.talonone.requests.outcome import END_APPLIED, Outcome, skipped
 from beam_talonone.talonone.requests.work import Key
-
-_APPLIED = End.APPLIED  # looking a member up takes longer than a call
 
 
 class PartSender(RequestSender, eq=False, kw_only=True):
@@ -67,7 +65,7 @@ class PartSender(RequestSender, eq=False, kw_only=True):
             return
         self.first = None  # they refer to each other: only the garbage collector would free them
         outcome = Outcome(
-            _APPLIED, operation=self.operation, status=ended.status, attempts=attempt.tries,
+            END_APPLIED, operation=self.operation, status=ended.status, attempts=attempt.tries,
             first_sent=attempt.first_sent, generation=attempt.generation,
         )  # fmt: skip
         try:

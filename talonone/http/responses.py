@@ -30,8 +30,8 @@ class Verdict(Enum):
     UNKNOWN = "it may have acted, and a repeat is no longer protected"
 
 
-APPLIED = Verdict.APPLIED
-"""The verdict on nearly all answers, by its own name: looking a member up takes longer than a call."""
+VERDICT_APPLIED = Verdict.APPLIED
+"""The verdict on nearly all answers, bound once: see END_APPLIED."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def classify(row: Operation, status: int, body: bytes, retry_after: str | None, 
     if 200 <= status < 300:
         odd = _not_the_apis(row, body)
         if odd is None:
-            return Answer(status, APPLIED, None, "", body=body, acted=True)
+            return Answer(status, VERDICT_APPLIED, None, "", body=body, acted=True)
         return Answer(status, Verdict.RETRY, None, f"status {status} with {odd}", body=body, acted=True)
     if row.says.get(status) is Says.DONE and not is_web_page(body):
         return Answer(status, Verdict.APPLIED, None, "", body=body, acted=True, already=True)
@@ -211,7 +211,7 @@ def proves_the_key(row: Operation, answer: Answer) -> bool:
 
     Such answers are a success, and an error in the API's own format about the content of the request.
     """
-    if answer.verdict is APPLIED:
+    if answer.verdict is VERDICT_APPLIED:
         return not row.is_read or answer.body.lstrip()[:1] in (b"", b"{")
     if answer.status not in (400, 404, 409, 422) or (answer.status == 404 and row.creates):
         return False

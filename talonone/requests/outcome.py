@@ -22,6 +22,10 @@ class End(StrEnum):
     DEAD = "dead_lettered"
 
 
+END_APPLIED = End.APPLIED
+"""The end of nearly all records. Looking up a member of an enum takes longer than a call, so code that runs for each
+record binds the member to a name."""
+
 DONE = (End.APPLIED, End.ALREADY_APPLIED)
 """The ends of a record that the API has taken."""
 

@@ -7,11 +7,10 @@ from typing import Any
 
 from beam_talonone.talonone.compare.repeated_returns import Repeat
 from beam_talonone.talonone.protocols.session_facts import NOTHING_KNOWN, SessionFacts
-from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
+from beam_talonone.talonone.requests.outcome import DONE, END_APPLIED, End, Outcome
 from beam_talonone.talonone.requests.work import Work
 
 _SENT, _CLOSED, _DEAD, _REPEATED = 1, 2, 4, 8
-_APPLIED = End.APPLIED  # looking a member up takes longer than a call
 
 MOST = 100_000
 """Sessions of a generation: at least the last MOST sessions are remembered, at most twice as many."""
@@ -48,7 +47,7 @@ class SessionMemory:
         """Remember how a version of an order ended, with the `status` that it sent to the session."""
         if end in DONE:
             flag = _SENT | (_CLOSED if status == "completed" else 0)
-            flag |= 0 if end is _APPLIED else _REPEATED
+            flag |= 0 if end is END_APPLIED else _REPEATED
         else:
             flag = _DEAD if end is End.DEAD else 0
         with self._lock:

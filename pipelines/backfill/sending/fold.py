@@ -147,7 +147,7 @@ def _note_attempts_in(database: Connection, dead: list[tuple[Work, Outcome, Orig
 
 def _dead_works(connection: Connection, recorded: JournalContent) -> Iterator[tuple[Work, Outcome, Origin | None]]:
     """The dead letters of a slice: work, outcome, and the origin of what was replayed."""
-    dead, works = End.DEAD, Works(connection)  # looking members up costs a call
+    dead, works = End.DEAD, Works(connection)  # bound once: see END_APPLIED
     for number, (outcome, _) in recorded.done.items():
         if outcome.end is dead:
             origin, *staged = connection.execute(

@@ -190,7 +190,7 @@ class SliceSender:
     def count(self) -> None:
         """Count the records that have ended since the last call."""
         counts: dict[tuple[str, End], int] = {}  # the lock is taken once for many records
-        dead = End.DEAD  # looking members up costs a call
+        dead = End.DEAD  # bound once: see END_APPLIED
         for jobs, outcome in self._sending.done_alike():
             kinds = {jobs[0].work.kind: 1} if len(jobs) == 1 else Counter(map(_kind_of, jobs))
             for kind, records in kinds.items():
