@@ -80,8 +80,12 @@ def ingest(
             connection.set_progress_handler(lambda: STOP.signal is not None, LOOK_EVERY)
             kinds = [kind for kind in _kinds(options, files) if kind != LETTERS]
             read, _ = count_read_and_dead(connection)
-            repeat = identities.may_repeat(read)
-            return complete(connection, options, kinds, job, may_repeat=repeat, chains=blobs is whole)
+            if identities.may_repeat(read):
+                end_repeated(connection, job)
+            complete(connection, options, kinds)
+            if blobs is whole:  # before the send order takes the room for it
+                note_longest_chains(connection)
+            return set_send_order(connection)
     except CannotReadNow as error:
         STOP.check()
         raise StopRun(str(error).partition(" [while running")[0]) from error
@@ -151,21 +155,9 @@ def _prepares(options: InputOptions, files: dict[str, list[FileInfo]]) -> Prepar
     return partial(open_mapped_dead_letter, mapping=options.mapping, selection=options.replay_selection)
 
 
-def complete(
-    connection: Any,
-    options: InputOptions,
-    kinds: list[str],
-    job: str,
-    *,
-    may_repeat: bool = True,
-    chains: bool = False,
-) -> int:
-    """Complete a database that has all records: find duplicates and the customers of returns, and number the send
-    order; returns how many records are to be sent. `kinds` are those of the input, `job` the id in dead letters.
-    `may_repeat` is False where it is certain that no two records have one identity. With `chains`, the longest ones
-    are noted for the page of the job."""
-    if may_repeat:
-        _end_repeated(connection, job)
+def complete(connection: Any, options: InputOptions, kinds: list[str]) -> None:
+    """Complete the records of a database by each other, before they get their send order: the customers of returns,
+    and what follows an erasure. `kinds` are those of the input."""
     staged = count_kinds(connection)
     if "returns" in staged or ("orders" in staged and _any_cancelled(connection)):
         connection.executescript(staging.SESSION_INDEXES)
@@ -175,13 +167,11 @@ def complete(
         connection.executescript(staging.ERASURE_INDEX)
         _keep_order_of_erased(connection)
     staging.set_meta(connection, "kinds", " ".join(kinds))
-    if chains:  # before the send order takes the room for it
-        note_longest_chains(connection)
-    return set_send_order(connection)
 
 
-def _end_repeated(connection: Any, job: str) -> None:
-    """Of records with one identity the first is sent; others are duplicates, or dead letters if they differ."""
+def end_repeated(connection: Any, job: str) -> None:
+    """Of records with one identity the first is sent; others are duplicates, or dead letters of `job` if they
+    differ."""
     rows: list[staging.OutcomeRow] = []
     ways: Counter[Way] = Counter()
     for (_, kind, content), *others in staging.repeated(connection):

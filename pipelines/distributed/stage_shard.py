@@ -7,11 +7,12 @@ from contextlib import closing
 from sqlite3 import Connection
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.pipelines.backfill.ingest import complete
+from beam_talonone.pipelines.backfill.ingest import complete, end_repeated
 from beam_talonone.pipelines.backfill.output_folder import DISTRIBUTED, decoded, input_changed
 from beam_talonone.pipelines.backfill.reading import check_dead_letters, write_input_dead_letters
 from beam_talonone.pipelines.backfill.reading_ahead.batch import batch_of, in_batches
 from beam_talonone.pipelines.backfill.reading_ahead.steps import stage_records
+from beam_talonone.pipelines.backfill.sending.send_order import set_send_order
 from beam_talonone.pipelines.backfill.staging_rows import KIND, UNKNOWN_FIELDS, StagedRecord
 from beam_talonone.pipelines.distributed.graph_options import QUEUE, GraphOptions, shard_name, state_of
 from beam_talonone.pipelines.distributed.place import Place
@@ -72,7 +73,9 @@ class ShardStaging:
                 count_read(str(record.row[KIND]), int(record.row[UNKNOWN_FIELDS]))
         staging.number_files(connection)
         kinds = list(self._graph.input.globs)
-        total = complete(connection, self._graph.input, kinds, self._graph.job)
+        end_repeated(connection, self._graph.job)
+        complete(connection, self._graph.input, kinds)
+        total = set_send_order(connection)
         outcomes = connection.execute("SELECT kind, end, stage, reason FROM fates JOIN records USING (rec)")
         for kind, end, stage, reason in outcomes:
             count_outcome(kind, Outcome(End(end), reason, stage=Stage(stage or Stage.SEND)))

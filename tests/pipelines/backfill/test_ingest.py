@@ -10,13 +10,13 @@ import pytest
 from support.staged_job import at, ends, event, order, profile, queue, returned, staged_job
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.pipelines.backfill.ingest import complete, dead_letter_of, ingest
+from beam_talonone.pipelines.backfill.ingest import complete, dead_letter_of, end_repeated, ingest
 from beam_talonone.pipelines.backfill.options import InputOptions
 from beam_talonone.pipelines.backfill.packed import WORK_OF_RECORD, Works, pack_works, unpack_documents, unpack_works
 from beam_talonone.pipelines.backfill.reading_ahead.batch import batch_of
 from beam_talonone.pipelines.backfill.reading_ahead.steps import stage_records
 from beam_talonone.pipelines.backfill.sending.outcome_counts import count_read_and_dead
-from beam_talonone.pipelines.backfill.sending.send_order import slice_rows
+from beam_talonone.pipelines.backfill.sending.send_order import set_send_order, slice_rows
 from beam_talonone.pipelines.backfill.staging_rows import StagedRecord
 from beam_talonone.schemas.reasons import Stage
 from beam_talonone.talonone.requests.outcome import End, Outcome
@@ -169,7 +169,9 @@ def test_staged_records_that_come_in_any_order_are_completed_alike(tmp_path: Pat
         stage_records(other, batch_of([StagedRecord(row) for row in rows[:1]]), 1)
         stage_records(other, batch_of([StagedRecord(row) for row in rows[1:]]), 2)
         staging.number_files(other)
-        total = complete(other, job.options.input, ["events"], "job-1")
+        end_repeated(other, "job-1")
+        complete(other, job.options.input, ["events"])
+        total = set_send_order(other)
         ids = other.execute("SELECT id FROM queue JOIN records USING (rec) ORDER BY number").fetchall()
         other.close()
         assert (total, [name for (name,) in ids]) == (3, expected)
@@ -223,7 +225,9 @@ def steps_to_complete(folder: Path, kinds: dict[str, list[dict[str, Any]]]) -> i
 
     with staged_job(folder, kinds, profiles_first=True) as job:
         job.connection.set_progress_handler(count, 100)
-        complete(job.connection, job.options.input, list(kinds), "job-1")
+        end_repeated(job.connection, "job-1")
+        complete(job.connection, job.options.input, list(kinds))
+        set_send_order(job.connection)
     return steps
 
 
