@@ -19,7 +19,7 @@ from typing import Any
 from common.orders import write_orders
 from rich.console import Console
 from rich.table import Table
-from speed import write_profiles
+from speed_parts.backfills import write_profiles
 
 from beam_talonone.pipelines.backfill import ingest, staging
 from beam_talonone.pipelines.backfill.inputs import match_inputs
@@ -27,6 +27,7 @@ from beam_talonone.pipelines.backfill.options import InputOptions
 from beam_talonone.pipelines.backfill.report import make_report
 from beam_talonone.pipelines.backfill.sending import outcome_counts
 from beam_talonone.pipelines.backfill.sending.left_to_send import count_kinds, note_longest_chains
+from beam_talonone.pipelines.backfill.sending.send_order import set_send_order
 from beam_talonone.pipelines.backfill.sending.slices import SLICE
 from beam_talonone.pipelines.terminal.stopping import STOP
 
@@ -51,7 +52,7 @@ def main() -> None:
         path = build(Path(folder), arguments.kind, arguments.records)
         with closing(staging.connect(path, fresh=True)) as connection:
             timed(table, "find repeated records", lambda: list(staging.repeated(connection)))
-            timed(table, "send order", lambda: staging.set_send_order(connection))
+            timed(table, "send order", lambda: set_send_order(connection))
             _send_half(connection)
         table.caption = f"{path.stat().st_size / 1e6:,.0f} MB"
         with closing(staging.reopen(path)) as connection:

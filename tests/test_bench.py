@@ -53,3 +53,14 @@ def test_a_part_that_was_not_asked_for_fails_nothing() -> None:
     assert (code, figures["good"], figures["not_measured"]) == (0, True, {})
     assert "NOT MEASURED" not in said
     assert figures["ratios"] == {"--help, s": 0.05}
+
+
+@pytest.mark.parametrize("kind", ["profiles", "orders"])
+def test_the_questions_to_a_staging_database_are_timed(kind: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "staging_queries.py", kind, "--records", "100"],
+        cwd=BENCH, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for question in ("find repeated records", "send order", "resume", "report.json", "find the longest chains"):
+        assert question in done.stdout
