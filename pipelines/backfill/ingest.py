@@ -30,11 +30,10 @@ from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.shown import Shown
 from beam_talonone.schemas.kinds import LETTERS
-from beam_talonone.schemas.reasons import Reason, Stage
 from beam_talonone.schemas.records import ERASURE
 from beam_talonone.talonone.engine.applied_parts import applied_parts, union
 from beam_talonone.talonone.errors import StopRun
-from beam_talonone.talonone.requests.outcome import End, Outcome
+from beam_talonone.talonone.requests.outcome import End, Outcome, id_reused
 from beam_talonone.talonone.requests.output_lines import dead_letter
 from beam_talonone.transforms.decoding.decoder import POOL
 from beam_talonone.transforms.formats.errors import CannotReadNow
@@ -172,6 +171,7 @@ def complete(connection: Any, options: InputOptions, kinds: list[str]) -> None:
 def end_repeated(connection: Any, job: str) -> None:
     """Of records with one identity the first is sent; others are duplicates, or dead letters of `job` if they
     differ."""
+    reused = id_reused()
     rows: list[staging.OutcomeRow] = []
     ways: Counter[Way] = Counter()
     for (_, kind, content), *others in staging.repeated(connection):
@@ -182,15 +182,9 @@ def end_repeated(connection: Any, job: str) -> None:
                 rows.append((rec, End.DUPLICATE.value, None, None, None))
                 ways[Way(kind, End.DUPLICATE.value)] += 1
                 continue
-            outcome = Outcome(
-                End.DEAD,
-                Reason.ID_REUSED.value,
-                "an earlier record has this id and other content",
-                stage=Stage.VALIDATE,
-            )
-            line = dead_letter_of(connection, rec, outcome, job, time.time())
-            rows.append((rec, End.DEAD.value, Stage.VALIDATE.value, Reason.ID_REUSED.value, line))
-            ways[Way(kind, End.DEAD.value, Stage.VALIDATE.value, Reason.ID_REUSED.value)] += 1
+            line = dead_letter_of(connection, rec, reused, job, time.time())
+            rows.append((rec, reused.end.value, reused.stage.value, reused.reason, line))
+            ways[Way(kind, reused.end.value, reused.stage.value, reused.reason or "")] += 1
     _save(connection, rows, ways)
 
 

@@ -11,9 +11,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from beam_talonone.schemas.reasons import Reason, Stage
 from beam_talonone.talonone.ordering.state_store import Order, StateStore
-from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
+from beam_talonone.talonone.requests.outcome import DONE, End, Outcome, id_reused
 from beam_talonone.talonone.requests.supersede import without
 from beam_talonone.talonone.requests.work import Key, Work
 
@@ -121,7 +120,7 @@ class Sequencer(Generic[T]):
         existing = self._open.get(work.identity)
         content, last = (existing.work.content, None) if existing is not None else self.memory.recall(work)
         if content is not None and content != work.content:
-            return [Settled(token, work, reused())]
+            return [Settled(token, work, id_reused())]
         if existing is not None:
             existing.repeats.append((token, work))
             self.repeats += 1
@@ -298,9 +297,3 @@ class Sequencer(Generic[T]):
         if work.kind == "profiles":
             return without(work, self.memory.newer_changes(work.id, work.order()))
         return work
-
-
-def reused() -> Outcome:
-    """The outcome of a record whose id an earlier record has, with other content."""
-    detail = "an earlier record has this id and other content"
-    return Outcome(End.DEAD, Reason.ID_REUSED.value, detail, stage=Stage.VALIDATE)

@@ -101,6 +101,12 @@ def skipped(reason: Skip, operation: str | None = None, attempts: int = 0) -> Ou
     return Outcome(End.SKIPPED, reason.value, operation=operation, attempts=attempts)
 
 
+def id_reused() -> Outcome:
+    """The outcome of a record whose id an earlier record has, with other content."""
+    detail = "an earlier record has this id and other content"
+    return Outcome(End.DEAD, Reason.ID_REUSED.value, detail, stage=Stage.VALIDATE)
+
+
 def _effects(body: bytes) -> list[Any]:
     try:
         value = jsonio.loads_around(body) if body else {}

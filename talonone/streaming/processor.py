@@ -18,9 +18,9 @@ from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.errors import StopRun
-from beam_talonone.talonone.ordering.sequencer import Decision, Send, Sequencer, reused
+from beam_talonone.talonone.ordering.sequencer import Decision, Send, Sequencer
 from beam_talonone.talonone.protocols.session_facts import SessionFacts
-from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
+from beam_talonone.talonone.requests.outcome import DONE, End, Outcome, id_reused
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.store import MOST_AT_ONCE, Store
 from beam_talonone.talonone.state.write_ahead_log import WriteAheadLog
@@ -129,7 +129,7 @@ class StreamProcessor:
         if self.output.is_repeat(work.kind, message):
             return
         if self.log.is_of_another(work):
-            self.output.finish(work, reused(), message)
+            self.output.finish(work, id_reused(), message)
             return
         if work.kind == "returns" and not work.profiles:
             customer = self.store.customer_of(work.sessions[0])
