@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from beam_talonone.talonone.ordering.decisions import Decision, Send, Settled
 from beam_talonone.talonone.ordering.state_store import Order, StateStore
 from beam_talonone.talonone.requests.outcome import DONE, End, Outcome, id_reused
 from beam_talonone.talonone.requests.supersede import without
@@ -20,31 +21,6 @@ T = TypeVar("T")
 
 LONGEST_PAUSE = 60.0
 """The longest pause between two poll attempts of a waiting return, in seconds, if few returns wait."""
-
-
-@dataclass(frozen=True)
-class Send(Generic[T]):
-    """A record whose turn has come.
-
-    For an older profile change, `work` is the rest that newer changes have not replaced. `parts_dropped` is True if
-    whole parts were dropped, so that the remaining parts have other numbers.
-    """
-
-    token: T
-    work: Work
-    parts_dropped: bool = False
-
-
-@dataclass(frozen=True)
-class Settled(Generic[T]):
-    """A record that has ended, with its outcome: it needs no request, or no further one."""
-
-    token: T
-    work: Work
-    outcome: Outcome
-
-
-Decision = Send[T] | Settled[T]
 
 
 @dataclass

@@ -12,7 +12,8 @@ import msgspec
 
 from beam_talonone.talonone.delivery.send_options import InFlight
 from beam_talonone.talonone.engine.deduplication import is_unsafe
-from beam_talonone.talonone.ordering.sequencer import Decision, Held, Send, Sequencer, Settled
+from beam_talonone.talonone.ordering.decisions import Decision, Send, Settled
+from beam_talonone.talonone.ordering.sequencer import Held, Sequencer
 from beam_talonone.talonone.ordering.state_store import Order
 from beam_talonone.talonone.requests.identity import key_holds
 from beam_talonone.talonone.requests.outcome import Outcome

@@ -18,7 +18,8 @@ from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.errors import StopRun
-from beam_talonone.talonone.ordering.sequencer import Decision, Send, Sequencer
+from beam_talonone.talonone.ordering.decisions import Decision, Send
+from beam_talonone.talonone.ordering.sequencer import Sequencer
 from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.outcome import DONE, End, Outcome, id_reused
 from beam_talonone.talonone.requests.work import Work

@@ -30,7 +30,7 @@ from beam_talonone.schemas.decoding.shown import Shown, of_bytes
 from beam_talonone.talonone.delivery.send_options import SendOptions
 from beam_talonone.talonone.engine.applied_parts import applied_parts
 from beam_talonone.talonone.engine.job import Ended, Job
-from beam_talonone.talonone.ordering.sequencer import Settled
+from beam_talonone.talonone.ordering.decisions import Settled
 from beam_talonone.talonone.ordering.state_store import Order
 from beam_talonone.talonone.protocols.session_facts import SessionFacts
 from beam_talonone.talonone.requests.outcome import End, Outcome

@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from beam_talonone.schemas.decoding.parse import parse
-from beam_talonone.talonone.ordering.sequencer import LONGEST_PAUSE, Send, Sequencer, Settled
+from beam_talonone.talonone.ordering.decisions import Send, Settled
+from beam_talonone.talonone.ordering.sequencer import LONGEST_PAUSE, Sequencer
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.state.store import Store

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beam_talonone.talonone.ordering.sequencer import Send, Sequencer
+from beam_talonone.talonone.ordering.decisions import Send
+from beam_talonone.talonone.ordering.sequencer import Sequencer
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.store import Store
