@@ -13,6 +13,7 @@ from beam_talonone.pipelines.replay.conflicts import ERASE, OWN, PROFILE, SESSIO
 from beam_talonone.pipelines.report.read_only import open_to_read
 from beam_talonone.schemas.reasons import Reason, Stage
 from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.ordering.marks import Marks
 from beam_talonone.talonone.ordering.state_store import Order
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.supersede import Change, without
@@ -20,7 +21,7 @@ from beam_talonone.talonone.requests.work import Key, Work
 from beam_talonone.talonone.state.log_entries import entries
 from beam_talonone.talonone.state.sqlite_damage import READING_FAILED, damaged_store, is_damage
 from beam_talonone.talonone.state.state_folder import LOG, MANIFEST, STORE
-from beam_talonone.talonone.state.store import Marks, Store
+from beam_talonone.talonone.state.store import Store
 
 REPLAYS = "replays.sqlite"
 """A file in the state folder: the effects of replays of the stream's dead letters, as a staging database."""

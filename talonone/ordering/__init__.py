@@ -1,1 +1,1 @@
-"""The order of records that arrive in any order. Plain state machines with clocks passed in."""
+"""The order of records that arrive in any order. Plain values and state machines with clocks passed in."""

@@ -1,9 +1,10 @@
 """Records that a stream has released but not sent. Only this process treats them as sent, not the next one."""
 
+from beam_talonone.talonone.ordering.marks import Marks, change_that_set, marks_of
 from beam_talonone.talonone.ordering.state_store import Order
 from beam_talonone.talonone.requests.supersede import Change
 from beam_talonone.talonone.requests.work import Key, Work
-from beam_talonone.talonone.state.store import Marks, Store, change_that_set, marks_of
+from beam_talonone.talonone.state.store import Store
 
 
 class PendingOverlay:

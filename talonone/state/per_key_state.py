@@ -4,10 +4,10 @@ from typing import Any
 
 import msgspec
 
+from beam_talonone.talonone.ordering.marks import change_that_set, marks_of
 from beam_talonone.talonone.ordering.state_store import Order
 from beam_talonone.talonone.requests.supersede import Change
 from beam_talonone.talonone.requests.work import Key, Work
-from beam_talonone.talonone.state.store import change_that_set, marks_of
 
 MOST = 50_000
 """The most entries of each table, a few MB. The memory of a key is read and written as a whole, so it must stay

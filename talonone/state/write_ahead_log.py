@@ -29,6 +29,7 @@ import msgspec
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.talonone.delivery.observer import PartId
 from beam_talonone.talonone.delivery.send_options import InFlight
+from beam_talonone.talonone.ordering.marks import Marks, marks_of
 from beam_talonone.talonone.requests.outcome import DONE, End, Outcome
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.append_log import MappedAppendLog
@@ -36,7 +37,6 @@ from beam_talonone.talonone.state.log_entries import entries
 from beam_talonone.talonone.state.pending_overlay import PendingOverlay
 from beam_talonone.talonone.state.sealed_lines import sealed
 from beam_talonone.talonone.state.session_cache import returned_items
-from beam_talonone.talonone.state.store import Marks, marks_of
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 LARGE = 16 * 1024 * 1024

@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beam_talonone.schemas.decoding.parse import parse
+from beam_talonone.talonone.ordering.marks import marks_of
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.state.pending_overlay import PendingOverlay
-from beam_talonone.talonone.state.store import Store, marks_of
+from beam_talonone.talonone.state.store import Store
 
 
 def record(kind, second, **fields):

@@ -9,9 +9,10 @@ from support.process.left_open import open_files
 
 from beam_talonone.schemas.decoding.parse import parse
 from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.ordering.marks import Marks, marks_of
 from beam_talonone.talonone.requests.build import BuildOptions, build
 from beam_talonone.talonone.state.sqlite_damage import is_damage
-from beam_talonone.talonone.state.store import SCHEMA, Marks, Store, marks_of
+from beam_talonone.talonone.state.store import SCHEMA, Store
 from beam_talonone.talonone.state.write_behind import WriteBehind
 
 

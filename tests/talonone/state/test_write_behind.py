@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from beam_talonone.talonone.ordering.marks import Marks
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state import write_behind
-from beam_talonone.talonone.state.store import MOST_AT_ONCE, Marks, Store
+from beam_talonone.talonone.state.store import MOST_AT_ONCE, Store
 from tests.talonone.ordering.test_sequencer import order
 from tests.talonone.state.test_per_key_state import WORKS, known
 
