@@ -12,22 +12,20 @@ import msgspec
 
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.options import MaxDeadLetters
+from beam_talonone.pipelines.backfill.sending.facts import earlier_attempt, facts_before
 from beam_talonone.pipelines.backfill.sending.journal import Journal, JournalContent
 from beam_talonone.pipelines.backfill.sending.reading_process import Rows, work_rows
 from beam_talonone.pipelines.backfill.sending.send_order import slice_rows
 from beam_talonone.pipelines.backfill.sending.tally import Tally
 from beam_talonone.pipelines.backfill.staging_rows import read_origin
 from beam_talonone.pipelines.terminal.words import counted
-from beam_talonone.schemas.operations import OPERATIONS, SafeToRepeat
-from beam_talonone.schemas.reasons import Reason, Skip
 from beam_talonone.talonone.delivery.send_options import InFlight, SendOptions
 from beam_talonone.talonone.engine.applied_parts import done_before
 from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.errors import TooManyDeadLetters
-from beam_talonone.talonone.protocols.session_facts import NOTHING_KNOWN, SessionFacts
 from beam_talonone.talonone.requests.dry_run import not_dry
-from beam_talonone.talonone.requests.outcome import End, Outcome, skipped
+from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.session_cache import returned_items
 from beam_talonone.transforms.runtime.metrics import count_outcome
@@ -157,8 +155,9 @@ class SliceSender:
         if run.before is not None:
             run.before.after = run
         self._sending = sending = Sending(run.engine)
+        memory = run.engine.memory
         # made once: each use of a method makes an object, and thousands of jobs wait
-        self._callbacks = (lambda job: _facts_of(run, job)), sending.tell, sending.tell_all
+        self._callbacks = (lambda job: facts_before(memory, job)), sending.tell, sending.tell_all
         self._jobs: list[Job] = []
         recorded = run.recorded
         self._fresh = not (recorded.parts or recorded.in_flight or run.options.dry)
@@ -253,7 +252,7 @@ class SliceSender:
         options = run.options
         if item.origin is not None:
             options = replace(options, attempt=item.origin.attempt)
-            in_flight = in_flight or _earlier_attempt(item.origin, item.work)
+            in_flight = in_flight or earlier_attempt(item.origin, item.work)
             parts = {**done_before(item.work, item.origin.parts_done), **parts}
         return Job(
             item.number, item.work, options, facts_of, tell, run.journal, in_flight, parts, tell_all
@@ -276,40 +275,3 @@ class SliceSender:
                     " dead-letters in --output"
                 )
             )
-
-
-def _facts_of(run: SliceRun, job: Job) -> SessionFacts | Outcome:
-    """The facts about the record's session, once all records before it have ended. An outcome if nothing is to be
-    sent."""
-    if not job.work.sessions:
-        return NOTHING_KNOWN
-    facts = run.engine.memory.known(job.work.sessions[0])
-    if job.options.dry and facts.session_sent and job.work.kind in ("orders", "events"):
-        # a later version of an order that is not there, or what refers to it
-        return skipped(Skip.ORDER_NOT_SENT, job.work.parts[0].request.operation)
-    if job.work.kind != "returns":
-        return facts
-    if facts.order_dead:
-        detail = "the order's own record is a dead letter; replay that first"
-        return Outcome(End.DEAD, Reason.ORDER_DEAD_LETTERED.value, detail, operation="return_cart_items")
-    if job.options.dry and facts.session_sent:
-        return skipped(Skip.ORDER_NOT_SENT, "return_cart_items")
-    return replace(facts, repeat=run.engine.memory.repeat(job.work.sessions[0]))
-
-
-def _earlier_attempt(origin: Origin, work: Work) -> dict[int, InFlight]:
-    """The parts of a replayed record of ambiguous outcome, which count as in flight when a run died.
-
-    A request that must never go twice was repeated only while it was known not to have acted. So it counts as in
-    flight where its outcome is unknown, also if the dead letter no longer says when it was sent.
-    """
-    if origin.definite:
-        return {}
-    in_flight = {}
-    for index, part in enumerate(work.parts):
-        if OPERATIONS[part.request.operation].repeats(part.request) is SafeToRepeat.NO:
-            if origin.unknown:
-                in_flight[index] = InFlight(origin.generation, origin.first_sent or 0.0)
-        elif origin.first_sent is not None:
-            in_flight[index] = InFlight(origin.generation, origin.first_sent)
-    return in_flight
