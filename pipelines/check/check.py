@@ -14,7 +14,6 @@ from beam_talonone.pipelines.backfill.inputs import match_inputs
 from beam_talonone.pipelines.backfill.options import InputOptions
 from beam_talonone.pipelines.backfill.reading_ahead.observer import OBSERVERS
 from beam_talonone.pipelines.backfill.report import make_report
-from beam_talonone.pipelines.backfill.temporary_folder import temporary_folder
 from beam_talonone.pipelines.check.answers import EXAMPLES, Answers, Problem
 from beam_talonone.pipelines.check.counting import count_requests, shown_requests
 from beam_talonone.pipelines.check.facts import closing_lines, orphan_lines, shape_lines
@@ -22,6 +21,7 @@ from beam_talonone.pipelines.check.findings import Findings
 from beam_talonone.pipelines.check.forecast import ForecastBlobs
 from beam_talonone.pipelines.check.problem_fields import ProblemFields
 from beam_talonone.pipelines.check.report_page import check_target, write_check_page
+from beam_talonone.pipelines.check.temporary_folder import temporary_folder
 from beam_talonone.pipelines.mappings.coverage import COVERAGE, ObservedMapping, coverage_of
 from beam_talonone.pipelines.terminal.exit_codes import DEAD_LETTERS, FINISHED
 from beam_talonone.pipelines.terminal.interruptible import interruptible

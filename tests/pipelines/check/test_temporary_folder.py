@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from beam_talonone.pipelines.backfill.temporary_folder import temporary_folder
+from beam_talonone.pipelines.check.temporary_folder import temporary_folder
 from beam_talonone.talonone.errors import StopRun
 
 
