@@ -10,7 +10,7 @@ from typing import Any
 import apache_beam as beam
 import msgspec
 
-from beam_talonone.pipelines.backfill import staging
+from beam_talonone.pipelines.backfill import staging, staging_schema
 from beam_talonone.pipelines.backfill.inputs import join_key
 from beam_talonone.pipelines.backfill.options import InputOptions
 from beam_talonone.pipelines.backfill.packed import WORK_OF_RECORD, Works, damaged_row, document_of
@@ -159,11 +159,11 @@ def complete(connection: Any, options: InputOptions, kinds: list[str]) -> None:
     and what follows an erasure. `kinds` are those of the input."""
     staged = count_kinds(connection)
     if "returns" in staged or ("orders" in staged and _any_cancelled(connection)):
-        connection.executescript(staging.SESSION_INDEXES)
+        connection.executescript(staging_schema.SESSION_INDEXES)
     if "returns" in staged:
         _name_anonymous_returns(connection)
     if options.profiles_first and "profiles" in staged:
-        connection.executescript(staging.ERASURE_INDEX)
+        connection.executescript(staging_schema.ERASURE_INDEX)
         _keep_order_of_erased(connection)
     staging.set_meta(connection, "kinds", " ".join(kinds))
 

@@ -8,7 +8,7 @@ from sqlite3 import Connection
 
 import msgspec
 
-from beam_talonone.pipelines.backfill import staging
+from beam_talonone.pipelines.backfill import staging, staging_schema
 from beam_talonone.pipelines.backfill.ingest import dead_letter_of
 from beam_talonone.pipelines.backfill.packed import WORK_OF_RECORD, Works
 from beam_talonone.pipelines.backfill.staging_rows import read_origin
@@ -33,7 +33,7 @@ def end_by_origins(connection: Connection, origins: Iterable[Path], job: str) ->
     left: dict[int, Work] = {row[0]: works.read(*row) for row in rows}
     for origin in origins:
         with closing(staging.connect(origin)) as applied:
-            applied.executescript(staging.REPLAY_INDEXES)
+            applied.executescript(staging_schema.REPLAY_INDEXES)
             others = related(applied, left.values())
             for rec, work in left.items():
                 _recall_attempts(connection, applied, rec, work)

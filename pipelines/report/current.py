@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from beam_talonone.pipelines.backfill import staging
+from beam_talonone.pipelines.backfill import staging_schema
 from beam_talonone.pipelines.backfill.ingest import dead_letter_of
 from beam_talonone.pipelines.backfill.sending.active_job import Slice
 from beam_talonone.pipelines.backfill.sending.journal import JournalContent, read_journal
@@ -65,8 +65,8 @@ def _add_tables(connection: sqlite3.Connection) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version == 0:
         existing = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-        for name in staging.ADDED - existing:
-            connection.execute(staging.table(name).replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
+        for name in staging_schema.ADDED - existing:
+            connection.execute(staging_schema.table(name).replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
         if "work_check" not in {row[1] for row in connection.execute("PRAGMA table_info(records)")}:
             connection.execute("CREATE TEMP VIEW records AS SELECT *, NULL AS work_check FROM main.records")
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from beam_talonone.pipelines.backfill import staging
+from beam_talonone.pipelines.backfill import staging_schema
 from beam_talonone.pipelines.backfill.packed import WORK_COLUMNS, Works
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.operations import get_customer_inventory, get_customer_session
@@ -40,7 +40,7 @@ class Target:
 
 def list_targets(connection: Any) -> int:
     """Number the sessions, then the customers of profile changes, in the order of the input; gives how many."""
-    connection.executescript(staging.TARGETS + staging.TARGET_INDEXES)
+    connection.executescript(staging_schema.TARGETS + staging_schema.TARGET_INDEXES)
     connection.execute("BEGIN")
     for sort, column, kinds in (
         ("session", "session", "'orders', 'returns'"),

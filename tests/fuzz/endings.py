@@ -5,7 +5,7 @@ from typing import Any
 
 import yarl
 
-from beam_talonone.pipelines.backfill import staging
+from beam_talonone.pipelines.backfill import staging, staging_schema
 from beam_talonone.pipelines.backfill.staging_rows import RecordStager
 from beam_talonone.pipelines.dead_letters.aggregate import DeadLetterSummary
 from beam_talonone.pipelines.dead_letters.export import csv_line
@@ -34,7 +34,7 @@ _MESSAGE.use_key("key")
 
 def _database() -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.executescript(staging.SCHEMA)
+    connection.executescript(staging_schema.SCHEMA)
     return connection
 
 

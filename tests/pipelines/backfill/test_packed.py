@@ -16,7 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from support.staged_job import event, order, profile, returned, staged_job
 
-from beam_talonone.pipelines.backfill import packed, staging
+from beam_talonone.pipelines.backfill import packed, staging, staging_schema
 from beam_talonone.pipelines.backfill.ingest import dead_letter_of, ingest
 from beam_talonone.pipelines.backfill.options import InputOptions
 from beam_talonone.pipelines.backfill.packed import (
@@ -119,7 +119,7 @@ def test_each_row_finds_its_work(sizes: list[tuple[int | None, int]]) -> None:
     assert all(block.works and len(block.ends) <= WORKS for block in blocks)
     assert sum(len(block.ends) for block in blocks) == sum(size is not None for size, _ in sizes)
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        connection.executescript(staging.SCHEMA)
+        connection.executescript(staging_schema.SCHEMA)
         stage_records(connection, batch, 100)
         rows = connection.execute(f"SELECT {WORK_OF_RECORD} FROM records ORDER BY rec % 7, rec").fetchall()
         works = Works(connection)
@@ -139,7 +139,7 @@ def test_works_of_a_batch_that_are_sent_one_after_the_other_share_blocks(monkeyp
     unpack = packed.unpack_works
     monkeypatch.setattr(packed, "unpack_works", lambda block: unpacked.append(block) or unpack(block))
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        connection.executescript(staging.SCHEMA)
+        connection.executescript(staging_schema.SCHEMA)
         stage_records(connection, batch_of(records), 1)
         works = Works(connection)
         for row in connection.execute(f"SELECT {WORK_OF_RECORD} FROM records ORDER BY {staging.IN_ORDER}").fetchall():
@@ -151,7 +151,7 @@ def test_few_blocks_stay_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many as KEPT allows, and those that were used last."""
     monkeypatch.setattr(packed, "KEPT", 250)
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        connection.executescript(staging.SCHEMA)
+        connection.executescript(staging_schema.SCHEMA)
         blocks = [(number, pack_works([b"%100d" % number])) for number in range(0, 10, 2)]
         connection.executemany("INSERT INTO works VALUES (?, ?)", blocks)
         asked: list[int] = []
@@ -176,7 +176,7 @@ def test_few_blocks_stay_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
 )  # fmt: skip
 def test_a_place_without_a_work_is_damage(tmp_path: Path, row: tuple[Any, ...]) -> None:
     with closing(sqlite3.connect(tmp_path / "jobs.sqlite")) as connection:
-        connection.executescript(staging.SCHEMA)
+        connection.executescript(staging_schema.SCHEMA)
         blocks = [(4, pack_works([b"w"])), (3, pack_works([b"w", b""]))]
         connection.executemany("INSERT INTO works VALUES (?, ?)", blocks)
         with pytest.raises(Damaged, match=rf"jobs\.sqlite is damaged \(row {row[0]} of its records: "):
@@ -364,7 +364,7 @@ def test_works_of_a_folder_of_version_0_1_are_the_same(tmp_path: Path) -> None:
         staging.save_outcomes(
             connection, [(rec, "applied", None, None, None) for (rec,) in connection.execute("SELECT rec FROM queue")]
         )
-        connection.executescript(staging.REPLAY_INDEXES)
+        connection.executescript(staging_schema.REPLAY_INDEXES)
 
         def all_works() -> list[Any]:
             return [

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.process.left_open import open_files
 
-from beam_talonone.pipelines.backfill import staging
+from beam_talonone.pipelines.backfill import staging, staging_schema
 from beam_talonone.talonone.state.sqlite_damage import is_damage, open_schema
 
 
@@ -50,14 +50,14 @@ def test_a_table_that_is_gone_is_damage(tmp_path: Path) -> None:
         staging.reopen(path)
 
 
-@pytest.mark.parametrize("script", [*staging.FORMS, staging.TARGETS + staging.TARGET_INDEXES])
+@pytest.mark.parametrize("script", [*staging_schema.FORMS, staging_schema.TARGETS + staging_schema.TARGET_INDEXES])
 def test_a_database_of_each_kind_of_job_opens(tmp_path: Path, script: str) -> None:
     path = tmp_path / "spool.sqlite"
     with closing(sqlite3.connect(path)) as connection:
-        if script in staging.FORMS:
+        if script in staging_schema.FORMS:
             connection.executescript(script)
         else:
-            connection.executescript(staging.FORMS[2] + staging.CHECKSUMS + script)
+            connection.executescript(staging_schema.FORMS[2] + staging_schema.CHECKSUMS + script)
     for _ in range(2):
         with closing(staging.reopen(path)) as connection:
             connection.execute("SELECT work_check FROM records")
@@ -73,9 +73,9 @@ def test_a_database_of_version_0_1_may_be_opened_by_two_processes_at_once(tmp_pa
             return super().executescript(script)
 
     with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(staging.FORMS[2])
+        connection.executescript(staging_schema.FORMS[2])
     with closing(sqlite3.connect(path, isolation_level=None, factory=Late)) as late:
-        open_schema(late, staging.SCHEMA, *staging.FORMS, before=staging.CHECKSUMS)
+        open_schema(late, staging_schema.SCHEMA, *staging_schema.FORMS, before=staging_schema.CHECKSUMS)
         assert not late.in_transaction
         late.execute("SELECT work_check FROM records")
 
