@@ -1,1 +1,1 @@
-"""The command `dead-letters`: dead letters read from their files, counted, shown and exported."""
+"""Dead letters taken apart, and the command `dead-letters`: they are read from files, counted, shown and exported."""

@@ -10,23 +10,20 @@ from typing import Any
 
 import msgspec
 
+from beam_talonone.pipelines.dead_letters.parse import ParsedDeadLetter, parse_dead_letter, record_of
 from beam_talonone.pipelines.dead_letters.problems import kind_missing, mapping_missing, not_mapped
 from beam_talonone.pipelines.replay.altered import refusal
 from beam_talonone.pipelines.replay.earlier_try import earlier_try
 from beam_talonone.pipelines.replay.row_letters import one_row_of_several, row_of
 from beam_talonone.pipelines.replay.selection import ALL, CHANGES_NOTHING_AMBIGUOUS, ReplaySelection
 from beam_talonone.schemas import jsonio
-from beam_talonone.schemas.decoding.decode import decode
 from beam_talonone.schemas.decoding.parse import InvalidRecord
 from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.schemas.decoding.settings import AS_USUAL, Reading
 from beam_talonone.schemas.kinds import LETTERS, LOOKUPS, RECORDS
-from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.reasons import Reason, Stage
 from beam_talonone.schemas.records import MODELS
 from beam_talonone.talonone.requests.build import BuildOptions
-from beam_talonone.talonone.requests.output_columns import dead_letter_of_row
-from beam_talonone.talonone.requests.output_lines import BEFORE
 from beam_talonone.talonone.telemetry.error_text import error_line
 from beam_talonone.transforms.mapping.result import Mapping
 from beam_talonone.transforms.sources.prepare import Origin, Prepared, prepare, prepare_mapped
@@ -34,25 +31,6 @@ from beam_talonone.transforms.tables.table import JOINED, Table
 
 MOST_WRAPPED = 100
 """Dead letters within dead letters: a replay that cannot open one puts it into a new one."""
-
-_READ = (
-    "kind", "source", "stage", "reason", "detail", "operation", "job", "failed_at", "key", "first_sent_at",
-    "parts_done", "altered", "record_sha256", "header", BEFORE,
-)  # fmt: skip
-"""The fields of a dead letter that say how its record is replayed."""
-
-
-@dataclass(frozen=True)
-class _DeadLetter:
-    """A dead letter taken apart: the fields that are read, and the JSON of its record, or None.
-
-    `written_reason` is the reason in its line, also where `fields` has that of an earlier dead letter.
-    """
-
-    raw: Raw
-    fields: dict[str, Any]
-    record: bytes | None
-    written_reason: Any
 
 
 def open_dead_letter(
@@ -151,7 +129,7 @@ def open_record(
 ) -> Prepared | Opened:
     """The record of a dead letter, or why nothing of it is sent. `table` is that of the mapping."""
     try:
-        dead_letter = _read(raw)
+        dead_letter = parse_dead_letter(raw)
         kind = dead_letter.fields.get("kind")
         left_out_by = selection.refused_by(kind, dead_letter.written_reason)
         if left_out_by is not None:
@@ -164,8 +142,8 @@ def open_record(
             if refused is not None:
                 return Prepared(dead_letter.raw, None, problem=refused, dead_letter=dead_letter.raw.line)
             raw = msgspec.structs.replace(raw, line=_line(dead_letter.record), fields=None, row=None)
-            dead_letter = _read(raw)
-        record = _check(dead_letter)
+            dead_letter = parse_dead_letter(raw)
+        record = record_of(dead_letter)
         origin = earlier_try(raw, dead_letter.fields)
         inner = _inner(dead_letter, record, table)
     except InvalidRecord as problem:
@@ -188,7 +166,7 @@ def open_record(
 
 
 def _changed(
-    dead_letter: _DeadLetter,
+    dead_letter: ParsedDeadLetter,
     record: bytes,
     inner: Raw,
     origin: Origin,
@@ -209,69 +187,6 @@ def _changed(
         return Prepared(inner, None, problem=problem, origin=origin)
 
 
-def _read(raw: Raw) -> _DeadLetter:
-    """The dead letter in a line, which may be a row that BigQuery exported. Raises InvalidRecord."""
-    if raw.line is None or raw.broken is not None:
-        parts = {name: jsonio.dumps(value) for name, value in decode(raw).items()}
-        raw = msgspec.structs.replace(raw, line=_whole(parts))
-    else:
-        try:
-            raw.line.decode()
-            parts = jsonio.parts(raw.line)
-        except ValueError:
-            decode(raw)  # raises an error that names the actual content
-            raise InvalidRecord(Reason.NOT_JSON, "not a dead letter") from None
-        of_row = dead_letter_of_row(parts)
-        if of_row is not None:
-            parts = of_row
-            raw = msgspec.structs.replace(raw, line=_whole(parts))
-    fields = {}
-    for name in _READ:
-        if name in parts:
-            try:
-                fields[name] = jsonio.loads(parts[name])
-            except ValueError as error:
-                raise InvalidRecord(Reason.INVALID_FIELD, f"{name} cannot be read: {error}", f"/{name}") from None
-    before, reason = fields.get(BEFORE), fields.get("reason")
-    if reason == Reason.ALTERED_RECORD and isinstance(before, dict):
-        fields.update((name, value) for name, value in before.items() if name in _READ)
-    return _DeadLetter(raw, fields, parts.get("record"), reason)
-
-
-def _whole(parts: dict[str, bytes]) -> bytes:
-    return jsonio.dumps({name: msgspec.Raw(part) for name, part in parts.items()})
-
-
-def _check(dead_letter: _DeadLetter) -> bytes:
-    """The record of what is a dead letter that can be replayed. Raises InvalidRecord."""
-    fields, kind = dead_letter.fields, dead_letter.fields.get("kind")
-    if kind == LOOKUPS:
-        raise InvalidRecord(Reason.READ_OPERATION, "lookups are not replayed: run them again", "/kind")
-    if (
-        not isinstance(kind, str)
-        or kind not in (*MODELS, RECORDS)
-        or dead_letter.record is None
-        or not _is_place(fields.get("source"))
-    ):
-        raise InvalidRecord(
-            Reason.INVALID_FIELD,
-            f"not a dead letter: it needs `kind` ({', '.join(MODELS)}), `record` and `source` (an object of texts and"
-            " numbers)",
-        )
-    operation = fields.get("operation")
-    row = OPERATIONS.get(operation) if isinstance(operation, str) else None
-    if row is not None and row.is_read:
-        raise InvalidRecord(Reason.READ_OPERATION, "a read that failed: run verify or lookup again", "/operation")
-    return dead_letter.record
-
-
-def _is_place(source: Any) -> bool:
-    return isinstance(source, dict) and all(
-        value is None or isinstance(value, str | bool) or (isinstance(value, int) and abs(value) < 1 << 63)
-        for value in source.values()
-    )
-
-
 def _same_api(dead_letter: dict[str, Any], origin: Origin, options: BuildOptions) -> BuildOptions:
     """`options`, for an event with the operation that failed. An event of track_event_v3 keeps it, or it would become
     a second event. An event of ambiguous outcome keeps either: the other operation would not recognize the repeat."""
@@ -283,7 +198,7 @@ def _same_api(dead_letter: dict[str, Any], origin: Origin, options: BuildOptions
     return options
 
 
-def _inner(dead_letter: _DeadLetter, record: bytes, table: Table | None) -> Raw:
+def _inner(dead_letter: ParsedDeadLetter, record: bytes, table: Table | None) -> Raw:
     """The record inside the dead letter, as its source gave it. With a table, a row may be a foreign document."""
     fields, place = dead_letter.fields, (dead_letter.raw.file, dead_letter.raw.position)
     if fields["source"].get("format") == JOINED:
