@@ -22,7 +22,7 @@ from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.engine.loop_result import CLOSED, result_of
 from beam_talonone.talonone.engine.mailbox import Mailbox
 from beam_talonone.talonone.engine.settings import JOBS_OF_A_POST, EngineSettings
-from beam_talonone.talonone.engine.status import EngineStatus
+from beam_talonone.talonone.engine.status import EngineStatus, status_of
 from beam_talonone.talonone.engine.window import Window
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.http.api_key import ApiKey, KeySource
@@ -221,21 +221,10 @@ class Engine:
 
     def status(self) -> EngineStatus:
         """What the engine does now. Call it from any thread."""
-        now, sender, shared = self._loop.time(), self._sender, self._permits.shared
-        failed, stats = sender.last_failure, self.stats
-        return EngineStatus(
-            self.settings.rate, self.pace, self.settings.concurrency,
-            None if sender.circuit.few else self.settings.give_up_after,
-            in_flight=self.in_flight, waiting=self.waiting, requests=stats.requests, retries=stats.retries,
-            retries_waiting=len(sender.next_tries), next_retry_in=sender.next_retry_in(now),
-            answered=sender.circuit.last_success is not None, down_for=self.down_for(), slowed_by=sender.slowed_by,
-            paused_for=max(0.0, self._pacer.held_until - now),
-            failed_with=None if failed is None else failed.status, failure="" if failed is None else failed.message,
-            suspected=sender.gate.suspected, refusal=None if self.refusal is None else str(self.refusal),
-            rate_service=None if shared is None else shared.name, ending=self.failure or self._why,
-            rate_service_down_for=0.0 if shared is None else shared.down_for(now),
-            rate_service_failure="" if shared is None else shared.down_because,
-        )  # fmt: skip
+        ending = self.failure or self._why
+        return status_of(
+            self.settings, self._sender, self._loop.time(), pace=self.pace, waiting=self.waiting, ending=ending
+        )
 
     def _ask_to_flush(self) -> None:
         self.post(self._flush_if_idle)

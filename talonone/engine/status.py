@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from beam_talonone.talonone.delivery.sender import Sender
+from beam_talonone.talonone.engine.settings import EngineSettings
+
 
 @dataclass(frozen=True)
 class EngineStatus:
@@ -52,3 +55,23 @@ class EngineStatus:
     rate_service_failure: str = ""
     ending: BaseException | None = None
     """Why the engine starts nothing more, or has ended."""
+
+
+def status_of(
+    settings: EngineSettings, sender: Sender, now: float, *, pace: float, waiting: int, ending: BaseException | None
+) -> EngineStatus:
+    """The status of the engine with this sender; `now` is the time of its loop."""
+    circuit, permits, stats = sender.circuit, sender.permits, sender.stats
+    shared, failed, refusal = permits.shared, sender.last_failure, sender.gate.refusal
+    return EngineStatus(
+        settings.rate, pace, settings.concurrency, None if circuit.few else settings.give_up_after,
+        in_flight=permits.in_flight, waiting=waiting, requests=stats.requests, retries=stats.retries,
+        retries_waiting=len(sender.next_tries), next_retry_in=sender.next_retry_in(now),
+        answered=circuit.last_success is not None, down_for=circuit.down_for(now), slowed_by=sender.slowed_by,
+        paused_for=max(0.0, sender.pacer.held_until - now),
+        failed_with=None if failed is None else failed.status, failure="" if failed is None else failed.message,
+        suspected=sender.gate.suspected, refusal=None if refusal is None else str(refusal),
+        rate_service=None if shared is None else shared.name, ending=ending,
+        rate_service_down_for=0.0 if shared is None else shared.down_for(now),
+        rate_service_failure="" if shared is None else shared.down_because,
+    )  # fmt: skip
