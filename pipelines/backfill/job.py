@@ -216,6 +216,7 @@ def _end_in_order(job: ActiveJob, signal: str) -> None:
 def engine_config(sending: SendingOptions) -> EngineConfig:
     """The engine that a backfill sends with. Raises ConfigurationError for a base URL that is none."""
     settings = EngineSettings(
-        check_base_url(sending.base_url), sending.rate, sending.concurrency, sending.give_up_after, http=sending.http
-    )
+        check_base_url(sending.base_url), sending.rate, sending.concurrency, sending.give_up_after,
+        sending.api_is_up, http=sending.http,
+    )  # fmt: skip
     return EngineConfig(settings, sending.api_key_env, sending.api_key_secret, sending.rate_service)

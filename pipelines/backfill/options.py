@@ -241,6 +241,7 @@ class SendingOptions:
     """HOST:PORT of a service that shares out the rate; `rate` is then the most of it that one process has."""
     concurrency: int = 64
     give_up_after: float = 300.0
+    api_is_up: bool = False
     max_dead_letters: MaxDeadLetters = field(default_factory=lambda: MaxDeadLetters(share=0.5, text="50%"))
     edit_closed: str | None = None
     http: HttpSettings = DEFAULT

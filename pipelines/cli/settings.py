@@ -214,6 +214,7 @@ def sending_options(
         rate_service=None if api.rate_service is None else check_address(api.rate_service),
         concurrency=int(positive("--concurrency", api.concurrency)),
         give_up_after=positive("--give-up-after", limits.give_up_after),
+        api_is_up=limits.api_is_up,
         max_dead_letters=parse_max_dead_letters(limits.max_dead_letters),
         edit_closed=(edit or EditParameters()).edit_closed,
         http=http,

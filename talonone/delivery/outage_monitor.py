@@ -17,7 +17,7 @@ class OutageMonitor:
         the loop's clock."""
         down = self._circuit.down_for(now)
         if self._give_up_after is not None and down >= self._give_up_after:
-            raise outage(self._api, down, self._give_up_after, answer.message, in_code=self._in_code)
+            raise outage(self._api, down, self._give_up_after, answer, in_code=self._in_code)
 
     def check_address(self, failure: TransportFailure) -> None:
         """Raise WrongAddress when an address that was never reached leads nowhere."""

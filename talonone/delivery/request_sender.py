@@ -105,7 +105,7 @@ class RequestSender(Ticket, eq=False, kw_only=True):
                     circuit.works(clock())
                     return place, replace(answer, tries=attempt.tries)
                 sender.note_failure(clock(), answer)
-                if circuit.worked_since(began):
+                if circuit.worked_since(began) or (circuit.known_up and answer.failed_itself):
                     return place, replace(answer, tries=attempt.tries)  # the API works: these records are poisoned
                 # so many records are not poisoned: this counts as the failure of a gateway would
                 circuit.fails(clock(), id(attempts), reachable=False)

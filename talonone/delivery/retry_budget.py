@@ -26,6 +26,8 @@ def backoff(tries: int, rng: random.Random, first: float = FIRST_WAIT, longest: 
 class Circuit:
     """The health of the API as a whole. Times are in seconds of the caller's clock."""
 
+    known_up: bool = False
+    """The user says that the API works: as many requests as it answers with 500 are poisoned records."""
     last_success: float | None = None
     failing_since: float | None = None
     """The first failure since the last success; None while the API works."""
@@ -64,7 +66,7 @@ class Circuit:
     @property
     def few(self) -> bool:
         """Whether the failing requests may all be poisoned records. The run does not give up for these."""
-        return not self.unreachable and len(self.failing) <= FEW
+        return not self.unreachable and (self.known_up or len(self.failing) <= FEW)
 
     def down_for(self, now: float) -> float:
         """Seconds for which nothing at all has succeeded; 0.0 while the API works."""
@@ -76,8 +78,8 @@ class RetryBudget:
     """The budget of one request. Tries and seconds count only while the API works for others.
 
     They also count if only a few requests fail, with nothing else to compare them with, and the API itself answered.
-    Otherwise a few poisoned records at the end of a run could hold the run for ever. `who` is the number that the
-    circuit knows the request by.
+    Otherwise a few poisoned records at the end of a run could hold the run for ever. Many could be an outage, unless
+    the user knows better. `who` is the number that the circuit knows the request by.
     """
 
     who: int

@@ -29,7 +29,7 @@ from beam_talonone.talonone.delivery.retry_budget import FIRST_WAIT, LONGEST_WAI
 from beam_talonone.talonone.delivery.suspicion import is_accused
 from beam_talonone.talonone.errors import StopRun, WrongAddress
 from beam_talonone.talonone.http.api_key import ApiKey
-from beam_talonone.talonone.http.responses import GATEWAY, Answer, Verdict, proves_the_key
+from beam_talonone.talonone.http.responses import Answer, Verdict, proves_the_key
 from beam_talonone.talonone.http.send import Reply, Send, TransportFailure
 from beam_talonone.talonone.rate.pacer import Pacer
 from beam_talonone.talonone.telemetry.logs import say
@@ -65,9 +65,10 @@ class Sender:
         hold_on: Callable[[StopRun], bool] | None = None,
         api_key: ApiKey | None = None,
         evidence: Evidence | None = None,
+        api_is_up: bool = False,
         in_code: bool = False,
     ) -> None:
-        """`hold_on` is as in KeyGate, and `wall` returns seconds since 1970.
+        """`hold_on` is as in KeyGate, `api_is_up` as in EngineSettings, and `wall` returns seconds since 1970.
 
         With `in_code` messages name settings as arguments of a step, else as options of the command line.
         """
@@ -75,7 +76,7 @@ class Sender:
         self.stats = Stats() if stats is None else stats
         self.rng, self.wall = random.Random() if rng is None else rng, wall
         self.stopping = asyncio.Event()
-        self.circuit = Circuit()
+        self.circuit = Circuit(api_is_up)
         self.outages = OutageMonitor(api, give_up_after, self.circuit, in_code=in_code)
         self.gate = KeyGate(
             api, ApiKey() if api_key is None else api_key, Evidence() if evidence is None else evidence, hold_on,
@@ -140,7 +141,8 @@ class Sender:
         """Wait until the next try after a passing failure; or return the final answer if there is no next try."""
         now = asyncio.get_running_loop().time()
         attempt.ambiguous = attempt.ambiguous or answer.acted
-        reachable = answer.status is not None and answer.status not in GATEWAY
+        # of an API that works, refusals of all requests by its rate are nobody's fault
+        reachable = answer.failed_itself if self.circuit.known_up else answer.from_api
         its_own = budget.failed(now, self.circuit, reachable=reachable)
         self.note_failure(now, answer)
         if budget.exhausted:

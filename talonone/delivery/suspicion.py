@@ -71,12 +71,16 @@ def unreached(api: str, failure: Exception, *, in_code: bool) -> WrongAddress:
     return WrongAddress(f"{api} cannot be reached: {failure}. Is {base_url_setting(in_code=in_code)} right?")
 
 
-def outage(api: str, down: float, limit: float, last: str, *, in_code: bool) -> Unreachable:
-    """The error for an API where no request has succeeded for `down` seconds, and `limit` seconds are allowed."""
+def outage(api: str, down: float, limit: float, last: Answer, *, in_code: bool) -> Unreachable:
+    """The error for an API where no request has succeeded for `down` seconds, and `limit` seconds are allowed. `last`
+    is the last failure."""
     name = setting("give_up_after", in_code=in_code)
     then = "run the pipeline again" if in_code else "go on with --resume"
+    if not in_code and last.failed_itself:
+        then += ", and with --api-is-up if the API works for others: then these records are to blame"
     return Unreachable(
-        f"no request to {api} has succeeded for {down:.0f} s ({name} {limit:g}); the last failure: {last}; {then}"
+        f"no request to {api} has succeeded for {down:.0f} s ({name} {limit:g}); the last failure: {last.message};"
+        f" {then}"
     )
 
 

@@ -260,8 +260,8 @@ class Engine:
             self._dispatcher = Dispatcher(self._permits, self._failed)
             self._sender = Sender(
                 client.send, self._permits, pacer, settings.base_url, settings.give_up_after, self.stats,
-                hold_on=self._hold_on, api_key=ApiKey(self._key, self._key_source, client.use_key),
-                evidence=Evidence(earlier=self._accepted_before), in_code=settings.in_code,
+                api_key=ApiKey(self._key, self._key_source, client.use_key), api_is_up=settings.api_is_up,
+                evidence=Evidence(earlier=self._accepted_before), hold_on=self._hold_on, in_code=settings.in_code,
             )  # fmt: skip
             first = FirstTries(self._sender, client.start, possible=client.starts)
             self._batcher = Batcher(self._dispatcher, self._sender, first)

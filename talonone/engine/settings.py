@@ -23,6 +23,9 @@ class EngineSettings:
     rate: float = 100.0
     concurrency: int = 64
     give_up_after: float | None = 300.0
+    api_is_up: bool = False
+    """The user says that the API works: requests that it keeps answering with 500 become dead letters, however many
+    they are. See talonone.delivery.retry_budget."""
     timeout: float = 30.0
     window: int = WINDOW
     http: HttpSettings = DEFAULT

@@ -113,6 +113,16 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     """Whether the request was refused once more after that."""
 
     @property
+    def from_api(self) -> bool:
+        """Whether the API itself answered, and no gateway in front of it."""
+        return self.status is not None and self.status not in GATEWAY
+
+    @property
+    def failed_itself(self) -> bool:
+        """Whether the API itself failed, as it does at a request that it cannot digest."""
+        return self.from_api and self.status in range(500, 600)
+
+    @property
     def ok(self) -> bool:
         """True if the work is done, by this request or before it."""
         return self.verdict is Verdict.APPLIED

@@ -90,6 +90,7 @@ VALUES = {
         "profiles_first": TRUTHS,
         "disk_size_gb": (["30", "100", "65535"], ["", "0", "5", "100.5", "-1"]),
         "give_up_after": ABOVE_0,
+        "api_is_up": TRUTHS,
         "max_dead_letters": (["0", "100", "10%", "0.5%", "100%"], ["", "%", "101%", "0.5", "-1", "half"]),
         "shards": (["1", "20", "1000"], ["", "0", "1001", "2.5"]),
         **SHARED,

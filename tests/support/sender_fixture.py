@@ -50,14 +50,17 @@ class NumberedAttempt(RequestAttempt):
 class Way:
     """`sender`, `permits`, `dispatcher` around `send`; failures of the dispatcher are collected in `failures`."""
 
-    def __init__(self, send: Send, rate: float, concurrency: int, give_up_after: float | None) -> None:
+    def __init__(
+        self, send: Send, rate: float, concurrency: int, give_up_after: float | None, api_is_up: bool
+    ) -> None:
         pacer = Pacer(rate)
         self.permits = RatePermits(pacer, concurrency)
         self.failures: list[BaseException] = []
         self.dispatcher = Dispatcher(self.permits, self.failures.append)
         self.sender = Sender(
-            send, self.permits, pacer, "https://api.example", give_up_after, rng=random.Random(1), wall=wall
-        )
+            send, self.permits, pacer, "https://api.example", give_up_after, rng=random.Random(1), wall=wall,
+            api_is_up=api_is_up,
+        )  # fmt: skip
 
     def ticket(self, number: int = 1) -> Ticket:
         return Ticket(number)
@@ -80,9 +83,14 @@ class Way:
 
 @asynccontextmanager
 async def way(
-    send: Send, *, rate: float = 1000.0, concurrency: int = 64, give_up_after: float | None = 300.0
+    send: Send,
+    *,
+    rate: float = 1000.0,
+    concurrency: int = 64,
+    give_up_after: float | None = 300.0,
+    api_is_up: bool = False,
 ) -> AsyncIterator[Way]:
-    made = Way(send, rate, concurrency, give_up_after)
+    made = Way(send, rate, concurrency, give_up_after, api_is_up)
     departing = asyncio.create_task(made.permits.run())
     try:
         yield made

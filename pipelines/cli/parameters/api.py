@@ -153,6 +153,19 @@ class LimitParameters(Group):
             kind="NUMBER",
         ),
     ] = 300.0
+    api_is_up: Annotated[
+        bool,
+        typer.Option(
+            "--api-is-up",
+            help="You know that the API works: records that it keeps answering with 500 become dead letters, however "
+            "many they are.",
+        ),
+        TemplateParameter(
+            label="The API is up",
+            help="true: you know that the API works. Records that it keeps answering with 500 become dead letters, "
+            "however many they are.",
+        ),
+    ] = False
     max_dead_letters: Annotated[
         str,
         typer.Option(

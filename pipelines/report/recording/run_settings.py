@@ -30,6 +30,7 @@ def run_settings(options: BackfillOptions, words: Sequence[str]) -> dict[str, An
         "--rate-service": sending.rate_service,
         "--concurrency": sending.concurrency,
         "--give-up-after": sending.give_up_after,
+        "--api-is-up": sending.api_is_up,
         "--max-dead-letters": sending.max_dead_letters.text,
         "--http-client": sending.http.client,
         **({} if tls.client_cert is None else {"--client-cert": tls.client_cert}),

@@ -1,4 +1,4 @@
-"""20,000 profile changes of which 40 name an attribute that the account does not know."""
+"""Records that the API refuses, or always fails at, among others: they are dead letters, and cost few requests."""
 
 import random
 from pathlib import Path
@@ -8,10 +8,12 @@ import pytest
 from e2e.harness import (
     DEAD_LETTERS,
     PROFILES,
+    STOPPED,
     assert_balanced,
     backfill,
     cli,
     dead_letters,
+    order,
     profile,
     simulator,
     write,
@@ -53,3 +55,18 @@ def test_poison_costs_its_own_dead_letters_and_few_requests(tmp_path: Path, erro
     needed = PROFILES_READ // 1000
     assert len(requests) - needed <= most * POISON, f"{(len(requests) - needed) / POISON} requests a poison record"
     assert all(row["status"] in (204, 400) for row in requests)
+
+
+@pytest.mark.slow
+def test_records_that_are_left_and_always_get_500_end_if_the_user_says_so(tmp_path: Path) -> None:
+    """So many may be an outage: the run ends, and says what to do. Else no --resume would ever end the job."""
+    records = [order(f"o{n}", n, attributes={"note": "poison"} if n % 2 else {}) for n in range(24)]
+    inputs = {"orders": write(tmp_path / "orders.jsonl", records)}
+    with simulator(faults=("poison:text=poison",)) as sim:
+        words = backfill(sim.url, inputs, tmp_path / "out", "--give-up-after", 3)
+        cli(*words).says(STOPPED, "--give-up-after 3", "--resume, and with --api-is-up")
+        ended = cli(*words, "--resume", "--api-is-up", timeout=600)
+        assert ended.code == DEAD_LETTERS, ended.err
+    counts = assert_balanced(tmp_path / "out")["kinds"]["orders"]
+    assert (counts["applied"], counts["dead_lettered"]) == (12, 12)
+    assert {letter["reason"] for letter in dead_letters(tmp_path / "out")} == {"retries_exhausted"}

@@ -325,6 +325,37 @@ def test_many_that_get_500_together_are_an_outage():
         run(main())
 
 
+def many_alike(reply, **settings):
+    """The final answers to more requests than may all be poisoned without an outage, when each gets `reply`."""
+
+    async def main():
+        async with way(Api(after=reply), **settings) as w:
+            attempts = [w.attempt(EVENT, number) for number in range(2 * FEW)]
+            answers = await asyncio.gather(*(w.sender.final_answer(attempt) for attempt in attempts))
+            return answers, w.sender.circuit.few
+
+    return run(main())
+
+
+def test_many_that_get_500_are_given_up_if_the_user_says_that_the_api_is_up():
+    answers, few = many_alike(Reply(500, b""), api_is_up=True)
+    assert {answer.reason for answer in answers} == {Reason.RETRIES_EXHAUSTED}
+    assert few, "the run does not give up meanwhile"
+
+
+@pytest.mark.parametrize("status", [425, 429, 502, 503, 504])
+def test_an_outage_is_one_whatever_the_user_says(status):
+    with pytest.raises(Unreachable):
+        many_alike(Reply(status, b""), api_is_up=True)
+
+
+@pytest.mark.parametrize(("status", "advice"), [(500, True), (503, False), (429, False)])
+def test_the_end_of_the_run_names_the_option_where_it_would_help(status, advice):
+    with pytest.raises(Unreachable) as raised:
+        many_alike(Reply(status, b""))
+    assert ("--api-is-up" in str(raised.value)) is advice
+
+
 def test_a_few_that_always_get_500_are_given_up_together():
     async def main():
         async with way(Api(after=Reply(500, b""))) as w:

@@ -22,7 +22,7 @@ def messages(in_code):
     ):
         yield str(accusation(API, ApiKey(), REQUEST, Answer(status, verdict, None, "", body=body), in_code=in_code))
     yield str(unreached(API, OSError("no such host"), in_code=in_code))
-    yield str(outage(API, 300.0, 300.0, "refused", in_code=in_code))
+    yield str(outage(API, 300.0, 300.0, Answer(500, Verdict.RETRY, None, "the server failed"), in_code=in_code))
 
 
 def test_in_code_no_option_of_the_command_line_is_named():

@@ -37,13 +37,13 @@ class Api:
         return Reply(200, b"{}")
 
 
-def sent(api, records):
+def sent(api, records, **settings):
     """Send `records` profiles in one bulk: the outcomes, what stopped the run, and the seconds that it took."""
     collector = JobCollector()
 
     async def main():
         loop = asyncio.get_running_loop()
-        async with way(api) as w:
+        async with way(api, **settings) as w:
             batcher = Batcher(w.dispatcher, w.sender)
             for number in range(records):
                 batcher.accept(collector.job(number, work(number, "attributes", f"c{number}")))
@@ -64,6 +64,14 @@ def test_an_api_that_fails_for_all_ends_the_run(records):
     assert outcomes == {}
     assert isinstance(failures[0], Unreachable)
     assert seconds <= LEAST_TIME + 300.0 + 60.0
+
+
+@pytest.mark.parametrize("records", [FEW + 1, 200])
+def test_if_the_user_says_that_the_api_is_up_all_of_them_are_dead_letters(records):
+    outcomes, failures, _ = sent(Api(f"c{number}" for number in range(records)), records, api_is_up=True)
+    assert failures == []
+    assert {outcome.reason for outcome in outcomes.values()} == {Reason.RETRIES_EXHAUSTED.value}
+    assert len(outcomes) == records
 
 
 @pytest.mark.parametrize("poison", [{0}, {49}, {7, 8, 30}, set(range(9)), set(range(0, 1000, 100))])
