@@ -107,9 +107,15 @@ def kill(scene: BackfillScene, running: Running) -> None:
         scene.hit(scene.phase_of(running))
 
 
+def requests_until_under_way(scene: BackfillScene) -> int:
+    """The requests of the next start of the command that send a random share of what is left."""
+    # a bulk carries many profiles, so the number of requests stays below that of the records
+    left = 0.8 * scene.records - scene.sim.summary()["acted"]
+    return max(1, round(scene.rng.uniform(EARLIEST, LATEST) * left))
+
+
 def wait_until_under_way(scene: BackfillScene, running: Running) -> None:
     """Wait until this start of the command has sent a random share of what is left, or has ended."""
-    # a bulk carries many profiles, so the number of requests stays below that of the records
     left = 0.8 * scene.records - scene.acted_before
     acted = scene.acted_before + max(1.0, scene.rng.uniform(EARLIEST, LATEST) * left)
     scene.wait(lambda: scene.sim.summary()["acted"] >= acted, running)

@@ -7,33 +7,31 @@ import time
 from functools import cache
 from pathlib import Path
 
-from e2e.harness import KEY, STOPPED
+from e2e.harness import STOPPED
 
 from campaign.backfill import WITHIN, BackfillScene
 from campaign.host_name import ENVIRONMENT, host_name
 from campaign.plan import BackfillPlan
-from campaign.plans.moments import wait_until_under_way
+from campaign.plans.moments import requests_until_under_way, wait_until_under_way
 from campaign.tls_front import tls_front
 
 
 def key_revoked(scene: BackfillScene) -> None:
-    """The API refuses the key at a random moment; the run ends with 1. The key is accepted again for the next run."""
+    """The API refuses the key from a random request on, which ends the run, and accepts it again for the next run."""
     for _ in range(2):
-        running = scene.start()
-        wait_until_under_way(scene, running)
-        scene.sim.accept("another-key")
-        ended = running.end(WITHIN)
+        scene.sim.faults(f"revoke:after={requests_until_under_way(scene)}")
+        ended = scene.start().end(WITHIN)
         scene.expect(ended.code == STOPPED, f"exit {ended.code} with a refused key: {ended.err[-300:]}")
-        scene.sim.accept(KEY)
+        scene.sim.faults()
     scene.run()
 
 
 def key_refused_for_a_moment(scene: BackfillScene) -> None:
-    """The API refuses the key for at most a second, and accepts it again."""
-    running = scene.start()
-    wait_until_under_way(scene, running)
-    scene.sim.faults("unauthorized:to=1")
-    scene.finish(running, resumes=2)
+    """The API refuses the key to a few requests, and accepts it again."""
+    first = requests_until_under_way(scene)
+    # they leave one at a time, with growing waits, and may end the run
+    scene.sim.faults(f"unauthorized:from-request={first},to-request={first + scene.rng.randint(5, 60)}")
+    scene.finish(scene.start(), resumes=8)
     scene.expect(scene.faults_met() > 0, "not shown: the API refused the key of no request")
 
 
@@ -96,7 +94,7 @@ PLANS = (
     ),
     BackfillPlan(
         name="key-flickers",
-        effect="the API refuses the key for a second",
+        effect="the API refuses the key of 5 to 60 requests in a row",
         play=key_refused_for_a_moment,
     ),
     BackfillPlan(
