@@ -206,6 +206,10 @@ class JournalBackup:
         except (TypeError, ValueError):
             raise damaged(self._place.path(name), "") from None
 
+    def copy(self) -> None:
+        """Return when all that the journal holds is copied. Waits while the file system fails."""
+        self._persist(self._copy)
+
     def _run(self) -> None:
         while not self._over.wait(COPY_EVERY):
             try:
