@@ -179,23 +179,27 @@ def damaged_row(connection: Connection, rec: int | None, why: str) -> Damaged:
     return damaged(path, f" (row {rec} of its records: {in_one_line(why, 200)})")
 
 
-def pack_documents(documents: Sequence[bytes]) -> bytes:
-    """Records as they came, as one block."""
+Document = tuple[int, bytes]
+"""A record as it came, behind its position in its file: a damaged row must not have that of another."""
+
+
+def pack_documents(documents: Sequence[Document]) -> bytes:
+    """Documents as one block."""
     return _pack(msgspec.msgpack.encode(documents))
 
 
 @lru_cache(maxsize=4)
-def unpack_documents(block: bytes) -> list[bytes]:
-    """The records of a block; dead letters that follow each other are often of one. Raises ValueError for damage."""
+def unpack_documents(block: bytes) -> list[Document]:
+    """The documents of a block; those of dead letters that follow each other are often in one. Raises ValueError."""
     return _DOCUMENTS.decode(_unpack(block))
 
 
-_DOCUMENTS = msgspec.msgpack.Decoder(list[bytes])
+_DOCUMENTS = msgspec.msgpack.Decoder(list[Document])
 
 
 def document_of(connection: Connection, rec: int) -> bytes:
     """The record `rec` as it came, as JSON; records of one document share it. Raises Damaged for a damaged one."""
-    (raw,) = connection.execute("SELECT raw FROM records WHERE rec = ?", (rec,)).fetchone()
+    raw, position = connection.execute("SELECT raw, position FROM records WHERE rec = ?", (rec,)).fetchone()
     if raw is None:
         if connection.execute("SELECT EXISTS (SELECT 1 FROM documents)").fetchone()[0]:
             return b"null"  # a check keeps no documents
@@ -212,9 +216,9 @@ def document_of(connection: Connection, rec: int) -> bytes:
         documents = unpack_documents(block[0])
     except ValueError as error:
         raise damaged_row(connection, rec, str(error)) from None
-    if not 0 <= raw < len(documents):
-        raise damaged_row(connection, rec, "the block of its document has no such place")
-    return documents[raw]
+    if not 0 <= raw < len(documents) or documents[raw][0] != position:
+        raise damaged_row(connection, rec, "its document is not where it should be")
+    return documents[raw][1]
 
 
 class _Codec(threading.local):

@@ -9,6 +9,7 @@ from beam_talonone.pipelines.backfill.packed import (
     DOCUMENTS,
     WORKS,
     WORKS_BYTES,
+    Document,
     check_of,
     pack_documents,
     pack_works,
@@ -147,7 +148,7 @@ def _documents(
     places: list[int | None] = []
     blocks = []
     for start in range(0, len(documents), DOCUMENTS):
-        chosen: list[bytes] = []
+        chosen: list[Document] = []
         latest: tuple[Any, ...] | None = None
         block = slice(start, start + DOCUMENTS)
         for own in zip(files[block], positions[block], documents[block], strict=True):
@@ -156,7 +157,7 @@ def _documents(
                 places.append(None)
                 continue
             if own != latest:
-                chosen.append(document)
+                chosen.append((own[1], document))
                 latest = own
             places.append(len(chosen) - 1)
         blocks.append(pack_documents(chosen))

@@ -220,14 +220,16 @@ def test_damage_names_the_database_wherever_a_work_is_read(
 
 @pytest.mark.parametrize(
     ("damage", "why"),
-    [("DELETE FROM documents", "the block of its document is missing"),
-     ("UPDATE documents SET block = x'00'", "it cannot be unpacked"), ("UPDATE records SET raw = 9", "no such place"),
-     ("UPDATE records SET raw = -1", "no such place")],
+    [
+        ("DELETE FROM documents", "the block of its document is missing"),
+        ("UPDATE documents SET block = x'00'", "it cannot be unpacked"),
+        *((f"UPDATE records SET raw = {place}", "not where it should be") for place in (9, -1, 1)),
+    ],
 )  # fmt: skip
 def test_a_damaged_document_is_named(tmp_path: Path, damage: str, why: str) -> None:
     """A dead letter with another record would replay that one."""
-    with staged_job(tmp_path, {"events": [event(1, "c")]}) as job:
-        (raw,) = job.connection.execute("SELECT raw FROM records").fetchone()
+    with staged_job(tmp_path, {"events": [event(1, "c"), event(2, "c")]}) as job:
+        (raw,) = job.connection.execute("SELECT raw FROM records WHERE rec = 1").fetchone()
         assert raw == 0
         job.connection.execute("INSERT INTO documents VALUES (99, x'00')")  # of a later batch
         job.connection.execute(damage if "documents" not in damage else f"{damage} WHERE first < 99")
@@ -243,13 +245,15 @@ def test_a_file_whose_name_is_gone_is_damage(tmp_path: Path) -> None:
             dead_letter_of(job.connection, rec, REFUSED, "job", 0.0)
 
 
-@given(st.lists(st.binary(max_size=50), max_size=20))
-def test_documents_are_unpacked_as_they_were(documents: list[bytes]) -> None:
+@given(st.lists(st.tuples(st.integers(1, 2**63 - 1), st.binary(max_size=50)), max_size=20))
+def test_documents_are_unpacked_as_they_were(documents: list[tuple[int, bytes]]) -> None:
     assert unpack_documents(pack_documents(documents)) == documents
 
 
 BLOCK = pack_works([b"w" * 40, b"", bytes(range(60))])
-DOCUMENTS_OF_A_SHOP = pack_documents([b'{"order_id":"o%d","unit_price":25.99}' % number for number in range(9)])
+DOCUMENTS_OF_A_SHOP = pack_documents(
+    [(number, b'{"order_id":"o%d","unit_price":25.99}' % number) for number in range(9)]
+)
 HUGE = b"\x28\xb5\x2f\xfd\xe0" + (1 << 40).to_bytes(8, "little")
 """The head of a frame that claims a terabyte."""
 
@@ -293,7 +297,8 @@ def test_each_row_finds_its_document(rows: list[tuple[int, bytes | None]]) -> No
     for number, (before, after) in enumerate(zip(records, batch.records, strict=True)):
         documents = unpack_documents(batch.blocks[number // DOCUMENTS])
         place = after.row[RAW]
-        assert (None if place is None else documents[place]) == before.row[RAW]
+        expected = None if before.row[RAW] is None else (before.row[POSITION], before.row[RAW])
+        assert (None if place is None else documents[place]) == expected
         assert after.row[:RAW] + after.row[RAW + 1 :] == before.row[:RAW] + before.row[RAW + 1 :]
         assert (after.outcome, after.unknown, after.problem_fields) == (("end", None, None, None), ("u",), ("/p",))
     shared = sum(one == other and one[1] is not None for one, other in pairwise(rows))

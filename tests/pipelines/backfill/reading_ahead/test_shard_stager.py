@@ -59,7 +59,7 @@ def _whole(batch: Batch) -> Iterator[StagedRecord]:
     for number, record in enumerate(batch.records):
         row = list(record.row)
         if row[RAW] is not None:
-            row[RAW] = unpack_documents(batch.blocks[number // DOCUMENTS])[row[RAW]]
+            row[RAW] = unpack_documents(batch.blocks[number // DOCUMENTS])[row[RAW]][1]
             row[WORK] = work_of(batch, number)
         yield msgspec.structs.replace(record, row=tuple(row))
 

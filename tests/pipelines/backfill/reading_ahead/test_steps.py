@@ -89,6 +89,6 @@ def test_a_batch_is_stored_as_its_records_are(records: list[StagedRecord], trave
 
 def _restored(row: tuple[Any, ...], batch: Batch, index: int) -> tuple[Any, ...]:
     """The row with its document and its work in place of the places of these. There is one block of documents."""
-    document = None if row[RAW] is None else unpack_documents(batch.blocks[0])[row[RAW]]
+    document = None if row[RAW] is None else unpack_documents(batch.blocks[0])[row[RAW]][1]
     work = None if row[WORK] is None else work_of(batch, index)
     return (*row[:RAW], document, work, *row[WORK + 1 :])
