@@ -7,8 +7,8 @@
 * customers: N customers with one order each, 5,000,000 by default.
 * profiles: N profiles, sent in bulk, 10,000,000 by default.
 
-Each run is killed with SIGKILL when half of the records are sent, and resumed. Linux only. Exit code 1 if a limit is
-missed:
+Each run is killed with SIGKILL when half of the records are sent, and resumed. Linux only. Exit code 1 if a job
+ends before it can be killed, or if a limit is missed:
 
 * Memory and processor time for each record of the largest run: at most 1.3 times those of the smallest. A job of one
   record shows what two starts take, and that does not count.
@@ -191,6 +191,8 @@ def perform(run: Measured, command: list[str], output: Path, *, kill_at: int = 0
         process.wait()
         watch.close()
     run.memory, run.peak_disk = max(run.memory, watch.peak_memory), max(run.peak_disk, watch.peak_disk)
+    if kill_at and process.returncode == 0:
+        raise SystemExit(f"{run.count:,} {VARIANTS[run.variant][0]} are sent before the job can be killed: take more")
     if process.returncode != (-9 if kill_at else 0):
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
 

@@ -64,3 +64,9 @@ def test_the_questions_to_a_staging_database_are_timed(kind: str) -> None:
     assert done.returncode == 0, done.stderr
     for question in ("find repeated records", "send order", "resume", "report.json", "find the longest chains"):
         assert question in done.stdout
+
+
+def test_scale_says_that_a_job_ended_before_it_was_killed(tmp_path: Path) -> None:
+    measure = f"import scale, pathlib; scale.measure('orders', 100, pathlib.Path({str(tmp_path)!r}))"
+    done = subprocess.run([sys.executable, "-c", measure], cwd=BENCH, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "100 orders are sent before the job can be killed: take more\n")
