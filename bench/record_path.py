@@ -4,7 +4,9 @@ A profile hook counts the calls that cross from one file of the package to anoth
 The command runs twice, with 100 records and with 400. The difference is what 300 records add, without start-up.
 
     .venv/bin/python bench/record_path.py order
-    .venv/bin/python bench/record_path.py message     needs the Pub/Sub emulator (gcloud) and Prism (make tools)
+    PATH=$PWD/.tools/bin:$PATH .venv/bin/python bench/record_path.py message
+
+A message needs the Pub/Sub emulator (gcloud) and Prism (make tools).
 """
 
 import argparse
