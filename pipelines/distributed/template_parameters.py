@@ -96,7 +96,7 @@ IMAGE = TemplateParameter(
 )
 DISK = TemplateParameter(
     label="Disk of a worker (GB)",
-    help="A worker stores on this disk what it is to send: about twice the size of the input of its shards.",
+    help="A worker stores on this disk what it is to send: up to 1.5 times the size of its shards as JSON.",
     pattern=r"[1-9][0-9]{1,4}",
     kind="NUMBER",
 )
