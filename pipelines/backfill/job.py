@@ -20,7 +20,8 @@ from beam_talonone.pipelines.backfill.options import BackfillOptions, SendingOpt
 from beam_talonone.pipelines.backfill.output_folder import DISK_ERRORS, JobFolder, cannot_write, discard, open_job
 from beam_talonone.pipelines.backfill.reading import check_dead_letters, read_input, write_input_dead_letters
 from beam_talonone.pipelines.backfill.report import check_summary, read_report
-from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
+from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, StagedJob
+from beam_talonone.pipelines.backfill.sending.fold import fold_open_journals
 from beam_talonone.pipelines.backfill.sending.left_to_send import count_closing, question
 from beam_talonone.pipelines.backfill.sending.limit import sent_anything
 from beam_talonone.pipelines.backfill.sending.outcome_counts import complete_counts, count_read_and_dead
@@ -124,6 +125,7 @@ class JobRun:
         with closing(staging.reopen(folder.staging)) as connection:
             folder.watch.note(folder.staging, least=0)
             complete_counts(connection, SLICE)
+            fold_open_journals(StagedJob(options, folder, connection), total)
             write_input_dead_letters(folder, connection)
             check_dead_letters(connection, options.sending.max_dead_letters, str(options.output))
             STOP.check(RESUME)

@@ -85,7 +85,7 @@ def open_journals(state: Path) -> Journals:
 
 def slice_name(number: int) -> str:
     """The name of the files of the slice `number`, counted from 1."""
-    return Slice.starting_at((number - 1) * SLICE + 1, number * SLICE).name
+    return Slice.numbered(number, number * SLICE).name
 
 
 def open_letters(connection: sqlite3.Connection) -> Iterator[bytes]:

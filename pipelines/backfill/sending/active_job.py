@@ -13,13 +13,18 @@ from beam_talonone.talonone.engine.engine import Engine
 
 
 @dataclass
-class ActiveJob:
-    """A job between its reading and its report. `connection` is open on the staging database of `folder`; `notice`
-    takes lines for the person at the terminal."""
+class StagedJob:
+    """A job that has read its input. `connection` is open on the staging database of `folder`."""
 
     options: BackfillOptions
     folder: JobFolder
     connection: sqlite3.Connection
+
+
+@dataclass
+class ActiveJob(StagedJob):
+    """A job between its reading and its report; `notice` takes lines for the person at the terminal."""
+
     engine: Engine
     tally: Tally
     notice: Callable[[str], None]
@@ -38,6 +43,11 @@ class Slice:
     def starting_at(cls, first: int, total: int) -> "Slice":
         """The slice whose first record is `first`, in a job that has `total` records to send."""
         return cls(first, min(first + slices.SLICE - 1, total))
+
+    @classmethod
+    def numbered(cls, number: int, total: int) -> "Slice":
+        """The slice of this `number`, counted from 1."""
+        return cls.starting_at((number - 1) * slices.SLICE + 1, total)
 
     @property
     def name(self) -> str:

@@ -15,8 +15,8 @@ from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.ingest import dead_letter_of
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
 from beam_talonone.pipelines.backfill.packed import WORK_OF_RECORD, Works
-from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
-from beam_talonone.pipelines.backfill.sending.journal import JournalContent
+from beam_talonone.pipelines.backfill.sending.active_job import Slice, StagedJob
+from beam_talonone.pipelines.backfill.sending.journal import JournalContent, read_journal
 from beam_talonone.pipelines.backfill.sending.outcome_counts import recount_slice
 from beam_talonone.pipelines.backfill.staging_rows import read_origin
 from beam_talonone.pipelines.replay import attempt_history
@@ -31,7 +31,17 @@ EqualOutcomes = tuple[int, int, str, str | None, str | None]
 """The first and the last of consecutive numbers in the send order; end, stage and reason of all of them."""
 
 
-def fold(job: ActiveJob, part: Slice, recorded: JournalContent, origins: Iterable[Path] = ()) -> None:
+def fold_open_journals(job: StagedJob, total: int) -> None:
+    """Fold what killed runs have journalled, so that the staging database counts their records: of `total` to send.
+
+    Raises Damaged where a journal is damaged.
+    """
+    for path in sorted(job.folder.staging.parent.glob("journal-slice-*.jsonl")):
+        number = int(path.stem.rpartition("-")[2])
+        fold(job, Slice.numbered(number, total), read_journal(path))
+
+
+def fold(job: StagedJob, part: Slice, recorded: JournalContent, origins: Iterable[Path] = ()) -> None:
     """Write the outcomes, dead letters, results and statistics that a journal has recorded.
 
     What a dead letter leaves is also noted in `origins`, the staging databases of the jobs it came from.
@@ -45,7 +55,7 @@ def fold(job: ActiveJob, part: Slice, recorded: JournalContent, origins: Iterabl
         )
 
 
-def _fold_outcomes(job: ActiveJob, part: Slice, recorded: JournalContent) -> None:
+def _fold_outcomes(job: StagedJob, part: Slice, recorded: JournalContent) -> None:
     connection = job.connection
     connection.execute("BEGIN")
     try:
@@ -96,7 +106,7 @@ def _save(connection: Connection, equal: Iterable[EqualOutcomes]) -> int:
     return max(0, cursor.rowcount)
 
 
-def _write_lines_of(job: ActiveJob, part: Slice, recorded: JournalContent) -> None:
+def _write_lines_of(job: StagedJob, part: Slice, recorded: JournalContent) -> None:
     """Write the dead letters and the results of a slice."""
     folder, results = job.folder, job.options.input.results
     dead_letters: list[bytes] = []

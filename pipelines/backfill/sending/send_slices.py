@@ -152,9 +152,9 @@ def _selected(job: ActiveJob, steps: SliceSteps) -> set[int] | None:
     """The numbers of the records that --limit lets through in this run; None for all."""
     if job.options.limit is None:
         return None
-    for path in sorted(job.folder.staging.parent.glob("journal-slice-*.jsonl")):  # of a run that was killed
-        number = int(path.stem.rpartition("-")[2])
-        part = Slice.starting_at((number - 1) * slices.SLICE + 1, job.tally.total)
+    # a run that was killed may have left slices of which nothing is selected: their steps are done here
+    for path in sorted(job.folder.staging.parent.glob("journal-slice-*.jsonl")):
+        part = Slice.numbered(int(path.stem.rpartition("-")[2]), job.tally.total)
         _fold(job, steps, part, steps.read_journal(job, part))
     return limit.select(job.connection, job.options.limit)
 

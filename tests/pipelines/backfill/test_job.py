@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.staged_job import event, written
+from support.staged_job import APPLIED, event, written
 
 from beam_talonone.pipelines.backfill import output_folder
 from beam_talonone.pipelines.backfill.job import JobRun
@@ -24,14 +24,21 @@ from beam_talonone.pipelines.backfill.options import (
 )
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
 from beam_talonone.pipelines.backfill.sending import slices
-from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob
+from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
+from beam_talonone.pipelines.backfill.sending.journal import Journal
 from beam_talonone.pipelines.backfill.sending.send_slices import SliceSteps, begin_slice, send_slices
 from beam_talonone.pipelines.backfill.sending.slices import SliceRun
 from beam_talonone.pipelines.report.recording.series_file import read_series
+from beam_talonone.pipelines.terminal.resume_command import progress_so_far
+from beam_talonone.schemas.reasons import Stage
 from beam_talonone.talonone.errors import ConfigurationError, StopRun, TooManyDeadLetters
+from beam_talonone.talonone.requests.outcome import End, Outcome
+from beam_talonone.talonone.telemetry.stats import Stats
 
 if TYPE_CHECKING:
     from e2e.harness import Simulator
+
+REFUSED = Outcome(End.DEAD, "not_found", "", stage=Stage.SEND)
 
 Json = dict[str, Any]
 Run = Callable[..., tuple[Json, list[str]]]
@@ -230,3 +237,65 @@ def test_a_full_disk_while_reading_is_no_damage(run: Run, tmp_path: Path) -> Non
         run(RECORDS, kind=replace(BACKFILL, after_reading=no_room))
     report, _ = run([], resume=True, glob=str(tmp_path / GLOB))
     assert report["kinds"]["events"]["read"] == len(RECORDS)
+
+
+@pytest.mark.parametrize("limit", [None, 2])
+def test_the_progress_counts_what_a_killed_run_has_journalled(
+    api: "Simulator", tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int | None
+) -> None:
+    from e2e.harness import KEY
+
+    monkeypatch.setenv("TALONONE_API_KEY", KEY)
+    selected = InputOptions(written(tmp_path, events=[event(number) for number in range(1, 8)]))
+    options = BackfillOptions(selected, SendingOptions(api.url, rate=1000.0), tmp_path / "out", limit=limit)
+    killed = JobRun(options, lambda notice: None, replace(BACKFILL, send=_killed))
+    with pytest.raises(KeyboardInterrupt):
+        killed.run()
+
+    run = JobRun(replace(options, resume=True), lambda notice: None)
+    asked: list[str] = []
+    run.confirm = asked.append
+    report = run.run()
+    left = 4 if limit is None else limit
+    assert [question.partition(" to send")[0] for question in asked] == [f"{left} records"]
+    tally = run.tally
+    begun = [at for _, at in tally.starts if at.total]
+    shown = {at.phase: (at.already + at.ended, at.kinds["events"].done, at.goal) for at in begun}
+    assert (tally.dead_before, tally.total) == (1, 7)
+    assert shown["sending"] == (3, 3, 3 + left)
+    assert shown["writing the report"] == (3 + left, 3 + left, 3 + left)
+    assert report["kinds"]["events"]["applied"] == 2 + left
+    assert report["remaining"] == 4 - left
+
+
+def test_what_is_left_at_a_stop_leaves_out_what_a_killed_run_has_journalled(
+    api: "Simulator", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the run stops before it comes to the second of the journals."""
+    from e2e.harness import KEY
+
+    monkeypatch.setenv("TALONONE_API_KEY", KEY)
+    monkeypatch.setattr(slices, "SLICE", 2)
+    selected = InputOptions(written(tmp_path, events=[event(number) for number in range(1, 8)]))
+    options = BackfillOptions(selected, SendingOptions(api.url, rate=1000.0), tmp_path / "out")
+    with pytest.raises(KeyboardInterrupt):
+        JobRun(options, lambda notice: None, replace(BACKFILL, send=_killed)).run()
+
+    def stop(job: ActiveJob, run: SliceRun) -> bool:
+        raise StopRun("stopped here")
+
+    kind = replace(BACKFILL, send=lambda job: send_slices(job, SliceSteps(send=stop)))
+    run = JobRun(replace(options, resume=True), lambda notice: None, kind)
+    with pytest.raises(StopRun, match="stopped here"):
+        run.run()
+    assert progress_so_far(run.tally, run.things) == "done so far: 3 of 7 records, 1 dead letter; left: 4"
+
+
+def _killed(job: ActiveJob) -> None:
+    """Journal outcomes of three records, and end without folding them."""
+    for number, outcome in ((1, APPLIED), (2, REFUSED), (3, APPLIED)):
+        part = Slice.numbered((number - 1) // slices.SLICE + 1, job.tally.total)
+        journal = Journal(job.folder.journal(part.name), Stats)
+        journal.on_end(number, outcome)
+        journal.close()
+    raise KeyboardInterrupt
