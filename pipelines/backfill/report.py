@@ -22,6 +22,14 @@ NAMES_SHOWN = 20
 WARNING = "warning"
 """The note in the staging database about what a mapping reads in vain."""
 
+CUT = "cut"
+"""The note in the staging database that a run ended without its last statistics."""
+
+NOT_COUNTED = (
+    "a run was killed: the outcomes are complete, but the requests, answers and latencies of its last moments are not"
+    " counted"
+)
+
 
 def make_report(
     connection: Any, job: str, rate: float, started: float, ended: float, rate_service: str | None = None
@@ -50,7 +58,7 @@ def make_report(
         **({"filtered_by": rules} if (rules := _reasons(outcomes_counted, filtered=True)) else {}),
         "unknown_names": _unknown_names(connection, "unknown", "kind"),
         "unknown_api_fields": _unknown_names(connection, "unknown_api", "operation"),
-        **({"warnings": [warning]} if (warning := get_meta(connection, WARNING)) else {}),
+        **({"warnings": warnings} if (warnings := _warnings(connection)) else {}),
         "remaining": 0,
         "unaccounted": read - sum(counts[name] for counts in kinds.values() for name in outcomes),
     }
@@ -92,6 +100,11 @@ def _reasons(counts: OutcomeCounts, *, filtered: bool = False) -> dict[str, dict
     for (kind, reason), records in sorted(totals.items()):
         reasons.setdefault(kind, {})[reason] = records
     return reasons
+
+
+def _warnings(connection: Any) -> list[str]:
+    cut = [] if get_meta(connection, CUT) is None else [NOT_COUNTED]
+    return [*filter(None, (get_meta(connection, WARNING),)), *cut]
 
 
 def _unknown_names(connection: Any, table: str, by: str) -> dict[str, dict[str, int]]:

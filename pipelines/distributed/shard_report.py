@@ -23,6 +23,7 @@ class ShardReport(msgspec.Struct, frozen=True):
     stats: bytes
     unknown_api_fields: Counts = {}
     filtered_by: Counts = {}
+    warnings: list[str] = []
 
     @classmethod
     def of(cls, report: dict[str, Any], stats: Stats) -> "ShardReport":
@@ -30,7 +31,7 @@ class ShardReport(msgspec.Struct, frozen=True):
         return cls(
             report["kinds"], report["reasons"], report["unknown_names"], report["unaccounted"],
             report["requests_per_second"], msgspec.json.encode(stats), report["unknown_api_fields"],
-            report.get("filtered_by", {}),
+            report.get("filtered_by", {}), report.get("warnings", []),
         )  # fmt: skip
 
     def to_bytes(self) -> bytes:
@@ -62,6 +63,7 @@ def merged(
     names = _added(part.unknown_names for part in parts)
     api_names = _added(part.unknown_api_fields for part in parts)
     rules = _added(part.filtered_by for part in parts)
+    warnings = list(dict.fromkeys(warning for part in parts for warning in part.warnings))
     return {
         "job": job,
         "kinds": {**{kind: dict(NOTHING) for kind in kinds}, **_added(part.kinds for part in parts)},
@@ -76,6 +78,7 @@ def merged(
         **({"filtered_by": rules} if rules else {}),
         "unknown_names": _commonest(names),
         "unknown_api_fields": _commonest(api_names),
+        **({"warnings": warnings} if warnings else {}),
         "remaining": 0,
         "unaccounted": sum(part.unaccounted for part in parts),
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from beam_talonone.pipelines.backfill.output_folder import DISTRIBUTED, MANIFEST, started_with
-from beam_talonone.pipelines.backfill.report import make_report
+from beam_talonone.pipelines.backfill.report import NOT_COUNTED, make_report
 from beam_talonone.pipelines.backfill.sending.left_to_send import longest_chains
 from beam_talonone.pipelines.report.current import (
     Journals,
@@ -91,6 +91,8 @@ def _collected(
             state = state_of(report, _counts(connection, command), recorded, running=running)
             if report is None or state.progress == "stopped":
                 report = _report_now(connection, manifest, settings, state)
+                if not running and any(content.cut for content in journals.values()):
+                    report["warnings"] = list(dict.fromkeys((*report.get("warnings", ()), NOT_COUNTED)))
             reasons, chains = _reasons(connection, folder, journals), _chains(connection)
     command = "backfill" if command == DISTRIBUTED else command
     steps = next_steps(folder, command, settings, state, report)

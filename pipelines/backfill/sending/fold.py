@@ -15,6 +15,7 @@ from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.ingest import dead_letter_of
 from beam_talonone.pipelines.backfill.output_folder import JobFolder
 from beam_talonone.pipelines.backfill.packed import WORK_OF_RECORD, Works
+from beam_talonone.pipelines.backfill.report import CUT
 from beam_talonone.pipelines.backfill.sending.active_job import Slice, StagedJob
 from beam_talonone.pipelines.backfill.sending.journal import JournalContent, read_journal
 from beam_talonone.pipelines.backfill.sending.outcome_counts import recount_slice
@@ -48,6 +49,8 @@ def fold(job: StagedJob, part: Slice, recorded: JournalContent, origins: Iterabl
     """
     _fold_outcomes(job, part, recorded)
     _note_attempts(job.connection, recorded, origins)
+    if recorded.cut:
+        staging.set_meta(job.connection, CUT, "")
     for process, (stats, seconds) in enumerate(recorded.stats):
         job.connection.execute(
             "INSERT OR REPLACE INTO stats VALUES (?, ?, ?, ?)",

@@ -140,7 +140,8 @@ class Journal:
         """The outcomes and statistics in the journal, which held those of `before` when it was opened."""
         stats, seconds = self._last_stats
         own = msgspec.to_builtins(stats), seconds
-        return JournalContent(done={**before.done, **self._ended}, parts=before.parts, stats=[*before.stats, own])
+        done, sent = {**before.done, **self._ended}, [*before.stats, own]
+        return JournalContent(done=done, parts=before.parts, stats=sent, cut=before.cut)
 
     def close(self) -> None:
         """End the journal: its lines survive a loss of power from here on. Raises as `write_stats` does."""
@@ -197,6 +198,8 @@ class JournalContent:
     """Bulks that were in flight: their (number, part), in their order."""
     stats: list[tuple[dict[str, Any], float]] = field(default_factory=list)
     """The last statistics, and the seconds, of each process that wrote the journal."""
+    cut: bool = False
+    """Whether a process ended without its last statistics, as a killed one does."""
 
 
 def read_journal(path: Path) -> JournalContent:
@@ -206,6 +209,7 @@ def read_journal(path: Path) -> JournalContent:
     """
     recorded = JournalContent()
     packs: dict[tuple[tuple[int, int], ...], InFlight] = {}
+    uncounted = False
     for place, entry in _entries(path) if path.exists() else ():
         try:
             valid = _take(entry, recorded, packs)
@@ -213,6 +217,9 @@ def read_journal(path: Path) -> JournalContent:
             valid = False
         if not valid:
             raise damaged(path, f" ({place})")
+        recorded.cut |= uncounted and entry[0] == "o"
+        uncounted = entry[0] not in ("o", "q")
+    recorded.cut |= uncounted
     for members, before in packs.items():
         if all(
             number not in recorded.done and part not in recorded.parts.get(number, {}) for number, part in members

@@ -11,6 +11,7 @@ from typing import Any
 from support.audit.auditor import Options, audit, fetch
 from support.shop import shop
 
+from beam_talonone.pipelines.backfill.report import NOT_COUNTED
 from e2e.harness import (
     DEAD_LETTERS,
     FINISHED,
@@ -64,6 +65,8 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
         assert ended.code == DEAD_LETTERS, ended.err
         report = assert_balanced(tmp_path / "out")
         assert sum(counts["read"] for counts in report["kinds"].values()) == total
+        assert report["warnings"] == [NOT_COUNTED]
+        assert ended.err.count(NOT_COUNTED) == 1
         requests = sim.rows("requests")
         # a cut after acting is repeated too, and is not the kills' doing
         cut = sum(1 for row in requests if row["fault"] == "cut-after")

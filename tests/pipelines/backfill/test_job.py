@@ -266,6 +266,7 @@ def test_the_progress_counts_what_a_killed_run_has_journalled(
     assert shown["writing the report"] == (3 + left, 3 + left, 3 + left)
     assert report["kinds"]["events"]["applied"] == 2 + left
     assert report["remaining"] == 4 - left
+    assert "warnings" not in report, "the journals have their last statistics"
 
 
 def test_what_is_left_at_a_stop_leaves_out_what_a_killed_run_has_journalled(

@@ -13,6 +13,7 @@ import pytest
 from support.report_job import SETTINGS, Order, add_series, build_job, write_journal
 
 from beam_talonone.pipelines.backfill.output_folder import DISTRIBUTED, MANIFEST
+from beam_talonone.pipelines.backfill.report import NOT_COUNTED
 from beam_talonone.pipelines.backfill.sending.left_to_send import CHAINS
 from beam_talonone.pipelines.report.collect import collect
 from beam_talonone.pipelines.report.model import Chain, PageData
@@ -98,6 +99,14 @@ def test_a_killed_job_counts_what_only_its_journal_holds(tmp_path: Path) -> None
     (group,) = data.reasons
     assert (group.reason, group.count, group.examples[0].id) == ("refused", 1, "o7")
     assert group.examples[0].detail == "no such thing"
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_a_job_that_was_killed_before_its_last_statistics_says_so(tmp_path: Path, running: bool) -> None:
+    folder = build_job(tmp_path / "out", HALF, report=False)
+    path = write_journal(folder, 1, {6: APPLIED})
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    assert collect(folder, running=running).report.get("warnings") == (None if running else [NOT_COUNTED])
 
 
 def test_a_killed_job_of_version_0_1_has_a_page_before_it_is_resumed(tmp_path: Path) -> None:

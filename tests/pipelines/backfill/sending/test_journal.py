@@ -50,6 +50,25 @@ def test_what_ended_is_done_and_what_only_started_is_in_flight(tmp_path: Path) -
     assert content.in_flight[2] == {0: InFlight(0, 101.0)}
 
 
+@pytest.mark.parametrize("later", [0, 2], ids=["last", "before another"])
+@pytest.mark.parametrize("step", ["start", "end"])
+def test_a_process_that_was_killed_before_its_last_statistics_is_known(tmp_path: Path, step: str, later: int) -> None:
+    path = tmp_path / "journal"
+    ended = journal(path)
+    ended.on_end(1, APPLIED)
+    ended.close()
+    journal(path)
+    assert not read_journal(path).cut, "one sent all that it counted, the other nothing"
+    killed = journal(path)
+    if step == "start":
+        killed.on_start([(2, 0)], 0, 100.0)
+    else:
+        killed.on_end(2, APPLIED)
+    for _ in range(later):
+        journal(path).close()
+    assert read_journal(path).cut
+
+
 def test_a_fresh_key_keeps_the_time_of_the_first_try(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     written = journal(path)

@@ -7,7 +7,7 @@ import pytest
 from support.staged_job import APPLIED, IdleEngine, ends, event, order, queue, returned, staged_job
 
 from beam_talonone.pipelines.backfill import staging
-from beam_talonone.pipelines.backfill.report import all_stats
+from beam_talonone.pipelines.backfill.report import CUT, all_stats
 from beam_talonone.pipelines.backfill.sending import slices
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.journal import Journal
@@ -314,6 +314,7 @@ def test_slices_that_are_under_way_at_a_stop_keep_what_ended(tmp_path: Path) -> 
         with pytest.raises(Interrupted):
             send_slices(job, stopped.steps())
         assert all_stats(job.connection).requests == 6
+        assert staging.get_meta(job.connection, CUT) is None, "all of them are counted"
         state = job.folder.root / "state"
         assert sorted(path.name for path in state.glob("journal-*")) == [
             "journal-slice-000001.jsonl", "journal-slice-000002.jsonl",
