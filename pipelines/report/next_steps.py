@@ -38,10 +38,12 @@ def _steps(
         yield Step("The job is running. Make this page again to see where it is:", report_command(folder))
         return
     if state.progress == "stopped":
-        yield _resume("The job was killed or ended early.", "Continue it", settings)
+        again = resume_command(_typed(settings)) or ""
+        yield _step("The job was killed or ended early.", "Continue it", again, "with --resume")
     if state.progress == "limited":
         left = f"{counted(report['remaining'], 'record')} left because of --limit."
-        yield _resume(left, "Continue (all of them without --limit)", settings)
+        what, again = "Read" if command == "lookup" else "Send", resume_command(_typed(settings), rest=True) or ""
+        yield _step(left, f"{what} the rest", again, "with --resume and without --limit")
     if dead:
         yield Step("Look at all dead letters by reason, field and file:", dead_letters_command(folder))
     if dead and command == "backfill" and not settings.get("--mapping"):
@@ -71,10 +73,6 @@ def _after_the_end(
             command_again(_typed(settings), "sent", without=("--dry",)) or "",
             "without --dry",
         )
-
-
-def _resume(why: str, what: str, settings: Mapping[str, Any]) -> Step:
-    return _step(why, what, resume_command(_typed(settings)) or "", "with --resume")
 
 
 def _step(why: str, what: str, command: str, change: str) -> Step:

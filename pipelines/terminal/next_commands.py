@@ -60,8 +60,8 @@ def next_commands(
     """
     output, settings = options.output, run_settings(options, ())
     lines = ["this was a dry run: nothing was changed in Talon.One"] if settings.get("--dry") else []
-    if report.get("remaining") and (resume := resume_command(typed)) is not None:
-        lines.append(f"to go on: {resume}")
+    if report.get("remaining") and (resume := resume_command(typed, rest=True)) is not None:
+        lines.append(f"to {'read' if options.command == 'lookup' else 'send'} the rest: {resume}")
     if any(counts["dead_lettered"] for counts in report["kinds"].values()):
         if "dead-letters" in commands:
             lines.append(f"to look at the dead letters: {dead_letters_command(output)}")

@@ -13,17 +13,28 @@ if TYPE_CHECKING:  # the command line imports this module, and must start quickl
 RESUMABLE = ("backfill", "replay", "verify", "lookup")
 
 
-def resume_command(words: Sequence[str]) -> str | None:
+def resume_command(words: Sequence[str], *, rest: bool = False) -> str | None:
     """The command line `words` with --resume, quoted for a shell; None for a command that cannot be resumed.
+
+    With `rest` it leaves out --limit, so that nothing remains.
 
     >>> resume_command(["backfill", "--orders", "my orders/*.csv", "--output", "out"])
     "beam-talonone backfill --orders 'my orders/*.csv' --output out --resume"
+    >>> resume_command(["backfill", "--limit", "10", "--output", "out"], rest=True)
+    'beam-talonone backfill --output out --resume'
     """
     if next((word for word in words if not word.startswith("-")), None) not in RESUMABLE:
         return None
     end = words.index("--") if "--" in words else len(words)
     resume = [] if "--resume" in words[:end] else ["--resume"]
-    return command_line([*words[:end], *resume, *words[end:]])
+    kept = _without_limit(words[:end]) if rest else words[:end]
+    return command_line([*kept, *resume, *words[end:]])
+
+
+def _without_limit(words: Sequence[str]) -> list[str]:
+    before = ("", *words)
+    pairs = zip(before, words, strict=False)
+    return [word for last, word in pairs if "--limit" not in (last, word) and not word.startswith("--limit=")]
 
 
 def command_again(

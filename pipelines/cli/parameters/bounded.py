@@ -24,7 +24,7 @@ class BackfillParameters(Group):
             "--limit",
             metavar="N",
             parser=whole("--limit"),
-            help="Send the first N records of each kind. Continue with --resume.",
+            help="Send the first N records of each kind. --resume sends the rest, or with --limit the next N.",
         ),
     ] = None
     profiles_first: Annotated[
@@ -110,7 +110,7 @@ class LookupParameters(Group):
     limit: Annotated[
         int | None,
         typer.Option(
-            "--limit", metavar="N", parser=whole("--limit"), help="Read the first N lines. Continue with --resume."
+            "--limit", metavar="N", parser=whole("--limit"), help="Read the first N lines. --resume reads the rest."
         ),
     ] = None
 

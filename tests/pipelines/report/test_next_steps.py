@@ -49,7 +49,7 @@ def test_a_stopped_job_is_resumed_by_its_own_command_line(line: str) -> None:
 
 
 def test_resume_stands_before_the_options_of_beam() -> None:
-    line = f"{LINE} -- --runner=DirectRunner"
+    line = f"{LINE} --limit 4 -- --runner=DirectRunner"
     assert commands(State("limited", 4, 10), command_line=line) == [f"{LINE} --resume -- --runner=DirectRunner"]
 
 
@@ -58,7 +58,7 @@ def test_without_a_command_line_the_step_has_words_alone() -> None:
     steps = [next_steps(Path("out"), "backfill", {}, State(end), report)[0] for end in ("stopped", "limited")]
     assert [(step.text.partition(". ")[2], step.command) for step in steps] == [
         ("Continue it with the same command with --resume.", ""),
-        ("Continue (all of them without --limit) with the same command with --resume.", ""),
+        ("Send the rest with the same command with --resume and without --limit.", ""),
     ]
 
 

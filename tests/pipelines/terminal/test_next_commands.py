@@ -186,6 +186,7 @@ def test_documents_of_a_preset_are_sent_with_its_mapping(tmp_path):
 
 
 def test_after_a_limit_the_command_that_goes_on(tmp_path):
-    typed = ["backfill", "--orders", "a b.jsonl", "--output", "out", "--limit", "5"]
-    commands = said(options(tmp_path), report(remaining=3), typed=typed)
-    assert commands == {"to go on": [*typed, "--resume"]}
+    typed = ["backfill", "--orders", "a b.jsonl", "--output", "out"]
+    for limited in (["--limit", "5"], ["--limit=5"], ["--resume", "--limit", "5"]):
+        commands = said(options(tmp_path), report(remaining=3), typed=[*typed, *limited, "--", "--limit=5"])
+        assert commands == {"to send the rest": [*typed, "--resume", "--", "--limit=5"]}, "without --limit"
