@@ -102,10 +102,7 @@ def open_job(
     if ":/" in str(root):
         raise ConfigurationError(f"--output {root} must be a folder of this machine: the job keeps its journal there")
     manifest_path = root / MANIFEST
-    if not resume and _holds_job(root):
-        raise job_already(root)
-    if resume and not manifest_path.exists():
-        raise no_job(root)
+    check_begun(root, resume=resume)
     lock = lock_folder(root)
     requested = {"command": command, "options": fixed, "files": _files(files)}
     try:
@@ -122,6 +119,14 @@ def open_job(
     except BaseException:
         os.close(lock)
         raise
+
+
+def check_begun(root: Path, *, resume: bool) -> None:
+    """Raises ConfigurationError for a folder with a job without `resume`, and for one without a job with it."""
+    if not resume and _holds_job(root):
+        raise job_already(root)
+    if resume and not (root / MANIFEST).exists():
+        raise no_job(root)
 
 
 def _holds_job(root: Path) -> bool:

@@ -1,8 +1,10 @@
 """From the parameters as they are typed to the settings of a run, checked."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from beam_talonone.pipelines.backfill.options import (
@@ -11,9 +13,10 @@ from beam_talonone.pipelines.backfill.options import (
     parse_max_dead_letters,
     parse_time_option,
 )
+from beam_talonone.pipelines.backfill.output_folder import check_begun
 from beam_talonone.pipelines.cli.numbers import positive
 from beam_talonone.pipelines.cli.parameters.api import ApiParameters, LimitParameters
-from beam_talonone.pipelines.cli.parameters.files import SelectionParameters
+from beam_talonone.pipelines.cli.parameters.files import JobParameters, SelectionParameters
 from beam_talonone.pipelines.cli.parameters.program import BeamParameters
 from beam_talonone.pipelines.cli.parameters.records import (
     AttributeParameters,
@@ -33,6 +36,13 @@ from beam_talonone.talonone.http.tls import Tls
 from beam_talonone.talonone.streaming.message_source import FILES
 from beam_talonone.transforms.mapping.result import Mapping as Converts
 from beam_talonone.transforms.outputs.sinks import is_subscription, names_hint
+
+
+def refuse_output(job: JobParameters) -> None:
+    """Raises ConfigurationError where --resume does not fit the folder of --output, before anything is asked."""
+    if job.output and ":/" not in job.output:
+        with suppress(OSError):  # the job itself says why the folder cannot be used
+            check_begun(Path(job.output), resume=job.resume)
 
 
 def globs_of(**globs: list[str] | None) -> dict[str, str | tuple[str, ...]]:

@@ -8,16 +8,18 @@ import typer
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.pipelines.terminal.words import wrapped
 from beam_talonone.talonone.errors import ConfigurationError
+from beam_talonone.talonone.http.address import is_here
 
 
 class Declined(ConfigurationError):
     """The person at the terminal does not want to send."""
 
 
-def must_ask(yes: bool) -> bool:
+def must_ask(yes: bool, base_url: str) -> bool:
     """Whether to ask before something is sent: not with --yes. Raises ConfigurationError if there is no terminal."""
     if not yes and not sys.stdin.isatty():
-        raise ConfigurationError("this sends to a live deployment, and there is no terminal to confirm it: add --yes")
+        where = f"{base_url}, an address of this machine" if is_here(base_url) else "a live deployment"
+        raise ConfigurationError(f"this sends to {where}, and there is no terminal to confirm it: add --yes")
     return not yes
 
 
@@ -29,9 +31,3 @@ def ask(question: str) -> None:
         agreed = typer.confirm(text, err=True)
     if not agreed:
         raise Declined("nothing was sent")
-
-
-def confirm(yes: bool, question: str) -> None:
-    """Ask at once, where `must_ask` says so."""
-    if must_ask(yes):
-        ask(question)

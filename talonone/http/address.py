@@ -29,6 +29,14 @@ def in_clear(base_url: str) -> bool:
     return url.scheme == "http" and not is_loopback(url.raw_host or "")
 
 
+def is_here(base_url: str) -> bool:
+    """True when `base_url` is an address of this machine, such as that of a simulator; False when it is no URL."""
+    try:
+        return is_loopback(yarl.URL(base_url).raw_host or "")
+    except ValueError:
+        return False
+
+
 def is_loopback(host: str) -> bool:
     """True for this machine itself: an address of 127.0.0.0/8, ::1, or localhost and names below it."""
     name = host.lower().strip("[]").rstrip(".")

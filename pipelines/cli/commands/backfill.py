@@ -55,6 +55,7 @@ def backfill(
         beam_arguments,
         globs_of,
         input_options,
+        refuse_output,
         sending_options,
     )
     from beam_talonone.pipelines.runners.runner import beam_options, is_in_process, other_runner
@@ -68,7 +69,8 @@ def backfill(
     sending = sending_options(api, limits, edit)
     if not job.output.strip():
         raise ConfigurationError("--output is empty: name a folder")
-    asks = not sent.dry and must_ask(consent.yes)
+    refuse_output(job)  # else one adds --yes, and meets the next refusal
+    asks = not sent.dry and must_ask(consent.yes, sending.base_url)
     if not is_in_process(beam_options(args)):
         if sent.limit is not None:
             raise ConfigurationError("--limit is for backfills in this process: try a part with --since and --until")

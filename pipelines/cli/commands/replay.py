@@ -47,6 +47,7 @@ def replay(
         input_options,
         listed_kinds,
         listed_reasons,
+        refuse_output,
         sending_options,
     )
     from beam_talonone.pipelines.replay.changes import parse_change
@@ -67,7 +68,8 @@ def replay(
         globs, selection, reading, requests, attributes, results=results.results, replay_selection=taken
     )
     sending = sending_options(api, limits, edit)
-    asks = must_ask(consent.yes)
+    refuse_output(job)
+    asks = must_ask(consent.yes, sending.base_url)
     if asks and subscription is not None:  # before its messages are taken out
         ask(f"Closed sessions trigger live campaigns at {sending.base_url}. Go on?")
         asks = False

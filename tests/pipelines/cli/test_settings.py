@@ -37,6 +37,33 @@ def backfill(*words):
     return ["backfill", "--orders", "gone.csv", "--output", "out", "--base-url", "http://127.0.0.1:9", *words]
 
 
+def sending(command, url, *words):
+    source = ["replay", "gone.jsonl"] if command == "replay" else ["backfill", "--orders", "gone.jsonl"]
+    runner = ["--", "--runner=PrismRunner"] if command == "on a runner" else []
+    return [*source, "--output", "out", "--base-url", url, *words, *runner]
+
+
+COMMANDS = pytest.mark.parametrize("command", ["backfill", "replay", "on a runner"])
+
+
+@COMMANDS
+def test_a_folder_that_is_refused_anyway_comes_before_the_missing_yes(folder, command, capsys):
+    url = "https://shop.talon.one"
+    assert "--resume: there is no job in --output out" in refused(sending(command, url, "--resume"), capsys)
+    (folder / "out").mkdir()
+    (folder / "out" / "job.json").write_text("{}")
+    assert "holds a job already: add --resume" in refused(sending(command, url), capsys)
+    assert "this sends to a live deployment" in refused(sending(command, url, "--resume"), capsys)
+
+
+@COMMANDS
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://localhost:9/", "http://[::1]:9"])
+def test_an_address_of_this_machine_is_called_one(folder, command, url, capsys):
+    line = refused(sending(command, url), capsys)
+    assert f"this sends to {url.rstrip('/')}, an address of this machine, and there is no terminal" in line
+    assert line.endswith("add --yes")
+
+
 @pytest.mark.parametrize(
     "runner",
     [
