@@ -9,6 +9,7 @@ import msgspec
 from beam_talonone.pipelines.backfill.output_folder import decoded
 from beam_talonone.pipelines.backfill.sending.outcome_counts import OutcomeCounts, outcome_counts
 from beam_talonone.pipelines.backfill.staging import get_meta
+from beam_talonone.pipelines.terminal.words import counted
 from beam_talonone.schemas.kinds import KINDS, LETTERS, LOOKUPS, RECORDS
 from beam_talonone.schemas.reasons import Stage
 from beam_talonone.talonone.errors import StopRun
@@ -39,8 +40,8 @@ def make_report(
     # of a replay, what is no dead letter has no kind of its own
     read_kinds = (get_meta(connection, "kinds") or "").split()
     outcomes_counted = outcome_counts(connection)
-    counted = {kind: _kind(outcomes_counted, kind) for kind in (*KINDS, RECORDS, LETTERS, LOOKUPS)}
-    kinds = {kind: counts for kind, counts in counted.items() if counts["read"] or kind in read_kinds}
+    possible = {kind: _kind(outcomes_counted, kind) for kind in (*KINDS, RECORDS, LETTERS, LOOKUPS)}
+    kinds = {kind: counts for kind, counts in possible.items() if counts["read"] or kind in read_kinds}
     stats = all_stats(connection)
     outcomes = ("filtered", "applied", "superseded", "duplicate", "skipped", "dead_lettered")
     read = sum(counts["read"] for counts in kinds.values())
@@ -155,11 +156,11 @@ def read_report(path: Path) -> dict[str, Any]:
 
 def check_summary(report: dict[str, Any], output: str) -> None:
     """Raises StopRun when the outcomes are not as many as the records: the job in `output` is not finished then."""
-    left = report["unaccounted"]
+    left = abs(report["unaccounted"])
     if left:
         raise StopRun(
-            f"{abs(left):,} records are unaccounted for: the files in {output} do not show their outcomes, so no"
-            " report.json was written; go on with --resume"
+            f"{counted(left, 'record')} {'is' if left == 1 else 'are'} unaccounted for: the files in {output} do not"
+            " show all outcomes, so no report.json was written; go on with --resume"
         )
 
 

@@ -35,8 +35,7 @@ def run_demo(rate: float, output: Path, *, browser: bool = False) -> int:
     make_room(output)
     sample = write_sample(output / "input")
     print("sample data of a fashion retailer, with:", file=sys.stderr)
-    for name, count in sample.put_in.items():
-        print(f"  {count:>6,} {name}", file=sys.stderr)
+    print(*sample.in_words(), sep="\n", file=sys.stderr)
     os.environ[KEY_ENV] = "demo-key"
     with running(simulator_settings(rate)) as url:
         print(f"simulator at {url}, with the faults {', '.join(FAULTS)}", file=sys.stderr)

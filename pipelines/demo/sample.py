@@ -59,6 +59,19 @@ LIVES: dict[str, tuple[int, tuple[str, ...]]] = {
 or a return, then what is special about it."""
 
 
+ONE = {
+    "erasures": "erasure",
+    "lines that are not JSON": "line that is not JSON",
+    "orders without an order_id": "order without an order_id",
+    "orders with a negative quantity": "order with a negative quantity",
+    "times without an offset": "time without an offset",
+    "profile attributes that the account does not know": "profile attribute that the account does not know",
+    "returns of an order that is a dead letter": "return of an order that is a dead letter",
+    "event ids used again for another event": "event id used again for another event",
+}
+"""The names of the sorts that occur once, in the singular."""
+
+
 @dataclass(frozen=True)
 class Sample:
     """The files that `write_sample` wrote, and the counts that follow from them."""
@@ -71,6 +84,10 @@ class Sample:
     """How often each special sort of records occurs. The sorts are named in words that can be shown."""
     dead_letters: Mapping[str, int]
     """The sorts that must end as dead letters, with the number of their records."""
+
+    def in_words(self) -> list[str]:
+        """A line for each special sort of records, with its count."""
+        return [f"  {count:>6,} {ONE.get(sort, sort) if count == 1 else sort}" for sort, count in self.put_in.items()]
 
 
 @dataclass

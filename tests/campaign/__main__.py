@@ -17,6 +17,7 @@ from pathlib import Path
 
 from support.audit.verdict import COLUMNS
 
+from beam_talonone.pipelines.terminal.words import counted
 from campaign.campaign import Campaign, markdown, remarks, rows, show, unshown
 from campaign.plan import Plan
 from campaign.plans import PLANS
@@ -64,7 +65,7 @@ def main() -> int:
     options.json.parent.mkdir(parents=True, exist_ok=True)
     figures = {"date": date, "seconds": round(time.monotonic() - began, 1), "plans": table}
     options.json.write_text(json.dumps(figures, indent=2) + "\n")
-    show(f"{options.json}: {sum(row['seeds'] for row in table)} runs in {figures['seconds']} s")
+    show(f"{options.json}: {counted(sum(row['seeds'] for row in table), 'run')} in {figures['seconds']} s")
     wrong = any(row[column] for row in table for column in COLUMNS)
     return int(wrong or (options.strict and bool(unshown(table))))
 

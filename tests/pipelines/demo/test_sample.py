@@ -94,6 +94,17 @@ def test_the_poison_is_there(sample: Sample) -> None:
     assert sum(sample.dead_letters.values()) == 17
 
 
+def test_what_is_in_it_is_said_in_words(sample: Sample) -> None:
+    """One of a sort is no several."""
+    lines = sample.in_words()
+    ones = [name for name, count in sample.put_in.items() if count == 1]
+    assert {"erasures", "orders without an order_id", "times without an offset"} <= set(ones)
+    assert len(lines) == len(sample.put_in)
+    assert not [line for line in lines for name in ones if line.endswith(f" 1 {name}")]
+    shown = {"1 erasure", "1 order without an order_id", "620 orders completed at once"}
+    assert shown <= {line.strip() for line in lines}
+
+
 def test_lines_are_in_no_order(sample: Sample) -> None:
     times = [record["event_time"] for record in parsed(sample, "events")]
     rising = sum(later > earlier for earlier, later in pairwise(times))
