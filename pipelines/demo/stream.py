@@ -18,6 +18,7 @@ from typing import Any
 
 from beam_talonone.pipelines.demo.backfill import FAULTS, make_room, simulator_settings
 from beam_talonone.pipelines.demo.sample import write_sample
+from beam_talonone.pipelines.terminal.words import counted
 from beam_talonone.simulator.server.serve import running
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
 
@@ -29,8 +30,9 @@ EMULATOR = ("gcloud", "beta", "emulators", "pubsub", "start", "--quiet")
 def run_demo_stream(rate: float, output: Path) -> int:
     """Run the demo at `rate` requests a second and leave its files in `output`; returns 0 when nothing is left.
 
-    Raises ConfigurationError when there is no emulator, StopRun when the stream does not get done.
+    Raises ConfigurationError when there is no Prism or no emulator, StopRun when the stream does not get done.
     """
+    _check_prism()
     make_room(output)
     sample = write_sample(output / "input")
     messages = {kind: _messages(path) for kind, path in sample.paths.items()}
@@ -52,6 +54,17 @@ def run_demo_stream(rate: float, output: Path) -> int:
             raise StopRun("the stream did not end with exit code 0")
         _show_report(url, output, messages)
     return 0
+
+
+def _check_prism() -> None:
+    """Find or download Prism as the stream will. Raises ConfigurationError where there is none."""
+    from beam_talonone.pipelines.runners.prism import prism_command
+    from beam_talonone.pipelines.runners.runner import beam_options
+
+    try:
+        prism_command(beam_options(()), None)
+    except StopRun as error:
+        raise ConfigurationError(str(error)) from None
 
 
 def _messages(path: Path) -> list[bytes]:
@@ -141,7 +154,9 @@ def _summary(url: str) -> dict[str, Any]:
 def _wait(done: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + STALL_TIMEOUT
     while not done():
-        if process.poll() is not None or time.monotonic() > deadline:
+        if (code := process.poll()) is not None:
+            raise StopRun(f"the stream ended with exit code {code}, see above")
+        if time.monotonic() > deadline:
             raise StopRun("the stream makes no progress")
         time.sleep(0.1)
 
@@ -173,10 +188,10 @@ def _show_report(url: str, output: Path, messages: dict[str, list[bytes]]) -> No
     _say(f"{sum(map(len, messages.values())):,} messages of which {len(dead_letters)} became dead letters:")
     reasons = Counter((dead_letter["kind"], dead_letter["reason"]) for dead_letter in dead_letters)
     for (kind, reason), count in sorted(reasons.items()):
-        _say(f"  {count:>4} {kind} {reason}")
+        _say(f"  {count:>4} {kind.removesuffix('s') if count == 1 else kind} {reason}")
     _say(
-        f"{summary['requests']:,} requests, {summary['acted']:,} of them changed something; {again} that had acted"
-        " before, although the answer was lost, were answered again and changed nothing"
+        f"{summary['requests']:,} requests, {summary['acted']:,} of them changed something;"
+        f" {counted(again, 'repetition')} of requests that had acted, although the answer was lost, changed nothing"
     )
     where = output / "state" / "dead-letters"
     _say(f"{summary['sessions']:,} sessions, {summary['profiles']:,} profiles; dead letters: {where}")

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import beam_talonone
 from beam_talonone.pipelines.runners.runner import runner_name
 from beam_talonone.talonone.errors import ConfigurationError, StopRun
 from beam_talonone.talonone.state.temporary_files import TemporaryFolder
@@ -20,6 +21,9 @@ from beam_talonone.talonone.telemetry.error_text import error_line
 START_TIMEOUT = 30.0
 API_KEY_ENV = "TALONONE_API_KEY"
 """Prism gets the environment without it: it sends nothing, and listens on all addresses of the machine."""
+
+MAKEFILE = Path(beam_talonone.__file__).parents[1] / "Makefile"
+"""The Makefile of a checkout, in which `make tools` builds Prism; an installed package has none."""
 
 YEARS = 10 * 365 * 86_400
 
@@ -71,6 +75,28 @@ def find_prism(options: Any) -> None:
         prism.prism_location = prism_binary(prism.prism_location) or prism.prism_location
 
 
+def prism_command(options: Any, location: str | None) -> tuple[list[Any], str]:
+    """The command line that runs Prism, which Beam downloads if need be, and the address at which it will listen.
+
+    Raises ConfigurationError as `prism_binary` does, StopRun where there is no Prism.
+    """
+    from apache_beam.options.pipeline_options import PrismRunnerOptions
+    from apache_beam.runners.portability.prism_runner import PrismJobServer
+
+    settings = options.view_as(PrismRunnerOptions)
+    settings.prism_location = prism_binary(location) or location
+    settings.prism_log_level = "warn"
+    try:
+        command, endpoint = PrismJobServer(options).subprocess_cmd_and_endpoint()
+    except Exception as error:
+        make = "run `make tools` (with .tools/bin on the PATH), " if MAKEFILE.exists() else ""
+        raise StopRun(
+            f"Prism was not found, and it cannot be downloaded ({error_line(error)}): {make}give --prism-location, or"
+            f" run `go install github.com/apache/beam/sdks/v2/go/cmd/prism@v{version('apache-beam')}`"
+        ) from None
+    return command, endpoint
+
+
 @contextmanager
 def prism_for(options: Any, log: str | None) -> Iterator["Prism"]:
     """A Prism of our own runs meanwhile, for pipelines with these options of Beam's. `log` takes what it says."""
@@ -95,20 +121,7 @@ class Prism:
     def __init__(self, options: Any, location: str | None, log: Path) -> None:
         """`options` are Beam's, `log` takes what Prism says. To be called in the main thread, with which it dies.
         Raises StopRun when it does not come up."""
-        from apache_beam.options.pipeline_options import PrismRunnerOptions
-        from apache_beam.runners.portability.prism_runner import PrismJobServer
-
-        binary = prism_binary(location)
-        settings = options.view_as(PrismRunnerOptions)
-        settings.prism_location = binary or location
-        settings.prism_log_level = "warn"
-        try:
-            command, self.endpoint = PrismJobServer(options).subprocess_cmd_and_endpoint()
-        except Exception as error:
-            raise StopRun(
-                f"Prism was not found, and it cannot be downloaded ({error_line(error)}): give --prism-location, or"
-                f" run `go install github.com/apache/beam/sdks/v2/go/cmd/prism@v{version('apache-beam')}`"
-            ) from None
+        command, self.endpoint = prism_command(options, location)
         self._log = log
         words = _dying_with_us([str(word) for word in command])
         try:
