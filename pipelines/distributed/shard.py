@@ -37,7 +37,6 @@ from beam_talonone.pipelines.distributed.shard_restriction import (
     A_REQUEST,
     BundleBudget,
     ahead_of,
-    barrier_names,
     members_of,
     requests_of,
     requests_of_item,
@@ -162,7 +161,7 @@ class ShardRun:
 
     def _send(self, job: ActiveJob, run: slices.SliceRun) -> bool:
         run.metrics, self._journal = True, run.journal
-        sender = slices.SliceSender(run)
+        sender = slices.SliceSender(run, lambda: self._copy_outcomes(run.journal))
         left, under_way = False, 0
 
         def ended(job: Job) -> None:
@@ -170,13 +169,7 @@ class ShardRun:
             under_way -= requests_of(job.work)
 
         sender.on_done = ended
-        behind_barrier: set[str] = set()
         for item in self._paced(slices.read_slice(run)):
-            works = [member.work for member in members_of(item)]
-            if not behind_barrier.isdisjoint(name for work in works for name in (*work.profiles, *work.sessions)):
-                self._copy_outcomes(sender, run.journal)
-                behind_barrier.clear()
-            behind_barrier.update(name for work in works for name in barrier_names(work))
             # the bundle ends once all of these have ended
             while under_way >= self._block and not self._budget.spent() and sender.wait():
                 pass
@@ -191,10 +184,8 @@ class ShardRun:
         count_requests(run.engine)
         return left
 
-    def _copy_outcomes(self, sender: slices.SliceSender, journal: Journal) -> None:
-        """Return when the outcomes of all records that were sent are where no worker takes them with it."""
-        while sender.wait():
-            pass
+    def _copy_outcomes(self, journal: Journal) -> None:
+        """Return when the outcomes in the journal are where no worker takes them with it."""
         journal.write_stats()  # with all lines that wait
         self._backup.copy()
 

@@ -68,19 +68,6 @@ def requests_of(work: Work) -> int:
     return sum(part.entries if part.protocol == "pack" else A_REQUEST for part in work.parts)
 
 
-def barrier_names(work: Work) -> tuple[str, ...]:
-    """The customer or session whose later records must not leave before the outcome of this one is safe.
-
-    Sent again after them, an erasure would erase what they did, as it has no key. A cancellation that had nothing to
-    cancel would find their session. They themselves have keys, so they would not act again.
-    """
-    if work.kind == "orders" and work.status == "cancelled":
-        return tuple(work.sessions)
-    if any(part.request.operation == "delete_customer_data" for part in work.parts):
-        return tuple(work.profiles)
-    return ()
-
-
 class ShardTracker(RestrictionTracker):  # type: ignore[misc]
     """Claims, once, the place that the sender has reached. Until then it cannot be split."""
 

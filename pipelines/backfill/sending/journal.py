@@ -30,6 +30,7 @@ from beam_talonone.talonone.delivery.send_options import InFlight
 from beam_talonone.talonone.requests.outcome import Outcome
 from beam_talonone.talonone.state.append_log import AppendLog, whole_lines
 from beam_talonone.talonone.state.sealed_lines import damaged, sealed_all, unsealed
+from beam_talonone.talonone.state.whole_file import sync_folder
 from beam_talonone.talonone.telemetry.stats import Stats
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
@@ -69,6 +70,8 @@ class Journal:
         self._stats, self._watch = stats, watch
         self._began = self._stats_at = time.monotonic()
         self._write(BEGIN)
+        self.sync()  # what a killed process has left, too: its outcomes count from here on
+        sync_folder(path.parent)
 
     @property
     def size(self) -> int:
@@ -142,6 +145,13 @@ class Journal:
         own = msgspec.to_builtins(stats), seconds
         done, sent = {**before.done, **self._ended}, [*before.stats, own]
         return JournalContent(done=done, parts=before.parts, stats=sent, cut=before.cut)
+
+    def sync(self) -> None:
+        """Return when all lines, those of `earlier` included, survive a loss of power. Raises OSError."""
+        if self.earlier is not None:
+            self.earlier.sync()
+        self._flush()
+        self._log.sync()
 
     def close(self) -> None:
         """End the journal: its lines survive a loss of power from here on. Raises as `write_stats` does."""

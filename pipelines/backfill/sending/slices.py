@@ -24,6 +24,7 @@ from beam_talonone.talonone.engine.applied_parts import done_before
 from beam_talonone.talonone.engine.engine import Engine
 from beam_talonone.talonone.engine.job import Job
 from beam_talonone.talonone.errors import TooManyDeadLetters
+from beam_talonone.talonone.requests.barrier import Barrier
 from beam_talonone.talonone.requests.dry_run import not_dry
 from beam_talonone.talonone.requests.outcome import End, Outcome
 from beam_talonone.talonone.requests.work import Work
@@ -66,6 +67,8 @@ class SliceRun:
     """The slice before this one, if its last records are still under way."""
     after: "SliceRun | None" = None
     """The slice after this one, if that is being sent already."""
+    barrier: Barrier = field(default_factory=Barrier)
+    """Holds back what outcomes must be safe for. The slice before has the same one, if that is under way."""
     recalled: set[str] = field(default_factory=set)
     """Orders whose earlier returns are in the engine's memory."""
     sender: "SliceSender | None" = None
@@ -147,13 +150,18 @@ _kind_of = attrgetter("work.kind")
 
 
 class SliceSender:
-    """Sends the records of a slice. Outcomes go to the journal, which is folded into the staging database later."""
+    """Sends the records of a slice. Outcomes go to the journal, which is folded into the staging database later.
 
-    def __init__(self, run: SliceRun) -> None:
+    `keep_outcomes` makes the outcomes in the journal safe. By default, they then survive a loss of power.
+    """
+
+    def __init__(self, run: SliceRun, keep_outcomes: Callable[[], None] | None = None) -> None:
         self._run = run
+        self._keep_outcomes = keep_outcomes
         run.sender = self
         if run.before is not None:
             run.before.after = run
+            run.barrier = run.before.barrier
         self._sending = sending = Sending(run.engine)
         memory = run.engine.memory
         # made once: each use of a method makes an object, and thousands of jobs wait
@@ -168,16 +176,30 @@ class SliceSender:
     def send(self, item: Item | PackItem) -> None:
         """Give a record to the engine; waits while its window is full. Raises what stopped the engine."""
         if isinstance(item, PackItem):
+            for member, _ in item.members:
+                self._pass_barrier(member.work)
             self._submit()
             members = [(self._job(member), part) for member, part in item.members]
             self._sending.took(len({job.number for job, _ in members}))
             self._run.engine.submit_pack(members, item.before)
         else:
+            self._pass_barrier(item.work)
             self._jobs.append(self._job(item))
             if len(self._jobs) < TOGETHER:
                 return
             self._submit()
         self._count_all()
+
+    def _pass_barrier(self, work: Work) -> None:
+        barrier = self._run.barrier
+        if barrier.holds_back(work):
+            before = self._run.before
+            for sender in (None if before is None else before.sender, self):
+                while sender is not None and sender.wait():
+                    pass
+            (self._keep_outcomes or self._run.journal.sync)()
+            barrier.clear()
+        barrier.passed(work)
 
     def _count_all(self) -> None:
         """As `count`, for the records of the slice before as well."""
