@@ -15,6 +15,7 @@ from beam_talonone.talonone.engine.deduplication import is_unsafe
 from beam_talonone.talonone.ordering.decisions import Decision, Send, Settled
 from beam_talonone.talonone.ordering.sequencer import Held, Sequencer
 from beam_talonone.talonone.ordering.state_store import Order
+from beam_talonone.talonone.requests.barrier import before_barrier
 from beam_talonone.talonone.requests.identity import key_holds
 from beam_talonone.talonone.requests.outcome import Outcome
 from beam_talonone.talonone.requests.work import Work
@@ -132,6 +133,15 @@ class KeyedProcessor:
         if not held.open and not self.outbox and self.memory.latest is None:
             return None
         return msgspec.msgpack.encode(_State(self.clock, self.newest, held, self.outbox, self.memory))
+
+    def next_to_send(self, most: int) -> list[OutboxEntry]:
+        """The first entries of the outbox, at most `most`.
+
+        A lost bundle sends them again. So a record that the repetition of an earlier one would undo is left for the
+        next bundle, when the outcome of the earlier one is committed.
+        """
+        first = self.outbox[:most]
+        return first[: before_barrier(entry.work for entry in first)]
 
     def ended(self, ends: list[tuple[Work, Outcome]], by: tuple[float, bytes]) -> list[Settled[Source]]:
         """Take outcomes of outbox entries. Returns the records that have ended; others may enter the outbox."""

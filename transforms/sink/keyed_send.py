@@ -126,7 +126,7 @@ class SendLane(beam.DoFn):  # type: ignore[misc]
     ) -> Iterator[Any]:
         """Send the records that were chosen before, emit outcomes, choose the next records, and set the timer."""
         processor, by = KeyedProcessor(self._rules, kept.read()), (time.time(), process_name())
-        settled = processor.ended(self._send(processor.outbox[:AT_ONCE], by), by)
+        settled = processor.ended(self._send(processor.next_to_send(AT_ONCE), by), by)
         more, later = processor.advance(emptied(arrived), float(now), by)
         for record in later:
             arrived.add(record.to_bytes())

@@ -109,7 +109,7 @@ class Engine:
         self.fired += 1
         assert self.fired < 2000, "it goes on for ever"
         lane = KeyedProcessor(self.rules, self.kept)
-        leaving = lane.outbox[:3]
+        leaving = lane.next_to_send(3)
         self.sent += [one.work for one in leaving]
         settled = lane.ended([(one.work, self.outcome_of(one.work)) for one in leaving], BY)
         more, self.bag = lane.advance(self.bag, self.wake, BY)

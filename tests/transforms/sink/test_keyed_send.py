@@ -128,6 +128,33 @@ def test_a_bundle_that_is_lost_before_it_decided_sends_nothing(customer, sim):
     assert customer.ends == {("events", "e", "applied"): 1}
 
 
+@pytest.mark.parametrize("moved", [False, True], ids=["same process", "another process"])
+def test_an_erasure_of_a_lost_bundle_erases_no_later_change(customer, sim, monkeypatch, moved):
+    """An erasure has no key, so it acts again. The change after it has one, and does not."""
+    customer.arrive("profiles", profile("c", 1, erase=True), 0)
+    customer.arrive("profiles", profile("c", 2, {"new": 1}), 0)
+    for _ in range(4):
+        customer.fire(lost=True)
+        if moved:
+            elsewhere(monkeypatch)
+        customer.fire()
+    customer.pass_time(60)
+    assert sim.profiles()["c"]["attributes"] == {"new": 1}
+    assert customer.ends.total() == 2
+
+
+def test_a_cancellation_of_a_lost_bundle_cancels_no_later_version(customer, sim):
+    """The first try skips it. The next one finds the session of the later version, and must not cancel that."""
+    customer.arrive("orders", order("o", "c", "cancelled", 1), 0)
+    customer.arrive("orders", order("o", "c", "completed", 2), 0)
+    for _ in range(4):
+        customer.fire(lost=True)
+        customer.fire()
+    customer.pass_time(60)
+    assert sim.sessions()["o"]["state"] == "closed"
+    assert customer.ends == {("orders", "o", "skipped"): 1, ("orders", "o", "applied"): 1}
+
+
 def test_every_bundle_is_lost_once(customer, sim):
     customer.arrive("returns", returned("r", "o", 3, customer_id="c"), 0)
     for version, status in enumerate(("open", "open", "completed")):
