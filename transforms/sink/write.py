@@ -65,7 +65,8 @@ class WriteToTalonOne(beam.PTransform):  # type: ignore[misc]
     The step holds back records that arrive faster than the rate.
 
     Retries of a bundle: a request that would act twice (docs/operations.md) is not sent again as long as the worker
-    lives. To survive a kill takes the journal of `beam-talonone backfill`.
+    lives. The same holds for an erasure, which would also erase what came after it. To survive a kill takes the
+    journal of `beam-talonone backfill`.
 
     Raises ConfigurationError when a setting is missing or wrong, or when the runner could lose records of an
     unbounded PCollection. A refused key, or an API that stays unreachable, fails the pipeline: no record becomes a

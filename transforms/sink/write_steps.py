@@ -166,12 +166,13 @@ class SendLanes(beam.DoFn):  # type: ignore[misc]
 
     def _job_of(self, work: Work) -> Job:
         return Job(
-            self._number, work, self._options, self._facts_of, self._sending.tell, self._cache.observer(work),
-            self._cache.in_flight(work), not_dry(work) if self._options.dry else {},
+            self._number, work, self._options, self._facts_of, self._sending.tell,
+            self._cache.observer(work, self._job), self._cache.in_flight(work),
+            not_dry(work) if self._options.dry else {},
         )  # fmt: skip
 
     def _facts_of(self, job: Job) -> SessionFacts | Outcome | Ended:
-        ended = self._cache.before(job.work)
+        ended = self._cache.before(job.work, self._job)
         if ended is not None:  # sent by an earlier try of this bundle
             return Ended(ended)
         if not job.work.sessions:
