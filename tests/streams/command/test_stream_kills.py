@@ -1,14 +1,19 @@
 """`beam-talonone stream` killed and stopped: nothing is lost, doubled, or put over something newer."""
 
+import json
 import signal
 import time
+from collections import Counter
 
 import pytest
-from e2e.harness import simulator, wait_until
+from e2e.harness import order, profile, simulator, wait_until
 from support.audit.traffic_check import check_traffic
 
 from streams.harness.stream_command import AFTER_KILL, halves
 from streams.harness.traffic import FAULTS, make_traffic
+
+COUNT = 60
+"""Customers or orders with two records each."""
 
 
 @pytest.mark.parametrize("ordering", [False, True], ids=["unordered", "ordering-keys"])
@@ -82,3 +87,49 @@ def test_a_second_signal_ends_it_at_once_and_loses_nothing(stream_command):
         stream.wait_until_quiet(AFTER_KILL)
         assert stream.stop() == 0
         assert check_traffic(traffic, stream.ledger(), stream.dead_letters(), by_customer=False).wrong() == {}
+
+
+@pytest.fixture
+def api():
+    with simulator(latency_ms=20) as made:
+        yield made
+
+
+def kill_between(stream, kind, records):
+    """Publish the records, and kill -9 the whole stream three times while they are sent."""
+    stream.subscribe(kind)
+    stream.pubsub.publish(stream.topics[kind], [json.dumps(record).encode() for record in records])
+    for _ in range(3):
+        before = stream.requests()
+        stream.start()
+        wait_until(lambda before=before: stream.requests() >= before + 25, "some requests", timeout=60)
+        stream.kill("group")
+    stream.start()
+    stream.wait_until_quiet(AFTER_KILL)
+    assert stream.stop() == 0, stream.stderr()
+    stream.assert_empty()
+
+
+@pytest.mark.slow
+def test_an_erasure_erases_no_later_change(stream_command, api):
+    stream = stream_command(api, "--rate", 30, "--settle", 1, "--profile-mode", "rules")
+    records = [
+        made
+        for n in range(COUNT)
+        for made in (profile(f"c{n}", 2 * n, erase=True), profile(f"c{n}", 2 * n + 1, {"new": n}))
+    ]
+    kill_between(stream, "profiles", records)
+    kept = {name: row["attributes"] for name, row in api.profiles().items()}
+    assert kept == {f"c{n}": {"new": n} for n in range(COUNT)}
+
+
+@pytest.mark.slow
+def test_a_cancellation_that_had_nothing_to_cancel_cancels_no_later_version(stream_command, api):
+    stream = stream_command(api, "--rate", 30, "--settle", 1)
+    records = [
+        made
+        for n in range(COUNT)
+        for made in (order(f"o{n}", f"c{n}", "cancelled", 2 * n), order(f"o{n}", f"c{n}", "completed", 2 * n + 1))
+    ]
+    kill_between(stream, "orders", records)
+    assert Counter(row["state"] for row in api.sessions().values()) == {"closed": COUNT}
