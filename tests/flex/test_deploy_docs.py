@@ -77,7 +77,7 @@ def test_the_kinds_of_a_stream_have_their_subscriptions(tmp_path):
     assert kinds
     assert kinds == [(kind, f"projects/your-project/subscriptions/talonone-{kind}") for kind, _ in kinds]
     assert "gcloud pubsub subscriptions create talonone-$kind --topic=$kind" in PAGE
-    assert f"of: {' '.join(KINDS)}\n" in SETTINGS
+    assert f"of: {' '.join((*KINDS, 'records'))}\n" in SETTINGS
 
 
 @pytest.mark.parametrize("option", sorted(set(re.findall(r"--parameters=(\w+)=", PAGE))))
