@@ -121,6 +121,12 @@ def open_job(
         raise
 
 
+def journal_paths(state: Path) -> list[tuple[int, Path]]:
+    """The journals in the state folder of a job, with the numbers of their slices, in order: of slices that are being
+    sent, or that a killed run has left."""
+    return [(int(path.stem.rpartition("-")[2]), path) for path in sorted(state.glob("journal-slice-*.jsonl"))]
+
+
 def check_begun(root: Path, *, resume: bool) -> None:
     """Raises ConfigurationError for a folder with a job without `resume`, and for one without a job with it."""
     if not resume and _holds_job(root):

@@ -13,6 +13,7 @@ import msgspec
 
 from beam_talonone.pipelines.backfill import staging_schema
 from beam_talonone.pipelines.backfill.ingest import dead_letter_of
+from beam_talonone.pipelines.backfill.output_folder import journal_paths
 from beam_talonone.pipelines.backfill.sending.active_job import Slice
 from beam_talonone.pipelines.backfill.sending.journal import JournalContent, read_journal
 from beam_talonone.pipelines.backfill.sending.slices import SLICE
@@ -75,9 +76,9 @@ def open_journals(state: Path) -> Journals:
     """The open journals in the state folder of a job. Read them before the database: what the job folds meanwhile is
     then in both, and not in neither."""
     journals = {}
-    for path in sorted(state.glob("journal-slice-*.jsonl")):
+    for number, path in journal_paths(state):
         try:
-            journals[int(path.stem.rpartition("-")[2])] = read_journal(path)
+            journals[number] = read_journal(path)
         except (Damaged, OSError):  # the job itself refuses to go on, and says why
             continue
     return journals

@@ -13,7 +13,7 @@ import msgspec
 
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.ingest import dead_letter_of
-from beam_talonone.pipelines.backfill.output_folder import JobFolder
+from beam_talonone.pipelines.backfill.output_folder import JobFolder, journal_paths
 from beam_talonone.pipelines.backfill.packed import WORK_OF_RECORD, Works
 from beam_talonone.pipelines.backfill.report import CUT
 from beam_talonone.pipelines.backfill.sending.active_job import Slice, StagedJob
@@ -37,8 +37,7 @@ def fold_open_journals(job: StagedJob, total: int) -> None:
 
     Raises Damaged where a journal is damaged.
     """
-    for path in sorted(job.folder.staging.parent.glob("journal-slice-*.jsonl")):
-        number = int(path.stem.rpartition("-")[2])
+    for number, path in journal_paths(job.folder.staging.parent):
         fold(job, Slice.numbered(number, total), read_journal(path))
 
 

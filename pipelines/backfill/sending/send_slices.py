@@ -9,6 +9,7 @@ from sqlite3 import Connection
 from typing import Any
 
 from beam_talonone.pipelines.backfill import staging
+from beam_talonone.pipelines.backfill.output_folder import journal_paths
 from beam_talonone.pipelines.backfill.sending import limit, outcome_counts, slices
 from beam_talonone.pipelines.backfill.sending.active_job import ActiveJob, Slice
 from beam_talonone.pipelines.backfill.sending.fold import fold
@@ -153,8 +154,8 @@ def _selected(job: ActiveJob, steps: SliceSteps) -> set[int] | None:
     if job.options.limit is None:
         return None
     # a run that was killed may have left slices of which nothing is selected: their steps are done here
-    for path in sorted(job.folder.staging.parent.glob("journal-slice-*.jsonl")):
-        part = Slice.numbered(int(path.stem.rpartition("-")[2]), job.tally.total)
+    for number, _ in journal_paths(job.folder.staging.parent):
+        part = Slice.numbered(number, job.tally.total)
         _fold(job, steps, part, steps.read_journal(job, part))
     return limit.select(job.connection, job.options.limit)
 
