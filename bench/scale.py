@@ -28,7 +28,8 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from common.job_watch import JobWatch, disk
@@ -105,17 +106,12 @@ def main() -> int:
     parser.add_argument("--scratch", type=Path, help="where input and output are, instead of the temporary folder")
     arguments = parser.parse_args()
     counts = arguments.counts or [SMALL, VARIANTS[arguments.variant][1]]
-    runs: list[Measured] = []
-    starts = 0.0
-    for count in [1, *counts]:
-        with tempfile.TemporaryDirectory(dir=arguments.scratch) as folder:
-            run = measure(arguments.variant, count, Path(folder))
-        if count == 1:
-            starts = sum(run.cpu.values())
-            continue
-        run.starts = starts
-        runs.append(run)
-        Console().print(f"{arguments.variant} {count:,}: {asdict(runs[-1])}", highlight=False)
+    measured = partial(measured_in, arguments.scratch, arguments.variant)
+    starts = sum(measured(1).cpu.values())
+    runs = []
+    for count in counts:
+        runs.append(run := replace(measured(count), starts=starts))
+        Console().print(f"{arguments.variant} {count:,}: {asdict(run)}", highlight=False)
     Console().print(table_of(runs))
     missed = misses(runs[0], runs[-1])
     Console().print("\n".join(missed) or "all limits are kept")
@@ -146,6 +142,12 @@ def table_of(runs: list[Measured]) -> Table:
         table.add_row(f"s / CPU s per million: {phase}", *(run.per_million(phase) for run in runs))
     table.add_row("CPU s per million, without starts", *(f"{run.work:.1f}" for run in runs))
     return table
+
+
+def measured_in(scratch: Path | None, variant: str, count: int) -> Measured:
+    """As `measure`, in a temporary folder of `scratch`."""
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        return measure(variant, count, Path(folder))
 
 
 def measure(variant: str, count: int, folder: Path) -> Measured:
