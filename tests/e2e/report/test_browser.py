@@ -180,8 +180,8 @@ def test_no_width_scrolls_sideways(watch: Any, path: Path, width: int) -> None:
     watched.visit(path)
     assert watched.page.evaluate("document.documentElement.scrollWidth") == width
     watched.page.set_viewport_size({"width": width - 40, "height": 800})
-    watched.until("document.querySelector('.uplot').clientWidth < innerWidth")
-    assert watched.page.evaluate("document.documentElement.scrollWidth") == width - 40
+    # The charts follow one after another, and a page that is still too wide also widens innerWidth of a phone.
+    watched.until(f"document.documentElement.scrollWidth === {width - 40}")
 
 
 def test_the_search_finds_examples(watch: Any, path: Path) -> None:
