@@ -10,6 +10,10 @@ YOUNG, MIDDLE, OLD = 20_000, 100, 20
 collector scans them again and again, which takes a fifth of the processor's time. One scan of all that wait takes
 0.2 s, in which nothing is sent: only two million objects more than before are a reason for it."""
 
+IMPORTED = 1_000_000
+"""Objects from which on the collector looks for the first time. The modules of a command are 300,000, which live for
+ever. To look through them again and again would take a seventh of the start."""
+
 SWITCH = 0.0005
 """Seconds until a busy thread must yield. With the default of 5 ms the sending thread would send late whenever
 another thread reads or checks records."""
@@ -19,14 +23,14 @@ _begun = False
 
 
 def begin_process() -> None:
-    """Import the modules of a command without pauses: the collector would take a seventh of that time. Call it first.
+    """Import the modules of a command without the collector. Call it first.
 
     Settings that the user has changed stay as they are.
     """
     global _begun
     if gc.isenabled() and gc.get_threshold()[0] < YOUNG:
         _begun = True
-        gc.set_threshold(YOUNG, MIDDLE, OLD)
+        gc.set_threshold(IMPORTED, MIDDLE, OLD)
 
 
 def tune_process() -> None:
