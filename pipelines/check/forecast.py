@@ -16,7 +16,7 @@ class Single(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="single
     """A part that travels alone."""
 
     operation: str
-    holds: list[Key] | None = None
+    holds: tuple[Key, ...] | None = None
 
 
 class Packed(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="packed"):
@@ -25,7 +25,7 @@ class Packed(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="packed
     request: Request
     size: int
     entries: int
-    holds: list[Key] | None = None
+    holds: tuple[Key, ...] | None = None
 
 
 class Forecast(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -39,7 +39,7 @@ class Forecast(msgspec.Struct, frozen=True, array_like=True, gc=False):
     customer: bool = False
     """Whether it holds the customer of its row, and not only the session. A return may get its customer later."""
     parts: list[Single | Packed] = []
-    keys: list[Key] | None = None
+    keys: tuple[Key, ...] | None = None
     """What the record holds, if it is not the session and the customer of its row."""
     work: bytes = b""
     """The whole work of a record whose requests may be shown."""
@@ -72,7 +72,7 @@ class ForecastBlobs:
             return None, NOTHING
         plain = not work.others and len(work.sessions) <= 1 and len(work.profiles) <= 1
         forecast = Forecast(
-            is_guest(work), bool(work.profiles), parts, None if plain else list(work.keys()),
+            is_guest(work), bool(work.profiles), parts, None if plain else work.keys(),
             work.to_bytes() if self._show and not filtered and self._may_be_shown(prepared, work) else b"",
         )  # fmt: skip
         return None, _encoded(forecast)
@@ -105,26 +105,28 @@ def _part(part: Part) -> Single | Packed:
 
 def is_guest(work: Work) -> bool:
     """Whether the work is that of an order without a customer."""
-    return work.kind == "orders" and work.profiles[:1] == [guest_id(work.id)]
+    return work.kind == "orders" and work.profiles[:1] == (guest_id(work.id),)
 
 
 def work_to_pack(forecast: Forecast, session: str | None, customer: str | None) -> Work:
     """As much of the work of a record as batching looks at. `session` and `customer` are those of its row."""
-    parts = [
+    parts = tuple(
         Part(Request(part.operation, "", ""), "plain", holds=part.holds)
         if isinstance(part, Single)
         else Part(_with_body(part), "pack", part.entries, holds=part.holds)
         for part in forecast.parts
-    ]
+    )
     if forecast.keys is not None:
-        return _work([], [], parts, forecast.keys)
-    sessions = [] if session is None else [session]
-    return _work(sessions, [customer] if forecast.customer and customer is not None else [], parts, [])
+        return _work((), (), parts, forecast.keys)
+    sessions = () if session is None else (session,)
+    return _work(sessions, (customer,) if forecast.customer and customer is not None else (), parts, ())
 
 
 def _with_body(part: Packed) -> Request:
     return msgspec.structs.replace(part.request, body=bytes(part.size))
 
 
-def _work(sessions: list[str], profiles: list[str], parts: list[Part], others: list[Key]) -> Work:
+def _work(
+    sessions: tuple[str, ...], profiles: tuple[str, ...], parts: tuple[Part, ...], others: tuple[Key, ...]
+) -> Work:
     return Work("", "", b"", b"", 0, 0, 0, sessions, profiles, parts, others=others)

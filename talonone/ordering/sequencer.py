@@ -141,7 +141,7 @@ class Sequencer(Generic[T]):
         """
         record = self._open[work.identity]
         if outcome.premature and outcome.customer is not None and not record.work.profiles:  # at last, however late
-            record.work = msgspec.structs.replace(record.work, profiles=[outcome.customer])
+            record.work = msgspec.structs.replace(record.work, profiles=(outcome.customer,))
             return [Send(record.token, record.work)]
         if outcome.premature and now < record.since + self.wait_for_order:
             self._wait_for_order_of(record, now)

@@ -50,4 +50,4 @@ def _call_part(call: Call, called: Called, *, alone: bool) -> Part:
             ("call", call.call_id),  # the requests of one call leave one after the other
         ]
     )
-    return Part(request, "plain", called.entries, called.first, holds)
+    return Part(request, "plain", called.entries, called.first, tuple(holds))

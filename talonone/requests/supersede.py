@@ -42,7 +42,7 @@ def without(work: Work, newer: list[Change]) -> Work | None:
         return None
     attributes = frozenset().union(*(change.attributes for change in newer))
     audiences = frozenset().union(*(change.audiences for change in newer))
-    parts = [left for part in work.parts if (left := _left(part, attributes, audiences)) is not None]
+    parts = tuple(left for part in work.parts if (left := _left(part, attributes, audiences)) is not None)
     return msgspec.structs.replace(work, parts=parts) if parts else None
 
 

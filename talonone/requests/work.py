@@ -1,6 +1,6 @@
 """The work for one record: the unit that is ordered, sent, journalled and counted."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -30,7 +30,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):
     protocol: Protocol
     entries: int = 1
     first: int = 0
-    holds: list[Key] | None = None
+    holds: tuple[Key, ...] | None = None
 
 
 class Work(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -40,7 +40,7 @@ class Work(msgspec.Struct, frozen=True, array_like=True, gc=False):
     of the record. `event_us` is in microseconds since 1970 (UTC). `status` is that of an order, else empty.
 
     Tens of thousands may wait at a time. They form no cycles, so the garbage collector does not track them (`gc`): it
-    would cost a tenth of the processor.
+    would cost a tenth of the processor. Most tuples are empty, and there is only one of these, unlike lists.
     """
 
     kind: str
@@ -50,11 +50,11 @@ class Work(msgspec.Struct, frozen=True, array_like=True, gc=False):
     event_us: int
     rank: int
     version: int
-    sessions: list[str]
-    profiles: list[str]
-    parts: list[Part]
+    sessions: tuple[str, ...]
+    profiles: tuple[str, ...]
+    parts: tuple[Part, ...]
     status: str = ""
-    others: list[Key] = []
+    others: tuple[Key, ...] = ()
     given: bytes = b""
     """The fields about the input in the line of a lookup, a JSON object; empty for other kinds."""
 
@@ -73,7 +73,7 @@ class Work(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def keys_of(self, part: Part) -> tuple[Key, ...]:
         """The keys that one of its parts holds."""
-        return self.keys() if part.holds is None else tuple(part.holds)
+        return self.keys() if part.holds is None else part.holds
 
     def order(self) -> tuple[int, int, int]:
         """The sort key of records: (event_us, rank, version). The position in the input breaks ties."""
@@ -96,14 +96,14 @@ def work_of(
     kind: str,
     record_id: str,
     record: ValidRecord,
-    parts: list[Part],
-    sessions: list[str],
-    profiles: list[str],
+    parts: Iterable[Part],
+    sessions: Iterable[str],
+    profiles: Sequence[str],
     content: Any,
     *,
     version: int = 0,
     status: str = "",
-    others: list[Key] | None = None,
+    others: Iterable[Key] = (),
 ) -> Work:
     """Return the work for a record. `content` gives its digest and identity, the record's event time its time."""
     event_us, digested = micros(record.event_time), digest(content)
@@ -111,7 +111,7 @@ def work_of(
         profiles = each_once(profiles)
     return Work(
         kind, record_id, identity(kind, record_id, event_us, version, digested), digested, event_us,
-        rank(kind, record), version, sessions, profiles, parts, status, others or [],
+        rank(kind, record), version, tuple(sessions), tuple(profiles), tuple(parts), status, tuple(others),
     )  # fmt: skip
 
 

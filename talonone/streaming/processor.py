@@ -134,7 +134,7 @@ class StreamProcessor:
             return
         if work.kind == "returns" and not work.profiles:
             customer = self.store.customer_of(work.sessions[0])
-            work = work if customer is None else msgspec.structs.replace(work, profiles=[customer])
+            work = work if customer is None else msgspec.structs.replace(work, profiles=(customer,))
         self._carry(self.sequencer.arrive(work, message, steady_time()))
         self._arm()
 

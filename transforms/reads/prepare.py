@@ -52,7 +52,7 @@ def prepare_lookup(raw: Raw, operation: str, options: BuildOptions, reading: Rea
         [called] = check_request(row, lookup, Reason.INVALID_LOOKUP, beyond=options.beyond())
         # two equal lookups are two, each with its own line
         place = digest([raw.file, raw.position])
-        parts = [Part(called.request, "read")]
+        parts = (Part(called.request, "read"),)
         request = {
             "lookup_id": lookup.lookup_id,
             "operation": operation,
@@ -60,7 +60,7 @@ def prepare_lookup(raw: Raw, operation: str, options: BuildOptions, reading: Rea
             "query": parameters.get("query") or {},
         }
         work = Work(
-            LOOKUPS, lookup.lookup_id or "", place, place, 0, 0, 0, [], [], parts, given=jsonio.dumps(request)
+            LOOKUPS, lookup.lookup_id or "", place, place, 0, 0, 0, (), (), parts, given=jsonio.dumps(request)
         )  # fmt: skip
         return Prepared(raw, work, len(unknown), unknown, called.beyond)
     except InvalidRecord as problem:

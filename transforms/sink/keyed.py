@@ -197,5 +197,5 @@ def _with_key(key: str, records: Iterable[Arrival]) -> Iterator[Keyed]:
     for record in records:
         work = record.work
         if sort == "profile" and work.kind == "returns" and not work.profiles:
-            record = msgspec.structs.replace(record, work=msgspec.structs.replace(work, profiles=[name]))
+            record = msgspec.structs.replace(record, work=msgspec.structs.replace(work, profiles=(name,)))
         yield key, record.to_bytes()

@@ -41,7 +41,7 @@ class FindMappedKeys(beam.DoFn):  # type: ignore[misc]
         second_key = key if customer is None else f"{_CUSTOMER}{customer}"
         for work, (data, record) in records:
             if customer is not None and work.kind == "returns" and not work.profiles:
-                data = msgspec.structs.replace(work, profiles=[customer]).to_bytes()
+                data = msgspec.structs.replace(work, profiles=(customer,)).to_bytes()
             yield second_key, (data, record)
 
 

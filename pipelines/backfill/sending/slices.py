@@ -107,7 +107,7 @@ def read_slice(run: SliceRun, rows: Rows = work_rows) -> Iterator[Item | PackIte
             if run.selected is not None and number not in run.selected:
                 continue
             if customer and not work.profiles:  # an anonymous return gets the customer that was found for it
-                work = msgspec.structs.replace(work, profiles=[customer])
+                work = msgspec.structs.replace(work, profiles=(customer,))
             if work.sessions:
                 _recall(connection, run, work)
             yield Item(number, work, read_origin(origin))

@@ -114,7 +114,7 @@ def _call(operation: str, path: dict[str, Any], body: Any) -> Work:
 
 def _reading(request: Request) -> Work:
     return msgspec.structs.replace(
-        WORKS[4], kind="lookups", parts=[Part(request, "read")], given=b'{"lookup_id":"1"}'
+        WORKS[4], kind="lookups", parts=(Part(request, "read"),), given=b'{"lookup_id":"1"}'
     )
 
 

@@ -227,7 +227,7 @@ def test_what_an_editor_writes_into_a_row_of_csv_is_taken_as_in_json():
     prepared, _ = opened({**csv_letter(ROW), "record": edited})
     request = prepared.work.parts[0].request
     assert json.loads(request.body)["attributes"] == {"city": "Bonn", "size": 42, "new": True}
-    assert prepared.work.profiles == ["17"]
+    assert prepared.work.profiles == ("17",)
 
 
 @pytest.mark.parametrize(

@@ -258,7 +258,7 @@ def test_a_request_that_waits_for_the_api_to_work_is_not_noted_as_sent():
             unsafe = work(0)
             request = msgspec.structs.replace(unsafe.parts[0].request, operation="create_referral", path={})
             unsafe = msgspec.structs.replace(
-                unsafe, parts=[msgspec.structs.replace(unsafe.parts[0], request=request)]
+                unsafe, parts=(msgspec.structs.replace(unsafe.parts[0], request=request),)
             )
             batcher.accept(Job(0, unsafe, SendOptions(), lambda job: SessionFacts(), lambda *_: None, journal))
             await asyncio.sleep(0.01)

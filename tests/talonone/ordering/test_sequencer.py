@@ -230,7 +230,7 @@ def test_a_return_without_a_customer_goes_with_that_of_its_order():
     stream = Stream(settle=0.0)
     stream.closed["o"] = "whose"
     stream.arrive(returned(30, customer_id=None), "r", 0.0)
-    assert [work.profiles for work in stream.sent] == [[], ["whose"]]
+    assert [work.profiles for work in stream.sent] == [(), ("whose",)]
     assert stream.settled == {"r": End.APPLIED}
 
 

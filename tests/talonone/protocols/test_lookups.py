@@ -62,7 +62,7 @@ def look_up(request, *script, kept=None, api=None, worked=False):
     """The outcome of a lookup that is answered so, and what it put. `worked`: the API has answered before."""
     kept, api = kept or Kept(), api or Api(*script)
     part = Part(request, "read")
-    work = Work("lookups", "1", b"", b"", 0, 0, 0, [], [], [part], given=GIVEN)
+    work = Work("lookups", "1", b"", b"", 0, 0, 0, (), (), (part,), given=GIVEN)
 
     async def main():
         async with way(api) as w:
@@ -282,7 +282,7 @@ def test_the_spool_is_closed_however_a_lookup_ends(monkeypatch, script):
 
 def test_a_lookup_needs_a_place_for_its_line():
     part = Part(INVENTORY, "read")
-    work = Work("lookups", "1", b"", b"", 0, 0, 0, [], [], [part], given=GIVEN)
+    work = Work("lookups", "1", b"", b"", 0, 0, 0, (), (), (part,), given=GIVEN)
 
     async def main():
         async with way(Api(b"{}")) as w:

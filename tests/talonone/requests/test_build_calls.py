@@ -45,7 +45,7 @@ def names(count, start=0):
 
 
 def held(*customers, more=()):
-    return [*(("profile", customer) for customer in customers), *more, ("call", "k")]
+    return (*(("profile", customer) for customer in customers), *more, ("call", "k"))
 
 
 LISTS = [AUDIENCES, PROFILES, REFERRALS, RESERVE, UNRESERVE]
@@ -59,7 +59,7 @@ def test_what_one_request_takes_is_one_request(operation):
         (part,) = work.parts
         assert (part.entries, part.first, part.holds) == (count, 0, None)
         assert part.protocol == (protocol if operation in PACKED else "plain")
-        assert work.profiles == names(count)
+        assert work.profiles == tuple(names(count))
         coupon = (("coupon", "X"),) if operation in (RESERVE, UNRESERVE) else ()
         own = (("call", "k"),) if operation == REFERRALS else ()  # a second copy of it has to wait
         assert work.keys_of(part) == work.keys() == (*(("profile", name) for name in names(count)), *coupon, *own)
@@ -78,7 +78,7 @@ def test_what_is_too_much_is_cut_in_order(operation):
     for part in work.parts:
         assert part.holds == held(*names(part.entries, part.first), more=more)
         row.body.model_validate(part.request.body_json())
-    assert work.profiles == names(2500)
+    assert work.profiles == tuple(names(2500))
     assert Work.from_bytes(work.to_bytes()) == work
 
 
@@ -125,7 +125,7 @@ def test_a_sync_is_cut_where_the_action_changes_or_a_sku_comes_again(actions, ru
     assert bodies[1:] == [{"actions": listed(run)} for run in runs[1:]]
     firsts = [sum(len(run.split()) for run in runs[:number]) for number in range(len(runs))]
     assert [part.first for part in work.parts] == firsts
-    holds = None if len(runs) == 1 else [("catalog", "7"), ("call", "k")]
+    holds = None if len(runs) == 1 else (("catalog", "7"), ("call", "k"))
     assert [part.holds for part in work.parts] == [holds] * len(runs)
     assert {part.protocol for part in work.parts} == {"plain"}
     assert work.keys() == (("catalog", "7"),)
@@ -148,12 +148,12 @@ def test_any_sync_is_allowed_portion_by_portion_and_nothing_is_lost(pairs):
 def test_the_ordering_key_is_held_beside_the_customers():
     for customers in (names(3), names(1500)):
         work = many(AUDIENCES, customers, ordering_key="z")
-        assert work.profiles == [*customers, "z"]
+        assert work.profiles == (*customers, "z")
         assert all(("profile", "z") in work.keys_of(part) for part in work.parts)
     assert call("delete_audience_v2", None, {"audienceId": 7}, ordering_key="z").keys() == (
         ("profile", "z"), ("audience", "7"),
     )  # fmt: skip
-    assert many(AUDIENCES, ["a", "z"], ordering_key="z").profiles == ["a", "z"]
+    assert many(AUDIENCES, ["a", "z"], ordering_key="z").profiles == ("a", "z")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,6 @@ IDS = st.lists(st.sampled_from("abc"), max_size=3, unique=True)
 def test_keys_are_all_sessions_then_all_profiles_then_the_others(
     sessions: list[str], profiles: list[str], others: list[tuple[str, str]]
 ) -> None:
-    work = Work("orders", "o", b"", b"", 0, 0, 0, sessions, profiles, [], others=others)
+    work = Work("orders", "o", b"", b"", 0, 0, 0, tuple(sessions), tuple(profiles), (), others=tuple(others))
     named = [*(("session", each) for each in sessions), *(("profile", each) for each in profiles), *others]
     assert work.keys() == tuple(named)

@@ -90,8 +90,8 @@ def test_what_another_process_wrote_is_known_to_what_comes_next(tmp_path):
 
 
 def wide(count):
-    keys = [("audience", str(number)) for number in range(count)]
-    return Work("calls", "c", b"i" * 16, b"c" * 16, 1, 0, 0, [], [], [], others=keys)
+    keys = tuple(("audience", str(number)) for number in range(count))
+    return Work("calls", "c", b"i" * 16, b"c" * 16, 1, 0, 0, (), (), (), others=keys)
 
 
 def behind_marks(count):

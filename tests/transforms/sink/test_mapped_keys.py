@@ -74,9 +74,9 @@ def test_a_return_without_a_customer_gets_that_of_its_order():
         work("returns", returned("r", "o", 1)),
         work("returns", returned("s", "o", 2, customer_id="was")),
     ]
-    assert [found.profiles for _, found in found_keys(works)] == [["c"], ["c"], ["was"]]
+    assert [found.profiles for _, found in found_keys(works)] == [("c",), ("c",), ("was",)]
     assert [found.identity for _, found in found_keys(works)] == [found.identity for found in works]
-    assert [found.profiles for _, found in found_keys(works[1:2])] == [[]]
+    assert [found.profiles for _, found in found_keys(works[1:2])] == [()]
 
 
 def test_other_records_keep_their_key():

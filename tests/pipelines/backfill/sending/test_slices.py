@@ -62,7 +62,7 @@ def test_dead_letters_of_the_second_slice_stop_the_run_while_the_first_is_finish
     engine, tally = FakeEngine(), Tally()
     first = SliceSender(one := run(engine, tally, 1))
     second = SliceSender(run(engine, tally, 1001, one))
-    job = cast(Any, SimpleNamespace(work=SimpleNamespace(kind="events", sessions=[])))
+    job = cast(Any, SimpleNamespace(work=SimpleNamespace(kind="events", sessions=())))
     first._sending.took(1)
     second._sending.took(500)
     dead = Outcome(End.DEAD, "refused", "no such type")
@@ -78,7 +78,7 @@ def test_records_that_ended_together_are_counted_by_kind() -> None:
     sender = SliceSender(run(FakeEngine(), tally, 1))
     sender.on_done = seen.append
     kinds = ["profiles", "profiles", "calls", "profiles"]
-    jobs = [cast(Any, SimpleNamespace(work=SimpleNamespace(kind=kind, sessions=[]))) for kind in kinds]
+    jobs = [cast(Any, SimpleNamespace(work=SimpleNamespace(kind=kind, sessions=()))) for kind in kinds]
     sender._sending.took(5)
     sender._sending.tell_all(jobs, Outcome(End.APPLIED))
     sender._sending.tell(jobs[2], Outcome(End.ALREADY_APPLIED))
@@ -96,7 +96,7 @@ def test_records_that_end_while_the_window_is_full_are_counted(slice_of: int) ->
     second = SliceSender(run(engine, tally, 1001, one))
     first._sending.took(500)
     second._sending.took(500)
-    job = cast(Any, SimpleNamespace(work=SimpleNamespace(kind="events", sessions=[])))
+    job = cast(Any, SimpleNamespace(work=SimpleNamespace(kind="events", sessions=())))
     dead = Outcome(End.DEAD, "refused", "no such type")
     ending = (first, second)[slice_of - 1]
     engine.ends = [lambda: ending._sending.tell(job, dead)] * 500
