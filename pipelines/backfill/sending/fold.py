@@ -46,6 +46,8 @@ def fold(job: StagedJob, part: Slice, recorded: JournalContent, origins: Iterabl
 
     What a dead letter leaves is also noted in `origins`, the staging databases of the jobs it came from.
     """
+    if not (recorded.done or recorded.stats or recorded.cut):  # as that of each slice before it is sent
+        return
     _fold_outcomes(job, part, recorded)
     _note_attempts(job.connection, recorded, origins)
     if recorded.cut:
