@@ -20,9 +20,9 @@ print(same, gc.get_threshold()[0], gc.get_freeze_count() > 0)
     ("given", "calls", "shown"),
     [
         ("", "tuning.begin_process()", "False 1000000 False"),
-        ("", "tuning.tune_process()", "False 20000 True"),
-        ("", "tuning.begin_process(); tuning.tune_process()", "False 20000 True"),
-        ("gc.set_threshold(50_000)", "tuning.begin_process(); tuning.tune_process()", "True 50000 False"),
+        ("", "tuning.tune_process()", "False 60000 True"),
+        ("", "tuning.begin_process(); tuning.tune_process()", "False 60000 True"),
+        ("gc.set_threshold(70_000)", "tuning.begin_process(); tuning.tune_process()", "True 70000 False"),
         ("gc.disable()", "tuning.begin_process(); tuning.tune_process()", "True 700 False"),
     ],
 )
