@@ -5,6 +5,7 @@ from collections import Counter
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 import apache_beam as beam
@@ -15,7 +16,7 @@ from beam_talonone.pipelines.backfill.inputs import join_key
 from beam_talonone.pipelines.backfill.options import InputOptions
 from beam_talonone.pipelines.backfill.packed import WORK_OF_RECORD, Works, damaged_row, document_of
 from beam_talonone.pipelines.backfill.reading_ahead.batch import BATCH
-from beam_talonone.pipelines.backfill.reading_ahead.identities import IDENTITIES, Identities
+from beam_talonone.pipelines.backfill.reading_ahead.repetitions import REPETITIONS, Repetitions
 from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import ShardStager
 from beam_talonone.pipelines.backfill.reading_ahead.steps import StageFiles, StageRecords
 from beam_talonone.pipelines.backfill.sending.left_to_send import count_kinds, note_longest_chains
@@ -66,10 +67,10 @@ def ingest(
     """
     runner, beam_options = bounded_runner(beam_args)
     POOL.unwanted = lambda: STOP.signal is not None
-    identities = Identities()
+    repetitions = Repetitions()
     try:
         with PROCESS.scope() as scope:
-            scope.enter(IDENTITIES, str(path), identities)
+            scope.enter(REPETITIONS, str(path), repetitions)
             rows = RecordStager.of(options, job, blobs)
             run_bounded(create_pipeline(path, options, files, rows, runner, beam_options))
         STOP.check()
@@ -79,11 +80,11 @@ def ingest(
             connection.set_progress_handler(lambda: STOP.signal is not None, LOOK_EVERY)
             kinds = [kind for kind in _kinds(options, files) if kind != LETTERS]
             read, _ = count_read_and_dead(connection)
-            if identities.may_repeat(read):
+            if repetitions.identities.may_repeat(read):
                 end_repeated(connection, job)
             complete(connection, options, kinds)
             if blobs is whole:  # before the send order takes the room for it
-                note_longest_chains(connection)
+                note_longest_chains(connection, any_longer=_any_longer(repetitions, connection, read))
             return set_send_order(connection)
     except CannotReadNow as error:
         STOP.check()
@@ -91,6 +92,12 @@ def ingest(
     except Exception:
         STOP.check()  # that is the reason, whatever came of it
         raise
+
+
+def _any_longer(repetitions: Repetitions, connection: Connection, read: int) -> bool:
+    """Whether one of the chains of the records `read` may be longer than one. A return may have got its customer
+    since it was read."""
+    return "returns" in count_kinds(connection) or repetitions.chains.may_repeat(read)
 
 
 def create_pipeline(

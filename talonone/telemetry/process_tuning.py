@@ -7,9 +7,9 @@ import sys
 
 YOUNG, MIDDLE, OLD = 60_000, 33, 20
 """Thresholds of the garbage collector. Thousands of records wait at a time. With the default thresholds, the
-collector scans them again and again, which takes a fifth of the processor's time. With YOUNG it scans what is new once
-in tens of thousands of records, in 15 ms. One scan of all that wait takes 0.2 s, in which nothing is sent:
-only two million objects more than before are a reason for it."""
+collector scans them again and again, which takes a fifth of the processor's time. With YOUNG it scans what is new
+once in tens of thousands of records, in 15 ms. One scan of all that wait takes 0.2 s, in which nothing is sent: only
+two million objects more than before are a reason for it."""
 
 IMPORTED = 1_000_000
 """Objects from which on the collector looks for the first time. The modules of a command are 300,000, which live for

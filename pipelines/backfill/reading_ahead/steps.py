@@ -10,12 +10,12 @@ import apache_beam as beam
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.packed import DOCUMENTS
 from beam_talonone.pipelines.backfill.reading_ahead.batch import CHECK, Batch, batch_of, bytes_of, is_full
-from beam_talonone.pipelines.backfill.reading_ahead.identities import IDENTITIES
 from beam_talonone.pipelines.backfill.reading_ahead.observer import OBSERVERS
+from beam_talonone.pipelines.backfill.reading_ahead.repetitions import REPETITIONS
 from beam_talonone.pipelines.backfill.reading_ahead.shard_stager import ShardStager
 from beam_talonone.pipelines.backfill.sending.outcome_counts import count_staged
 from beam_talonone.pipelines.backfill.sending.tally import TALLIES
-from beam_talonone.pipelines.backfill.staging_rows import FILE, IDENTITY, KIND, StagedRecord
+from beam_talonone.pipelines.backfill.staging_rows import FILE, KIND, StagedRecord
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.transforms.formats.shard import Input
 from beam_talonone.transforms.runtime.process_registry import PROCESS
@@ -38,7 +38,7 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
         """Open the database, which is thrown away if the process dies."""
         self._tally = PROCESS.find(TALLIES, self._path)
         self._observer = PROCESS.find(OBSERVERS, self._path)
-        self._identities = PROCESS.find(IDENTITIES, self._path)
+        self._repetitions = PROCESS.find(REPETITIONS, self._path)
         self._connection = staging.connect(Path(self._path), fresh=True)
 
     def start_bundle(self) -> None:
@@ -55,8 +55,8 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
     def _write(self, batch: Batch) -> None:
         if self._observer is not None:
             self._observer.on_batch(batch.records)
-        if self._identities is not None:
-            self._identities.add(batch.column(IDENTITY))
+        if self._repetitions is not None:
+            self._repetitions.add(batch)
         stage_records(self._connection, batch, self._last + 1)
         self._last += batch.size
         if self._tally is not None:

@@ -62,10 +62,11 @@ Chain = tuple[Literal["customer", "order"], str, int]
 """A customer, or an order without one, and how many records it has."""
 
 
-def note_longest_chains(connection: Connection) -> None:
+def note_longest_chains(connection: Connection, *, any_longer: bool = True) -> None:
     """Note the longest chains of a job whose input is staged. To find them takes room on the disk, which is there
-    before anything is sent."""
-    staging.set_meta(connection, "chains", msgspec.json.encode(_find_longest_chains(connection)).decode())
+    before anything is sent. Without `any_longer`, each chain is known to have one record."""
+    chains = _find_longest_chains(connection) if any_longer else []
+    staging.set_meta(connection, "chains", msgspec.json.encode(chains).decode())
 
 
 def longest_chains(connection: Connection) -> list[Chain]:

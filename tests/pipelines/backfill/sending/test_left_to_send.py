@@ -1,7 +1,7 @@
 """The records that are left to send, and the question before they are sent."""
 
 import pytest
-from support.staged_job import event, order, profile, staged_job
+from support.staged_job import event, order, profile, returned, staged_job
 
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.sending.left_to_send import count_closing, count_kinds, longest_chains, question
@@ -35,6 +35,22 @@ def test_the_longest_chains_are_found_while_the_input_is_read(tmp_path):
         connection.execute("DELETE FROM records")
         assert longest_chains(connection) == chains
     assert chains[-1] == ("customer", "guest-guest", 2)
+
+
+@pytest.mark.parametrize(
+    ("records", "chains"),
+    [
+        ({"orders": [order("a", 1, "c"), order("b", 2, "d")]}, []),
+        ({"profiles": [profile("c", 1), profile("d", 2)]}, []),
+        ({"orders": [order("a", 1, "c")], "profiles": [profile("c", 2)]}, [("customer", "c", 2)]),
+        # a chain of its own until the order says whose it is
+        ({"orders": [order("a", 1, "c")], "returns": [returned("r", "a", 2)]}, [("customer", "c", 2)]),
+        ({"returns": [returned("r", "a", 2), returned("s", "a", 3)]}, [("order", "a", 2)]),
+    ],
+)
+def test_chains_of_one_record_are_not_listed(tmp_path, records, chains):
+    with staged_job(tmp_path, records) as job:
+        assert longest_chains(job.connection) == chains
 
 
 @pytest.mark.parametrize("noted", [None, "", "[1]", '["'])
