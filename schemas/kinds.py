@@ -1,5 +1,7 @@
 """The kinds by which records are named: in options, files, dead letters, metrics and reports. Cheap to import."""
 
+from typing import Any
+
 KINDS = ("orders", "returns", "profiles", "events", "calls")
 """The kinds of records, as the options of the command line name them."""
 
@@ -14,3 +16,12 @@ LETTERS = "dead_letters"
 
 DEAD_LETTER_KINDS = (*KINDS, RECORDS, LOOKUPS, LETTERS)
 """The kinds that a dead letter may have."""
+
+_RANKS = {"profiles": 0, "orders": 1, "events": 2, "returns": 3, "calls": 4}
+ERASURE = 5
+"""The rank of an erasure: after all other records of the same time."""
+
+
+def rank(kind: str, record: Any) -> int:
+    """The position of a record among those of the same time: profile, order, event, return, call, erasure."""
+    return ERASURE if kind == "profiles" and record.erase else _RANKS[kind]

@@ -259,12 +259,3 @@ ID_FIELDS = {
     "calls": "call_id",
     LOOKUPS: "lookup_id",
 }
-
-_RANKS = {"profiles": 0, "orders": 1, "events": 2, "returns": 3, "calls": 4}
-ERASURE = 5
-"""The rank of an erasure: after all other records of the same time."""
-
-
-def rank(kind: str, record: Any) -> int:
-    """The position of a record among those of the same time: profile, order, event, return, call, erasure."""
-    return ERASURE if kind == "profiles" and record.erase else _RANKS[kind]

@@ -30,8 +30,7 @@ from beam_talonone.pipelines.runners.runner import bounded_runner, run_bounded
 from beam_talonone.pipelines.terminal.stopping import STOP
 from beam_talonone.schemas import jsonio
 from beam_talonone.schemas.decoding.shown import Shown
-from beam_talonone.schemas.kinds import LETTERS
-from beam_talonone.schemas.records import ERASURE
+from beam_talonone.schemas.kinds import ERASURE, LETTERS
 from beam_talonone.talonone.engine.applied_parts import applied_parts, union
 from beam_talonone.talonone.errors import StopRun
 from beam_talonone.talonone.requests.outcome import End, Outcome, id_reused

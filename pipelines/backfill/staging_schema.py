@@ -6,7 +6,7 @@ attempt history. `documents` has the records as they came, and `works` their wor
 column `file` has a number of the table `files`. Earlier versions had none of these, and the path in each row.
 """
 
-from beam_talonone.schemas.records import ERASURE
+from beam_talonone.schemas.kinds import ERASURE
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;

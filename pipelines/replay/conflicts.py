@@ -5,7 +5,7 @@ from sqlite3 import Connection
 
 from beam_talonone.pipelines.backfill import staging
 from beam_talonone.pipelines.backfill.packed import WORK_OF_RECORD, WORK_OF_REPLAYED, Works
-from beam_talonone.schemas.records import ERASURE
+from beam_talonone.schemas.kinds import ERASURE
 from beam_talonone.talonone.requests.supersede import Change, change_of, without
 from beam_talonone.talonone.requests.work import Key, Work
 

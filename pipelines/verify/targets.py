@@ -7,8 +7,8 @@ from typing import Any
 from beam_talonone.pipelines.backfill import staging_schema
 from beam_talonone.pipelines.backfill.packed import WORK_COLUMNS, Works
 from beam_talonone.schemas import jsonio
+from beam_talonone.schemas.kinds import ERASURE
 from beam_talonone.schemas.operations import get_customer_inventory, get_customer_session
-from beam_talonone.schemas.records import ERASURE
 from beam_talonone.schemas.request import Request
 from beam_talonone.talonone.compare.differences import Line, session_differences
 from beam_talonone.talonone.compare.profiles import WantedProfile, profile_differences

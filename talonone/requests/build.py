@@ -17,8 +17,9 @@ from beam_talonone.schemas.request import Request, render_query
 from beam_talonone.schemas.types import ID_MAX, micros
 from beam_talonone.schemas.valid import ValidEvent, ValidOrder, ValidProfile, ValidRecord, ValidReturn
 from beam_talonone.talonone.requests.build_calls import call_work
+from beam_talonone.talonone.requests.new_work import each_once, work_of
 from beam_talonone.talonone.requests.session_body import session_body
-from beam_talonone.talonone.requests.work import Part, Work, each_once, work_of
+from beam_talonone.talonone.requests.work import Part, Work
 
 
 @dataclass(frozen=True)

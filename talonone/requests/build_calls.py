@@ -4,7 +4,8 @@ from beam_talonone.schemas.calls import Beyond, Called, check_call
 from beam_talonone.schemas.operations import OPERATIONS, Operation, SafeToRepeat
 from beam_talonone.schemas.records import Call
 from beam_talonone.schemas.types import micros
-from beam_talonone.talonone.requests.work import Key, Part, Work, each_once, work_of
+from beam_talonone.talonone.requests.new_work import each_once, work_of
+from beam_talonone.talonone.requests.work import Key, Part, Work
 
 
 def call_work(call: Call, *, dry: bool, effects: bool, beyond: Beyond) -> Work:

@@ -170,6 +170,8 @@ class SliceSender:
         recorded = run.recorded
         self._fresh = not (recorded.parts or recorded.in_flight or run.options.dry)
         """Whether no record of the slice was begun before, nor is only tried."""
+        self._kind = next(iter(run.tally.kinds)) if len(run.tally.kinds) == 1 else None
+        """The kind of all records, where there is only one: to ask each of them takes a while."""
         self.on_done: Callable[[Job], None] | None = None
         """Called with each record that has ended, once it is counted."""
 
@@ -213,7 +215,8 @@ class SliceSender:
         counts: dict[tuple[str, End], int] = {}  # the lock is taken once for many records
         dead = End.DEAD  # bound once: see END_APPLIED
         for jobs, outcome in self._sending.done_alike():
-            kinds = {jobs[0].work.kind: 1} if len(jobs) == 1 else Counter(map(_kind_of, jobs))
+            kind = self._kind or (jobs[0].work.kind if len(jobs) == 1 else None)
+            kinds = Counter(map(_kind_of, jobs)) if kind is None else {kind: len(jobs)}
             for kind, records in kinds.items():
                 counts[kind, outcome.end] = counts.get((kind, outcome.end), 0) + records
                 if self._run.metrics:

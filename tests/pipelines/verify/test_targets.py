@@ -11,7 +11,7 @@ from beam_talonone.pipelines.backfill.inputs import match_inputs
 from beam_talonone.pipelines.backfill.options import InputOptions
 from beam_talonone.pipelines.verify import targets
 from beam_talonone.schemas.decoding.parse import parse
-from beam_talonone.schemas.records import rank
+from beam_talonone.schemas.kinds import rank
 from beam_talonone.talonone.http.responses import Answer, Verdict
 from beam_talonone.talonone.protocols.session_reads import CannotRead
 

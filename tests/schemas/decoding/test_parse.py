@@ -15,8 +15,9 @@ from beam_talonone.schemas.decoding.parse import InvalidRecord, parse
 from beam_talonone.schemas.decoding.raw import Raw
 from beam_talonone.schemas.decoding.settings import Reading
 from beam_talonone.schemas.decoding.shown import shown
+from beam_talonone.schemas.kinds import rank
 from beam_talonone.schemas.reasons import Reason
-from beam_talonone.schemas.records import MODELS, rank
+from beam_talonone.schemas.records import MODELS
 from beam_talonone.schemas.valid import VALID
 
 T = "2026-05-01T12:00:00Z"

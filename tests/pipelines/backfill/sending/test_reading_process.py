@@ -55,6 +55,13 @@ def numbers(rows: Iterator[reading_process.WorkRow]) -> list[int]:
     return [row[0] for row in rows]
 
 
+def test_the_process_starts_without_the_models_of_records() -> None:
+    """It starts when the sending does, and takes the processor that this needs."""
+    code = f"import sys, {reading_process.__name__}; print(*sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {"pydantic", "apache_beam", "asyncio"}.isdisjoint(ended.stdout.split())
+
+
 @pytest.mark.parametrize(("first", "last"), [(1, RECORDS), (7, 7), (200, 401), (5, 4)])
 def test_the_rows_are_those_of_this_process(path: Path, process: ReadingProcess, first: int, last: int) -> None:
     expected = list(work_rows(path, first, last))

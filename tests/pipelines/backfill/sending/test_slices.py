@@ -75,6 +75,7 @@ def test_dead_letters_of_the_second_slice_stop_the_run_while_the_first_is_finish
 
 def test_records_that_ended_together_are_counted_by_kind() -> None:
     tally, seen = Tally(), []
+    tally.kinds = {"profiles": KindTally(0, 3), "calls": KindTally(0, 2)}
     sender = SliceSender(run(FakeEngine(), tally, 1))
     sender.on_done = seen.append
     kinds = ["profiles", "profiles", "calls", "profiles"]
@@ -82,11 +83,21 @@ def test_records_that_ended_together_are_counted_by_kind() -> None:
     sender._sending.took(5)
     sender._sending.tell_all(jobs, Outcome(End.APPLIED))
     sender._sending.tell(jobs[2], Outcome(End.ALREADY_APPLIED))
-    tally.kinds = {"profiles": KindTally(0, 3), "calls": KindTally(0, 2)}
     sender.finish()
     assert (tally.ended, dict(tally.outcomes)) == (5, {"applied": 4, "already_applied": 1})
     assert {kind: of_kind.done for kind, of_kind in tally.kinds.items()} == {"profiles": 3, "calls": 2}
     assert seen == [*jobs, jobs[2]]
+
+
+def test_records_of_the_only_kind_are_counted() -> None:
+    tally = Tally(kinds={"profiles": KindTally(1, 4)})
+    sender = SliceSender(run(FakeEngine(), tally, 1))
+    jobs = [cast(Any, SimpleNamespace(work=SimpleNamespace(kind="profiles", sessions=()))) for _ in range(3)]
+    sender._sending.took(3)
+    sender._sending.tell_all(jobs[:2], Outcome(End.APPLIED))
+    sender._sending.tell(jobs[2], Outcome(End.DEAD, "refused"))
+    sender.finish()
+    assert (tally.ended, tally.dead, tally.kinds["profiles"].done) == (3, 1, 4)
 
 
 @pytest.mark.parametrize("slice_of", [1, 2])
