@@ -12,8 +12,10 @@ import msgspec
 from beam_talonone.pipelines.mappings.null_words import null_words
 from beam_talonone.pipelines.mappings.synonyms import ITEM_SYNONYMS, ROW_GROUPS, plain
 from beam_talonone.schemas.decoding.decode import decode
+from beam_talonone.schemas.decoding.misnamed import unknown_fields
 from beam_talonone.schemas.decoding.parse import InvalidRecord
 from beam_talonone.schemas.decoding.raw import Raw
+from beam_talonone.schemas.records import MODELS, Record
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.transforms.formats.dialect import Dialect
 from beam_talonone.transforms.formats.errors import UnknownFormat
@@ -34,7 +36,7 @@ _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
 def documents(path: Path, table: Table = PLAIN) -> list[Any]:
-    """The first documents in a file of any format; a name that tells none is read as JSON.
+    """The first documents in a file of any format, which its content tells if its name does not.
 
     `table` is that of the mapping; the rows of its joins are left out. Raises ConfigurationError for what cannot be
     read, with its place.
@@ -101,7 +103,38 @@ def _format_of(path: Path, dialect: Dialect) -> Format:
     try:
         return format_of(str(path), None, dialect)
     except UnknownFormat:
-        return Format("json")
+        return Format("json") if _begins_as_json(path) else Format("csv", dialect=dialect)
+
+
+def notices_of_file(path: Path, documents: list[Any]) -> Iterator[str]:
+    """Sentences for the user about the file and its documents: whether it needs --format, and no mapping."""
+    file_format = _format_of(path, PLAIN.dialect)
+    try:
+        format_of(str(path))
+    except UnknownFormat:
+        yield f"the name does not tell the format: give --format {file_format.name} to check and backfill"
+    kind = _own_kind(documents)
+    if kind is not None and file_format.name != "csv":
+        yield f"these are {kind} of beam-talonone already: --{kind} reads them without a mapping"
+
+
+def _own_kind(documents: list[Any]) -> str | None:
+    """The kind of records that all documents are: they have its required fields, and no field that it lacks."""
+    return next((kind for kind, model in MODELS.items() if all(_is_own(model, each) for each in documents)), None)
+
+
+def _is_own(model: type[Record], document: Any) -> bool:
+    required = {name for name, field in model.model_fields.items() if field.is_required()}
+    return isinstance(document, dict) and required <= document.keys() and not unknown_fields(model, document)
+
+
+def _begins_as_json(path: Path) -> bool:
+    try:
+        start = _start_of(path)
+    except ConfigurationError:
+        return True  # reading it reports the error
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
+    return not text or text[:1] in b"{["
 
 
 def _document(raw: Raw) -> Any:

@@ -40,11 +40,11 @@ def draft(*, source: SampleParameters) -> int:
     """Propose a mapping for the documents of a sample, with a comment where you have to decide."""
     from beam_talonone.pipelines.mappings.draft import draft as draft_of
     from beam_talonone.pipelines.mappings.recognize import recognize
-    from beam_talonone.pipelines.mappings.sample import guessed_sample
+    from beam_talonone.pipelines.mappings.sample import guessed_sample, notices_of_file
     from beam_talonone.pipelines.terminal.logs import notice
 
     documents, table = guessed_sample(source.sample)
-    for line in recognize(documents).notices:
+    for line in (*notices_of_file(source.sample, documents), *recognize(documents).notices):
         notice(f"{source.sample}: {line}", severity="WARNING")
     print(draft_of(documents, table), end="")
     return 0

@@ -33,6 +33,29 @@ def test_a_draft_can_be_tried(tmp_path, capsys):
     assert shown.splitlines()[-1] == "1 document: 1 record, 0 filtered, 0 invalid, 0 documents not mapped"
 
 
+OWN = {"order_id": "A-1", "customer_id": "C-1", "status": "open", "event_time": "2026-05-01T12:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "notices"),
+    [
+        ("own.jsonl", json.dumps(OWN), ["these are orders of beam-talonone already: --orders reads them without a"
+                                        " mapping"]),
+        ("own.jsonl", json.dumps({**OWN, "shop": 1}), []),
+        ("flat.csv", ",".join(OWN) + "\n" + ",".join(OWN.values()), []),
+        ("export.tsv", "id\tupdated\n1\t2026-01-02\n",
+         ["the name does not tell the format: give --format csv to check and backfill"]),
+        ("export.txt", '{"id": 1, "updated": "2026-01-02"}',
+         ["the name does not tell the format: give --format json to check and backfill"]),
+    ],
+)  # fmt: skip
+def test_a_draft_says_what_the_file_needs(tmp_path, capsys, name, content, notices):
+    sample = tmp_path / name
+    sample.write_text(content)
+    assert run(["mappings", "draft", str(sample)]) == 0
+    assert capsys.readouterr().err.splitlines() == [f"beam-talonone: {sample}: {notice}" for notice in notices]
+
+
 def test_without_documents_the_summary_is_shown(tmp_path, capsys):
     sample = tmp_path / "orders.json"
     sample.write_text(json.dumps(shopify.order()))

@@ -25,6 +25,9 @@ PACKED = gzip.compress(b'{"a": 1}')
         ("bom.json", b'\xef\xbb\xbf{"a": 1}', [{"a": 1}]),
         ("rows.csv", b"a,b\n1,\n2,x\n", [{"a": "1", "b": None}, {"a": "2", "b": "x"}]),
         ("one.txt", b'{"a": 1}', [{"a": 1}]),
+        ("array.txt", b'\xef\xbb\xbf\n[{"a": 1}]', [{"a": 1}]),
+        ("rows.txt", b"a,b\n1,2\n", [{"a": "1", "b": "2"}]),
+        ("packed", gzip.compress(b"a,b\n1,2\n"), [{"a": "1", "b": "2"}]),
         ("packed.csv.gz", gzip.compress(b"a,b\n1,2\n"), [{"a": "1", "b": "2"}]),
     ],
 )
