@@ -149,10 +149,13 @@ def _header(body: Iterator[Row], dialect: Dialect | None = None) -> list[str]:
 
 def _check_delimiter(names: list[str], dialect: Dialect | None) -> None:
     other = next((mark for mark in ";\t|," if mark in names[0]), None) if len(names) == 1 else None
-    if other is None or (dialect is None and other not in ";\t"):
+    if other is None or (dialect is None and other == ","):
         return
     if dialect is None:
-        raise BadFile("the columns are not separated by commas; a mapping can name another delimiter")
+        raise BadFile(
+            f"the columns are separated by {other!r} and not by commas: convert the file, or map its records:"
+            " `beam-talonone mappings draft` proposes a mapping"
+        )
     raise BadFile(
         f"the columns are not separated by {dialect.delimiter!r}: in the mapping, set `table: {{delimiter:"
         f" {other!r}}}`"

@@ -99,7 +99,8 @@ def check_kind(kind: str, format: Format) -> None:
         raise WrongFormat(f"{kind} cannot come as {format.name}: give JSONL or CSV")
     if format.name == "csv" and format.dialect is None and kind not in FLAT_KINDS:
         raise WrongFormat(
-            f"{kind} cannot come as CSV, which is flat: give JSONL, Avro or Parquet, or a --mapping of the rows"
+            f"{kind} cannot come as CSV, which is flat: give JSONL, Avro or Parquet, or a --mapping of the rows:"
+            " `beam-talonone mappings draft` proposes one"
         )
 
 
@@ -188,7 +189,7 @@ def _check_text(start: bytes, format: str) -> None:
 
 
 _REASONS: tuple[tuple[type[BaseException], str], ...] = (
-    (FileNotFoundError, "the file is not there any more"),
+    (FileNotFoundError, "the file does not exist"),
     (PermissionError, "no permission to read the file"),
     (IsADirectoryError, "this is a folder, not a file"),
     (gzip.BadGzipFile, "damaged gzip data: {error}"),

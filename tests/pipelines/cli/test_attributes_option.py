@@ -51,7 +51,7 @@ def test_or_is_left_out(check):
     ("words", "why"),
     [
         (("--unknown-attributes", "drop"), "--unknown-attributes goes with --attributes"),
-        (("--attributes", "missing.txt"), "--attributes missing.txt cannot be read: the file is not there any more"),
+        (("--attributes", "missing.txt"), "--attributes missing.txt cannot be read: the file does not exist"),
         (("--attributes", "."), "--attributes . cannot be read: this is a folder, not a file"),
     ],
 )

@@ -133,7 +133,7 @@ def test_nested_kinds_cannot_come_as_csv(kind):
 @pytest.mark.parametrize("format", ["jsonl", "csv", "avro", "parquet"])
 def test_files_that_cannot_be_opened(tmp_path, format):
     (tmp_path / "folder").mkdir()
-    for name, why in (("none", "the file is not there any more"), ("folder", "this is a folder, not a file")):
+    for name, why in (("none", "the file does not exist"), ("folder", "this is a folder, not a file")):
         [raw] = read_shard(Shard("events", str(tmp_path / name), Format(format)))
         assert (raw.position, raw.broken, raw.whole_file, raw.kind) == (1, why, True, "events")
 
