@@ -13,6 +13,7 @@ from typing import Any
 
 from beam_talonone.pipelines.backfill.packed import WORK_OF_RECORD, WORK_OF_REPLAYED, Works, check_of
 from beam_talonone.pipelines.backfill.staging_schema import CHECKSUMS, FORMS, SCHEMA
+from beam_talonone.schemas.reasons import Skip
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.sqlite_damage import open_schema
 
@@ -26,6 +27,10 @@ FILE_NAME = (
 
 TAKEN = "end IN ('applied', 'already_applied')"
 """A condition on `fates`: the API has taken the record."""
+
+COUNTS_AS_NEWER = f"({TAKEN} OR reason = '{Skip.NOTHING_TO_CANCEL}')"
+"""A condition on `fates`: nothing older may be sent. An order that was refused before it was cancelled is to stay
+unknown to the API."""
 
 PAGE = 8192
 """Bytes of a page: a record of an order has nearly a kilobyte, so that a smaller page has more empty space."""
@@ -183,11 +188,11 @@ def applied_since(
     connection: sqlite3.Connection, kind: str, column: str, value: str, order: tuple[int, int, int]
 ) -> Iterator[Work]:
     """Works of `kind` with `value` in `column` that were applied, by the job or by a replay of its dead letters, and
-    that do not come before `order`."""
+    that do not come before `order`. Cancellations of unknown orders are among them."""
     since = (kind, value, *order)
     rows = connection.execute(
-        f"SELECT {WORK_OF_RECORD} FROM records JOIN fates USING (rec) WHERE kind = ? AND {column} = ? AND {TAKEN}"  # nosec B608
-        " AND (event_us, rank, version) >= (?, ?, ?)"
+        f"SELECT {WORK_OF_RECORD} FROM records JOIN fates USING (rec) WHERE kind = ? AND {column} = ?"  # nosec B608
+        f" AND {COUNTS_AS_NEWER} AND (event_us, rank, version) >= (?, ?, ?)"
         f" UNION ALL SELECT {WORK_OF_REPLAYED} FROM replayed WHERE kind = ? AND {column} = ?"
         " AND (event_us, rank, version) >= (?, ?, ?)",
         (*since, *since),

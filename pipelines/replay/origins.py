@@ -23,6 +23,7 @@ from beam_talonone.pipelines.replay.stream_conflicts import (
     note_applied,
     sent_by,
 )
+from beam_talonone.schemas.reasons import Skip
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.requests.outcome import DONE, Outcome
 from beam_talonone.talonone.requests.work import Work
@@ -70,8 +71,8 @@ class Origins:
             _give_way(job, part, state)
 
     def note_applied(self, job: ActiveJob, part: Slice, recorded: JournalContent) -> None:
-        """Note in each job and stream what the replay has applied."""
-        numbers = [number for number, (outcome, _) in recorded.done.items() if outcome.end in DONE]
+        """Note in each job and stream what the replay has applied, and cancellations of unknown orders."""
+        numbers = [number for number, (outcome, _) in recorded.done.items() if _counts_as_newer(outcome)]
         works, rows = Works(job.connection), []
         for number in numbers:
             *columns, rec, work, identity, content, check = job.connection.execute(
@@ -87,6 +88,11 @@ class Origins:
                 database.execute("COMMIT")
         for state in self.streams:
             note_applied(state, [Work.from_bytes(row[-1]) for row in rows])
+
+
+def _counts_as_newer(outcome: Outcome) -> bool:
+    """As staging.COUNTS_AS_NEWER."""
+    return outcome.end in DONE or outcome.reason == Skip.NOTHING_TO_CANCEL
 
 
 def _refusal(path: Path, folder: Path, error: Exception) -> Exception:

@@ -236,3 +236,16 @@ def test_letters_of_csv_rows_come_back_as_rows(sim: Simulator, tmp_path: Path) -
     edit(tmp_path / "out", {"0017": mended})
     assert cli(*replay(sim, tmp_path / "out/dead-letters/*", tmp_path / "again")).code == FINISHED
     assert sim.profiles()["0017"]["attributes"] == {"number": "0042"}
+
+
+def test_an_order_that_was_cancelled_meanwhile_stays_unknown(sim: Simulator, tmp_path: Path) -> None:
+    """It was refused, so there was nothing to cancel. To send it now would close the session of a cancelled order."""
+    versions = [order("o", "c", "completed", 1, attributes={"unheard": 1}), order("o", "c", "cancelled", 2)]
+    out = tmp_path / "out"
+    assert cli(*backfill(sim.url, write_kinds(tmp_path, {"orders": versions}), out)).code == DEAD_LETTERS
+    assert assert_balanced(out)["kinds"]["orders"]["skipped"] == 1
+    edit(out, {"o": order("o", "c", "completed", 1)})
+    again = tmp_path / "again"
+    assert cli(*replay(sim, out / "dead-letters" / "*.jsonl", again)).code == FINISHED
+    assert assert_balanced(again)["kinds"]["orders"]["superseded"] == 1
+    assert sim.acted() == []

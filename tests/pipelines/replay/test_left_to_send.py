@@ -69,6 +69,24 @@ def test_a_newer_version_of_an_order_supersedes_it(jobs: ExitStack, tmp_path: Pa
     assert queue(job) == ["o2", "o4"]
 
 
+@pytest.mark.parametrize(("reason", "left"), [("nothing_to_cancel", []), ("order_of_same_dry_run", ["k", "o1"])])
+def test_a_cancellation_that_had_nothing_to_cancel_supersedes_what_it_cancels(
+    jobs: ExitStack, tmp_path: Path, reason: str, left: list[str]
+) -> None:
+    """The order was refused, so its cancellation was skipped. To send the order now would close a cancelled order."""
+    (tmp_path / "job").mkdir()
+    origin = jobs.enter_context(staged_job(tmp_path / "job", {"orders": [order("o1", 5, status="cancelled")]}))
+    staging.save_outcomes(origin.connection, [(1, "skipped", None, reason, None)])
+    call = {
+        "call_id": "k", "operation": "update_customer_session_v2", "event_time": at(2),
+        "path": {"customerSessionId": "o1"}, "body": {"customerSession": {"state": "closed"}},
+    }  # fmt: skip
+    dead_letters = [dead_letter("orders", order("o1", 3)), dead_letter("calls", call)]
+    job = replayed(jobs, tmp_path / "replay", dead_letters, origin)
+    assert queue(job) == left
+    assert set(ends(job).values()) <= {"superseded"}
+
+
 def test_what_was_applied_under_its_id_is_a_duplicate_or_reused(jobs: ExitStack, tmp_path: Path) -> None:
     origin = applied(jobs, tmp_path / "job", events=[event(1), event(2, attributes={"n": 1})])
     dead_letters = [dead_letter("events", event(number)) for number in (1, 2, 3)]

@@ -19,9 +19,10 @@ from beam_talonone.pipelines.backfill.sending.send_order import slice_rows
 from beam_talonone.pipelines.replay.origins import Origins, origin_of
 from beam_talonone.pipelines.replay.stream_conflicts import REPLAYS, note_applied, sent_by
 from beam_talonone.schemas.decoding.parse import parse
+from beam_talonone.schemas.reasons import Skip
 from beam_talonone.talonone.errors import ConfigurationError
 from beam_talonone.talonone.requests.build import BuildOptions, build
-from beam_talonone.talonone.requests.outcome import End, Outcome
+from beam_talonone.talonone.requests.outcome import End, Outcome, skipped
 from beam_talonone.talonone.requests.work import Work
 from beam_talonone.talonone.state.store import Store
 from beam_talonone.transforms.outputs.sinks import say_whose
@@ -103,6 +104,19 @@ def test_origins_are_listed_once(tmp_path: Path) -> None:
     origins = Origins.of([database, None, replays, database])
     assert origins == Origins((replays, database), (tmp_path / "a",))
     assert Origins.of([None]) == Origins((), ())
+
+
+def test_a_cancellation_of_an_unknown_order_is_noted(job: ActiveJob, tmp_path: Path) -> None:
+    """An earlier version of that order, replayed later, must not bring it back."""
+    (tmp_path / "earlier").mkdir()
+    with staged_job(tmp_path / "earlier", {"events": [event(1)]}) as earlier:
+        skips = (skipped(Skip.NOTHING_TO_CANCEL, "update_customer_session_v2"), skipped(Skip.ORDER_NOT_SENT, ""))
+        recorded = JournalContent(done={number: (outcome, 1.0) for number, outcome in enumerate(skips, 1)})
+        Origins.of([earlier.folder.staging]).note_applied(job, Slice(1, 2), recorded)
+        since = [
+            staging.applied_since(earlier.connection, "orders", "session", name, (0, 0, 0)) for name in ("o1", "o2")
+        ]
+        assert [[work.id for work in works] for works in since] == [["o1"], []]
 
 
 def test_what_was_applied_is_noted_in_jobs_and_streams(job: ActiveJob, tmp_path: Path) -> None:
