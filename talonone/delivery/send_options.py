@@ -29,6 +29,8 @@ class SendOptions:
 
     `dry`: keys of their own, and nothing is expected to change. `attempt`: name of a replay after a definite
     refusal. `edit_closed`: "reopen" edits sessions that are closed. `effects`: outcomes carry effects.
+    `bulk_generation`: that of the first key of a bulk that may act again, where a lost run may have sent its records
+    in other bulks. Under the keys of that run, the older of two changes could act again, and the newer could not.
     """
 
     dry: bool = False
@@ -37,5 +39,6 @@ class SendOptions:
     effects: bool = False
     look_first: bool = False
     """Returns are sent when their order is known to be closed, and are premature before that."""
+    bulk_generation: int = 0
     lines: Lines | None = None
     """Where lookups put what they read."""

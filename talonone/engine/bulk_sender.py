@@ -7,6 +7,7 @@ import msgspec
 from beam_talonone.schemas.operations import OPERATIONS
 from beam_talonone.schemas.reasons import Reason
 from beam_talonone.schemas.request import Request
+from beam_talonone.talonone.delivery.attempt import RequestAttempt
 from beam_talonone.talonone.delivery.request_sender import RequestSender
 from beam_talonone.talonone.delivery.send_options import InFlight
 from beam_talonone.talonone.delivery.sender import Sender
@@ -29,6 +30,20 @@ class BulkSender(RequestSender, eq=False, kw_only=True):
 
     def __post_init__(self) -> None:
         self._tries = [0] * len(self.entries)
+
+    def own_attempt(self, request: Request) -> RequestAttempt:
+        """As in RequestSender, under the key that the options give to bulks."""
+        attempt = super().own_attempt(request)
+        attempt.generation = self._first_generation
+        return attempt
+
+    @property
+    def _first_generation(self) -> int:
+        """Only a bulk that sets the same values again may act again."""
+        return self.options.bulk_generation if OPERATIONS[self.operation].harmless else 0
+
+    def _step_name(self, name: str) -> str:
+        return f"{name}#{self._first_generation}" if self._first_generation else name
 
     async def run(self) -> None:
         """Send the bulk and pass an outcome to the job of each member. Raises StopRun."""
@@ -83,7 +98,7 @@ class BulkSender(RequestSender, eq=False, kw_only=True):
         """The entries of these numbers as one request, the name of its step, and whose records travel in it."""
         entries = [self.entries[number] for number in numbers]
         members = [member for entry in entries for member in entry.members]
-        return self._request_of(entries), "part", _identities(members)
+        return self._request_of(entries), self._step_name("part"), _identities(members)
 
     @staticmethod
     def _request_of(entries: list[Entry[Member]]) -> Request:
@@ -98,7 +113,7 @@ class BulkSender(RequestSender, eq=False, kw_only=True):
             self._end([member], answer, tries + answer.tries)
 
     async def _alone(self, request: Request, member: Member) -> Answer:
-        return await self.send_step(request, "alone", _identities([member]))
+        return await self.send_step(request, self._step_name("alone"), _identities([member]))
 
     def _end_applied(self, members: list[Member], answer: Answer, tries: int) -> None:
         """End members that were applied together: a bulk has up to a thousand of one request each."""

@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from e2e.harness import order, profile, simulator
+from e2e.harness import event, order, profile, simulator
 
 from remote.job import Job
 
@@ -51,3 +51,20 @@ def test_an_erasure_erases_no_later_change(api, tmp_path, known):
     _lost_and_resumed(api, tmp_path, {"profiles": profiles})
     kept = {name: row["attributes"] for name, row in api.profiles().items()}
     assert kept == {f"c{n}": {"new": n} for n in range(COUNT)}
+
+
+def test_an_older_change_of_a_bulk_replaces_no_newer_one(api, tmp_path):
+    """Sent again, the older changes are in bulks of other records, so they act. The newer ones must act as well."""
+    customers = range(0, 20, 2)
+    profiles = [profile(f"c{n}", 3 * n, {"tier": "gold"}) for n in customers]
+    profiles += [profile(f"d{n}", 3 * n, {"tier": "gold"}) for n in customers]
+    profiles += [profile(f"c{n}", 3 * n + 2, {"tier": "silver"}) for n in customers]
+    events = [event(f"{name}{n}", f"c{n}", 3 * n + hour) for n in customers for name, hour in (("e", 1), ("f", 3))]
+    job = Job(api, tmp_path, {"profiles": profiles, "events": events}, sending={"rate": 30.0})
+    job.kill_after(25)
+    job.bundle = 1
+    code, output = job.run(resume=True)
+    assert code == 0, output
+    job.assert_accounted()
+    tiers = {name: row["attributes"]["tier"] for name, row in api.profiles().items()}
+    assert tiers == {f"{name}{n}": tier for n in customers for name, tier in (("c", "silver"), ("d", "gold"))}

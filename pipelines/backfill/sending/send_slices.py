@@ -1,9 +1,10 @@
 """The queue of a job sent slice by slice, each journalled while it is sent and folded when it has ended."""
 
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
@@ -168,17 +169,22 @@ def _open_slice(
     job.folder.watch.check()
     path = job.folder.journal(part.name)
     begun = f"begun {part.first}"
-    if staging.get_meta(job.connection, begun) is not None and not read_journal(path).stats:
+    again = staging.get_meta(job.connection, begun) is not None
+    if again and not read_journal(path).stats:
         raise damaged(path, ": the file is missing, although requests were sent")
     steps.before(job, part)
     recorded = steps.read_journal(job, part)
+    again = again or bool(recorded.stats or recorded.in_flight)
     _fold(job, steps, part, recorded)
     unnamed = returns_to_name(job, part, selected, recorded)
     # the customers may depend on the records before them, and what a killed run has counted is counted first
     if unnamed or recorded.done:
         _end_slices(job, steps, selected, opened, most=0)
     _prepare_engine(job, steps, opened)
-    current = _slice(job, steps, part, selected, recorded, opened)
+    options = steps.send_options(job, part)
+    if again:  # the end of its journal may be lost, with bulks that this run does not know
+        options = replace(options, bulk_generation=time.time_ns() // 1_000_000)
+    current = _slice(job, steps, part, selected, recorded, options, opened)
     opened.append(current)
     staging.set_meta(job.connection, begun, "")
     find_customers(job, unnamed)
@@ -226,6 +232,7 @@ def _slice(
     part: Slice,
     selected: set[int] | None,
     recorded: JournalContent,
+    options: SendOptions,
     opened: Opened,
 ) -> OpenSlice:
     """A slice ready to be sent; its journal is open from here on."""
@@ -240,7 +247,7 @@ def _slice(
     )
     journal.earlier = None if before is None else before.journal
     run = slices.SliceRun(
-        job.folder.staging, part.first, part.last, job.engine, journal, recorded, steps.send_options(job, part),
+        job.folder.staging, part.first, part.last, job.engine, journal, recorded, options,
         job.options.sending.max_dead_letters, job.tally, read, dead_before, selected,
         steps.origins, before=before,
     )  # fmt: skip

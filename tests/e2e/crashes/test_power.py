@@ -108,6 +108,20 @@ def test_a_job_goes_on_without_what_the_journal_has_lost(api: Simulator, tmp_pat
     assert len(api.acted()) == COUNT
 
 
+def test_the_changes_of_lost_bulks_act_again_all_of_them(api: Simulator, tmp_path: Path) -> None:
+    """A bulk of other records than before acts again. So the newer changes must, also those in bulks as before."""
+    tiers = [(n, hour, tier) for n in range(0, COUNT, 2) for hour, tier in ((0, "gold"), (2, "silver"))]
+    kinds = {
+        "profiles": [profile(f"c{n}", 3 * n + hour, {"tier": tier}) for n, hour, tier in tiers],
+        "events": [event(f"e{n}-{hour}", f"c{n}", 3 * n + hour + 1) for n, hour, _ in tiers],
+    }
+    output = tmp_path / "out"
+    words = backfill(api.url, write_kinds(tmp_path, kinds), output, "--rate", 30, RESUME_IF_BEGUN)
+    lose_power(api, tmp_path, words, output)
+    assert {row["operation"] for row in api.rows("requests") if row["replayed"]} == {"track_event_v2"}
+    assert {row["attributes"]["tier"] for row in api.profiles().values()} == {"silver"}
+
+
 @pytest.mark.parametrize("size", [10_000, 31], ids=["one slice", "several slices"])
 @pytest.mark.parametrize("words_of", [job_of, replay_of])
 def test_an_erasure_erases_no_later_change(api: Simulator, tmp_path: Path, words_of: WordsOf, size: int) -> None:
