@@ -53,7 +53,8 @@ def _unread(sender: RequestSender, part: Part, error: CannotRead) -> Outcome:
     may_have_acted = sender.was_in_flight is not None or sender.first_sent is not None
     if may_have_acted or error.answer is None or not error.answer.definite:
         return unknown(sender, part, str(error))
-    return msgspec.structs.replace(refused("get_customer_session", error.answer, 0), detail=str(error))
+    # named after its own request, and not the read: a replay sends it
+    return msgspec.structs.replace(refused(part.request.operation, error.answer, 0), detail=str(error))
 
 
 async def read(sender: RequestSender, work: Work, part: Part, facts: SessionFacts) -> Outcome:

@@ -249,3 +249,16 @@ def test_an_order_that_was_cancelled_meanwhile_stays_unknown(sim: Simulator, tmp
     assert cli(*replay(sim, out / "dead-letters" / "*.jsonl", again)).code == FINISHED
     assert assert_balanced(again)["kinds"]["orders"]["superseded"] == 1
     assert sim.acted() == []
+
+
+def test_a_cancellation_whose_session_was_not_shown_goes_again(sim: Simulator, tmp_path: Path) -> None:
+    """A firewall refused the read. That must not make a read of the record, which replays refuse."""
+    sim.faults("firewall:operation=get_customer_session,target=customer_sessions/gone")
+    sim.put_session("gone", profileId="c", state="open")
+    out = tmp_path / "out"
+    kinds = {"orders": [order("p", "d", "completed", 1), order("gone", "c", "cancelled", 2)]}
+    assert cli(*backfill(sim.url, write_kinds(tmp_path, kinds), out)).code == DEAD_LETTERS
+    assert dead_letters(out)[0]["operation"] == SESSION
+    sim.faults()
+    assert cli(*replay(sim, out / "dead-letters" / "*.jsonl", tmp_path / "again")).code == FINISHED
+    assert sim.sessions()["gone"]["state"] == "cancelled"

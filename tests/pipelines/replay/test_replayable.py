@@ -27,6 +27,7 @@ def raw_of(**fields):
         {},
         {"source": {"file": "f.csv", "position": 2, "format": "csv", "row": 1}},
         {"reason": "retries_exhausted", "key": {"attempt": "", "generation": 0}, "operation": "track_event_v2"},
+        {"operation": "get_customer_session", "detail": "the session could not be read back: no answer"},
     ],
 )
 def test_a_dead_letter_that_is_sent_has_no_problem(fields):

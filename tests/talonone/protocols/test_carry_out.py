@@ -187,7 +187,7 @@ def test_a_session_that_must_not_be_read_before_anything_is_sent_is_a_refusal(wo
     api = Firewall()
     outcome = carry(api, work, look_first=True)
     assert (outcome.end, outcome.reason, outcome.status) == (End.DEAD, "refused", 403)
-    assert outcome.operation == GET
+    assert outcome.operation == work.parts[0].request.operation, "a replay refuses reads"
     assert set(api.operations) == {GET}, "nothing was sent"
 
 
