@@ -18,7 +18,7 @@ def first_key(work: Work) -> str:
         return f"{_SESSION}{work.sessions[0]}"
     if work.kind == "calls":
         return "/".join(call_key(work))
-    return f"{_CUSTOMER}{(work.profiles or [work.id])[0]}"
+    return f"{_CUSTOMER}{(work.profiles or (work.id,))[0]}"
 
 
 class FindMappedKeys(beam.DoFn):  # type: ignore[misc]
