@@ -86,6 +86,13 @@ class CheckParameters(Group):
     ] = None
 
 
+def read_names() -> list[str]:
+    """The operations that read, for the completion in a shell."""
+    from beam_talonone.schemas.operations import OPERATIONS
+
+    return [row.name for row in OPERATIONS.values() if row.is_read]
+
+
 @dataclass(frozen=True, kw_only=True)
 class LookupParameters(Group):
     """What a lookup reads, and from which files."""
@@ -93,7 +100,12 @@ class LookupParameters(Group):
     TITLE = "Input"
 
     operation: Annotated[
-        str, typer.Argument(metavar="OPERATION", help="The operation to call, for example get_loyalty_balances.")
+        str,
+        typer.Argument(
+            metavar="OPERATION",
+            help="The operation to call, for example get_loyalty_balances.",
+            autocompletion=read_names,
+        ),
     ]
     input: Annotated[
         list[str],

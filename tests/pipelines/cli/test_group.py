@@ -165,6 +165,7 @@ COMPLETED = [
     (["check", "--format", "p"], ["parquet"]),
     (["replay", "--only", "unknown_a"], ["unknown_attribute"]),
     (["replay", "--kind", "ret"], ["returns"]),
+    (["lookup", "get_loyalty_b"], ["get_loyalty_balances"]),
 ]
 
 
