@@ -144,6 +144,10 @@ DEDUPLICATION_CACHES = Kind[str, DeduplicationCache]("deduplication cache")
 """By the base URL of the deployment."""
 
 
+SCHEMES = ("ApiKey-v1", "ManagementKey-v1", "Bearer")
+"""What stands before a key in the header of a request, as people copy it from examples."""
+
+
 def read_key(env: str, secret: str | None = None, *, in_code: bool = False) -> str:
     """The API key, from `secret` of Secret Manager if it is set, else from the environment variable `env`.
 
@@ -161,6 +165,9 @@ def read_key(env: str, secret: str | None = None, *, in_code: bool = False) -> s
         held_by, key = f"{option} {secret}", read_secret(secret, option).decode("utf-8", "replace").strip()
         if not key:
             raise ConfigurationError(f"no API key: {held_by} is empty")
+    scheme, _, rest = key.partition(" ")
+    if rest and scheme in SCHEMES:
+        raise ConfigurationError(f"{held_by} begins with {scheme}: give the key alone")
     if not key.isascii() or not key.isprintable() or " " in key:
         raise ConfigurationError(f"{held_by} does not hold an API key: it has odd characters")
     return keep_secret(key)

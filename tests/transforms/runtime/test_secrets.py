@@ -66,6 +66,13 @@ def test_what_stands_around_a_key_is_no_part_of_it(fake, payload):
     assert read_key(ENV, SECRET) == KEY
 
 
+@pytest.mark.parametrize("scheme", ["ApiKey-v1", "ManagementKey-v1", "Bearer"])
+def test_a_key_that_is_copied_with_its_scheme_is_told(fake, scheme):
+    fake.add(f"{scheme} {KEY}")
+    with pytest.raises(ConfigurationError, match=f"{SECRET} begins with {scheme}: give the key alone$"):
+        read_key(ENV, SECRET)
+
+
 @pytest.mark.parametrize("payload", ["", " \n", "two words", "kéy", b"\xff\xfe", "a\nb", "a\x00b"])
 def test_what_is_no_key_is_refused_and_not_shown(fake, payload):
     fake.add(payload)
