@@ -115,7 +115,7 @@ class JobRun:
                 " folder's owner, or name a folder of your own"
             ) from error
         except OSError as error:
-            then = "make room, and go on with --resume" if options.resume else "make room, and begin again"
+            then = "and go on with --resume" if options.resume else "and begin again"
             raise cannot_write(f"--output {options.output}", error, then) from error
 
     def _run(self, folder: JobFolder, files: Files) -> Report:
@@ -190,7 +190,7 @@ def _failures_explained(folder: JobFolder) -> Iterator[None]:
         # next run begins it again
         cause = cause_of(folder.staging, error) if folder.read.exists() else error
         if cause is error and isinstance(error, DISK_ERRORS):
-            cause = cannot_write(f"--output {folder.root}", error, "make room, and go on with --resume")
+            cause = cannot_write(f"--output {folder.root}", error, "and go on with --resume")
         raise cause from error
 
 

@@ -1,6 +1,7 @@
 """The output folder of a job: who uses it, what the job was started with, and whether it may be resumed."""
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -169,10 +170,18 @@ def discard(root: Path, *, existed: bool) -> None:
 
 
 def cannot_write(where: str, error: Exception, then: str) -> StopRun:
-    """The error for a disk that cannot be written; `where` is the setting and its value, `then` what to do."""
+    """The error for a disk that cannot be written; `where` is the setting and its value, `then` what to do once that
+    is repaired."""
     message = str(error).partition(" [while running")[0]  # Beam's words
     why = error.strerror if isinstance(error, OSError) and error.strerror else message
-    return StopRun(f"{where} cannot be written: {why}; {then}")
+    code = error.errno if isinstance(error, OSError) else None
+    if code in (errno.EACCES, errno.EPERM, errno.EROFS):
+        repair = "permit it"
+    elif code in (errno.ENOSPC, errno.EDQUOT) or "full" in why:
+        repair = "make room"
+    else:
+        repair = "repair this"
+    return StopRun(f"{where} cannot be written: {why}; {repair}, {then}")
 
 
 def decoded(data: bytes, where: object) -> Any:
@@ -222,7 +231,8 @@ def lock_folder(root: Path) -> int:
         for folder in (root, root / STATE):
             make_private_folder(folder, "--output")
     except OSError as error:
-        raise ConfigurationError(f"--output {root} cannot be made: {error.strerror}") from None
+        why = "it is a file, so name a folder" if isinstance(error, FileExistsError) else error.strerror
+        raise ConfigurationError(f"--output {root} cannot be made: {why}") from None
     lock = os.open(root / STATE / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -32,7 +32,7 @@ def write_check_page(path: Path, answers: Answers, files: Mapping[str, Iterable[
     try:
         write_whole_file(path, check_page(answers, files, time.time()).encode(), concurrent=True)
     except OSError as error:
-        raise cannot_write(f"--report {path}", error, "make room, or name another file") from error
+        raise cannot_write(f"--report {path}", error, "or name another file") from error
 
 
 def check_page(answers: Answers, files: Mapping[str, Iterable[FileInfo]], at: float) -> str:

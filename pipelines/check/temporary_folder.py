@@ -23,4 +23,4 @@ def temporary_folder() -> Iterator[Path]:
                 yield folder.path
         except sqlite3.OperationalError as error:
             where = f"the folder for temporary files, {folder.path.parent},"
-            raise cannot_write(where, error, "make room, or set TMPDIR to another folder") from error
+            raise cannot_write(where, error, "or set TMPDIR to another folder") from error

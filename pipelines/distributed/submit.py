@@ -141,7 +141,7 @@ def _run_here(pipeline: Any, options: GraphOptions, notice: Notice, prism: Prism
         shards.wait(2 * GRACE)
     failure = shards.failure
     if isinstance(failure, DISK_ERRORS):
-        raise cannot_write(f"--output {options.output}", failure, "make room, and go on with --resume")
+        raise cannot_write(f"--output {options.output}", failure, "and go on with --resume")
     if failure is not None:
         raise failure
     return _state(result)

@@ -4,9 +4,10 @@ import sys
 import webbrowser
 from pathlib import Path
 
+from beam_talonone.pipelines.backfill.output_folder import cannot_write
 from beam_talonone.pipelines.report import sections
 from beam_talonone.pipelines.report.collect import collect
-from beam_talonone.pipelines.report.write import write_collected
+from beam_talonone.pipelines.report.write import REPORT_PAGE, write_collected
 from beam_talonone.pipelines.terminal.logs import notice
 from beam_talonone.talonone.telemetry.logs import printable_line
 
@@ -15,10 +16,13 @@ def show_page(folder: Path, *, browser: bool) -> int:
     """Write report.html of the job in `folder`; print its path on stdout, and the state of the job on stderr.
 
     With `browser`, open the page. Returns the exit code. Raises ConfigurationError for a folder without a job, and
-    OSError where the page cannot be written.
+    StopRun where the page cannot be written.
     """
     data = collect(folder)
-    path = write_collected(data)
+    try:
+        path = write_collected(data)
+    except OSError as error:
+        raise cannot_write(str(folder / REPORT_PAGE), error, "and run the command again") from error
     why = sections.why(data)
     state = sections.state_text(data, sections.total_of(data.report, "dead_lettered"))
     notice(f"the {data.command} in {folder} is {state}{f': {why}' if why else ''}")

@@ -9,7 +9,7 @@ from beam_talonone.talonone.state.sqlite_damage import damaged_store, is_damage
 from beam_talonone.talonone.state.state_folder import STORE
 
 RESTART = "nothing is lost: start the stream again"
-REPAIR = "nothing is lost: repair this and start the stream again"
+REPAIR = "and start the stream again: nothing is lost"
 
 
 def explain_excess(why: TooManyDeadLetters, dead_letters: str | None, limit: str) -> TooManyDeadLetters:

@@ -179,18 +179,24 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match="--output"):
         start(tmp_path / "file" / "out")
+    with pytest.raises(ConfigurationError, match="file cannot be made: it is a file, so name a folder"):
+        start(tmp_path / "file")
 
 
 @pytest.mark.parametrize(
     ("error", "why"),
     [
-        (OSError(28, "No space left on device", "out/x"), "No space left on device"),
-        (sqlite3.OperationalError("database or disk is full [while running 'Send']"), "database or disk is full"),
+        (OSError(28, "No space left on device", "out/x"), "No space left on device; make room"),
+        (OSError(13, "Permission denied", "out/x"), "Permission denied; permit it"),
+        (OSError(5, "Input/output error", "out/x"), "Input/output error; repair this"),
+        (OSError(30, "Read-only file system", "out/x"), "Read-only file system; permit it"),
+        (sqlite3.OperationalError("database or disk is full [while running 'Send']"),
+         "database or disk is full; make room"),
     ],
-)
+)  # fmt: skip
 def test_a_disk_that_cannot_be_written_is_told_in_words(error: Exception, why: str) -> None:
-    error_text = cannot_write("--output out", error, "make room, and go on with --resume")
-    assert str(error_text) == f"--output out cannot be written: {why}; make room, and go on with --resume"
+    error_text = cannot_write("--output out", error, "and go on with --resume")
+    assert str(error_text) == f"--output out cannot be written: {why}, and go on with --resume"
 
 
 def test_a_folder_whose_manifest_cannot_be_written_is_not_kept_locked(

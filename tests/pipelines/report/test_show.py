@@ -8,6 +8,7 @@ import pytest
 from support.report_job import SETTINGS, Order, add_series, build_job
 
 from beam_talonone.pipelines.report.show import show_page
+from beam_talonone.talonone.errors import StopRun
 
 HALF = [Order(1), Order(2, None)]
 
@@ -30,6 +31,16 @@ def test_a_terminal_gets_the_path_as_text(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     show_page(folder, browser=False)
     assert capsys.readouterr().out == f"{tmp_path}/out\\x1b]0;x\\x07/report.html\n"
+
+
+def test_a_page_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*arguments: object) -> None:
+        raise PermissionError(13, "Permission denied", "out/report.html.1.half")
+
+    folder = build_job(tmp_path / "out", [Order(1)])
+    monkeypatch.setattr("beam_talonone.pipelines.report.show.write_collected", forbidden)
+    with pytest.raises(StopRun, match=r"out/report\.html cannot be written: Permission denied; permit it, and run"):
+        show_page(folder, browser=False)
 
 
 def test_a_killed_job_is_told_with_the_command_that_resumes_it(

@@ -138,8 +138,8 @@ def test_a_full_disk_leaves_nothing_open_and_names_the_setting(
     with pytest.raises(StopRun) as raised:
         opened(stream_options(state.root), state, scope)
     assert str(raised.value) == (
-        f"--state {state.root} cannot be written: No space left on device; nothing is lost: repair this and start the"
-        " stream again"
+        f"--state {state.root} cannot be written: No space left on device; make room, and start the"
+        " stream again: nothing is lost"
     )
     assert open_files(state.root) == {"lock"}
     assert PROCESS.find(SUBSCRIBERS, (SUBSCRIPTION,)) is None

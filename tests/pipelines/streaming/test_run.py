@@ -303,7 +303,7 @@ def test_a_full_disk_at_the_end_closes_the_rest_and_says_so(
         raise error
 
     done = stream.publish("m1", order("o-1", "c-1"))
-    with pytest.raises(StopRun, match=r"cannot be written: .*(full|No space left).*; nothing is lost"):
+    with pytest.raises(StopRun, match=r"cannot be written: .*(full|No space left).*; make room, and start"):
         stream.meanwhile(
             run_of(api, state, stream), acknowledged(stream, done),
             lambda: monkeypatch.setattr(owner, method, full), stop,
@@ -325,8 +325,8 @@ def test_a_full_disk_of_a_sink_names_its_option(
     with pytest.raises(StopRun) as raised:
         stream.meanwhile(run_of(api, state, stream, **{option: str(where)}))
     assert str(raised.value) == (
-        f"--{option.replace('_', '-')} {where} cannot be written: No space left on device; nothing is lost: repair"
-        " this and start the stream again"
+        f"--{option.replace('_', '-')} {where} cannot be written: No space left on device; make room, and start"
+        " the stream again: nothing is lost"
     )
     assert (stream.pubsub.done, stream.pubsub.back) == ([], [message])
     assert_closed(stream, state)
