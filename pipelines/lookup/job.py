@@ -37,7 +37,7 @@ def _tell_results(job: ActiveJob, report: Report) -> None:
     statuses = report["operations"].get(job.options.input.operation, {}).get("statuses", {})
     missing = statuses.get("404", 0)
     if missing:
-        job.notice(f"{missing:,} of the answers were 404 (not found)")
+        job.notice(f"{missing:,} of the answers {'was' if missing == 1 else 'were'} 404 (not found)")
     if missing and len(statuses) == 1:
         job.notice("no lookup found anything: check the path in --base-url (TALONONE_BASE_URL)")
 
