@@ -20,7 +20,7 @@ def decode(raw: Raw) -> dict[str, Any]:
         long = raw.broken.startswith(("line longer", "record larger"))
         raise InvalidRecord(Reason.LINE_TOO_LONG if long else Reason.BAD_ROW, raw.broken)
     if raw.line is not None:
-        return _object(raw.line)
+        return _object(raw.line, first=raw.position == 1)
     if not isinstance(raw.fields, dict):
         raise InvalidRecord(Reason.BAD_ROW, "the row has no named fields")
     try:
@@ -33,13 +33,14 @@ _BOM = b"\xef\xbb\xbf"
 """UTF-8's byte order mark. Some programs begin every text with it, even a message."""
 
 
-def _object(line: bytes) -> dict[str, Any]:
+def _object(line: bytes, *, first: bool) -> dict[str, Any]:
     try:
         value = jsonio.loads(line.removeprefix(_BOM))
     except ValueError as error:
         raise InvalidRecord(Reason.NOT_JSON, _not_text(line) or str(error)) from None
     if not isinstance(value, dict):
-        raise InvalidRecord(Reason.NOT_AN_OBJECT, f"a record is a JSON object, found {_name(value)}")
+        advice = "; --format json reads an array of records" if first and isinstance(value, list) else ""
+        raise InvalidRecord(Reason.NOT_AN_OBJECT, f"a record is a JSON object, found {_name(value)}{advice}")
     return value
 
 

@@ -38,3 +38,13 @@ def test_a_byte_order_mark_before_a_message_is_left_out():
 def test_only_one_at_the_beginning_is(data):
     with pytest.raises(InvalidRecord):
         decode(Raw("events", "projects/p/subscriptions/s", 0, "jsonl", data, None, None))
+
+
+@pytest.mark.parametrize(
+    ("position", "data", "advice"),
+    [(1, b"[{}]", "; --format json reads an array of records"), (2, b"[{}]", ""), (1, b"7", "")],
+)
+def test_a_file_that_is_one_array_is_told_how_it_is_read(position, data, advice):
+    with pytest.raises(InvalidRecord) as found:
+        decode(Raw("orders", "orders.jsonl", position, "jsonl", data, None, None))
+    assert found.value.detail == f"a record is a JSON object, found a {'number' if data == b'7' else 'list'}{advice}"
