@@ -115,7 +115,7 @@ def test_what_it_does_not_limit_is_refused_before_anything_is_sent(service, api,
 def test_one_that_is_not_there_is_said_at_the_start(api, tmp_path):
     orders = write(tmp_path / "orders.jsonl", [order("o", "c")])
     ended = cli(*backfill(api.url, {"orders": orders}, tmp_path / "out", "--rate-service", NOWHERE))
-    ended.says(USAGE, f"--rate-service {NOWHERE}", "does not answer", "nothing is sent without it")
+    ended.says(USAGE, f"--rate-service {NOWHERE}", "does not answer", "nothing is sent without it", "gRPC port")
     assert ended.err.count("\n") == 1
     assert api.rows("requests") == []
 

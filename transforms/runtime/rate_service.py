@@ -92,7 +92,8 @@ class EnvoyService:
             _, status = self._ask(1, CHECKED_WITHIN, wait_for_ready=True)
         except NoAnswer as why:
             raise NotReached(
-                f"{self.name}: Envoy's rate limit service does not answer ({why}); nothing is sent without it"
+                f"{self.name}: Envoy's rate limit service does not answer ({why}); nothing is sent without"
+                " it: does it run, and is this its gRPC port?"
             ) from None
         if "limit" not in status:
             raise ConfigurationError(
