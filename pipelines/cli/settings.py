@@ -118,13 +118,11 @@ def input_options(
         **rest,
     )
     settings = options.reading()
-    since = parse_time_option("--since", selection.since, settings)
-    until = parse_time_option("--until", selection.until, settings)
-    if since is not None and until is not None and until <= since:
-        raise ConfigurationError(
-            f"--until {selection.until} is not after --since {selection.since}: no record is left"
-        )
-    return replace(options, since=since, until=until)
+    return replace(
+        options,
+        since=parse_time_option("--since", selection.since, settings),
+        until=parse_time_option("--until", selection.until, settings),
+    )
 
 
 def attributes_of(given: AttributeParameters | None) -> AccountAttributes | None:
