@@ -53,7 +53,7 @@ class Repetitions:
         self.identities.add(batch.size, batch.column(IDENTITY))
         columns = map(batch.column, (WORK, CUSTOMER, SESSION))
         self.chains.add(
-            batch.size, [None if work is None else name or order for work, name, order in zip(*columns, strict=True)]
+            batch.size, (None if work is None else name or order for work, name, order in zip(*columns, strict=True))
         )
 
 
